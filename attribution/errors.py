@@ -1,0 +1,97 @@
+"""Every way Telltale can fail, as one tree. Each error is one plain sentence plus what to do next.
+
+    TelltaleError
+    ├── MediaError                 the file itself could not be used
+    │   ├── MissingMedia           there is no such file
+    │   ├── EmptyMedia             the file holds no bytes
+    │   ├── UnsupportedMedia       neither a picture nor a clip of a format that we open
+    │   ├── DamagedMedia           cut off or corrupt: nothing could be decoded
+    │   ├── MediaTooLarge          more bytes or pixels than the limits allow
+    │   ├── NoPictures             a clip without a video stream (audio only)
+    │   └── DecodeTimeout          decoding took too long, or the decoder was killed
+    ├── DetectorError              a detector could not be used
+    │   ├── UnknownDetector        no detector of that name, folder or repository
+    │   ├── DamagedDetector        hashes, keys or shapes do not match the card
+    │   └── UnusableDetector       a format or an architecture that we refuse, or that is not cached
+    ├── DeviceError                the asked-for device is not there
+    ├── EvidenceError              a value that evidence may not hold (a bug or a forged JSON)
+    └── LabError                   the training side lacks data or a setting
+        └── MissingData            the face data set was not found
+
+A message never holds a path of the server or a traceback: `str(error)` is safe to show (after escaping) to anyone.
+"""
+
+from __future__ import annotations
+
+
+class TelltaleError(Exception):
+    """Base of the tree. `what` says what happened, `next_step` what the user can do; both are plain sentences."""
+
+    def __init__(self, what: str, next_step: str = "") -> None:
+        self.what = what.strip()
+        self.next_step = next_step.strip()
+        super().__init__(f"{self.what} {self.next_step}".strip())
+
+
+class MediaError(TelltaleError):
+    """The file itself could not be used."""
+
+
+class MissingMedia(MediaError):
+    """There is no such file."""
+
+
+class EmptyMedia(MediaError):
+    """The file holds no bytes."""
+
+
+class UnsupportedMedia(MediaError):
+    """Neither a picture nor a clip of a format that we open, judged by its bytes and not by its name."""
+
+
+class DamagedMedia(MediaError):
+    """Cut off or corrupt: nothing could be decoded."""
+
+
+class MediaTooLarge(MediaError):
+    """More bytes or pixels than the limits allow."""
+
+
+class NoPictures(MediaError):
+    """A clip without a video stream."""
+
+
+class DecodeTimeout(MediaError):
+    """Decoding took longer than its limit, or the decoder died."""
+
+
+class DetectorError(TelltaleError):
+    """A detector could not be used."""
+
+
+class UnknownDetector(DetectorError):
+    """No detector of that name, folder or repository."""
+
+
+class DamagedDetector(DetectorError):
+    """A hash, a key or a shape does not match what the card promises."""
+
+
+class UnusableDetector(DetectorError):
+    """A format or an architecture that we refuse to load, or one that is not on this machine."""
+
+
+class DeviceError(TelltaleError):
+    """The asked-for device is not there."""
+
+
+class EvidenceError(TelltaleError, ValueError):
+    """A value that evidence may not hold."""
+
+
+class LabError(TelltaleError):
+    """The training side lacks data or a setting."""
+
+
+class MissingData(LabError):
+    """The face data set was not found."""

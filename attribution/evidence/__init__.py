@@ -1,0 +1,46 @@
+"""The one currency of Telltale: what stages write and views read. Frozen, checked at birth, JSON in and out.
+
+Pixels, landmarks and boxes are in pixels of the original picture (after its orientation was applied), x to the right and y down;
+boxes are (x0, y0, x1, y1). Times are presentation times in seconds. Every `p_…` is a probability in [0, 1].
+Arrays (pictures, logits, embeddings) live only in memory: the JSON carries numbers and words.
+"""
+
+from attribution.evidence.answers import (
+    DetectorInfo,
+    Interval,
+    Media,
+    Moment,
+    Neighbour,
+    Placement,
+    TrackEvidence,
+    Verdict,
+)
+from attribution.evidence.checks import FAMILIES, KINDS, STATES, UNKNOWN_METHOD, Box
+from attribution.evidence.outcome import SCHEMA, Evidence, Unusable, document, read_document
+from attribution.evidence.pixels import Face, Frame, Heatmap, Reading, Track
+
+__all__ = [
+    "FAMILIES",
+    "KINDS",
+    "SCHEMA",
+    "STATES",
+    "UNKNOWN_METHOD",
+    "Box",
+    "DetectorInfo",
+    "Evidence",
+    "Face",
+    "Frame",
+    "Heatmap",
+    "Interval",
+    "Media",
+    "Moment",
+    "Neighbour",
+    "Placement",
+    "Reading",
+    "Track",
+    "TrackEvidence",
+    "Unusable",
+    "Verdict",
+    "document",
+    "read_document",
+]

@@ -1,0 +1,149 @@
+"""Evidence that carries pixels and arrays. It lives only in memory: the JSON carries numbers and words.
+
+Pixels, landmarks and boxes are in pixels of the original picture (after its orientation was applied), x to the right and y down;
+boxes are (x0, y0, x1, y1). Times are presentation times in seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from attribution.evidence import checks
+from attribution.evidence.checks import Box, need
+
+
+@dataclass(frozen=True, repr=False)
+class Frame:
+    """A sampled frame at the bounded size that detection uses.
+
+    `rgb` H×W×3 uint8; `scale` = original pixels per pixel of `rgb` (≥ 1 when it was scaled down); `index` counts the sampled frames
+    from 0; `seconds` is the presentation time (0.0 for a picture).
+    """
+
+    index: int
+    seconds: float
+    rgb: np.ndarray
+    scale: float
+
+    def __post_init__(self) -> None:
+        checks.count("Frame.index", self.index)
+        checks.number("Frame.seconds", self.seconds)
+        checks.number("Frame.scale", self.scale)
+        need(self.scale > 0, f"Frame.scale = {self.scale!r}")
+        checks.picture("Frame.rgb", self.rgb)
+
+    def __repr__(self) -> str:
+        return f"Frame({self.index}, {self.seconds:.3f} s, {self.rgb.shape[1]}×{self.rgb.shape[0]}, scale {self.scale:.3g})"
+
+
+@dataclass(frozen=True, repr=False)
+class Face:
+    """One face in one frame. `landmarks` is 5×2: left eye, right eye, nose, mouth left, mouth right (as seen in the picture).
+
+    `crop` is the square S×S×3 uint8 that the detector sees, cut from the full-resolution picture at `crop_box`;
+    `crop_side_px` is the side of `crop_box` in original pixels (how much real detail there is).
+    `sharpness` is the variance of the Laplacian of the crop's luma, `brightness` its mean luma in 0..255.
+    """
+
+    frame_index: int
+    seconds: float
+    box: Box
+    landmarks: np.ndarray
+    p_face: float
+    crop_box: Box
+    crop: np.ndarray
+    sharpness: float
+    brightness: float
+
+    def __post_init__(self) -> None:
+        checks.count("Face.frame_index", self.frame_index)
+        checks.number("Face.seconds", self.seconds)
+        checks.box("Face.box", self.box)
+        checks.box("Face.crop_box", self.crop_box)
+        need(isinstance(self.landmarks, np.ndarray) and self.landmarks.shape == (5, 2), "Face.landmarks must be 5×2")
+        need(bool(np.isfinite(self.landmarks).all()), "Face.landmarks that are not finite")
+        checks.probability("Face.p_face", self.p_face)
+        checks.picture("Face.crop", self.crop)
+        need(self.crop.shape[0] == self.crop.shape[1], "a crop that is not square")
+        checks.number("Face.sharpness", self.sharpness, 0)
+        checks.number("Face.brightness", self.brightness, 0, 255.01)
+
+    @property
+    def crop_side_px(self) -> float:
+        return self.crop_box[2] - self.crop_box[0]
+
+    def __repr__(self) -> str:
+        box = ", ".join(f"{v:.0f}" for v in self.box)
+        return f"Face(frame {self.frame_index}, {self.seconds:.3f} s, box ({box}), crop {self.crop.shape[0]} px)"
+
+
+@dataclass(frozen=True, repr=False)
+class Track:
+    """One identity over time: its faces in order of time. A picture gives tracks of one face."""
+
+    id: int
+    faces: tuple[Face, ...]
+
+    def __post_init__(self) -> None:
+        checks.count("Track.id", self.id)
+        checks.instances("Track.faces", self.faces, Face)
+        need(len(self.faces) > 0, "a track without faces")
+        times = [face.seconds for face in self.faces]
+        need(times == sorted(times), "a track whose faces are not in order of time")
+
+    @property
+    def best(self) -> Face:
+        """The face with the most real detail: the largest crop, sharpness breaking ties."""
+        return max(self.faces, key=lambda face: (round(face.crop_side_px), face.sharpness))
+
+    def __repr__(self) -> str:
+        return f"Track({self.id}, {len(self.faces)} faces, {self.faces[0].seconds:.2f}–{self.faces[-1].seconds:.2f} s)"
+
+
+@dataclass(frozen=True, repr=False)
+class Reading:
+    """What a detector says of N faces, aligned with them. `logits` N×K (uncalibrated), `p_methods` N×K (calibrated, rows sum to 1),
+    `embeddings` N×D (each row of unit length)."""
+
+    logits: np.ndarray
+    p_methods: np.ndarray
+    embeddings: np.ndarray
+
+    def __post_init__(self) -> None:
+        need(self.logits.ndim == 2 and self.logits.shape == self.p_methods.shape, "logits and p_methods differ in shape")
+        need(self.embeddings.ndim == 2 and len(self.embeddings) == len(self.logits), "embeddings are not aligned with logits")
+        arrays = (self.logits, self.p_methods, self.embeddings)
+        need(all(bool(np.isfinite(array).all()) for array in arrays), "a reading that is not finite")
+        if len(self.p_methods):
+            need(bool(self.p_methods.min() >= -1e-6), "a probability below 0")
+            need(bool(np.abs(self.p_methods.sum(1) - 1).max() < 1e-3), "p_methods must sum to 1")
+
+    def __repr__(self) -> str:
+        return f"Reading({self.logits.shape[0]} faces × {self.logits.shape[1]} methods, {self.embeddings.shape[1]}-d)"
+
+
+@dataclass(frozen=True, repr=False)
+class Heatmap:
+    """Where the network looked for one class on one face. `values` is S×S float32 in [0, 1], aligned with the crop.
+
+    Faithfulness by deletion (Petsiuk et al. 2018, RISE): `drop_hot` is how much p(class) falls when the hottest fifth of the crop is
+    blurred away, `drop_random` the mean fall for equally large random areas. A heatmap with drop_hot ≤ drop_random explains nothing.
+    """
+
+    label: str
+    values: np.ndarray
+    p_label: float
+    drop_hot: float
+    drop_random: float
+
+    def __post_init__(self) -> None:
+        need(self.values.ndim == 2 and self.values.size > 0 and bool(np.isfinite(self.values).all()), "a heatmap that is not finite")
+        need(float(self.values.min()) >= -1e-5 and float(self.values.max()) <= 1 + 1e-5, "a heatmap outside [0, 1]")
+        checks.probability("Heatmap.p_label", self.p_label)
+        checks.number("Heatmap.drop_hot", self.drop_hot, -1.00001, 1.00001)
+        checks.number("Heatmap.drop_random", self.drop_random, -1.00001, 1.00001)
+
+    def __repr__(self) -> str:
+        return f"Heatmap({self.label!r}, {self.values.shape}, drop {self.drop_hot:.3f} against {self.drop_random:.3f} at random)"

@@ -1,0 +1,454 @@
+"""Evidence holds only what its docstrings promise, and survives JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attribution import evidence
+from attribution.errors import EvidenceError
+from attribution.evidence import (
+    DetectorInfo,
+    Evidence,
+    Face,
+    Frame,
+    Heatmap,
+    Interval,
+    Media,
+    Moment,
+    Neighbour,
+    Placement,
+    Reading,
+    Track,
+    TrackEvidence,
+    Unusable,
+    Verdict,
+    document,
+    read_document,
+)
+
+NAN = math.nan
+INF = math.inf
+LANDMARKS = np.array([[30, 40], [60, 40], [45, 55], [33, 70], [57, 70]], dtype=np.float32)
+
+
+def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def make_media(**changes: Any) -> Media:
+    values: dict[str, Any] = {
+        "name": "clip.mp4",
+        "sha256": "0123456789abcdef" * 4,
+        "bytes": 1234,
+        "kind": "clip",
+        "width": 640,
+        "height": 360,
+        "duration_seconds": 8.0,
+        "frames_read": 5,
+        "frames_wanted": 30,
+        "container": "mp4 (h264)",
+        "notes": ("5 of 30 frames could be decoded.",),
+    }
+    return Media(**{**values, **changes})
+
+
+def make_frame(**changes: Any) -> Frame:
+    return Frame(**{"index": 0, "seconds": 0.0, "rgb": picture(36, 64), "scale": 10.0, **changes})
+
+
+def make_face(**changes: Any) -> Face:
+    values: dict[str, Any] = {
+        "frame_index": 0,
+        "seconds": 0.5,
+        "box": (20.0, 20.0, 70.0, 85.0),
+        "landmarks": LANDMARKS,
+        "p_face": 0.999,
+        "crop_box": (17.0, 28.0, 73.0, 84.0),
+        "crop": picture(32, 32),
+        "sharpness": 210.5,
+        "brightness": 120.0,
+    }
+    return Face(**{**values, **changes})
+
+
+def make_detector(**changes: Any) -> DetectorInfo:
+    values: dict[str, Any] = {
+        "name": "test-detector",
+        "weights_sha256": "f" * 64,
+        "labels": ("real", "swap", "gan_a"),
+        "families": ("real", "face_swap", "gan"),
+        "display_names": ("No manipulation", "Face swap", "GAN A"),
+        "licence": "Apache-2.0",
+        "limits": ("It was measured on 12 faces only.",),
+    }
+    return DetectorInfo(**{**values, **changes})
+
+
+def make_reading(faces: int = 2, **changes: Any) -> Reading:
+    random = np.random.default_rng(1)
+    logits = random.normal(size=(faces, 3)).astype(np.float32)
+    p_methods = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    embeddings = random.normal(size=(faces, 8)).astype(np.float32)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return Reading(**{"logits": logits, "p_methods": p_methods, "embeddings": embeddings, **changes})
+
+
+def make_verdict(**changes: Any) -> Verdict:
+    values: dict[str, Any] = {
+        "state": "manipulated",
+        "method": "swap",
+        "family": "face_swap",
+        "confidence": 0.97,
+        "reasons": ("Two faces of three agree.",),
+    }
+    return Verdict(**{**values, **changes})
+
+
+def make_neighbour(**changes: Any) -> Neighbour:
+    return Neighbour(**{"index": 7, "method": "swap", "source": "dfdc", "distance": 0.25, **changes})
+
+
+def make_placement(**changes: Any) -> Placement:
+    return Placement(**{"x": -1.5, "y": 2.5, "neighbours": (make_neighbour(),), "atypicality": 0.4, **changes})
+
+
+def make_track_evidence(**changes: Any) -> TrackEvidence:
+    faces = (make_face(seconds=0.5), make_face(seconds=1.0))
+    values: dict[str, Any] = {
+        "id": 0,
+        "faces": 2,
+        "first_seconds": 0.5,
+        "last_seconds": 1.0,
+        "box": (20.0, 20.0, 70.0, 85.0),
+        "verdict": make_verdict(),
+        "p_methods": {"real": 0.03, "swap": 0.9, "gan_a": 0.07},
+        "p_families": {"real": 0.03, "face_swap": 0.9, "gan": 0.07},
+        "p_manipulated": 0.97,
+        "timeline": (Moment(0.5, 0.96), Moment(1.0, 0.98)),
+        "worst": Interval(0.5, 1.0, 0.97, 2),
+        "placement": make_placement(),
+        "crop_side_px": 56.0,
+        "sharpness": 210.5,
+        "brightness": 120.0,
+        "track": Track(0, faces),
+        "reading": make_reading(),
+    }
+    return TrackEvidence(**{**values, **changes})
+
+
+def make_evidence(**changes: Any) -> Evidence:
+    values: dict[str, Any] = {
+        "media": make_media(),
+        "detector": make_detector(),
+        "tracks": (make_track_evidence(),),
+        "verdict": make_verdict(),
+        "faces_found": 1,
+        "settings": {"frames": 64, "device": "cpu"},
+        "versions": {"torch": "2.15.0"},
+        "created_utc": "2026-01-02T03:04:05Z",
+    }
+    return Evidence(**{**values, **changes})
+
+
+INCONCLUSIVE = {"state": "inconclusive", "method": None, "family": None, "confidence": None, "reasons": ("The face is too small.",)}
+UNTOUCHED = {"state": "no_manipulation_found", "method": None, "family": "real", "confidence": 0.9, "reasons": ()}
+
+REFUSED: list[tuple[Any, dict[str, Any]]] = [
+    (make_media, {"kind": "audio"}),
+    (make_media, {"sha256": "abc"}),
+    (make_media, {"sha256": "z" * 64}),
+    (make_media, {"sha256": 64}),
+    (make_media, {"name": None}),
+    (make_media, {"width": 0}),
+    (make_media, {"height": -1}),
+    (make_media, {"bytes": 0}),
+    (make_media, {"bytes": 1.5}),
+    (make_media, {"bytes": True}),
+    (make_media, {"frames_read": 0}),
+    (make_media, {"frames_read": 31}),
+    (make_media, {"duration_seconds": -0.1}),
+    (make_media, {"duration_seconds": NAN}),
+    (make_media, {"duration_seconds": INF}),
+    (make_media, {"container": 4}),
+    (make_media, {"notes": ["a list"]}),
+    (make_media, {"notes": "one sentence"}),
+    (make_frame, {"index": -1}),
+    (make_frame, {"seconds": NAN}),
+    (make_frame, {"scale": 0}),
+    (make_frame, {"scale": -1.0}),
+    (make_frame, {"scale": INF}),
+    (make_frame, {"rgb": picture(8, 8).astype(np.float32)}),
+    (make_frame, {"rgb": picture(8, 8)[:, :, 0]}),
+    (make_frame, {"rgb": picture(8, 8)[:, :, :2]}),
+    (make_frame, {"rgb": np.zeros((0, 8, 3), np.uint8)}),
+    (make_frame, {"rgb": picture(8, 8).tolist()}),
+    (make_face, {"frame_index": -1}),
+    (make_face, {"seconds": INF}),
+    (make_face, {"box": (20.0, 20.0, 20.0, 85.0)}),
+    (make_face, {"box": (20.0, 20.0, 70.0, 10.0)}),
+    (make_face, {"box": (20.0, NAN, 70.0, 85.0)}),
+    (make_face, {"box": (20.0, 20.0, 70.0)}),
+    (make_face, {"crop_box": (0.0, 0.0, 0.0, 0.0)}),
+    (make_face, {"landmarks": LANDMARKS[:4]}),
+    (make_face, {"landmarks": LANDMARKS * NAN}),
+    (make_face, {"p_face": 1.1}),
+    (make_face, {"crop": picture(32, 31)}),
+    (make_face, {"sharpness": NAN}),
+    (make_face, {"sharpness": -1.0}),
+    (make_face, {"brightness": 256.0}),
+    (make_reading, {"logits": np.zeros((2, 4), np.float32)}),
+    (make_reading, {"logits": np.full((2, 3), NAN)}),
+    (make_reading, {"p_methods": np.full((2, 3), 0.5)}),
+    (make_reading, {"p_methods": np.full((2, 3), NAN)}),
+    (make_reading, {"p_methods": np.array([[1.5, -0.5, 0.0]] * 2)}),
+    (make_reading, {"embeddings": np.zeros((3, 8))}),
+    (make_reading, {"embeddings": np.full((2, 8), INF)}),
+    (make_reading, {"embeddings": np.zeros(2)}),
+    (make_detector, {"labels": ("real", "swap")}),
+    (make_detector, {"labels": (), "families": (), "display_names": ()}),
+    (make_detector, {"labels": ("real", "swap", "swap")}),
+    (make_detector, {"families": ("real", "face_swap", "witchcraft")}),
+    (make_detector, {"display_names": ("one",)}),
+    (make_detector, {"weights_sha256": ""}),
+    (make_detector, {"limits": ("fine", 3)}),
+    (make_detector, {"name": None}),
+    (make_verdict, {"state": "real"}),
+    (make_verdict, {"family": "real"}),
+    (make_verdict, {"family": "witchcraft"}),
+    (make_verdict, {"method": None}),
+    (make_verdict, {"method": ""}),
+    (make_verdict, {"confidence": None}),
+    (make_verdict, {"confidence": NAN}),
+    (make_verdict, {"confidence": 1.01}),
+    (make_verdict, {"reasons": "no tuple"}),
+    (make_verdict, {**INCONCLUSIVE, "confidence": 0.5}),
+    (make_verdict, {**INCONCLUSIVE, "method": "swap"}),
+    (make_verdict, {**INCONCLUSIVE, "family": "real"}),
+    (make_verdict, {**INCONCLUSIVE, "reasons": ()}),
+    (make_verdict, {**UNTOUCHED, "method": "swap"}),
+    (make_verdict, {**UNTOUCHED, "family": None}),
+    (make_verdict, {**UNTOUCHED, "confidence": None}),
+    (Interval, {"first_seconds": 2.0, "last_seconds": 1.0, "p_manipulated": 0.5, "faces": 3}),
+    (Interval, {"first_seconds": NAN, "last_seconds": 1.0, "p_manipulated": 0.5, "faces": 3}),
+    (Interval, {"first_seconds": 0.0, "last_seconds": 1.0, "p_manipulated": 0.5, "faces": 0}),
+    (Interval, {"first_seconds": 0.0, "last_seconds": 1.0, "p_manipulated": 2, "faces": 1}),
+    (make_neighbour, {"index": -1}),
+    (make_neighbour, {"distance": NAN}),
+    (make_neighbour, {"distance": 2.1}),
+    (make_neighbour, {"distance": -0.1}),
+    (make_neighbour, {"source": None}),
+    (make_placement, {"x": NAN}),
+    (make_placement, {"y": INF}),
+    (make_placement, {"x": "1"}),
+    (make_placement, {"atypicality": -0.2}),
+    (make_placement, {"neighbours": ({"index": 1},)}),
+    (Moment, {"seconds": NAN, "p_manipulated": 0.5}),
+    (Moment, {"seconds": 0.0, "p_manipulated": -1}),
+    (make_track_evidence, {"id": -1}),
+    (make_track_evidence, {"faces": 0}),
+    (make_track_evidence, {"box": (5.0, 5.0, 5.0, 9.0)}),
+    (make_track_evidence, {"first_seconds": 1.5}),
+    (make_track_evidence, {"p_methods": {"real": 0.5, "swap": 0.2}}),
+    (make_track_evidence, {"p_methods": {}}),
+    (make_track_evidence, {"p_methods": {"real": 1.5, "swap": -0.5}}),
+    (make_track_evidence, {"p_methods": [1.0]}),
+    (make_track_evidence, {"p_families": {"real": 0.5, "witchcraft": 0.5}}),
+    (make_track_evidence, {"p_manipulated": NAN}),
+    (make_track_evidence, {"crop_side_px": NAN}),
+    (make_track_evidence, {"sharpness": -2.0}),
+    (make_track_evidence, {"verdict": "manipulated"}),
+    (make_track_evidence, {"timeline": (0.5,)}),
+    (make_track_evidence, {"worst": 0.5}),
+    (make_track_evidence, {"placement": (0.0, 1.0)}),
+    (make_evidence, {"faces_found": -1}),
+    (make_evidence, {"created_utc": None}),
+    (make_evidence, {"settings": [1]}),
+    (make_evidence, {"versions": {"torch": 2}}),
+    (make_evidence, {"verdict": make_verdict(method="alchemy")}),
+    (make_evidence, {"detector": make_detector(labels=("real", "other", "gan_a"))}),
+    (Unusable, {"name": "a.jpg", "error": ""}),
+    (Unusable, {"name": None, "error": "It is empty."}),
+]
+
+
+@pytest.mark.parametrize(("make", "changes"), REFUSED, ids=lambda value: getattr(value, "__name__", None) or str(list(value)))
+def test_a_bad_value_is_refused_at_birth(make: Any, changes: dict[str, Any]) -> None:
+    with pytest.raises(EvidenceError):
+        make(**changes)
+
+
+def test_a_heatmap_lies_between_0_and_1() -> None:
+    good = {"label": "swap", "values": np.eye(4, dtype=np.float32), "p_label": 0.9, "drop_hot": 0.5, "drop_random": -0.1}
+    assert "0.500" in repr(Heatmap(**good))
+    bad: list[dict[str, Any]] = [
+        {"values": np.eye(4) * 2},
+        {"values": np.eye(4) - 1},
+        {"values": np.full((4, 4), NAN)},
+        {"values": np.zeros(4)},
+        {"values": np.zeros((0, 0))},
+        {"p_label": 1.5},
+        {"drop_hot": NAN},
+        {"drop_random": -2.0},
+    ]
+    for changes in bad:
+        with pytest.raises(EvidenceError):
+            Heatmap(**{**good, **changes})
+
+
+def test_a_track_needs_faces_in_order_of_time() -> None:
+    with pytest.raises(EvidenceError):
+        Track(0, ())
+    with pytest.raises(EvidenceError):
+        Track(0, (make_face(seconds=1.0), make_face(seconds=0.5)))
+
+
+def test_the_best_face_has_the_largest_crop_and_sharpness_breaks_ties() -> None:
+    small = make_face(crop_box=(0.0, 0.0, 40.0, 40.0), sharpness=900.0)
+    blurred = make_face(crop_box=(0.0, 0.0, 80.0, 80.0), sharpness=10.0)
+    sharp = make_face(crop_box=(0.0, 0.0, 80.2, 80.2), sharpness=20.0)
+    assert Track(0, (small, sharp, blurred)).best is sharp
+    assert sharp.crop_side_px == pytest.approx(80.2)
+
+
+def test_evidence_is_frozen() -> None:
+    for value in (make_media(), make_face(), make_verdict(), make_evidence()):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, dataclasses.fields(value)[0].name, None)
+
+
+def test_repr_prints_shapes_and_not_pixels() -> None:
+    track = Track(3, (make_face(),))
+    shown = [repr(value) for value in (make_frame(), make_face(), track, make_reading(), make_track_evidence())]
+    assert "64×36" in shown[0]
+    assert "32 px" in shown[1]
+    assert "1 faces" in shown[2]
+    assert "2 faces × 3 methods, 8-d" in shown[3]
+    assert all("array(" not in text and len(text) < 1500 for text in shown)
+
+
+def test_numpy_numbers_are_numbers() -> None:
+    moment = Moment(np.float32(0.5), np.float32(0.25))  # type: ignore[arg-type]
+    track = make_track_evidence(timeline=(moment,), faces=np.int64(2))
+    assert json.loads(json.dumps(make_evidence(tracks=(track,)).to_json()))["tracks"][0]["timeline"] == [
+        {"seconds": 0.5, "p_manipulated": 0.25}
+    ]
+
+
+def test_an_empty_reading_is_a_reading() -> None:
+    reading = Reading(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 8)))
+    assert "0 faces" in repr(reading)
+
+
+def test_display_names_are_for_people() -> None:
+    detector = make_detector()
+    assert detector.display("swap") == "Face swap"
+    assert detector.display("unknown") == "Unknown method"
+    assert detector.display("not one of mine") == "not one of mine"
+    assert make_detector(display_names=()).display("swap") == "swap"
+
+
+ANSWERS = {
+    "clip with everything": make_evidence(),
+    "unknown method": make_evidence(verdict=make_verdict(method="unknown", family=None, confidence=0.8)),
+    "no face": make_evidence(tracks=(), verdict=make_verdict(**INCONCLUSIVE), faces_found=0, settings={}, versions={}, created_utc=""),
+    "picture, nothing found": make_evidence(
+        media=make_media(kind="picture", duration_seconds=None, frames_read=1, frames_wanted=1, notes=(), name="été <b>.png"),
+        tracks=(make_track_evidence(verdict=make_verdict(**UNTOUCHED), timeline=(), worst=None, placement=None),),
+        verdict=make_verdict(**UNTOUCHED),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_json_round_trip(name: str) -> None:
+    given = ANSWERS[name]
+    text = json.dumps(document([given, Unusable("a.jpg", "The file is empty.")]), allow_nan=False)
+    read, unusable = read_document(json.loads(text))
+    assert read == given
+    assert unusable == Unusable("a.jpg", "The file is empty.")
+    assert json.loads(json.dumps(document([read, unusable]))) == json.loads(text)
+
+
+def test_pixels_stay_out_of_the_json() -> None:
+    entry = make_evidence().to_json()["tracks"][0]
+    assert not {"track", "reading"} & set(entry)
+    restored = Evidence.from_json(json.loads(json.dumps(make_evidence().to_json())))
+    assert restored.tracks[0].track is None
+    assert restored.tracks[0].reading is None
+
+
+def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every node of a JSON value below its root."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [found for key, child in children for found in [(*path, key), *paths_of(child, (*path, key))]]
+
+
+def changed(value: Any, path: tuple[Any, ...], leaf: Any) -> Any:
+    copy = json.loads(json.dumps(value))
+    node = copy
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = leaf
+    return copy
+
+
+@pytest.mark.parametrize("leaf", [None, [], {}, "x", -1, 1e400, True, [None], {"a": 1}], ids=repr)
+def test_hostile_json_is_read_or_refused_and_never_anything_else(leaf: Any) -> None:
+    """Any node replaced by any kind of value: the reader answers with evidence that can be written again, or with EvidenceError."""
+    good = document([make_evidence(), Unusable("a.jpg", "The file is empty.")])
+    refused = 0
+    for path in paths_of(good):
+        try:
+            outcomes = read_document(changed(good, path, leaf))
+        except EvidenceError:
+            refused += 1
+        else:
+            json.dumps(document(outcomes))
+    assert refused > 40
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        5,
+        [],
+        {},
+        {"schema": "telltale-evidence/1"},
+        {"schema": "telltale-evidence/2", "files": []},
+        {"schema": "telltale-evidence/1", "files": {}},
+        {"schema": "telltale-evidence/1", "files": [None]},
+        {"schema": "telltale-evidence/1", "files": ["error"]},
+        {"schema": "telltale-evidence/1", "files": [{"error": "no media"}]},
+        {"schema": "telltale-evidence/1", "files": [{"error": 5, "media": {"name": "a"}}]},
+        {"schema": "telltale-evidence/1", "files": [{"media": {"name": "a"}}]},
+    ],
+    ids=repr,
+)
+def test_what_is_no_result_is_refused(data: Any) -> None:
+    with pytest.raises(EvidenceError):
+        read_document(data)
+
+
+def test_an_extra_field_is_refused() -> None:
+    entry = make_evidence().to_json()
+    entry["media"]["surprise"] = 1
+    with pytest.raises(EvidenceError):
+        Evidence.from_json(entry)
+
+
+def test_pixels_cannot_be_smuggled_in_through_json() -> None:
+    entry = make_evidence().to_json()
+    entry["tracks"][0]["track"] = "something"
+    assert Evidence.from_json(entry).tracks[0].track is None
+
+
+def test_the_package_exports_what_it_lists() -> None:
+    assert all(hasattr(evidence, name) for name in evidence.__all__)
+    assert callable(evidence.document)
