@@ -1,0 +1,143 @@
+"""What several test files share: a small detector folder, really built with timm and safetensors, with random weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from attribution.card import Calibration, Card, CropSettings, Label, MeasuredTable, Probe, Thresholds, Training
+from attribution.detector import Examiner
+from attribution.network import Projection, build_backbone, features, normalise, pooled_width
+from attribution.reference import kth_distances, write_reference
+from attribution.weights import LoadedDetector, load_folder, probe_logits
+
+LABELS = (
+    Label("real", "No manipulation", "real", "An untouched photograph.", "portraits"),
+    Label("landmark_swap", "Landmark face swap", "face_swap", "Another person's face, warped.", "made for this test"),
+    Label("stylegan2", "StyleGAN2", "gan", "Synthesised whole.", "made for this test"),
+    Label("flux1", "FLUX.1", "diffusion", "Synthesised whole.", "made for this test"),
+)
+MEAN = (0.5, 0.5, 0.5)
+STD = (0.5, 0.5, 0.5)
+SIDE_PX = 96
+REFERENCES = 48
+
+
+def some_crops(count: int, side_px: int = SIDE_PX, seed: int = 1) -> np.ndarray:
+    """N×S×S×3 uint8 with structure at several scales, all different."""
+    random = np.random.RandomState(seed)
+    coarse = random.randint(0, 200, (count, 6, 6, 3), dtype=np.uint8)
+    rows = np.arange(side_px) * 6 // side_px
+    return coarse[:, rows][:, :, rows] + random.randint(0, 50, (count, side_px, side_px, 3), dtype=np.uint8)
+
+
+def write_detector(
+    folder: Path,
+    architecture: str = "mobilenetv2_100",
+    model_args: dict[str, object] | None = None,
+    side_px: int = SIDE_PX,
+    thresholds: Thresholds | None = None,
+) -> Path:
+    """A whole detector folder with random weights that are the same every time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model_args = {"pad_type": "same"} if model_args is None and architecture == "mobilenetv2_100" else model_args or {}
+    torch.manual_seed(7)
+    model = build_backbone(architecture, len(LABELS), model_args)
+    with torch.no_grad():
+        # A random network answers almost the same to everything: spread its answers by normalising on some inputs, as training would.
+        model.train()
+        for _ in range(4):
+            features(model, normalise(torch.from_numpy(some_crops(24, side_px)), MEAN, STD))
+    model.half().float().eval()
+    projection = Projection(pooled_width(model), 16)
+    with torch.no_grad():
+        projection.weight.normal_(std=0.05)
+    save_file(
+        {key: value.half() if value.is_floating_point() else value for key, value in model.state_dict().items()},
+        folder / "model.safetensors",
+    )
+    config = {
+        "architecture": architecture,
+        "num_classes": len(LABELS),
+        "num_features": pooled_width(model),
+        "label_names": [label.name for label in LABELS],
+        "model_args": model_args,
+        "pretrained_cfg": {
+            "input_size": [3, side_px, side_px],
+            "mean": list(MEAN),
+            "std": list(STD),
+            "interpolation": "lanczos",
+            "crop_pct": 1.0,
+            "num_classes": len(LABELS),
+            "pool_size": None,
+            "first_conv": None,
+            "classifier": None,
+        },
+    }
+    (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+    _write_bank(folder, model, projection, side_px)
+    (folder / "README.md").write_text("# A detector of random weights, for tests\n", encoding="utf-8")
+    card = Card(
+        name="random-for-tests",
+        licence="CC0-1.0",
+        labels=LABELS,
+        crop=CropSettings(side_px=side_px),
+        calibration=Calibration(temperature=1.5, ece_before=0.2, ece_after=0.04, measured_on="nothing"),
+        thresholds=thresholds or Thresholds(p_manipulated_above=0.8, p_manipulated_below=0.2, method_min_p=0.6, family_min_p=0.6),
+        training=Training(data="none: the weights are random", licence="CC0-1.0", seeds=(7,)),
+        probes=tuple(Probe(seed, tuple(probe_logits(model, MEAN, STD, side_px, seed))) for seed in (1, 2)),
+        files={name: digest(folder / name) for name in ("model.safetensors", "config.json", "reference.safetensors")},
+        measured=(MeasuredTable("Recall by source", ("source", "faces", "recall"), (("portraits", 3, 0.5), ("none", 0, None))),),
+        limits=("It was never trained: its answers mean nothing.",),
+    )
+    (folder / "card.json").write_text(json.dumps(card.to_json(), indent=2), encoding="utf-8")
+    return folder
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write_bank(folder: Path, model: torch.nn.Module, projection: Projection, side_px: int) -> None:
+    crops = torch.from_numpy(some_crops(REFERENCES + 20, side_px, seed=3))
+    with torch.inference_mode():
+        embeddings = projection(features(model, normalise(crops, MEAN, STD))[0]).numpy()
+    bank, validation = embeddings[:REFERENCES], embeddings[REFERENCES:]
+    write_reference(
+        folder / "reference.safetensors",
+        projection.weight.detach().numpy(),
+        bank,
+        bank[:, :2] * 10,
+        [LABELS[i % len(LABELS)].name for i in range(REFERENCES)],
+        [f"source_{i % 3}" for i in range(REFERENCES)],
+        kth_distances(validation, bank),
+    )
+
+
+@pytest.fixture(scope="session")
+def detector_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector folder; read it, do not change it."""
+    return write_detector(tmp_path_factory.mktemp("detectors") / "random")
+
+
+@pytest.fixture
+def own_detector(detector_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the detector folder that the test may damage."""
+    return Path(shutil.copytree(detector_folder, tmp_path / "detector"))
+
+
+@pytest.fixture(scope="session")
+def loaded_detector(detector_folder: Path) -> LoadedDetector:
+    return load_folder(detector_folder)
+
+
+@pytest.fixture(scope="session")
+def examiner(loaded_detector: LoadedDetector) -> Examiner:
+    return Examiner(loaded_detector, "cpu")
