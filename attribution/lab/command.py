@@ -1,0 +1,150 @@
+"""`python -m attribution lab …`: the sub-commands of the training side."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from attribution.errors import TelltaleError
+
+_DATA_HELP = "folder of the labelled faces (default: the environment variable TELLTALE_DATA)"
+
+
+def main(argv: list[str]) -> int:
+    """Run one lab command; 0 when it is done, 2 when it could not be, with a sentence on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m attribution lab", description="Train, measure and publish detectors.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _autoencoder_arguments(commands.add_parser("autoencoder", help="train the small face auto-encoder that some forgeries use"))
+    _prepare_arguments(commands.add_parser("prepare", help="decode the faces and make the pools of forgeries, once"))
+    _train_arguments(commands.add_parser("train", help="train a detector, or resume a training that was stopped"))
+    _unseen_arguments(commands.add_parser("unseen", help="judge the methods that a run was trained without"))
+    _publish_arguments(commands.add_parser("publish", help="measure a finished run and write its detector folder"))
+    commands.add_parser("examples", help="re-make the example pictures and the clip").add_argument("--out", type=Path, default=None)
+
+    from attribution.lab import benchmark
+
+    benchmark.add_arguments(commands.add_parser("benchmark", help="speed and memory, the naive way beside them"))
+    args = parser.parse_args(argv)
+    run = {
+        "autoencoder": _autoencoder, "prepare": _prepare, "train": _train, "unseen": _unseen, "publish": _publish,
+        "examples": _examples, "benchmark": benchmark.run,
+    }[args.command]  # fmt: skip
+    try:
+        return run(args)
+    except TelltaleError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", help=_DATA_HELP)
+    parser.add_argument("--work", type=Path, required=True, help="folder for decoded faces and forgeries (several GB)")
+
+
+def _autoencoder_arguments(parser: argparse.ArgumentParser) -> None:
+    _common(parser)
+    parser.add_argument("--steps", type=int, default=2200)
+    parser.add_argument("--seed", type=int, default=7)
+
+
+def _autoencoder(args: argparse.Namespace) -> int:
+    from attribution.lab.autoencoder import train_autoencoder
+    from attribution.lab.data import REAL, decode, find_data, read_manifest
+
+    data = find_data(args.data)
+    rows = [row for row in read_manifest(data) if row.split == "train"]
+    pictures = decode(data, rows, args.work / "train.npy")
+    real = [index for index, row in enumerate(rows) if row.family == REAL]
+    train_autoencoder(pictures[real], args.work / "autoencoder.safetensors", args.steps, args.seed)
+    return 0
+
+
+def _prepare_arguments(parser: argparse.ArgumentParser) -> None:
+    _common(parser)
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    from attribution.lab.data import SPLITS, find_data, read_manifest
+    from attribution.lab.pools import prepare
+
+    data = find_data(args.data)
+    prepare(data, read_manifest(data), args.work, SPLITS)
+    return 0
+
+
+def _train_arguments(parser: argparse.ArgumentParser) -> None:
+    _common(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints, settings, final weights")
+    parser.add_argument("--pretrained", default="", help="safetensors file of the backbone to start from")
+    parser.add_argument("--architecture", default="mobilenetv2_100")
+    parser.add_argument("--model-args", type=json.loads, default={"pad_type": "same"}, help="timm's model arguments as JSON")
+    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--until", type=int, default=0, help="end this sitting after so many steps, to be resumed later")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="training processes on a CPU (one on a GPU)")
+    parser.add_argument("--contrastive", choices=("supcon", "ntxent", "triplet", "none"), default="supcon")
+    parser.add_argument("--leave-out", nargs="*", default=[], metavar="METHOD_OR_SOURCE", help="methods or sources never to train on")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+
+
+def _train(args: argparse.Namespace) -> int:
+    from attribution.lab.data import find_data
+    from attribution.lab.train import Settings, train
+
+    started = time.monotonic()
+    train(
+        Settings(
+            data=str(find_data(args.data)), work=str(args.work), out=str(args.out), pretrained=args.pretrained,
+            architecture=args.architecture, model_args=args.model_args, steps=args.steps, seed=args.seed,
+            workers=1 if args.device == "cuda" else args.workers, contrastive=args.contrastive, leave_out=tuple(args.leave_out),
+            device=args.device, until=args.until,
+        )
+    )  # fmt: skip
+    print(f"done in {(time.monotonic() - started) / 60:.1f} minutes")
+    return 0
+
+
+def _unseen_arguments(parser: argparse.ArgumentParser) -> None:
+    _common(parser)
+    parser.add_argument("--run", type=Path, required=True, help="a run that was trained with --leave-out")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file for the table")
+
+
+def _unseen(args: argparse.Namespace) -> int:
+    from attribution.lab.unseen import measure_unseen
+
+    measure_unseen(args.run, args.data, args.work, args.out)
+    return 0
+
+
+def _publish_arguments(parser: argparse.ArgumentParser) -> None:
+    _common(parser)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="the detector folder, for example weights/NAME")
+    parser.add_argument("--minutes", type=float, required=True, help="how long the training took, for the card")
+    parser.add_argument("--train-command", required=True, help="the command that made the run, for the card")
+    parser.add_argument("--unseen", type=Path, help="the table of `lab unseen`")
+
+
+def _publish(args: argparse.Namespace) -> int:
+    from attribution.card import MeasuredTable
+    from attribution.lab.publish import publish
+
+    unseen = None
+    if args.unseen:
+        table = json.loads(args.unseen.read_text(encoding="utf-8"))
+        unseen = MeasuredTable(table["title"], tuple(table["columns"]), tuple(tuple(row) for row in table["rows"]), table["note"])
+    publish(args.run, args.data, args.work, args.out, args.out.name, args.minutes, args.train_command, unseen)
+    return 0
+
+
+def _examples(args: argparse.Namespace) -> int:
+    from attribution.lab.examples import make_examples
+
+    for path in make_examples(args.out):
+        print(path.name)
+    return 0

@@ -1,0 +1,110 @@
+"""The labelled face crops: the manifest, the method of each row, and decoded pictures as memory-mapped arrays.
+
+The folder is found by `--data` or the environment variable `TELLTALE_DATA`, never by a fixed path. Its `manifest.csv` has a row per crop:
+path, split (train, val, test, cross), label (family), source, generator, group, pair, …, and five landmarks in crop pixels.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from attribution.errors import LabError, MissingData
+
+ENVIRONMENT_VARIABLE = "TELLTALE_DATA"
+SIDE_PX = 224
+SPLITS = ("train", "val", "test", "cross")
+_POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+
+REAL = "real"
+METHOD_OF_SOURCE = {
+    ("face_swap", "dfdc"): "dfdc_swap",
+    ("gan", "boredhumans"): "stylegan2",
+    ("gan", "tpdne_a"): "stylegan2",
+    ("gan", "tpdne_b"): "stylegan2",
+    ("gan", "tpdne_c"): "stylegan2",
+    ("gan", "generated_photos"): "generated_photos",
+    ("gan", "generated_photos_b"): "generated_photos",
+    ("diffusion", "sfhq_t2i_sdxl"): "sdxl",
+    ("diffusion", "sfhq_t2i_flux1_schnell"): "flux1",
+    ("diffusion", "sfhq_t2i_flux1_dev"): "flux1",
+    ("diffusion", "sfhq_t2i_flux1_pro"): "flux1",
+    ("diffusion", "sdfd_sd21"): "sd21",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One crop. `path` is relative to the data folder; `pair` is the path of the pixel-aligned real crop ("" if none);
+    `landmarks` 5×2 float32 in crop pixels; `method` is a label of the detector."""
+
+    path: str
+    split: str
+    family: str
+    source: str
+    method: str
+    group: str
+    pair: str
+    source_face_px: float
+    landmarks: np.ndarray
+
+
+def find_data(flag: str | None = None) -> Path:
+    """The data folder from the flag or the environment; MissingData says how to name it."""
+    named = flag or os.environ.get(ENVIRONMENT_VARIABLE, "")
+    if not named or not (Path(named) / "manifest.csv").is_file():
+        raise MissingData(
+            "The labelled face crops were not found.", f"Name their folder with --data or the environment variable {ENVIRONMENT_VARIABLE}."
+        )
+    return Path(named)
+
+
+def read_manifest(folder: Path) -> list[Row]:
+    """Every row of the manifest in its order; LabError for a label that has no method."""
+    rows = []
+    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
+        for item in csv.DictReader(file):
+            family, source = item["label"], item["source"]
+            method = REAL if family == REAL else METHOD_OF_SOURCE.get((family, source), "")
+            if not method:
+                raise LabError(f"The manifest has a source without a method: {family}/{source}.", "Add it to METHOD_OF_SOURCE.")
+            points = np.array([[float(item[f"{point}_{axis}"]) for axis in "xy"] for point in _POINTS], np.float32)
+            rows.append(
+                Row(
+                    item["path"], item["split"], family, source, method, item["group"], item["pair"],
+                    float(item["source_face_px"] or 0), points,
+                )
+            )  # fmt: skip
+    return rows
+
+
+def manifest_hash(folder: Path) -> str:
+    """sha256 of the manifest: the data hash of the model card."""
+    return hashlib.sha256((folder / "manifest.csv").read_bytes()).hexdigest()
+
+
+def decode(folder: Path, rows: Sequence[Row], cache: Path) -> np.ndarray:
+    """The crops of `rows` as N×224×224×3 uint8 RGB, memory-mapped from `cache` (an .npy file that is made when it is not there)."""
+    if not cache.exists():
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = cache.with_suffix(".part.npy")
+        pictures = np.lib.format.open_memmap(unfinished, "w+", np.uint8, (len(rows), SIDE_PX, SIDE_PX, 3))
+        for index, row in enumerate(rows):
+            bgr = cv2.imread(str(folder / row.path), cv2.IMREAD_COLOR)
+            if bgr is None or bgr.shape != (SIDE_PX, SIDE_PX, 3):
+                raise LabError(f"The crop {row.path} cannot be read at {SIDE_PX} px.", "Fetch the data set again.")
+            pictures[index] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        pictures.flush()
+        del pictures
+        unfinished.rename(cache)
+    pictures = np.load(cache, mmap_mode="r")
+    if len(pictures) != len(rows):
+        raise LabError("The cache of decoded crops belongs to other data.", f"Delete {cache.name} and run again.")
+    return pictures

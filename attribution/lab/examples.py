@@ -1,0 +1,151 @@
+"""The examples of the project, re-made: two public-domain portraits untouched, two forgeries of them and one clip, all marked.
+
+Sources: scikit-image's `data.astronaut()` (Eileen Collins, NASA) and Matplotlib's `grace_hopper.jpg` (US Navy). The mark is written into
+the picture below the face, outside of every crop that a detector sees.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from attribution.errors import LabError
+from attribution.evidence import Face
+from attribution.faces import CropRule, FaceFinder, find_tracks
+from attribution.lab.autoencoder import load_autoencoder
+from attribution.lab.forge import autoencoder_swap, landmark_swap
+from attribution.media import open_media
+
+EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
+SWAP_SEED = 3
+AUTOENCODER_SEED = 4
+CLIP_SECONDS = 8
+CLIP_FPS = 25
+CLIP_SIDE_PX = 448
+MANIPULATED_SECONDS = (3.0, 5.0)
+
+
+def make_examples(out: Path | None = None) -> list[Path]:
+    """Write every example into `out` (default: the project's own folder) and return their paths."""
+    out = out or EXAMPLES
+    out.mkdir(parents=True, exist_ok=True)
+    astronaut, hopper = out / "astronaut.png", out / "grace_hopper.jpg"
+    shutil.copyfile(_scikit_image_astronaut(), astronaut)
+    shutil.copyfile(_matplotlib_hopper(), hopper)
+    finder = FaceFinder("cpu")
+    target, donor = _face(astronaut, finder), _face(hopper, finder)
+    portrait = np.array(Image.open(astronaut).convert("RGB"))
+    other = np.array(Image.open(hopper).convert("RGB"))
+
+    swapped = _swap(portrait, target, other, donor)
+    swap_path = out / "landmark_swap.png"
+    Image.fromarray(_marked(swapped, "MANIPULATED: landmark face swap")).save(swap_path, optimize=True)
+
+    drawn = _redraw(portrait, target)
+    drawn_path = out / "autoencoder_swap.png"
+    Image.fromarray(_marked(drawn, "MANIPULATED: face drawn by an auto-encoder")).save(drawn_path, optimize=True)
+
+    clip = out / "clip_seconds_3_to_5.mp4"
+    _write_clip(portrait, swapped, clip)
+    return [astronaut, hopper, swap_path, drawn_path, clip]
+
+
+def _scikit_image_astronaut() -> Path:
+    import skimage
+
+    return Path(skimage.__file__).parent / "data" / "astronaut.png"
+
+
+def _matplotlib_hopper() -> Path:
+    import matplotlib.cbook
+
+    return Path(str(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
+
+
+def _face(path: Path, finder: FaceFinder) -> Face:
+    with open_media(path) as opened:
+        found = find_tracks(opened, finder, CropRule())
+    if not found.tracks:
+        raise LabError(f"No face was found in {path.name}.", "Install the packages of attribution/lab/requirements.txt again.")
+    return max((track.best for track in found.tracks), key=lambda face: face.crop_side_px)
+
+
+def _window(rgb: np.ndarray, face: Face) -> tuple[slice, slice]:
+    """Rows and columns of the face's crop, in whole pixels."""
+    left, top, right, _ = (round(value) for value in face.crop_box)
+    side = min(right - left, rgb.shape[0] - top, rgb.shape[1] - left)
+    return slice(top, top + side), slice(left, left + side)
+
+
+def _points(face: Face, window: tuple[slice, slice], side_px: int) -> np.ndarray:
+    offset = np.array([window[1].start, window[0].start])
+    return ((face.landmarks - offset) * side_px / (window[0].stop - window[0].start)).astype(np.float32)
+
+
+def _swap(portrait: np.ndarray, target: Face, other: np.ndarray, donor: Face) -> np.ndarray:
+    """The donor's face in the portrait, forged at the portrait's own resolution."""
+    here, there = _window(portrait, target), _window(other, donor)
+    side = here[0].stop - here[0].start
+    donor_crop = cv2.resize(other[there], (side, side), interpolation=cv2.INTER_AREA)
+    forged = landmark_swap(
+        portrait[here].copy(), _points(target, here, side), donor_crop, _points(donor, there, side), np.random.default_rng(SWAP_SEED)
+    )
+    whole = portrait.copy()
+    whole[here] = forged.rgb
+    return whole
+
+
+def _redraw(portrait: np.ndarray, face: Face) -> np.ndarray:
+    here = _window(portrait, face)
+    side = here[0].stop - here[0].start
+    forged = autoencoder_swap(
+        portrait[here].copy(), _points(face, here, side), load_autoencoder(), np.random.default_rng(AUTOENCODER_SEED), "bilinear"
+    )
+    whole = portrait.copy()
+    whole[here] = forged.rgb
+    return whole
+
+
+def _marked(rgb: np.ndarray, words: str) -> np.ndarray:
+    """A band with the words along the lower edge."""
+    picture = Image.fromarray(rgb)
+    draw = ImageDraw.Draw(picture)
+    height = max(22, rgb.shape[0] // 20)
+    draw.rectangle((0, rgb.shape[0] - height, rgb.shape[1], rgb.shape[0]), fill=(20, 20, 20))
+    font = ImageFont.load_default(size=height * 0.55)
+    draw.text((rgb.shape[1] / 2, rgb.shape[0] - height / 2), words, fill=(255, 214, 90), anchor="mm", font=font)
+    return np.array(picture)
+
+
+def _write_clip(untouched: np.ndarray, swapped: np.ndarray, path: Path) -> None:
+    """A slow pan over the portrait, 25 frames a second; the frames of seconds 3 to 5 show the swapped one."""
+    room = min(untouched.shape[:2]) - CLIP_SIDE_PX
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / path.name
+        with av.open(str(draft), "w") as container:
+            stream = container.add_stream("libx264", rate=CLIP_FPS)
+            stream.width = stream.height = CLIP_SIDE_PX
+            stream.pix_fmt = "yuv420p"
+            # One thread and fixed settings give the same bytes on every run.
+            stream.options = {"crf": "17", "preset": "slow", "threads": "1"}
+            for number in range(CLIP_SECONDS * CLIP_FPS):
+                seconds = number / CLIP_FPS
+                manipulated = MANIPULATED_SECONDS[0] <= seconds < MANIPULATED_SECONDS[1]
+                phase = 2 * np.pi * seconds / CLIP_SECONDS
+                left = round(room / 2 * (1 + np.sin(phase)))
+                top = round(room / 4 * (1 - np.cos(phase)))
+                source = swapped if manipulated else untouched
+                window = source[top : top + CLIP_SIDE_PX, left : left + CLIP_SIDE_PX].copy()
+                words = "MANIPULATED: landmark face swap" if manipulated else "Telltale example: only seconds 3 to 5 are manipulated"
+                frame = av.VideoFrame.from_ndarray(_marked(window, words), format="rgb24")
+                for packet in stream.encode(frame):
+                    container.mux(packet)
+            for packet in stream.encode():
+                container.mux(packet)
+        shutil.copyfile(draft, path)

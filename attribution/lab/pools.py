@@ -1,0 +1,121 @@
+"""Everything a training run reads, prepared once in a work folder: decoded crops of every split, and pools of the lab's own forgeries.
+
+A pool is `<split>_<method>.npy` (N×224×224×3 uint8) with `<split>_<method>.json`, which names the crop under each forgery (`base`, an
+index into the split's rows: the pixel-aligned untouched picture) and the forgery's source.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from attribution.lab.autoencoder import load_autoencoder
+from attribution.lab.data import REAL, SIDE_PX, Row, decode
+from attribution.lab.forge import Forgery, autoencoder_swap, choose_donor, landmark_swap, self_blend
+
+FORGED = ("landmark_swap", "self_blended", "autoencoder_swap")
+POOL_SIZES: Mapping[str, Mapping[str, int]] = {
+    "train": {"landmark_swap": 4000, "self_blended": 5000, "autoencoder_swap": 3500},
+    "val": {"landmark_swap": 200, "self_blended": 200, "autoencoder_swap": 200},
+    "test": {"landmark_swap": 200, "self_blended": 200, "autoencoder_swap": 200},
+    "cross": {"landmark_swap": 200, "self_blended": 200, "autoencoder_swap": 200},
+}
+_SEEDS = {"train": 1, "val": 2, "test": 3, "cross": 4}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Pictures of one split: the crops of the manifest first, then the forgeries. `base[i]` is the index of the aligned untouched picture
+    in the same arrays, or −1."""
+
+    parts: tuple[np.ndarray, ...]
+    methods: tuple[str, ...]
+    families: tuple[str, ...]
+    sources: tuple[str, ...]
+    groups: tuple[str, ...]
+    base: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.methods)
+
+    def picture(self, index: int) -> np.ndarray:
+        """The 224×224×3 uint8 crop at `index`."""
+        for part in self.parts:
+            if index < len(part):
+                return part[index]
+            index -= len(part)
+        raise IndexError(index)
+
+
+def forge_pool(method: str, split: str, rows: list[Row], pictures: np.ndarray, work: Path, size: int) -> None:
+    """Make the pool of `method` for `split` from its real crops, once: `size` forgeries, seeded by split and method."""
+    out = work / f"{split}_{method}.npy"
+    if out.exists():
+        return
+    random = np.random.default_rng([_SEEDS[split], FORGED.index(method)])
+    network = load_autoencoder(work / "autoencoder.safetensors") if method == "autoencoder_swap" else None
+    real = np.array([index for index, row in enumerate(rows) if row.family == REAL])
+    landmarks = np.stack([rows[index].landmarks for index in real])
+    sources = [rows[index].source for index in real]
+    counts = {source: sources.count(source) for source in set(sources)}
+    # Square-root balance over sources: the largest one must not own the forgeries.
+    weights = np.array([counts[source] ** -0.5 for source in sources])
+    chosen = random.choice(len(real), size, p=weights / weights.sum())
+    unfinished = out.with_suffix(".part.npy")
+    pool = np.lib.format.open_memmap(unfinished, "w+", np.uint8, (len(chosen), SIDE_PX, SIDE_PX, 3))
+    for place, pick in enumerate(chosen):
+        target, points = np.array(pictures[real[pick]]), landmarks[pick]
+        if method == "landmark_swap":
+            donor = choose_donor(points, landmarks, random)
+            forged: Forgery = landmark_swap(target, points, np.array(pictures[real[donor]]), landmarks[donor], random)
+        elif network is not None:
+            forged = autoencoder_swap(target, points, network, random)
+        else:
+            forged = self_blend(target, points, random)
+        pool[place] = forged.rgb
+    pool.flush()
+    out.with_suffix(".json").write_text(json.dumps({"base": [int(real[pick]) for pick in chosen]}))
+    unfinished.rename(out)
+
+
+def prepare(
+    data: Path,
+    rows: list[Row],
+    work: Path,
+    splits: tuple[str, ...],
+    methods: tuple[str, ...] = FORGED,
+    sizes: Mapping[str, Mapping[str, int]] = POOL_SIZES,
+) -> None:
+    """Decode the crops of `splits` and make the pools of `methods`, where they are not there yet."""
+    for split in splits:
+        own = [row for row in rows if row.split == split]
+        pictures = decode(data, own, work / f"{split}.npy")
+        for method in methods:
+            forge_pool(method, split, own, pictures, work, sizes[split][method])
+            print(f"{split}: {method} ready", flush=True)
+
+
+def load_samples(data: Path, rows: list[Row], work: Path, split: str) -> Samples:
+    """The prepared samples of one split (see `prepare`)."""
+    own = [row for row in rows if row.split == split]
+    index_of = {row.path: index for index, row in enumerate(own)}
+    parts = [decode(data, own, work / f"{split}.npy")]
+    methods, families = [row.method for row in own], [row.family for row in own]
+    sources, groups = [row.source for row in own], [row.group for row in own]
+    base = [index_of.get(row.pair, -1) if row.pair else -1 for row in own]
+    for method in FORGED:
+        pool = work / f"{split}_{method}.npy"
+        if not pool.exists():
+            continue
+        parts.append(np.load(pool, mmap_mode="r"))
+        below = json.loads(pool.with_suffix(".json").read_text())["base"]
+        methods += [method] * len(below)
+        families += ["face_swap"] * len(below)
+        sources += [f"{method} on {own[index].source}" for index in below]
+        groups += [own[index].group for index in below]
+        base += below
+    return Samples(tuple(parts), tuple(methods), tuple(families), tuple(sources), tuple(groups), np.array(base))

@@ -1,0 +1,82 @@
+"""What a trained network says of whole splits: logits and embeddings, in one array per split, cached beside the run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from attribution.lab.augment import jpeg
+from attribution.lab.pools import FORGED, Samples
+from attribution.lab.train import MEAN, STD, Net, Settings
+from attribution.network import normalise
+
+LAB_JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits N×K and unit embeddings N×D, aligned with the samples' methods, families, sources and groups."""
+
+    logits: np.ndarray
+    embeddings: np.ndarray
+    methods: np.ndarray
+    families: np.ndarray
+    sources: np.ndarray
+    groups: np.ndarray
+
+    def take(self, chosen: np.ndarray) -> Predictions:
+        """The rows chosen by a mask or by indices."""
+        return Predictions(*(getattr(self, one.name)[chosen] for one in fields(self)))
+
+
+def load_net(run: Path, device: str = "cpu") -> Net:
+    """The averaged network of a finished run, or of its latest checkpoint, in evaluation mode."""
+    settings = json.loads((run / "settings.json").read_text())
+    settings["stages"] = tuple(tuple(stage) for stage in settings["stages"])
+    net = Net(Settings(**settings))
+    final = run / "final.safetensors"
+    if final.exists():
+        state = load_file(final)
+    else:
+        average = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")["average"]
+        state = {name: value.to(net.state_dict()[name].dtype) for name, value in average.items()}
+    net.load_state_dict(state)
+    return net.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+
+@torch.inference_mode()
+def predict(
+    net: Net,
+    samples: Samples,
+    chosen: np.ndarray | None = None,
+    device: str = "cpu",
+    mirrored: bool = False,
+    half: bool = False,
+    batch: int = 48,
+) -> Predictions:
+    """Read every (or every chosen) sample at full size, float32 unless `half`.
+
+    The lab's own forgeries are encoded once as JPEG first, as the manifest's crops were, so that no missing encoding gives them away.
+    """
+    logits, embeddings = [], []
+    indices = np.arange(len(samples)) if chosen is None else chosen
+    for first in range(0, len(indices), batch):
+        pictures = []
+        for index in indices[first : first + batch].tolist():
+            picture = np.array(samples.picture(index))
+            pictures.append(jpeg(picture, LAB_JPEG_QUALITY) if samples.methods[index] in FORGED else picture)
+        x = normalise(torch.from_numpy(np.stack(pictures)).to(device), MEAN, STD).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device, torch.bfloat16, enabled=half):
+            own_logits, own = net(x)
+            if mirrored:
+                more_logits, more = net(x.flip(3).contiguous(memory_format=torch.channels_last))
+                own_logits, own = (own_logits + more_logits) / 2, torch.nn.functional.normalize(own + more, dim=1)
+        logits.append(own_logits.float().cpu().numpy())
+        embeddings.append(own.float().cpu().numpy())
+    named = (np.array(names)[indices] for names in (samples.methods, samples.families, samples.sources, samples.groups))
+    return Predictions(np.concatenate(logits), np.concatenate(embeddings), *named)

@@ -1,0 +1,51 @@
+"""The figures of merit against cases that can be worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from attribution.lab import metrics
+
+
+def test_balanced_accuracy_weighs_classes_alike():
+    truth = ["a"] * 98 + ["b"] * 2
+    assert metrics.balanced_accuracy(truth, ["a"] * 100) == pytest.approx(0.5)
+    assert metrics.balanced_accuracy(truth, truth) == 1
+
+
+def test_auc_and_equal_error_rate():
+    positive = np.array([False, False, True, True])
+    assert metrics.auc(positive, np.array([0.1, 0.2, 0.8, 0.9])) == 1
+    assert metrics.auc(positive, np.array([0.9, 0.8, 0.2, 0.1])) == 0
+    assert metrics.equal_error_rate(positive, np.array([0.1, 0.2, 0.8, 0.9])) == 0
+    assert metrics.equal_error_rate(np.array([False, True] * 50), np.full(100, 0.5)) == pytest.approx(0.5)
+
+
+def test_calibration_error_of_a_known_gap():
+    p = np.full(1000, 0.9)
+    assert metrics.expected_calibration_error(p, np.arange(1000) < 900) == pytest.approx(0, abs=1e-9)
+    assert metrics.expected_calibration_error(p, np.arange(1000) < 500) == pytest.approx(0.4)
+
+
+def test_temperature_undoes_an_exaggeration():
+    random = np.random.default_rng(0)
+    honest = random.normal(0, 1.5, (4000, 4))
+    truth = np.array([random.choice(4, p=row) for row in metrics.softmax(honest)])
+    assert metrics.fit_temperature(honest * 3, truth) == pytest.approx(3, rel=0.1)
+
+
+def test_bootstrap_interval_holds_the_figure_and_narrows():
+    values = np.random.default_rng(1).random(400)
+    low, high = metrics.bootstrap(lambda chosen: float(values[chosen].mean()), 400)
+    assert low < values.mean() < high
+    few_low, few_high = metrics.bootstrap(lambda chosen: float(values[:40][chosen].mean()), 40)
+    assert few_high - few_low > high - low
+
+
+def test_interval_of_a_share():
+    low, high = metrics.share_interval(0, 20)
+    assert low == 0
+    assert high == pytest.approx(0.161, abs=0.002)
+    low, high = metrics.share_interval(50, 100)
+    assert (low, high) == (pytest.approx(0.404, abs=0.002), pytest.approx(0.596, abs=0.002))
