@@ -1,0 +1,134 @@
+"""Opening a clip with PyAV, choosing its video track, and listing the packets in it. Runs only in the worker process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import av
+
+from attribution.errors import DamagedMedia, MediaTooLarge, NoPictures, UnsupportedMedia
+from attribution.media.limits import MediaLimits
+
+DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "mpeg4", "mjpeg", "mpeg2video", "prores")
+DEMUXERS = ("mov", "matroska", "avi", "mpegts")
+
+_MOST_PACKETS = 1_000_000
+_MOST_STREAMS = 64
+_MOST_THREADS = 4
+_COVER_PICTURE = 1 << 10
+_LARGE_PIXELS = 3840 * 2160
+
+
+@dataclass
+class Survey:
+    """Presentation times (in units of the stream) of the packets that are in the file, ascending; `keys` those of key frames.
+    `promised` is the header's number of frames, 0 when it states none, `promised_seconds` its duration."""
+
+    times: list[int] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+    packets: int = 0
+    promised: int = 0
+    promised_seconds: float = 0.0
+    start: int = 0
+    end: int = 0
+    cut_off: bool = False
+
+
+def open_clip(path: str, demuxer: str, limits: MediaLimits) -> Any:
+    """The clip, with nothing decoded yet beyond what libav probes. Raises DamagedMedia or UnsupportedMedia."""
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts",
+        "codec_whitelist": ",".join(DECODERS),
+        "max_pixels": str(limits.max_clip_pixels),
+        "max_streams": str(_MOST_STREAMS),
+    }
+    if demuxer not in DEMUXERS:
+        raise UnsupportedMedia("This kind of clip is not opened.", "Convert it to MP4 first.")
+    try:
+        # The demuxer is named, so that nothing else is tried on the bytes; `file:` leaves no other reading of the path.
+        return av.open(f"file:{path}", format=demuxer, options=options, metadata_errors="replace")
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise DamagedMedia(
+            "The clip cannot be opened: its index is missing or damaged.", "Get the original file again: this one may be cut off."
+        ) from error
+
+
+def video_stream(container: Any, limits: MediaLimits) -> tuple[Any, list[str]]:
+    """The largest video stream that is no cover picture, ready to decode; and notes. Raises MediaError."""
+    streams = [stream for stream in container.streams if stream.type == "video" and not stream.disposition.value & _COVER_PICTURE]
+    if not streams:
+        raise NoPictures("There is only sound in this file, no pictures.", "Give a clip with a video track.")
+    usable = [stream for stream in streams if stream.codec_context is not None and stream.codec_context.name in DECODERS]
+    if not usable:
+        context = streams[0].codec_context
+        name = context.name if context is not None else "an unknown codec"
+        raise UnsupportedMedia(f"The clip is coded with {name}, which Telltale does not open.", "Convert it to H.264 in an MP4 file first.")
+    stream = max(usable, key=lambda candidate: candidate.codec_context.width * candidate.codec_context.height)
+    context = stream.codec_context
+    if context.width * context.height > limits.max_clip_pixels:
+        raise MediaTooLarge(f"The clip's frames are {context.width}×{context.height} pixels, more than we open.", "Scale it down first.")
+    context.options = {"codec_whitelist": ",".join(DECODERS), "max_pixels": str(limits.max_clip_pixels)}
+    # Every thread holds frames of its own, so of large frames few at a time are decoded.
+    deep = 2 if any(bits in (context.pix_fmt or "") for bits in ("10", "12", "16")) else 1
+    large = context.width * context.height * deep / _LARGE_PIXELS
+    stream.thread_count = _MOST_THREADS if large < 0.9 else 2 if large <= 2 else 1
+    stream.thread_type = "AUTO"
+    notes = [f"The clip has {len(streams)} video tracks; only the largest was looked at."] if len(streams) > 1 else []
+    return stream, notes
+
+
+def survey_packets(container: Any, stream: Any, deadline: float) -> Survey:
+    """Read all packets of a stream without decoding them, until `deadline` (of time.monotonic())."""
+    survey = Survey(promised=max(0, stream.frames or 0), promised_seconds=_header_seconds(container, stream))
+    times: dict[int, bool] = {}
+    ends: list[int] = []
+    try:
+        for packet in container.demux(stream):
+            if packet.size == 0:
+                continue
+            survey.packets += 1
+            moment = packet_time(packet, container)
+            if moment is not None and not packet.is_discard:
+                times[moment] = times.get(moment, False) or packet.is_keyframe
+                ends.append(moment + max(0, packet.duration or 0))
+            if survey.packets >= _MOST_PACKETS or time.monotonic() > deadline:
+                survey.cut_off = True
+                break
+    except MemoryError:
+        raise
+    except Exception:
+        survey.cut_off = True
+    survey.times = sorted(times)
+    survey.keys = [moment for moment in survey.times if times[moment]]
+    if survey.times:
+        survey.end = max(ends)
+        survey.start = _start(container, stream, survey.times[0])
+    return survey
+
+
+def packet_time(packet: Any, container: Any) -> int | None:
+    """When a packet's frame is shown. AVI knows only the order of decoding, at a constant rate: its presentation times are guesses."""
+    if packet.pts is None or container.format.name == "avi":
+        return packet.dts
+    return packet.pts
+
+
+def _header_seconds(container: Any, stream: Any) -> float:
+    if stream.duration is not None:
+        return float(stream.duration * (stream.time_base or 0))
+    return (container.duration or 0) / 1e6
+
+
+def _start(container: Any, stream: Any, first: int) -> int:
+    """Zero of the clip's clock: where a player starts, which may be a little before the first frame when the sound begins earlier."""
+    unit = float(stream.time_base or 1)
+    if container.start_time is not None:
+        lead = first * unit - container.start_time / 1e6
+        if 0 <= lead <= 10:
+            return first - round(lead / unit)
+    return first

@@ -1,0 +1,37 @@
+"""What one file may cost. Every figure is a setting; the defaults suit a small shared server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from attribution.evidence.checks import need
+
+
+@dataclass(frozen=True)
+class MediaLimits:
+    """Limits on reading one file; all are at least 1. Files beyond the first three are refused with MediaTooLarge."""
+
+    max_bytes: int = 512 * 2**20
+    max_pixels: int = 100_000_000
+    """Width × height of a picture, judged by its header before anything is decoded."""
+    max_clip_pixels: int = 36_000_000
+    """Width × height of a clip's frames: a little more than 8K."""
+    seconds: float = 40.0
+    """Wall-clock time of one request to the decoder (reading the file, or cutting faces from it); then it is killed."""
+    memory_bytes: int = 1536 * 2**20
+    """Address space of the decoder; half of it is for frames that wait to be cut."""
+    frames: int = 64
+    """Most frames sampled from a clip, evenly over its whole length."""
+    key_frames_only_beyond_seconds: float = 60.0
+    """Of longer clips only key frames are decoded, so that the time does not grow with the length."""
+    picture_side_px: int = 1280
+    """Longest side of any detection copy. Nothing is ever scaled up."""
+    clip_side_px: int = 360
+    """Short side of the detection copy of a clip's frame."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            need(whole or (field.type == "float" and isinstance(value, float)), f"MediaLimits.{field.name} = {value!r}")
+            need(0 < value < 2**53, f"MediaLimits.{field.name} = {value!r}")

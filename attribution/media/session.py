@@ -1,0 +1,247 @@
+"""From a path to an opened file: checks that need no decoding, then the worker's answer, validated as if it came from a stranger."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import stat
+import threading
+import weakref
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attribution import errors
+from attribution.errors import DamagedMedia, DecodeTimeout, EmptyMedia, MediaTooLarge, MissingMedia, UnsupportedMedia
+from attribution.evidence import Frame, Media, checks
+from attribution.evidence.checks import Box, need
+from attribution.media import decoder, magic
+from attribution.media.decoder import Decoder
+from attribution.media.limits import MediaLimits
+from attribution.media.wire import WireError
+
+_CHUNK_BYTES = 2**20
+_MOST_NOTES = 16
+_MOST_NOTE_LETTERS = 400
+_CROPS_AT_A_TIME = 256
+_MOST_SIDE_PX = 1024
+_ROUNDING_PX = 0.01
+
+# What the worker may refuse a file with.
+_REFUSALS = {kind.__name__: kind for kind in (DamagedMedia, MediaTooLarge, errors.NoPictures, UnsupportedMedia, DecodeTimeout)}
+
+
+class OpenedMedia:
+    """A file that was read, and the worker process that holds it at full resolution. Close it, or use it in a `with` statement."""
+
+    def __init__(self, media: Media, frames: tuple[Frame, ...], worker: Decoder, limits: MediaLimits, confined: bool) -> None:
+        self.media = media
+        self.frames = frames
+        """Detection copies, RGB, upright, in order of time."""
+        self.confined = confined
+        """Whether a filter of system calls surrounds the decoder, beside the limits that every system has."""
+        self._worker = worker
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._closer = weakref.finalize(self, worker.kill)
+
+    def crops(self, requests: Sequence[tuple[int, Box]], side_px: int) -> list[np.ndarray]:
+        """For each (index of a frame, square box in original pixels inside the picture): side×side×3 uint8, cut from full resolution
+        with Lanczos, in the order asked. Raises DecodeTimeout or DamagedMedia when the decoder fails, EvidenceError for a box outside."""
+        checks.count("side_px", side_px, 1)
+        need(side_px <= _MOST_SIDE_PX, f"side_px = {side_px!r}")
+        asked = [self._request(index, box) for index, box in requests]
+        # Requests for one frame follow each other, and no answer grows beyond a bound.
+        order = sorted(range(len(asked)), key=lambda at: asked[at][0])
+        cut: dict[int, np.ndarray] = {}
+        with self._lock:
+            for first in range(0, len(order), _CROPS_AT_A_TIME):
+                part = order[first : first + _CROPS_AT_A_TIME]
+                cut.update(zip(part, self._cut([asked[at] for at in part], side_px), strict=True))
+        return [cut[at] for at in range(len(asked))]
+
+    def close(self) -> None:
+        """End the worker process. Crops cannot be cut afterwards; `media` and `frames` stay."""
+        self._closer()
+
+    def __enter__(self) -> OpenedMedia:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _request(self, index: int, box: Box) -> list[float]:
+        checks.count("frame index", index)
+        need(index < len(self.frames), f"there is no frame {index}")
+        checks.box("crop box", box)
+        x0, y0, x1, y1 = (float(edge) for edge in box)
+        width, height = self.media.width, self.media.height
+        inside = min(x0, y0) >= -_ROUNDING_PX and x1 <= width + _ROUNDING_PX and y1 <= height + _ROUNDING_PX
+        need(inside, f"a crop box outside the picture: {box!r}")
+        return [int(index), max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)]
+
+    def _cut(self, requests: list[list[float]], side_px: int) -> list[np.ndarray]:
+        if not self._closer.alive:
+            raise DecodeTimeout("The file was closed before its faces were cut.", "Open it again.")
+        with self._worker.within(self._limits.seconds):
+            self._worker.send({"crops": requests, "side_px": int(side_px)})
+            if self._worker.receive().get("crops") != len(requests):
+                raise WireError("another number of crops")
+            cut = []
+            for _ in requests:
+                cut.append(np.empty((side_px, side_px, 3), np.uint8))
+                self._worker.receive_into(cut[-1].data)
+            return cut
+
+
+def open_media(path: str | Path, limits: MediaLimits | None = None, name: str | None = None) -> OpenedMedia:
+    """Read an untrusted picture or clip in a worker process. `name` is shown to people in place of the file's own name.
+
+    Raises MissingMedia, EmptyMedia, UnsupportedMedia, DamagedMedia, MediaTooLarge, NoPictures or DecodeTimeout. Nothing is logged."""
+    limits = limits or MediaLimits()
+    location = os.path.abspath(_plain_path(path))
+    before, head = _look(location, limits)
+    form = magic.recognise(head)
+    size = magic.declared_size(head)
+    if size and size[0] * size[1] > limits.max_pixels:
+        raise MediaTooLarge(f"The picture has {size[0]}×{size[1]} pixels, more than we open.", "Scale it down first.")
+    worker = decoder.take()
+    try:
+        with worker.within(limits.seconds):
+            worker.send({"kind": form.kind, "opener": form.opener, "path": location, "limits": asdict(limits)})
+            # The original bytes are hashed while the worker decodes.
+            sha256, count = _digest(location, limits)
+            reply = worker.receive()
+            _raise_refusal(reply)
+            frames = _frames(worker, reply, form.kind, limits)
+            facts = _facts(reply, frames, form, limits)
+        if _look(location, limits)[0] != before or count != before[2]:
+            raise DamagedMedia("The file changed while it was read.", "Wait until it is complete and try again.")
+        shown = _printable(name if name is not None else os.path.basename(location), 255)
+        media = Media(name=shown, sha256=sha256, bytes=count, kind=form.kind, **facts)
+        return OpenedMedia(media, frames, worker, limits, reply.get("filtered") is True)
+    except BaseException:
+        worker.kill()
+        raise
+    finally:
+        decoder.prepare()
+
+
+def _plain_path(path: str | Path) -> str:
+    text = os.fspath(path)
+    if "\0" in text:
+        raise MissingMedia("There is no such file.", "Check the name.")
+    return text
+
+
+def _look(location: str, limits: MediaLimits) -> tuple[tuple[int, ...], bytes]:
+    """Identity and first bytes of an ordinary, readable, not empty and not too large file."""
+    try:
+        # Looked at before it is opened: opening a pipe or a device can wait for ever.
+        found = os.stat(location)
+        if stat.S_ISDIR(found.st_mode):
+            raise UnsupportedMedia("This is a folder, not a file.", magic.WHAT_WE_OPEN)
+        if not stat.S_ISREG(found.st_mode):
+            raise UnsupportedMedia("This is not an ordinary file.", magic.WHAT_WE_OPEN)
+        if found.st_size == 0:
+            raise EmptyMedia("The file is empty: it holds no bytes.", "Get the original file again.")
+        if found.st_size > limits.max_bytes:
+            most = limits.max_bytes / 2**20
+            raise MediaTooLarge(
+                f"The file has {found.st_size / 2**20:.1f} MiB; at most {most:.0f} MiB are opened.", "Cut it shorter first."
+            )
+        with open(location, "rb") as file:
+            return _identity(found), file.read(magic.HEAD_BYTES)
+    except PermissionError as error:
+        raise MissingMedia("The file may not be read by this program.", "Change its permissions or copy it elsewhere.") from error
+    except (OSError, ValueError) as error:
+        raise MissingMedia("There is no such file.", "Check the name.") from error
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _digest(location: str, limits: MediaLimits) -> tuple[str, int]:
+    """SHA-256 and number of the original bytes, streamed; a file that grows meanwhile is left at the limit."""
+    digest, count = hashlib.sha256(), 0
+    try:
+        with open(location, "rb") as file:
+            while count <= limits.max_bytes and (chunk := file.read(_CHUNK_BYTES)):
+                digest.update(chunk)
+                count += len(chunk)
+    except OSError as error:
+        raise MissingMedia("The file went away while it was read.", "Give it again.") from error
+    return digest.hexdigest(), count
+
+
+def _raise_refusal(reply: dict[str, Any]) -> None:
+    if "error" in reply:
+        kind = _REFUSALS.get(str(reply["error"]), DamagedMedia)
+        raise kind(_printable(reply.get("what"), _MOST_NOTE_LETTERS), _printable(reply.get("next_step"), _MOST_NOTE_LETTERS))
+
+
+def _frames(worker: Decoder, reply: dict[str, Any], kind: str, limits: MediaLimits) -> tuple[Frame, ...]:
+    """Read the detection copies. Their number and sizes are checked before any memory is taken for them."""
+    listed: Any = reply.get("frames")
+    width, height = _whole(reply, "width"), _whole(reply, "height")
+    most = 1 if kind == "picture" else limits.frames
+    _expect(isinstance(listed, list) and 1 <= len(listed) <= most)
+    frames: list[Frame] = []
+    for index, entry in enumerate(listed):
+        _expect(isinstance(entry, list) and len(entry) == 3)
+        seconds, across, down = entry
+        _expect(_is_number(seconds) and (not frames or seconds >= frames[-1].seconds))
+        _expect(all(isinstance(side, int) and 1 <= side <= limits.picture_side_px for side in (across, down)))
+        _expect(across <= width and down <= height)
+        rgb = np.empty((down, across, 3), np.uint8)
+        worker.receive_into(rgb.data)
+        scale = width / across if width >= height else height / down
+        frames.append(Frame(index, float(seconds), rgb, scale))
+    return tuple(frames)
+
+
+def _facts(reply: dict[str, Any], frames: tuple[Frame, ...], form: magic.Format, limits: MediaLimits) -> dict[str, Any]:
+    """The rest of `Media`, checked."""
+    duration: Any = reply.get("duration")
+    codec: Any = reply.get("codec")
+    notes: Any = reply.get("notes")
+    wanted: Any = reply.get("wanted")
+    _expect(duration is None if form.kind == "picture" else _is_number(duration) and duration >= 0)
+    _expect(isinstance(codec, str) and len(codec) <= 16 and (codec.isalnum() or not codec))
+    _expect(isinstance(notes, list) and len(notes) <= _MOST_NOTES)
+    _expect(isinstance(wanted, int) and len(frames) <= wanted <= limits.frames)
+    return {
+        "width": _whole(reply, "width"),
+        "height": _whole(reply, "height"),
+        "duration_seconds": duration,
+        "frames_read": len(frames),
+        "frames_wanted": wanted,
+        "container": f"{form.label} ({codec})" if codec else form.label,
+        "notes": tuple(_printable(note, _MOST_NOTE_LETTERS) for note in notes),
+    }
+
+
+def _expect(holds: bool) -> None:
+    if not holds:
+        raise WireError("an answer that the decoder never gives")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(reply: dict[str, Any], key: str) -> int:
+    value = reply.get(key)
+    _expect(isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**20)
+    return value or 0
+
+
+def _printable(value: Any, most: int) -> str:
+    """Text without control characters and lone surrogates, at most that long."""
+    text = str(value)[:most].encode("utf-8", "replace").decode("utf-8")
+    return "".join(letter if letter.isprintable() else "�" for letter in text)

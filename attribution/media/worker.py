@@ -1,0 +1,119 @@
+"""The decoder's own process: it confines itself, reads one file, serves crops from it, and ends. Started by `decoder.py`.
+
+It answers on its standard output (see `wire`), hears requests on its standard input, and ends when that is closed, which also happens
+when the parent dies. It opens one path, never a network connection, and keeps no record of anything.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from attribution.errors import DamagedMedia, MediaError, MediaTooLarge
+from attribution.media import wire
+from attribution.media.clips import read_clip
+from attribution.media.kept import KeptFrame, KeptPicture
+from attribution.media.limits import MediaLimits
+from attribution.media.pictures import read_picture
+from attribution.media.sandbox import confine
+
+# Beyond what the parent allows before it kills: only an orphan lives to see this.
+_GRACE_SECONDS = 5
+_PROCESSOR_SHARE = 8
+_MOST_THREADS = 4
+
+
+def main() -> None:
+    """Serve one file from standard input to standard output. Everything else that prints goes nowhere."""
+    hear = os.fdopen(os.dup(0), "rb", buffering=0)
+    answer = os.fdopen(os.dup(1), "wb", buffering=0)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1):
+        os.dup2(nowhere, descriptor)
+    order = wire.receive(hear)
+    if order is None:
+        return
+    limits = MediaLimits(**order["limits"])
+    processor_seconds = int(_PROCESSOR_SHARE * limits.seconds) + 10
+    filtered = confine(limits.memory_bytes, processor_seconds)
+    threading.Thread(target=_end_with_parent, args=(hear.fileno(),), daemon=True).start()
+    _alarm(limits.seconds)
+    kept = _open(order, limits, filtered, answer)
+    if kept is None:
+        return
+    _alarm(0)
+    while (request := wire.receive(hear)) is not None:
+        _alarm(limits.seconds)
+        _cut(request, kept, answer)
+        _alarm(0)
+
+
+def _open(order: dict[str, Any], limits: MediaLimits, filtered: bool, answer: BinaryIO) -> list[KeptPicture] | list[KeptFrame] | None:
+    """Read the file and send what detection needs; None when it could not be read, which was said too."""
+    try:
+        if order["kind"] == "picture":
+            picture, notes = read_picture(order["path"], order["opener"], limits)
+            kept: list[Any] = [picture]
+            found = {"width": picture.width, "height": picture.height, "duration": None, "wanted": 1, "codec": ""}
+        else:
+            clip = read_clip(order["path"], order["opener"], limits)
+            kept, notes = clip.frames, clip.notes
+            found = {
+                "width": clip.width,
+                "height": clip.height,
+                "duration": clip.duration,
+                "wanted": clip.frames_wanted,
+                "codec": clip.codec,
+            }
+    except Exception as error:
+        refusal = _as_refusal(error)
+        wire.send(answer, {"error": type(refusal).__name__, "what": refusal.what, "next_step": refusal.next_step})
+        return None
+    sizes = [[item.seconds, item.small.shape[1], item.small.shape[0]] for item in kept]
+    wire.send(answer, {**found, "notes": notes, "filtered": filtered, "frames": sizes})
+    for item in kept:
+        wire.send_bytes(answer, np.ascontiguousarray(item.small))
+    return kept
+
+
+def _as_refusal(error: Exception) -> MediaError:
+    if isinstance(error, MediaError):
+        return error
+    if isinstance(error, MemoryError):
+        return MediaTooLarge("The file needs more memory than one file may take.", "Scale it down or cut it shorter first.")
+    return DamagedMedia("The file could not be decoded.", "Get the original file again: this one may be damaged.")
+
+
+def _cut(request: dict[str, Any], kept: list[Any], answer: BinaryIO) -> None:
+    """Send the crops in the order asked: side×side×3 bytes each. Any failure ends the process, which the parent sees."""
+    side_px = request["side_px"]
+    wire.send(answer, {"crops": len(request["crops"])})
+    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as hands:
+        for cut in hands.map(lambda asked: kept[asked[0]].crop(tuple(asked[1:]), side_px), request["crops"]):
+            wire.send_bytes(answer, np.ascontiguousarray(cut))
+
+
+def _alarm(seconds: float) -> None:
+    if hasattr(signal, "alarm"):
+        signal.alarm(int(seconds) + _GRACE_SECONDS if seconds else 0)
+
+
+def _end_with_parent(descriptor: int) -> None:
+    """End at once, even in the middle of decoding, when nobody holds the other end of standard input."""
+    if not hasattr(select, "poll"):
+        return
+    watch = select.poll()
+    watch.register(descriptor, 0)
+    watch.poll()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

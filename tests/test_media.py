@@ -1,0 +1,353 @@
+"""Reading pictures and clips: every format, true orientation and time, honest partial reading, crops from full resolution."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from make_media import number_of, numbered, scene, turn_back, turn_clip, write_clip, write_picture
+from PIL import Image
+
+from attribution.errors import EvidenceError
+from attribution.media import MediaLimits, clips, open_media, prepare, retire
+
+SIZE = (160, 96)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _a_decoder_is_kept_ready() -> Iterator[None]:
+    prepare()
+    yield
+    retire()
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one.astype(int) - other.astype(int)).mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "container"),
+    [
+        ("a.jpg", {"quality": 95, "subsampling": 0}, "JPEG"),
+        ("a.png", {}, "PNG"),
+        ("a.webp", {"lossless": True}, "WebP"),
+        ("a.gif", {}, "GIF"),
+    ],
+)
+def test_pictures_of_every_format(tmp_path: Path, name: str, settings: dict[str, Any], container: str) -> None:
+    path = write_picture(tmp_path / name, scene(200, 120), **settings)
+    with open_media(path) as opened:
+        media = opened.media
+        assert (media.name, media.kind, media.container) == (name, "picture", container)
+        assert (media.width, media.height, media.duration_seconds) == (200, 120, None)
+        assert (media.frames_read, media.frames_wanted, media.notes) == (1, 1, ())
+        assert media.bytes == path.stat().st_size
+        assert media.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        frame = opened.frames[0]
+        assert (frame.index, frame.seconds, frame.scale) == (0, 0.0, 1.0)
+        assert difference(frame.rgb, scene(200, 120)) < 6
+
+
+CLIPS = [
+    ("a.mp4", "libx264", "yuv420p", "mp4 (h264)"),
+    ("a.mov", "libx264", "yuv444p", "mov (h264)"),
+    ("a.mkv", "libx265", "yuv420p10le", "mkv (hevc)"),
+    ("a.webm", "libvpx", "yuv420p", "webm (vp8)"),
+    ("b.webm", "libvpx-vp9", "yuv420p", "webm (vp9)"),
+    ("b.mkv", "libsvtav1", "yuv420p", "mkv (av1)"),
+    ("a.avi", "mpeg4", "yuv420p", "avi (mpeg4)"),
+    ("b.avi", "mjpeg", "yuvj420p", "avi (mjpeg)"),
+    ("a.ts", "mpeg2video", "yuv420p", "mpegts (mpeg2video)"),
+    ("b.mov", "prores_ks", "yuv422p10le", "mov (prores)"),
+]
+
+
+@pytest.mark.parametrize(("name", "codec", "pixels", "container"), CLIPS, ids=[clip[3] for clip in CLIPS])
+def test_clips_of_every_format(tmp_path: Path, name: str, codec: str, pixels: str, container: str) -> None:
+    if codec not in av.codecs_available:
+        pytest.skip(f"this build of PyAV cannot write {codec}")
+    path = write_clip(tmp_path / name, 12, SIZE, codec, pixels)
+    with open_media(path) as opened:
+        media = opened.media
+        assert (media.kind, media.container, media.width, media.height) == ("clip", container, *SIZE)
+        assert (media.frames_read, media.frames_wanted, media.notes) == (12, 12, ())
+        assert media.duration_seconds == pytest.approx(0.4, abs=0.002)
+        assert [number_of(frame.rgb) for frame in opened.frames] == list(range(12))
+        assert [frame.seconds for frame in opened.frames] == pytest.approx([number / 30 for number in range(12)], abs=0.001)
+        assert difference(opened.frames[3].rgb, numbered(3, *SIZE)) < 12
+
+
+def test_the_name_and_the_suffix_do_not_matter(tmp_path: Path) -> None:
+    path = write_picture(tmp_path / "real.png", scene(60, 40)).rename(tmp_path / "holiday.mp4")
+    with open_media(path, name="shown\n<b>\udcff") as opened:
+        assert opened.media.container == "PNG"
+        assert opened.media.name == "shown�<b>?"
+
+
+def test_names_that_look_like_options_or_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("-o.mp4", "concat:a.mp4|b.mp4", "%03d.mp4", "$(id).mp4", "naïve name;.mp4"):
+        write_clip(tmp_path / "plain.mp4", 2, SIZE).rename(tmp_path / name)
+        with open_media(name) as opened:
+            assert (opened.media.name, opened.media.frames_read) == (name, 2)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
+    path = write_picture(tmp_path / "a.png", turn_back(scene(120, 80), orientation), orientation)
+    with open_media(path) as opened:
+        assert (opened.media.width, opened.media.height) == (120, 80)
+        assert np.array_equal(opened.frames[0].rgb, scene(120, 80))
+        cut = opened.crops([(0, (0, 0, 20, 20)), (0, (60, 0, 120, 60))], 20)
+        assert int(cut[0][:10, :10].min()) > 200
+        assert int(cut[1].max()) < 200
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_rotation_of_a_clip_is_applied(tmp_path: Path, orientation: int) -> None:
+    stored = turn_back(scene(128, 80), orientation)
+    path = write_clip(tmp_path / "a.mp4", size=stored.shape[1::-1], pixels="yuv444p", pictures=[stored])
+    turn_clip(path, orientation)
+    with open_media(path) as opened:
+        assert (opened.media.width, opened.media.height) == (128, 80)
+        assert difference(opened.frames[0].rgb, scene(128, 80)) < 4
+        cut = opened.crops([(0, (40.0, 8.0, 104.0, 72.0))], 64)[0]
+        assert difference(cut, scene(128, 80)[8:72, 40:104]) < 4
+
+
+def modes() -> dict[str, tuple[Image.Image, dict[str, Any], str]]:
+    """Name → picture, settings for saving it as its suffix says, a word of the note that is due."""
+    rgb = Image.fromarray(scene(90, 60))
+    faded = rgb.copy()
+    faded.putalpha(0)
+    deep = Image.fromarray((np.linspace(0, 65535, 90)[None, :] * np.ones((60, 1))).astype(np.uint16))
+    return {
+        "cmyk.jpg": (rgb.convert("CMYK"), {"quality": 95}, "CMYK"),
+        "grey.png": (rgb.convert("L"), {}, ""),
+        "grey.jpg": (rgb.convert("L"), {"quality": 95}, ""),
+        "onebit.png": (rgb.convert("1"), {}, ""),
+        "palette.png": (rgb.convert("P", palette=Image.Palette.ADAPTIVE), {}, ""),
+        "opaque.png": (rgb.convert("RGBA"), {}, ""),
+        "clear.png": (faded, {}, "Transparent"),
+        "clear.webp": (faded, {"lossless": True}, "Transparent"),
+        "greyclear.png": (faded.convert("LA"), {}, "Transparent"),
+        "see.gif": (rgb.convert("P", palette=Image.Palette.ADAPTIVE), {"transparency": 0}, "Transparent"),
+        "deep.png": (deep, {}, "16 bits"),
+    }
+
+
+@pytest.mark.parametrize("name", list(modes()))
+def test_every_mode_of_pixels_becomes_rgb(tmp_path: Path, name: str) -> None:
+    image, settings, word = modes()[name]
+    image.save(tmp_path / name, **settings)
+    with open_media(tmp_path / name) as opened:
+        rgb = opened.frames[0].rgb
+        assert rgb.shape == (60, 90, 3)
+        assert len(opened.media.notes) == bool(word)
+        assert word in "".join(opened.media.notes)
+        if name.startswith(("clear", "greyclear")):
+            assert int(rgb.min()) == 255
+        elif name == "deep.png":
+            assert difference(rgb[:, :, 0], np.linspace(0, 255, 90)[None, :] * np.ones((60, 1))) < 1
+        elif name == "cmyk.jpg":
+            assert difference(rgb, scene(90, 60)) < 8
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png"])
+def test_of_an_animation_only_the_first_frame_is_looked_at_and_that_is_said(tmp_path: Path, name: str) -> None:
+    pictures = [Image.fromarray(numbered(number, *SIZE)) for number in (5, 9, 3)]
+    pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:], duration=100)
+    with open_media(tmp_path / name) as opened:
+        assert opened.media.kind == "picture"
+        assert number_of(opened.frames[0].rgb) == 5
+        assert "Only the first picture" in opened.media.notes[0]
+
+
+def test_a_large_picture_is_detected_small_and_cut_from_full_resolution(tmp_path: Path) -> None:
+    rgb = np.random.default_rng(1).integers(0, 255, (1000, 2000, 3), np.uint8)
+    with open_media(write_picture(tmp_path / "a.png", rgb)) as opened:
+        frame = opened.frames[0]
+        assert frame.rgb.shape == (640, 1280, 3)
+        assert frame.scale == pytest.approx(2000 / 1280)
+        boxes = [(0.0, 0.0, 224.0, 224.0), (1500.25, 700.5, 1700.25, 900.5), (0.0, 0.0, 1000.0, 1000.0)]
+        for box, cut in zip(boxes, opened.crops([(0, box) for box in boxes], 224), strict=True):
+            whole = Image.fromarray(rgb).resize((224, 224), Image.Resampling.LANCZOS, box=box)
+            assert np.array_equal(cut, np.asarray(whole))
+        assert np.array_equal(opened.crops([(0, boxes[0])], 224)[0], rgb[:224, :224])
+
+
+def test_crops_of_a_clip_are_cut_from_full_resolution_in_the_order_asked(tmp_path: Path) -> None:
+    size = (960, 540)
+    path = write_clip(tmp_path / "a.mp4", 3, size)
+    with av.open(str(path)) as container:
+        decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    with open_media(path) as opened:
+        assert opened.frames[0].rgb.shape == (360, 640, 3)
+        assert opened.frames[0].scale == 1.5
+        box = (300.5, 20.25, 700.5, 420.25)
+        requests = [(2, box), (0, (0.0, 0.0, 100.0, 100.0)), (1, box), (2, (860.0, 440.0, 960.0, 540.0))] * 70
+        crops = opened.crops(requests, 112)
+        assert len(crops) == 280
+        for (index, asked), cut in zip(requests[:4] + requests[-4:], crops[:4] + crops[-4:], strict=True):
+            whole = Image.fromarray(decoded[index]).resize((112, 112), Image.Resampling.LANCZOS, box=asked)
+            assert np.abs(cut.astype(int) - np.asarray(whole)).max() <= 1
+        assert opened.crops([], 112) == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        (0, (-1.0, 0.0, 20.0, 21.0)),
+        (0, (0.0, 0.0, 161.0, 161.0)),
+        (5, (0.0, 0.0, 20.0, 20.0)),
+        (-1, (0.0, 0.0, 20.0, 20.0)),
+        (0, (20.0, 20.0, 20.0, 20.0)),
+        (0, (0.0, 0.0, float("nan"), 20.0)),
+    ],
+)
+def test_boxes_that_are_not_in_the_picture_are_refused(one_frame: Any, request_: Any) -> None:
+    with pytest.raises(EvidenceError):
+        one_frame.crops([request_], 32)
+    with pytest.raises(EvidenceError):
+        one_frame.crops([(0, (0.0, 0.0, 20.0, 20.0))], 0)
+    assert one_frame.crops([(0, (0.0, 0.0, 20.0, 20.0))], 8)[0].shape == (8, 8, 3)
+
+
+@pytest.fixture(scope="module")
+def one_frame(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with open_media(write_clip(tmp_path_factory.mktemp("one") / "a.mp4", 1, SIZE)) as opened:
+        assert (opened.media.frames_read, len(opened.frames)) == (1, 1)
+        yield opened
+
+
+def test_times_are_presentation_times_also_at_a_variable_frame_rate(tmp_path: Path) -> None:
+    shown = [0, 40, 80, 700, 720, 1900, 1910, 1920, 4000]
+    path = write_clip(tmp_path / "a.mp4", len(shown), SIZE, milliseconds=shown, options={"preset": "medium"})
+    with open_media(path) as opened:
+        assert [number_of(frame.rgb) for frame in opened.frames] == list(range(len(shown)))
+        assert [1000 * frame.seconds for frame in opened.frames] == pytest.approx(shown, abs=0.6)
+
+
+def test_the_clock_starts_with_the_clip_and_not_with_its_first_timestamp(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mkv", 5, SIZE, milliseconds=[5000, 5040, 5080, 5120, 5160])
+    with open_media(path) as opened:
+        assert [frame.seconds for frame in opened.frames] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16], abs=0.001)
+
+
+def test_reordered_frames_come_in_order_of_time_even_in_an_avi(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.avi", 40, SIZE, options={"preset": "medium", "bf": "3"})
+    with open_media(path) as opened:
+        assert [number_of(frame.rgb) for frame in opened.frames] == list(range(40))
+        assert [frame.seconds for frame in opened.frames] == pytest.approx([number / 30 for number in range(40)], abs=0.001)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.webm"])
+def test_many_frames_are_sampled_evenly_over_the_whole_clip(tmp_path: Path, name: str) -> None:
+    path = write_clip(tmp_path / name, 200, (80, 48), "libvpx" if name.endswith("webm") else "libx264", sound=name.endswith("mp4"))
+    with open_media(path, MediaLimits(frames=21)) as opened:
+        numbers = [number_of(frame.rgb) for frame in opened.frames]
+        assert numbers == pytest.approx(list(np.linspace(0, 199, 21)), abs=1)
+        assert (opened.media.frames_read, opened.media.frames_wanted, opened.media.notes) == (21, 21, ())
+        assert [frame.seconds for frame in opened.frames] == pytest.approx([number / 30 for number in numbers], abs=0.001)
+
+
+def test_of_a_long_clip_only_key_frames_are_looked_at_and_that_is_said(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", 400, (80, 48), fps=5, gop=10, options={"preset": "medium"})
+    with open_media(path, MediaLimits(frames=16)) as opened:
+        numbers = [number_of(frame.rgb) for frame in opened.frames]
+        assert len(numbers) == 16
+        assert all(number % 10 == 0 for number in numbers)
+        assert (numbers[0], numbers[-1]) == (0, 390)
+        assert [frame.seconds for frame in opened.frames] == pytest.approx([number / 5 for number in numbers], abs=0.001)
+        assert opened.media.duration_seconds == pytest.approx(80, abs=0.3)
+        assert "only key frames were looked at: 16 of them, from 0.0 s to 78.0 s" in opened.media.notes[0]
+
+
+def test_a_long_clip_with_hardly_any_key_frame_is_read_in_full(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", 200, (80, 48), fps=2, gop=1000)
+    with open_media(path, MediaLimits(frames=11)) as opened:
+        assert [number_of(frame.rgb) for frame in opened.frames] == pytest.approx(list(np.linspace(0, 199, 11)), abs=1)
+        assert opened.media.notes == ()
+
+
+def test_a_cut_clip_says_how_many_frames_there_are(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "a.mp4", 30, SIZE, gop=1, container_options={"movflags": "faststart"}).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    with open_media(tmp_path / "cut.mp4") as opened:
+        media = opened.media
+        assert 5 <= media.frames_read < 25
+        assert media.frames_wanted == 30
+        assert [number_of(frame.rgb) for frame in opened.frames] == list(range(media.frames_read))
+        assert media.notes[0] == f"{media.frames_read} of 30 frames could be decoded."
+        assert "its header promises 30 frames" in media.notes[1]
+
+
+def test_a_cut_matroska_clip_says_so(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "a.mkv", 60, SIZE, gop=5).read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+    with open_media(tmp_path / "cut.mkv") as opened:
+        assert 10 < opened.media.frames_read < 50
+        assert "cut off" in " ".join(opened.media.notes)
+
+
+def test_what_follows_a_damaged_frame_is_left_out_until_the_next_key_frame(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", 30, SIZE, gop=10)
+    with av.open(str(path)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size and packet.pos is not None]
+    at, size = packets[15]
+    data = bytearray(path.read_bytes())
+    data[at + 8 : at + size] = bytes(255 - byte for byte in data[at + 8 : at + size])
+    path.write_bytes(data)
+    with open_media(path) as opened:
+        numbers = [number_of(frame.rgb) for frame in opened.frames]
+        assert set(range(10)) <= set(numbers)
+        assert set(range(20, 30)) <= set(numbers)
+        assert not {16, 17, 18, 19} & set(numbers)
+        assert opened.media.frames_wanted == 30
+        assert f"{len(numbers)} of 30 frames could be decoded." in opened.media.notes
+
+
+def test_a_picture_that_changes_its_size_within_the_clip(tmp_path: Path) -> None:
+    first, second = (write_clip(tmp_path / f"{n}.ts", 8, size).read_bytes() for n, size in enumerate([(160, 96), (96, 160)]))
+    (tmp_path / "both.ts").write_bytes(first + second)
+    with open_media(tmp_path / "both.ts") as opened:
+        assert {frame.rgb.shape for frame in opened.frames} == {(96, 160, 3)}
+        assert opened.media.frames_read < opened.media.frames_wanted
+        assert "changes its size" in " ".join(opened.media.notes)
+
+
+def test_a_clip_without_square_pixels_is_shown_as_players_show_it(tmp_path: Path) -> None:
+    with open_media(write_clip(tmp_path / "a.mp4", 2, SIZE, shape=Fraction(3, 2))) as opened:
+        assert (opened.media.width, opened.media.height) == (240, 96)
+        assert opened.frames[0].rgb.shape == (96, 240, 3)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (2, 1200), (1200, 2)])
+def test_clips_of_odd_shapes(tmp_path: Path, size: tuple[int, int]) -> None:
+    with open_media(write_clip(tmp_path / "a.mp4", 2, size)) as opened:
+        assert (opened.media.width, opened.media.height, opened.media.frames_read) == (*size, 2)
+        assert opened.crops([(1, (0.0, 0.0, 2.0, 2.0))], 16)[0].shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 20000), (3, 5)])
+def test_tiny_and_narrow_pictures_are_read(tmp_path: Path, size: tuple[int, int]) -> None:
+    with open_media(write_picture(tmp_path / "a.png", scene(*size))) as opened:
+        assert (opened.media.width, opened.media.height) == size
+        assert max(opened.frames[0].rgb.shape) <= 1280
+        assert opened.crops([(0, (0.0, 0.0, 1.0, 1.0))], 16)[0].shape == (16, 16, 3)
+
+
+def test_when_time_runs_out_the_first_part_is_used_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_clip(tmp_path / "a.mp4", 150, (80, 48))
+    ticks = iter(range(10_000))
+    monkeypatch.setattr("time.monotonic", lambda: next(ticks) / 10)
+    clip = clips.read_clip(str(path), "mov", MediaLimits(seconds=40))
+    assert 0 < len(clip.frames) < clip.frames_wanted == 64
+    assert clip.notes[0] == f"{len(clip.frames)} of 64 frames could be decoded."
+    assert clip.notes[1].startswith(f"Only the first {clip.frames[-1].seconds:.1f} s were looked at")
