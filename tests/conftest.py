@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,6 +18,9 @@ from attribution.detector import Examiner
 from attribution.network import Projection, build_backbone, features, normalise, pooled_width
 from attribution.reference import kth_distances, write_reference
 from attribution.weights import LoadedDetector, load_folder, probe_logits
+
+if TYPE_CHECKING:
+    from attribution.pipeline import Kit
 
 LABELS = (
     Label("real", "No manipulation", "real", "An untouched photograph.", "portraits"),
@@ -53,8 +57,8 @@ def write_detector(
     with torch.no_grad():
         # A random network answers almost the same to everything: spread its answers by normalising on some inputs, as training would.
         model.train()
-        for _ in range(4):
-            features(model, normalise(torch.from_numpy(some_crops(24, side_px)), MEAN, STD))
+        for _ in range(2):
+            features(model, normalise(torch.from_numpy(some_crops(12, side_px)), MEAN, STD))
     model.half().float().eval()
     projection = Projection(pooled_width(model), 16)
     with torch.no_grad():
@@ -141,3 +145,11 @@ def loaded_detector(detector_folder: Path) -> LoadedDetector:
 @pytest.fixture(scope="session")
 def examiner(loaded_detector: LoadedDetector) -> Examiner:
     return Examiner(loaded_detector, "cpu")
+
+
+@pytest.fixture(scope="session")
+def kit(detector_folder: Path) -> Kit:
+    """Every part that examines a file, with the random detector."""
+    from attribution.pipeline import load_kit
+
+    return load_kit(str(detector_folder), "cpu")

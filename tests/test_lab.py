@@ -21,7 +21,7 @@ from attribution.reference import ReferenceBank
 from attribution.weights import load
 
 POINTS = {"left_eye": (68, 63), "right_eye": (160, 63), "nose": (114, 115), "mouth_left": (76, 165), "mouth_right": (152, 165)}
-SIZES = {split: dict.fromkeys(FORGED, 4) for split in ("train", "val", "test", "cross")}
+SIZES: dict[str, dict[str, int]] = {split: dict.fromkeys(FORGED, 4) for split in ("train", "val", "test", "cross")}
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,18 @@ _UP_OR_DOWN = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_A
 
 def jpeg(rgb: np.ndarray, quality: int) -> np.ndarray:
     """Encode and decode S×S×3 uint8 as JPEG of the given quality (1..100)."""
-    _, data = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    return _recoded(rgb, ".jpg", cv2.IMWRITE_JPEG_QUALITY, quality)
 
 
 def _webp(rgb: np.ndarray, quality: int) -> np.ndarray:
-    _, data = cv2.imencode(".webp", rgb[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    return _recoded(rgb, ".webp", cv2.IMWRITE_WEBP_QUALITY, quality)
+
+
+def _recoded(rgb: np.ndarray, extension: str, setting: int, quality: int) -> np.ndarray:
+    _, data = cv2.imencode(extension, rgb[..., ::-1], [setting, quality])
+    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert bgr is not None, "OpenCV cannot read what it has just written"
+    return np.ascontiguousarray(bgr[..., ::-1])
 
 
 def _moved(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -58,7 +63,7 @@ def _blurred(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
     kernel = np.zeros((length, length), np.float32)
     kernel[length // 2] = 1
     turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), random.uniform(0, 180), 1)
-    kernel = cv2.warpAffine(kernel, turn, (length, length))
+    kernel = np.asarray(cv2.warpAffine(kernel, turn, (length, length)), np.float32)
     return cv2.filter2D(rgb, -1, kernel / max(float(kernel.sum()), 1e-6))
 
 

@@ -23,6 +23,7 @@ import torch
 import torch.distributed as distributed
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.multiprocessing.spawn import spawn
 from torch.nn import functional
 
 from attribution.errors import LabError
@@ -198,4 +199,4 @@ def train(settings: Settings) -> None:
         _run(0, settings, "")
         return
     with tempfile.TemporaryDirectory() as folder:
-        torch.multiprocessing.spawn(_run, (settings, str(Path(folder) / "meeting")), nprocs=settings.workers)
+        spawn(_run, (settings, str(Path(folder) / "meeting")), nprocs=settings.workers)

@@ -12,7 +12,7 @@ from typing import Any
 
 import av.error
 
-from attribution.errors import DamagedMedia
+from attribution.errors import DamagedMedia, DecodeTimeout
 from attribution.media.demux import Survey, open_clip, packet_time, survey_packets, video_stream
 from attribution.media.kept import KeptFrame, keep, orientation_of
 from attribution.media.limits import MediaLimits
@@ -52,12 +52,13 @@ class Decoded:
 
 def read_clip(path: str, demuxer: str, limits: MediaLimits) -> Clip:
     """Sample at most `limits.frames` frames evenly over the clip. Raises MediaError."""
-    deadline = time.monotonic() + _DECODING_SHARE * limits.seconds
+    began = time.monotonic()
+    deadline = began + _DECODING_SHARE * limits.seconds
     with open_clip(path, demuxer, limits) as container:
         stream, notes = video_stream(container, limits)
         codec = "av1" if stream.codec_context.name == "libdav1d" else stream.codec_context.name
         unit = float(stream.time_base or 1)
-        survey = survey_packets(container, stream, deadline)
+        survey = survey_packets(container, stream, (began + deadline) / 2)
     if not survey.times:
         raise DamagedMedia("The clip holds no frame that can be read.", "Get the original file again: this one is cut off or empty.")
     duration = (survey.end - survey.times[0]) * unit
@@ -65,6 +66,8 @@ def read_clip(path: str, demuxer: str, limits: MediaLimits) -> Clip:
     decoded = _decode(path, demuxer, limits, survey, chosen, keys_only, deadline)
     if not decoded.frames and keys_only:
         decoded = _decode(path, demuxer, limits, survey, chosen, False, deadline)
+    if not decoded.frames and decoded.out_of_time:
+        raise DecodeTimeout("Reading the clip took too long and was stopped.", "Cut the clip shorter or scale it down.")
     if not decoded.frames:
         raise DamagedMedia("No frame of the clip could be decoded.", "Get the original file again: this one is damaged.")
     first = decoded.frames[0]
