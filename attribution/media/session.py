@@ -196,7 +196,7 @@ def _frames(worker: Decoder, reply: dict[str, Any], kind: str, limits: MediaLimi
         _expect(isinstance(entry, list) and len(entry) == 3)
         seconds, across, down = entry
         _expect(_is_number(seconds) and (not frames or seconds >= frames[-1].seconds))
-        _expect(all(isinstance(side, int) and 1 <= side <= limits.picture_side_px for side in (across, down)))
+        _expect(all(_is_whole(side) and 1 <= side <= limits.picture_side_px for side in (across, down)))
         _expect(across <= width and down <= height)
         rgb = np.empty((down, across, 3), np.uint8)
         worker.receive_into(rgb.data)
@@ -214,7 +214,7 @@ def _facts(reply: dict[str, Any], frames: tuple[Frame, ...], form: magic.Format,
     _expect(duration is None if form.kind == "picture" else _is_number(duration) and duration >= 0)
     _expect(isinstance(codec, str) and len(codec) <= 16 and (codec.isalnum() or not codec))
     _expect(isinstance(notes, list) and len(notes) <= _MOST_NOTES)
-    _expect(isinstance(wanted, int) and len(frames) <= wanted <= limits.frames)
+    _expect(_is_whole(wanted) and len(frames) <= wanted <= limits.frames)
     return {
         "width": _whole(reply, "width"),
         "height": _whole(reply, "height"),
@@ -231,14 +231,18 @@ def _expect(holds: bool) -> None:
         raise WireError("an answer that the decoder never gives")
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _whole(reply: dict[str, Any], key: str) -> int:
-    value = reply.get(key)
-    _expect(isinstance(value, int) and not isinstance(value, bool) and 1 <= value < 2**20)
-    return value or 0
+    value: Any = reply.get(key)
+    _expect(_is_whole(value) and 1 <= value < 2**20)
+    return value
 
 
 def _printable(value: Any, most: int) -> str:
