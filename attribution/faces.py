@@ -1,0 +1,285 @@
+"""Frames → faces → tracks. The only door to facenet-pytorch: MTCNN (Zhang et al. 2016, Joint Face Detection and Alignment using
+Multi-task Cascaded Convolutional Networks), whose weights come with the package."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+import torch
+from facenet_pytorch import MTCNN
+
+from attribution.evidence import Box, Face, Frame, Track
+from attribution.media import OpenedMedia
+from attribution.tracking import (
+    Guess,
+    Sighting,
+    Trail,
+    fill,
+    guesses,
+    is_glimpse,
+    key_frames,
+    link,
+    look,
+    prominence,
+    scene_cuts,
+    spread,
+)
+
+SMALLEST_FACE_PX = 20
+"""Height in a frame's own (detection) pixels below which no face is looked for."""
+
+_THRESHOLDS = (0.7, 0.7, 0.8)
+_BATCH = {"cpu": 8, "cuda": 64}
+_ONET_SIDE_PX = 48
+_ONET_BATCH = 512
+_REFINEMENTS = 2
+_KEY_EVERY_SECONDS = 0.7
+_FEWEST_KEYS = 6
+_LINKED_FOR_EACH_EXAMINED = 4
+_CROPS_OF_A_CLIP = 320
+_FEWEST_CROPS = 8
+_SHARPNESS_SIDE_PX = 224
+
+_Item = TypeVar("_Item")
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True)
+class CropRule:
+    """How a detector's crops are cut from a picture: from MTCNN boxes of height h, squares of side `scale`·h whose centre lies `down`·h
+    below the box's, resized with Lanczos to `side_px`."""
+
+    scale: float = 0.86
+    down: float = 0.054
+    side_px: int = 224
+
+    def __post_init__(self) -> None:
+        if not (0 < self.scale < math.inf and math.isfinite(self.down) and self.side_px >= 1):
+            raise ValueError(f"{self} cuts nothing")
+
+    def crop_box(self, face_box: Box, width: int, height: int) -> Box:
+        """The square for a face box in a picture of that many pixels: moved inside it, and shrunk only if it is larger than the picture."""
+        x0, y0, x1, y1 = (float(value) for value in face_box)
+        side = min(self.scale * (y1 - y0), float(width), float(height))
+        left = min(max((x0 + x1 - side) / 2, 0.0), width - side)
+        top = min(max((y0 + y1 - side) / 2 + self.down * (y1 - y0), 0.0), height - side)
+        return left, top, min(left + side, float(width)), min(top + side, float(height))
+
+
+@dataclass(frozen=True, repr=False)
+class FoundFace:
+    """A face in pixels of the array it was found in; `box` as the network gives it, which may reach beyond the edge."""
+
+    box: np.ndarray
+    landmarks: np.ndarray
+    p_face: float
+
+
+class FaceFinder:
+    """MTCNN on a device. Its methods may be called from several threads."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
+        self._nets = _load(device)
+
+    def __repr__(self) -> str:
+        return f"FaceFinder({self.device!r})"
+
+    def find(self, pictures: Sequence[np.ndarray]) -> list[list[FoundFace]]:
+        """The faces of each picture (H×W×3 uint8, sizes may differ), the largest first."""
+        found: list[list[FoundFace]] = [[] for _ in pictures]
+        by_size: dict[tuple[int, ...], list[int]] = {}
+        for index, rgb in enumerate(pictures):
+            # With less than one window of its first net MTCNN fails.
+            if min(rgb.shape[:2]) >= SMALLEST_FACE_PX:
+                by_size.setdefault(rgb.shape, []).append(index)
+        for indices in by_size.values():
+            for index, faces in zip(indices, self._batched(_detect, [pictures[i] for i in indices], _BATCH[self.device]), strict=True):
+                found[index] = faces
+        return found
+
+    def refine(self, pictures: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> list[FoundFace | None]:
+        """Only MTCNN's last net, on a guessed box in each picture: the face there, or None. A hundredth of the cost of `find`."""
+        looked: list[FoundFace | None] = [FoundFace(np.asarray(box, dtype=np.float64), np.zeros((5, 2)), 1.0) for box in boxes]
+        for _ in range(_REFINEMENTS):
+            left = [(index, rgb, face.box) for index, (rgb, face) in enumerate(zip(pictures, looked, strict=True)) if face is not None]
+            for (index, _, _), face in zip(
+                left, self._batched(_look_again, [(rgb, box) for _, rgb, box in left], _ONET_BATCH), strict=True
+            ):
+                looked[index] = face
+        return looked
+
+    def _batched(self, run: Callable[[Any, Sequence[_Item]], list[_Answer]], items: Sequence[_Item], size: int) -> list[_Answer]:
+        return [answer for first in range(0, len(items), size) for answer in self._halving(run, items[first : first + size])]
+
+    def _halving(self, run: Callable[[Any, Sequence[_Item]], list[_Answer]], items: Sequence[_Item]) -> list[_Answer]:
+        """When the GPU runs out of memory the batch halves down to one item, and then that item goes to the CPU."""
+        try:
+            return run(self._nets, items)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+        if len(items) == 1:
+            return run(_load("cpu"), items)
+        half = len(items) // 2
+        return self._halving(run, items[:half]) + self._halving(run, items[half:])
+
+
+def _load(device: str) -> MTCNN:
+    nets = MTCNN(keep_all=True, min_face_size=SMALLEST_FACE_PX, thresholds=list(_THRESHOLDS), device=torch.device(device)).eval()
+    # Convolutions with so few channels are about twice as fast on a CPU with the channels last.
+    return nets.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _detect(nets: MTCNN, pictures: Sequence[np.ndarray]) -> list[list[FoundFace]]:
+    """The whole cascade on pictures of one size."""
+    with torch.inference_mode():
+        boxes, p_faces, landmarks = nets.detect(np.stack(pictures), landmarks=True)
+    return [
+        []
+        if found is None
+        else [
+            FoundFace(np.asarray(box, dtype=np.float64), np.asarray(five, dtype=np.float64), float(p_face))
+            for box, five, p_face in zip(found, points, p_some, strict=True)
+        ]
+        for found, points, p_some in zip(boxes, landmarks, p_faces, strict=True)
+    ]
+
+
+def _look_again(nets: MTCNN, guessed: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[FoundFace | None]:
+    """ONet on guessed boxes, squared, cut, scaled and read as `detect_face` of facenet-pytorch does in its third stage."""
+    squares = np.stack([_squared(box) for _, box in guessed])
+    inputs, rows = [], []
+    for row, ((rgb, _), (x0, y0, x1, y1)) in enumerate(zip(guessed, squares, strict=True)):
+        # The nets count pixels from 1.
+        cut = rgb[max(int(y0), 1) - 1 : max(int(y1), 0), max(int(x0), 1) - 1 : max(int(x1), 0)]
+        if min(cut.shape[:2]) > 1:
+            pixels = torch.from_numpy(np.ascontiguousarray(cut)).to(nets.device).permute(2, 0, 1)[None].float()
+            inputs.append(torch.nn.functional.interpolate(pixels, size=(_ONET_SIDE_PX, _ONET_SIDE_PX), mode="area"))
+            rows.append(row)
+    faces: list[FoundFace | None] = [None] * len(guessed)
+    if not rows:
+        return faces
+    with torch.inference_mode():
+        batch = (torch.cat(inputs) - 127.5) * 0.0078125
+        outputs = nets.onet(batch.contiguous(memory_format=torch.channels_last))
+    shifts, points, p_faces = (output.float().cpu().numpy().astype(np.float64) for output in outputs)
+    for row, shift, point, p_face in zip(rows, shifts, points, p_faces[:, 1], strict=True):
+        x0, y0, x1, y1 = squares[row]
+        sides = np.array([x1 - x0 + 1, y1 - y0 + 1])
+        box = squares[row] + shift * np.tile(sides, 2)
+        if p_face > _THRESHOLDS[2] and (box[2:] - box[:2]).min() > 1:
+            faces[row] = FoundFace(box, point.reshape(2, 5).T * sides + squares[row][:2] - 1, float(p_face))
+    return faces
+
+
+def _squared(box: np.ndarray) -> np.ndarray:
+    half = max(box[2] - box[0], box[3] - box[1]) / 2
+    centre = (box[:2] + box[2:]) / 2
+    return np.concatenate([centre - half, centre + half])
+
+
+@dataclass(frozen=True)
+class FoundFaces:
+    """The tracks to examine, the most prominent first; `faces_found` counts the faces of the fullest frame before the limit on their
+    number; `notes` are plain sentences: why there is no face, or how many were left out."""
+
+    tracks: tuple[Track, ...]
+    faces_found: int
+    notes: tuple[str, ...]
+
+
+def find_tracks(opened: OpenedMedia, finder: FaceFinder, rule: CropRule, max_faces: int = 32, faces_per_track: int = 32) -> FoundFaces:
+    """Every identity in the opened picture or clip as a track of cut faces; no face is an outcome, with its reason in the notes.
+
+    The `max_faces` largest are kept (of a clip by size × time in sight). A clip's tracks have at most `faces_per_track` faces, spread
+    evenly over time; fewer where there are more than ten tracks, but 8 at least. Faces of a clip are looked for at least every 0.7 s and
+    at the ends of every scene, and followed through the frames between: one that shows for less than that can be missed.
+    Raises MediaError when the faces cannot be cut.
+    """
+    if max_faces < 1 or faces_per_track < 1:
+        raise ValueError("at least one face")
+    frames = opened.frames
+    seconds = [frame.seconds for frame in frames]
+    cuts = scene_cuts([frame.rgb for frame in frames])
+    keys = key_frames(seconds, cuts, min(_KEY_EVERY_SECONDS, (seconds[-1] - seconds[0]) / (_FEWEST_KEYS - 1)))
+    found = finder.find([frames[key].rgb for key in keys])
+    seen = [[_sighting(frames[key], key, face) for face in faces] for key, faces in zip(keys, found, strict=True)]
+    trails = link([some[: _LINKED_FOR_EACH_EXAMINED * max_faces] for some in seen], keys, cuts)
+    largest = sorted(trails, key=prominence, reverse=True)[:max_faces]
+    followed = _follow(largest, frames, finder, keys, cuts)
+    glimpses = [trail for trail in followed if is_glimpse(trail, cuts, len(frames))]
+    lasting = [trail for trail in followed if not any(trail is glimpse for glimpse in glimpses)]
+    faces_found = max(len(some) - sum(glimpse[0].frame == key for glimpse in glimpses) for key, some in zip(keys, seen, strict=True))
+    notes = ()
+    if not lasting:
+        notes = (_why_no_face(opened),)
+    elif len(trails) - len(glimpses) > len(lasting) or faces_found > len(lasting):
+        everyone = max(faces_found, len(trails) - len(glimpses))
+        notes = (f"Only the {len(lasting)} largest of {everyone} faces were examined.",)
+    share = max(_FEWEST_CROPS, _CROPS_OF_A_CLIP // max(len(lasting), 1))
+    chosen = [spread(trail, min(faces_per_track, share)) for trail in lasting]
+    return FoundFaces(_cut(chosen, opened, rule), faces_found, notes)
+
+
+def _sighting(frame: Frame, number: int, face: FoundFace) -> Sighting:
+    return Sighting(number, frame.seconds, face.box * frame.scale, face.landmarks * frame.scale, face.p_face, look(frame.rgb, face.box))
+
+
+def _follow(trails: list[Trail], frames: Sequence[Frame], finder: FaceFinder, keys: list[int], cuts: set[int]) -> list[Trail]:
+    """The trails with the faces of the frames in which nobody looked for one."""
+    seconds = [frame.seconds for frame in frames]
+    runs = [(index, run) for index, trail in enumerate(trails) for run in guesses(trail, keys, seconds, cuts)]
+    asked = [guess for _, run in runs for guess in run]
+    faces = iter(finder.refine([frames[guess.frame].rgb for guess in asked], [guess.box / frames[guess.frame].scale for guess in asked]))
+    outcomes: list[tuple[int, list[tuple[Guess, Sighting | None]]]] = []
+    for index, run in runs:
+        outcome: list[tuple[Guess, Sighting | None]] = []
+        for guess in run:
+            face = next(faces)
+            outcome.append((guess, face and _sighting(frames[guess.frame], guess.frame, face)))
+        outcomes.append((index, outcome))
+    return fill(trails, outcomes)
+
+
+def _cut(trails: Sequence[Trail], opened: OpenedMedia, rule: CropRule) -> tuple[Track, ...]:
+    """The tracks of the trails: their faces, cut from full resolution in one request and measured."""
+    width, height = opened.media.width, opened.media.height
+    requests = [(opened.frames[one.frame].index, rule.crop_box(_box(one.box), width, height)) for trail in trails for one in trail]
+    crops = iter(zip(requests, opened.crops(requests, rule.side_px) if requests else (), strict=True))
+    tracks = []
+    for number, trail in enumerate(trails):
+        faces = []
+        for one in trail:
+            (index, crop_box), crop = next(crops)
+            inside = np.clip(one.box, 0, (width, height, width, height))
+            faces.append(Face(index, one.seconds, _box(inside), one.landmarks, one.p_face, crop_box, crop, *_measures(crop)))
+        tracks.append(Track(number, tuple(faces)))
+    return tuple(tracks)
+
+
+def _box(box: np.ndarray) -> Box:
+    return float(box[0]), float(box[1]), float(box[2]), float(box[3])
+
+
+def _measures(crop: np.ndarray) -> tuple[float, float]:
+    """Sharpness (variance of the Laplacian of the luma at 224 px; Pech-Pacheco et al. 2000) and brightness (mean luma, 0..255)."""
+    luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    if luma.shape[0] != _SHARPNESS_SIDE_PX:
+        luma = cv2.resize(luma, (_SHARPNESS_SIDE_PX, _SHARPNESS_SIDE_PX), interpolation=cv2.INTER_AREA)
+    return float(cv2.Laplacian(luma, cv2.CV_64F).var()), float(luma.mean())
+
+
+def _why_no_face(opened: OpenedMedia) -> str:
+    width, height = opened.media.width, opened.media.height
+    scale = max(frame.scale for frame in opened.frames)
+    if min(width, height) / scale < SMALLEST_FACE_PX:
+        return f"The picture has only {width}×{height} pixels: too few to look for a face."
+    smallest = f"Only faces of at least {math.ceil(SMALLEST_FACE_PX * scale)} pixels that are turned to the camera can be found."
+    if len(opened.frames) > 1:
+        return f"None of the {len(opened.frames)} frames that were looked at shows a face. {smallest}"
+    return smallest
