@@ -1,0 +1,208 @@
+"""One face track → its verdict and everything that is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from attribution.card import Thresholds
+from attribution.evidence import UNKNOWN_METHOD, DetectorInfo, Interval, Moment, Placement, Reading, Track, TrackEvidence, Verdict
+from attribution.verdict import reasons, stretches
+from attribution.verdict.stretches import Stretch
+
+
+@dataclass(frozen=True)
+class _Case:
+    """The faces that are good enough to examine, in order of time."""
+
+    seconds: np.ndarray
+    p_methods: np.ndarray
+    p_manipulated: np.ndarray
+    logits: np.ndarray
+    placements: tuple[Placement, ...]
+
+
+def negative_free_energy(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """T·logsumexp(logits / T), N×K → N: high for faces like those of training, low for others (Liu et al. 2020, Energy-based
+    Out-of-distribution Detection, arXiv 2010.03759, eq. 4, with the sign turned)."""
+    scaled = logits.astype(np.float64) / temperature
+    highest = scaled.max(axis=1)
+    return temperature * (highest + np.log(np.exp(scaled - highest[:, None]).sum(axis=1)))
+
+
+def judge_track(
+    track: Track, reading: Reading, placements: Sequence[Placement], thresholds: Thresholds, info: DetectorInfo, kind: str
+) -> TrackEvidence:
+    """The verdict on one track. `reading` and `placements` are aligned with `track.faces`; `kind` is `picture` or `clip`.
+
+    The evidence's `timeline` (clips) has a moment for every face of the track; its probabilities, `worst` and `placement` belong to the
+    worst sustained interval, or to the single face of a picture.
+    """
+    if not len(track.faces) == len(reading.logits) == len(placements):
+        raise ValueError("reading and placements must be aligned with the faces of the track")
+    clip = kind == "clip"
+    untouched = np.array([family == "real" for family in info.families])
+    p_all = np.clip(1 - reading.p_methods[:, untouched].sum(axis=1), 0, 1)
+    problems = [reasons.quality(face, thresholds) for face in track.faces]
+    chosen = [i for i, found in enumerate(problems) if not found]
+    enough = len(chosen) >= (thresholds.min_faces_in_clip if clip else 1)
+    examined = chosen or list(range(len(track.faces)))
+    case = _Case(
+        np.array([track.faces[i].seconds for i in examined]),
+        reading.p_methods[examined],
+        p_all[examined],
+        reading.logits[examined],
+        tuple(placements[i] for i in examined),
+    )
+    guilty, decisive = _decisive(case, thresholds, clip)
+    within = slice(decisive.first, decisive.last + 1)
+    p_methods = case.p_methods[within].astype(np.float64).mean(axis=0)
+    p_methods = p_methods / p_methods.sum()
+    p_manipulated = float(np.clip(1 - p_methods[untouched].sum(), 0, 1))
+    if enough:
+        verdict = _verdict(case, guilty, decisive, p_methods, p_manipulated, len(track.faces), thresholds, info, clip)
+    else:
+        first_problems = problems[track.faces.index(track.best)] if not chosen else []
+        few = [reasons.few_faces(len(chosen), thresholds.min_faces_in_clip)] if clip else []
+        verdict = _inconclusive([*few, *first_problems])
+    # The face that a page shows for this track: the one with the most real detail where the answer comes from.
+    detail = [(round(track.faces[i].crop_side_px), track.faces[i].sharpness) for i in examined[within]]
+    shown = decisive.first + detail.index(max(detail))
+    best = track.best
+    families = {family: float(p_methods[[one == family for one in info.families]].sum()) for family in dict.fromkeys(info.families)}
+    return TrackEvidence(
+        id=track.id,
+        faces=len(track.faces),
+        first_seconds=track.faces[0].seconds,
+        last_seconds=track.faces[-1].seconds,
+        box=best.box,
+        verdict=verdict,
+        p_methods={label: float(p) for label, p in zip(info.labels, p_methods, strict=True)},
+        p_families=families,
+        p_manipulated=p_manipulated,
+        timeline=tuple(Moment(face.seconds, float(p)) for face, p in zip(track.faces, p_all, strict=True)) if clip else (),
+        worst=Interval(float(case.seconds[decisive.first]), float(case.seconds[decisive.last]), decisive.median, decisive.faces)
+        if clip
+        else None,
+        placement=case.placements[shown],
+        crop_side_px=best.crop_side_px,
+        sharpness=best.sharpness,
+        brightness=best.brightness,
+        track=track,
+        reading=reading,
+    )
+
+
+def _decisive(case: _Case, thresholds: Thresholds, clip: bool) -> tuple[list[Stretch], Stretch]:
+    """The stretches that are manipulated, and the one that the answer is about."""
+    whole = stretches.stretch(case.p_manipulated, 0, len(case.seconds) - 1)
+    above = thresholds.p_manipulated_above
+    least = (thresholds.min_interval_faces, thresholds.min_interval_seconds)
+    guilty = stretches.sustained(case.p_manipulated, case.seconds, above, *least) if clip else []
+    if guilty:
+        return guilty, max(guilty, key=lambda one: (one.median, one.faces))
+    if whole.median >= above:
+        return [whole], whole
+    return [], stretches.worst(case.p_manipulated, case.seconds, *least) if clip else whole
+
+
+def _verdict(
+    case: _Case,
+    guilty: list[Stretch],
+    decisive: Stretch,
+    p_methods: np.ndarray,
+    p_manipulated: float,
+    faces: int,
+    thresholds: Thresholds,
+    info: DetectorInfo,
+    clip: bool,
+) -> Verdict:
+    examined = len(case.seconds)
+    notes = [reasons.left_out(examined, faces)] if examined < faces else []
+    within = slice(decisive.first, decisive.last + 1)
+    unlike = _unlike(case, within if guilty else slice(None), thresholds)
+    veto = _veto(case, within, bool(guilty), thresholds, info)
+    if guilty:
+        if veto or (unlike and p_manipulated < thresholds.strong_p_manipulated):
+            return _inconclusive([*veto, *unlike, *notes])
+        when = _when(case, guilty, thresholds) if clip else []
+        method, family, why = _method(p_methods, bool(unlike), thresholds, info)
+        return Verdict("manipulated", method, family, p_manipulated, (*when, *why, *unlike, *notes))
+    highest = max(decisive.median, p_manipulated)
+    # Neighbours contradict only what the network says, and between its thresholds it says nothing.
+    doubts = [reasons.not_sure(highest, thresholds)] if highest > thresholds.p_manipulated_below else list(veto)
+    odd = np.flatnonzero(case.p_manipulated >= thresholds.p_manipulated_above)
+    if clip and len(odd):
+        worst = odd[np.argmax(case.p_manipulated[odd])]
+        doubts.append(reasons.spikes(len(odd), float(case.seconds[worst]), float(case.p_manipulated[worst])))
+    # A face is not cleared on the strength of the few views that were good enough.
+    if examined < thresholds.min_examined_share * faces:
+        doubts += notes
+        notes = []
+    doubts += unlike
+    if doubts:
+        return _inconclusive([*doubts, *notes])
+    return Verdict("no_manipulation_found", None, "real", 1 - p_manipulated, tuple(notes))
+
+
+def _inconclusive(why: Sequence[str]) -> Verdict:
+    return Verdict("inconclusive", None, None, None, tuple(why))
+
+
+def _unlike(case: _Case, within: slice, thresholds: Thresholds) -> list[str]:
+    """Open set: too far from every reference face, or too weak a response, in the middle of the stretch."""
+    found = []
+    atypicality = float(np.median([placement.atypicality for placement in case.placements[within]]))
+    if atypicality > thresholds.max_atypicality:
+        found.append(reasons.atypical(atypicality))
+    if thresholds.energy_min is not None and not found:
+        energy = float(np.median(negative_free_energy(case.logits[within], thresholds.energy_temperature)))
+        if energy < thresholds.energy_min:
+            found.append(reasons.low_energy(energy, thresholds.energy_min))
+    return found
+
+
+def _veto(case: _Case, within: slice, manipulated: bool, thresholds: Thresholds, info: DetectorInfo) -> list[str]:
+    """The nearest reference faces of the decisive stretch contradict the network."""
+    if thresholds.neighbour_veto is None:
+        return []
+    families = dict(zip(info.labels, info.families, strict=True))
+    against = [
+        (families.get(neighbour.method) == "real") == manipulated
+        for placement in case.placements[within]
+        for neighbour in placement.neighbours
+    ]
+    share = float(np.mean(against)) if against else 0.0
+    return [reasons.neighbours_disagree(share, manipulated)] if share >= thresholds.neighbour_veto else []
+
+
+def _when(case: _Case, guilty: list[Stretch], thresholds: Thresholds) -> list[str]:
+    """The sentence that says when, unless it is always."""
+    rest = np.ones(len(case.seconds), dtype=bool)
+    for one in guilty:
+        rest[one.first : one.last + 1] = False
+    # The ends of a stretch are soft: a face or two outside of it are no separate part of the clip.
+    if rest.sum() <= max(2, 0.1 * len(rest)):
+        return []
+    clean = bool(np.median(case.p_manipulated[rest]) <= thresholds.p_manipulated_below)
+    return [reasons.between(guilty, case.seconds.tolist(), clean)]
+
+
+def _method(p_methods: np.ndarray, unlike: bool, thresholds: Thresholds, info: DetectorInfo) -> tuple[str, str | None, list[str]]:
+    """Method (or `unknown`), family (or None) and why not more, from the shares of the manipulated probability."""
+    if unlike:
+        return UNKNOWN_METHOD, None, [reasons.method_unlike()]
+    made = [(label, family, p) for label, family, p in zip(info.labels, info.families, p_methods.tolist(), strict=True) if family != "real"]
+    total = max(sum(p for _, _, p in made), 1e-12)
+    shares = sorted(((label, p / total) for label, _, p in made), key=lambda one: -one[1])
+    best, share = shares[0]
+    if share >= thresholds.method_min_p:
+        return best, info.families[info.labels.index(best)], []
+    unclear = reasons.method_unclear(shares, info) if len(shares) > 1 else reasons.method_not_named(share, best, info)
+    by_family = {family: sum(p for _, one, p in made if one == family) / total for _, family, _ in made}
+    family = max(by_family, key=lambda one: by_family[one])
+    if by_family[family] >= thresholds.family_min_p:
+        return UNKNOWN_METHOD, family, [unclear, reasons.family_only(family)]
+    return UNKNOWN_METHOD, None, [unclear]

@@ -1,0 +1,235 @@
+"""The bank of reference faces: exact neighbours, an honest share, and umap's own starting point on the map."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from attribution.detector import Examiner
+from attribution.errors import DamagedDetector
+from attribution.reference import ReferenceBank, kth_distances, write_reference
+from conftest import LABELS, REFERENCES, digest, some_crops
+
+
+def unit(rows: Any) -> np.ndarray:
+    rows = np.asarray(rows, dtype=np.float32)
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def random_bank(faces: int = 40, neighbours: int = 10, map_neighbours: int = 15) -> ReferenceBank:
+    random = np.random.RandomState(5)
+    embeddings = unit(random.randn(faces, 8))
+    return ReferenceBank(
+        embeddings=embeddings,
+        points=random.randn(faces, 2).astype(np.float32),
+        methods=tuple(("real", "stylegan2")[i % 2] for i in range(faces)),
+        sources=tuple(f"source_{i % 5}" for i in range(faces)),
+        validation_distances=np.linspace(0.1, 0.9, 9, dtype=np.float32),
+        neighbours=neighbours,
+        map_neighbours=map_neighbours,
+    )
+
+
+def test_round_trip_through_the_file(tmp_path: Path) -> None:
+    bank = random_bank()
+    path = tmp_path / "reference.safetensors"
+    write_reference(
+        path,
+        np.ones((8, 32)),
+        bank.embeddings,
+        bank.points,
+        bank.methods,
+        bank.sources,
+        bank.validation_distances[::-1],
+        neighbours=7,
+        map_parameters={"n_neighbors": 12, "metric": "cosine", "min_dist": 0.1},
+        paths=[f"train/{i}.jpg" for i in range(40)],
+    )
+    read = ReferenceBank.load(tmp_path, digest(path))
+    assert (read.methods, read.sources) == (bank.methods, bank.sources)
+    assert (read.neighbours, read.map_neighbours) == (7, 12)
+    assert read.paths[39] == "train/39.jpg"
+    assert read.embeddings == pytest.approx(bank.embeddings, abs=1e-3)
+    assert np.linalg.norm(read.embeddings, axis=1) == pytest.approx(1, abs=1e-6)
+    assert np.array_equal(read.points, bank.points)
+    assert np.array_equal(read.validation_distances, bank.validation_distances)
+    with safe_open(path, "np") as file:
+        assert json.loads(file.metadata()["map"])["min_dist"] == 0.1
+        assert file.get_tensor("projection.weight").shape == (8, 32)
+        assert file.get_tensor("projection.weight").dtype == file.get_tensor("embeddings").dtype == np.float16
+
+
+def test_neighbours_are_the_nearest_in_order() -> None:
+    bank = random_bank()
+    query = unit(np.random.RandomState(9).randn(6, 8))
+    for row, placement in zip(query, bank.place(query), strict=True):
+        distances = 1 - bank.embeddings @ row
+        assert [one.index for one in placement.neighbours] == np.argsort(distances)[:10].tolist()
+        assert [one.distance for one in placement.neighbours] == pytest.approx(np.sort(distances)[:10], abs=1e-5)
+        assert all(one.method == bank.methods[one.index] and one.source == bank.sources[one.index] for one in placement.neighbours)
+
+
+def test_atypicality_is_the_share_of_nearer_validation_faces() -> None:
+    bank = random_bank(neighbours=3)
+    query = unit(np.random.RandomState(9).randn(20, 8))
+    for placement in bank.place(query):
+        kth = placement.neighbours[-1].distance
+        assert placement.atypicality == pytest.approx(np.mean(bank.validation_distances < kth))
+    corner = ReferenceBank(np.eye(8, dtype=np.float32), bank.points[:8], ("real",) * 8, ("a",) * 8, bank.validation_distances, 1, 5)
+    assert [one.atypicality for one in corner.place(unit([[1] + [0] * 7, [-1] * 8]))] == [0, 1]
+
+
+def test_kth_distances_are_those_of_the_placement() -> None:
+    bank = random_bank()
+    query = unit(np.random.RandomState(2).randn(5, 8))
+    assert kth_distances(query, bank.embeddings, 10) == pytest.approx([one.neighbours[-1].distance for one in bank.place(query)], abs=1e-6)
+
+
+def test_a_reference_lies_on_its_own_point() -> None:
+    bank = random_bank()
+    # Rows that are exact in float32 have a distance of exactly 0 to themselves.
+    bank = ReferenceBank(
+        np.eye(8, dtype=np.float32), bank.points[:8], bank.methods[:8], bank.sources[:8], bank.validation_distances, 3, map_neighbours=5
+    )
+    for index, placement in enumerate(bank.place(np.eye(8, dtype=np.float32))):
+        assert (placement.x, placement.y) == pytest.approx(tuple(bank.points[index]))
+
+
+def test_the_place_on_the_map_is_where_umap_begins() -> None:
+    """Recomputed from the definition: weights exp(−d/σ) with Σ_{j≥2} exp(−d_j/σ) = log2(k), σ by SciPy's root finder."""
+    from scipy.optimize import brentq
+
+    bank = random_bank(map_neighbours=15)
+    query = unit(np.random.RandomState(4).randn(5, 8))
+    for row, placement in zip(query, bank.place(query), strict=True):
+        distances = np.sort(1 - bank.embeddings @ row)[:15].astype(np.float64)
+        order = np.argsort(1 - bank.embeddings @ row)[:15]
+        sigma: Any = brentq(lambda s, d=distances: np.exp(-d[1:] / s).sum() - np.log2(15), 1e-4, 1e4)
+        weights = np.exp(-distances / sigma)
+        expected = weights @ bank.points[order] / weights.sum()
+        assert (placement.x, placement.y) == pytest.approx(tuple(expected), abs=1e-4)
+
+
+def test_a_placement_does_not_depend_on_the_other_faces() -> None:
+    bank = random_bank()
+    query = unit(np.random.RandomState(4).randn(5, 8))
+    assert [(one.x, one.y) for one in bank.place(query)] == [
+        pytest.approx((bank.place(query[i : i + 1])[0].x, bank.place(query[i : i + 1])[0].y), abs=1e-5) for i in range(5)
+    ]
+
+
+@pytest.mark.parametrize("faces", [1, 2, 3])
+def test_a_bank_smaller_than_its_number_of_neighbours(faces: int) -> None:
+    placements = random_bank(faces).place(unit(np.random.RandomState(4).randn(2, 8)))
+    assert all(len(one.neighbours) == faces and np.isfinite([one.x, one.y]).all() for one in placements)
+
+
+def test_none_gives_none_and_another_width_is_refused() -> None:
+    bank = random_bank()
+    assert bank.place(np.empty((0, 8), dtype=np.float32)) == []
+    with pytest.raises(ValueError, match="N×8"):
+        bank.place(np.ones((2, 9), dtype=np.float32))
+
+
+def test_readings_of_the_detector_find_their_place(examiner: Examiner, detector_folder: Path) -> None:
+    bank = ReferenceBank.load(detector_folder, examiner.card.files["reference.safetensors"])
+    assert len(bank.methods) == REFERENCES
+    assert set(bank.methods) <= {label.name for label in LABELS}
+    # The bank was made of these very crops: each finds itself, but for the half precision on disk.
+    placements = bank.place(examiner.read(some_crops(REFERENCES + 20, seed=3)[:3]).embeddings)
+    assert [one.neighbours[0].index for one in placements] == [0, 1, 2]
+    assert all(one.neighbours[0].distance < 1e-3 for one in placements)
+
+
+def damaged(change: str, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    if change == "not unit":
+        tensors["embeddings"] = tensors["embeddings"] * 2
+    elif change == "not finite":
+        tensors["points"][0, 0] = np.nan
+    elif change == "too few points":
+        tensors["points"] = tensors["points"][1:]
+    elif change == "name out of range":
+        tensors["method_index"] = tensors["method_index"] + 99
+    elif change == "negative name":
+        tensors["source_index"] = tensors["source_index"] - 99
+    elif change == "no distances":
+        tensors["validation_distances"] = tensors["validation_distances"][:0]
+    elif change == "not ascending":
+        tensors["validation_distances"] = tensors["validation_distances"][::-1].copy()
+    elif change == "flat":
+        tensors["embeddings"] = tensors["embeddings"].ravel()
+    elif change == "too many":
+        tensors.update({name: np.repeat(tensors[name], 100, axis=0) for name in ("embeddings", "points", "method_index", "source_index")})
+    elif change == "no metadata":
+        metadata.clear()
+    elif change == "no list of names":
+        metadata["methods"] = '"real"'
+    elif change == "metadata that is no JSON":
+        metadata["sources"] = "["
+    elif change == "too few paths":
+        metadata["paths"] = '["a.jpg"]'
+    elif change == "no neighbours":
+        metadata["neighbours"] = "0"
+    else:
+        del tensors[change]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "embeddings",
+        "points",
+        "method_index",
+        "source_index",
+        "validation_distances",
+        "not unit",
+        "not finite",
+        "too few points",
+        "name out of range",
+        "negative name",
+        "no distances",
+        "not ascending",
+        "flat",
+        "too many",
+        "no metadata",
+        "no list of names",
+        "metadata that is no JSON",
+        "too few paths",
+        "no neighbours",
+    ],
+)
+def test_a_damaged_bank_is_refused(own_detector: Path, change: str) -> None:
+    path = own_detector / "reference.safetensors"
+    with safe_open(path, "np") as file:
+        metadata = dict(file.metadata())
+    tensors = load_file(path)
+    damaged(change, tensors, metadata)
+    save_file(tensors, path, metadata or None)
+    with pytest.raises(DamagedDetector):
+        ReferenceBank.load(own_detector)
+
+
+def test_files_that_are_none_are_refused(own_detector: Path) -> None:
+    path = own_detector / "reference.safetensors"
+    with pytest.raises(DamagedDetector, match="not the one"):
+        ReferenceBank.load(own_detector, "0" * 64)
+    for content in (b"", b"<html>", path.read_bytes()[:500]):
+        path.write_bytes(content)
+        with pytest.raises(DamagedDetector, match="not a bank"):
+            ReferenceBank.load(own_detector)
+    path.unlink()
+    with pytest.raises(DamagedDetector, match="no readable"):
+        ReferenceBank.load(own_detector)
+
+
+def test_what_could_not_be_read_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "reference.safetensors"
+    with pytest.raises(DamagedDetector):
+        write_reference(path, np.ones((8, 32)), np.ones((3, 8)), np.ones((3, 2)), ["real"] * 3, ["a"] * 3, np.ones(4))
+    assert not path.exists()

@@ -1,0 +1,126 @@
+"""Heatmaps: true Grad-CAM for every class, aligned with the crop, and a faithfulness figure that means something."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from attribution.detector import Examiner
+from attribution.saliency import grad_cam_of_the_package, grad_cam_through_the_head, heatmaps
+from attribution.weights import load_folder
+from conftest import LABELS, SIDE_PX, some_crops, write_detector
+
+NAMES = [label.name for label in LABELS]
+
+
+def test_the_quick_way_is_the_package_s_grad_cam(examiner: Examiner) -> None:
+    crops, classes = some_crops(8), [0, 1, 2, 3] * 2
+    quick, reference = grad_cam_through_the_head(examiner, crops, classes), grad_cam_of_the_package(examiner, crops, classes)
+    assert quick == pytest.approx(reference, abs=1e-3)
+    speaking = reference.max(axis=(1, 2)) > 0
+    assert speaking.sum() >= 4
+    for one, other in zip(quick[speaking], reference[speaking], strict=True):
+        assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "mobilenetv4_conv_small", "convnextv2_atto"])
+def test_the_quick_way_holds_for_other_architectures(tmp_path: Path, architecture: str) -> None:
+    examiner = Examiner(load_folder(write_detector(tmp_path, architecture)), "cpu")
+    crops, classes = some_crops(3), [1, 2, 3]
+    quick, reference = grad_cam_through_the_head(examiner, crops, classes), grad_cam_of_the_package(examiner, crops, classes)
+    assert quick == pytest.approx(reference, abs=2e-3)
+
+
+def test_a_vit_is_explained_by_its_patch_tokens(tmp_path: Path) -> None:
+    detector = load_folder(write_detector(tmp_path, "vit_tiny_patch16_224", {"img_size": SIDE_PX}))
+    found = heatmaps(Examiner(detector, "cpu"), some_crops(2), ["stylegan2", "real"])
+    assert [one.values.shape for one in found] == [(SIDE_PX, SIDE_PX)] * 2
+    assert all(one.values.max() > 0 for one in found)
+
+
+def test_each_crop_is_explained_for_its_own_label(examiner: Examiner) -> None:
+    crops = np.repeat(some_crops(1), 4, axis=0)
+    found = heatmaps(examiner, crops, NAMES)
+    assert [one.label for one in found] == NAMES
+    p = examiner.read(crops[:1]).p_methods[0]
+    assert [one.p_label for one in found] == pytest.approx(p.tolist(), abs=1e-5)
+    assert len({one.values.tobytes() for one in found}) == 4
+    alone = heatmaps(examiner, crops[:1], ["stylegan2"])[0]
+    assert alone.values == pytest.approx(found[2].values, abs=1e-4)
+
+
+def test_maps_lie_on_the_crop_between_0_and_1(examiner: Examiner) -> None:
+    for one in heatmaps(examiner, some_crops(5), [NAMES[i % 4] for i in range(5)]):
+        assert one.values.shape == (SIDE_PX, SIDE_PX)
+        assert one.values.dtype == np.float32
+        assert 0 <= one.values.min() <= one.values.max() <= 1
+
+
+def test_more_faces_than_a_batch(examiner: Examiner) -> None:
+    crops = some_crops(19)
+    found = heatmaps(examiner, crops, ["flux1"] * 19)
+    assert len(found) == 19
+    assert found[18].values == pytest.approx(heatmaps(examiner, crops[18:], ["flux1"])[0].values, abs=1e-4)
+
+
+def test_always_the_same_answer_and_no_trace_on_the_network(examiner: Examiner) -> None:
+    crops = some_crops(2)
+    before = examiner.read(crops).logits
+    one, other = (heatmaps(examiner, crops, ["real", "flux1"]) for _ in range(2))
+    assert [(a.drop_hot, a.drop_random) for a in one] == [(b.drop_hot, b.drop_random) for b in other]
+    assert np.array_equal(one[1].values, other[1].values)
+    assert np.array_equal(examiner.read(crops).logits, before)
+    assert not any(p.requires_grad or p.grad is not None for p in examiner.model.parameters())
+
+
+class OneCorner(torch.nn.Module):
+    """A network that sees nothing but fine grain in the upper left corner: there its second class has all of its evidence."""
+
+    def forward_features(self, inputs: torch.Tensor) -> torch.Tensor:
+        grain = (inputs - torch.nn.functional.avg_pool2d(inputs, 5, stride=1, padding=2)).abs().mean(dim=1, keepdim=True)
+        maps = torch.nn.functional.avg_pool2d(grain, 16)
+        corner = torch.zeros_like(maps)
+        corner[:, :, :2, :2] = 1
+        return maps * corner
+
+    def forward_head(self, maps: torch.Tensor, pre_logits: bool) -> torch.Tensor:
+        return maps.mean(dim=(2, 3))
+
+    def get_classifier(self):
+        return lambda pooled: torch.cat([pooled * 0, pooled * 400, pooled * 0, pooled * 0], dim=1)
+
+
+def test_deletion_tells_a_true_map_from_a_random_area(examiner: Examiner) -> None:
+    from dataclasses import replace
+
+    seeing = Examiner(replace(examiner.detector, projection=torch.nn.Linear(1, 16, bias=False)), "cpu")  # type: ignore[arg-type]
+    seeing.model = OneCorner()
+    random = np.random.RandomState(0)
+    crops = random.randint(0, 256, (2, SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
+    found = heatmaps(seeing, crops, ["landmark_swap", "landmark_swap"])
+    for one in found:
+        rows, columns = np.nonzero(one.values > 0.5)
+        assert max(rows.max(), columns.max()) < SIDE_PX / 2
+        assert one.drop_hot > 0.2
+        assert one.drop_hot > one.drop_random + 0.1
+
+
+def test_a_flat_map_is_all_zero_and_not_nan(examiner: Examiner) -> None:
+    flat = np.full((1, SIDE_PX, SIDE_PX, 3), 127, dtype=np.uint8)
+    for one in heatmaps(examiner, np.repeat(flat, 4, axis=0), NAMES):
+        assert np.isfinite(one.values).all()
+        assert np.isfinite([one.drop_hot, one.drop_random]).all()
+
+
+def test_nothing_to_explain(examiner: Examiner) -> None:
+    assert heatmaps(examiner, some_crops(1)[:0], []) == []
+
+
+@pytest.mark.parametrize(("count", "labels"), [(2, ["real"]), (1, ["real", "real"]), (1, ["unknown"]), (1, ["0"])])
+def test_what_cannot_be_explained_is_refused(examiner: Examiner, count: int, labels: Sequence[str]) -> None:
+    with pytest.raises(ValueError, match="label"):
+        heatmaps(examiner, some_crops(count), labels)

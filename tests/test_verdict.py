@@ -1,0 +1,491 @@
+"""The verdict: careful at every gate, true to time, and never a definite answer where one of its gates is shut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attribution.card import Thresholds
+from attribution.evidence import DetectorInfo, Face, Neighbour, Placement, Reading, Track, TrackEvidence, Verdict
+from attribution.verdict import judge_file, judge_track, negative_free_energy
+from attribution.verdict.stretches import median_of_three, sustained, worst
+
+INFO = DetectorInfo(
+    "test", "0" * 64, ("real", "dfdc_swap", "landmark_swap", "stylegan2", "flux1"), ("real", "face_swap", "face_swap", "gan", "diffusion"),
+    ("No manipulation", "DFDC face swap", "Landmark face swap", "StyleGAN2", "FLUX.1"),
+)  # fmt: skip
+THRESHOLDS = Thresholds(
+    p_manipulated_above=0.9,
+    p_manipulated_below=0.1,
+    method_min_p=0.6,
+    family_min_p=0.7,
+    strong_p_manipulated=0.98,
+    max_atypicality=0.95,
+    min_crop_side_px=60,
+    min_sharpness=20,
+    min_brightness=30,
+    max_brightness=230,
+)
+
+
+def a_face(seconds: float = 0.0, crop_side_px: float = 120, sharpness: float = 100, brightness: float = 120) -> Face:
+    return Face(
+        frame_index=round(seconds * 10),
+        seconds=seconds,
+        box=(10, 10, 10 + crop_side_px, 10 + crop_side_px),
+        landmarks=np.zeros((5, 2)),
+        p_face=0.99,
+        crop_box=(10, 10, 10 + crop_side_px, 10 + crop_side_px),
+        crop=np.zeros((8, 8, 3), dtype=np.uint8),
+        sharpness=sharpness,
+        brightness=brightness,
+    )
+
+
+def p_row(p_manipulated: float, method: str = "stylegan2", share: float = 0.96) -> np.ndarray:
+    """Probabilities with `p_manipulated` in all, `share` of it for `method` and the rest spread evenly."""
+    made = [label for label in INFO.labels if label != "real"]
+    row = {label: p_manipulated * (1 - share) / (len(made) - 1) for label in made}
+    row |= {method: p_manipulated * share, "real": 1 - p_manipulated}
+    return np.array([row[label] for label in INFO.labels])
+
+
+def placement(neighbour: str, atypicality: float = 0.5, against: int = 0) -> Placement:
+    """Ten neighbours of the method `neighbour`, `against` of them of the other side."""
+    other = "stylegan2" if neighbour == "real" else "real"
+    methods = [other] * against + [neighbour] * (10 - against)
+    return Placement(0, 0, tuple(Neighbour(i, method, "a source", 0.1) for i, method in enumerate(methods)), atypicality)
+
+
+def judge(
+    rows: Sequence[np.ndarray],
+    faces: Sequence[Face] | None = None,
+    placements: Sequence[Placement] | None = None,
+    kind: str = "picture",
+    thresholds: Thresholds = THRESHOLDS,
+    logits: np.ndarray | None = None,
+) -> TrackEvidence:
+    p = np.stack(rows).astype(np.float32)
+    chosen = faces or [a_face(0.2 * i) for i in range(len(rows))]
+    natural = [placement("stylegan2" if row[0] < 0.5 else "real") for row in rows]
+    reading = Reading(np.log(np.maximum(p, 1e-6)) if logits is None else logits, p, np.eye(len(rows), 128, dtype=np.float32))
+    return judge_track(Track(0, tuple(chosen)), reading, placements or natural, thresholds, INFO, kind)
+
+
+def clip(*p_manipulated: float, step_seconds: float = 0.2, **more: Any) -> TrackEvidence:
+    faces = [a_face(step_seconds * i) for i in range(len(p_manipulated))]
+    return judge([p_row(p) for p in p_manipulated], **{"faces": faces, "kind": "clip", **more})
+
+
+def text(evidence: TrackEvidence) -> str:
+    return " ".join(evidence.verdict.reasons)
+
+
+# One picture
+
+
+def test_a_clear_manipulation_is_named() -> None:
+    evidence = judge([p_row(0.97)])
+    verdict = evidence.verdict
+    assert (verdict.state, verdict.method, verdict.family) == ("manipulated", "stylegan2", "gan")
+    assert verdict.confidence == pytest.approx(0.97)
+    assert evidence.p_manipulated == pytest.approx(0.97)
+    assert evidence.p_methods["stylegan2"] == pytest.approx(0.97 * 0.96)
+    assert evidence.p_families["face_swap"] == pytest.approx(0.97 * 0.04 / 3 * 2)
+    assert evidence.timeline == ()
+    assert evidence.worst is None
+    assert evidence.track is not None
+    assert evidence.reading is not None
+
+
+def test_a_clear_face_is_cleared() -> None:
+    verdict = judge([p_row(0.04)]).verdict
+    assert (verdict.state, verdict.method, verdict.family) == ("no_manipulation_found", None, "real")
+    assert verdict.confidence == pytest.approx(0.96)
+
+
+@pytest.mark.parametrize("p", [0.1001, 0.3, 0.5, 0.7, 0.8999])
+def test_between_the_thresholds_nothing_is_definite(p: float) -> None:
+    evidence = judge([p_row(p)])
+    assert evidence.verdict.state == "inconclusive"
+    assert f"{100 * p:.0f} %" in text(evidence)
+
+
+@pytest.mark.parametrize(("p", "state"), [(0.9, "manipulated"), (0.1, "no_manipulation_found")])
+def test_the_thresholds_themselves_are_definite(p: float, state: str) -> None:
+    # An exact binary fraction, so that float32 changes nothing.
+    thresholds = replace(THRESHOLDS, p_manipulated_above=0.875, p_manipulated_below=0.125)
+    assert judge([p_row(0.875 if p == 0.9 else 0.125)], thresholds=thresholds).verdict.state == state
+
+
+def test_several_untouched_labels_count_together() -> None:
+    info = replace(INFO, families=("real", "real", "face_swap", "gan", "diffusion"))
+    p = np.array([[0.5, 0.45, 0.02, 0.02, 0.01]], dtype=np.float32)
+    reading = Reading(np.log(p), p, np.ones((1, 1), dtype=np.float32))
+    evidence = judge_track(Track(0, (a_face(),)), reading, [placement("real")], THRESHOLDS, info, "picture")
+    assert evidence.verdict.state == "no_manipulation_found"
+    assert evidence.p_manipulated == pytest.approx(0.05)
+
+
+# Method and family
+
+
+def test_an_unclear_method_leaves_its_family() -> None:
+    row = np.array([0.02, 0.48, 0.46, 0.02, 0.02])
+    evidence = judge([row])
+    assert (evidence.verdict.state, evidence.verdict.method, evidence.verdict.family) == ("manipulated", "unknown", "face_swap")
+    assert "DFDC face swap 49 %, Landmark face swap 47 %" in text(evidence)
+
+
+def test_an_unclear_family_leaves_the_manipulation() -> None:
+    evidence = judge([np.array([0.04, 0.24, 0.24, 0.24, 0.24])])
+    assert (evidence.verdict.method, evidence.verdict.family) == ("unknown", None)
+    assert "not clear" in text(evidence)
+
+
+def test_the_share_of_the_method_is_within_the_manipulated_probability() -> None:
+    # 0.56 of all, but 0.62 of the manipulated mass.
+    row = np.array([0.1, 0.34 / 3, 0.34 / 3, 0.56, 0.34 / 3])
+    thresholds = replace(THRESHOLDS, p_manipulated_above=0.85)
+    assert judge([row], thresholds=thresholds).verdict.method == "stylegan2"
+
+
+# Quality
+
+
+@pytest.mark.parametrize(
+    ("face", "sentence"),
+    [
+        (a_face(crop_side_px=38), "The face is only 38 px wide; at least 60 px are needed."),
+        (a_face(sharpness=3), "blurred"),
+        (a_face(brightness=12), "The face is dark: its brightness is 12 of 255; at least 30 is needed."),
+        (a_face(brightness=250), "overexposed"),
+    ],
+)
+@pytest.mark.parametrize("p", [0.001, 0.5, 0.999])
+def test_a_face_of_poor_quality_gets_no_definite_answer(face: Face, sentence: str, p: float) -> None:
+    evidence = judge([p_row(p)], [face])
+    assert evidence.verdict.state == "inconclusive"
+    assert sentence in text(evidence)
+    assert sum(evidence.p_methods.values()) == pytest.approx(1)
+
+
+def test_every_problem_is_named() -> None:
+    assert len(judge([p_row(0.5)], [a_face(crop_side_px=20, sharpness=1, brightness=2)]).verdict.reasons) == 3
+
+
+# Open set
+
+
+def test_an_atypical_face_is_not_cleared() -> None:
+    evidence = judge([p_row(0.01)], placements=[placement("real", atypicality=0.97)])
+    assert evidence.verdict.state == "inconclusive"
+    assert "unlike anything" in text(evidence)
+
+
+def test_an_atypical_manipulation_is_of_unknown_method_or_inconclusive() -> None:
+    strong = judge([p_row(0.99)], placements=[placement("stylegan2", atypicality=0.97)])
+    assert (strong.verdict.state, strong.verdict.method, strong.verdict.family) == ("manipulated", "unknown", None)
+    weak = judge([p_row(0.95)], placements=[placement("stylegan2", atypicality=0.97)])
+    assert weak.verdict.state == "inconclusive"
+
+
+@pytest.mark.parametrize("p", [0.01, 0.95])
+def test_a_weak_response_is_as_good_as_atypical(p: float) -> None:
+    thresholds = replace(THRESHOLDS, energy_min=2.0)
+    row = p_row(p)
+    assert judge([row], thresholds=thresholds, logits=np.log(row)[None] + 3).verdict.state != "inconclusive"
+    evidence = judge([row], thresholds=thresholds, logits=np.log(row)[None] + 1)
+    assert evidence.verdict.state == "inconclusive"
+    assert "response is only 1.00; at least 2.00" in text(evidence)
+
+
+def test_negative_free_energy() -> None:
+    logits = np.array([[0.0, 0.0], [1000.0, 0.0], [-3.0, 1.0]])
+    assert negative_free_energy(logits, 1) == pytest.approx([np.log(2), 1000, np.log(np.exp(-3) + np.exp(1))])
+    assert negative_free_energy(logits, 2)[0] == pytest.approx(2 * np.log(2))
+
+
+def test_neighbours_may_veto_in_both_directions() -> None:
+    cleared = [placement("real", against=6)]
+    evidence = judge([p_row(0.01)], placements=cleared)
+    assert evidence.verdict.state == "inconclusive"
+    assert "60 % of the most similar reference faces are manipulated" in text(evidence)
+    accused = judge([p_row(0.999)], placements=[placement("stylegan2", against=6)])
+    assert accused.verdict.state == "inconclusive"
+    assert "untouched" in text(accused)
+    assert judge([p_row(0.01)], placements=[placement("real", against=5)]).verdict.state == "no_manipulation_found"
+    without = replace(THRESHOLDS, neighbour_veto=None)
+    assert judge([p_row(0.01)], placements=cleared, thresholds=without).verdict.state == "no_manipulation_found"
+
+
+# Time
+
+
+def test_a_clip_manipulated_throughout() -> None:
+    evidence = clip(*[0.97] * 20)
+    assert (evidence.verdict.state, evidence.verdict.method) == ("manipulated", "stylegan2")
+    assert not any("between" in reason for reason in evidence.verdict.reasons)
+    assert evidence.worst is not None
+    assert (evidence.worst.first_seconds, evidence.worst.last_seconds) == (0, pytest.approx(3.8))
+    assert len(evidence.timeline) == 20
+
+
+def test_a_brief_manipulation_is_not_averaged_away() -> None:
+    p = [0.01] * 40
+    p[15:26] = [0.97] * 11
+    evidence = clip(*p)
+    assert evidence.verdict.state == "manipulated"
+    assert "Manipulated between 3.0 s and 5.0 s; the rest of the clip shows no sign." in evidence.verdict.reasons
+    assert evidence.worst is not None
+    assert (evidence.worst.first_seconds, evidence.worst.last_seconds, evidence.worst.faces) == (3.0, 5.0, 11)
+    assert evidence.p_manipulated == pytest.approx(0.97)
+    assert evidence.verdict.confidence == pytest.approx(0.97)
+    assert np.mean([moment.p_manipulated for moment in evidence.timeline]) < 0.3
+
+
+def test_the_placement_and_figures_are_those_of_the_manipulated_part() -> None:
+    p = [0.01] * 40
+    p[15:26] = [0.97] * 11
+    places = [replace(placement("stylegan2" if one > 0.5 else "real"), x=float(i)) for i, one in enumerate(p)]
+    evidence = clip(*p, placements=places)
+    assert evidence.placement is not None
+    assert 15 <= evidence.placement.x <= 25
+
+
+@pytest.mark.parametrize("where", [0, 1, 10, 18, 19])
+@pytest.mark.parametrize("spikes", [1, 2])
+def test_a_spike_neither_convicts_nor_passes(where: int, spikes: int) -> None:
+    p = [0.01] * 20
+    p[where : where + spikes] = [0.99] * len(p[where : where + spikes])
+    evidence = clip(*p)
+    assert evidence.verdict.state == "inconclusive"
+    assert "manipulated" in text(evidence)
+
+
+def test_scattered_spikes_do_not_add_up() -> None:
+    p = [0.01] * 40
+    p[5] = p[6] = p[20] = p[33] = 0.99
+    evidence = clip(*p)
+    assert evidence.verdict.state == "inconclusive"
+    assert "4 moments" in text(evidence)
+
+
+def test_one_clean_looking_face_does_not_break_a_stretch() -> None:
+    p = [0.01] * 30
+    p[10:20] = [0.97] * 10
+    p[14] = 0.2
+    evidence = clip(*p)
+    assert evidence.verdict.state == "manipulated"
+    assert "between 2.0 s and 3.8 s" in text(evidence)
+
+
+def test_several_stretches_are_all_named() -> None:
+    p = [0.01] * 60
+    for first in (5, 20, 40):
+        p[first : first + 5] = [0.97] * 5
+    assert "between 1.0 s and 1.8 s, between 4.0 s and 4.8 s and between 8.0 s and 8.8 s;" in text(clip(*p))
+
+
+def test_three_faces_in_a_blink_are_not_sustained_in_a_long_clip() -> None:
+    seconds = [0.2 * i for i in range(20)]
+    seconds[10:13] = [2.0, 2.05, 2.1]
+    p = [0.01] * 20
+    p[10:13] = [0.99] * 3
+    faces = [a_face(s) for s in sorted(seconds)]
+    assert clip(*p, faces=faces).verdict.state == "inconclusive"
+
+
+def test_no_stretch_reaches_across_a_hole() -> None:
+    seconds = [*(0.2 * i for i in range(10)), *(60 + 0.2 * i for i in range(10))]
+    p = [0.01] * 8 + [0.99] * 4 + [0.01] * 8
+    evidence = clip(*p, faces=[a_face(s) for s in seconds])
+    assert evidence.verdict.state == "inconclusive"
+
+
+def test_most_faces_manipulated_but_restless() -> None:
+    evidence = clip(*[0.97, 0.97, 0.02] * 8)
+    assert evidence.verdict.state in ("manipulated", "inconclusive")
+    assert evidence.verdict.state != "no_manipulation_found"
+
+
+def test_a_clean_clip_is_cleared_with_the_confidence_of_its_worst_part() -> None:
+    p = [0.01] * 30
+    p[12:16] = [0.08] * 4
+    evidence = clip(*p)
+    assert evidence.verdict.state == "no_manipulation_found"
+    assert evidence.verdict.confidence == pytest.approx(0.92)
+
+
+def test_a_doubtful_part_keeps_a_clip_from_being_cleared() -> None:
+    p = [0.01] * 30
+    p[12:17] = [0.5] * 5
+    evidence = clip(*p)
+    assert evidence.verdict.state == "inconclusive"
+    assert evidence.worst is not None
+    assert 2.3 < evidence.worst.first_seconds < evidence.worst.last_seconds < 3.5
+
+
+@pytest.mark.parametrize("faces", [1, 2])
+@pytest.mark.parametrize("p", [0.01, 0.99])
+def test_too_few_faces_in_a_clip(faces: int, p: float) -> None:
+    evidence = clip(*[p] * faces)
+    assert evidence.verdict.state == "inconclusive"
+    assert f"Only {faces} usable view" in text(evidence)
+
+
+def test_poor_faces_of_a_clip_are_left_out_and_counted() -> None:
+    faces = [a_face(0.2 * i, crop_side_px=30 if i < 8 else 120) for i in range(20)]
+    p = [0.99] * 8 + [0.01] * 12
+    evidence = clip(*p, faces=faces)
+    assert evidence.verdict.state == "no_manipulation_found"
+    assert "8 of 20 views" in text(evidence)
+    assert len(evidence.timeline) == 20
+
+
+def test_a_face_is_not_cleared_on_few_of_its_views() -> None:
+    faces = [a_face(0.2 * i, crop_side_px=30 if i < 15 else 120) for i in range(20)]
+    assert clip(*[0.01] * 20, faces=faces).verdict.state == "inconclusive"
+    assert clip(*[0.99] * 20, faces=faces).verdict.state == "manipulated"
+
+
+def test_poor_faces_only_say_why() -> None:
+    faces = [a_face(0.2 * i, crop_side_px=30) for i in range(20)]
+    evidence = clip(*[0.01] * 20, faces=faces)
+    assert evidence.verdict.state == "inconclusive"
+    assert "30 px wide" in text(evidence)
+
+
+def test_faces_at_one_time_only() -> None:
+    faces = [a_face(1.0)] * 4
+    assert clip(*[0.99] * 4, faces=faces).verdict.state == "manipulated"
+    assert clip(*[0.01] * 4, faces=faces).verdict.state == "no_manipulation_found"
+
+
+def test_readings_must_be_aligned() -> None:
+    with pytest.raises(ValueError, match="aligned"):
+        judge([p_row(0.5)] * 2, [a_face()])
+
+
+def test_no_random_clip_is_ever_cleared_with_a_doubt_or_accused_without_a_stretch() -> None:
+    """Over many random clips: cleared only if no examined face is above, accused only with a majority or a run of at least three."""
+    random = np.random.RandomState(3)
+    states = set()
+    for _ in range(300):
+        base = random.choice([0.02, 0.5, 0.97])
+        p = np.clip(base + random.randn(random.randint(3, 30)) * random.choice([0.01, 0.3]), 0.001, 0.999)
+        evidence = clip(*p)
+        high = p >= THRESHOLDS.p_manipulated_above
+        states.add(evidence.verdict.state)
+        if evidence.verdict.state == "no_manipulation_found":
+            assert not high.any()
+            assert np.median(p) <= THRESHOLDS.p_manipulated_below
+        if evidence.verdict.state == "manipulated":
+            assert high.sum() >= 3 or high.mean() >= 0.5
+        if evidence.verdict.state == "inconclusive":
+            assert evidence.verdict.reasons
+        assert evidence.p_manipulated == pytest.approx(1 - evidence.p_methods["real"], abs=1e-6)
+    assert len(states) == 3
+
+
+def test_no_sentence_calls_a_face_real() -> None:
+    for p in (0.01, 0.5, 0.97):
+        for neighbour in ("real", "stylegan2"):
+            for atypicality in (0.1, 0.99):
+                assert "real" not in text(judge([p_row(p)], placements=[placement(neighbour, atypicality)])).lower().replace("really", "")
+
+
+# Stretches
+
+
+def test_median_of_three() -> None:
+    assert median_of_three(np.array([0.0, 9, 0, 0, 5, 5])).tolist() == [0, 0, 0, 0, 5, 5]
+    assert median_of_three(np.array([1.0, 2])).tolist() == [1, 2]
+    assert median_of_three(np.array([])).tolist() == []
+
+
+def test_sustained_and_worst_on_their_own() -> None:
+    values = np.array([0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 0, 0.0])
+    seconds = np.arange(12) * 0.25
+    (found,) = sustained(values, seconds, 0.9, 3, 0.5)
+    assert (found.first, found.last, found.median, found.faces) == (2, 5, 1, 4)
+    assert worst(values, seconds, 3, 0.5).first == 2
+    assert worst(values, seconds, 50, 0.5).faces == 12
+    assert sustained(values, seconds, 0.9, 3, 5.0) == []
+
+
+# Files
+
+
+def track(state: str, p: float = 0.5, side: float = 100, faces: int = 10, reason: str = "") -> TrackEvidence:
+    verdicts = {
+        "manipulated": Verdict("manipulated", "stylegan2", "gan", p, tuple(filter(None, [reason]))),
+        "no_manipulation_found": Verdict("no_manipulation_found", None, "real", 1 - p, tuple(filter(None, [reason]))),
+        "inconclusive": Verdict("inconclusive", None, None, None, (reason or "The face is dark.",)),
+    }
+    return TrackEvidence(
+        0,
+        faces,
+        0,
+        1,
+        (0, 0, side, side),
+        verdicts[state],
+        {"real": 1 - p, "stylegan2": p},
+        {"real": 1 - p, "gan": p},
+        p,
+        crop_side_px=side,
+    )
+
+
+def test_no_face_is_inconclusive_with_its_reason() -> None:
+    verdict = judge_file([], ["5 of 30 frames could be decoded."])
+    assert verdict.state == "inconclusive"
+    assert "No face was found" in verdict.reasons[0]
+    assert "5 of 30 frames could be decoded." in verdict.reasons
+
+
+def test_the_gravest_track_decides() -> None:
+    tracks = [
+        track("no_manipulation_found", 0.02),
+        track("manipulated", 0.92),
+        track("manipulated", 0.99, reason="Look."),
+        track("inconclusive"),
+    ]
+    verdict = judge_file(tracks, ["A note."])
+    assert (verdict.state, verdict.method, verdict.confidence) == ("manipulated", "stylegan2", 0.99)
+    assert verdict.reasons == ("2 of 4 faces look manipulated.", "Look.", "A note.")
+
+
+def test_an_open_question_keeps_a_file_from_being_cleared() -> None:
+    verdict = judge_file([track("no_manipulation_found", 0.02), track("inconclusive", reason="Blurred.")], [])
+    assert verdict.state == "inconclusive"
+    assert verdict.reasons == ("1 of 2 faces are inconclusive.", "Blurred.")
+
+
+def test_all_clear_has_the_least_confidence() -> None:
+    verdict = judge_file([track("no_manipulation_found", 0.02), track("no_manipulation_found", 0.07)], ["A note."])
+    assert verdict.state == "no_manipulation_found"
+    assert verdict.confidence == pytest.approx(0.93)
+    assert verdict.reasons == ("A note.",)
+
+
+@pytest.mark.parametrize(("minor", "min_faces"), [({"side": 40}, 1), ({"faces": 1}, 3)])
+def test_a_minor_face_that_cannot_be_judged_is_named_but_does_not_decide(minor: dict[str, Any], min_faces: int) -> None:
+    verdict = judge_file([track("no_manipulation_found", 0.02), track("inconclusive", **minor)], [], min_faces)
+    assert verdict.state == "no_manipulation_found"
+    assert "1 smaller or briefly seen of 2 faces could not be judged." in verdict.reasons
+    assert judge_file([track("inconclusive", **minor)], [], min_faces).state == "inconclusive"
+
+
+def test_one_face_needs_no_counting() -> None:
+    assert judge_file([track("manipulated", 0.97)], []).reasons == ()
+    assert judge_file([track("inconclusive", reason="Dark.")], []).reasons == ("Dark.",)
+
+
+def test_neighbours_contradict_only_what_the_network_says() -> None:
+    evidence = judge([p_row(0.5)], placements=[placement("stylegan2", against=5)])
+    assert len(evidence.verdict.reasons) == 1
