@@ -1,0 +1,60 @@
+"""Telltale: which method made or manipulated a face, and how far that answer can be trusted.
+
+    from attribution import analyse, load_kit
+    evidence = analyse("picture.jpg", load_kit())
+
+The names are fetched when they are first used: importing the package itself costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from attribution.version import __version__
+
+if TYPE_CHECKING:
+    from attribution.errors import TelltaleError
+    from attribution.evidence import Evidence, Unusable, document, read_document
+    from attribution.pipeline import Analysis, Kit, analyse, examine, load_kit
+    from attribution.weights import embedded
+
+
+_HOMES = {
+    "Analysis": "attribution.pipeline",
+    "Evidence": "attribution.evidence",
+    "Kit": "attribution.pipeline",
+    "TelltaleError": "attribution.errors",
+    "Unusable": "attribution.evidence",
+    "analyse": "attribution.pipeline",
+    "document": "attribution.evidence",
+    "embedded": "attribution.weights",
+    "examine": "attribution.pipeline",
+    "load_kit": "attribution.pipeline",
+    "read_document": "attribution.evidence",
+}
+
+__all__ = [
+    "Analysis",
+    "Evidence",
+    "Kit",
+    "TelltaleError",
+    "Unusable",
+    "__version__",
+    "analyse",
+    "document",
+    "embedded",
+    "examine",
+    "load_kit",
+    "read_document",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

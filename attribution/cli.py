@@ -1,0 +1,190 @@
+"""The same pipeline without a browser: `python -m attribution analyse | detectors | lab …`.
+
+Exit status 0: every file has a result (inconclusive is one). 2: a file, a detector, a device or an output could not be used; one
+sentence on stderr says so, and the results of the other files are written all the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attribution.errors import TelltaleError
+from attribution.evidence import Evidence, TrackEvidence, Unusable, document
+from attribution.version import __version__
+
+if TYPE_CHECKING:
+    from attribution.pipeline import Kit
+
+STATES = {
+    "manipulated": "manipulated",
+    "no_manipulation_found": "no manipulation found",
+    "inconclusive": "inconclusive",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line (without the program's name); returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["lab"]:
+        return _lab(words[1:])
+    args = _parser().parse_args(words)
+    try:
+        return _detectors() if args.command == "detectors" else _analyse(args)
+    except TelltaleError as error:
+        return _fail(str(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m attribution", description="Which method made or manipulated a face.")
+    parser.add_argument("--version", action="version", version=f"Telltale {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    analyse = commands.add_parser("analyse", help="examine pictures and clips")
+    analyse.add_argument("files", nargs="+", metavar="FILE", help="a picture or a clip")
+    analyse.add_argument("--detector", default="default", metavar="NAME|DIR|hf:owner/repo@rev", help="which detector answers")
+    analyse.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where it runs (default: auto)")
+    analyse.add_argument("--json", type=Path, metavar="OUT", help="write the results as JSON")
+    analyse.add_argument("--report", type=Path, metavar="OUT.html", help="write a report that needs no other file")
+    commands.add_parser("detectors", help="name the embedded detectors, the default first")
+    commands.add_parser("lab", help="the training side: python -m attribution lab --help", add_help=False)
+    return parser
+
+
+def _detectors() -> int:
+    from attribution.weights import embedded
+
+    for name in embedded():
+        print(name)
+    return 0
+
+
+def _lab(words: list[str]) -> int:
+    try:
+        from attribution.lab.command import main as lab_main
+    except ModuleNotFoundError as error:
+        package = (error.name or "a package").partition(".")[0]
+        return _fail(f"The lab needs {package}, which is not installed. Run: pip install -r attribution/lab/requirements.txt")
+    return lab_main(words)
+
+
+def _analyse(args: argparse.Namespace) -> int:
+    outputs = [path for path in (args.json, args.report) if path is not None]
+    for path in outputs:
+        _check_writable(path)
+
+    from attribution.pipeline import load_kit
+
+    kit = load_kit(args.detector, args.device)
+    outcomes: list[Evidence | Unusable] = []
+    pictures = {}
+    for index, file in enumerate(args.files):
+        outcome, picture = _one(file, kit)
+        outcomes.append(outcome)
+        if args.report is not None and picture is not None:
+            pictures[index] = picture
+        if isinstance(outcome, Unusable):
+            _fail(f"{outcome.name}: {outcome.error}")
+        else:
+            print(_summary(outcome))
+    if args.json is not None:
+        _write(args.json, json.dumps(document(outcomes), indent=2, allow_nan=False) + "\n")
+    if args.report is not None:
+        from attribution.pipeline import explain
+        from attribution.views.report import report_html
+
+        heatmaps = {
+            (index, number): heatmap
+            for index, outcome in enumerate(outcomes)
+            if isinstance(outcome, Evidence)
+            for number, heatmap in enumerate(explain(outcome, kit))
+        }
+        _write(args.report, report_html(outcomes, heatmaps, pictures))
+    return 2 if any(isinstance(outcome, Unusable) for outcome in outcomes) else 0
+
+
+def _one(file: str, kit: Kit):
+    """A file's evidence or the sentence that says why there is none, and its picture where one frame shows all of it."""
+    from attribution.pipeline import examine
+
+    name = Path(file).name or file
+    try:
+        analysis = examine(file, kit)
+    except TelltaleError as error:
+        return Unusable(name, str(error)), None
+    # One file must not take the results of all the others with it.
+    except Exception as error:
+        return Unusable(name, f"Telltale failed on this file ({type(error).__name__}). That is a bug: please report it."), None
+    picture = analysis.frames[0].rgb if analysis.evidence.media.kind == "picture" else None
+    return analysis.evidence, picture
+
+
+def _summary(evidence: Evidence) -> str:
+    """A file in a few lines."""
+    verdict = evidence.verdict
+    lines = [f"{evidence.media.name}: {_answer(evidence, verdict.state, verdict.method, verdict.confidence)}"]
+    lines += [f"  {reason}" for reason in verdict.reasons]
+    if len(evidence.tracks) > 1:
+        lines += [_track_line(evidence, number, track) for number, track in enumerate(evidence.tracks, start=1)]
+    return _printable("\n".join(lines))
+
+
+def _track_line(evidence: Evidence, number: int, track: TrackEvidence) -> str:
+    x0, y0, _, _ = track.box
+    verdict = track.verdict
+    answer = _answer(evidence, verdict.state, verdict.method, verdict.confidence)
+    return f"  face {number} of {len(evidence.tracks)}, at ({x0:.0f}, {y0:.0f}): {answer}"
+
+
+def _answer(evidence: Evidence, state: str, method: str | None, confidence: float | None) -> str:
+    how = f", {evidence.detector.display(method).lower() if method == 'unknown' else evidence.detector.display(method)}" if method else ""
+    return f"{STATES[state]}{how}" + (f" (confidence {100 * min(confidence, 0.99):.0f} %)" if confidence is not None else "")
+
+
+def _printable(text: str) -> str:
+    """A file's name may hold anything, even commands to the terminal."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in text)
+
+
+def _fail(sentence: str) -> int:
+    print(_printable(sentence).replace("\n", " "), file=sys.stderr)
+    return 2
+
+
+def _check_writable(path: Path) -> None:
+    """Raise TelltaleError now rather than after the work."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError
+        with tempfile.TemporaryFile(dir=path.absolute().parent):
+            pass
+    except (OSError, ValueError) as error:
+        raise _unwritable(path) from error
+
+
+def _write(path: Path, text: str) -> None:
+    """Write it whole or not at all: a reader never sees half a file."""
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.absolute().parent, prefix=".telltale-", suffix=".part", delete=False
+        ) as file:
+            temporary = file.name
+            file.write(text)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise _unwritable(path) from error
+
+
+def _unwritable(path: Path) -> TelltaleError:
+    return TelltaleError(f"{path.name or path} cannot be written.", "Choose a file in a folder that you may write to.")

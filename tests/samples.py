@@ -1,0 +1,154 @@
+"""Evidence for the tests of views and page: real objects with real pixels, made from noise."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+
+from attribution.evidence import (
+    DetectorInfo,
+    Evidence,
+    Face,
+    Heatmap,
+    Interval,
+    Media,
+    Moment,
+    Neighbour,
+    Placement,
+    Reading,
+    Track,
+    TrackEvidence,
+    Verdict,
+)
+
+LABELS = ("real", "landmark_swap", "dfdc_swap", "stylegan2", "flux1")
+FAMILIES = ("real", "face_swap", "face_swap", "gan", "diffusion")
+NAMES = ("No manipulation", "Landmark face swap", "DFDC face swap", "StyleGAN2", "FLUX.1")
+DETECTOR = DetectorInfo("test-net", "ab" * 32, LABELS, FAMILIES, NAMES, "CC0-1.0", ("It misses 9 of 10.", "It was never trained."))
+HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>&amp;'
+MANIPULATED = Verdict("manipulated", "landmark_swap", "face_swap", 0.93, ("The traces are those of a warped face.",))
+NONE_FOUND = Verdict("no_manipulation_found", None, "real", 0.9, ("Nothing that it knows was found.",))
+INCONCLUSIVE = Verdict("inconclusive", None, None, None, ("The face is only 41 px wide.",))
+P = {"real": 0.05, "landmark_swap": 0.8, "dfdc_swap": 0.1, "stylegan2": 0.03, "flux1": 0.02}
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def face(index: int = 0, seconds: float = 0.0, x: float = 40.0, side_px: float = 80.0) -> Face:
+    box = (x, 30.0, x + side_px, 30.0 + side_px)
+    return Face(index, seconds, box, np.full((5, 2), x), 0.99, box, noise(32, 32, index), 250.0 + index, 120.0)
+
+
+def track(number: int = 0, verdict: Verdict = MANIPULATED, faces: int = 1, **changes: Any) -> TrackEvidence:
+    members = tuple(face(i, 0.25 * i, 40.0 + 100 * number) for i in range(faces))
+    rows = np.tile(np.array(list(P.values()), dtype=np.float32), (faces, 1))
+    values: dict[str, Any] = {
+        "id": number,
+        "faces": faces,
+        "first_seconds": 0.0,
+        "last_seconds": members[-1].seconds,
+        "box": members[0].box,
+        "verdict": verdict,
+        "p_methods": P,
+        "p_families": {"real": 0.05, "face_swap": 0.9, "gan": 0.03, "diffusion": 0.02},
+        "p_manipulated": 0.95,
+        "placement": Placement(1.0, 2.0, tuple(Neighbour(i, LABELS[1 + i % 2], f"source_{i}", 0.1 * i) for i in range(3)), 0.4),
+        "crop_side_px": 80.0,
+        "sharpness": 250.0,
+        "brightness": 120.0,
+        "track": Track(number, members),
+        "reading": Reading(np.log(rows), rows, np.eye(faces, 8, dtype=np.float32) + (np.arange(faces)[:, None] >= 8) * np.eye(8)[0]),
+    }
+    return TrackEvidence(**{**values, **changes})
+
+
+def picture(*verdicts: Verdict, name: str = "photo.jpg", verdict: Verdict | None = None, **changes: Any) -> Evidence:
+    """A picture of 400×200 px with one face for each verdict; the first one is the file's unless `verdict` is given."""
+    media = Media(name, "0123456789abcdef" * 4, 61_306, "picture", 400, 200, None, 1, 1, "JPEG")
+    values: dict[str, Any] = {
+        "media": media,
+        "detector": DETECTOR,
+        "tracks": tuple(track(number, one) for number, one in enumerate(verdicts)),
+        "verdict": verdict or (verdicts[0] if verdicts else Verdict("inconclusive", None, None, None, ("No face was found.",))),
+        "faces_found": len(verdicts),
+        "settings": {"device": "cpu", "crop": {"scale": 0.86}, "thresholds": {"p_manipulated_above": 0.8}},
+        "versions": {"telltale": "0.1.0", "torch": "2.9"},
+        "created_utc": "2026-01-02T03:04:05+00:00",
+    }
+    return Evidence(**{**values, **changes})
+
+
+def clip(container: str = "mp4 (h264)", faces: int = 32) -> Evidence:
+    """A clip of 8 s with two faces, the first one manipulated in seconds 3 to 5."""
+    first = tuple(Moment(0.25 * i, 0.95 if 3 <= 0.25 * i <= 5 else 0.05) for i in range(faces))
+    second = tuple(Moment(0.25 * i, 0.1) for i in range(faces))
+    return picture(
+        MANIPULATED,
+        media=Media("clip.mp4", "fedcba9876543210" * 4, 1_200_000, "clip", 400, 200, 8.0, faces, 64, container, ("32 of 64 frames.",)),
+        tracks=(
+            track(0, MANIPULATED, faces, timeline=first, worst=Interval(3.0, 5.0, 0.95, 9)),
+            track(1, NONE_FOUND, faces, timeline=second, p_manipulated=0.1),
+        ),
+        faces_found=2,
+    )
+
+
+def heatmap(label: str = "landmark_swap", drop_hot: float = 0.41, drop_random: float = 0.06) -> Heatmap:
+    values = np.zeros((32, 32), dtype=np.float32)
+    values[8:16, 8:16] = 1
+    return Heatmap(label, values, 0.8, drop_hot, drop_random)
+
+
+class Markup(HTMLParser):
+    """Reads HTML and keeps what tests ask for; `problem` is the first tag that does not match, or empty."""
+
+    VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
+
+    def __init__(self, markup: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.words = ""
+        self.problem = ""
+        self._open: list[str] = []
+        self.feed(markup)
+        self.close()
+        if self._open and not self.problem:
+            self.problem = f"<{self._open[-1]}> is never closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self._open or self._open.pop() != tag:
+            self.problem = self.problem or f"</{tag}> closes nothing"
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+    def of(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def of_class(self, name: str) -> list[dict[str, str]]:
+        return [attributes for _, attributes in self.tags if name in attributes.get("class", "").split()]
+
+
+def is_inert(markup: str) -> bool:
+    """Whether it holds no script, no event attribute, and nothing that a browser would fetch from elsewhere."""
+    page = Markup(markup)
+    for tag, attributes in page.tags:
+        if tag in ("script", "iframe", "object", "embed", "form", "link") or any(name.startswith("on") for name in attributes):
+            return False
+        for name in ("src", "href", "action", "poster"):
+            address = attributes.get(name, "")
+            if address and not address.startswith(("data:image/", "data:text/html;", "data:application/json;", "#", "gradio_api/file=")):
+                return False
+    return True

@@ -1,0 +1,140 @@
+"""The command line of the contract."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from attribution import pipeline
+from attribution.cli import main
+from attribution.evidence import Evidence, Unusable, read_document
+from attribution.version import __version__
+from attribution.weights import embedded
+
+ROOT = Path(__file__).resolve().parent.parent
+PORTRAITS = [str(ROOT / "examples" / name) for name in ("astronaut.png", "grace_hopper.jpg")]
+
+
+@pytest.fixture
+def with_detector(detector_folder: Path) -> list[str]:
+    return ["--detector", str(detector_folder), "--device", "cpu"]
+
+
+def test_results_of_good_files_survive_bad_ones(with_detector: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    letter = tmp_path / "letter.jpg"
+    letter.write_text("Dear reader", encoding="utf-8")
+    json_out, html_out = tmp_path / "out.json", tmp_path / "out.html"
+    files = [PORTRAITS[0], str(letter), str(tmp_path / "missing.png"), PORTRAITS[1]]
+    assert main(["analyse", *files, *with_detector, "--json", str(json_out), "--report", str(html_out)]) == 2
+    told = capsys.readouterr()
+    assert re.findall(r"^(\S+?):", told.err, re.MULTILINE) == ["letter.jpg", "missing.png"]
+    assert str(tmp_path) not in told.err
+    assert [line.split(":")[0] for line in told.out.splitlines() if not line.startswith(" ")] == ["astronaut.png", "grace_hopper.jpg"]
+    outcomes = read_document(json.loads(json_out.read_text(encoding="utf-8")))
+    assert [type(outcome) for outcome in outcomes] == [Evidence, Unusable, Unusable, Evidence]
+    page = html_out.read_text(encoding="utf-8")
+    assert "astronaut.png" in page
+    assert "letter.jpg" in page
+    assert not re.search(r"""(?:src|href)=["']?https?:""", page), "a report needs no other file"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["letter.jpg", "out.html", "out.json"]
+    if os.name == "posix":
+        assert json_out.stat().st_mode & 0o077 == 0o666 & ~_umask() & 0o077
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def test_good_files_exit_with_0(with_detector: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyse", PORTRAITS[0], *with_detector]) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert re.search(r"^astronaut\.png: (manipulated|no manipulation found|inconclusive)", told.out)
+
+
+def test_a_bug_on_one_file_does_not_take_the_others_with_it(
+    with_detector: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    examine = pipeline.examine
+
+    def broken(path: str, kit: pipeline.Kit) -> pipeline.Analysis:
+        if path.endswith("png"):
+            raise KeyError("secret")
+        return examine(path, kit)
+
+    monkeypatch.setattr(pipeline, "examine", broken)
+    out = tmp_path / "out.json"
+    assert main(["analyse", *PORTRAITS, *with_detector, "--json", str(out)]) == 2
+    told = capsys.readouterr()
+    assert "KeyError" in told.err
+    assert "secret" not in told.err
+    outcomes = read_document(json.loads(out.read_text(encoding="utf-8")))
+    assert [type(outcome) for outcome in outcomes] == [Unusable, Evidence]
+
+
+@pytest.mark.parametrize("detector", ["no-such-detector", "hf:owner/repo@main", "hf:owner/repo@" + "g" * 40])
+def test_an_unknown_detector_is_one_sentence(detector: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyse", PORTRAITS[0], "--detector", detector]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert len(told.err.splitlines()) == 1
+
+
+def test_an_output_that_cannot_be_written_is_said_before_the_work(
+    with_detector: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for flag in ("--json", "--report"):
+        for out in (tmp_path / "no" / "folder" / "out", tmp_path):
+            assert main(["analyse", PORTRAITS[0], *with_detector, flag, str(out)]) == 2
+            told = capsys.readouterr()
+            assert "cannot be written" in told.err
+            assert told.out == ""
+
+
+def test_detectors_are_a_name_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["detectors"]) == 0
+    assert capsys.readouterr().out.splitlines() == embedded()
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["analyse"], ["explode"], ["analyse", "a.png", "--device", "abacus"], ["analyse", "a.png", "--what"]]
+)
+def test_what_cannot_be_understood_exits_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_names_that_command_the_terminal_are_made_harmless(
+    with_detector: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = tmp_path / "a\x1b[2Jb\nc.png"
+    evil.write_bytes(Path(PORTRAITS[0]).read_bytes())
+    missing = tmp_path / "d\x1b]0;title\x07.png"
+    assert main(["analyse", str(evil), str(missing), *with_detector]) == 2
+    told = capsys.readouterr()
+    assert "\x1b" not in told.out + told.err
+    assert "\x07" not in told.out + told.err
+
+
+def test_the_lab_has_its_own_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["lab", "--help"])
+    assert caught.value.code == 0
+    assert "python -m attribution lab" in capsys.readouterr().out
+
+
+def test_it_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "attribution", "--version"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, f"Telltale {__version__}")
