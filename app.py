@@ -1,0 +1,46 @@
+"""Start the page of Telltale; Hugging Face Spaces runs this file too. `python app.py --help` lists the flags."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from attribution.ui.shelf import Shelf, private_folder
+
+
+def main() -> None:
+    """Serve until the process is told to stop. The page is up before the detector, and PyTorch with it, begins to load."""
+    flags = argparse.ArgumentParser(prog="app.py", description="Telltale: which method made or manipulated a face.")
+    flags.add_argument("--host", default="0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1", help="address to serve on")
+    flags.add_argument("--port", type=int, help="port to serve on; the first free one from 7860 when left out")
+    flags.add_argument("--detector", default="default", help="name, folder or hf:owner/repo@revision of the detector")
+    flags.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the detector runs")
+    flags.add_argument("--data", type=Path, help="your own copy of the face data set, for pictures of the nearest references")
+    asked = flags.parse_args()
+
+    folder = private_folder()
+    # Gradio reads both of them as it is imported or started: no telemetry, and its temporary files where we delete them.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    from attribution.ui.engine import Engine
+    from attribution.ui.handlers import Desk
+    from attribution.ui.layout import LAUNCH, build, examples, look
+
+    shelf = Shelf(folder)
+    shelf.sweep_for_ever()
+    engine = Engine(asked.detector, asked.device)
+    page = build(Desk(shelf, engine, examples(shelf), asked.data))
+    # The private folder goes at exit, and SIGTERM alone would be no exit.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    _, address, _ = page.launch(server_name=asked.host, server_port=asked.port, prevent_thread_lock=True, **look(), **LAUNCH)
+    sys.stdout.write(f"Telltale is at {address}\n")
+    sys.stdout.flush()
+    engine.start()
+    page.block_thread()
+
+
+if __name__ == "__main__":
+    main()

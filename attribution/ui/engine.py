@@ -1,0 +1,134 @@
+"""The detector behind the page, loaded once on a thread of its own after the page is up; and jobs on threads, watched from generators."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from attribution.errors import TelltaleError
+
+if TYPE_CHECKING:
+    from attribution.pipeline import Kit
+
+_Result = TypeVar("_Result")
+Progress = Callable[[float, str], None]
+
+_LOG = logging.getLogger("telltale")
+_LOOK_SECONDS = 0.25
+
+
+class Abandoned(Exception):
+    """Nobody waits for this result any more."""
+
+
+class Engine:
+    """Loads the kit of a detector. `start` returns at once; `kit` waits for it."""
+
+    def __init__(self, detector: str = "default", device: str = "auto") -> None:
+        self.detector = detector
+        self.device = device
+        self._kit: Kit | None = None
+        self._error: Exception | None = None
+        self._done = threading.Event()
+        self._started = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to load, unless that has begun already."""
+        if self._started.acquire(blocking=False):
+            threading.Thread(target=self._load, name="load-detector", daemon=True).start()
+
+    def kit(self, seconds: float | None = None) -> Kit | None:
+        """The kit; None when it is not ready within `seconds`. Raises what loading raised."""
+        self.start()
+        if not self._done.wait(seconds):
+            return None
+        if self._error is not None:
+            raise self._error
+        return self._kit
+
+    def _load(self) -> None:
+        try:
+            # PyTorch takes seconds to import: only here, when the page is up.
+            from attribution.media import prepare
+            from attribution.pipeline import load_kit
+
+            self._kit = load_kit(self.detector, self.device)
+            prepare()
+        except Exception as error:
+            self._error = error
+            if not isinstance(error, TelltaleError):
+                log_quietly(error)
+        finally:
+            self._done.set()
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a job is: `share` in [0, 1] and what is being done."""
+
+    share: float
+    doing: str
+
+
+class Watched(Generic[_Result]):
+    """Runs `work(progress)` on a thread. Iterate to get a Step whenever it has moved on, until it ends; then ask for `result`.
+    Whoever stops iterating early calls `abandon`: the next report of progress then ends the work."""
+
+    def __init__(self, work: Callable[[Progress], _Result]) -> None:
+        self._work = work
+        self._step: Step | None = None
+        self._result: _Result | None = None
+        self._error: BaseException | None = None
+        self._moved = threading.Condition()
+        self._ended = False
+        self._abandoned = False
+        threading.Thread(target=self._run, name="examine", daemon=True).start()
+
+    def __iter__(self) -> Iterator[Step | None]:
+        """Steps as they come; None now and then in between, so that an iterating generator notices that its reader has left."""
+        seen = None
+        while True:
+            with self._moved:
+                self._moved.wait_for(lambda shown=seen: self._ended or self._step is not shown, _LOOK_SECONDS)
+                step, ended = self._step, self._ended
+            if ended:
+                return
+            yield step if step is not seen else None
+            seen = step
+
+    def abandon(self) -> None:
+        self._abandoned = True
+
+    def result(self) -> _Result:
+        """What the work gave; raises what it raised."""
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value]
+
+    def _run(self) -> None:
+        try:
+            self._result = self._work(self._report)
+        except BaseException as error:
+            self._error = error
+        with self._moved:
+            self._ended = True
+            self._moved.notify_all()
+
+    def _report(self, share: float, doing: str) -> None:
+        if self._abandoned:
+            raise Abandoned
+        with self._moved:
+            self._step = Step(min(max(share, 0.0), 1.0), doing)
+            self._moved.notify_all()
+
+
+def log_quietly(error: BaseException) -> None:
+    """Tell the operator what broke and where, without a word of the message: it may hold a file's name or content."""
+    place = traceback.extract_tb(error.__traceback__)
+    where = f"{place[-1].filename.rsplit('/', 1)[-1]}:{place[-1].lineno}" if place else "nowhere"
+    _LOG.error("%s at %s, %s", type(error).__name__, where, time.strftime("%H:%M:%S"))

@@ -1,0 +1,150 @@
+"""The events of the page: from what the reader did to parts of the page. Errors become plain sentences, escaped, here and only here."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from attribution.errors import TelltaleError
+from attribution.ui import notices, results, text
+from attribution.ui.engine import Engine, Watched, log_quietly
+from attribution.ui.results import FaceParts, FileParts
+from attribution.ui.shelf import Job, Session, Shelf, lighter
+
+
+class Example(NamedTuple):
+    """A file that comes with the app: where it lies for the page, its name, a title, and where it comes from."""
+
+    path: Path
+    name: str
+    title: str
+    source: str
+
+
+class Desk:
+    """What the page's events do. One desk serves every page; what belongs to one page is in its Session."""
+
+    def __init__(self, shelf: Shelf, engine: Engine, examples: list[Example], data_folder: Path | None = None) -> None:
+        self.shelf = shelf
+        self.engine = engine
+        self.examples = examples
+        self.data_folder = data_folder
+
+    def take_upload(self, file: str | None, request: gr.Request) -> tuple[Any, Any]:
+        """An upload arrived. Gives the drop zone, empty again, and the status."""
+        if not file:
+            return gr.skip(), gr.skip()
+        try:
+            return None, self._next(request, self.shelf.take(file))
+        except OSError:
+            return None, notices.problem(text.UPLOAD_GONE)
+
+    def take_example(self, event: gr.SelectData, request: gr.Request) -> Any:
+        """An example was chosen. Gives the status."""
+        if not isinstance(event.index, int) or not 0 <= event.index < len(self.examples):
+            return gr.skip()
+        example = self.examples[event.index]
+        return self._next(request, Job(example.path, example.name, example=True))
+
+    def examine(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """Examine the file that the page gave last. Gives the status, the file's parts and the face's parts, step by step."""
+        session = self._session(request)
+        job, session.job = session.job, None
+        if job is None:
+            return
+        watched = None
+        try:
+            self.shelf.clear(session)
+            yield self._parts(notices.progress(0.0, text.WAITING), FileParts.hidden())
+            watched = Watched(lambda progress: results.examine(job, self.engine, progress))
+            for step in watched:
+                yield self._parts(gr.skip() if step is None else notices.progress(step.share, step.doing))
+            found = watched.result()
+            session.evidence = lighter(found.evidence)
+            session.chosen, session.moment = results.first_look(session.evidence)
+            session.picture = results.whole_picture(found)
+            video = results.player(found, job, session, self.shelf)
+            parts = results.file_parts(found, session, video, self.engine)
+            yield self._parts(notices.no_status(), parts, self._face(session))
+        except TelltaleError as error:
+            yield self._parts(notices.problem(str(error)), FileParts.hidden())
+        except Exception as error:
+            log_quietly(error)
+            yield self._parts(notices.problem(text.OUR_FAULT), FileParts.hidden())
+        finally:
+            if watched is not None:
+                watched.abandon()
+            self.shelf.release(job)
+
+    def choose(self, event: gr.SelectData, request: gr.Request) -> FaceParts:
+        """A face, or a moment of it, was chosen. Gives the face's parts."""
+        session = self._session(request)
+        if session.evidence is None:
+            gr.Warning(text.GONE)
+            return FaceParts.unchanged()
+        results.look_at(session, event.index, event.value)
+        return self._face(session)
+
+    def explain(self, label: str | None, request: gr.Request) -> tuple[Any, Any, Any]:
+        """Draw the heatmap of the chosen face for that class. Gives the slider, the words beside it and the downloads."""
+        session = self._session(request)
+        unchanged = (gr.skip(), gr.skip(), gr.skip())
+        if session.evidence is None or not session.evidence.tracks or not label:
+            return unchanged
+        try:
+            return results.explain(session, label, self.engine)
+        except TelltaleError as error:
+            gr.Warning(html.escape(str(error)))
+        except Exception as error:
+            log_quietly(error)
+            gr.Warning(text.OUR_FAULT)
+        return unchanged
+
+    def place(self, request: gr.Request) -> Any:
+        """Gives the map of references with the page's faces on it."""
+        return results.reference_map(self._session(request), self.engine)
+
+    def leave(self, request: gr.Request) -> None:
+        """The page was closed."""
+        self.shelf.forget(str(request.session_hash))
+
+    async def detector_state(self) -> AsyncIterator[str]:
+        """The header of a newly opened page, which tells when the detector is ready, or why there is none."""
+        yield notices.header(notices.pill("starting", text.DETECTOR_STARTING))
+        while True:
+            try:
+                kit = self.engine.kit(0)
+            except TelltaleError as error:
+                yield notices.header(notices.pill("failed", f"{text.DETECTOR_FAILED}: {error}"))
+                return
+            except Exception:
+                yield notices.header(notices.pill("failed", text.DETECTOR_FAILED))
+                return
+            if kit is not None:
+                device = "GPU" if kit.examiner.device == "cuda" else "CPU"
+                yield notices.header(notices.pill("ready", text.DETECTOR_READY.format(name=kit.examiner.info.name, device=device)))
+                return
+            await asyncio.sleep(0.25)
+
+    def _session(self, request: gr.Request) -> Session:
+        return self.shelf.session(str(request.session_hash))
+
+    def _next(self, request: gr.Request, job: Job) -> Any:
+        """Make this the page's next job; one that was still waiting is dropped."""
+        session = self._session(request)
+        if session.job is not None:
+            self.shelf.release(session.job)
+        session.job = job
+        return notices.progress(0.0, text.WAITING)
+
+    def _face(self, session: Session) -> FaceParts:
+        return results.face_parts(session, self.engine, self.data_folder)
+
+    @staticmethod
+    def _parts(status: Any, file: FileParts | None = None, face: FaceParts | None = None) -> tuple[Any, ...]:
+        return (status, *(file or FileParts.unchanged()), *(face or FaceParts.unchanged()))

@@ -1,0 +1,51 @@
+"""What the page says about itself: its head, what it is doing, and what went wrong. Each is one component's value."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import gradio as gr
+
+from attribution.ui import text
+from attribution.views import panels
+
+_MARK = (
+    '<svg width="36" height="36" viewBox="0 0 36 36" aria-hidden="true"><g fill="none" stroke="currentColor" stroke-width="2.6"'
+    ' stroke-linecap="round"><path d="M3 11V5.5A2.5 2.5 0 0 1 5.5 3H11M25 3h5.5A2.5 2.5 0 0 1 33 5.5V11M33 25v5.5a2.5 2.5 0 0 1-2.5'
+    ' 2.5H25M11 33H5.5A2.5 2.5 0 0 1 3 30.5V25"/><path d="M18 9c-5 0-8 3.5-8 8.3C10 23 13.5 27.5 18 27.5s8-4.5 8-10.2'
+    'C26 12.5 23 9 18 9Z"/><path d="M18 9v18.5" stroke-dasharray="1 4.2"/></g></svg>'
+)
+_MODE = (
+    f'<button type="button" class="tt-mode" aria-label="{text.MODE_BUTTON}" title="{text.MODE_BUTTON}"><svg width="18" height="18"'
+    ' viewBox="0 0 18 18" aria-hidden="true"><circle cx="9" cy="9" r="7" fill="none" stroke="currentColor" stroke-width="1.8"/>'
+    '<path d="M9 2a7 7 0 0 1 0 14Z" fill="currentColor"/></svg></button>'
+)
+
+
+def progress(share: float, doing: str) -> Any:
+    """What is being done, as a bar and a sentence that screen readers announce."""
+    bar = f'<div class="tt-progress" aria-hidden="true"><i style="width:{100 * max(share, 0.03):.0f}%"></i></div>'
+    return gr.update(value=f'<div class="tt-status" role="status"><p>{html.escape(doing)} …</p>{bar}</div>', visible=True)
+
+
+def problem(sentence: str) -> Any:
+    """One plain sentence that says why there is no result."""
+    icon = panels.state_icon("inconclusive", 30)
+    words = f"<div><h2>{text.PROBLEM}</h2><p>{html.escape(sentence)}</p></div>"
+    return gr.update(value=f'<div class="tt-problem" role="alert">{icon}{words}</div>', visible=True)
+
+
+def no_status() -> Any:
+    return gr.update(value="", visible=False)
+
+
+def header(state: str) -> str:
+    """The head of the page: name, purpose, the detector's state, and the switch between light and dark."""
+    brand = f'<div class="tt-brand">{_MARK}<h1>{text.NAME}</h1></div>'
+    return f'<header class="tt-header">{brand}<p class="tt-purpose">{text.PURPOSE}</p>{state}{_MODE}</header>'
+
+
+def pill(state: str, words: str) -> str:
+    """The small sign in the header that says whether the detector is ready."""
+    return f'<span class="tt-pill tt-{state}" role="status">{html.escape(words)}</span>'

@@ -1,0 +1,160 @@
+// What Gradio has no part for: light and dark, choosing a face, and the timeline of a clip. No library, nothing fetched.
+(() => {
+  "use strict";
+
+  const stored = () => { try { return localStorage.getItem("telltale-mode"); } catch { return null; } };
+  const setMode = (dark) => {
+    document.body.classList.toggle("dark", dark);
+    document.documentElement.classList.toggle("dark", dark);
+  };
+  // Gradio decides on a mode while it loads, and may do so more than once: the reader's own choice is put back each time.
+  const settle = () => {
+    const mode = stored();
+    if (mode && document.body.classList.contains("dark") !== (mode === "dark")) setMode(mode === "dark");
+  };
+  document.addEventListener("DOMContentLoaded", () => {
+    settle();
+    new MutationObserver(settle).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  });
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest?.(".tt-mode")) return;
+    const dark = !document.body.classList.contains("dark");
+    try { localStorage.setItem("telltale-mode", dark ? "dark" : "light"); } catch { /* private windows may have no storage */ }
+    setMode(dark);
+  });
+
+  // Faces: every element with data-face inside the result asks for that face; all of them show which one is chosen.
+  const show = (face) => {
+    for (const one of document.querySelectorAll(".tt-box")) one.setAttribute("aria-pressed", String(one.dataset.face === face));
+    for (const one of document.querySelectorAll(".tt-choices [role=radio]")) {
+      one.setAttribute("aria-checked", String(one.dataset.face === face));
+      one.tabIndex = one.dataset.face === face ? 0 : -1;
+    }
+    for (const one of document.querySelectorAll(".tt-follow")) one.classList.toggle("tt-chosen", one.dataset.face === face);
+    const clip = document.querySelector(".tt-clip");
+    if (clip) { state(clip).face = Number(face); goTo(clip, state(clip).tracks[face].start); }
+  };
+
+  const clips = new WeakMap();
+  const state = (clip) => {
+    if (!clips.has(clip)) {
+      const data = JSON.parse(clip.dataset.clip);
+      const face = Number(clip.querySelector(".tt-track")?.dataset.chosen ?? 0);
+      clips.set(clip, { ...data, face, now: data.tracks[face]?.start ?? 0 });
+    }
+    return clips.get(clip);
+  };
+  const nearest = (times, moment) => times.reduce((best, time, i) => (Math.abs(time - moment) < Math.abs(times[best] - moment) ? i : best), 0);
+  const clock = (s) => (s < 60 ? `${s.toFixed(1)} s` : `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, "0")}`);
+
+  // Between two examined frames a box moves in a straight line; further away from any, it is not shown.
+  const boxAt = (track, moment) => {
+    if (!track.at.length) return null;
+    const after = track.at.findIndex((time) => time >= moment);
+    const step = track.at.length > 1 ? (track.at.at(-1) - track.at[0]) / (track.at.length - 1) : 0.5;
+    if (after < 0) return moment - track.at.at(-1) <= step ? track.boxes.at(-1) : null;
+    if (after === 0) return track.at[0] - moment <= step ? track.boxes[0] : null;
+    const [t0, t1] = [track.at[after - 1], track.at[after]];
+    if (t1 - t0 > 3 * step + 0.1) return null;
+    const share = t1 > t0 ? (moment - t0) / (t1 - t0) : 0;
+    return track.boxes[after].map((to, i) => track.boxes[after - 1][i] * (1 - share) + to * share);
+  };
+
+  const draw = (clip) => {
+    const { now, face, tracks, duration } = state(clip);
+    const track = tracks[face];
+    for (const one of clip.querySelectorAll(".tt-follow")) {
+      const box = tracks[one.dataset.face] && boxAt(tracks[one.dataset.face], now);
+      one.style.display = box ? "block" : "none";
+      if (box) Object.assign(one.style, { left: `${100 * box[0]}%`, top: `${100 * box[1]}%`, width: `${100 * (box[2] - box[0])}%`, height: `${100 * (box[3] - box[1])}%` });
+      one.classList.toggle("tt-chosen", Number(one.dataset.face) === face);
+    }
+    const frames = [...clip.querySelectorAll(".tt-frame")];
+    if (frames.length) {
+      const at = nearest(frames.map((frame) => Number(frame.dataset.seconds)), now);
+      frames.forEach((frame, i) => { frame.classList.toggle("tt-now", i === at); frame.classList.toggle("tt-off", i !== at); });
+    }
+    const slider = clip.querySelector(".tt-track");
+    if (!slider || !track) return;
+    slider.querySelectorAll(".tt-curve").forEach((curve, i) => curve.classList.toggle("tt-chosen", i === face));
+    slider.querySelector(".tt-playhead").style.left = `${Math.min(100, (100 * now) / duration)}%`;
+    const p = track.p[nearest(track.seconds, now)];
+    const words = p === undefined ? clock(now) : `${clock(now)}: ${Math.round(100 * p)} %`;
+    slider.querySelector(".tt-moment").textContent = words;
+    slider.setAttribute("aria-valuenow", now.toFixed(1));
+    slider.setAttribute("aria-valuetext", words);
+  };
+
+  const video = (clip) => { const player = clip.querySelector("video"); return player && !clip.classList.contains("tt-framewise") ? player : null; };
+  const goTo = (clip, moment) => {
+    state(clip).now = moment;
+    const player = video(clip);
+    if (player) { player.pause(); player.currentTime = moment; }
+    draw(clip);
+  };
+
+  // Called once for each part of the page that holds faces, with Gradio's way of telling the server.
+  window.telltale = {
+    showVerdict() {
+      const verdict = document.getElementById("tt-verdict");
+      verdict?.scrollIntoView({ block: "start" });
+      verdict?.focus({ preventScroll: true });
+    },
+    faces(element, trigger) {
+      let waiting;
+      const ask = (face, seconds) => {
+        clearTimeout(waiting);
+        waiting = setTimeout(() => trigger("select", { index: Number(face), value: seconds }), seconds === null ? 0 : 250);
+      };
+      element.addEventListener("click", (event) => {
+        const one = event.target.closest("[data-face]");
+        if (one) { show(one.dataset.face); ask(one.dataset.face, null); return; }
+        const slider = event.target.closest(".tt-track");
+        if (!slider) return;
+        const clip = slider.closest(".tt-clip"), area = slider.getBoundingClientRect(), { duration, tracks, face } = state(clip);
+        const times = tracks[face].seconds;
+        const moment = times[nearest(times, (duration * (event.clientX - area.left)) / area.width)];
+        goTo(clip, moment);
+        ask(face, moment);
+      });
+      element.addEventListener("keydown", (event) => {
+        const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, Home: -1e9, End: 1e9 }[event.key];
+        if (step === undefined) return;
+        const radio = event.target.closest("[role=radio]"), slider = event.target.closest(".tt-track");
+        if (radio) {
+          const all = [...radio.parentElement.children];
+          const next = all[(Math.max(-1, Math.min(all.length, all.indexOf(radio) + step)) + all.length) % all.length];
+          next.focus();
+          next.click();
+        } else if (slider) {
+          const clip = slider.closest(".tt-clip"), { tracks, face, now } = state(clip), times = tracks[face].seconds;
+          const moment = times[Math.max(0, Math.min(times.length - 1, nearest(times, now) + step))];
+          goTo(clip, moment);
+          ask(face, moment);
+        } else return;
+        event.preventDefault();
+      });
+      // Media events do not bubble, but they can be caught on their way down.
+      for (const name of ["timeupdate", "seeked", "loadedmetadata"]) {
+        element.addEventListener(name, (event) => {
+          const clip = event.target.closest(".tt-clip");
+          if (clip && event.target.readyState > 0) { state(clip).now = event.target.currentTime; draw(clip); }
+        }, true);
+      }
+      element.addEventListener("error", (event) => {
+        const clip = event.target.tagName === "VIDEO" ? event.target.closest(".tt-clip") : null;
+        if (!clip) return;
+        clip.classList.add("tt-framewise");
+        clip.querySelector(".tt-player-failed").hidden = false;
+        draw(clip);
+      }, true);
+      const start = () => {
+        const clip = element.querySelector(".tt-clip");
+        if (!clip) return;
+        goTo(clip, state(clip).now);
+      };
+      new MutationObserver(start).observe(element, { childList: true, subtree: false });
+      start();
+    },
+  };
+})();

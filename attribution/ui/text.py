@@ -1,0 +1,193 @@
+"""Every sentence that the page and the report say to people, and the words for numbers. Plain text: whoever shows it escapes it."""
+
+from __future__ import annotations
+
+NAME = "Telltale"
+PURPOSE = "Was this face manipulated, by which method, and how far can that answer be trusted?"
+
+MODE_BUTTON = "Switch between light and dark"
+
+# The way in
+DROP_LABEL = "Drop a picture or a clip"
+DROP_WORDS = "Drop a picture or a clip here,\nor click to choose one"
+DROP_HINT = "JPEG, PNG, WebP, GIF, MP4, MOV, MKV, WebM or AVI, up to {megabytes} MB."
+DROP_PRIVACY = "Files are not kept: pictures are deleted once examined, clips when you leave or after 10 minutes."
+EXAMPLES_TITLE = "Or try an example"
+EXAMPLES = {
+    "astronaut.png": ("An untouched portrait", "Eileen Collins, NASA, public domain"),
+    "landmark_swap.png": ("A face swap", "Grace Hopper’s face warped onto Eileen Collins by its landmarks; made with Telltale"),
+    "autoencoder_swap.png": ("A re-synthesised face", "Drawn anew by a small auto-encoder; made with Telltale"),
+    "grace_hopper.jpg": ("An untouched older portrait", "Grace Hopper, US Navy, public domain"),
+    "clip_seconds_3_to_5.mp4": ("A clip, manipulated for two seconds", "Eight seconds made from these pictures; 3 to 5 are swapped"),
+}
+"""By file name, in the order of the page: a title, and where it comes from."""
+
+# While it works
+WAITING = "Waiting for the detector"
+STARTING = "Starting the detector"
+DETECTOR_STARTING = "Detector is starting …"
+DETECTOR_READY = "{name} is ready on {device}"
+DETECTOR_FAILED = "No detector"
+
+# What can go wrong
+PROBLEM = "This file could not be examined"
+OUR_FAULT = "Something went wrong on our side; nothing about your file was kept."
+GONE = "This result is no longer in memory. Give the file again."
+UPLOAD_GONE = "The upload did not arrive in one piece. Give the file again."
+
+# The verdict
+STATES = {
+    "manipulated": "Manipulated",
+    "no_manipulation_found": "No manipulation found",
+    "inconclusive": "Inconclusive",
+}
+STATES_EXPLAINED = {
+    "manipulated": "The detector recognises the traces of a manipulation.",
+    "no_manipulation_found": "The detector found none of the manipulations that it knows. That does not show that there is none.",
+    "inconclusive": "The detector gives no answer, and says why.",
+}
+UNKNOWN_OF_FAMILY = "{family} by a method that this detector does not know"
+UNKNOWN = "A method that this detector does not know"
+CONFIDENCE = "{words} confidence"
+WHY = "Why"
+CANNOT_TELL = "What this detector cannot tell"
+ALL_LIMITS = "All measured limits"
+NO_LIMITS = "The card of this detector states no limits. Treat its answers with great care."
+NOT_PROOF = "A detector is a lead to follow, not proof. Check the source, the place and the time as well."
+
+# The faces
+FACES_TITLE = "Faces in this file"
+CHOOSE_FACE = "Choose a face"
+LARGEST_OF = "The {shown} largest of {found} faces were examined."
+NO_FACE = "No face was found."
+FACE = "Face {number}"
+FACE_OF = "Face {number} of {total}"
+PLAYER_MISSING = "Browsers cannot play this kind of clip. You see the frames that were examined instead."
+PLAYER_FAILED = "This browser cannot play the clip. You see the frames that were examined instead."
+TIMELINE_TITLE = "Over time"
+TIMELINE_HINT = "Click the curve, or use the arrow keys, to go to that moment."
+TIMELINE_AXIS = "probability of manipulation"
+WORST = "Most suspicious stretch: {first}–{last}, {p} probability of manipulation."
+
+# One face
+METHODS_TITLE = "Which method"
+METHODS_HINT = "Calibrated probability of every method that the detector knows, grouped by family."
+HEATMAP_TITLE = "Where the network looked"
+HEATMAP_CHOICE = "Explain the answer"
+HEATMAP_SLIDER = "Drag to compare the face with the heatmap"
+HEATMAP_COLD = "ignored"
+HEATMAP_HOT = "decisive"
+HEATMAP_WARNING = "A heatmap shows where the network looked, not what was changed. It is not proof."
+FAITHFUL_TITLE = "Does the heatmap explain the answer?"
+FAITHFUL = {
+    "yes": "It does, as far as this test can tell.",
+    "weakly": "Only a little.",
+    "no": "No. Hiding the hot areas matters no more than hiding any other area: do not rely on this heatmap.",
+}
+DELETION = (
+    "When the hottest fifth of the face is blurred away, the probability of “{method}” {hot}; "
+    "when random areas of that size are, it {random}."
+)
+DELETION_HOT = "Hottest fifth"
+DELETION_RANDOM = "Random areas"
+DELETION_UNIT = "Points of probability lost when the area is blurred"
+FALLS = "falls by {points}"
+RISES = "rises by {points}"
+STAYS = "does not move"
+MAP_TITLE = "Among known methods"
+MAP_HINT = "Each mark is a reference face of a known method; neighbours look alike to the detector. The examined face is ringed."
+ATYPICAL = "{share} of ordinary test faces lie nearer to their neighbours than this one does."
+ATYPICAL_WARNING = "The detector has seen little like it: trust the answer less."
+NEIGHBOURS_TITLE = "Nearest reference faces"
+NEIGHBOURS_HINT = "Distance 0 means the same to the detector, 1 unrelated."
+NEIGHBOURS_HEAD = ("Method", "Source", "Distance")
+
+# Limits and custody
+LIMITS_TITLE = "How good is this detector? Measured."
+LIMITS_HINT = (
+    "Measured on faces that training never saw. Sources marked as unseen were collected by other people, or made with other tools, "
+    "than those it was trained on."
+)
+CUSTODY_TITLE = "For your records"
+REPORT_BUTTON = "Report (HTML)"
+JSON_BUTTON = "Result (JSON)"
+REPORT_TITLE = "Telltale report"
+REPORT_UNUSABLE = "This file could not be used"
+REPORT_NO_SIGNATURE = (
+    "Anyone can check that this report speaks of a given file: its SHA-256 must equal the one above. "
+    "The report itself carries no signature."
+)
+
+MEASURE_NAMES = {
+    "file": "File",
+    "sha256": "SHA-256 of the original bytes",
+    "bytes": "Size",
+    "container": "Format",
+    "pixels": "Picture",
+    "duration": "Length",
+    "frames": "Frames examined",
+    "notes": "Notes on reading",
+    "detector": "Detector",
+    "weights": "SHA-256 of its weights",
+    "licence": "Licence of the detector",
+    "settings": "Settings",
+    "versions": "Versions",
+    "created": "Examined (UTC)",
+}
+FACE_MEASURES = {
+    "p": "Probability of manipulation",
+    "now": "At {moment}",
+    "size": "Face in the file",
+    "sharpness": "Sharpness",
+    "brightness": "Brightness",
+    "seen": "Seen",
+}
+SHARPNESS_UNIT = "variance of the Laplacian"
+
+
+def percent(p: float) -> str:
+    """A probability for people. It never says 0 or 100 per cent: no detector is sure."""
+    if p >= 0.995:
+        return "over 99 %"
+    if p < 0.01:
+        return "under 1 %"
+    return f"{100 * p:.0f} %"
+
+
+def confidence_words(p: float) -> str:
+    """How sure, in a word; the steps are ours and say no more than the number."""
+    steps = ((0.98, "Very high"), (0.9, "High"), (0.75, "Moderate"))
+    return next((words for least, words in steps if p >= least), "Low")
+
+
+def seconds(value: float) -> str:
+    """A moment of a clip: `3.4 s`, `1:05.2`."""
+    rounded = round(value, 1)
+    if rounded < 60:
+        return f"{rounded:.1f} s"
+    minutes, rest = divmod(rounded, 60)
+    return f"{minutes:.0f}:{rest:04.1f}"
+
+
+def size(count: int) -> str:
+    """Bytes for people and for the record: `61.3 kB (61,306 bytes)`."""
+    exact = "1 byte" if count == 1 else f"{count:,} bytes"
+    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit} ({exact})"
+    return exact
+
+
+def change(drop: float) -> str:
+    """A fall of a probability, in points of a hundred."""
+    points = round(abs(drop) * 100)
+    if points == 0:
+        return STAYS
+    return (FALLS if drop > 0 else RISES).format(points="1 point" if points == 1 else f"{points} points")
+
+
+def faithfulness(drop_hot: float, drop_random: float) -> str:
+    """`yes`, `weakly` or `no`: whether hiding the hot areas moved the answer more than hiding random ones did."""
+    if drop_hot <= drop_random or drop_hot < 0.01:
+        return "no"
+    return "yes" if drop_hot >= 0.1 and drop_hot >= 2 * drop_random else "weakly"

@@ -1,0 +1,271 @@
+"""The parts of the page and of the report as HTML: verdict, one face, nearest references, measured limits, custody.
+
+Pure functions from evidence to strings. Every text that comes from a file, a card or a user is escaped here; no part holds a script.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from attribution.evidence import Evidence, Face, Heatmap, Interval, Neighbour, Placement, TrackEvidence, Verdict
+from attribution.evidence.answers import DetectorInfo
+from attribution.ui import text
+from attribution.views.charts import family_mark
+from attribution.views.palette import FAMILY_STYLES, STATE_ICONS
+
+LIMITS_IN_BANNER = 4
+
+
+class Table(Protocol):
+    """A measured table of a detector's card: a title, column heads, rows of texts, numbers or None, and a note."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def columns(self) -> Sequence[str]: ...
+    @property
+    def rows(self) -> Sequence[Sequence[str | float | int | None]]: ...
+    @property
+    def note(self) -> str: ...
+
+
+def state_icon(state: str, side_px: int = 24) -> str:
+    """The icon of a state as inline SVG in the colour of the text around it."""
+    return f'<svg class="tt-icon" width="{side_px}" height="{side_px}" viewBox="0 0 24 24" aria-hidden="true">{STATE_ICONS[state]}</svg>'
+
+
+def state_badge(verdict: Verdict) -> str:
+    """Icon and word in the colours of the state."""
+    return f'<span class="tt-badge tt-{verdict.state}">{state_icon(verdict.state, 16)}{text.STATES[verdict.state]}</span>'
+
+
+def method_words(verdict: Verdict, detector: DetectorInfo) -> str:
+    """The method of a manipulation in plain words (not escaped); empty for any other state."""
+    if verdict.method is None:
+        return ""
+    if verdict.method in detector.labels:
+        return detector.display(verdict.method)
+    if verdict.family in FAMILY_STYLES:
+        return text.UNKNOWN_OF_FAMILY.format(family=FAMILY_STYLES[verdict.family].name)
+    return text.UNKNOWN
+
+
+def telling_track(evidence: Evidence) -> int:
+    """The index in `evidence.tracks` of the face that the file's verdict rests on: the one to show first. 0 when there is none."""
+    ranked = [
+        (track.verdict.state == evidence.verdict.state and track.verdict.method == evidence.verdict.method, track.p_manipulated)
+        for track in evidence.tracks
+    ]
+    return max(range(len(ranked)), key=ranked.__getitem__) if ranked and evidence.verdict.state != "no_manipulation_found" else 0
+
+
+def shown_face(track: TrackEvidence) -> int | None:
+    """The index of the face that stands for a track: the one with the most real detail within its worst stretch, or else of all. None
+    when the track carries no pixels."""
+    if track.track is None:
+        return None
+    faces, worst = track.track.faces, track.worst
+    inside = [i for i, face in enumerate(faces) if worst is not None and worst.first_seconds <= face.seconds <= worst.last_seconds]
+    return max(inside or range(len(faces)), key=lambda i: (round(faces[i].crop_side_px), faces[i].sharpness))
+
+
+def verdict_banner(evidence: Evidence, anchor: str = "") -> str:
+    """The answer on the file, and beside it what the detector cannot tell. `anchor` makes its id and its link to the limits
+    (`tt-verdict…`, `#tt-limits…`) those of one file among several."""
+    verdict, detector = evidence.verdict, evidence.detector
+    return (
+        f'<section class="tt-verdict tt-{verdict.state}" id="tt-verdict{anchor}" tabindex="-1" aria-label="{text.STATES[verdict.state]}">'
+        f'<div class="tt-answer"><div class="tt-state">{state_icon(verdict.state, 40)}<h2>{text.STATES[verdict.state]}</h2></div>'
+        f"{_method_line(verdict, detector)}{_where(evidence)}{_confidence(verdict)}"
+        f'<p class="tt-explained">{text.STATES_EXPLAINED[verdict.state]}</p>{_reasons(verdict)}</div>'
+        f"{_cannot_tell(detector, anchor)}</section>"
+    )
+
+
+def face_card(
+    track: TrackEvidence,
+    number: int,
+    detector: DetectorInfo,
+    crop_uri: str | None = None,
+    shown: Face | None = None,
+    reasons: bool = True,
+) -> str:
+    """What is said of one face: its crop, verdict, reasons and measures. `shown` is the face of that crop, and the measures are its own;
+    reasons may be left out where the verdict on the file has just given the same ones."""
+    name = text.FACE.format(number=number)
+    moment = text.seconds(shown.seconds) if shown is not None and track.timeline else ""
+    caption = f"<figcaption>{moment}</figcaption>" if moment else ""
+    figure = f'<figure class="tt-crop"><img src="{crop_uri}" alt="{name}" width="224" height="224">{caption}</figure>' if crop_uri else ""
+    best = shown or track
+    names = text.FACE_MEASURES
+    measures = {names["p"]: text.percent(track.p_manipulated)}
+    if shown is not None and moment:
+        now = min(track.timeline, key=lambda one: abs(one.seconds - shown.seconds))
+        measures[names["now"].format(moment=moment)] = text.percent(now.p_manipulated)
+    measures[names["size"]] = f"{best.crop_side_px:.0f} px wide"
+    measures[names["sharpness"]] = f"{best.sharpness:.0f} ({text.SHARPNESS_UNIT})"
+    measures[names["brightness"]] = f"{best.brightness:.0f} of 255"
+    if track.timeline:
+        measures[names["seen"]] = f"{text.seconds(track.first_seconds)}–{text.seconds(track.last_seconds)}, {track.faces} frames"
+    return (
+        f'<div class="tt-face">{figure}<div class="tt-face-text"><h3>{name}</h3>{state_badge(track.verdict)}'
+        f"{_method_line(track.verdict, detector)}{_confidence(track.verdict)}</div>"
+        f'<div class="tt-face-rest">{_worst(track.worst, track.verdict)}{_reasons(track.verdict) if reasons else ""}'
+        f"{_measures(measures)}</div></div>"
+    )
+
+
+def heatmap_words(heatmap: Heatmap, detector: DetectorInfo) -> str:
+    """The deletion test of a heatmap in plain words and as two bars, with the warning that it is no proof."""
+    answer = text.faithfulness(heatmap.drop_hot, heatmap.drop_random)
+    hot, random = text.change(heatmap.drop_hot), text.change(heatmap.drop_random)
+    sentence = text.DELETION.format(method=detector.display(heatmap.label), hot=hot, random=random)
+    bars = "".join(
+        f'<li><span class="tt-bar-name">{name}</span><span class="tt-bar" aria-hidden="true">'
+        f'<i style="width:{100 * max(0.0, drop):.1f}%"></i></span>'
+        f'<span class="tt-bar-p">{100 * drop:.0f}</span></li>'
+        for name, drop in ((text.DELETION_HOT, heatmap.drop_hot), (text.DELETION_RANDOM, heatmap.drop_random))
+    )
+    return (
+        f'<div class="tt-faithful tt-faithful-{answer}"><h4>{text.FAITHFUL_TITLE}</h4>'
+        f"<p><b>{text.FAITHFUL[answer]}</b> {html.escape(sentence)}</p>"
+        f'<ul class="tt-bars" aria-label="{text.DELETION_UNIT}">{bars}</ul><p class="tt-small">{text.DELETION_UNIT}</p>'
+        f'<div class="tt-scale" aria-hidden="true"><span>{text.HEATMAP_COLD}</span><i></i><span>{text.HEATMAP_HOT}</span></div>'
+        f'<p class="tt-warning">{text.HEATMAP_WARNING}</p></div>'
+    )
+
+
+def neighbour_table(placement: Placement, detector: DetectorInfo, pictures: Mapping[int, str] | None = None) -> str:
+    """The nearest references. `pictures` maps a neighbour's index to a data URI, where the user has the reference faces on disk."""
+    *words, distance = (html.escape(name) for name in text.NEIGHBOURS_HEAD)
+    head = "".join(f'<th scope="col">{name}</th>' for name in words) + f'<th scope="col" class="tt-number">{distance}</th>'
+    rows = "".join(_neighbour(one, detector, (pictures or {}).get(one.index)) for one in placement.neighbours)
+    share = text.percent(placement.atypicality)
+    strange = f" <b>{text.ATYPICAL_WARNING}</b>" if placement.atypicality >= 0.95 else ""
+    share = share[0].upper() + share[1:]
+    return (
+        f'<div class="tt-scroll"><table class="tt-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<p class="tt-small">{text.NEIGHBOURS_HINT} {text.ATYPICAL.format(share=share)}{strange}</p>'
+    )
+
+
+def measured(tables: Sequence[Table], detector: DetectorInfo) -> str:
+    """The measured limits of a detector: its sentences, and the tables of its card."""
+    sentences = "".join(f"<li>{html.escape(limit)}</li>" for limit in detector.limits) or f"<li>{text.NO_LIMITS}</li>"
+    parts = [f'<p class="tt-small">{text.LIMITS_HINT}</p><ul class="tt-limits">{sentences}</ul>']
+    for table in tables:
+        head = "".join(_column(name, [row[i] for row in table.rows]) for i, name in enumerate(table.columns))
+        rows = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in table.rows)
+        note = f'<p class="tt-small">{html.escape(table.note)}</p>' if table.note else ""
+        parts.append(
+            f'<h4>{html.escape(table.title)}</h4><div class="tt-scroll"><table class="tt-table"><thead><tr>{head}</tr></thead>'
+            f"<tbody>{rows}</tbody></table></div>{note}"
+        )
+    return "".join(parts)
+
+
+def custody(evidence: Evidence) -> str:
+    """What a record needs: the file by its hash, the detector by the hash of its weights, settings, versions and time."""
+    media, detector, names = evidence.media, evidence.detector, text.MEASURE_NAMES
+    frames = f"{media.frames_read} of {media.frames_wanted}" if media.frames_read < media.frames_wanted else f"{media.frames_read}"
+    values = {
+        names["file"]: media.name,
+        names["sha256"]: media.sha256,
+        names["bytes"]: text.size(media.bytes),
+        names["container"]: media.container,
+        names["pixels"]: f"{media.width} × {media.height} px",
+        names["duration"]: text.seconds(media.duration_seconds) if media.duration_seconds is not None else "",
+        names["frames"]: frames if media.kind == "clip" else "",
+        names["notes"]: " ".join(media.notes),
+        names["detector"]: detector.name,
+        names["weights"]: detector.weights_sha256,
+        names["licence"]: detector.licence,
+        names["settings"]: _listed(evidence.settings),
+        names["versions"]: _listed(evidence.versions),
+        names["created"]: evidence.created_utc,
+    }
+    return _measures(values, "tt-custody")
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    """Settings as words: `device cpu, crop (scale 0.86, side_px 224)`."""
+    return ", ".join(f"{key} ({_listed(value)})" if isinstance(value, Mapping) else f"{key} {value}" for key, value in values.items())
+
+
+def _measures(values: Mapping[str, str], kind: str = "tt-measures") -> str:
+    rows = "".join(f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd></div>" for name, value in values.items() if value)
+    return f'<dl class="{kind}">{rows}</dl>'
+
+
+def _method_line(verdict: Verdict, detector: DetectorInfo) -> str:
+    words = method_words(verdict, detector)
+    return f'<p class="tt-method">{family_mark(verdict.family, 18)}<span>{html.escape(words)}</span></p>' if words else ""
+
+
+def _where(evidence: Evidence) -> str:
+    """Which face, and when in a clip, a manipulation was found."""
+    if evidence.verdict.state != "manipulated" or not evidence.tracks:
+        return ""
+    index = telling_track(evidence)
+    track = evidence.tracks[index]
+    parts = [text.FACE_OF.format(number=index + 1, total=len(evidence.tracks))] if len(evidence.tracks) > 1 else []
+    if track.worst is not None:
+        parts.append(f"{text.seconds(track.worst.first_seconds)}–{text.seconds(track.worst.last_seconds)}")
+    return f'<p class="tt-where">{", ".join(parts)}</p>' if parts else ""
+
+
+def _confidence(verdict: Verdict) -> str:
+    if verdict.confidence is None:
+        return ""
+    words = text.CONFIDENCE.format(words=text.confidence_words(verdict.confidence))
+    return (
+        f'<p class="tt-confidence"><b>{text.percent(verdict.confidence)}</b><span class="tt-gauge" aria-hidden="true">'
+        f'<i style="width:{100 * verdict.confidence:.0f}%"></i></span><span>{words}</span></p>'
+    )
+
+
+def _worst(worst: Interval | None, verdict: Verdict) -> str:
+    if worst is None or verdict.state != "manipulated":
+        return ""
+    first, last = text.seconds(worst.first_seconds), text.seconds(worst.last_seconds)
+    return f'<p class="tt-small">{text.WORST.format(first=first, last=last, p=text.percent(worst.p_manipulated))}</p>'
+
+
+def _reasons(verdict: Verdict) -> str:
+    if not verdict.reasons:
+        return ""
+    return f'<h4>{text.WHY}</h4><ul class="tt-reasons">{"".join(f"<li>{html.escape(reason)}</li>" for reason in verdict.reasons)}</ul>'
+
+
+def _cannot_tell(detector: DetectorInfo, anchor: str) -> str:
+    limits = "".join(f"<li>{html.escape(limit)}</li>" for limit in detector.limits[:LIMITS_IN_BANNER]) or f"<li>{text.NO_LIMITS}</li>"
+    return (
+        f'<aside class="tt-cannot"><h3>{text.CANNOT_TELL}</h3><ul>{limits}</ul>'
+        f'<p class="tt-small">{text.NOT_PROOF} <a href="#tt-limits{anchor}">{text.ALL_LIMITS}</a></p></aside>'
+    )
+
+
+def _neighbour(one: Neighbour, detector: DetectorInfo, picture: str | None) -> str:
+    family = detector.families[detector.labels.index(one.method)] if one.method in detector.labels else None
+    thumbnail = f'<img src="{picture}" alt="" width="48" height="48">' if picture else ""
+    return (
+        f'<tr><th scope="row">{thumbnail}{family_mark(family)}<span>{html.escape(detector.display(one.method))}</span></th>'
+        f'<td>{html.escape(one.source)}</td><td class="tt-number">{max(0.0, one.distance):.2f}</td></tr>'
+    )
+
+
+def _column(name: str, cells: Sequence[str | float | int | None]) -> str:
+    """The head of a column, aligned as its cells are."""
+    kind = "" if any(isinstance(cell, str) for cell in cells) else ' class="tt-number"'
+    return f'<th scope="col"{kind}>{html.escape(name)}</th>'
+
+
+def _cell(cell: str | float | int | None) -> str:
+    if cell is None:
+        return '<td class="tt-number">–</td>'
+    if isinstance(cell, str):
+        return f"<td>{html.escape(cell)}</td>"
+    shown = f"{cell:,}" if isinstance(cell, int) else f"{cell:.3g}" if abs(cell) >= 1 else f"{cell:.2f}"
+    return f'<td class="tt-number">{shown}</td>'

@@ -1,0 +1,100 @@
+"""The downloadable report: one self-contained HTML document. No script, no link that it needs, no file beside it; it prints well."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from attribution.evidence import Evidence, Heatmap, TrackEvidence, Unusable
+from attribution.ui import text
+from attribution.version import __version__
+from attribution.views import overlay
+from attribution.views.charts import method_bars, timeline
+from attribution.views.palette import LIGHT
+from attribution.views.panels import custody, face_card, heatmap_words, measured, neighbour_table, shown_face, verdict_banner
+
+_PICTURE_SIDE_PX = 720
+_CROP_SIDE_PX = 224
+
+
+def report_html(
+    outcomes: Sequence[Evidence | Unusable],
+    heatmaps: Mapping[tuple[int, int], Heatmap] | None = None,
+    pictures: Mapping[int, np.ndarray] | None = None,
+) -> str:
+    """The report on every outcome, in order.
+
+    A track that carries pixels is shown by the face that stands for it (`panels.shown_face`); `heatmaps` maps (outcome, track), counted
+    from 0, to a heatmap of that face;
+    `pictures` maps an outcome to its whole picture (H×W×3 uint8, any size of the same aspect as the media), drawn with numbered boxes.
+    """
+    sections = []
+    for index, outcome in enumerate(outcomes):
+        if isinstance(outcome, Unusable):
+            sections.append(_unusable(outcome))
+        else:
+            heat = {track: heatmap for (file, track), heatmap in (heatmaps or {}).items() if file == index}
+            sections.append(_file(outcome, f"-{index + 1}", heat, (pictures or {}).get(index)))
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="referrer" content="no-referrer"><title>{text.REPORT_TITLE}</title><style>{_css()}</style></head><body><main>'
+        f"<header><p class=brand>{text.NAME} {__version__}</p><h1>{text.REPORT_TITLE}</h1><p>{text.NOT_PROOF}</p></header>"
+        f"{''.join(sections)}<footer><p>{text.REPORT_NO_SIGNATURE}</p></footer></main></body></html>\n"
+    )
+
+
+def _unusable(outcome: Unusable) -> str:
+    return (
+        f'<article><h2 class="file">{html.escape(outcome.name)}</h2><section class="tt-verdict tt-inconclusive"><div class="tt-answer">'
+        f"<h2>{text.REPORT_UNUSABLE}</h2><p>{html.escape(outcome.error)}</p></div></section></article>"
+    )
+
+
+def _file(evidence: Evidence, anchor: str, heatmaps: Mapping[int, Heatmap], picture: np.ndarray | None) -> str:
+    faces = "".join(_face(evidence, index, track, heatmaps.get(index)) for index, track in enumerate(evidence.tracks))
+    return (
+        f'<article><h2 class="file">{html.escape(evidence.media.name)}</h2>{verdict_banner(evidence, anchor)}'
+        f"{_picture(evidence, picture)}{faces}"
+        f'<section id="tt-limits{anchor}"><h3>{text.LIMITS_TITLE}</h3>{measured((), evidence.detector)}</section>'
+        f"<section><h3>{text.CUSTODY_TITLE}</h3>{custody(evidence)}</section></article>"
+    )
+
+
+def _picture(evidence: Evidence, picture: np.ndarray | None) -> str:
+    if picture is None:
+        return ""
+    small = overlay.fitted(picture, _PICTURE_SIDE_PX)
+    share_x, share_y = small.shape[1] / evidence.media.width, small.shape[0] / evidence.media.height
+    boxes = [(t.box[0] * share_x, t.box[1] * share_y, t.box[2] * share_x, t.box[3] * share_y) for t in evidence.tracks]
+    drawn = overlay.boxes_on(small, boxes, range(1, len(boxes) + 1))
+    alt = html.escape(evidence.media.name)
+    return f'<section><h3>{text.FACES_TITLE}</h3><img class="whole" src="{overlay.data_uri(drawn)}" alt="{alt}"></section>'
+
+
+def _face(evidence: Evidence, index: int, track: TrackEvidence, heatmap: Heatmap | None) -> str:
+    detector = evidence.detector
+    shown = shown_face(track)
+    face = track.track.faces[shown] if track.track is not None and shown is not None else None
+    uri = overlay.data_uri(overlay.fitted(face.crop, _CROP_SIDE_PX)) if face is not None else None
+    parts = [face_card(track, index + 1, detector, uri, face), f"<h4>{text.METHODS_TITLE}</h4>{method_bars(track.p_methods, detector)}"]
+    if heatmap is not None and face is not None:
+        heat = overlay.data_uri(overlay.fitted(overlay.heat_over(face.crop, heatmap.values), _CROP_SIDE_PX))
+        parts.append(
+            f'<h4>{text.HEATMAP_TITLE}: {html.escape(detector.display(heatmap.label))}</h4><div class="heat">'
+            f'<img src="{heat}" alt="{text.HEATMAP_TITLE}" width="224" height="224">{heatmap_words(heatmap, detector)}</div>'
+        )
+    duration = evidence.media.duration_seconds
+    if duration and len(track.timeline) > 1:
+        parts.append(f'<h4>{text.TIMELINE_TITLE}</h4><div class="tt-track">{timeline([track], duration)}</div>')
+        parts.append(f'<p class="tt-small">{text.TIMELINE_AXIS}: 0 s – {text.seconds(duration)}</p>')
+    if track.placement is not None and track.placement.neighbours:
+        parts.append(f"<h4>{text.NEIGHBOURS_TITLE}</h4>{neighbour_table(track.placement, detector)}")
+    return f"<section>{''.join(parts)}</section>"
+
+
+def _css() -> str:
+    tones = "".join(f"--{name.replace('_', '-')}:{value};" for name, value in vars(LIGHT).items())
+    return f":root{{{tones}}}" + (Path(__file__).resolve().parent / "report.css").read_text(encoding="utf-8")

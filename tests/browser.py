@@ -1,0 +1,87 @@
+"""A Chromium that is installed on this machine, driven by Playwright; nothing is downloaded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+TIMEOUT_MS = 240_000
+
+
+def find_chromium() -> str | None:
+    """The path of a Chromium: the one that CHROMIUM names, or the first that is found."""
+    asked = os.environ.get("CHROMIUM")
+    return asked or next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def chromium(path: str) -> Iterator[Browser]:
+    """Playwright starts it with a fresh profile and removes that afterwards."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Reader:
+    """One reader's page: `errors` are those of the console and of scripts, `strangers` the hosts that it asked for anything."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.address = address
+        self.errors: list[str] = []
+        self.strangers: set[str] = set()
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(TIMEOUT_MS)
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", self._asked)
+
+    def open(self) -> Reader:
+        self.page.goto(self.address)
+        self.page.wait_for_selector("#tt-drop button")
+        self.page.wait_for_selector(".tt-examples button")
+        return self
+
+    def give(self, file: Path) -> Reader:
+        """Upload a file and wait for what the page says of it."""
+        self.page.set_input_files("#tt-drop input[type=file]", file)
+        return self.wait()
+
+    def wait(self) -> Reader:
+        """Wait for the result that is under way: a verdict with its heatmap and its map, or a problem."""
+        self.page.wait_for_selector(".tt-status", state="attached")
+        self.page.wait_for_selector(".tt-status", state="detached")
+        self.page.wait_for_selector(".tt-verdict, .tt-problem")
+        if self.page.query_selector(".tt-face"):
+            self.page.wait_for_selector("#tt-slider img")
+            self.page.wait_for_selector(".tt-faithful")
+            self.page.wait_for_selector("#tt-map .js-plotly-plot .points")
+        return self
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def _asked(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.netloc != urlsplit(self.address).netloc:
+            self.strangers.add(parts.netloc)

@@ -1,0 +1,57 @@
+"""Takes the pictures of the page that the documents show: `python tests/screenshots.py FOLDER [--detector NAME|DIR] [FILE …]`.
+
+For each file (the examples when none is given) one picture in light and one in dark at 1280 px, and one in light at phone width (390 px),
+each of the whole page. It needs what the browser tests need.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from app_server import ROOT, start, stop
+from browser import Reader, chromium, find_chromium
+
+LOOKS = (("light", 1280), ("dark", 1280), ("light", 390))
+EXAMPLES = (".png", ".jpg", ".mp4")
+
+
+def main() -> int:
+    flags = argparse.ArgumentParser(description="Pictures of the page.")
+    flags.add_argument("folder", type=Path)
+    flags.add_argument("files", nargs="*", type=Path)
+    flags.add_argument("--detector", default="default")
+    asked = flags.parse_args()
+    path = find_chromium()
+    if path is None:
+        sys.stderr.write("No Chromium was found; install one, or name it in CHROMIUM.\n")
+        return 2
+    files = asked.files or sorted(file for file in (ROOT / "examples").iterdir() if file.suffix in EXAMPLES)
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary, chromium(path) as browser:
+        server = start(asked.detector, Path(temporary))
+        try:
+            for scheme, width in LOOKS:
+                context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+                reader = Reader(context, server.address).open()
+                reader.page.wait_for_selector(".tt-ready, .tt-failed")
+                _take(reader, asked.folder / f"start-{width}-{scheme}.png")
+                for file in files:
+                    _take(reader.give(file), asked.folder / f"{file.stem}-{width}-{scheme}.png")
+                context.close()
+        finally:
+            stop(server)
+    return 0
+
+
+def _take(reader: Reader, picture: Path) -> None:
+    """The whole page, once its pictures are there and nothing moves any more."""
+    reader.page.evaluate("window.scrollTo(0, 0)")
+    reader.page.wait_for_timeout(1500)
+    reader.page.screenshot(path=picture, full_page=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,314 @@
+"""The page in a real browser, as its readers have it: with mouse, keyboard and phone, in light and dark."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from app_server import ROOT, Server, start, stop
+from attribution.ui import text
+
+PORTRAIT = ROOT / "examples" / "astronaut.png"
+
+# Every visible piece of text, the contrast that it has to its ground, and the least that WCAG 2.2 AA asks of its size.
+WEAK_TEXT = """() => {
+  const linear = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const luminance = (c) => 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
+  const parse = (css) => { const n = css.match(/[\\d.]+/g).map(Number); return [n[0], n[1], n[2], n[3] ?? 1]; };
+  const over = (top, under) => [0, 1, 2].map((i) => top[i] * top[3] + under[i] * (1 - top[3])).concat(1);
+  const ground = (element) => {
+    const layers = [];
+    for (let one = element; one; one = one.parentElement) layers.push(parse(getComputedStyle(one).backgroundColor));
+    return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255, 1]);
+  };
+  const weak = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement, words = walker.currentNode.textContent.trim();
+    if (!words || element.closest("svg, script, style, .tt-picture")) continue;
+    if (!element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
+    const style = getComputedStyle(element), size = parseFloat(style.fontSize), behind = ground(element);
+    if (size < 1) continue;
+    const [a, b] = [luminance(over(parse(style.color), behind)), luminance(behind)];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const large = size >= 24 || (size >= 18.66 && parseInt(style.fontWeight) >= 700);
+    if (ratio < (large ? 3 : 4.5)) weak.push([words.slice(0, 40), ratio.toFixed(2), style.color]);
+  }
+  return weak;
+}"""
+
+
+@pytest.fixture(scope="module")
+def server(detector_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = start(str(detector_folder), tmp_path_factory.mktemp("server"))
+    yield running
+    stop(running)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """An installed Chromium. Without one these tests are skipped, or fail where FAIL_WITHOUT_BROWSER is set."""
+    missing = pytest.fail if os.environ.get("FAIL_WITHOUT_BROWSER") else pytest.skip
+    try:
+        from browser import chromium, find_chromium
+    except ModuleNotFoundError:
+        missing("playwright is not installed (pip install -r tests/requirements.txt)")
+    path = find_chromium()
+    if path is None:
+        missing("no Chromium was found; install one, or name it in CHROMIUM")
+    with chromium(path) as running:
+        yield running
+
+
+@pytest.fixture
+def visit(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
+    """`visit(width=…, color_scheme=…)` opens the page. At the end no reader's page may have seen an error or asked a stranger."""
+    from browser import Reader
+
+    readers, contexts = [], []
+
+    def opened(width: int = 1280, height: int = 900, **settings: Any) -> Any:
+        contexts.append(browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True, **settings))
+        readers.append(Reader(contexts[-1], server.address))
+        return readers[-1].open()
+
+    yield opened
+    found = [(reader.errors, reader.strangers) for reader in readers]
+    for context in contexts:
+        context.close()
+    assert found == [([], set())] * len(found)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds of the portrait, moving sideways, as an MP4 that browsers play and an AVI that they do not."""
+    portrait = np.asarray(Image.open(PORTRAIT).convert("RGB"))[:320]
+    folder = tmp_path_factory.mktemp("clips")
+    for name, codec in (("moving.mp4", "h264"), ("moving.avi", "mpeg4")):
+        with av.open(str(folder / name), "w") as container:
+            stream = container.add_stream(codec, rate=8)
+            stream.width, stream.height, stream.pix_fmt = 400, 320, "yuv420p"
+            for shift in range(24):
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(portrait[:, 4 * shift : 4 * shift + 400]), format="rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    return folder
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def test_the_page_opens_and_says_what_it_is_for(visit: Callable[..., Any]) -> None:
+    page = visit().page
+    assert page.inner_text("h1") == text.NAME
+    assert text.PURPOSE in page.inner_text("header")
+    page.wait_for_selector(".tt-ready")
+    assert "random-for-tests" in page.inner_text(".tt-pill")
+    there = [name for name in text.EXAMPLES if (ROOT / "examples" / name).is_file()]
+    assert len(page.query_selector_all(".tt-examples button")) == len(there) >= 2
+
+
+def test_an_example_gives_a_verdict_and_all_that_belongs_to_it(visit: Callable[..., Any]) -> None:
+    reader = visit()
+    page = reader.page
+    page.click(".tt-examples button")
+    reader.wait()
+    assert page.inner_text(".tt-state h2") in text.STATES.values()
+    assert page.inner_text(".tt-cannot h3") == text.CANNOT_TELL
+    assert page.evaluate("document.activeElement.id") == "tt-verdict", "screen readers begin at the verdict"
+    assert page.is_visible(".tt-picture img")
+    assert page.query_selector(".tt-box") is not None
+    assert page.is_visible(".tt-families")
+    slider = page.query_selector_all("#tt-slider img")
+    assert len(slider) == 2
+    assert all(image.bounding_box()["height"] > 100 for image in slider)
+    assert text.HEATMAP_WARNING in page.inner_text(".tt-faithful")
+    assert len(page.query_selector_all("#tt-map .points path")) >= 48
+    assert len(page.query_selector_all(".tt-table tbody tr")) >= 10
+    assert page.is_visible(".tt-measured table")
+    assert "SHA-256" in page.inner_text(".tt-custody")
+
+
+def test_a_class_can_be_chosen_for_the_heatmap(visit: Callable[..., Any]) -> None:
+    page = visit().give(PORTRAIT).page
+    page.click("#tt-label input")
+    page.click("#tt-label [role=option]:last-child")
+    chosen = page.input_value("#tt-label input").rsplit(" (", 1)[0]
+    assert eventually(lambda: f"“{chosen}”" in page.inner_text(".tt-faithful"))
+
+
+def test_text_named_jpg_gets_one_sentence_and_the_server_lives(visit: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "words.jpg").write_bytes(b"This is no picture.")
+    reader = visit().give(tmp_path / "words.jpg")
+    assert reader.page.inner_text(".tt-problem h2") == text.PROBLEM
+    assert not reader.page.is_visible(".tt-verdict")
+    reader.give(PORTRAIT)
+    assert reader.page.is_visible(".tt-verdict")
+    assert not reader.page.is_visible(".tt-problem")
+
+
+def test_a_file_of_another_kind_is_not_even_sent(visit: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_bytes(b"words")
+    page = visit().page
+    page.set_input_files("#tt-drop input[type=file]", tmp_path / "words.txt")
+    page.wait_for_selector(".toast-body")
+    assert not page.is_visible(".tt-verdict")
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_a_phone_shows_all_of_it_without_scrolling_sideways(visit: Callable[..., Any], color_scheme: str) -> None:
+    reader = visit(width=390, height=844, color_scheme=color_scheme, has_touch=True, is_mobile=True)
+    page = reader.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    reader.give(PORTRAIT)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    wide = """() => [...document.querySelectorAll('#tt-result *')].filter((e) => e.checkVisibility()
+        && e.getBoundingClientRect().right > 391
+        && !e.closest('.tt-scroll, .js-plotly-plot, .tt-picture, [aria-hidden=true], #tt-slider')).map((e) => e.className).slice(0, 5)"""
+    assert page.evaluate(wide) == []
+    assert all(image.bounding_box()["height"] > 100 for image in page.query_selector_all("#tt-slider img"))
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_every_text_can_be_read(visit: Callable[..., Any], color_scheme: str) -> None:
+    reader = visit(color_scheme=color_scheme)
+    reader.page.wait_for_selector(".tt-ready")
+    dark = reader.page.evaluate("document.body.classList.contains('dark')")
+    assert dark == (color_scheme == "dark")
+    assert reader.page.evaluate(WEAK_TEXT) == []
+    reader.give(PORTRAIT)
+    assert reader.page.evaluate(WEAK_TEXT) == []
+
+
+def test_the_check_of_contrast_finds_weak_text(visit: Callable[..., Any]) -> None:
+    page = visit().page
+    page.evaluate("document.querySelector('h1').style.color = '#ddd'")
+    assert [words for words, *_ in page.evaluate(WEAK_TEXT)] == [text.NAME]
+
+
+def test_light_and_dark_can_be_switched_and_are_remembered(visit: Callable[..., Any]) -> None:
+    reader = visit(color_scheme="light")
+    page = reader.page
+    ground = "getComputedStyle(document.querySelector('.gradio-container')).backgroundColor"
+    light = page.evaluate(ground)
+    page.click(".tt-mode")
+    dark = page.evaluate(ground)
+    assert dark != light
+    reader.open()
+    assert eventually(lambda: page.evaluate(ground) == dark)
+    page.click(".tt-mode")
+    assert page.evaluate(ground) == light
+
+
+def test_the_keyboard_reaches_everything_and_starts_an_example(visit: Callable[..., Any]) -> None:
+    reader = visit()
+    page = reader.page
+    reached = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.className + ' ' + (document.activeElement.dataset.example ?? '')"))
+        if reached[-1].strip() == "0":
+            break
+    assert any("tt-mode" in one for one in reached)
+    assert any("upload-container" in one for one in reached)
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", "where one is can be seen"
+    page.keyboard.press("Enter")
+    reader.wait()
+    assert page.is_visible(".tt-verdict")
+
+
+def test_a_face_can_be_chosen_on_the_picture_and_in_the_row(visit: Callable[..., Any], tmp_path: Path) -> None:
+    portrait = np.asarray(Image.open(PORTRAIT).convert("RGB"))[:300, 100:400]
+    Image.fromarray(np.hstack([portrait, portrait[:, ::-1]])).save(tmp_path / "two.png")
+    page = visit().give(tmp_path / "two.png").page
+    assert len(page.query_selector_all(".tt-box")) == 2
+    page.click(".tt-box[data-face='1']")
+    assert eventually(lambda: page.inner_text(".tt-face h3") == "Face 2")
+    assert page.get_attribute(".tt-choices [data-face='1']", "aria-checked") == "true"
+    page.focus(".tt-choices [data-face='1']")
+    page.keyboard.press("ArrowLeft")
+    assert eventually(lambda: page.inner_text(".tt-face h3") == "Face 1")
+    assert page.get_attribute(".tt-box[data-face='0']", "aria-pressed") == "true"
+
+
+def test_the_timeline_seeks_the_player(visit: Callable[..., Any], clips: Path) -> None:
+    page = visit().give(clips / "moving.mp4").page
+    now = "document.querySelector('video').currentTime"
+    assert page.evaluate("document.querySelector('video').error") is None
+    slider = page.locator(".tt-track")
+    width = slider.bounding_box()["width"]
+    slider.click(position={"x": width * 0.85, "y": 50})
+    assert eventually(lambda: abs(page.evaluate(now) - 0.85 * 3) < 0.3)
+    assert eventually(lambda: page.inner_text(".tt-crop figcaption") == f"{page.evaluate(now):.1f} s")
+    later = page.evaluate(now)
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    assert eventually(lambda: page.evaluate(now) < later)
+    page.keyboard.press("Home")
+    assert eventually(lambda: page.evaluate(now) < 0.2)
+    assert page.get_attribute(".tt-track", "aria-valuetext").endswith("%")
+    box = page.locator(".tt-follow").first
+    assert box.is_visible()
+    before = box.bounding_box()["x"]
+    page.keyboard.press("End")
+    assert eventually(lambda: abs(box.bounding_box()["x"] - before) > 10), "the box follows the face"
+
+
+def test_a_clip_that_browsers_cannot_play_is_shown_frame_by_frame(visit: Callable[..., Any], clips: Path) -> None:
+    page = visit().give(clips / "moving.avi").page
+    assert page.query_selector("video") is None or not page.is_visible(".tt-picture video")
+    assert text.PLAYER_MISSING in page.inner_text(".tt-stage")
+    frames = "[...document.querySelectorAll('.tt-frame')]"
+    shown = f"{frames}.filter((frame) => frame.checkVisibility({{visibilityProperty: true}})).map((frame) => frame.dataset.seconds)"
+    page.focus(".tt-track")
+    page.keyboard.press("Home")
+    first = page.evaluate(shown)
+    page.keyboard.press("End")
+    last = page.evaluate(shown)
+    assert len(first) == len(last) == 1
+    assert float(last[0]) > float(first[0]) + 1
+
+
+def test_a_clip_goes_when_its_reader_does(visit: Callable[..., Any], clips: Path, server: Server) -> None:
+    def kept() -> list[Path]:
+        size = (clips / "moving.mp4").stat().st_size
+        return [path for path in server.temporary.rglob("*.mp4") if path.stat().st_size == size]
+
+    reader = visit().give(clips / "moving.mp4")
+    assert len(kept()) == 1
+    reader.page.close()
+    assert eventually(lambda: not kept())
+
+
+def test_a_hostile_name_does_nothing(visit: Callable[..., Any], tmp_path: Path) -> None:
+    name = "<img src=x onerror=alert(1)><b>bold.png"
+    (tmp_path / name).write_bytes(PORTRAIT.read_bytes())
+    reader = visit()
+    alarms: list[str] = []
+    reader.page.on("dialog", lambda dialog: (alarms.append(dialog.message), dialog.dismiss()))
+    reader.give(tmp_path / name)
+    assert alarms == []
+    assert reader.page.query_selector(".tt-custody b, .tt-custody img") is None
+
+
+def test_report_and_result_can_be_downloaded(visit: Callable[..., Any]) -> None:
+    page = visit().give(PORTRAIT).page
+    for link, ending, begins in ((0, ".html", "<!doctype html>"), (1, ".json", "{")):
+        with page.expect_download() as waiting:
+            page.locator(".tt-downloads a").nth(link).click()
+        assert waiting.value.suggested_filename.startswith("telltale-88431cd9653c")
+        assert waiting.value.suggested_filename.endswith(ending)
+        assert Path(waiting.value.path()).read_text(encoding="utf-8").startswith(begins)

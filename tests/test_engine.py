@@ -1,0 +1,110 @@
+"""The detector loads once and late; a job on a thread can be watched and abandoned."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+import pytest
+
+from attribution.errors import TelltaleError, UnknownDetector
+from attribution.ui.engine import Abandoned, Engine, Step, Watched, log_quietly
+
+
+def test_a_detector_that_is_not_there_is_said_to_whoever_asks() -> None:
+    engine = Engine("no such detector", "cpu")
+    for _ in range(2):
+        with pytest.raises(UnknownDetector):
+            engine.kit()
+
+
+def test_the_kit_is_loaded_once(detector_folder: Path) -> None:
+    engine = Engine(str(detector_folder), "cpu")
+    engine.start()
+    engine.start()
+    kit = engine.kit()
+    assert kit is not None
+    assert engine.kit(0) is kit
+    assert kit.examiner.device == "cpu"
+
+
+def test_whoever_does_not_wait_gets_none(detector_folder: Path) -> None:
+    engine = Engine(str(detector_folder), "cpu")
+    assert engine.kit(0) is None
+    assert engine.kit() is not None
+
+
+def test_a_job_reports_its_steps_and_its_result() -> None:
+    go_on = threading.Event()
+
+    def work(progress):
+        progress(0.25, "Reading")
+        assert go_on.wait(10)
+        progress(7.0, "Done")
+        return "result"
+
+    watched = Watched(work)
+    steps = []
+    for step in watched:
+        if step is not None:
+            steps.append(step)
+            go_on.set()
+    assert steps[0] == Step(0.25, "Reading")
+    assert all(0 <= step.share <= 1 for step in steps)
+    assert watched.result() == "result"
+
+
+def test_a_silent_job_still_lets_its_watcher_look_around() -> None:
+    end = threading.Event()
+    watched = Watched(lambda progress: end.wait(30))
+    looks = iter(watched)
+    assert next(looks) is None
+    assert next(looks) is None
+    end.set()
+    assert list(looks) in ([], [None])
+    assert watched.result() is True
+
+
+@pytest.mark.parametrize("error", [TelltaleError("No.", "Try again."), ValueError("odd"), MemoryError(), SystemExit(1)])
+def test_what_a_job_raises_its_watcher_raises(error: BaseException) -> None:
+    def work(progress):
+        raise error
+
+    watched = Watched(work)
+    assert list(watched) in ([], [None])
+    with pytest.raises(type(error)):
+        watched.result()
+
+
+def test_an_abandoned_job_ends_at_its_next_report() -> None:
+    begun, abandoned, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work(progress):
+        try:
+            begun.set()
+            assert abandoned.wait(10)
+            progress(0.5, "Nobody reads this")
+        finally:
+            ended.set()
+
+    watched = Watched(work)
+    assert begun.wait(10)
+    watched.abandon()
+    abandoned.set()
+    assert ended.wait(10)
+    assert list(watched) in ([], [None])
+    with pytest.raises(Abandoned):
+        watched.result()
+
+
+def test_the_log_holds_no_word_of_the_message(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, "telltale"):
+        try:
+            raise ValueError("/home-of/secret-name.jpg: canary")
+        except ValueError as error:
+            log_quietly(error)
+        log_quietly(KeyError("canary"))
+    assert "ValueError at test_engine.py:" in caplog.text
+    assert "canary" not in caplog.text
+    assert "secret" not in caplog.text

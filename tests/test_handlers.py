@@ -1,0 +1,383 @@
+"""The page's events before the real pipeline with a detector of random weights: results, refusals, leavers, and strange requests."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import av
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+
+from attribution.evidence import Evidence, read_document
+from attribution.ui import text
+from attribution.ui.engine import Engine
+from attribution.ui.handlers import Desk, Example
+from attribution.ui.results import FaceParts, FileParts
+from attribution.ui.shelf import Shelf
+from samples import HOSTILE, Markup, is_inert
+
+PORTRAIT = Path(__file__).resolve().parent.parent / "examples" / "astronaut.png"
+
+
+class Visitor:
+    """One open page."""
+
+    def __init__(self, desk: Desk, name: str = "page") -> None:
+        self.desk = desk
+        self.request: Any = SimpleNamespace(session_hash=name)
+
+    def give(self, file: Path, name: str | None = None) -> Any:
+        """Upload a copy of the file, as Gradio would put it."""
+        place = self.desk.shelf.folder / "0a1b" / (name or file.name)
+        place.parent.mkdir(exist_ok=True)
+        shutil.copyfile(file, place)
+        return self.desk.take_upload(str(place), self.request)
+
+    def examine(self) -> list[tuple[Any, ...]]:
+        return list(self.desk.examine(self.request))
+
+    def see(self, file: Path, name: str | None = None) -> tuple[Any, FileParts, FaceParts]:
+        """Upload, examine; the last status, file parts and face parts."""
+        self.give(file, name)
+        return parts(self.examine()[-1])
+
+    def choose(self, index: Any, value: Any = None) -> FaceParts:
+        event: Any = SimpleNamespace(index=index, value=value)
+        return self.desk.choose(event, self.request)
+
+    @property
+    def evidence(self) -> Evidence | None:
+        return self.desk.shelf.session(self.request.session_hash).evidence
+
+
+def parts(step: tuple[Any, ...]) -> tuple[Any, FileParts, FaceParts]:
+    split = 1 + len(FileParts._fields)
+    return step[0], FileParts(*step[1:split]), FaceParts(*step[split:])
+
+
+@pytest.fixture(scope="module")
+def engine(detector_folder: Path) -> Engine:
+    engine = Engine(str(detector_folder), "cpu")
+    assert engine.kit() is not None
+    return engine
+
+
+@pytest.fixture
+def desk(engine: Engine, tmp_path: Path) -> Desk:
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+    shelf = Shelf(folder)
+    example = Example(shelf.publish(PORTRAIT), PORTRAIT.name, "A portrait", "NASA")
+    return Desk(shelf, engine, [example])
+
+
+@pytest.fixture
+def visitor(desk: Desk) -> Visitor:
+    return Visitor(desk)
+
+
+@pytest.fixture
+def warnings_shown(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    shown: list[str] = []
+    monkeypatch.setattr(gr, "Warning", shown.append)
+    return shown
+
+
+def uploads_left(desk: Desk) -> list[Path]:
+    published = {example.path for example in desk.examples}
+    return [path for path in desk.shelf.folder.rglob("*") if path.is_file() and path not in published]
+
+
+def test_a_picture_gets_a_verdict_a_face_and_a_record(visitor: Visitor) -> None:
+    dropped, waiting = visitor.give(PORTRAIT)
+    assert dropped is None, "the drop zone is free again"
+    assert text.WAITING in waiting["value"]
+    steps = visitor.examine()
+    said = [step[0]["value"] for step in steps if "value" in step[0]]
+    assert any("Reading the file" in one for one in said)
+    assert any("Looking for faces" in one for one in said)
+    status, file, face = parts(steps[-1])
+    assert status["visible"] is False
+    assert file.result["visible"] is True
+    evidence = visitor.evidence
+    assert evidence is not None
+    assert text.STATES[evidence.verdict.state] in file.verdict
+    assert evidence.media.name == "astronaut.png"
+    assert evidence.media.sha256 in file.custody
+    assert "data:image/jpeg;base64," in file.stage
+    assert "Face 1" in face.face
+    assert len(face.label["choices"]) == len(evidence.detector.labels)
+    assert "Nothing" not in face.neighbours
+    assert "random-for-tests" in file.custody
+    assert "It was never trained" in file.limits
+    for part in (file.verdict, file.stage, file.limits, file.custody, face.face, face.bars, face.neighbours):
+        assert is_inert(part)
+        assert Markup(part).problem == ""
+
+
+def test_a_picture_is_deleted_once_examined(visitor: Visitor) -> None:
+    visitor.see(PORTRAIT)
+    assert uploads_left(visitor.desk) == []
+
+
+def test_an_example_is_examined_and_stays(visitor: Visitor) -> None:
+    for _ in range(2):
+        event: Any = SimpleNamespace(index=0, value=None)
+        visitor.desk.take_example(event, visitor.request)
+        _, file, _ = parts(visitor.examine()[-1])
+        assert "astronaut.png" in file.custody
+    assert visitor.desk.examples[0].path.is_file()
+
+
+@pytest.mark.parametrize("index", [-1, 1, 99, None, "0", 0.5, [0]])
+def test_an_example_that_is_none_is_ignored(visitor: Visitor, index: Any) -> None:
+    event: Any = SimpleNamespace(index=index, value=None)
+    assert visitor.desk.take_example(event, visitor.request) == gr.skip()
+    assert visitor.examine() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("text.jpg", b"This is no picture at all, whatever its name says."),
+        ("empty.png", b""),
+        ("half.png", PORTRAIT.read_bytes()[:400]),
+        ("song.mp4", b"\x00\x00\x00\x18ftypmp42" + bytes(64)),
+    ],
+)
+def test_a_file_that_cannot_be_used_gets_one_sentence_and_the_next_one_a_verdict(
+    visitor: Visitor, tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    status, file, _ = visitor.see(tmp_path / name)
+    assert text.PROBLEM in status["value"]
+    assert 'role="alert"' in status["value"]
+    assert str(tmp_path) not in status["value"]
+    assert "Traceback" not in status["value"]
+    assert file.result["visible"] is False
+    assert uploads_left(visitor.desk) == []
+    _, file, _ = visitor.see(PORTRAIT)
+    assert file.result["visible"] is True
+
+
+def test_a_picture_without_a_face_is_inconclusive_and_shows_no_face(visitor: Visitor, tmp_path: Path) -> None:
+    Image.new("RGB", (320, 240), (120, 130, 140)).save(tmp_path / "wall.png")
+    _, file, face = visitor.see(tmp_path / "wall.png")
+    assert text.STATES["inconclusive"] in file.verdict
+    assert file.faces["visible"] is False
+    assert file.card["visible"] is False
+    assert face == FaceParts.unchanged()
+    assert visitor.desk.explain("real", visitor.request)[0] == gr.skip()
+
+
+def test_the_old_result_goes_before_the_new_one_comes(visitor: Visitor) -> None:
+    visitor.see(PORTRAIT)
+    visitor.give(PORTRAIT)
+    first = next(visitor.desk.examine(visitor.request))
+    _, file, _ = parts(first)
+    assert file.result["visible"] is False
+    assert file.verdict == ""
+
+
+def test_nothing_to_examine_is_nothing(visitor: Visitor) -> None:
+    assert visitor.examine() == []
+    assert visitor.desk.take_upload(None, visitor.request) == (gr.skip(), gr.skip())
+
+
+def test_an_upload_that_is_gone_is_said(visitor: Visitor) -> None:
+    dropped, status = visitor.desk.take_upload(str(visitor.desk.shelf.folder / "gone.jpg"), visitor.request)
+    assert dropped is None
+    assert text.UPLOAD_GONE in status["value"]
+
+
+def test_a_second_upload_replaces_one_that_waits(visitor: Visitor, tmp_path: Path) -> None:
+    (tmp_path / "first.txt").write_bytes(b"first")
+    visitor.give(tmp_path / "first.txt")
+    visitor.give(PORTRAIT)
+    assert all(path.read_bytes() != b"first" for path in uploads_left(visitor.desk))
+    _, file, _ = parts(visitor.examine()[-1])
+    assert "astronaut.png" in file.custody
+
+
+def test_whoever_leaves_midway_leaves_nothing(visitor: Visitor) -> None:
+    visitor.give(PORTRAIT)
+    steps = visitor.desk.examine(visitor.request)
+    next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    visitor.desk.leave(visitor.request)
+    assert uploads_left(visitor.desk) == []
+    assert visitor.evidence is None
+
+
+def test_whatever_breaks_is_our_fault_in_one_sentence(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attribution.pipeline.find_tracks", lambda *anything: 1 / 0)
+    status, file, _ = visitor.see(PORTRAIT)
+    assert text.OUR_FAULT in status["value"]
+    assert "division" not in status["value"]
+    assert file.result["visible"] is False
+    assert uploads_left(visitor.desk) == []
+
+
+def test_a_hostile_name_is_shown_and_stays_a_name(visitor: Visitor) -> None:
+    _, file, _ = visitor.see(PORTRAIT, HOSTILE.replace("/", ""))
+    assert is_inert(file.custody)
+    assert is_inert(file.stage)
+    assert "onerror=alert(1)" in Markup(file.custody).words
+
+
+def test_a_heatmap_of_any_class_comes_with_its_test(visitor: Visitor) -> None:
+    visitor.see(PORTRAIT)
+    evidence = visitor.evidence
+    assert evidence is not None
+    for label in evidence.detector.labels:
+        (face, heat), words, downloads = visitor.desk.explain(label, visitor.request)
+        assert face.shape == heat.shape
+        assert face.dtype == heat.dtype == np.uint8
+        assert not np.array_equal(face, heat)
+        assert text.HEATMAP_WARNING in words
+        assert "download=" in downloads
+
+
+@pytest.mark.parametrize("label", [None, "", "no such class", HOSTILE])
+def test_a_class_that_is_none_is_ignored(visitor: Visitor, label: str | None) -> None:
+    visitor.see(PORTRAIT)
+    assert visitor.desk.explain(label, visitor.request) == (gr.skip(), gr.skip(), gr.skip())
+
+
+def test_a_heatmap_that_fails_is_said_and_changes_nothing(
+    visitor: Visitor, warnings_shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor.see(PORTRAIT)
+    monkeypatch.setattr("attribution.saliency.heatmaps", lambda *anything: 1 / 0)
+    assert visitor.desk.explain("real", visitor.request) == (gr.skip(), gr.skip(), gr.skip())
+    assert warnings_shown == [text.OUR_FAULT]
+
+
+def test_the_downloads_are_the_report_and_the_json_of_this_file(visitor: Visitor) -> None:
+    visitor.see(PORTRAIT)
+    evidence = visitor.evidence
+    assert evidence is not None
+    _, _, links = visitor.desk.explain("real", visitor.request)
+    report, data = (base64.b64decode(link).decode() for link in re.findall(r'href="data:[^,]+,([^"]+)"', links))
+    assert evidence.media.sha256 in report
+    assert 'class="whole"' in report
+    assert is_inert(report)
+    (read_back,) = read_document(json.loads(data))
+    assert isinstance(read_back, Evidence)
+    assert read_back.media == evidence.media
+    assert read_back.verdict == evidence.verdict
+
+
+def test_the_report_holds_the_heatmap_of_the_answer_once_it_was_drawn(visitor: Visitor) -> None:
+    _, file, face = visitor.see(PORTRAIT)
+    links = visitor.desk.explain(face.label["value"], visitor.request)[2]
+    before, after = (base64.b64decode(re.findall(r'href="data:[^,]+,([^"]+)"', part)[0]).decode() for part in (file.downloads, links))
+    assert text.HEATMAP_WARNING not in before
+    assert text.HEATMAP_WARNING in after
+
+
+def test_the_map_holds_every_reference_and_the_face(visitor: Visitor) -> None:
+    assert visitor.desk.place(visitor.request) == gr.skip()
+    visitor.see(PORTRAIT)
+    figure = visitor.desk.place(visitor.request)
+    kit = visitor.desk.engine.kit()
+    assert kit is not None
+    assert sum(len(trace.x) for trace in figure.data if trace.meta != "examined") == len(kit.bank.methods)
+    assert [trace.name for trace in figure.data if trace.meta == "examined"] == ["Face 1"]
+
+
+@pytest.mark.parametrize(("index", "value"), [(99, None), (-1, None), (None, None), ("0", 1), (0, "soon"), (0, float("nan")), ([0], {})])
+def test_a_face_that_is_none_is_ignored(visitor: Visitor, index: Any, value: Any) -> None:
+    visitor.see(PORTRAIT)
+    assert "Face 1" in visitor.choose(index, value).face
+
+
+def test_choosing_without_a_result_says_that_it_is_gone(visitor: Visitor, warnings_shown: list[str]) -> None:
+    assert visitor.choose(0) == FaceParts.unchanged()
+    assert warnings_shown == [text.GONE]
+
+
+def test_a_page_cannot_see_another_page(desk: Desk) -> None:
+    first, second = Visitor(desk, "first"), Visitor(desk, "second")
+    first.see(PORTRAIT)
+    assert second.evidence is None
+    assert second.desk.explain("real", second.request)[0] == gr.skip()
+
+
+@pytest.fixture(scope="module")
+def portrait_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds of the portrait, moving sideways."""
+    portrait = np.asarray(Image.open(PORTRAIT).convert("RGB"))[:320]
+    path = tmp_path_factory.mktemp("clips") / "portrait.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("h264", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 400, 320, "yuv420p"
+        for shift in range(24):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(portrait[:, 2 * shift : 2 * shift + 400]), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def test_a_clip_keeps_its_player_until_the_page_closes(visitor: Visitor, portrait_clip: Path) -> None:
+    _, file, face = visitor.see(portrait_clip, "holiday.mp4")
+    page = Markup(file.stage)
+    assert is_inert(file.stage)
+    (kept,) = uploads_left(visitor.desk)
+    assert page.of("video")[0]["src"] == f"gradio_api/file={kept}"
+    assert kept.read_bytes() == portrait_clip.read_bytes()
+    assert "holiday" not in str(kept)
+    assert page.of_class("tt-timeline")
+    assert len(page.of_class("tt-frame")) > 5
+    assert "figcaption" in face.face
+    visitor.desk.leave(visitor.request)
+    assert uploads_left(visitor.desk) == []
+
+
+def test_a_moment_of_a_clip_can_be_looked_at(visitor: Visitor, portrait_clip: Path) -> None:
+    visitor.see(portrait_clip)
+    early, late = visitor.choose(0, 0.0).face, visitor.choose(0, 2.6).face
+    assert "<figcaption>0.0 s</figcaption>" in early
+    assert "<figcaption>2." in late
+    assert early.split("<figcaption>")[0] != late.split("<figcaption>")[0], "another crop"
+    assert visitor.desk.explain("real", visitor.request)[1] != gr.skip()
+
+
+def test_the_clip_of_an_earlier_result_goes_with_the_next(visitor: Visitor, portrait_clip: Path) -> None:
+    visitor.see(portrait_clip)
+    visitor.see(PORTRAIT)
+    assert uploads_left(visitor.desk) == []
+
+
+def test_a_detector_that_is_not_there_is_said(tmp_path: Path) -> None:
+    visitor = Visitor(Desk(Shelf(tmp_path), Engine("no such detector", "cpu"), []))
+    status, _, _ = visitor.see(PORTRAIT)
+    assert "no detector called" in status["value"]
+
+
+async def states(desk: Desk) -> list[str]:
+    return [state async for state in desk.detector_state()]
+
+
+def test_a_new_page_is_told_when_the_detector_is_ready(desk: Desk) -> None:
+    said = asyncio.run(states(desk))
+    assert text.DETECTOR_STARTING in said[0]
+    assert "random-for-tests is ready on CPU" in said[-1]
+
+
+def test_a_new_page_is_told_why_there_is_no_detector(tmp_path: Path) -> None:
+    engine = Engine(f"<b>{tmp_path.name}</b>", "cpu")
+    said = asyncio.run(states(Desk(Shelf(tmp_path), engine, [])))
+    assert text.DETECTOR_FAILED in said[-1]
+    assert is_inert(said[-1])
+    assert "<b>" not in said[-1]
