@@ -52,7 +52,7 @@ def make_examples(out: Path | None = None) -> list[Path]:
     Image.fromarray(_marked(drawn, "MANIPULATED: face drawn by an auto-encoder")).save(drawn_path, optimize=True)
 
     clip = out / "clip_seconds_3_to_5.mp4"
-    _write_clip(portrait, swapped, clip)
+    _write_clip(portrait, drawn, clip)
     return [astronaut, hopper, swap_path, drawn_path, clip]
 
 
@@ -123,8 +123,8 @@ def _marked(rgb: np.ndarray, words: str) -> np.ndarray:
     return np.array(picture)
 
 
-def _write_clip(untouched: np.ndarray, swapped: np.ndarray, path: Path) -> None:
-    """A slow pan over the portrait, 25 frames a second; the frames of seconds 3 to 5 show the swapped one."""
+def _write_clip(untouched: np.ndarray, manipulated: np.ndarray, path: Path) -> None:
+    """A slow pan over the portrait, 25 frames a second; the frames of seconds 3 to 5 show the manipulated one."""
     room = min(untouched.shape[:2]) - CLIP_SIDE_PX
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / path.name
@@ -136,13 +136,13 @@ def _write_clip(untouched: np.ndarray, swapped: np.ndarray, path: Path) -> None:
             stream.options = {"crf": "17", "preset": "slow", "threads": "1"}
             for number in range(CLIP_SECONDS * CLIP_FPS):
                 seconds = number / CLIP_FPS
-                manipulated = MANIPULATED_SECONDS[0] <= seconds < MANIPULATED_SECONDS[1]
+                changed = MANIPULATED_SECONDS[0] <= seconds < MANIPULATED_SECONDS[1]
                 phase = 2 * np.pi * seconds / CLIP_SECONDS
                 left = round(room / 2 * (1 + np.sin(phase)))
                 top = round(room / 4 * (1 - np.cos(phase)))
-                source = swapped if manipulated else untouched
+                source = manipulated if changed else untouched
                 window = source[top : top + CLIP_SIDE_PX, left : left + CLIP_SIDE_PX].copy()
-                words = "MANIPULATED: landmark face swap" if manipulated else "Telltale example: only seconds 3 to 5 are manipulated"
+                words = "MANIPULATED: face drawn by an auto-encoder" if changed else "Telltale example: only seconds 3 to 5 are manipulated"
                 frame = av.VideoFrame.from_ndarray(_marked(window, words), format="rgb24")
                 for packet in stream.encode(frame):
                     container.mux(packet)

@@ -90,13 +90,13 @@ def measure_naive(kit: Kit, clip: Path, most_frames: int | None, ours_seconds: f
     report(Figure("times faster than the naive way", "×", (naive.seconds_whole_clip / ours_seconds,), least=30))
 
 
-def measure_server(clip: Path, runs: int, detector: str, label: str, report: Callable[[Figure], None]) -> None:
+def measure_server(clip: Path, runs: int, detector: str, report: Callable[[Figure], None]) -> None:
     """The app as its users have it: start to first page, a picture and a clip from drop to verdict and heatmap, and its peak memory."""
     with Server(flags=("--device", "cpu", "--detector", detector)) as server:
         report(Figure("process start to first page", "s", (server.seconds_to_first_page,), most=12))
         with Visitor(server.url) as visitor:
-            report(Figure("picture, dropped on the page to verdict and heatmap", "s", timed(lambda: visitor.examine(PICTURE, label), runs)))
-            report(Figure("clip, dropped on the page to verdict and heatmap", "s", timed(lambda: visitor.examine(clip, label), runs)))
+            report(Figure("picture, dropped on the page to verdict and heatmap", "s", timed(lambda: visitor.examine(PICTURE), runs)))
+            report(Figure("clip, dropped on the page to verdict and heatmap", "s", timed(lambda: visitor.examine(clip), runs)))
         peak_bytes = server.peak_bytes()
         if peak_bytes is not None:
             report(Figure("peak memory of the server and its workers", "GB", (peak_bytes / 1e9,), most=2.5))

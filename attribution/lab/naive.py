@@ -1,0 +1,83 @@
+"""The naive way that most public demos go, as the yardstick of the benchmark: OpenCV decodes every frame, MTCNN with its default settings
+looks at every full frame, and each face of each frame goes alone through the detector and alone through Grad-CAM."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from facenet_pytorch import MTCNN
+from PIL import Image
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import nn
+
+from attribution.errors import LabError
+
+
+@dataclass(frozen=True)
+class NaiveRun:
+    """What the naive way took. `frames` were examined out of `frames_in_clip`; fewer only when a limit was asked for."""
+
+    seconds: float
+    frames: int
+    frames_in_clip: int
+    faces: int
+
+    @property
+    def seconds_whole_clip(self) -> float:
+        """The time for every frame; proportional when only some were examined."""
+        return self.seconds * self.frames_in_clip / self.frames
+
+
+def examine_naively(
+    clip: Path, model: nn.Module, explained: nn.Module, mean: float, std: float, side_px: int = 224, most_frames: int | None = None
+) -> NaiveRun:
+    """Run the naive way on the CPU, loading of the networks not counted; LabError when OpenCV cannot read the clip.
+
+    `model` maps 1×3×S×S (normalised by `mean` and `std`) to logits; `explained` is the layer that Grad-CAM looks at; `most_frames` ends
+    the run early.
+    """
+    finder = MTCNN(keep_all=True)
+    cam = GradCAM(model=model, target_layers=[explained])
+    reader = cv2.VideoCapture(str(clip))
+    frames = faces = 0
+    started = time.perf_counter()
+    while most_frames is None or frames < most_frames:
+        read, bgr = reader.read()
+        if not read:
+            break
+        frames += 1
+        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        boxes, _ = finder.detect(Image.fromarray(rgb))  # type: ignore[misc]
+        for box in [] if boxes is None else boxes:
+            _examine_face(_crop(rgb, box, side_px), model, cam, mean, std)
+            faces += 1
+    seconds = time.perf_counter() - started
+    frames_in_clip = max(frames, int(reader.get(cv2.CAP_PROP_FRAME_COUNT)))
+    reader.release()
+    if frames == 0:
+        raise LabError("OpenCV could not read a frame of this clip.", "Give another one with --clip.")
+    return NaiveRun(seconds, frames, frames_in_clip, faces)
+
+
+def _crop(rgb: np.ndarray, box: Any, side_px: int) -> np.ndarray:
+    """The square around a box, 1.3 times its longer side, stretched to `side_px`."""
+    x0, y0, x1, y1 = (float(value) for value in box)
+    half = 0.65 * max(x1 - x0, y1 - y0)
+    left, top = max(0, round((x0 + x1) / 2 - half)), max(0, round((y0 + y1) / 2 - half))
+    right, bottom = round((x0 + x1) / 2 + half), round((y0 + y1) / 2 + half)
+    return cv2.resize(rgb[top : max(bottom, top + 1), left : max(right, left + 1)], (side_px, side_px))
+
+
+def _examine_face(crop: np.ndarray, model: nn.Module, cam: GradCAM, mean: float, std: float) -> np.ndarray:
+    """The most probable class of one face, then its heatmap S×S in [0, 1]: one forward pass for the class, and Grad-CAM's own two."""
+    inputs = torch.from_numpy(crop).permute(2, 0, 1).float().div(255).sub(mean).div(std).unsqueeze(0).requires_grad_()
+    with torch.no_grad():
+        label = int(model(inputs).argmax())
+    return cam(inputs, [ClassifierOutputTarget(label)])[0]  # type: ignore[list-item]
