@@ -31,7 +31,7 @@ LABELS = (
 MEAN = (0.5, 0.5, 0.5)
 STD = (0.5, 0.5, 0.5)
 SIDE_PX = 96
-REFERENCES = 48
+REFERENCES = 24
 
 
 def some_crops(count: int, side_px: int = SIDE_PX, seed: int = 1) -> np.ndarray:
@@ -58,7 +58,7 @@ def write_detector(
         # A random network answers almost the same to everything: spread its answers by normalising on some inputs, as training would.
         model.train()
         for _ in range(2):
-            features(model, normalise(torch.from_numpy(some_crops(12, side_px)), MEAN, STD))
+            features(model, normalise(torch.from_numpy(some_crops(8, side_px)), MEAN, STD))
     model.half().float().eval()
     projection = Projection(pooled_width(model), 16)
     with torch.no_grad():
@@ -110,7 +110,7 @@ def digest(path: Path) -> str:
 
 
 def _write_bank(folder: Path, model: torch.nn.Module, projection: Projection, side_px: int) -> None:
-    crops = torch.from_numpy(some_crops(REFERENCES + 20, side_px, seed=3))
+    crops = torch.from_numpy(some_crops(REFERENCES + 12, side_px, seed=3))
     with torch.inference_mode():
         embeddings = projection(features(model, normalise(crops, MEAN, STD))[0]).numpy()
     bank, validation = embeddings[:REFERENCES], embeddings[REFERENCES:]

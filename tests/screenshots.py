@@ -1,7 +1,7 @@
-"""Takes the pictures of the page that the documents show: `python tests/screenshots.py FOLDER [--detector NAME|DIR] [FILE …]`.
+"""Takes pictures of the page: `python tests/screenshots.py FOLDER [--detector NAME|DIR] [FILE …]`.
 
 For each file (the examples when none is given) one picture in light and one in dark at 1280 px, and one in light at phone width (390 px),
-each of the whole page. It needs what the browser tests need.
+each of the whole page; and `readme.png`, the result on the last file without its tables. It needs what the browser tests need.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from app_server import ROOT, start, stop
+from attribution.ui import text
 from browser import Reader, chromium, find_chromium
 
-LOOKS = (("light", 1280), ("dark", 1280), ("light", 390))
-EXAMPLES = (".png", ".jpg", ".mp4")
+LOOKS = (("dark", 1280), ("light", 390), ("light", 1280))
+WITHOUT_TABLES = ".tt-header, #tt-entry, #tt-limits, #tt-limits ~ * { display: none !important }"
 
 
 def main() -> int:
@@ -28,7 +31,7 @@ def main() -> int:
     if path is None:
         sys.stderr.write("No Chromium was found; install one, or name it in CHROMIUM.\n")
         return 2
-    files = asked.files or sorted(file for file in (ROOT / "examples").iterdir() if file.suffix in EXAMPLES)
+    files = asked.files or [ROOT / "examples" / name for name in text.EXAMPLES]
     asked.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, chromium(path) as browser:
         server = start(asked.detector, Path(temporary))
@@ -40,6 +43,10 @@ def main() -> int:
                 _take(reader, asked.folder / f"start-{width}-{scheme}.png")
                 for file in files:
                     _take(reader.give(file), asked.folder / f"{file.stem}-{width}-{scheme}.png")
+                if (scheme, width) == LOOKS[-1]:
+                    reader.page.add_style_tag(content=WITHOUT_TABLES)
+                    reader.page.wait_for_timeout(1000)
+                    reader.page.locator("#tt-result").screenshot(path=asked.folder / "readme.png")
                 context.close()
         finally:
             stop(server)

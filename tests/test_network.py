@@ -12,7 +12,7 @@ from attribution.network import (
     as_maps,
     build_backbone,
     explained_layer,
-    features,
+    head,
     normalise,
     pooled_width,
 )
@@ -28,18 +28,19 @@ def test_every_allowed_architecture_splits_into_features_and_logits(architecture
     seen: list[torch.Tensor] = []
     hook = explained_layer(model, architecture).register_forward_hook(lambda *call: seen.append(call[-1]))
     with torch.inference_mode():
-        pooled, logits = features(model, inputs)
+        expected = model(inputs)
         hook.remove()
-        assert torch.allclose(logits, model(inputs), atol=1e-5)
-        maps = as_maps(seen[0], model, architecture)
-        same = seen[0].shape == model.forward_features(inputs).shape  # type: ignore[operator]
+        feature_maps = model.forward_features(inputs)  # type: ignore[operator]
+        pooled, logits = head(model, feature_maps)
+    assert torch.allclose(logits, expected, atol=1e-5)
+    maps = as_maps(seen[0], model, architecture)
     assert pooled.shape == (2, pooled_width(model))
     assert logits.shape == (2, 5)
     assert maps.ndim == 4
     assert maps.shape[0] == 2
     assert maps.shape[2] == maps.shape[3] > 1, "the explained layer must still know places"
     if ALLOWED_ARCHITECTURES[architecture].is_feature_map:
-        assert same
+        assert torch.equal(seen[0], feature_maps)
 
 
 def test_model_arguments_reach_the_network() -> None:

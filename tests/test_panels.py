@@ -126,7 +126,7 @@ def test_neighbours_are_listed_with_method_source_and_distance() -> None:
     placement = Placement(0, 0, (Neighbour(5, "stylegan2", "tpdne", 0.125), Neighbour(9, "strange", "x", -1e-6)), 0.97)
     page = Markup(panels.neighbour_table(placement, DETECTOR, {9: "data:image/jpeg;base64,AA"}))
     assert page.problem == ""
-    assert [words for words in ("StyleGAN2", "tpdne", "0.12", "strange", "0.00") if words not in page.words] == []
+    assert [words for words in ("StyleGAN2", "tpdne", "0.125", "strange", "0.000") if words not in page.words] == []
     assert len(page.of("img")) == 1
     assert text.ATYPICAL_WARNING in page.words
     assert text.ATYPICAL_WARNING not in panels.neighbour_table(Placement(0, 0, (), 0.5), DETECTOR)

@@ -23,6 +23,8 @@ def main(argv: list[str]) -> int:
     _train_arguments(commands.add_parser("train", help="train a detector, or resume a training that was stopped"))
     _unseen_arguments(commands.add_parser("unseen", help="judge the methods that a run was trained without"))
     _publish_arguments(commands.add_parser("publish", help="measure a finished run and write its detector folder"))
+    readme = commands.add_parser("readme", help="write the measured limits into README.md")
+    readme.add_argument("--file", type=Path, default=Path("README.md"))
     commands.add_parser("examples", help="re-make the example pictures and the clip").add_argument("--out", type=Path, default=None)
 
     from attribution.lab import benchmark
@@ -31,7 +33,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     run = {
         "autoencoder": _autoencoder, "prepare": _prepare, "train": _train, "unseen": _unseen, "publish": _publish,
-        "examples": _examples, "benchmark": benchmark.run,
+        "readme": _readme, "examples": _examples, "benchmark": benchmark.run,
     }[args.command]  # fmt: skip
     try:
         return run(args)
@@ -139,6 +141,13 @@ def _publish(args: argparse.Namespace) -> int:
         table = json.loads(args.unseen.read_text(encoding="utf-8"))
         unseen = MeasuredTable(table["title"], tuple(table["columns"]), tuple(tuple(row) for row in table["rows"]), table["note"])
     publish(args.run, args.data, args.work, args.out, args.out.name, args.minutes, args.train_command, unseen)
+    return 0
+
+
+def _readme(args: argparse.Namespace) -> int:
+    from attribution.lab.summary import write_readme
+
+    write_readme(args.file)
     return 0
 
 

@@ -152,16 +152,16 @@ def neighbour_table(placement: Placement, detector: DetectorInfo, pictures: Mapp
 
 
 def measured(tables: Sequence[Table], detector: DetectorInfo) -> str:
-    """The measured limits of a detector: its sentences, and the tables of its card."""
+    """The measured limits of a detector: its sentences, and the tables of its card, of which the first is open."""
     sentences = "".join(f"<li>{html.escape(limit)}</li>" for limit in detector.limits) or f"<li>{text.NO_LIMITS}</li>"
     parts = [f'<p class="tt-small">{text.LIMITS_HINT}</p><ul class="tt-limits">{sentences}</ul>']
-    for table in tables:
+    for index, table in enumerate(tables):
         head = "".join(_column(name, [row[i] for row in table.rows]) for i, name in enumerate(table.columns))
         rows = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in table.rows)
         note = f'<p class="tt-small">{html.escape(table.note)}</p>' if table.note else ""
         parts.append(
-            f'<h4>{html.escape(table.title)}</h4><div class="tt-scroll"><table class="tt-table"><thead><tr>{head}</tr></thead>'
-            f"<tbody>{rows}</tbody></table></div>{note}"
+            f"<details{'' if index else ' open'}><summary>{html.escape(table.title)}</summary>"
+            f'<div class="tt-scroll"><table class="tt-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}</details>'
         )
     return "".join(parts)
 
@@ -252,7 +252,7 @@ def _neighbour(one: Neighbour, detector: DetectorInfo, picture: str | None) -> s
     thumbnail = f'<img src="{picture}" alt="" width="48" height="48">' if picture else ""
     return (
         f'<tr><th scope="row">{thumbnail}{family_mark(family)}<span>{html.escape(detector.display(one.method))}</span></th>'
-        f'<td>{html.escape(one.source)}</td><td class="tt-number">{max(0.0, one.distance):.2f}</td></tr>'
+        f'<td>{html.escape(one.source)}</td><td class="tt-number">{max(0.0, one.distance):.3f}</td></tr>'
     )
 
 

@@ -1,0 +1,79 @@
+"""The README's section on measured limits, written from a detector's card and the benchmark's results, so that they cannot differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from attribution.card import CARD_FILE, Card, MeasuredTable
+from attribution.errors import LabError
+from attribution.weights import DEFAULT_DETECTOR, EMBEDDED_FOLDER
+
+START, END = "<!-- measured -->", "<!-- /measured -->"
+BENCHMARK = Path(__file__).with_name("results") / "benchmark.json"
+
+
+def read_card(name: str = DEFAULT_DETECTOR) -> Card:
+    """The card of an embedded detector."""
+    return Card.from_json(json.loads((EMBEDDED_FOLDER / name / CARD_FILE).read_text(encoding="utf-8")))
+
+
+def summary(card: Card, benchmark: dict) -> str:
+    """Markdown: overall figures, what the verdicts say on sources never trained on, and speed."""
+    overall = _dicts(card, "Overall")[-1]
+    first, second = [index for index, name in enumerate(_table(card, "Overall").columns) if name == "from"]
+    row = _table(card, "Overall").rows[-1]
+    lines = [
+        f"**`{card.name}`** (embedded, the default; {card.licence}). Measured on the weights as shipped, single faces:",
+        "",
+        "| on `test` faces (same collections, other people) | measured | 95 % interval |",
+        "|---|---|---|",
+        f"| right family, balanced over the four families | {overall['families, balanced']} | {row[first]}–{row[first + 1]} |",
+        f"| DFDC: untouched against swapped, AUC | {overall['DFDC AUC']} | {row[second]}–{row[second + 1]} |",
+        f"| calibration error (ECE) of the method, before → after calibration | {overall['ECE before']} → {overall['ECE after']} | |",
+        "",
+        "What the whole verdict says of collections that it **never trained on** (`cross`), as shares of faces; the landmark swaps,",
+        "self-blends and auto-encoder faces are our own forgeries on those collections:",
+        "",
+        "| collection | faces | manipulated | none found | inconclusive | wrong of definite answers |",
+        "|---|---|---|---|---|---|",
+    ]
+    for cells in _dicts(card, "Verdicts on cross"):
+        name = f"{cells['family']}: {cells['source']}".removeprefix(": ").replace("real: ", "untouched: ")
+        shares = " | ".join(_percent(cells[key]) for key in ("manipulated", "none found", "inconclusive", "wrong of definite"))
+        lines.append(f"| {name} | {cells['faces']} | {shares} |")
+    lines += [
+        "",
+        f"[The model card](weights/{card.name}/README.md) has every source, the confusion of methods, and how it was trained.",
+        "",
+        f"Speed, medians of warm runs ({benchmark['machine']['system']}, `python -m attribution lab benchmark`):",
+        "",
+        "| figure | measured |",
+        "|---|---|",
+        *(f"| {one['name']} | {one['value']:.2f} {one['unit']} |" for one in benchmark["figures"]),
+    ]
+    return "\n".join(lines)
+
+
+def write_readme(path: Path) -> None:
+    """Put the summary between the README's marks; LabError when they are not there."""
+    text = path.read_text(encoding="utf-8")
+    if text.count(START) != 1 or text.count(END) != 1:
+        raise LabError("The README has no place for the measured limits.", f"Put {START} and {END} where they belong.")
+    head, rest = text.split(START)
+    tail = rest.split(END)[1]
+    benchmark = json.loads(BENCHMARK.read_text(encoding="utf-8"))
+    path.write_text(f"{head}{START}\n\n{summary(read_card(), benchmark)}\n\n{END}{tail}", encoding="utf-8")
+
+
+def _table(card: Card, title: str) -> MeasuredTable:
+    return next(table for table in card.measured if table.title == title)
+
+
+def _dicts(card: Card, title: str) -> list[dict]:
+    table = _table(card, title)
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.0f} %"
