@@ -4,6 +4,7 @@ Multi-task Cascaded Convolutional Networks), whose weights come with the package
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,22 +14,10 @@ import numpy as np
 import torch
 from facenet_pytorch import MTCNN
 
+from attribution import tracking
 from attribution.evidence import Box, Face, Frame, Track
 from attribution.media import OpenedMedia
-from attribution.tracking import (
-    Guess,
-    Sighting,
-    Trail,
-    fill,
-    guesses,
-    is_glimpse,
-    key_frames,
-    link,
-    look,
-    prominence,
-    scene_cuts,
-    spread,
-)
+from attribution.tracking import Guess, Sighting, Trail
 
 SMALLEST_FACE_PX = 20
 """Height in a frame's own (detection) pixels below which no face is looked for."""
@@ -39,7 +28,7 @@ _ONET_SIDE_PX = 48
 _ONET_BATCH = 512
 _KEY_EVERY_SECONDS = 0.7
 _FEWEST_KEYS = 6
-_LINKED_FOR_EACH_EXAMINED = 4
+_LINKED_FOR_EACH_EXAMINED = 2
 _CROPS_OF_A_CLIP = 320
 _FEWEST_CROPS = 8
 _SHARPNESS_SIDE_PX = 224
@@ -136,21 +125,21 @@ def _load(device: str) -> MTCNN:
 def _detect(nets: MTCNN, pictures: Sequence[np.ndarray]) -> list[list[FoundFace]]:
     """The whole cascade on pictures of one size."""
     with torch.inference_mode():
-        boxes, p_faces, landmarks = nets.detect(np.stack(pictures), landmarks=True)
-    return [
-        []
-        if found is None
-        else [
-            FoundFace(np.asarray(box, dtype=np.float64), np.asarray(five, dtype=np.float64), float(p_face))
-            for box, five, p_face in zip(found, points, p_some, strict=True)
-        ]
-        for found, points, p_some in zip(boxes, landmarks, p_faces, strict=True)
-    ]
+        answer: Any = nets.detect(np.stack(pictures), landmarks=True)
+    boxes, p_faces, landmarks = answer
+    faces: list[list[FoundFace]] = [[] for _ in pictures]
+    for own, rgb, *found in zip(faces, pictures, boxes, landmarks, p_faces, strict=True):
+        for box, points, p_face in zip(*found, strict=True) if found[0] is not None else ():
+            if (face := _face(rgb, box, points, p_face)) is not None:
+                own.append(face)
+    return faces
 
 
 def _look_again(nets: MTCNN, guessed: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[FoundFace | None]:
     """ONet on guessed boxes, squared, cut, scaled and read as `detect_face` of facenet-pytorch does in its third stage."""
-    squares = np.stack([_squared(box) for _, box in guessed])
+    boxes = np.stack([box for _, box in guessed])
+    centres, halves = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
+    squares = np.hstack([centres - halves, centres + halves])
     inputs, rows = [], []
     for row, ((rgb, _), (x0, y0, x1, y1)) in enumerate(zip(guessed, squares, strict=True)):
         # The nets count pixels from 1.
@@ -170,19 +159,21 @@ def _look_again(nets: MTCNN, guessed: Sequence[tuple[np.ndarray, np.ndarray]]) -
         x0, y0, x1, y1 = squares[row]
         sides = np.array([x1 - x0 + 1, y1 - y0 + 1])
         box = squares[row] + shift * np.tile(sides, 2)
-        if p_face > _THRESHOLDS[2] and (box[2:] - box[:2]).min() > 1:
-            faces[row] = FoundFace(box, point.reshape(2, 5).T * sides + squares[row][:2] - 1, float(p_face))
+        if p_face > _THRESHOLDS[2]:
+            faces[row] = _face(guessed[row][0], box, point.reshape(2, 5).T * sides + squares[row][:2] - 1, p_face)
     return faces
+
+
+def _face(rgb: np.ndarray, box: Any, landmarks: Any, p_face: Any) -> FoundFace | None:
+    """A face whose box has an extent, and its centre in the picture; the nets promise neither."""
+    face = FoundFace(np.asarray(box, dtype=np.float64), np.asarray(landmarks, dtype=np.float64), float(p_face))
+    centre = (face.box[:2] + face.box[2:]) / 2
+    inside = (face.box[2:] - face.box[:2] > 1).all() and (centre > 0).all() and (centre < rgb.shape[1::-1]).all()
+    return face if inside else None
 
 
 def _mean(first: FoundFace, second: FoundFace | None) -> FoundFace | None:
     return second and FoundFace((first.box + second.box) / 2, second.landmarks, second.p_face)
-
-
-def _squared(box: np.ndarray) -> np.ndarray:
-    half = max(box[2] - box[0], box[3] - box[1]) / 2
-    centre = (box[:2] + box[2:]) / 2
-    return np.concatenate([centre - half, centre + half])
 
 
 @dataclass(frozen=True)
@@ -207,35 +198,40 @@ def find_tracks(opened: OpenedMedia, finder: FaceFinder, rule: CropRule, max_fac
         raise ValueError("at least one face")
     frames = opened.frames
     seconds = [frame.seconds for frame in frames]
-    cuts = scene_cuts([frame.rgb for frame in frames])
-    keys = key_frames(seconds, cuts, min(_KEY_EVERY_SECONDS, (seconds[-1] - seconds[0]) / (_FEWEST_KEYS - 1)))
-    found = finder.find([frames[key].rgb for key in keys])
-    seen = [[_sighting(frames[key], key, face) for face in faces] for key, faces in zip(keys, found, strict=True)]
-    trails = link([some[: _LINKED_FOR_EACH_EXAMINED * max_faces] for some in seen], keys, cuts)
-    largest = sorted(trails, key=prominence, reverse=True)[:max_faces]
-    followed = _follow(largest, frames, finder, keys, cuts)
-    glimpses = [trail for trail in followed if is_glimpse(trail, cuts, len(frames))]
-    lasting = [trail for trail in followed if not any(trail is glimpse for glimpse in glimpses)]
-    faces_found = max(len(some) - sum(glimpse[0].frame == key for glimpse in glimpses) for key, some in zip(keys, seen, strict=True))
-    notes = ()
+    cuts = tracking.scene_cuts([frame.rgb for frame in frames])
+    keys = tracking.key_frames(seconds, cuts, min(_KEY_EVERY_SECONDS, (seconds[-1] - seconds[0]) / (_FEWEST_KEYS - 1)))
+    found: dict[int, list[FoundFace]] = {}
+    seen: dict[int, list[Sighting]] = {}
+    trails: list[Trail] = []
+    while missing := [key for key in keys if key not in found]:
+        for key, faces in zip(missing, finder.find([frames[key].rgb for key in missing]), strict=True):
+            found[key] = faces
+            seen[key] = [_sighting(frames[key], key, face) for face in faces[: _LINKED_FOR_EACH_EXAMINED * max_faces]]
+        trails = tracking.link([seen[key] for key in keys], keys, cuts)
+        keys = sorted([*keys, *tracking.hasty(trails, keys, cuts)])
+    trails.sort(key=tracking.prominence, reverse=True)
+    followed = tracking.stitch(_follow(trails[:max_faces], frames, finder, keys, cuts), cuts)
+    glimpsed = Counter(trail[0].frame for trail in followed if tracking.is_glimpse(trail, cuts, len(frames)))
+    lasting = [trail for trail in followed if not tracking.is_glimpse(trail, cuts, len(frames))]
+    lasting.sort(key=tracking.prominence, reverse=True)
+    faces_found = max(len(faces) - glimpsed[key] for key, faces in found.items())
     if not lasting:
-        notes = (_why_no_face(opened),)
-    elif len(trails) - len(glimpses) > len(lasting) or faces_found > len(lasting):
-        everyone = max(faces_found, len(trails) - len(glimpses))
-        notes = (f"Only the {len(lasting)} largest of {everyone} faces were examined.",)
-    share = max(_FEWEST_CROPS, _CROPS_OF_A_CLIP // max(len(lasting), 1))
-    chosen = [spread(trail, min(faces_per_track, share)) for trail in lasting]
-    return FoundFaces(_cut(chosen, opened, rule), faces_found, notes)
+        return FoundFaces((), faces_found, (_why_no_face(opened),))
+    everyone = max(faces_found, len(lasting) + len(trails[max_faces:]))
+    notes = (f"Only the {len(lasting)} largest of {everyone} faces were examined.",) if everyone > len(lasting) else ()
+    share = min(faces_per_track, max(_FEWEST_CROPS, _CROPS_OF_A_CLIP // len(lasting)))
+    return FoundFaces(_cut([tracking.spread(trail, share) for trail in lasting], opened, rule), faces_found, notes)
 
 
 def _sighting(frame: Frame, number: int, face: FoundFace) -> Sighting:
-    return Sighting(number, frame.seconds, face.box * frame.scale, face.landmarks * frame.scale, face.p_face, look(frame.rgb, face.box))
+    box, landmarks = face.box * frame.scale, face.landmarks * frame.scale
+    return Sighting(number, frame.seconds, box, landmarks, face.p_face, tracking.look(frame.rgb, face.box))
 
 
 def _follow(trails: list[Trail], frames: Sequence[Frame], finder: FaceFinder, keys: list[int], cuts: set[int]) -> list[Trail]:
     """The trails with the faces of the frames in which nobody looked for one."""
     seconds = [frame.seconds for frame in frames]
-    runs = [(index, run) for index, trail in enumerate(trails) for run in guesses(trail, keys, seconds, cuts)]
+    runs = [(index, run) for index, trail in enumerate(trails) for run in tracking.guesses(trail, keys, seconds, cuts)]
     asked = [guess for _, run in runs for guess in run]
     faces = iter(finder.refine([frames[guess.frame].rgb for guess in asked], [guess.box / frames[guess.frame].scale for guess in asked]))
     outcomes: list[tuple[int, list[tuple[Guess, Sighting | None]]]] = []
@@ -245,7 +241,7 @@ def _follow(trails: list[Trail], frames: Sequence[Frame], finder: FaceFinder, ke
             face = next(faces)
             outcome.append((guess, face and _sighting(frames[guess.frame], guess.frame, face)))
         outcomes.append((index, outcome))
-    return fill(trails, outcomes)
+    return tracking.fill(trails, outcomes)
 
 
 def _cut(trails: Sequence[Trail], opened: OpenedMedia, rule: CropRule) -> tuple[Track, ...]:
@@ -277,11 +273,7 @@ def _measures(crop: np.ndarray) -> tuple[float, float]:
 
 
 def _why_no_face(opened: OpenedMedia) -> str:
-    width, height = opened.media.width, opened.media.height
-    scale = max(frame.scale for frame in opened.frames)
-    if min(width, height) / scale < SMALLEST_FACE_PX:
-        return f"The picture has only {width}×{height} pixels: too few to look for a face."
-    smallest = f"Only faces of at least {math.ceil(SMALLEST_FACE_PX * scale)} pixels that are turned to the camera can be found."
-    if len(opened.frames) > 1:
-        return f"None of the {len(opened.frames)} frames that were looked at shows a face. {smallest}"
-    return smallest
+    media, scale = opened.media, max(frame.scale for frame in opened.frames)
+    if min(media.width, media.height) < SMALLEST_FACE_PX * scale:
+        return f"The {media.kind} has only {media.width}×{media.height} pixels: too few to look for a face."
+    return f"Only faces of at least {math.ceil(SMALLEST_FACE_PX * scale)} pixels that are turned to the camera can be found."

@@ -18,7 +18,7 @@ from attribution.ui import text
 from browser import Reader, chromium, find_chromium
 
 LOOKS = (("dark", 1280), ("light", 390), ("light", 1280))
-WITHOUT_TABLES = ".tt-header, #tt-entry, #tt-limits, #tt-limits ~ * { display: none !important }"
+WITHOUT_TABLES = ".tt-header, #tt-entry, #tt-limits, #tt-limits ~ * { display: none !important } #tt-result { margin: 24px 0 }"
 
 
 def main() -> int:
@@ -46,7 +46,10 @@ def main() -> int:
                 if (scheme, width) == LOOKS[-1]:
                     reader.page.add_style_tag(content=WITHOUT_TABLES)
                     reader.page.wait_for_timeout(1000)
-                    reader.page.locator("#tt-result").screenshot(path=asked.folder / "readme.png")
+                    area = reader.page.locator("#tt-result").bounding_box()
+                    assert area is not None
+                    around = {"x": area["x"] - 24, "y": area["y"] - 24, "width": area["width"] + 48, "height": area["height"] + 48}
+                    reader.page.screenshot(path=asked.folder / "readme.png", clip=around, full_page=True)
                 context.close()
         finally:
             stop(server)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from attribution.evidence import DetectorInfo
@@ -12,7 +13,7 @@ from attribution.views.palette import FAMILY_STYLES
 from samples import DETECTOR, HOSTILE, LABELS, MANIPULATED, NONE_FOUND, Markup, P, clip, is_inert, picture
 
 
-def small_map(points: int = 40, examined: tuple[tuple[int, float, float], ...] = ((1, 0.5, 0.5),), chosen: int = 1) -> go.Figure:
+def small_map(points: int = 40, examined: tuple[tuple[int, float, float], ...] = ((1, 0.5, 0.5),), chosen: int = 1) -> Any:
     places = np.random.default_rng(0).normal(size=(points, 2)).astype(np.float32)
     methods = [LABELS[i % len(LABELS)] for i in range(points)]
     return reference_map(places, methods, [f"source_{i % 3}" for i in range(points)], DETECTOR, examined, chosen)
@@ -104,7 +105,7 @@ def test_the_map_makes_room_for_a_face_far_outside() -> None:
 
 def test_a_map_without_references_or_faces_is_empty_and_no_error() -> None:
     assert len(small_map(points=1, examined=()).data) == 1
-    empty = reference_map(np.empty((0, 2), dtype=np.float32), [], [], DETECTOR, [(1, 0.0, 0.0)], 1)
+    empty: Any = reference_map(np.empty((0, 2), dtype=np.float32), [], [], DETECTOR, [(1, 0.0, 0.0)], 1)
     assert [trace.meta for trace in empty.data] == ["examined"]
 
 
@@ -114,7 +115,7 @@ def test_points_methods_and_sources_must_match() -> None:
 
 
 def test_sources_on_the_map_are_escaped() -> None:
-    figure = reference_map(np.zeros((1, 2)), ["real"], [HOSTILE], DETECTOR, [], 1)
+    figure: Any = reference_map(np.zeros((1, 2)), ["real"], [HOSTILE], DETECTOR, [], 1)
     assert "<script" not in figure.to_json()
     assert "<img" not in figure.to_json()
 

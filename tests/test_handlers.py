@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,7 +87,7 @@ def visitor(desk: Desk) -> Visitor:
 
 
 @pytest.fixture
-def warnings_shown(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def warnings_shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     shown: list[str] = []
     monkeypatch.setattr(gr, "Warning", shown.append)
     return shown
@@ -357,6 +357,39 @@ def test_the_clip_of_an_earlier_result_goes_with_the_next(visitor: Visitor, port
     visitor.see(portrait_clip)
     visitor.see(PORTRAIT)
     assert uploads_left(visitor.desk) == []
+
+
+def test_thumbnails_come_from_the_readers_own_data_and_from_nowhere_else(engine: Engine, tmp_path: Path) -> None:
+    kit = engine.kit()
+    assert kit is not None
+    (tmp_path / "shelf").mkdir()
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "face.jpg").write_bytes(b"a face")
+    (tmp_path / "secret.jpg").write_bytes(b"a secret")
+    (data / "notes.txt").write_bytes(b"no picture")
+    (data / "huge.png").write_bytes(bytes(300_000))
+    spellings = ["face.jpg", "../secret.jpg", str(tmp_path / "secret.jpg"), "notes.txt", "gone.jpg", "huge.png"]
+    told: Any = SimpleNamespace(
+        kit=lambda seconds=None: dataclasses.replace(
+            kit, bank=dataclasses.replace(kit.bank, paths=tuple(spellings[i % len(spellings)] for i in range(len(kit.bank.methods))))
+        )
+    )
+    visitor = Visitor(Desk(Shelf(tmp_path / "shelf"), told, [], data))
+    _, _, face = visitor.see(PORTRAIT)
+    pictures = {image["src"] for image in Markup(face.neighbours).of("img")}
+    assert pictures <= {"data:image/jpeg;base64," + base64.b64encode(b"a face").decode()}
+    evidence = visitor.evidence
+    assert evidence is not None
+    (track,) = evidence.tracks
+    assert track.placement is not None
+    shown = [one for one in track.placement.neighbours if one.index % len(spellings) == 0]
+    assert len(Markup(face.neighbours).of("img")) == len(shown)
+
+
+def test_without_data_there_are_no_thumbnails(visitor: Visitor) -> None:
+    _, _, face = visitor.see(PORTRAIT)
+    assert not Markup(face.neighbours).of("img")
 
 
 def test_a_detector_that_is_not_there_is_said(tmp_path: Path) -> None:

@@ -358,6 +358,13 @@ def test_tiny_and_narrow_pictures_are_read(tmp_path: Path, size: tuple[int, int]
         assert opened.crops([(0, (0.0, 0.0, 1.0, 1.0))], 16)[0].shape == (16, 16, 3)
 
 
+def test_what_makes_the_pixels_look_odd_is_said(tmp_path: Path) -> None:
+    options = {"preset": "ultrafast", "x264-params": "transfer=arib-std-b67:colorprim=bt2020:colormatrix=bt2020nc:tff=1"}
+    with open_media(write_clip(tmp_path / "a.mp4", 3, SIZE, options=options)) as opened:
+        assert opened.media.frames_read == 3
+        assert sorted(note.split(";")[0].split(":")[0] for note in opened.media.notes) == ["The clip is HDR", "The clip is interlaced"]
+
+
 def test_when_time_runs_out_the_first_part_is_used_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_clip(tmp_path / "a.mp4", 150, (80, 48))
     # This clock moves by being read, once a packet, and ever faster: the survey of the packets is in time, decoding them is not.

@@ -159,6 +159,11 @@ def test_a_clip_whose_frames_are_noise(tmp_path: Path) -> None:
     assert type(refusal(write(tmp_path / "b.mp4", bytes(whole)))) is DamagedMedia
 
 
+def test_a_clip_that_lists_no_track_is_damaged_and_not_called_sound(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "a.mp4", 5).read_bytes()
+    assert type(refusal(write(tmp_path / "b.mp4", whole.replace(b"trak", b"free")))) is DamagedMedia
+
+
 def test_sound_without_pictures(tmp_path: Path) -> None:
     assert type(refusal(write_sound(tmp_path / "a.mp4"))) is NoPictures
     assert type(refusal(write_sound(tmp_path / "a.mkv"))) is NoPictures

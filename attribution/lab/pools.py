@@ -30,13 +30,14 @@ _SEEDS = {"train": 1, "val": 2, "test": 3, "cross": 4}
 @dataclass(frozen=True)
 class Samples:
     """Pictures of one split: the crops of the manifest first, then the forgeries. `base[i]` is the index of the aligned untouched picture
-    in the same arrays, or −1."""
+    in the same arrays, or −1; `paths` are relative to the data folder, "" for a forgery."""
 
     parts: tuple[np.ndarray, ...]
     methods: tuple[str, ...]
     families: tuple[str, ...]
     sources: tuple[str, ...]
     groups: tuple[str, ...]
+    paths: tuple[str, ...]
     base: np.ndarray
 
     def __len__(self) -> int:
@@ -105,7 +106,7 @@ def load_samples(data: Path, rows: list[Row], work: Path, split: str) -> Samples
     index_of = {row.path: index for index, row in enumerate(own)}
     parts = [decode(data, own, work / f"{split}.npy")]
     methods, families = [row.method for row in own], [row.family for row in own]
-    sources, groups = [row.source for row in own], [row.group for row in own]
+    sources, groups, paths = [row.source for row in own], [row.group for row in own], [row.path for row in own]
     base = [index_of.get(row.pair, -1) if row.pair else -1 for row in own]
     for method in FORGED:
         pool = work / f"{split}_{method}.npy"
@@ -117,5 +118,6 @@ def load_samples(data: Path, rows: list[Row], work: Path, split: str) -> Samples
         families += ["face_swap"] * len(below)
         sources += [f"{method} on {own[index].source}" for index in below]
         groups += [own[index].group for index in below]
+        paths += [""] * len(below)
         base += below
-    return Samples(tuple(parts), tuple(methods), tuple(families), tuple(sources), tuple(groups), np.array(base))
+    return Samples(tuple(parts), tuple(methods), tuple(families), tuple(sources), tuple(groups), tuple(paths), np.array(base))

@@ -20,7 +20,7 @@ LAB_JPEG_QUALITY = 90
 
 @dataclass(frozen=True)
 class Predictions:
-    """Logits N×K and unit embeddings N×D, aligned with the samples' methods, families, sources and groups."""
+    """Logits N×K and unit embeddings N×D, aligned with the samples' methods, families, sources, groups and paths."""
 
     logits: np.ndarray
     embeddings: np.ndarray
@@ -28,6 +28,7 @@ class Predictions:
     families: np.ndarray
     sources: np.ndarray
     groups: np.ndarray
+    paths: np.ndarray
 
     def take(self, chosen: np.ndarray) -> Predictions:
         """The rows chosen by a mask or by indices."""
@@ -78,5 +79,5 @@ def predict(
                 own_logits, own = (own_logits + more_logits) / 2, torch.nn.functional.normalize(own + more, dim=1)
         logits.append(own_logits.float().cpu().numpy())
         embeddings.append(own.float().cpu().numpy())
-    named = (np.array(names)[indices] for names in (samples.methods, samples.families, samples.sources, samples.groups))
+    named = (np.array(names)[indices] for names in (samples.methods, samples.families, samples.sources, samples.groups, samples.paths))
     return Predictions(np.concatenate(logits), np.concatenate(embeddings), *named)

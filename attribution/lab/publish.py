@@ -155,6 +155,7 @@ def publish(
     write_reference(
         out / REFERENCE_FILE, net.projection.weight.detach().numpy(), references.embeddings, np.asarray(mapper.embedding_),
         references.methods.tolist(), references.sources.tolist(), distances, map_parameters=parameters,
+        paths=references.paths.tolist(),
     )  # fmt: skip
     bank = ReferenceBank.load(out)
     agreed = agreement(mapper, bank, np.array(families_of(bank.methods, info)), found["test"])
@@ -168,6 +169,9 @@ def publish(
     limits = limits_of(test, cross_verdicts, unseen)
 
     _write_model(net, settings, out)
+    for file in VERIFIED_FILES:
+        # safetensors writes files for their owner alone; a host serves them as another user.
+        (out / file).chmod(0o644)
     backbone = net.backbone
     card = Card(
         name=name,

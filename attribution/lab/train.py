@@ -1,8 +1,8 @@
 """Training a detector: cross-entropy over methods plus a contrastive loss on the L2-normalised embedding.
 
 Runs on one GPU (bf16), or on a CPU as several single-threaded workers whose gradients are averaged (gloo), which is quicker there than
-one process with several threads. Batches depend on (seed, step, worker) alone, and every checkpoint holds all state, so a run can be
-stopped at any moment and resumed to the same end.
+one process with several threads. Batches depend on (seed, step, worker) alone, and a run can be stopped at any moment and resumed from
+its latest checkpoint. Each sitting starts the stream of dropout from the seed: the same sittings give the same weights.
 """
 
 from __future__ import annotations

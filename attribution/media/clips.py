@@ -173,7 +173,7 @@ def _keep(frame: Any, seconds: float, stream: Any, limits: MediaLimits, decoded:
     if first is not None and (kept.width, kept.height) != (first.width, first.height):
         decoded.other_size += 1
         return
-    if frame.color_trc in _HDR_TRANSFERS:
+    if stream.codec_context.color_trc in _HDR_TRANSFERS:
         notes.append("The clip is HDR; its colours were not converted to a standard screen's.")
     if frame.interlaced_frame:
         notes.append("The clip is interlaced: moving edges may look like combs.")

@@ -61,6 +61,8 @@ def open_clip(path: str, demuxer: str, limits: MediaLimits) -> Any:
 def video_stream(container: Any, limits: MediaLimits) -> tuple[Any, list[str]]:
     """The largest video stream that is no cover picture, ready to decode; and notes. Raises MediaError."""
     streams = [stream for stream in container.streams if stream.type == "video" and not stream.disposition.value & _COVER_PICTURE]
+    if not streams and not container.streams.audio:
+        raise DamagedMedia("No video track can be read in this file.", "Get the original file again: this one may be damaged.")
     if not streams:
         raise NoPictures("There is only sound in this file, no pictures.", "Give a clip with a video track.")
     usable = [stream for stream in streams if stream.codec_context is not None and stream.codec_context.name in DECODERS]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from collections.abc import Callable
 
 import numpy as np
-from PIL import GifImagePlugin, Image, ImageOps, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import GifImagePlugin, Image, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from attribution.errors import DamagedMedia, MediaTooLarge
 from attribution.media.kept import KeptPicture, small_size
@@ -14,8 +15,20 @@ from attribution.media.limits import MediaLimits
 # Imported now, because a decoder that is at work has given up what importing needs. (An MPO is a JPEG with more pictures behind it.)
 OPENERS = (GifImagePlugin, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
 
-# Pictures are put on white in bands of this many rows: the whole at once would hold three copies.
+# Pictures are converted in bands of this many rows: the whole at once would hold several copies.
 _BAND_ROWS = 512
+
+# EXIF 2.32, tag Orientation: how the stored picture must be turned to be upright.
+_ORIENTATION_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def read_picture(path: str, opener: str, limits: MediaLimits) -> tuple[KeptPicture, list[str]]:
@@ -24,13 +37,7 @@ def read_picture(path: str, opener: str, limits: MediaLimits) -> tuple[KeptPictu
     Image.MAX_IMAGE_PIXELS = None
     notes: list[str] = []
     try:
-        with Image.open(path, formats=[opener]) as opened:
-            if opened.width * opened.height > limits.max_pixels:
-                raise MediaTooLarge(f"The picture has {opened.width}×{opened.height} pixels, more than we open.", "Scale it down first.")
-            if getattr(opened, "is_animated", False):
-                notes.append(f"Only the first picture of this animated or multi-picture {opener} file was looked at.")
-            opened.load()
-            image = _rgb(ImageOps.exif_transpose(opened), notes)
+        image, turn = _decode(path, opener, limits, notes)
     except (MediaTooLarge, MemoryError):
         raise
     except Exception as error:
@@ -38,38 +45,71 @@ def read_picture(path: str, opener: str, limits: MediaLimits) -> tuple[KeptPictu
             "The picture is cut off or damaged: not all of it could be decoded, so it was not judged at all.",
             "Get the original file again, or open it and save a new copy.",
         ) from error
+    # Turned last: by now what the decoder held is given back, and RGB is the smallest form.
+    if turn is not None:
+        image = image.transpose(turn)
     size = small_size(image.width, image.height, None, limits.picture_side_px)
     small = image if size == image.size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     return KeptPicture(image, np.array(small), image.width, image.height), notes
 
 
-def _rgb(image: Any, notes: list[str]) -> Image.Image:
+def _decode(path: str, opener: str, limits: MediaLimits, notes: list[str]) -> tuple[Image.Image, Image.Transpose | None]:
+    """All pixels as RGB, and how they are to be turned."""
+    with Image.open(path, formats=[opener]) as opened:
+        if opened.width * opened.height > limits.max_pixels:
+            raise MediaTooLarge(f"The picture has {opened.width}×{opened.height} pixels, more than we open.", "Scale it down first.")
+        if getattr(opened, "is_animated", False):
+            notes.append(f"Only the first picture of this animated or multi-picture {opener} file was looked at.")
+        opened.load()
+        return _rgb(opened, notes), _TURNS.get(_orientation(opened))
+
+
+def _orientation(opened: Image.Image) -> int:
+    # A picture with broken EXIF is still a picture.
+    with contextlib.suppress(Exception):
+        return int(opened.getexif().get(_ORIENTATION_TAG, 1))
+    return 1
+
+
+def _rgb(image: Image.Image, notes: list[str]) -> Image.Image:
     """Any of Pillow's modes as RGB."""
     if image.mode.startswith("I") or image.mode == "F":
         notes.append("The picture has 16 bits a pixel; it was looked at in 8.")
-        return _from_sixteen_bits(image)
+        return _banded(image, _from_sixteen_bits)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         return _on_white(image, notes)
     if image.mode == "CMYK":
         notes.append("The picture is in print colours (CMYK); they were converted without a colour profile.")
-    return image if image.mode == "RGB" else image.convert("RGB")
+    return image.copy() if image.mode == "RGB" else image.convert("RGB")
 
 
-def _from_sixteen_bits(image: Image.Image) -> Image.Image:
+def _banded(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """The picture converted band by band."""
+    result = Image.new("RGB", image.size)
+    for top in range(0, image.height, _BAND_ROWS):
+        result.paste(convert(image.crop((0, top, image.width, min(top + _BAND_ROWS, image.height)))), (0, top))
+    return result
+
+
+def _from_sixteen_bits(band: Image.Image) -> Image.Image:
     # Pillow's own conversion clips everything above 255 to white.
-    eight_bits = (np.clip(np.asarray(image), 0, 65535) / 257 + 0.5).astype(np.uint8)
-    return Image.fromarray(eight_bits).convert("RGB")
+    return Image.fromarray(((np.clip(np.asarray(band), 0, 65535).astype(np.uint32) + 128) // 257).astype(np.uint8)).convert("RGB")
 
 
 def _on_white(image: Image.Image, notes: list[str]) -> Image.Image:
     """Transparent areas on white; a note only when there are any."""
-    result = Image.new("RGB", image.size, "white")
     seen_through = False
-    for top in range(0, image.height, _BAND_ROWS):
-        band = image.crop((0, top, image.width, min(top + _BAND_ROWS, image.height))).convert("RGBA")
+
+    def covered(band: Image.Image) -> Image.Image:
+        nonlocal seen_through
+        band = band.convert("RGBA")
         alpha = band.getchannel("A")
         seen_through = seen_through or int(np.asarray(alpha).min()) < 255
-        result.paste(band.convert("RGB"), (0, top), alpha)
+        white = Image.new("RGB", band.size, "white")
+        white.paste(band.convert("RGB"), (0, 0), alpha)
+        return white
+
+    result = _banded(image, covered)
     if seen_through:
         notes.append("Transparent areas of the picture were put on white.")
     return result

@@ -101,7 +101,8 @@ class OpenedMedia:
 def open_media(path: str | Path, limits: MediaLimits | None = None, name: str | None = None) -> OpenedMedia:
     """Read an untrusted picture or clip in a worker process. `name` is shown to people in place of the file's own name.
 
-    Raises MissingMedia, EmptyMedia, UnsupportedMedia, DamagedMedia, MediaTooLarge, NoPictures or DecodeTimeout. Nothing is logged."""
+    Raises MissingMedia, EmptyMedia, UnsupportedMedia, DamagedMedia, MediaTooLarge, NoPictures or DecodeTimeout, and a plain MediaError
+    when no decoder could be started. Nothing is logged."""
     limits = limits or MediaLimits()
     location = os.path.abspath(_plain_path(path))
     before, head = _look(location, limits)

@@ -121,7 +121,7 @@ def _faces() -> _Faces:
 
 def _heatmap() -> tuple[gr.Dropdown, gr.ImageSlider, gr.HTML]:
     """The class to explain, the slider between the face and its heatmap, and the words beside it."""
-    with gr.Row(elem_classes="tt-pair"):
+    with gr.Row(elem_classes="tt-pair tt-halves"):
         with gr.Column(scale=1, min_width=240):
             slider = gr.ImageSlider(
                 label=text.HEATMAP_SLIDER,
@@ -195,5 +195,5 @@ def _gallery(examples: list[Example]) -> str:
 def _thumbnail(path: Path) -> str:
     address = html.escape(f"gradio_api/file={path}")
     if path.suffix in CLIPS:
-        return f'<video src="{address}#t=0.1" preload="metadata" muted playsinline tabindex="-1" aria-hidden="true"></video>'
-    return f'<img src="{address}" alt="" loading="lazy">'
+        return f'<i><video src="{address}#t=0.1" preload="metadata" muted playsinline tabindex="-1" aria-hidden="true"></video></i>'
+    return f'<i><img src="{address}" alt="" loading="lazy"></i>'

@@ -12,10 +12,11 @@
     const mode = stored();
     if (mode && document.body.classList.contains("dark") !== (mode === "dark")) setMode(mode === "dark");
   };
-  document.addEventListener("DOMContentLoaded", () => {
+  const watchMode = () => {
     settle();
     new MutationObserver(settle).observe(document.body, { attributes: true, attributeFilter: ["class"] });
-  });
+  };
+  if (document.body) watchMode(); else document.addEventListener("DOMContentLoaded", watchMode);
   document.addEventListener("click", (event) => {
     if (!event.target.closest?.(".tt-mode")) return;
     const dark = !document.body.classList.contains("dark");
@@ -46,6 +47,8 @@
   };
   const nearest = (times, moment) => times.reduce((best, time, i) => (Math.abs(time - moment) < Math.abs(times[best] - moment) ? i : best), 0);
   const clock = (s) => (s < 60 ? `${s.toFixed(1)} s` : `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, "0")}`);
+
+  const percent = (p) => (p >= 0.995 ? "over 99 %" : p < 0.01 ? "under 1 %" : `${Math.round(100 * p)} %`);
 
   // Between two examined frames a box moves in a straight line; further away from any, it is not shown.
   const boxAt = (track, moment) => {
@@ -79,7 +82,7 @@
     slider.querySelectorAll(".tt-curve").forEach((curve, i) => curve.classList.toggle("tt-chosen", i === face));
     slider.querySelector(".tt-playhead").style.left = `${Math.min(100, (100 * now) / duration)}%`;
     const p = track.p[nearest(track.seconds, now)];
-    const words = p === undefined ? clock(now) : `${clock(now)}: ${Math.round(100 * p)} %`;
+    const words = p === undefined ? clock(now) : `${clock(now)}: ${percent(p)}`;
     slider.querySelector(".tt-moment").textContent = words;
     slider.setAttribute("aria-valuenow", now.toFixed(1));
     slider.setAttribute("aria-valuetext", words);

@@ -26,6 +26,7 @@ SLIDER_SIDE_PX = 448
 # Containers and codecs that every current browser plays. Others are shown frame by frame.
 PLAYABLE = {"mp4": ".mp4", "mov": ".mp4", "webm": ".webm"}
 PLAYABLE_CODECS = ("h264", "vp8", "vp9", "av1")
+THUMBNAIL_KINDS = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 LARGEST_THUMBNAIL_BYTES = 200_000
 
 
@@ -212,15 +213,16 @@ def thumbnails(track: TrackEvidence, engine: Engine, data_folder: Path | None) -
     """Pictures of the nearest references from the reader's own copy of the face data, by row of the bank. The bytes go to the browser as
     they are; none is decoded here. Empty without such a copy, or when the bank does not know where its faces lie."""
     kit = engine.kit()
-    paths = getattr(kit.bank, "paths", ()) if kit is not None else ()
+    paths = kit.bank.paths if kit is not None else ()
     if data_folder is None or not paths or track.placement is None:
         return {}
     root = data_folder.resolve()
     found = {}
     for neighbour in track.placement.neighbours:
         file = (root / paths[neighbour.index]).resolve()
-        if file.is_relative_to(root) and file.is_file() and file.stat().st_size <= LARGEST_THUMBNAIL_BYTES:
-            found[neighbour.index] = f"data:image/jpeg;base64,{base64.b64encode(file.read_bytes()).decode('ascii')}"
+        kind = THUMBNAIL_KINDS.get(file.suffix.lower())
+        if kind and file.is_relative_to(root) and file.is_file() and file.stat().st_size <= LARGEST_THUMBNAIL_BYTES:
+            found[neighbour.index] = f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode('ascii')}"
     return found
 
 

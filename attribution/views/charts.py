@@ -123,7 +123,7 @@ def _frame(figure: go.Figure, points: np.ndarray, examined: Sequence[tuple[int, 
     figure.update_xaxes(range=[float(low[0] - pad[0]), float(high[0] + pad[0])], **bare)
     figure.update_yaxes(range=[float(low[1] - pad[1]), float(high[1] + 1.6 * pad[1])], **bare)
     figure.update_layout(
-        height=420,
+        height=480,
         margin={"l": 4, "r": 4, "t": 4, "b": 4},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",

@@ -161,7 +161,8 @@ def measured(tables: Sequence[Table], detector: DetectorInfo) -> str:
         note = f'<p class="tt-small">{html.escape(table.note)}</p>' if table.note else ""
         parts.append(
             f"<details{'' if index else ' open'}><summary>{html.escape(table.title)}</summary>"
-            f'<div class="tt-scroll"><table class="tt-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}</details>'
+            f'<div class="tt-scroll"><table class="tt-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+            f"{note}</details>"
         )
     return "".join(parts)
 

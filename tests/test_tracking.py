@@ -1,0 +1,298 @@
+"""Trails of sightings: nothing here needs a network, so every case is drawn by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from attribution.tracking import (
+    Guess,
+    Sighting,
+    Trail,
+    fill,
+    guesses,
+    hasty,
+    is_glimpse,
+    key_frames,
+    link,
+    look,
+    overlap,
+    prominence,
+    scene_cuts,
+    spread,
+    stitch,
+)
+
+STEP_SECONDS = 0.5
+
+
+def scene(seed: int, height: int = 90, width: int = 160) -> np.ndarray:
+    """A picture of large coloured patches."""
+    patches = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return patches[np.arange(height) * 6 // height][:, np.arange(width) * 8 // width]
+
+
+PEOPLE = {name: look(scene(seed)) for seed, name in enumerate("ABCD")}
+
+
+def sighting(
+    frame: int, x: float, y: float = 100, who: str = "A", size: float = 50, seconds: float | None = None, p_face: float = 0.99
+) -> Sighting:
+    box = np.array([x - 0.4 * size, y - 0.5 * size, x + 0.4 * size, y + 0.5 * size])
+    return Sighting(frame, frame * STEP_SECONDS if seconds is None else seconds, box, np.zeros((5, 2)), p_face, PEOPLE[who])
+
+
+def linked(frames: dict[int, list[Sighting]], cuts: set[int] | None = None) -> list[list[tuple[int, float]]]:
+    """Frame and centre of every sighting, by trail."""
+    keys = sorted(frames)
+    return [[(one.frame, float(one.centre[0])) for one in trail] for trail in link([frames[key] for key in keys], keys, cuts or set())]
+
+
+def test_different_people_look_different_and_the_same_person_alike() -> None:
+    assert all(np.isclose(np.linalg.norm(each), 1, atol=1e-5) for each in PEOPLE.values())
+    assert max(float(PEOPLE[a] @ PEOPLE[b]) for a in PEOPLE for b in PEOPLE if a != b) < 0.4
+    darker = (scene(0) * 0.9).astype(np.uint8)
+    assert float(look(darker) @ PEOPLE["A"]) > 0.7
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255)])
+def test_even_pictures_look_like_themselves(colour: tuple[int, int, int]) -> None:
+    even = np.full((40, 60, 3), colour, dtype=np.uint8)
+    noisy = np.clip(even.astype(int) + np.random.default_rng(0).integers(-1, 2, even.shape), 0, 255).astype(np.uint8)
+    assert float(look(even) @ look(even)) == pytest.approx(1, abs=1e-5)
+    assert float(look(even) @ look(noisy)) > 0.6
+    assert scene_cuts([even, even, noisy]) == set()
+
+
+@pytest.mark.parametrize("box", [(-50, -50, 10, 10), (150, 80, 400, 300), (-500, -500, 900, 900), (20, 20, 21, 21), (159, 89, 160, 90)])
+def test_a_box_beyond_the_edge_has_a_look_too(box: tuple[int, int, int, int]) -> None:
+    assert np.isfinite(look(scene(0), np.array(box, dtype=float))).all()
+
+
+def test_only_what_is_around_the_box_counts() -> None:
+    picture, other = scene(0), scene(0)
+    other[:, 100:] = scene(1)[:, 100:]
+    assert float(look(picture, np.array([20.0, 20, 60, 60])) @ look(other, np.array([20.0, 20, 60, 60]))) == pytest.approx(1, abs=1e-5)
+    assert float(look(picture, np.array([110.0, 20, 150, 60])) @ look(other, np.array([110.0, 20, 150, 60]))) < 0.9
+
+
+def test_cuts_are_where_the_scene_changes() -> None:
+    moved = np.roll(scene(0), 6, axis=1)
+    assert scene_cuts([scene(0), moved, scene(1), scene(1), scene(0)]) == {2, 4}
+    assert scene_cuts([scene(0)]) == set()
+    assert scene_cuts([]) == set()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_key_frames_leave_no_longer_hole_than_asked_for(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    seconds = np.cumsum(random.uniform(0.01, 0.6, 50)).tolist()
+    cuts = {int(cut) for cut in random.integers(1, 50, 4)}
+    keys = key_frames(seconds, cuts, 0.7)
+    assert keys == sorted(set(keys))
+    assert {0, 49} <= set(keys)
+    assert all(cut in keys and cut - 1 in keys for cut in cuts)
+    assert all(seconds[b] - seconds[a] <= 0.7 for a, b in zip(keys, keys[1:], strict=False))
+
+
+def test_every_frame_is_a_key_where_frames_lie_far_apart() -> None:
+    assert key_frames([0, 8, 16, 24], set(), 0.7) == [0, 1, 2, 3]
+    assert key_frames([0, 0.1, 0.2, 0.3, 0.4], set(), 0.7) == [0, 4]
+    assert key_frames([0.0], set(), 0.0) == [0]
+    assert key_frames([2.0, 2.0, 2.0], set(), 0.0) == [0, 2]
+
+
+def test_overlap() -> None:
+    box = np.array([0.0, 0, 10, 10])
+    assert overlap(box, box) == 1
+    assert overlap(np.array([5.0, 0, 15, 10]), box) == pytest.approx(1 / 3)
+    assert overlap(np.array([[20.0, 20, 30, 30], [0, 0, 10, 5]]), box) == pytest.approx([0, 0.5])
+
+
+def test_two_faces_that_cross_keep_their_trails() -> None:
+    frames = {i: [sighting(i, 100 + 20 * i, who="A"), sighting(i, 300 - 20 * i, y=110, who="A")][:: 1 if i % 2 else -1] for i in range(11)}
+    assert sorted(linked(frames)) == [[(i, 100 + 20 * i) for i in range(11)], [(i, 300 - 20 * i) for i in range(11)]]
+
+
+def test_looks_decide_where_places_do_not() -> None:
+    frames = {0: [sighting(0, 100, who="A"), sighting(0, 140, who="B")], 1: [sighting(1, 120, who="B"), sighting(1, 124, who="A")]}
+    assert sorted(linked(frames)) == [[(0, 100), (1, 124)], [(0, 140), (1, 120)]]
+
+
+def test_another_person_at_the_same_place_is_another_trail() -> None:
+    assert len(linked({0: [sighting(0, 100, who="A")], 1: [sighting(1, 100, who="B")]})) == 2
+
+
+def test_a_cut_ends_a_trail_unless_the_same_face_stays_in_its_place() -> None:
+    stays = {0: [sighting(0, 100)], 1: [sighting(1, 105)]}
+    moves = {0: [sighting(0, 100)], 1: [sighting(1, 160)]}
+    assert len(linked(stays, {1})) == 1
+    assert len(linked(moves)) == 1
+    assert len(linked(moves, {1})) == 2
+
+
+@pytest.mark.parametrize(("lost_frames", "trails"), [(1, 1), (2, 1), (3, 2), (8, 2)])
+def test_a_face_that_comes_back_soon_goes_on(lost_frames: int, trails: int) -> None:
+    last = 3 + lost_frames
+    frames = {i: [] if 2 < i < last else [sighting(i, 100)] for i in range(last + 1)}
+    assert len(linked(frames)) == trails
+
+
+def test_sparse_frames_are_linked_and_a_missing_one_is_a_long_time() -> None:
+    assert len(linked({i: [sighting(i, 100 + i, seconds=10.0 * i)] for i in range(5)})) == 1
+    assert len(linked({i: [sighting(i, 100, seconds=10.0 * i)] if i != 2 else [] for i in range(5)})) == 2
+
+
+def test_nobody_jumps_far_or_doubles_and_more_in_size() -> None:
+    assert len(linked({0: [sighting(0, 100)], 1: [sighting(1, 300)]})) == 2
+    assert len(linked({0: [sighting(0, 100)], 1: [sighting(1, 100, size=130)]})) == 2
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_sighting_is_in_exactly_one_trail(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    frames = {
+        i: [
+            sighting(i, *random.uniform(0, 300, 2), who=str(random.choice(list(PEOPLE))), size=float(random.uniform(20, 200)))
+            for _ in range(random.integers(0, 7))
+        ]
+        for i in range(12)
+    }
+    trails = link(list(frames.values()), list(frames), {4})
+    assert sorted(id(one) for trail in trails for one in trail) == sorted(id(one) for some in frames.values() for one in some)
+    for trail in trails:
+        assert [one.frame for one in trail] == sorted({one.frame for one in trail})
+
+
+def test_equal_timestamps_do_no_harm() -> None:
+    frames = [[sighting(i, 100 + 3 * i, seconds=1.0)] for i in range(4)]
+    trails = link(frames, [0, 1, 2, 3], set())
+    assert [len(trail) for trail in trails] == [4]
+    assert all(np.isfinite(guess.box).all() for run in guesses(trails[0][::3], [0, 3], [1.0] * 4, set()) for guess in run)
+
+
+def test_more_frames_are_looked_at_where_a_face_may_have_moved_too_fast() -> None:
+    keys = [0, 4, 8]
+    lost = [[sighting(0, 100)], [sighting(4, 400), sighting(8, 400)]]
+    assert hasty(lost, keys, set()) == [1, 2, 3]
+    assert hasty(lost, keys, {2}) == []
+    assert hasty([[sighting(0, 100), sighting(4, 100)], [sighting(4, 400)]], keys, set()) == []
+    assert hasty([[sighting(0, 100), sighting(8, 100)], [sighting(4, 400)]], keys, set()) == [1, 2, 3, 5, 6, 7]
+    assert hasty(lost, list(range(9)), set()) == []
+
+
+def test_guesses_between_two_sightings_lie_on_the_line_in_time() -> None:
+    trail = [sighting(0, 100, seconds=0.0), sighting(4, 180, size=100, seconds=1.0)]
+    runs = guesses(trail, [0, 4], [0.0, 0.1, 0.5, 0.8, 1.0], set())
+    assert [[guess.frame for guess in run] for run in runs] == [[1], [2], [3]]
+    middle = runs[1][0]
+    assert middle.box == pytest.approx((trail[0].box + trail[1].box) / 2)
+    assert [run[0].near.frame for run in runs] == [0, 4, 4]
+
+
+def test_guesses_go_on_to_the_next_key_frame_at_constant_speed_and_back() -> None:
+    seconds = [0.1 * i for i in range(21)]
+    trail = [sighting(8, 100, seconds=0.8), sighting(12, 140, seconds=1.2)]
+    runs = guesses(trail, [0, 4, 8, 12, 16, 20], seconds, set())
+    onwards, backwards = runs[-2:]
+    assert [guess.frame for guess in onwards] == [13, 14, 15, 16]
+    assert [guess.frame for guess in backwards] == [7, 6, 5, 4]
+    assert [round(float(guess.box[0])) for guess in onwards] == [130, 140, 150, 160]
+    assert [round(float(guess.box[0])) for guess in backwards] == [70, 60, 50, 40]
+
+
+def test_no_guess_crosses_a_cut() -> None:
+    seconds = [0.1 * i for i in range(9)]
+    frames = [g.frame for run in guesses([sighting(4, 100, seconds=0.4)], [0, 4, 8], seconds, {3, 6}) for g in run]
+    assert sorted(frames) == [3, 5]
+    across = guesses([sighting(2, 100, seconds=0.2), sighting(6, 100, seconds=0.6)], [2, 6], seconds, {4})
+    assert all((guess.frame < 4) == (guess.near.frame < 4) for run in across for guess in run)
+
+
+def at(guess_frame: int, x: float, near: Sighting) -> Guess:
+    return Guess(guess_frame, sighting(guess_frame, x).box, near)
+
+
+def test_a_run_ends_where_the_face_is_not_seen() -> None:
+    first = sighting(0, 100)
+    run = [
+        (at(1, 100, first), sighting(1, 102)),
+        (at(2, 100, first), None),
+        (at(3, 100, first), sighting(3, 101)),
+    ]
+    assert [one.frame for one in fill([[first]], [(0, run)])[0]] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "seen", [sighting(1, 160), sighting(1, 100, size=130), sighting(1, 100, who="B")], ids=["far away", "larger", "another person"]
+)
+def test_what_is_not_the_trails_face_is_left_out(seen: Sighting) -> None:
+    first = sighting(0, 100)
+    assert fill([[first]], [(0, [(at(1, 100, first), seen)])]) == [[first]]
+
+
+def test_two_trails_never_hold_the_same_face() -> None:
+    one, other = sighting(0, 100), sighting(2, 100, who="B")
+    shared = sighting(1, 101)
+    filled = fill([[other], [one]], [(0, [(at(1, 100, other), shared)]), (1, [(at(1, 100, one), shared)])])
+    assert [[s.frame for s in trail] for trail in filled] == [[2], [0, 1]]
+    known = [[sighting(0, 100), sighting(1, 100)], [sighting(0, 200)]]
+    near = known[1][0]
+    assert fill(known, [(1, [(Guess(1, known[0][1].box, near), sighting(1, 102))])]) == known
+
+
+def test_trails_are_stitched_over_a_gap_and_no_further() -> None:
+    before, after = [sighting(i, 100 + 5 * i) for i in range(4)], [sighting(i, 100 + 5 * i) for i in range(6, 9)]
+    assert stitch([after, before], set()) == [before + after]
+    late = [sighting(i, 100) for i in range(12, 14)]
+    assert sorted(map(len, stitch([before, late], set()))) == [2, 4]
+    other = [sighting(i, 125, who="B") for i in range(6, 9)]
+    assert len(stitch([before, other], set())) == 2
+    assert stitch([], set()) == []
+    chain = [[sighting(i, 100)] for i in range(5)]
+    assert stitch(chain[::-1], set()) == [[one for trail in chain for one in trail]]
+
+
+def test_trails_of_one_time_are_never_stitched() -> None:
+    one, other = [sighting(i, 100) for i in range(4)], [sighting(i, 104) for i in range(1, 5)]
+    assert len(stitch([one, other], set())) == 2
+
+
+def test_a_doubtful_sighting_counts_only_where_there_was_no_time_for_another() -> None:
+    doubtful: Trail = [sighting(5, 100, p_face=0.85)]
+    assert is_glimpse(doubtful, set(), 20)
+    assert not is_glimpse(doubtful, {5, 6}, 20)
+    assert not is_glimpse(doubtful, {5, 7}, 20)
+    assert is_glimpse(doubtful, {5, 8}, 20)
+    assert not is_glimpse([sighting(0, 100, p_face=0.85)], set(), 1)
+    assert not is_glimpse([sighting(5, 100, p_face=0.99)], set(), 20)
+    assert not is_glimpse([*doubtful, sighting(6, 100, p_face=0.85)], set(), 20)
+
+
+def test_a_large_face_that_stays_is_the_most_prominent() -> None:
+    passer_by, guest = [sighting(0, 100, size=80)], [sighting(i, 100, size=60) for i in range(3)]
+    assert prominence(guest) > prominence(passer_by)
+    assert prominence([sighting(0, 100, size=30)]) < prominence(passer_by)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_spread_keeps_both_ends_and_leaves_no_great_hole(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    times = np.sort(random.uniform(0, 10, 60))
+    trail = [sighting(i, 100, seconds=float(second)) for i, second in enumerate(times)]
+    most = int(random.integers(2, 40))
+    chosen = spread(trail, most)
+    assert len(chosen) == most
+    assert (chosen[0], chosen[-1]) == (trail[0], trail[-1])
+    assert [one.frame for one in chosen] == sorted({one.frame for one in chosen})
+    gaps = np.diff([one.seconds for one in chosen])
+    assert gaps.max() < 10 / (most - 1) + 2 * np.diff(times).max()
+
+
+def test_a_short_trail_is_kept_whole() -> None:
+    trail = [sighting(i, 100) for i in range(5)]
+    assert spread(trail, 5) == trail
+    assert spread(trail, 99) == trail
+    assert len(spread(trail, 1)) == 1
+    even = spread([sighting(i, 100) for i in range(64)], 32)
+    assert np.diff([one.frame for one in even]).max() <= 3
