@@ -165,7 +165,7 @@ def _look_again(nets: MTCNN, guessed: Sequence[tuple[np.ndarray, np.ndarray]]) -
 
 
 def _face(rgb: np.ndarray, box: Any, landmarks: Any, p_face: Any) -> FoundFace | None:
-    """A face whose box has an extent, and its centre in the picture; the nets promise neither."""
+    """A face of which half or more is in the picture. The nets also complete less, and promise no box that has an extent."""
     face = FoundFace(np.asarray(box, dtype=np.float64), np.asarray(landmarks, dtype=np.float64), float(p_face))
     centre = (face.box[:2] + face.box[2:]) / 2
     inside = (face.box[2:] - face.box[:2] > 1).all() and (centre > 0).all() and (centre < rgb.shape[1::-1]).all()
@@ -276,4 +276,5 @@ def _why_no_face(opened: OpenedMedia) -> str:
     media, scale = opened.media, max(frame.scale for frame in opened.frames)
     if min(media.width, media.height) < SMALLEST_FACE_PX * scale:
         return f"The {media.kind} has only {media.width}×{media.height} pixels: too few to look for a face."
-    return f"Only faces of at least {math.ceil(SMALLEST_FACE_PX * scale)} pixels that are turned to the camera can be found."
+    smallest_px = math.ceil(SMALLEST_FACE_PX * scale)
+    return f"Only faces of at least {smallest_px} pixels that are turned to the camera and not cut off can be found."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -63,17 +63,16 @@ class Reader:
 
     def give(self, file: Path) -> Reader:
         """Upload a file and wait for what the page says of it."""
-        self.page.set_input_files("#tt-drop input[type=file]", file)
-        return self.wait()
+        return self.after(lambda: self.page.set_input_files("#tt-drop input[type=file]", file))
 
-    def wait(self) -> Reader:
-        """Wait for the result that is under way: a verdict with its heatmap and its map, or a problem."""
-        self.page.wait_for_selector(".tt-status", state="attached")
-        self.page.wait_for_selector(".tt-status", state="detached")
-        self.page.wait_for_selector(".tt-verdict, .tt-problem")
-        if self.page.query_selector(".tt-face"):
+    def after(self, action: Callable[[], object]) -> Reader:
+        """Do what starts an examination, and wait for all of its result: a verdict with heatmap and map, or a problem."""
+        self.page.evaluate("for (const old of document.querySelectorAll('.tt-verdict, .tt-problem, .tt-faithful')) old.dataset.old = ''")
+        action()
+        self.page.wait_for_selector(".tt-verdict:not([data-old]), .tt-problem:not([data-old])")
+        if self.page.query_selector(".tt-verdict:not([data-old])") and self.page.is_visible("#tt-faces"):
+            self.page.wait_for_selector(".tt-faithful:not([data-old])")
             self.page.wait_for_selector("#tt-slider img")
-            self.page.wait_for_selector(".tt-faithful")
             self.page.wait_for_selector("#tt-map .js-plotly-plot .points")
         return self
 

@@ -10,6 +10,7 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -17,7 +18,7 @@ from app_server import ROOT, start, stop
 from attribution.ui import text
 from browser import Reader, chromium, find_chromium
 
-LOOKS = (("dark", 1280), ("light", 390), ("light", 1280))
+LOOKS: tuple[tuple[Literal["dark", "light"], int], ...] = (("dark", 1280), ("light", 390), ("light", 1280))
 WITHOUT_TABLES = ".tt-header, #tt-entry, #tt-limits, #tt-limits ~ * { display: none !important } #tt-result { margin: 24px 0 }"
 
 
@@ -48,8 +49,11 @@ def main() -> int:
                     reader.page.wait_for_timeout(1000)
                     area = reader.page.locator("#tt-result").bounding_box()
                     assert area is not None
-                    around = {"x": area["x"] - 24, "y": area["y"] - 24, "width": area["width"] + 48, "height": area["height"] + 48}
-                    reader.page.screenshot(path=asked.folder / "readme.png", clip=around, full_page=True)
+                    reader.page.screenshot(
+                        path=asked.folder / "readme.png",
+                        clip={"x": area["x"] - 24, "y": area["y"] - 24, "width": area["width"] + 48, "height": area["height"] + 48},
+                        full_page=True,
+                    )
                 context.close()
         finally:
             stop(server)

@@ -252,7 +252,8 @@ def _neighbour(one: Neighbour, detector: DetectorInfo, picture: str | None) -> s
     family = detector.families[detector.labels.index(one.method)] if one.method in detector.labels else None
     thumbnail = f'<img src="{picture}" alt="" width="48" height="48">' if picture else ""
     return (
-        f'<tr><th scope="row">{thumbnail}{family_mark(family)}<span>{html.escape(detector.display(one.method))}</span></th>'
+        f'<tr><th scope="row"><div class="tt-ref">{thumbnail}{family_mark(family)}<span>{html.escape(detector.display(one.method))}</span>'
+        f"</div></th>"
         f'<td>{html.escape(one.source)}</td><td class="tt-number">{max(0.0, one.distance):.3f}</td></tr>'
     )
 

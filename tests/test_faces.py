@@ -1,0 +1,510 @@
+"""Faces in real pictures: the two portraits, composed into frames whose truth is known. The real network looks at all of them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from facenet_pytorch import MTCNN
+from PIL import Image
+
+from attribution import faces
+from attribution.evidence import Box, Frame, Media, Track
+from attribution.faces import CropRule, FaceFinder, FoundFaces, find_tracks
+from attribution.media import OpenedMedia, open_media
+from attribution.tracking import overlap
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+RULE = CropRule()
+WIDTH, HEIGHT = 480, 270
+FPS = 8
+
+
+@cache
+def portrait(name: str) -> np.ndarray:
+    with Image.open(EXAMPLES / name) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+class Opened:
+    """Frames in memory, with the detection copies and the full-resolution crops that an opened file has."""
+
+    def __init__(self, full: Sequence[np.ndarray], seconds: Sequence[float] = (0.0,), side_px: int = 1280) -> None:
+        self.full = full
+        height, width = full[0].shape[:2]
+        kind = "picture" if len(full) == 1 else "clip"
+        self.media = Media("made.png", "0" * 64, 1, kind, width, height, seconds[-1] or None, len(full), len(full), "made")
+        scale = max(1.0, max(height, width) / side_px)
+        size = (max(1, round(width / scale)), max(1, round(height / scale)))
+        copies = [rgb if scale == 1 else np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS)) for rgb in full]
+        self.frames = tuple(Frame(i, second, rgb, scale) for i, (second, rgb) in enumerate(zip(seconds, copies, strict=True)))
+
+    def crops(self, requests: Sequence[tuple[int, Box]], side_px: int) -> list[np.ndarray]:
+        size = (side_px, side_px)
+        return [np.asarray(Image.fromarray(self.full[i]).resize(size, Image.Resampling.LANCZOS, box=box)) for i, box in requests]
+
+
+def tracks_of(opened: Opened, finder: FaceFinder, **settings: Any) -> FoundFaces:
+    return find_tracks(cast(OpenedMedia, opened), finder, settings.pop("rule", RULE), **settings)
+
+
+# Where the detector finds the faces of the portraits: centre and height.
+HEADS = {"astronaut.png": (224, 117, 110), "grace_hopper.jpg": (265, 230, 220)}
+
+
+@cache
+def head(name: str, face_height_px: int) -> np.ndarray:
+    """A face of that height with its surroundings, the face's centre in the middle."""
+    x, y, height = HEADS[name]
+    reach = round(0.8 * height)
+    cut = portrait(name)[max(0, y - reach) : y + reach, max(0, x - reach) : x + reach]
+    size = round(2 * reach * face_height_px / height)
+    return cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA)
+
+
+@cache
+def background(seed: int = 0, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    coarse = np.random.default_rng(seed).integers(40, 200, (9, 16, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def put(frame: np.ndarray, name: str, face_height_px: int, x: float, y: float) -> None:
+    """Put a head into a frame, the face's centre at (x, y); what lies outside is cut off."""
+    pasted = head(name, face_height_px)
+    left, top = round(x - pasted.shape[1] / 2), round(y - pasted.shape[0] / 2)
+    x0, y0 = max(left, 0), max(top, 0)
+    x1, y1 = min(left + pasted.shape[1], frame.shape[1]), min(top + pasted.shape[0], frame.shape[0])
+    if x1 > x0 and y1 > y0:
+        frame[y0:y1, x0:x1] = pasted[y0 - top : y1 - top, x0 - left : x1 - left]
+
+
+def clip(
+    frames: int, draw: Callable[[np.ndarray, int, float], None], scene: Callable[[int], int] = lambda i: 0, fps: float = FPS
+) -> Opened:
+    """A clip of backgrounds, each drawn on with its number and time."""
+    drawn = []
+    for i in range(frames):
+        frame = background(scene(i)).copy()
+        draw(frame, i, i / fps)
+        drawn.append(frame)
+    return Opened(drawn, [i / fps for i in range(frames)])
+
+
+def frames_of(track: Track) -> list[int]:
+    return [face.frame_index for face in track.faces]
+
+
+@pytest.fixture(scope="module")
+def finder() -> FaceFinder:
+    return FaceFinder("cpu")
+
+
+# The crop rule
+
+
+def test_the_crop_is_a_square_a_little_below_the_middle_of_the_box() -> None:
+    assert CropRule(scale=0.86, down=0.054).crop_box((400, 300, 480, 400), 1000, 1000) == pytest.approx((397, 312.4, 483, 398.4))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_crop_is_moved_into_the_picture_and_keeps_its_size(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    width, height = (int(side) for side in random.integers(1, 800, 2))
+    x, y = random.uniform(-100, 900, 2)
+    box = (x, y, x + random.uniform(1, 400), y + random.uniform(1, 600))
+    x0, y0, x1, y1 = RULE.crop_box(box, width, height)
+    assert x1 - x0 == pytest.approx(min(0.86 * (box[3] - box[1]), width, height))
+    assert y1 - y0 == pytest.approx(x1 - x0)
+    assert x0 >= 0
+    assert y0 >= 0
+    assert x1 <= width
+    assert y1 <= height
+
+
+@pytest.mark.parametrize("settings", [{"scale": 0.0}, {"scale": math.inf}, {"down": math.nan}, {"side_px": 0}])
+def test_a_rule_that_cuts_nothing_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="cuts nothing"):
+        CropRule(**settings)
+
+
+# Pictures
+
+
+def test_a_portrait_gives_one_track_of_one_face_cut_as_the_training_faces_were(finder: FaceFinder) -> None:
+    found = tracks_of(Opened([portrait("astronaut.png")]), finder)
+    assert (len(found.tracks), found.faces_found, found.notes) == (1, 1, ())
+    (face,) = found.tracks[0].faces
+    points = (face.landmarks - np.array(face.crop_box[:2])) * 224 / face.crop_side_px
+    assert points[0] == pytest.approx((68, 63), abs=8)
+    assert points[1] == pytest.approx((160, 63), abs=8)
+    assert points[0, 0] < points[2, 0] < points[1, 0]
+    assert points[3, 0] < points[4, 0]
+    assert points[:2, 1].max() < points[2, 1] < points[3:, 1].min()
+    assert face.crop.shape == (224, 224, 3)
+    assert face.crop_side_px == pytest.approx(0.86 * (face.box[3] - face.box[1]))
+    assert face.p_face > 0.99
+    assert 100 < face.brightness < 220
+    assert face.sharpness > 10
+
+
+@pytest.mark.parametrize("name", ["astronaut.png", "grace_hopper.jpg"])
+def test_boxes_are_those_of_mtcnn_with_its_own_settings(finder: FaceFinder, name: str) -> None:
+    boxes, *_ = cast(Any, MTCNN(keep_all=True).detect(portrait(name)))
+    (face,) = finder.find([portrait(name)])[0]
+    assert overlap(np.asarray(boxes[0], dtype=float), face.box) > 0.93
+
+
+def test_a_portrait_as_a_file_gives_the_same_crop_as_in_memory(finder: FaceFinder) -> None:
+    with open_media(EXAMPLES / "astronaut.png") as opened:
+        from_file = find_tracks(opened, finder, RULE).tracks[0].best
+    in_memory = tracks_of(Opened([portrait("astronaut.png")]), finder).tracks[0].best
+    assert from_file.box == in_memory.box
+    assert np.array_equal(from_file.crop, in_memory.crop)
+
+
+def test_crops_come_from_full_resolution_although_faces_are_found_in_a_small_copy(finder: FaceFinder) -> None:
+    large = cv2.resize(portrait("astronaut.png"), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    rows, columns = np.mgrid[0 : large.shape[0], 0 : large.shape[1]]
+    # A pattern of single pixels, which no scaled-down copy holds.
+    large = np.clip(large.astype(int) + np.where((rows + columns) % 2, 20, -20)[..., None], 0, 255).astype(np.uint8)
+    rule = CropRule(side_px=384)
+    face = tracks_of(Opened([large], side_px=512), finder, rule=rule).tracks[0].best
+    small = tracks_of(Opened([portrait("astronaut.png")]), finder).tracks[0].best
+    assert np.array(face.box) == pytest.approx(4 * np.array(small.box), abs=12)
+    assert face.landmarks == pytest.approx(4 * small.landmarks, abs=12)
+    assert face.crop.shape == (384, 384, 3)
+    exact = face.crop_box
+    assert np.array_equal(face.crop, np.asarray(Image.fromarray(large).resize((384, 384), Image.Resampling.LANCZOS, box=exact)))
+
+
+def test_sharpness_and_brightness_say_what_they_mean(finder: FaceFinder) -> None:
+    sharp = portrait("grace_hopper.jpg")
+    blurred, dark = cv2.GaussianBlur(sharp, (0, 0), 5), (sharp * 0.4).astype(np.uint8)
+    faces_seen = [tracks_of(Opened([rgb]), finder).tracks[0].best for rgb in (sharp, blurred, dark)]
+    assert faces_seen[1].sharpness < 0.1 * faces_seen[0].sharpness
+    assert faces_seen[2].brightness == pytest.approx(0.4 * faces_seen[0].brightness, rel=0.1)
+    larger = tracks_of(Opened([sharp]), finder, rule=CropRule(side_px=448)).tracks[0].best
+    assert larger.sharpness == pytest.approx(faces_seen[0].sharpness, rel=0.5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 900), (900, 1), (8, 8), (19, 19), (19, 400)])
+def test_a_picture_too_small_for_any_face_says_so(finder: FaceFinder, shape: tuple[int, int]) -> None:
+    found = tracks_of(Opened([np.full((*shape, 3), 90, np.uint8)]), finder)
+    assert (found.tracks, found.faces_found) == ((), 0)
+    assert found.notes == (f"The picture has only {shape[1]}×{shape[0]} pixels: too few to look for a face.",)
+
+
+@pytest.mark.parametrize("shape", [(20, 20), (21, 400), (400, 22), (64, 64), (200, 300)])
+@pytest.mark.parametrize("kind", ["noise", "even"])
+def test_a_picture_without_a_face_gives_the_reason(finder: FaceFinder, shape: tuple[int, int], kind: str) -> None:
+    random = np.random.default_rng(0)
+    rgb = random.integers(0, 256, (*shape, 3), dtype=np.uint8) if kind == "noise" else np.full((*shape, 3), 90, np.uint8)
+    found = tracks_of(Opened([rgb]), finder)
+    assert (found.tracks, found.faces_found) == ((), 0)
+    assert found.notes == ("Only faces of at least 20 pixels that are turned to the camera and not cut off can be found.",)
+
+
+def test_the_reason_counts_in_pixels_of_the_original(finder: FaceFinder) -> None:
+    found = tracks_of(Opened([background(0, 1600, 800)], side_px=400), finder)
+    assert found.notes == ("Only faces of at least 80 pixels that are turned to the camera and not cut off can be found.",)
+    found = tracks_of(Opened([np.zeros((30, 1600, 3), np.uint8)], side_px=400), finder)
+    assert found.notes == ("The picture has only 1600×30 pixels: too few to look for a face.",)
+
+
+def test_a_face_in_an_extreme_banner_is_found(finder: FaceFinder) -> None:
+    banner = background(0, 1200, 80).copy()
+    put(banner, "astronaut.png", 50, 900, 40)
+    found = tracks_of(Opened([banner]), finder)
+    assert len(found.tracks) == 1
+    assert (found.tracks[0].best.box[0] + found.tracks[0].best.box[2]) / 2 == pytest.approx(900, abs=6)
+
+
+def test_of_a_crowd_the_largest_are_examined_and_the_rest_counted(finder: FaceFinder) -> None:
+    crowd = background(0, 960, 480).copy()
+    heights = [44 + 4 * ((column + 2 * row) % 9) for row in range(4) for column in range(8)]
+    for number, height in enumerate(heights):
+        name = ("astronaut.png", "grace_hopper.jpg")[number % 2]
+        put(crowd, name, height, 60 + 120 * (number % 8), 60 + 120 * (number // 8))
+    everyone = tracks_of(Opened([crowd]), finder)
+    assert (len(everyone.tracks), everyone.faces_found, everyone.notes) == (32, 32, ())
+    some = tracks_of(Opened([crowd]), finder, max_faces=5)
+    assert (len(some.tracks), some.faces_found) == (5, 32)
+    assert some.notes == ("Only the 5 largest of 32 faces were examined.",)
+    sides = [track.best.crop_side_px for track in everyone.tracks]
+    assert sides == sorted(sides, reverse=True)
+    assert [track.best.crop_side_px for track in some.tracks] == sides[:5]
+    assert [track.id for track in some.tracks] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("x", [184, 190])
+def test_a_face_cut_by_the_edge_stays_inside(finder: FaceFinder, x: int) -> None:
+    rgb = np.ascontiguousarray(portrait("astronaut.png")[:, x:])
+    face = tracks_of(Opened([rgb]), finder).tracks[0].best
+    for x0, y0, x1, y1 in (face.box, face.crop_box):
+        assert 0 <= x0 < x1 <= rgb.shape[1]
+        assert 0 <= y0 < y1 <= rgb.shape[0]
+    assert face.crop_box[0] == 0
+
+
+def test_less_than_half_a_face_is_none(finder: FaceFinder) -> None:
+    assert tracks_of(Opened([np.ascontiguousarray(portrait("astronaut.png")[:, 206:])]), finder).tracks == ()
+
+
+def test_a_crop_that_is_all_face_is_examined_whole(finder: FaceFinder) -> None:
+    rgb = np.ascontiguousarray(portrait("astronaut.png")[70:160, 185:265])
+    face = tracks_of(Opened([rgb]), finder).tracks[0].best
+    assert face.box == (0, 0, 80, 90)
+    assert face.crop_side_px == 80
+
+
+# The finder
+
+
+def test_pictures_of_several_sizes_are_answered_in_order(finder: FaceFinder) -> None:
+    both = background(0).copy()
+    put(both, "astronaut.png", 60, 120, 130)
+    put(both, "grace_hopper.jpg", 90, 340, 130)
+    pictures = [both, np.zeros((5, 5, 3), np.uint8), portrait("astronaut.png"), background(0), both, portrait("grace_hopper.jpg")]
+    found = finder.find(pictures)
+    assert [len(some) for some in found] == [2, 0, 1, 0, 2, 1]
+    assert found[0][0].box == pytest.approx(found[4][0].box, abs=0.1)
+    assert found[0][0].box[3] - found[0][0].box[1] > found[0][1].box[3] - found[0][1].box[1]
+    assert finder.find([]) == []
+    assert finder.refine([], []) == []
+
+
+def test_small_faces_are_found(finder: FaceFinder) -> None:
+    heights = (24, 28, 34, 44)
+    for name in HEADS:
+        frame = background(0).copy()
+        for i, height in enumerate(heights):
+            put(frame, name, height, 60 + 120 * i, 130)
+        centres = sorted(float(face.box[0] + face.box[2]) / 2 for face in finder.find([frame])[0])
+        assert centres == pytest.approx([60, 180, 300, 420], abs=5)
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (0.15, 0), (0, -0.15), (-0.15, 0.1)])
+def test_a_guessed_box_is_refined_to_the_found_one(finder: FaceFinder, shift: tuple[float, float]) -> None:
+    for name in HEADS:
+        rgb = portrait(name)
+        (face,) = finder.find([rgb])[0]
+        height = face.box[3] - face.box[1]
+        (refined,) = finder.refine([rgb], [face.box + height * np.tile(shift, 2)])
+        assert refined is not None
+        assert overlap(refined.box, face.box) > 0.8
+        assert refined.landmarks == pytest.approx(face.landmarks, abs=0.08 * height)
+
+
+@pytest.mark.parametrize(
+    "box", [(300, 300, 380, 400), (0, 0, 40, 50), (-400, -400, -300, -300), (900, 900, 950, 960), (10, 10, 10.4, 10.4), (-9, 5, 3, 17)]
+)
+def test_there_is_no_face_where_there_is_none(finder: FaceFinder, box: tuple[float, ...]) -> None:
+    assert finder.refine([portrait("astronaut.png")], [np.array(box, dtype=float)]) == [None]
+
+
+def test_one_finder_serves_several_threads(finder: FaceFinder) -> None:
+    pictures = [portrait(name) for name in HEADS] * 2
+    alone = [finder.find([rgb])[0][0].box for rgb in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda rgb: finder.find([rgb])[0][0].box, pictures))
+    assert np.allclose(alone, together, atol=0.01)
+
+
+@pytest.mark.parametrize("fits", [2, 1, 0], ids=["two fit", "one fits", "none fits"])
+def test_without_memory_the_batch_halves_and_then_the_cpu_takes_over(
+    finder: FaceFinder, monkeypatch: pytest.MonkeyPatch, fits: int
+) -> None:
+    pictures = [portrait("astronaut.png")] * 4 + [background(0)] * 3
+    boxes = [np.array([181.0, 62, 268, 172])] * 7
+    expected, expected_refined = finder.find(pictures), finder.refine(pictures, boxes)
+    refused = []
+
+    def scarce(run: Callable[..., Any]) -> Callable[..., Any]:
+        def try_it(nets: MTCNN, items: Sequence[Any]) -> Any:
+            if nets is finder._nets and len(items) > fits:
+                refused.append(len(items))
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return run(nets, items)
+
+        return try_it
+
+    monkeypatch.setattr(faces, "_detect", scarce(faces._detect))
+    monkeypatch.setattr(faces, "_look_again", scarce(faces._look_again))
+    found, refined = finder.find(pictures), finder.refine(pictures, boxes)
+    assert min(refused) == fits + 1
+    assert [len(some) for some in found] == [len(some) for some in expected]
+    for some, others in zip(found, expected, strict=True):
+        for one, other in zip(some, others, strict=True):
+            assert one.box == pytest.approx(other.box, abs=0.1)
+            assert one.p_face == pytest.approx(other.p_face, abs=1e-3)
+    assert [one is None for one in refined] == [one is None for one in expected_refined]
+
+
+def test_the_gpu_finds_what_the_cpu_finds(finder: FaceFinder) -> None:
+    if not torch.cuda.is_available():
+        if os.environ.get("FAIL_WITHOUT_GPU"):
+            pytest.fail("there is no GPU")
+        pytest.skip("no GPU here")
+    other = FaceFinder("cuda")
+    for name in HEADS:
+        rgb = portrait(name)
+        (one,), (two,) = finder.find([rgb])[0], other.find([rgb])[0]
+        assert overlap(one.box, two.box) > 0.98
+        (refined,) = other.refine([rgb], [one.box])
+        assert refined is not None
+        assert overlap(refined.box, one.box) > 0.8
+
+
+# Clips
+
+
+def two_people(frame: np.ndarray, i: int, seconds: float) -> None:
+    put(frame, "astronaut.png", 70, 120 + 40 * math.sin(1.8 * seconds), 130 + 10 * math.cos(3 * seconds))
+    put(frame, "grace_hopper.jpg", 80, 340 + 12 * seconds, 140)
+
+
+def test_faces_of_all_frames_are_found_although_few_frames_are_searched(finder: FaceFinder, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = clip(33, two_people)
+    searched = []
+    monkeypatch.setattr(faces, "_detect", lambda nets, pictures, run=faces._detect: searched.extend(pictures) or run(nets, pictures))
+    found = tracks_of(opened, finder, faces_per_track=99)
+    monkeypatch.undo()
+    assert len(searched) <= 9
+    assert (len(found.tracks), found.faces_found, found.notes) == (2, 2, ())
+    everywhere = finder.find([frame.rgb for frame in opened.frames])
+    for track in found.tracks:
+        assert frames_of(track) == list(range(33))
+        agreement = [max(float(overlap(np.array(face.box), other.box)) for other in everywhere[face.frame_index]) for face in track.faces]
+        assert min(agreement) > 0.75
+        assert float(np.median(agreement)) > 0.88
+        assert [face.seconds for face in track.faces] == [frame.seconds for frame in opened.frames]
+
+
+def test_a_track_is_thinned_out_evenly_over_its_time(finder: FaceFinder) -> None:
+    opened = clip(33, two_people)
+    found = tracks_of(opened, finder, faces_per_track=9)
+    for track in found.tracks:
+        assert len(track.faces) == 9
+        assert (track.faces[0].frame_index, track.faces[-1].frame_index) == (0, 32)
+        assert max(np.diff(frames_of(track))) <= 5
+
+
+def test_the_most_prominent_track_is_kept_when_only_one_may_be(finder: FaceFinder) -> None:
+    found = tracks_of(clip(9, two_people), finder, max_faces=1)
+    assert len(found.tracks) == 1
+    assert found.tracks[0].best.box[0] > WIDTH / 2
+    assert found.faces_found == 2
+    assert found.notes == ("Only the 1 largest of 2 faces were examined.",)
+
+
+@pytest.mark.parametrize("settings", [{"max_faces": 0}, {"faces_per_track": 0}])
+def test_no_faces_cannot_be_asked_for(finder: FaceFinder, settings: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        tracks_of(Opened([background(0)]), finder, **settings)
+
+
+@pytest.mark.parametrize("same_background", [False, True], ids=["another scene", "the same background"])
+def test_after_a_hard_cut_another_person_is_another_track(finder: FaceFinder, same_background: bool) -> None:
+    opened = clip(
+        16,
+        lambda frame, i, _: put(frame, "astronaut.png" if i < 7 else "grace_hopper.jpg", 80, 240, 135),
+        lambda i: 0 if i < 7 or same_background else 1,
+    )
+    found = tracks_of(opened, finder)
+    assert sorted(frames_of(track) for track in found.tracks) == [list(range(7)), list(range(7, 16))]
+    assert found.faces_found == 1
+
+
+def test_after_a_cut_to_nobody_no_ghost_remains(finder: FaceFinder) -> None:
+    opened = clip(16, lambda frame, i, _: put(frame, "astronaut.png", 80, 240, 135) if i < 7 else None, lambda i: int(i >= 7))
+    (track,) = tracks_of(opened, finder).tracks
+    assert frames_of(track) == list(range(7))
+
+
+def test_a_face_that_vanishes_in_the_middle_of_a_scene_leaves_no_ghost(finder: FaceFinder) -> None:
+    opened = clip(20, lambda frame, i, _: put(frame, "astronaut.png", 80, 240, 135) if 3 <= i < 11 else None)
+    (track,) = tracks_of(opened, finder).tracks
+    assert frames_of(track) == list(range(3, 11))
+
+
+@pytest.mark.parametrize(("hidden_frames", "tracks"), [(8, 1), (16, 2)])
+def test_a_face_that_was_hidden_for_a_second_goes_on(finder: FaceFinder, hidden_frames: int, tracks: int) -> None:
+    hidden = range(7, 7 + hidden_frames)
+    opened = clip(30, lambda frame, i, t: put(frame, "astronaut.png", 80, 200 + 15 * t, 135) if i not in hidden else None)
+    found = tracks_of(opened, finder)
+    assert len(found.tracks) == tracks
+    assert sorted(i for track in found.tracks for i in frames_of(track)) == [i for i in range(30) if i not in hidden]
+
+
+def test_people_who_cross_are_two_tracks(finder: FaceFinder) -> None:
+    def cross(frame: np.ndarray, i: int, seconds: float) -> None:
+        put(frame, "astronaut.png", 60, 90 + 80 * seconds, 110)
+        put(frame, "grace_hopper.jpg", 70, 400 - 80 * seconds, 160)
+
+    found = tracks_of(clip(32, cross), finder)
+    assert len(found.tracks) == 2
+    starts = {round(track.faces[0].box[0]) < WIDTH / 2: track for track in found.tracks}
+    for from_left, track in starts.items():
+        assert (track.faces[-1].box[0] > WIDTH / 2) == from_left
+        assert len(track.faces) >= 20
+
+
+def test_a_face_faster_than_the_search_is_one_track(finder: FaceFinder) -> None:
+    opened = clip(40, lambda frame, _, t: put(frame, "astronaut.png", 70, 240 + 150 * math.sin(2.5 * t), 135), fps=12)
+    (track,) = tracks_of(opened, finder, faces_per_track=99).tracks
+    assert len(track.faces) >= 36
+
+
+def test_a_person_who_walks_through_is_followed_from_edge_to_edge(finder: FaceFinder) -> None:
+    opened = clip(40, lambda frame, _, t: put(frame, "grace_hopper.jpg", 70, -60 + 120 * t, 135))
+    (track,) = tracks_of(opened, finder, faces_per_track=99).tracks
+    assert frames_of(track) == list(range(track.faces[0].frame_index, track.faces[-1].frame_index + 1))
+    assert len(track.faces) >= 28
+    for face in track.faces:
+        assert 0 <= face.box[0] < face.box[2] <= WIDTH
+        assert 0 <= face.crop_box[0] < face.crop_box[2] <= WIDTH
+
+
+def test_sparse_samples_of_a_long_clip_are_one_track(finder: FaceFinder) -> None:
+    opened = clip(8, lambda frame, i, _: put(frame, "astronaut.png", 80, 240 + 8 * math.sin(5 * i), 135), fps=0.1)
+    (track,) = tracks_of(opened, finder).tracks
+    assert frames_of(track) == list(range(8))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_a_very_short_clip_keeps_its_face(finder: FaceFinder, frames: int) -> None:
+    (track,) = tracks_of(clip(frames, lambda frame, *_: put(frame, "astronaut.png", 80, 240, 135)), finder).tracks
+    assert frames_of(track) == list(range(frames))
+
+
+def test_a_scene_of_one_frame_keeps_its_face(finder: FaceFinder) -> None:
+    opened = clip(12, lambda frame, i, _: put(frame, "astronaut.png", 90, 240, 135) if i == 5 else None, lambda i: int(i == 5))
+    (track,) = tracks_of(opened, finder).tracks
+    assert frames_of(track) == [5]
+
+
+def test_a_clip_without_a_face_gives_the_reason(finder: FaceFinder) -> None:
+    found = tracks_of(clip(6, lambda *_: None), finder)
+    assert (found.tracks, found.faces_found) == ((), 0)
+    assert found.notes == ("Only faces of at least 20 pixels that are turned to the camera and not cut off can be found.",)
+    tiny = tracks_of(Opened([np.zeros((2, 2, 3), np.uint8)] * 3, [0.0, 1.0, 2.0]), finder)
+    assert tiny.notes == ("The clip has only 2×2 pixels: too few to look for a face.",)
+
+
+def test_frames_may_differ_in_size(finder: FaceFinder) -> None:
+    opened = clip(6, lambda frame, *_: put(frame, "astronaut.png", 80, 240, 135))
+    half = [np.asarray(Image.fromarray(frame.rgb).resize((WIDTH // 2, HEIGHT // 2))) for frame in opened.frames]
+    opened.frames = tuple(Frame(i, frame.seconds, half[i], 2.0) if i % 2 else frame for i, frame in enumerate(opened.frames))
+    (track,) = tracks_of(opened, finder).tracks
+    assert frames_of(track) == list(range(6))
+    heights = [face.box[3] - face.box[1] for face in track.faces]
+    assert max(heights) < 1.15 * min(heights)
