@@ -109,6 +109,32 @@ def test_the_server_goes_when_told_and_takes_its_files_along(detector_folder: Pa
     assert list(tmp_path.glob("telltale-*")) == []
 
 
+WITNESS = """
+import os, sys
+
+def note(event, arguments):
+    if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo"):
+        line = f"{event} {arguments[1] if event.startswith('socket.connect') else arguments[0]!r}\\n"
+        os.write(os.open(os.environ["WITNESS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT), line.encode())
+
+sys.addaudithook(note)
+"""
+
+
+def test_the_server_calls_nobody(detector_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WITNESS, encoding="utf-8")
+    record = tmp_path / "record"
+    server = start(str(detector_folder), tmp_path, PYTHONPATH=str(tmp_path), WITNESS=str(record))
+    try:
+        for path in ("", "config", "gradio_api/info", "theme.css"):
+            server.get(path)
+    finally:
+        stop(server)
+    called = record.read_text(encoding="utf-8").splitlines()
+    assert called, "it asks itself whether it is up"
+    assert [line for line in called if "127.0.0.1" not in line and "localhost" not in line] == []
+
+
 def test_a_detector_that_is_not_there_still_leaves_a_page_that_says_so(tmp_path: Path) -> None:
     server = start("no such detector", tmp_path)
     try:
