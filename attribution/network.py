@@ -45,6 +45,7 @@ ALLOWED_ARCHITECTURES: Mapping[str, Explained] = {
     "mobilenetv2_100": _EFFICIENTNET,
     "mobilenetv4_conv_small": Explained("blocks", "channels_first", True),
     "efficientnet_lite0": _EFFICIENTNET,
+    "tf_efficientnet_lite0": _EFFICIENTNET,
     "efficientnet_b4": _EFFICIENTNET,
     "tf_efficientnetv2_b0": _EFFICIENTNET,
     "resnet18": _RESNET,

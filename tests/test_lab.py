@@ -2,63 +2,47 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+import torch
 
 from attribution.errors import LabError, MissingData
-from attribution.lab.data import METHOD_OF_SOURCE, decode, find_data, manifest_hash, read_manifest
-from attribution.lab.pools import FORGED, load_samples, prepare
-from attribution.lab.publish import publish
+from attribution.lab.calibration import calibrate
+from attribution.lab.data import decode, find_data, manifest_hash, read_manifest
+from attribution.lab.pools import load_samples
+from attribution.lab.predict import Predictions, load_net
+from attribution.lab.publish import fold_in, publish
 from attribution.lab.sampling import PAIRS, SINGLES, Sampler
 from attribution.lab.train import LABELS, Settings, train
-from attribution.lab.unseen import measure_unseen
 from attribution.reference import ReferenceBank
 from attribution.weights import load
-
-POINTS = {"left_eye": (68, 63), "right_eye": (160, 63), "nose": (114, 115), "mouth_left": (76, 165), "mouth_right": (152, 165)}
-SIZES: dict[str, dict[str, int]] = {split: dict.fromkeys(FORGED, 4) for split in ("train", "val", "test", "cross")}
+from lab_faces import make_faces, make_work
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A face set of the same form as the lab's: blocky pictures, each source with its own brightness."""
-    folder = tmp_path_factory.mktemp("faces")
-    random = np.random.default_rng(0)
-    kinds = [("real", "dfdc"), ("real", "ffhq"), *((family, source) for family, source in METHOD_OF_SOURCE if not source.endswith("_b"))]
-    rows = []
-    for split, count in (("train", 4), ("val", 3), ("test", 3), ("cross", 3)):
-        for place, (family, source) in enumerate(kinds):
-            for index in range(count):
-                coarse = random.integers(0, 128, (28, 28, 3), dtype=np.uint8) + 9 * place
-                path = f"{split}/{family}/{source}/{index}.jpg"
-                (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(folder / path), np.repeat(np.repeat(coarse, 8, 0), 8, 1))
-                pair = f"{split}/real/dfdc/{index}.jpg" if family == "face_swap" else ""
-                rows.append({
-                    "path": path, "split": split, "label": family, "source": source, "generator": "", "group": path, "pair": pair,
-                    "source_face_px": 150 + index, "licence": "made here",
-                    **{f"{point}_{axis}": value for point, xy in POINTS.items() for axis, value in zip("xy", xy, strict=True)},
-                })  # fmt: skip
-    with open(folder / "manifest.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return folder
+    return make_faces(tmp_path_factory.mktemp("faces"))
 
 
 @pytest.fixture(scope="module")
 def work(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("work")
-    (folder / "autoencoder.safetensors").write_bytes(
-        (Path(__file__).parent.parent / "attribution" / "lab" / "autoencoder.safetensors").read_bytes()
-    )
-    prepare(data, read_manifest(data), folder, ("train", "val", "test", "cross"), sizes=SIZES)
-    return folder
+    return make_work(data, tmp_path_factory.mktemp("work"))
+
+
+CLASSES = {label: place for place, label in enumerate(LABELS)}
+UNSEEN = {
+    "title": "Verdicts on what training never saw",
+    "columns": ["left out", "kind", "faces", "manipulated", "none found", "inconclusive", "coverage", "wrong of definite", "low", "high"],
+    "rows": [
+        ["sdxl", "method", 10, 0.6, 0.2, 0.2, 0.8, 0.25, 0.07, 0.59],
+        ["all left out, untouched", "pooled", 20, 0.0, 0.5, 0.5, 0.5, 0.0, 0.0, 0.28],
+        ["all left out, manipulated", "pooled", 10, 0.6, 0.2, 0.2, 0.8, 0.25, 0.07, 0.59],
+    ],
+    "note": "",
+}
 
 
 def settings(data: Path, work: Path, out: Path, **changed: object) -> Settings:
@@ -109,7 +93,7 @@ def test_samples_know_the_picture_under_every_swap(data: Path, work: Path):
 
 def test_batches_are_repeatable_and_pair_swaps_with_their_bases(data: Path, work: Path):
     samples = load_samples(data, read_manifest(data), work, "train")
-    sampler = Sampler(samples, LABELS, seed=3)
+    sampler = Sampler(samples, CLASSES, seed=3)
     one, two, other = sampler.batch(5, 0, 64), sampler.batch(5, 0, 64), sampler.batch(6, 0, 64)
     assert np.array_equal(one.pictures, two.pictures)
     assert not np.array_equal(one.pictures, other.pictures)
@@ -120,7 +104,7 @@ def test_batches_are_repeatable_and_pair_swaps_with_their_bases(data: Path, work
 
 def test_what_is_left_out_is_never_drawn(data: Path, work: Path):
     samples = load_samples(data, read_manifest(data), work, "train")
-    sampler = Sampler(samples, LABELS, seed=3, leave_out=("dfdc_swap", "sdfd_sd21"))
+    sampler = Sampler(samples, CLASSES, seed=3, leave_out=("dfdc_swap", "sdfd_sd21"))
     drawn = np.concatenate([sampler.batch(step, 0, 64).labels for step in range(4)])
     assert not {LABELS.index("dfdc_swap"), LABELS.index("sd21")} & set(drawn.tolist())
 
@@ -137,19 +121,40 @@ def test_the_same_sittings_give_the_same_weights(data: Path, work: Path, tmp_pat
 
 def test_a_run_becomes_a_detector_that_the_product_loads(data: Path, work: Path, run: Path, tmp_path: Path):
     out = tmp_path / "tiny"
-    publish(run, str(data), work, out, "tiny", 0.1, "lab train", references_count=40)
+    study = tmp_path / "study.json"
+    study.write_text(json.dumps({"schema": "telltale-study/1", "tables": {"leave_out": UNSEEN}}))
+    publish(run, str(data), work, out, "tiny", 0.1, "lab train", study, references_count=40)
     detector = load(str(out))
     assert detector.info.labels == LABELS
     bank = ReferenceBank.load(out, detector.card.files["reference.safetensors"])
     assert len(bank.methods) <= 40
     titles = [table.title for table in detector.card.measured]
-    assert {"Overall", "Sources, cross", "Verdicts on cross", "Methods, test"} <= set(titles)
-    assert detector.card.limits
+    assert {"Overall", "Sources, cross", "Verdicts on cross", "Methods, test", "Verdicts on what training never saw"} <= set(titles)
+    assert {"Reliability, test", "Risk and coverage, test", "Abstention", "Errors by lightness of the face", "Shortcuts"} <= set(titles)
+    assert len(titles) == len(set(titles))
+    assert any("of its manipulated faces, and 25 % of those answers were wrong" in limit for limit in detector.card.limits)
+    assert any("sdxl faces" in limit for limit in detector.card.limits)
     assert all("real" not in limit.split() for limit in detector.card.limits), "we never call a face real"
 
 
-def test_unseen_methods_are_judged_by_a_run_without_them(data: Path, work: Path, tmp_path: Path):
-    train(settings(data, work, tmp_path, leave_out=("dfdc_swap", "sd21")))
-    measure_unseen(tmp_path, str(data), work, tmp_path / "unseen.json")
-    table = json.loads((tmp_path / "unseen.json").read_text())
-    assert {"dfdc", "sdfd_sd21"} <= {row[1] for row in table["rows"]}
+def test_the_calibrated_bias_is_part_of_the_shipped_weights(run: Path):
+    net, bias = load_net(run), np.linspace(-1, 1, len(LABELS))
+    x = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        before = net(x)[0].numpy()
+    added = fold_in(net, bias)
+    with torch.inference_mode():
+        after = net(x)[0].numpy()
+    assert after == pytest.approx(before + added, abs=1e-5)
+    assert added == pytest.approx(bias, abs=2e-3)
+
+
+def test_calibration_leaves_the_order_of_faces_within_a_class_alone():
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, (200, len(LABELS))).astype(np.float32)
+    truth = np.array(LABELS)[logits.argmax(1)]
+    names = np.array([""] * 200)
+    val = Predictions(logits, np.ones((200, 2)), truth, names, names, names, names)
+    fitted = calibrate(val, LABELS)
+    assert fitted.shifted(val).logits == pytest.approx(logits + fitted.bias, abs=1e-5)
+    assert 0.2 <= fitted.temperature <= 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from attribution.lab import metrics
 
@@ -28,11 +29,41 @@ def test_calibration_error_of_a_known_gap():
     assert metrics.expected_calibration_error(p, np.arange(1000) < 500) == pytest.approx(0.4)
 
 
-def test_temperature_undoes_an_exaggeration():
+def test_auc_agrees_with_scikit_learn_ties_included():
+    random = np.random.default_rng(5)
+    positive, p = random.random(300) < 0.3, random.integers(0, 20, 300) / 20
+    assert metrics.auc(positive, p) == pytest.approx(roc_auc_score(positive, p), abs=1e-12)
+    with pytest.raises(ValueError, match="both classes"):
+        metrics.auc(np.ones(3, bool), np.zeros(3))
+
+
+def test_calibration_undoes_an_exaggeration():
     random = np.random.default_rng(0)
     honest = random.normal(0, 1.5, (4000, 4))
     truth = np.array([random.choice(4, p=row) for row in metrics.softmax(honest)])
-    assert metrics.fit_temperature(honest * 3, truth) == pytest.approx(3, rel=0.1)
+    bias, temperature = metrics.fit_calibration(honest * 3, truth)
+    assert temperature == pytest.approx(3, rel=0.1)
+    assert np.abs(bias).max() < 0.3
+
+
+def test_calibration_undoes_other_proportions_of_training():
+    random = np.random.default_rng(0)
+    honest, lean = random.normal(0, 1.5, (6000, 3)), np.array([1.0, -0.5, -0.5])
+    truth = np.array([random.choice(3, p=row) for row in metrics.softmax(honest)])
+    bias, temperature = metrics.fit_calibration(honest + lean, truth)
+    assert bias == pytest.approx(-lean, abs=0.15)
+    assert temperature == pytest.approx(1, rel=0.1)
+    assert bias.sum() == pytest.approx(0, abs=1e-9)
+
+
+def test_faces_of_little_weight_hardly_move_the_calibration():
+    random = np.random.default_rng(2)
+    logits = random.normal(0, 1, (2000, 2))
+    truth = np.array([random.choice(2, p=row) for row in metrics.softmax(logits)])
+    more = np.concatenate([logits, logits]), np.concatenate([truth, np.ones(2000, int)])
+    alike, _ = metrics.fit_calibration(*more)
+    light, _ = metrics.fit_calibration(*more, np.repeat([1.0, 0.01], 2000))
+    assert alike[1] > 0.4 > 0.1 > abs(light[1])
 
 
 def test_bootstrap_interval_holds_the_figure_and_narrows():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+# The labelled crops were encoded once at this quality; the lab's forgeries get the same encoding before anyone looks at them.
+LAB_JPEG_QUALITY = 90
 _UP_OR_DOWN = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_LANCZOS4)
 
 

@@ -21,7 +21,7 @@ def main(argv: list[str]) -> int:
     _autoencoder_arguments(commands.add_parser("autoencoder", help="train the small face auto-encoder that some forgeries use"))
     _prepare_arguments(commands.add_parser("prepare", help="decode the faces and make the pools of forgeries, once"))
     _train_arguments(commands.add_parser("train", help="train a detector, or resume a training that was stopped"))
-    _unseen_arguments(commands.add_parser("unseen", help="judge the methods that a run was trained without"))
+    _study_arguments(commands.add_parser("study", help="train and measure the whole study: do attribution detectors generalise?"))
     _publish_arguments(commands.add_parser("publish", help="measure a finished run and write its detector folder"))
     readme = commands.add_parser("readme", help="write the measured limits into README.md")
     readme.add_argument("--file", type=Path, default=Path("README.md"))
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     benchmark.add_arguments(commands.add_parser("benchmark", help="speed and memory, the naive way beside them"))
     args = parser.parse_args(argv)
     run = {
-        "autoencoder": _autoencoder, "prepare": _prepare, "train": _train, "unseen": _unseen, "publish": _publish,
+        "autoencoder": _autoencoder, "prepare": _prepare, "train": _train, "study": _study, "publish": _publish,
         "readme": _readme, "examples": _examples, "benchmark": benchmark.run,
     }[args.command]  # fmt: skip
     try:
@@ -81,14 +81,18 @@ def _prepare(args: argparse.Namespace) -> int:
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     _common(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints, settings, final weights")
-    parser.add_argument("--pretrained", default="", help="safetensors file of the backbone to start from")
+    parser.add_argument("--pretrained", default="", help="backbone file to start from (safetensors, or .pth of EfficientNet-PyTorch)")
     parser.add_argument("--architecture", default="mobilenetv2_100")
     parser.add_argument("--model-args", type=json.loads, default={"pad_type": "same"}, help="timm's model arguments as JSON")
     parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument(
+        "--stages", type=json.loads, default=[[0.55, 160], [0.25, 192], [0.2, 224]], help="[share of the steps, window side in px] as JSON"
+    )
     parser.add_argument("--until", type=int, default=0, help="end this sitting after so many steps, to be resumed later")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="training processes on a CPU (one on a GPU)")
     parser.add_argument("--contrastive", choices=("supcon", "ntxent", "triplet", "none"), default="supcon")
+    parser.add_argument("--head", choices=("methods", "binary"), default="methods")
     parser.add_argument("--leave-out", nargs="*", default=[], metavar="METHOD_OR_SOURCE", help="methods or sources never to train on")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
 
@@ -103,23 +107,31 @@ def _train(args: argparse.Namespace) -> int:
             data=str(find_data(args.data)), work=str(args.work), out=str(args.out), pretrained=args.pretrained,
             architecture=args.architecture, model_args=args.model_args, steps=args.steps, seed=args.seed,
             workers=1 if args.device == "cuda" else args.workers, contrastive=args.contrastive, leave_out=tuple(args.leave_out),
-            device=args.device, until=args.until,
+            device=args.device, until=args.until, head=args.head, stages=tuple((float(share), int(side)) for share, side in args.stages),
         )
     )  # fmt: skip
     print(f"done in {(time.monotonic() - started) / 60:.1f} minutes")
     return 0
 
 
-def _unseen_arguments(parser: argparse.ArgumentParser) -> None:
+def _study_arguments(parser: argparse.ArgumentParser) -> None:
+    from attribution.lab.study.results import RESULTS
+
     _common(parser)
-    parser.add_argument("--run", type=Path, required=True, help="a run that was trained with --leave-out")
-    parser.add_argument("--out", type=Path, required=True, help="JSON file for the table")
+    parser.add_argument("--runs", type=Path, required=True, help="folder for the study's runs; what is there is not trained again")
+    parser.add_argument("--pretrained", nargs="*", default=[], metavar="BACKBONE=FILE", help="the file that each backbone starts from")
+    parser.add_argument("--shipped", type=Path, help="the run of the default detector, for the train × test matrix")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="trainings side by side, one thread each (one on a GPU)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
 
 
-def _unseen(args: argparse.Namespace) -> int:
-    from attribution.lab.unseen import measure_unseen
+def _study(args: argparse.Namespace) -> int:
+    from attribution.lab.study.results import study
 
-    measure_unseen(args.run, args.data, args.work, args.out)
+    pretrained = dict(one.split("=", 1) for one in args.pretrained)
+    jobs = 1 if args.device == "cuda" else args.jobs
+    study(args.data, args.work, args.runs, pretrained, args.shipped, args.out, jobs, args.device)
     return 0
 
 
@@ -129,18 +141,13 @@ def _publish_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the detector folder, for example weights/NAME")
     parser.add_argument("--minutes", type=float, required=True, help="how long the training took, for the card")
     parser.add_argument("--train-command", required=True, help="the command that made the run, for the card")
-    parser.add_argument("--unseen", type=Path, help="the table of `lab unseen`")
+    parser.add_argument("--study", type=Path, help="results of `lab study`, for the limits (attribution/lab/results/study.json)")
 
 
 def _publish(args: argparse.Namespace) -> int:
-    from attribution.card import MeasuredTable
     from attribution.lab.publish import publish
 
-    unseen = None
-    if args.unseen:
-        table = json.loads(args.unseen.read_text(encoding="utf-8"))
-        unseen = MeasuredTable(table["title"], tuple(table["columns"]), tuple(tuple(row) for row in table["rows"]), table["note"])
-    publish(args.run, args.data, args.work, args.out, args.out.name, args.minutes, args.train_command, unseen)
+    publish(args.run, args.data, args.work, args.out, args.out.name, args.minutes, args.train_command, args.study)
     return 0
 
 

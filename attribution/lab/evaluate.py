@@ -51,9 +51,11 @@ class Figures:
     ece_uncalibrated: float
 
 
-def figures(found: Predictions, info: DetectorInfo, temperature: float) -> Figures:
-    """Balanced accuracy over families, DFDC untouched against swap, and the calibration error of the method answer."""
+def figures(found: Predictions, raw: Predictions, info: DetectorInfo, temperature: float) -> Figures:
+    """Balanced accuracy over families, DFDC untouched against swap, and the calibration error of the method answer; `raw` is what the
+    network said before it was calibrated."""
     own = found.take(~np.isin(found.methods, FORGED))
+    uncalibrated = raw.take(~np.isin(raw.methods, FORGED))
     p = metrics.softmax(own.logits, temperature)
     said = family_answers(p, info)
     truth = own.families
@@ -63,8 +65,8 @@ def figures(found: Predictions, info: DetectorInfo, temperature: float) -> Figur
     def balanced(chosen: np.ndarray) -> float:
         return metrics.balanced_accuracy(list(truth[chosen]), list(said[chosen]))
 
-    def ece(temperature: float) -> float:
-        q = metrics.softmax(own.logits, temperature)
+    def ece(logits: np.ndarray, temperature: float) -> float:
+        q = metrics.softmax(logits, temperature)
         answers = np.array(info.labels)[q.argmax(1)]
         return metrics.expected_calibration_error(q.max(1), answers == own.methods)
 
@@ -74,8 +76,8 @@ def figures(found: Predictions, info: DetectorInfo, temperature: float) -> Figur
         metrics.auc(swapped, score),
         metrics.bootstrap(lambda chosen: metrics.auc(swapped[chosen], score[chosen]), len(score)),
         metrics.equal_error_rate(swapped, score),
-        ece(temperature),
-        ece(1.0),
+        ece(own.logits, temperature),
+        ece(uncalibrated.logits, 1.0),
     )
 
 
@@ -103,12 +105,14 @@ def judge_samples(
     thresholds: Thresholds,
     info: DetectorInfo,
     bank: ReferenceBank,
+    chosen: np.ndarray | None = None,
 ) -> list[TrackEvidence]:
-    """Each sample as a picture of one face, judged by the product's own rule. `side_px` N: the crop's side in the original picture."""
-    placements = bank.place(found.embeddings)
+    """Each sample (or each of the `chosen` ones) as a picture of one face, judged by the product's own rule. `side_px` N: the crop's side
+    in the original picture."""
+    indices = np.arange(len(found.methods)) if chosen is None else chosen
     p = metrics.softmax(found.logits, temperature).astype(np.float32)
     judged = []
-    for index, placement in enumerate(placements):
+    for index, placement in zip(indices.tolist(), bank.place(found.embeddings[indices]), strict=True):
         crop = np.array(samples.picture(index))
         luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
         face = Face(
@@ -165,3 +169,12 @@ def confusion_table(title: str, found: Predictions, info: DetectorInfo, temperat
     return MeasuredTable(
         title, ("true method", "faces", *info.labels), tuple(rows), "The method with the highest probability, before abstention."
     )
+
+
+def print_table(table: MeasuredTable) -> None:
+    """The table on standard output, in aligned columns."""
+    cells = [table.columns, *(tuple("" if cell is None else str(cell) for cell in row) for row in table.rows)]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(table.columns))]
+    print(f"\n{table.title}")
+    for row in cells:
+        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from attribution.lab.moving_clip import EXAMPLES
@@ -20,6 +21,7 @@ from attribution.network import explained_layer
 from attribution.pipeline import Kit, examine, explain
 from attribution.version import __version__
 
+_CROPS = 96
 PICTURE = EXAMPLES / "astronaut.png"
 
 
@@ -71,6 +73,11 @@ def measure_examination(kit: Kit, clip: Path, runs: int, report: Callable[[Figur
     every face track. The first run is not counted. Returns the median seconds of the clip."""
     on = kit.examiner.device
     strict = on == "cpu"
+    crops = np.random.default_rng(0).integers(0, 256, (_CROPS, *2 * (kit.examiner.card.crop.side_px,), 3), dtype=np.uint8)
+    for mirrored, note in ((False, "as in clips"), (True, "each with its mirror image, as in pictures")):
+        times = timed(lambda mirrored=mirrored: kit.examiner.read(crops, mirrored), runs)
+        speeds = tuple(_CROPS / seconds for seconds in times)
+        report(Figure(f"faces classified, warm, {on}{', mirrored' * mirrored}", "/s", speeds, least=40.0 if strict else None, note=note))
     times = timed(lambda: explain(examine(PICTURE, kit).evidence, kit), runs)
     report(Figure(f"picture, one face, full result, warm, {on}", "s", times, most=1.0 if strict else None))
     times = timed(lambda: explain(examine(clip, kit).evidence, kit), runs)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from sklearn.metrics import roc_auc_score, roc_curve
+from scipy.optimize import minimize
+from scipy.stats import rankdata
+from sklearn.metrics import roc_curve
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -19,7 +21,9 @@ def auc(positive: np.ndarray, p: np.ndarray) -> float:
     """Area under the ROC curve of `p` for the boolean `positive`; ValueError when only one class is there."""
     if len(np.unique(positive)) < 2:
         raise ValueError("an AUC needs both classes")
-    return float(roc_auc_score(positive, p))
+    ranks, hits = rankdata(p), int(np.sum(positive))
+    # Mann and Whitney's U: the same figure as scikit-learn's, ten times quicker, for intervals by bootstrap.
+    return float((ranks[np.asarray(positive, bool)].sum() - hits * (hits + 1) / 2) / (hits * (len(ranks) - hits)))
 
 
 def equal_error_rate(positive: np.ndarray, p: np.ndarray) -> float:
@@ -42,19 +46,31 @@ def expected_calibration_error(p: np.ndarray, right: np.ndarray, bins: int = 15)
     return float(np.sum(gaps))
 
 
-def fit_temperature(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """The T > 0 that minimises the (weighted) negative log-likelihood of softmax(logits / T) (Guo et al. 2017), by golden section."""
+def fit_calibration(
+    logits: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None, holding_back: float = 1e-3
+) -> tuple[np.ndarray, float]:
+    """The bias per class (K, mean 0) and the temperature that minimise the weighted negative log-likelihood of
+    softmax((logits + bias) / T), N×K logits: bias-corrected temperature scaling (Alexandari, Kundaje and Shrikumar 2020, arXiv
+    1901.06852). The temperature alone cannot mend that training drew the classes in other proportions. `holding_back` weighs the sum of
+    squared biases, so that a class of few faces keeps its own.
+    """
     weights = np.ones(len(truth)) if weights is None else weights
+    share = weights / weights.sum()
+    rows = np.arange(len(truth))
 
-    def loss(log_t: float) -> float:
-        p = softmax(logits, float(np.exp(log_t)))[np.arange(len(truth)), truth]
-        return float(-(weights * np.log(np.maximum(p, 1e-12))).sum() / weights.sum())
+    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+        bias, t = values[:-1], np.exp(values[-1])
+        scaled = (logits + bias) / t
+        p = softmax(scaled)
+        value = -(share * np.log(np.maximum(p[rows, truth], 1e-12))).sum() + holding_back * (bias**2).sum()
+        slope = p.copy()
+        slope[rows, truth] -= 1
+        slope *= share[:, None]
+        return float(value), np.append(slope.sum(0) / t + 2 * holding_back * bias, -(slope * scaled).sum())
 
-    low, high, golden = np.log(0.2), np.log(8.0), (5**0.5 - 1) / 2
-    for _ in range(60):
-        a, b = high - golden * (high - low), low + golden * (high - low)
-        low, high = (low, b) if loss(a) < loss(b) else (a, high)
-    return float(np.exp((low + high) / 2))
+    bounds = [(-5.0, 5.0)] * logits.shape[1] + [(np.log(0.2), np.log(8.0))]
+    best = minimize(loss, np.zeros(logits.shape[1] + 1), jac=True, method="L-BFGS-B", bounds=bounds).x
+    return best[:-1] - best[:-1].mean(), float(np.exp(best[-1]))
 
 
 def bootstrap(figure: Callable[[np.ndarray], float], count: int, seed: int = 0, draws: int = 1000) -> tuple[float, float]:

@@ -7,7 +7,7 @@ index into the split's rows: the pixel-aligned untouched picture) and the forger
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,13 @@ class Samples:
                 return part[index]
             index -= len(part)
         raise IndexError(index)
+
+
+def left_out(methods: Sequence[str] | np.ndarray, sources: Sequence[str] | np.ndarray, names: Collection[str]) -> np.ndarray:
+    """Which samples (N, boolean) a training that leaves out `names` (methods or sources) must not see: those of the method or the source,
+    and the lab's forgeries made from pictures of the source."""
+    pairs = zip(methods, sources, strict=True)
+    return np.array([method in names or source in names or source.rpartition(" on ")[2] in names for method, source in pairs], bool)
 
 
 def forge_pool(method: str, split: str, rows: list[Row], pictures: np.ndarray, work: Path, size: int) -> None:

@@ -10,12 +10,10 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from attribution.lab.augment import jpeg
+from attribution.lab.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.pools import FORGED, Samples
 from attribution.lab.train import MEAN, STD, Net, Settings
 from attribution.network import normalise
-
-LAB_JPEG_QUALITY = 90
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,24 @@ class Predictions:
     def take(self, chosen: np.ndarray) -> Predictions:
         """The rows chosen by a mask or by indices."""
         return Predictions(*(getattr(self, one.name)[chosen] for one in fields(self)))
+
+    def keep(self, file: Path, chosen: np.ndarray) -> None:
+        """Write logits and embeddings, and which samples (indices) they belong to."""
+        unfinished = file.with_suffix(".part.npz")
+        np.savez(unfinished, logits=self.logits, embeddings=self.embeddings, chosen=chosen)
+        unfinished.replace(file)
+
+    @staticmethod
+    def kept(file: Path, samples: Samples) -> Predictions:
+        """Read what `keep` wrote for these samples."""
+        with np.load(file) as stored:
+            logits, embeddings, chosen = stored["logits"], stored["embeddings"], stored["chosen"]
+        return Predictions(logits, embeddings, *_named(samples, chosen))
+
+
+def _named(samples: Samples, chosen: np.ndarray) -> tuple[np.ndarray, ...]:
+    names = (samples.methods, samples.families, samples.sources, samples.groups, samples.paths)
+    return tuple(np.array(one)[chosen] for one in names)
 
 
 def load_net(run: Path, device: str = "cpu") -> Net:
@@ -76,8 +92,8 @@ def predict(
             own_logits, own = net(x)
             if mirrored:
                 more_logits, more = net(x.flip(3).contiguous(memory_format=torch.channels_last))
-                own_logits, own = (own_logits + more_logits) / 2, torch.nn.functional.normalize(own + more, dim=1)
+                own_logits, own = (own_logits + more_logits) / 2, own + more
+        own = torch.nn.functional.normalize(own.float(), dim=1)
         logits.append(own_logits.float().cpu().numpy())
         embeddings.append(own.float().cpu().numpy())
-    named = (np.array(names)[indices] for names in (samples.methods, samples.families, samples.sources, samples.groups, samples.paths))
-    return Predictions(np.concatenate(logits), np.concatenate(embeddings), *named)
+    return Predictions(np.concatenate(logits), np.concatenate(embeddings), *_named(samples, indices))

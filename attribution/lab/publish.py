@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,25 +27,18 @@ from attribution.card import (
     CropSettings,
     MeasuredTable,
     Probe,
-    Thresholds,
     Training,
 )
 from attribution.evidence import DetectorInfo
-from attribution.lab import metrics
-from attribution.lab.data import REAL, SIDE_PX, Row, find_data, manifest_hash, read_manifest
-from attribution.lab.evaluate import (
-    Figures,
-    confusion_table,
-    families_of,
-    figures,
-    judge_samples,
-    source_table,
-    verdict_table,
-)
+from attribution.lab.calibration import calibrate
+from attribution.lab.data import SIDE_PX, Row, find_data, manifest_hash, read_manifest
+from attribution.lab.evaluate import families_of, print_table
 from attribution.lab.labels import LABELS
-from attribution.lab.mapping import MIN_DISTANCE, Agreement, agreement, choose_references, lay_out
+from attribution.lab.limits import limits_of, read_unseen
+from attribution.lab.mapping import MIN_DISTANCE, agreement, choose_references, lay_out
+from attribution.lab.measure import measure
 from attribution.lab.modelcard import model_card
-from attribution.lab.pools import FORGED, Samples, load_samples
+from attribution.lab.pools import Samples, left_out, load_samples
 from attribution.lab.predict import Predictions, load_net, predict
 from attribution.lab.thresholds import choose
 from attribution.lab.train import MEAN, STD, Net
@@ -76,15 +70,20 @@ def read_splits(
                 value.copy_(value.half().float())
     net.to(device)
     rows = read_manifest(data)
-    left_out = json.loads((run / "settings.json").read_text())["leave_out"]
+    weights = run / "final.safetensors"
+    names = json.loads((run / "settings.json").read_text())["leave_out"]
     samples = {split: load_samples(data, rows, work, split) for split in ("train", "val", "test", "cross")}
     methods, sources = np.array(samples["train"].methods), np.array(samples["train"].sources)
-    seen = np.flatnonzero(~(np.isin(methods, left_out) | np.isin(sources, left_out)))
+    seen = np.flatnonzero(~left_out(methods, sources, names))
     chosen = seen[choose_references(methods[seen], sources[seen], references, MAP_SEED)]
-    found = {"train": predict(net, samples["train"], chosen, device, mirrored=True)}
-    for split in ("val", "test", "cross"):
-        found[split] = predict(net, samples[split], None, device, mirrored=True)
-        print(f"{split}: {len(samples[split])} faces read", flush=True)
+    found = {}
+    for split in ("train", "val", "test", "cross"):
+        wanted = chosen if split == "train" else np.arange(len(samples[split]))
+        kept = run / f"read_{split}.npz"
+        if not kept.exists() or kept.stat().st_mtime < weights.stat().st_mtime:
+            predict(net, samples[split], wanted, device, mirrored=True).keep(kept, wanted)
+        found[split] = Predictions.kept(kept, samples[split])
+        print(f"{split}: {len(wanted)} faces read", flush=True)
     return net, samples, found
 
 
@@ -95,38 +94,6 @@ def crop_sides(samples: Samples, data: Path, split: str) -> np.ndarray:
     return np.array(sides + [sides[base] for base in samples.base[len(own) :]])
 
 
-def limits_of(test: Figures, verdicts: MeasuredTable, unseen: MeasuredTable | None) -> tuple[str, ...]:
-    """The detector's measured limits as plain sentences."""
-    columns = verdicts.columns
-    by_source = {str(row[1]): dict(zip(columns, row, strict=True)) for row in verdicts.rows}
-    overall = by_source["all untouched"]
-    swaps = 100 * test.dfdc_auc
-
-    def percent(value: object) -> str:
-        return f"{100 * float(str(value)):.0f} %"
-
-    sentences = [
-        f"Of untouched faces from three collections it was never trained on, it wrongly called "
-        f"{percent(overall['manipulated'])} manipulated and gave no definite answer for {percent(overall['inconclusive'])}.",
-        f"DFDC face swaps are told from untouched DFDC faces with an AUC of {swaps:.0f} % on single frames: many swapped frames stay "
-        "inconclusive.",
-    ]
-    if unseen is not None:
-        for row in unseen.rows:
-            cells = dict(zip(unseen.columns, row, strict=True))
-            if cells["family"] and cells["family"] != REAL:
-                sentences.append(
-                    f"When {cells['source']} was left out of training, {percent(cells['none found'])} of its faces were still passed as "
-                    f"'no manipulation found' and {percent(cells['inconclusive'])} stayed inconclusive."
-                )
-    sentences += [
-        "It knows no reenactment (expression transfer, lip sync): such clips may pass as 'no manipulation found'.",
-        "It looks at faces only, one crop at a time; retouching, voices, backgrounds and edits outside the face are not examined.",
-        "Strong compression, filters, screenshots and faces under about 90 px make it less sure.",
-    ]
-    return tuple(sentences)
-
-
 def publish(
     run: Path,
     data_flag: str,
@@ -135,16 +102,18 @@ def publish(
     name: str,
     minutes: float,
     command: str,
-    unseen: MeasuredTable | None = None,
+    study: Path | None = None,
     references_count: int = MOST_REFERENCES,
 ) -> None:
-    """Write the whole detector folder `out` and print its figures."""
+    """Write the whole detector folder `out` and print its figures. `study` is the file of the study's results, whose folds say what
+    becomes of methods and sources that training never saw."""
     data = find_data(data_flag)
-    net, samples, found = read_splits(run, data, work, references_count)
+    net, samples, raw = read_splits(run, data, work, references_count)
     info = info_of(name)
-    index = {label: place for place, label in enumerate(info.labels)}
-    own_val = found["val"].take(~np.isin(found["val"].methods, FORGED))
-    temperature = round(metrics.fit_temperature(own_val.logits, np.array([index[method] for method in own_val.methods])), 4)
+    fitted = calibrate(raw["val"], info.labels)
+    bias = fold_in(net, fitted.bias)
+    found = {split: replace(one, logits=one.logits + bias) for split, one in raw.items()}
+    temperature = fitted.temperature
     settings = json.loads((run / "settings.json").read_text())
 
     out.mkdir(parents=True, exist_ok=True)
@@ -162,11 +131,16 @@ def publish(
     print("placement:", agreed)
 
     thresholds = choose(found["val"], info, temperature)
-    measured, test = _measure(samples, found, data, info, temperature, thresholds, bank, agreed)
+    sides = {split: crop_sides(samples[split], data, split) for split in ("test", "cross")}
+    measured, test = measure(samples, raw, found, sides, info, temperature, thresholds, bank)
+    cells = tuple((key, round(float(value), 3)) for key, value in asdict(agreed).items())
+    measured.append(MeasuredTable("Map placement against umap.transform, test", ("figure", "value"), cells))
+    unseen = read_unseen(study) if study else None
     if unseen is not None:
         measured.append(unseen)
-    cross_verdicts = next(table for table in measured if table.title.startswith("Verdicts on cross"))
-    limits = limits_of(test, cross_verdicts, unseen)
+    for table in measured:
+        print_table(table)
+    limits = limits_of(test, measured, unseen)
 
     _write_model(net, settings, out)
     for file in VERIFIED_FILES:
@@ -195,42 +169,14 @@ def publish(
     (out / "README.md").write_text(model_card(card) + "\n", encoding="utf-8")
 
 
-def _measure(
-    samples: dict[str, Samples], found: dict[str, Predictions], data: Path, info: DetectorInfo, temperature: float, thresholds: Thresholds,
-    bank: ReferenceBank, agreed: Agreement,
-) -> tuple[list[MeasuredTable], Figures]:  # fmt: skip
-    test = figures(found["test"], info, temperature)
-    val = figures(found["val"], info, temperature)
-    rows = []
-    for name, split in (("val", val), ("test", test)):
-        low, high = split.families_interval
-        dfdc_low, dfdc_high = split.dfdc_interval
-        rows.append(
-            (name, *(round(value, 3) for value in (split.families_balanced_accuracy, low, high, split.dfdc_auc, dfdc_low, dfdc_high)),
-             *(round(value, 3) for value in (split.dfdc_eer, split.ece_uncalibrated, split.ece)))
-        )  # fmt: skip
-    columns = ("split", "families, balanced", "from", "to", "DFDC AUC", "from", "to", "DFDC EER", "ECE before", "ECE after")
-    tables = [MeasuredTable("Overall", columns, tuple(rows), "Network alone, single faces; from–to: 95 % bootstrap intervals.")]
-    for split in ("cross", "test"):
-        tables.append(source_table(f"Sources, {split}", found[split], info, temperature))
-    tables.append(confusion_table("Methods, test", found["test"], info, temperature))
-    for split in ("cross", "test"):
-        judged = judge_samples(samples[split], found[split], crop_sides(samples[split], data, split), temperature, thresholds, info, bank)
-        tables.append(verdict_table(f"Verdicts on {split}", found[split], judged))
-    cells = tuple((key, round(float(value), 3)) for key, value in asdict(agreed).items())
-    tables.append(MeasuredTable("Map placement against umap.transform, test", ("figure", "value"), cells))
-    for table in tables:
-        print_table(table)
-    return tables, test
-
-
-def print_table(table: MeasuredTable) -> None:
-    """The table on standard output, in aligned columns."""
-    cells = [table.columns, *(tuple("" if cell is None else str(cell) for cell in row) for row in table.rows)]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(table.columns))]
-    print(f"\n{table.title}")
-    for row in cells:
-        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
+def fold_in(net: Net, bias: np.ndarray) -> np.ndarray:
+    """Add a bias per class to the classifier's own, rounded as it is shipped; returns what was really added, K float32."""
+    backbone: Any = net.backbone
+    own = backbone.get_classifier().bias
+    before = own.detach().clone()
+    with torch.no_grad():
+        own.copy_((own + torch.from_numpy(bias).float()).half().float())
+    return (own.detach() - before).numpy()
 
 
 def _sources_sentence(rows: list[Row]) -> str:

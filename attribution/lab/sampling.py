@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from attribution.lab.augment import augment
+from attribution.lab.augment import LAB_JPEG_QUALITY, augment, jpeg
 from attribution.lab.data import REAL
-from attribution.lab.pools import Samples
+from attribution.lab.pools import FORGED, Samples, left_out
 
 # Per 37 pictures: pairs give the picture and its untouched base, so real faces make up 14 of them, from every real source.
 PAIRS = {"dfdc_swap": 5, "landmark_swap": 2, "self_blended": 3, "autoencoder_swap": 2}
@@ -18,7 +18,7 @@ SINGLES = {REAL: 2, "stylegan2": 3, "generated_photos": 2, "sdxl": 2, "flux1": 2
 
 @dataclass(frozen=True)
 class Batch:
-    """`pictures` B×S×S×3 uint8, `labels` B int64 (index into the detector's labels)."""
+    """`pictures` B×S×S×3 uint8, `labels` B int64 (class of the head)."""
 
     pictures: np.ndarray
     labels: np.ndarray
@@ -27,16 +27,17 @@ class Batch:
 class Sampler:
     """Draws batches from samples. The same (seed, step, rank) gives the same batch: a resumed run needs no state of it."""
 
-    def __init__(self, samples: Samples, labels: Sequence[str], seed: int, leave_out: Sequence[str] = ()) -> None:
+    def __init__(self, samples: Samples, class_of: Mapping[str, int], seed: int, leave_out: Sequence[str] = ()) -> None:
         self._samples, self._seed = samples, seed
-        self._label = np.array([labels.index(method) if method in labels else -1 for method in samples.methods])
+        self._label = np.array([class_of.get(method, -1) for method in samples.methods])
         # By source within a method, square-root balanced: a large source must not own its class.
         self._by_method: dict[str, list[np.ndarray]] = {}
         self._weights: dict[str, np.ndarray] = {}
+        unseen = left_out(samples.methods, samples.sources, leave_out)
         for method in {*PAIRS, *SINGLES} & set(samples.methods):
             by_source: dict[str, list[int]] = {}
             for index, (own, source) in enumerate(zip(samples.methods, samples.sources, strict=True)):
-                if own == method and source not in leave_out and method not in leave_out:
+                if own == method and not unseen[index]:
                     by_source.setdefault(source, []).append(index)
             if by_source:
                 self._by_method[method] = [np.array(indices) for indices in by_source.values()]
@@ -63,6 +64,10 @@ class Sampler:
         for index, seed in chosen:
             own = np.random.default_rng(seed)
             strength = float(own.choice([0.35, 1.0, 1.0]))
-            pictures.append(augment(np.array(self._samples.picture(index)), own, side_px, strength))
+            picture = np.array(self._samples.picture(index))
+            if self._samples.methods[index] in FORGED:
+                # Every other crop was encoded once: that its forgery was not must not tell them apart.
+                picture = jpeg(picture, LAB_JPEG_QUALITY)
+            pictures.append(augment(picture, own, side_px, strength))
             labels.append(self._label[index])
         return Batch(np.stack(pictures), np.array(labels))

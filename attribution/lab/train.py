@@ -21,16 +21,17 @@ import cv2
 import numpy as np
 import torch
 import torch.distributed as distributed
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 from torch.multiprocessing.spawn import spawn
 from torch.nn import functional
 
 from attribution.errors import LabError
-from attribution.lab.data import find_data, read_manifest
+from attribution.lab.data import REAL, find_data, read_manifest
 from attribution.lab.depthwise import quicken
 from attribution.lab.losses import CONTRASTIVE
 from attribution.lab.pools import load_samples
+from attribution.lab.pretrained import read_pretrained
 from attribution.lab.sampling import Sampler
 from attribution.network import Projection, build_backbone, features, normalise, pooled_width
 
@@ -39,12 +40,14 @@ LABELS = (
     "stylegan2", "generated_photos", "sdxl", "flux1", "sd21",
 )  # fmt: skip
 MEAN = STD = (0.5, 0.5, 0.5)
+HEADS = ("methods", "binary")
 
 
 @dataclass(frozen=True)
 class Settings:
     """One training run. `stages` are (share of the steps, window side in px) at the original scale of the crops; `until` ends this sitting
-    after so many steps (0: the whole run), to be resumed later, with the same or another number of `steps`."""
+    after so many steps (0: the whole run), to be resumed later, with the same or another number of `steps`. `head` is `methods` (a class
+    per label) or `binary` (untouched, manipulated); `threads` limits a single CPU worker (0: every core)."""
 
     data: str
     work: str
@@ -66,6 +69,15 @@ class Settings:
     leave_out: tuple[str, ...] = ()
     until: int = 0
     device: str = "cpu"
+    head: str = "methods"
+    threads: int = 0
+
+
+def class_of(settings: Settings) -> dict[str, int]:
+    """The head's class of each method: its place among the labels, or 0 for untouched and 1 for manipulated."""
+    if settings.head not in HEADS:
+        raise LabError(f"There is no head {settings.head!r}.", f"Use one of {', '.join(HEADS)}.")
+    return {label: place if settings.head == "methods" else int(label != REAL) for place, label in enumerate(LABELS)}
 
 
 class Net(nn.Module):
@@ -74,7 +86,7 @@ class Net(nn.Module):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         # Dropout is ours, before the classifier only: timm's would reach the embedding too.
-        self.backbone = build_backbone(settings.architecture, len(LABELS), settings.model_args)
+        self.backbone = build_backbone(settings.architecture, max(class_of(settings).values()) + 1, settings.model_args)
         self.projection = Projection(pooled_width(self.backbone))
         self.dropout = settings.dropout
 
@@ -87,8 +99,9 @@ class Net(nn.Module):
 
 
 def start_from(net: Net, pretrained: Path) -> None:
-    """Load everything but the classifier from a safetensors file of the same timm architecture; LabError when anything else is missing."""
-    state = {name: value for name, value in load_file(pretrained).items() if not name.startswith(("classifier", "head.fc", "fc."))}
+    """Load everything but the classifier from a file of the same architecture; LabError when anything else is missing."""
+    whole = read_pretrained(pretrained, net.backbone)
+    state = {name: value for name, value in whole.items() if not name.startswith(("classifier", "head.fc", "fc."))}
     missing = net.backbone.load_state_dict(state, strict=False)
     left = [name for name in missing.missing_keys if not name.startswith(("classifier", "head.fc", "fc."))]
     if left or missing.unexpected_keys:
@@ -119,14 +132,14 @@ def _run(rank: int, settings: Settings, meeting: str) -> None:
     """One worker of a run."""
     parallel = settings.workers > 1
     if settings.device == "cpu":
-        torch.set_num_threads(1 if parallel else (os.cpu_count() or 1))
+        torch.set_num_threads(1 if parallel else (settings.threads or os.cpu_count() or 1))
     cv2.setNumThreads(1)
     if parallel:
         distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=settings.workers)
     torch.manual_seed(settings.seed + rank)
     data, work, out = find_data(settings.data), Path(settings.work), Path(settings.out)
     samples = load_samples(data, read_manifest(data), work, "train")
-    sampler = Sampler(samples, LABELS, settings.seed, settings.leave_out)
+    sampler = Sampler(samples, class_of(settings), settings.seed, settings.leave_out)
     net = Net(settings).to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.pretrained:
         start_from(net, Path(settings.pretrained))

@@ -1,0 +1,63 @@
+"""Every measured table of a detector's card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from attribution.card import MeasuredTable, Thresholds
+from attribution.evidence import DetectorInfo
+from attribution.lab import curves, fairness
+from attribution.lab.evaluate import Figures, confusion_table, figures, judge_samples, source_table, verdict_table
+from attribution.lab.pools import Samples
+from attribution.lab.predict import Predictions
+from attribution.lab.shortcuts import shortcut_table
+from attribution.reference import ReferenceBank
+
+SHORTCUT_SEED = 3
+
+
+def measure(
+    samples: Mapping[str, Samples], raw: Mapping[str, Predictions], found: Mapping[str, Predictions], sides: Mapping[str, np.ndarray],
+    info: DetectorInfo, temperature: float, thresholds: Thresholds, bank: ReferenceBank,
+) -> tuple[list[MeasuredTable], Figures]:  # fmt: skip
+    """The tables, and the overall figures on test. `raw` is what the network says before calibration, `found` with the calibrated bias
+    (to be divided by `temperature` yet); `sides` the crops' sides in the original pictures, px."""
+    test = figures(found["test"], raw["test"], info, temperature)
+    val = figures(found["val"], raw["val"], info, temperature)
+    tables = [_overall({"val": val, "test": test})]
+    for split in ("cross", "test"):
+        tables.append(source_table(f"Sources, {split}", found[split], info, temperature))
+    tables.append(confusion_table("Methods, test", found["test"], info, temperature))
+    judged_faces = []
+    for split in ("cross", "test"):
+        judged = judge_samples(samples[split], found[split], sides[split], temperature, thresholds, info, bank)
+        tables.append(verdict_table(f"Verdicts on {split}", found[split], judged))
+        judged_faces.append(fairness.judged_faces(split, samples[split], found[split], judged, sides[split]))
+    tables += [
+        curves.reliability_table(found["test"], raw["test"], info, temperature),
+        curves.calibration_by_source(found["test"], raw["test"], info, temperature),
+        curves.risk_coverage_table(found["test"], info, temperature),
+        curves.abstention_table(found["val"], found["test"], info, temperature),
+        curves.abstention_by_family_table(found["val"], found["test"], info, temperature),
+        fairness.lightness_table(judged_faces),
+        fairness.within_sources_table(judged_faces),
+        fairness.size_table(judged_faces),
+        shortcut_table(samples["train"], samples["val"], SHORTCUT_SEED),
+    ]
+    return tables, test
+
+
+def _overall(splits: Mapping[str, Figures]) -> MeasuredTable:
+    rows = []
+    for name, split in splits.items():
+        low, high = split.families_interval
+        dfdc_low, dfdc_high = split.dfdc_interval
+        values = (
+            split.families_balanced_accuracy, low, high, split.dfdc_auc, dfdc_low, dfdc_high, split.dfdc_eer, split.ece_uncalibrated,
+            split.ece,
+        )  # fmt: skip
+        rows.append((name, *(round(value, 3) for value in values)))
+    columns = ("split", "families, balanced", "from", "to", "DFDC AUC", "from", "to", "DFDC EER", "ECE before", "ECE after")
+    return MeasuredTable("Overall", columns, tuple(rows), "Network alone, single faces; from–to: 95 % bootstrap intervals.")

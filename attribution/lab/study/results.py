@@ -1,0 +1,62 @@
+"""One command for the whole study: train what is missing, measure, write `results/study.json`, print its tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from attribution.card import MeasuredTable
+from attribution.lab.data import find_data, manifest_hash, read_manifest
+from attribution.lab.evaluate import print_table
+from attribution.lab.pools import load_samples
+from attribution.lab.publish import info_of
+from attribution.lab.study.plan import COMPARED_WITHOUT, SPLITS, plan
+from attribution.lab.study.questions import answers_to
+from attribution.lab.study.runs import carry_out, read_faces, said
+from attribution.lab.study.unseen import folds_of, leave_out_table, matrix_table, open_set_table, set_up
+
+SCHEMA = "telltale-study/1"
+RESULTS = Path(__file__).parents[1] / "results" / "study.json"
+TRIED = Path(__file__).parents[1] / "results" / "tried.json"
+
+
+def study(
+    data_flag: str | None, work: Path, runs: Path, pretrained: Mapping[str, str], shipped: Path | None, out: Path, jobs: int, device: str
+) -> None:
+    """Carry out the plan (or the rest of it) and write its results; `shipped` is the run of the default detector, for the matrix."""
+    data = find_data(data_flag)
+    todo = plan()
+    carry_out(todo, data_flag, work, runs, pretrained, jobs, device)
+    rows, info = read_manifest(data), info_of("study")
+    samples = {split: load_samples(data, rows, work, split) for split in ("train", *SPLITS)}
+    folders = {run.name: runs / run.name.replace(" ", "-") for run in todo}
+    test, cross = ({name: said(folder, split, samples[split]) for name, folder in folders.items()} for split in ("test", "cross"))
+    compared = [run for run in todo if run.group == "comparison"]
+    folds = [
+        set_up(run, {split: said(folders[run.name], split, samples[split]) for split in ("train", *SPLITS)}, info) for run in folds_of(todo)
+    ]
+    trained = [(run.name, run.leave_out, test[run.name], cross[run.name]) for run in folds_of(todo)]
+    base = next(run for run in compared if run.head == "methods" and run.loss == "supcon")
+    trained.insert(0, ("comparison", COMPARED_WITHOUT, test[base.name], cross[base.name]))
+    if shipped is not None:
+        read_faces(shipped, data, work, ("test", "cross"), (), device)
+        trained.insert(0, ("everything", (), said(shipped, "test", samples["test"]), said(shipped, "cross", samples["cross"])))
+    tables: dict[str, MeasuredTable] = {
+        **answers_to(compared, test, cross),
+        "matrix": matrix_table(trained),
+        "leave_out": leave_out_table(folds, samples, data, info),
+        "open_set": open_set_table(folds, info),
+    }
+    if TRIED.exists():
+        one = json.loads(TRIED.read_text(encoding="utf-8"))
+        tables["tried"] = MeasuredTable(one["title"], tuple(one["columns"]), tuple(tuple(row) for row in one["rows"]), one["note"])
+    for table in tables.values():
+        print_table(table)
+    setting = {
+        "data_sha256": manifest_hash(data),
+        "runs": [{"name": run.name, **run.settings()} for run in todo],
+    }
+    written = {"schema": SCHEMA, "plan": setting, "tables": {key: asdict(table) for key, table in tables.items()}}
+    out.write_text(json.dumps(written, ensure_ascii=False, separators=(",", ":")).replace('["', '\n["') + "\n", encoding="utf-8")
