@@ -34,5 +34,21 @@ def test_a_whole_network_learns_the_same():
         assert torch.allclose(one.grad, two.grad, atol=1e-9 * largest)
 
 
+def test_large_kernels_are_computed_in_single_precision():
+    torch.manual_seed(0)
+    plain = build_backbone("tf_efficientnet_lite0", 3).train()
+    quick = copy.deepcopy(plain)
+    assert quicken(quick) > sum(layer.kernel_size == (5, 5) for layer in plain.modules() if isinstance(layer, torch.nn.Conv2d)) > 0
+    # The channels of its first such layer, on a bfloat16 input.
+    name, layer = next((n, m) for n, m in plain.named_modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size == (5, 5))
+    x = torch.randn(2, layer.in_channels, 16, 16).bfloat16()
+    exact = layer(x.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        rough, single = layer(x), quick.get_submodule(name)(x)
+    assert single.dtype == x.dtype
+    assert torch.equal(single, exact.bfloat16())
+    assert not torch.equal(rough, single)
+
+
 def test_networks_without_such_layers_are_left_alone():
     assert quicken(build_backbone("resnet18", 3)) == 0

@@ -141,13 +141,14 @@ def _publish_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the detector folder, for example weights/NAME")
     parser.add_argument("--minutes", type=float, required=True, help="how long the training took, for the card")
     parser.add_argument("--train-command", required=True, help="the command that made the run, for the card")
+    parser.add_argument("--note", action="append", default=[], help="a sentence for the card on how the weights came about (repeatable)")
     parser.add_argument("--study", type=Path, help="results of `lab study`, for the limits (attribution/lab/results/study.json)")
 
 
 def _publish(args: argparse.Namespace) -> int:
     from attribution.lab.publish import publish
 
-    publish(args.run, args.data, args.work, args.out, args.out.name, args.minutes, args.train_command, args.study)
+    publish(args.run, args.data, args.work, args.out, args.out.name, args.minutes, args.train_command, args.study, args.note)
     return 0
 
 

@@ -49,6 +49,8 @@ def _forward(layer: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
 
 
 def _in_float32(plain: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    if not torch.is_autocast_enabled("cpu"):
+        return plain(x)
     with torch.autocast("cpu", enabled=False):
         return plain(x.float().contiguous(memory_format=torch.channels_last)).to(x.dtype)
 

@@ -47,9 +47,11 @@ def model_card(card: Card) -> str:
         f"  methods plus {settings['contrastive_weight']} × the contrastive loss `{settings['contrastive']}` on a 128-d unit embedding;",
         "  batches balanced by class and source, every swap beside the untouched picture under it; windows at the crops' own scale;",
         "  JPEG, WebP, rescaling, blur, noise and colour changes alike for all classes; AdamW, cosine schedule, averaged weights.",
-        f"- Calibration: temperature {card.calibration.temperature} fitted on `val`; ECE on `{card.calibration.measured_on}` "
-        f"{card.calibration.ece_before} before, {card.calibration.ece_after} after.",
+        f"- Calibration: a bias per method (folded into the classifier) and the temperature {card.calibration.temperature},",
+        f"  fitted on `val` (`attribution/lab/calibration.py`); ECE on `{card.calibration.measured_on}` {card.calibration.ece_before} before, "
+        f"{card.calibration.ece_after} after.",
         "- Thresholds: chosen on `val` only (`attribution/lab/thresholds.py`).",
+        *(f"- {note}" for note in card.training.notes[1:]),
         "",
         "## Measured",
         "",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -103,10 +104,11 @@ def publish(
     minutes: float,
     command: str,
     study: Path | None = None,
+    notes: Sequence[str] = (),
     references_count: int = MOST_REFERENCES,
 ) -> None:
-    """Write the whole detector folder `out` and print its figures. `study` is the file of the study's results, whose folds say what
-    becomes of methods and sources that training never saw."""
+    """Write the whole detector folder `out` and print its figures. `notes` are sentences for the card on how the weights came about;
+    `study` is the file of the study's results, whose folds say what becomes of methods and sources that training never saw."""
     data = find_data(data_flag)
     net, samples, raw = read_splits(run, data, work, references_count)
     info = info_of(name)
@@ -157,7 +159,7 @@ def publish(
         training=Training(
             data=_sources_sentence([row for row in read_manifest(data) if row.split == "train"]),
             licence=LICENCE, command=command, data_sha256=manifest_hash(data), seeds=(settings["seed"],),
-            minutes=minutes, notes=(json.dumps(settings),),
+            minutes=minutes, notes=(json.dumps(settings), *notes),
         ),
         probes=tuple(Probe(seed, tuple(probe_logits(backbone, MEAN, STD, SIDE_PX, seed))) for seed in PROBE_SEEDS),
         files={file: hashlib.sha256((out / file).read_bytes()).hexdigest() for file in VERIFIED_FILES},
