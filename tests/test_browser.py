@@ -14,8 +14,11 @@ import pytest
 from PIL import Image
 
 from app_server import ROOT, Server, start, stop
-from attribution.ui import text
+from attribution.study import Study
+from attribution.ui import limits_text, text, theme
+from attribution.views.limits import limits_page
 from conftest import REFERENCES
+from limits_samples import STUDY, card
 
 PORTRAIT = ROOT / "examples" / "astronaut.png"
 
@@ -315,3 +318,48 @@ def test_report_and_result_can_be_downloaded(visit: Callable[..., Any]) -> None:
         assert waiting.value.suggested_filename.startswith("telltale-88431cd9653c")
         assert waiting.value.suggested_filename.endswith(ending)
         assert Path(waiting.value.path()).read_text(encoding="utf-8").startswith(begins)
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_the_measured_limits_open_beside_a_result_that_stays(visit: Callable[..., Any], color_scheme: str) -> None:
+    from browser import Reader
+
+    reader = visit(color_scheme=color_scheme).give(PORTRAIT)
+    page = reader.page
+    verdict = page.inner_text(".tt-state h2")
+    for link in page.get_by_role("link", name=limits_text.SEE_ALL).all() + page.locator(".tt-header .tt-link").all():
+        with page.expect_popup() as opening:
+            link.click()
+        assert opening.value.url == f"{reader.address}{limits_text.PATH}"
+        opening.value.close()
+    limits = Reader(page.context, reader.address)
+    limits.page.goto(reader.address + limits_text.PATH)
+    limits.page.wait_for_selector("#tt-m-answers")
+    assert limits.page.inner_text("h1") == limits_text.PAGE
+    assert limits.page.title().startswith(limits_text.PAGE)
+    assert limits_text.MISSING_TITLE in limits.page.inner_text("#tt-m-missing"), "this detector was measured on nothing"
+    assert limits.page.query_selector("#tt-m-answers .tt-answers li") is not None
+    assert limits.page.evaluate(WEAK_TEXT) == []
+    limits.page.click(f".tt-contents a:has-text('{limits_text.MISSING_TITLE}')")
+    assert limits.page.evaluate("document.activeElement.id") == "tt-m-missing", "a link within the page stays within it"
+    assert limits.page.url == reader.address + limits_text.PATH
+    assert (limits.errors, limits.strangers) == ([], set())
+    assert page.inner_text(".tt-state h2") == verdict
+    assert page.is_visible(".tt-picture img")
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_measured_limits_fit_a_phone_and_every_text_can_be_read(browser: Any, color_scheme: str) -> None:
+    """With every table there is: the page alone, as the browser gets it, without a server."""
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=color_scheme)
+    page.set_content(
+        f'<body class="gradio-container {color_scheme}"><style>{theme.css()}</style>{limits_page(card(), Study(STUDY))}</body>'
+    )
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert len(page.query_selector_all(".tt-m")) == len(limits_text.TITLES) + 2
+    assert page.evaluate(WEAK_TEXT) == []
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert page.evaluate(WEAK_TEXT) == []
+    page.close()

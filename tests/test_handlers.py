@@ -19,11 +19,13 @@ import pytest
 from PIL import Image
 
 from attribution.evidence import Evidence, read_document
-from attribution.ui import text
+from attribution.study import ABSENT
+from attribution.ui import limits_text, text
 from attribution.ui.engine import Engine
 from attribution.ui.handlers import Desk, Example
 from attribution.ui.results import FaceParts, FileParts
 from attribution.ui.shelf import Shelf
+from limits_samples import write_study
 from samples import HOSTILE, Markup, is_inert
 
 PORTRAIT = Path(__file__).resolve().parent.parent / "examples" / "astronaut.png"
@@ -414,3 +416,33 @@ def test_a_new_page_is_told_why_there_is_no_detector(tmp_path: Path) -> None:
     assert text.DETECTOR_FAILED in said[-1]
     assert is_inert(said[-1])
     assert "<b>" not in said[-1]
+
+
+async def limits(desk: Desk) -> list[str]:
+    return [page async for page in desk.limits()]
+
+
+def test_the_measured_limits_are_those_of_the_loaded_detector(desk: Desk, tmp_path: Path) -> None:
+    desk.study_file = tmp_path / "no study"
+    (page,) = asyncio.run(limits(desk))
+    assert Markup(page).problem == ""
+    assert is_inert(page)
+    assert "random-for-tests" in Markup(page).words
+    assert "It was never trained" in Markup(page).words
+    assert ABSENT in Markup(page).words
+
+
+def test_the_measured_limits_wait_for_the_detector_and_disturb_no_page(engine: Engine, tmp_path: Path) -> None:
+    answers = iter([None, engine.kit()])
+    told: Any = SimpleNamespace(kit=lambda seconds=None: next(answers))
+    shelf = Shelf(tmp_path)
+    (page,) = asyncio.run(limits(Desk(shelf, told, [], study_file=write_study(tmp_path / "study.json"))))
+    assert "tt-m-matrix" in page
+    assert shelf._sessions == {}
+
+
+def test_without_a_detector_the_limits_say_why(tmp_path: Path) -> None:
+    (page,) = asyncio.run(limits(Desk(Shelf(tmp_path), Engine("<b>none</b>", "cpu"), [])))
+    assert limits_text.NO_DETECTOR in page
+    assert "no detector called" in page
+    assert "<b>" not in page

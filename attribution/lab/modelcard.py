@@ -48,8 +48,8 @@ def model_card(card: Card) -> str:
         "  batches balanced by class and source, every swap beside the untouched picture under it; windows at the crops' own scale;",
         "  JPEG, WebP, rescaling, blur, noise and colour changes alike for all classes; AdamW, cosine schedule, averaged weights.",
         f"- Calibration: a bias per method (folded into the classifier) and the temperature {card.calibration.temperature},",
-        f"  fitted on `val` (`attribution/lab/calibration.py`); ECE on `{card.calibration.measured_on}` {card.calibration.ece_before} before, "
-        f"{card.calibration.ece_after} after.",
+        f"  fitted on `val` (`attribution/lab/calibration.py`); ECE on `{card.calibration.measured_on}` "
+        f"{card.calibration.ece_before} before, {card.calibration.ece_after} after.",
         "- Thresholds: chosen on `val` only (`attribution/lab/thresholds.py`).",
         *(f"- {note}" for note in card.training.notes[1:]),
         "",

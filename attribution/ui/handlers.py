@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from attribution.errors import TelltaleError
-from attribution.ui import notices, results, text
+from attribution.study import STUDY_FILE, read_study
+from attribution.ui import limits_text, notices, results, text
 from attribution.ui.engine import Engine, Watched, log_quietly
 from attribution.ui.results import FaceParts, FileParts
 from attribution.ui.shelf import Job, Session, Shelf, lighter
+from attribution.views.limits import limits_page
 
 
 class Example(NamedTuple):
@@ -29,11 +31,14 @@ class Example(NamedTuple):
 class Desk:
     """What the page's events do. One desk serves every page; what belongs to one page is in its Session."""
 
-    def __init__(self, shelf: Shelf, engine: Engine, examples: list[Example], data_folder: Path | None = None) -> None:
+    def __init__(
+        self, shelf: Shelf, engine: Engine, examples: list[Example], data_folder: Path | None = None, study_file: Path = STUDY_FILE
+    ) -> None:
         self.shelf = shelf
         self.engine = engine
         self.examples = examples
         self.data_folder = data_folder
+        self.study_file = study_file
 
     def take_upload(self, file: str | None, request: gr.Request) -> tuple[Any, Any]:
         """An upload arrived. Gives the drop zone, empty again, and the status."""
@@ -130,6 +135,20 @@ class Desk:
                 yield notices.header(notices.pill("ready", text.DETECTOR_READY.format(name=kit.examiner.info.name, device=device)))
                 return
             await asyncio.sleep(0.25)
+
+    async def limits(self) -> AsyncIterator[str]:
+        """The page of measured limits, once the detector that it speaks of is ready, or why there is none."""
+        try:
+            while (kit := self.engine.kit(0)) is None:
+                await asyncio.sleep(0.25)
+            card = kit.examiner.card
+            # It takes a moment to write: nobody else's events wait for it.
+            yield await asyncio.to_thread(lambda: limits_page(card, read_study(self.study_file)))
+        except TelltaleError as error:
+            yield notices.waiting(f"{limits_text.NO_DETECTOR} {error}")
+        except Exception as error:
+            log_quietly(error)
+            yield notices.waiting(text.OUR_FAULT)
 
     def _session(self, request: gr.Request) -> Session:
         return self.shelf.session(str(request.session_hash))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from attribution.ui import notices, text, theme
+from attribution.ui import limits_text, notices, text, theme
 from attribution.ui.handlers import Desk, Example
 from attribution.ui.results import FaceParts, FileParts
 from attribution.ui.shelf import Shelf
@@ -42,6 +42,7 @@ element.addEventListener('click', (event) => {
 });
 """
 _SHOW_VERDICT = "() => window.telltale.showVerdict()"
+_NAME_LIMITS = f"() => {{ document.title = '{limits_text.PAGE}: {text.NAME}' }}"
 
 
 class _Faces(NamedTuple):
@@ -89,7 +90,17 @@ def build(desk: Desk) -> gr.Blocks:
                 custody = gr.HTML("", apply_default_css=False)
         file_parts = FileParts(result, verdict, faces.card, faces.rest, faces.stage, faces.choices, limits, custody, downloads)
         _wire(page, desk, header, file, gallery, status, file_parts, faces, downloads)
+    _limits_page(page, desk)
     return page
+
+
+def _limits_page(page: gr.Blocks, desk: Desk) -> None:
+    """The page of measured limits, at an address of its own. It is written when somebody opens it; the first page carries nothing of it."""
+    with page.route(limits_text.PAGE, limits_text.PATH, show_in_navbar=False):
+        gr.HTML(notices.limits_header(), apply_default_css=False)
+        limits = gr.HTML(notices.waiting(limits_text.LOADING), apply_default_css=False)
+        page.load(None, None, None, js=_NAME_LIMITS)
+        page.load(desk.limits, None, limits, show_progress="hidden", concurrency_limit=None, api_visibility="private")
 
 
 def _faces() -> _Faces:

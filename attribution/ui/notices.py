@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from attribution.ui import text
+from attribution.ui import limits_text, text
 from attribution.views import panels
 
 _MARK = (
@@ -41,9 +41,32 @@ def no_status() -> Any:
 
 
 def header(state: str) -> str:
-    """The head of the page: name, purpose, the detector's state, and the switch between light and dark."""
+    """The head of the page: name, purpose, the detector's state, the way to its limits, and the switch between light and dark."""
     brand = f'<div class="tt-brand">{_MARK}<h1>{text.NAME}</h1></div>'
-    return f'<header class="tt-header">{brand}<p class="tt-purpose">{text.PURPOSE}</p>{state}{_MODE}</header>'
+    tools = f'<div class="tt-tools">{limits_link(limits_text.LINK)}{_MODE}</div>'
+    return f'<header class="tt-header">{brand}<p class="tt-purpose">{text.PURPOSE}</p>{state}{tools}</header>'
+
+
+def limits_header() -> str:
+    """The head of the page of measured limits, with the way back."""
+    brand = f'<a class="tt-brand" href="./" aria-label="{text.NAME}: {limits_text.BACK}">{_MARK}<b>{text.NAME}</b></a>'
+    back = f'<a class="tt-link" href="./">{limits_text.BACK}</a>'
+    return (
+        f'<header class="tt-header tt-limits-header">{brand}<h1>{limits_text.PAGE}</h1><div class="tt-tools">{back}{_MODE}</div></header>'
+    )
+
+
+def limits_link(words: str) -> str:
+    """The way to the measured limits. They open beside the page: a running examination and its result stay where they are."""
+    return (
+        f'<a class="tt-link" href="./{limits_text.PATH}" target="_blank" rel="noopener">{words}'
+        f'<span class="tt-unseen"> ({limits_text.NEW_TAB})</span></a>'
+    )
+
+
+def waiting(sentence: str) -> str:
+    """What stands in the place of something that is not there yet, or that will not come."""
+    return f'<p class="tt-status" role="status">{html.escape(sentence)}</p>'
 
 
 def pill(state: str, words: str) -> str:

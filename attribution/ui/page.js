@@ -24,6 +24,16 @@
     setMode(dark);
   });
 
+  // Gradio gives the document a base address, which would send a link within a page to another one.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href^='#']"), place = link && document.getElementById(link.getAttribute("href").slice(1));
+    if (!place) return;
+    event.preventDefault();
+    if (!place.hasAttribute("tabindex")) place.tabIndex = -1;
+    place.scrollIntoView({ block: "start" });
+    place.focus({ preventScroll: true });
+  });
+
   // Faces: every element with data-face inside the result asks for that face; all of them show which one is chosen.
   const show = (face) => {
     for (const one of document.querySelectorAll(".tt-box")) one.setAttribute("aria-pressed", String(one.dataset.face === face));

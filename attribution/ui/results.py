@@ -12,7 +12,7 @@ import gradio as gr
 import numpy as np
 
 from attribution.evidence import Evidence, Face, Heatmap, Track, TrackEvidence, document
-from attribution.ui import text
+from attribution.ui import limits_text, notices, text
 from attribution.ui.engine import Engine, Progress
 from attribution.ui.shelf import Job, Session, Shelf, nearest_face
 from attribution.views import charts, overlay, panels, report, stage
@@ -135,7 +135,8 @@ def file_parts(found: Analysis, session: Session, video_url: str | None, engine:
         faces=gr.update(visible=bool(evidence.tracks)),
         stage=shown,
         choices=gr.update(value=stage.face_choices(evidence, crops, session.chosen), visible=len(evidence.tracks) > 1),
-        limits=f'<div class="tt-measured">{panels.measured(kit.examiner.card.measured, evidence.detector)}</div>',
+        limits=f'<div class="tt-measured">{panels.measured(kit.examiner.card.measured, evidence.detector)}'
+        f"<p>{notices.limits_link(limits_text.SEE_ALL)}</p></div>",
         custody=panels.custody(evidence),
         downloads=downloads(session),
     )

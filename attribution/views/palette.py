@@ -144,3 +144,16 @@ def contrast(first: str, second: str) -> float:
     """Contrast ratio of two colours `#RRGGBB` by WCAG 2.2, in [1, 21]."""
     light, dark = sorted((luminance(first), luminance(second)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
+
+
+def levels(tones: Tones, count: int) -> tuple[str, ...]:
+    """Grounds for the cells of a heat map, `#RRGGBB`, from the surface towards the accent and only so far that ink still reads on them."""
+    low, high = (
+        np.array([int(colour[start : start + 2], 16) for start in (1, 3, 5)], dtype=float) for colour in (tones.surface, tones.accent)
+    )
+    furthest = next(share for share in np.arange(0.7, 0, -0.01) if contrast(_hex(low + share * (high - low)), tones.ink) >= 5)
+    return tuple(_hex(low + furthest * step / (count - 1) * (high - low)) for step in range(count))
+
+
+def _hex(rgb: np.ndarray) -> str:
+    return "#" + "".join(f"{round(channel):02X}" for channel in rgb.tolist())

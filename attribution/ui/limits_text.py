@@ -1,0 +1,144 @@
+"""The fixed sentences of the page of measured limits. What the numbers say is built from the numbers, in `views`."""
+
+from __future__ import annotations
+
+PAGE = "Measured limits"
+PATH = "limits"
+INTRO = (
+    "What this detector gets wrong, how often, and where. Every figure was measured on faces that training did not use; "
+    "the range after a figure is its 95 % interval: where the true value plausibly lies."
+)
+BACK = "Examine a file"
+LINK = "Measured limits"
+SEE_ALL = "See all measured limits"
+NEW_TAB = "opens in a new tab"
+LOADING = "The measured limits are shown as soon as the detector is ready."
+NO_DETECTOR = "There is no detector, so there are no limits to show."
+CONTENTS = "On this page"
+
+ANSWERS_TITLE = "In short"
+ACCUSED = "How often is an untouched face accused?"
+CLEARED = "How often does a manipulated face pass?"
+ABSTAINS = "How often does it give no answer?"
+UNSEEN = "What of methods it never saw?"
+NOT_MEASURED = "Not measured"
+NOT_MEASURED_WHY = "Nothing measured for this detector answers this question."
+STATED_LIMITS = "What its makers say it cannot do"
+
+HOW = "How to read this."
+MISSING_TITLE = "What is missing here"
+OTHER_TITLE = "Every other table of its card"
+
+GROUPS = {
+    "sources": "Where the faces come from",
+    "unseen": "What training never saw",
+    "questions": "Questions of the study",
+    "trust": "How far to trust a number",
+    "whom": "For whom and what it fails",
+    "tried": "How it came about",
+}
+
+TITLES = {
+    "sources-cross": "Collections that it never saw",
+    "sources-test": "New faces from collections that it trained on",
+    "methods": "Which method it names",
+    "leave-out": "A source or a method left out of training",
+    "matrix": "Trained here, tested there",
+    "open-set": "Does it notice a method that it does not know?",
+    "rq1": "Is it better to learn which method, or only whether?",
+    "rq2": "Does it know a method again in faces from elsewhere?",
+    "rq3": "Does a contrastive loss help?",
+    "backbones": "Does a larger network help?",
+    "calibration": "Is 90 % right nine times out of ten?",
+    "coverage": "What silence buys",
+    "lightness": "Errors by lightness of the face",
+    "size": "Errors by size of the face",
+    "shortcuts": "Could it cheat?",
+    "tried": "What was tried",
+}
+
+READING = {
+    "sources-cross": (
+        "Each bar is all faces of one source, split into the three answers; the dot beside it is the share of wrong ones among the "
+        "definite answers, and its line the 95 % interval. None of these collections was used in training."
+    ),
+    "sources-test": (
+        "As above, for faces that training did not use, but from collections that it did use. An intake of new pictures resembles "
+        "the figure above more than this one."
+    ),
+    "methods": (
+        "A row is what the faces are, a column what was answered; a cell is the share of the row, darker for more. A perfect "
+        "detector has dark cells on the outlined diagonal only."
+    ),
+    "leave-out": (
+        "Each line is one source or method that was taken out of training, and what the whole verdict then said of it. A careful "
+        "detector turns to inconclusive here; a careless one is wrong."
+    ),
+    "matrix": (
+        "A row is a source of faces, a column one training; a cell is the AUC (1: always told apart, 0.5: a coin). Outlined cells "
+        "are sources that this training never saw."
+    ),
+    "open-set": (
+        "Each method was held out in turn, and scores tried to tell its faces from known ones. A cell is the AUROC: 1 always told "
+        "apart, 0.5 a coin."
+    ),
+    "rq1": (
+        "The same networks were trained to answer manipulated or not (binary), and which method (attribution), on the same faces. "
+        "Dots are AUC with their intervals; further right is better."
+    ),
+    "rq2": (
+        "Recall is the share of a method’s faces that are named rightly. Filled dots are sources that training saw, hollow dots "
+        "sources that it did not see. The overall figures count every face as independent."
+    ),
+    "rq3": (
+        "The same training with cross-entropy alone and with a contrastive loss beside it. Dots are AUC with their intervals; "
+        "further right is better."
+    ),
+    "backbones": (
+        "The same training with another network. A dot is the difference of the AUC, first minus second, with its interval; where "
+        "the interval crosses the line, no difference was shown."
+    ),
+    "calibration": (
+        "Answers are put into bins by their confidence; a dot above the diagonal was right more often than it said, one below it "
+        "less often. Larger dots hold more faces."
+    ),
+    "coverage": (
+        "Read from right to left: the fewer faces it answers, the surest first, the more of its answers are right. The band is the "
+        "95 % interval."
+    ),
+    "lightness": (
+        "Faces are sorted by how light they appear, which mixes skin and light. Accused: untouched, called manipulated. Passed: "
+        "manipulated, no manipulation found. The most different groups are compared, so a small difference may still be chance."
+    ),
+    "size": (
+        "Faces are sorted by their width in the original picture. Accused: untouched, called manipulated. Passed: manipulated, no "
+        "manipulation found. The most different groups are compared, so a small difference may still be chance."
+    ),
+    "shortcuts": (
+        "A small probe guesses the family of a face from one cue alone, such as its compression. If it beats chance (the line), a "
+        "detector could be right for the wrong reason."
+    ),
+    "tried": "One row for each idea, with the figure before and after. Losers are listed too.",
+}
+
+SPLITS = {
+    "test": "new faces, known collections",
+    "cross": "collections it never saw",
+    "DFDC": "DFDC face swaps",
+    "val": "validation faces",
+    "test, seen": "new faces, known collections",
+    "test, left out": "sources and a method left out of all",
+}
+LEFT_OUT = {
+    "": "Left out",
+    "method": "Methods left out",
+    "source": "Manipulated faces of sources left out",
+    "untouched source": "Untouched faces of sources left out",
+}
+KEYS = {
+    "methods": "attribution",
+    "none": "cross-entropy alone",
+    "supcon": "supervised contrastive",
+    "ntxent": "NT-Xent",
+    "cleared": "passed",
+}

@@ -1,0 +1,154 @@
+"""The page of measured limits: short answers, the limits in plain sentences, and a section for everything that was measured.
+
+A pure function from a detector's card and the study to one HTML string. A table that is missing or that does not fit is named at the
+end; it never takes another section with it.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from attribution.card import Card, MeasuredTable
+from attribution.study import Study
+from attribution.ui import limits_text as text
+from attribution.views import answers, fairness, figures, research, trust
+from attribution.views.measures import Unfit
+from attribution.views.palette import DARK, LIGHT, levels
+from attribution.views.sections import Names, Section
+
+_Make = Callable[[], Section]
+
+
+def limits_page(card: Card, study: Study) -> str:
+    """The whole page below its header, with its style sheet. Nothing in card or study can make it fail or run a script."""
+    names = Names(card)
+    made: dict[str, list[Section]] = {}
+    missing = []
+    for group, parts in _plan(card, study, names).items():
+        for key, make in parts.items():
+            try:
+                made.setdefault(group, []).append(make())
+            except Unfit as unfit:
+                missing.append((text.TITLES[key], str(unfit)))
+    shown = {group: sections for group, sections in made.items() if sections}
+    used = {table.title for sections in shown.values() for section in sections for table in section.tables}
+    rest = [table for table in card.measured if table.title not in used]
+    body = "".join(_group(group, sections, names) for group, sections in shown.items())
+    contents = _contents(shown, bool(rest), bool(missing or study.left_out))
+    return (
+        f'<style>{style()}</style><div class="tt-limits-page">{_answers(card, study)}{contents}'
+        f'<div class="tt-limits-body">{body}{_rest(rest, names)}{_missing(missing, study)}</div></div>'
+    )
+
+
+@cache
+def style() -> str:
+    """The style sheet of this page alone, with the steps of its heat maps in both modes."""
+    steps = [
+        f"{selector}{{{''.join(f'--tt-level-{step}:{colour};' for step, colour in enumerate(levels(tones, figures.HEAT_LEVELS + 1)))}}}"
+        for selector, tones in ((":root", LIGHT), (".dark", DARK))
+    ]
+    classes = "".join(f".tt-level-{step}{{background:var(--tt-level-{step})}}" for step in range(figures.HEAT_LEVELS + 1))
+    return "".join(steps) + classes + Path(__file__).with_name("limits.css").read_text(encoding="utf-8")
+
+
+def _plan(card: Card, study: Study, names: Names) -> dict[str, dict[str, _Make]]:
+    """Every section, in the order of the page."""
+    return {
+        "sources": {
+            "sources-cross": lambda: answers.by_source(card, names, "cross"),
+            "sources-test": lambda: answers.by_source(card, names, "test"),
+            "methods": lambda: trust.methods(card, names),
+        },
+        "unseen": {
+            "leave-out": lambda: answers.leave_out(card, study, names),
+            "matrix": lambda: research.matrix(study, names),
+            "open-set": lambda: research.open_set(study, names),
+        },
+        "questions": {
+            "rq1": lambda: research.comparison(study, "rq1"),
+            "rq2": lambda: research.recall(study, names),
+            "rq3": lambda: research.comparison(study, "rq3"),
+            "backbones": lambda: research.backbones(study),
+        },
+        "trust": {"calibration": lambda: trust.calibration(card, names), "coverage": lambda: trust.coverage(card, names)},
+        "whom": {
+            "lightness": lambda: fairness.errors_by(card, "lightness"),
+            "size": lambda: fairness.errors_by(card, "size"),
+            "shortcuts": lambda: fairness.shortcuts(card),
+        },
+        "tried": {"tried": lambda: research.tried(study)},
+    }
+
+
+def _contents(shown: dict[str, list[Section]], has_rest: bool, has_missing: bool) -> str:
+    groups = "".join(
+        f"<li><span>{html.escape(text.GROUPS[group])}</span><ul>{''.join(_link(s.key, text.TITLES[s.key]) for s in sections)}</ul></li>"
+        for group, sections in shown.items()
+    )
+    ends = (_link("other", text.OTHER_TITLE) if has_rest else "") + (_link("missing", text.MISSING_TITLE) if has_missing else "")
+    return (
+        f'<nav class="tt-contents" aria-label="{text.CONTENTS}"><h2>{text.CONTENTS}</h2>'
+        f"<ul>{_link('answers', text.ANSWERS_TITLE)}{groups}{ends}</ul></nav>"
+    )
+
+
+def _link(key: str, words: str) -> str:
+    return f'<li><a href="#tt-m-{key}">{html.escape(words)}</a></li>'
+
+
+def _answers(card: Card, study: Study) -> str:
+    cards = "".join(
+        f'<li><h3>{html.escape(one.question)}</h3><p class="tt-figure">{_joined(one.figure)}</p>'
+        f"{''.join(f'<p>{_joined(sentence)}</p>' for sentence in one.sentences)}</li>"
+        for one in answers.answers(card, study)
+    )
+    stated = "".join(f"<li>{_joined(limit)}</li>" for limit in card.limits)
+    limits = f'<div class="tt-stated"><h3>{text.STATED_LIMITS}</h3><ul>{stated}</ul></div>' if stated else ""
+    return (
+        f'<section class="tt-m" id="tt-m-answers"><h2>{text.ANSWERS_TITLE}</h2><p class="tt-how"><b>{html.escape(card.name)}.</b> '
+        f'{_joined(text.INTRO)}</p><ul class="tt-answers">{cards}</ul>{limits}</section>'
+    )
+
+
+def _group(group: str, sections: list[Section], names: Names) -> str:
+    return f'<h2 class="tt-group-title">{html.escape(text.GROUPS[group])}</h2>{"".join(_section(one, names) for one in sections)}'
+
+
+def _section(section: Section, names: Names) -> str:
+    tables = "".join(figures.exact(table, names.say) for table in section.tables)
+    return (
+        f'<section class="tt-m" id="tt-m-{section.key}"><h3>{html.escape(text.TITLES[section.key])}</h3>'
+        f'<p class="tt-says">{_joined(section.says)}</p>'
+        f'<p class="tt-how"><b>{text.HOW}</b> {_joined(text.READING[section.key])}</p>'
+        f'<div class="tt-figures">{section.figure}</div>{tables}</section>'
+    )
+
+
+def _joined(words: str) -> str:
+    """Escaped, and no line breaks between a number and its unit or within an interval."""
+    escaped = html.escape(words).replace(" %", "&nbsp;%").replace(" px", "&nbsp;px")
+    return re.sub(r"\(−?[\d.]+(?:–| to )−?[\d.]+(?:&nbsp;%)?\)", r'<span class="tt-whole">\g<0></span>', escaped)
+
+
+def _rest(tables: list[MeasuredTable], names: Names) -> str:
+    if not tables:
+        return ""
+    drawn = "".join(figures.exact(table, names.say) for table in tables)
+    return f'<section class="tt-m" id="tt-m-other"><h3>{text.OTHER_TITLE}</h3>{drawn}</section>'
+
+
+def _missing(missing: list[tuple[str, str]], study: Study) -> str:
+    """What a reader could expect here and does not find, and why."""
+    if not missing and not study.left_out:
+        return ""
+    by_reason: dict[str, list[str]] = {}
+    for title, reason in missing:
+        by_reason.setdefault(reason, []).append(f"“{title}”")
+    items = "".join(f"<li>{html.escape(reason)} <span>{html.escape(', '.join(titles))}</span></li>" for reason, titles in by_reason.items())
+    broken = "".join(f"<li>{html.escape(f'The study’s table “{key}” is not well formed.')}</li>" for key in study.left_out)
+    return f'<section class="tt-m tt-missing" id="tt-m-missing"><h3>{text.MISSING_TITLE}</h3><ul>{items}{broken}</ul></section>'

@@ -1,0 +1,191 @@
+"""A card and a study with every table that the page of measured limits draws, for its tests. The figures are made up; the columns are those
+that the lab writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from attribution.card import Calibration, Card, Cell, CropSettings, Label, MeasuredTable, Probe, Thresholds, Training
+
+VERDICT_COLUMNS = ("family", "source", "faces", "manipulated", "none found", "inconclusive", "definite", "wrong of definite")
+ERROR_COLUMNS = ("split", "group", "untouched", "accused", "low", "high", "manipulated", "cleared", "low", "high", "inconclusive")
+COMPARED_COLUMNS = (
+    *("question", "backbone", "head", "loss", "seeds", "rows"),
+    *("AUC", "low", "high", "EER", "balanced accuracy", "low", "high"),
+)
+
+LABELS = (
+    Label("real", "No manipulation", "real"),
+    Label("landmark_swap", "Landmark face swap", "face_swap"),
+    Label("stylegan2", "StyleGAN2", "gan"),
+)
+
+
+def table(title: str, columns: tuple[str, ...], *rows: tuple[Cell, ...]) -> MeasuredTable:
+    return MeasuredTable(title, columns, rows, f"A note on {title}.")
+
+
+def verdicts(split: str) -> MeasuredTable:
+    return table(
+        f"Verdicts on {split}",
+        VERDICT_COLUMNS,
+        ("real", "press_sports", 200, 0.02, 0.58, 0.4, 0.6, 0.033),
+        ("real", "senate", 100, 0.0, 0.7, 0.3, 0.7, 0.0),
+        ("face_swap", "landmark_swap on senate", 100, 0.3, 0.1, 0.6, 0.4, 0.25),
+        ("gan", "tpdne_b", 100, 0.9, 0.0, 0.1, 0.9, 0.0),
+        ("", "all untouched", 300, 0.013, 0.62, 0.367, 0.633, 0.021),
+        ("", "all manipulated", 200, 0.6, 0.05, 0.35, 0.65, 0.077),
+    )
+
+
+MEASURED = (
+    table("Overall", ("split", "families, balanced", "from", "to"), ("test", 0.916, 0.904, 0.927)),
+    verdicts("cross"),
+    verdicts("test"),
+    table(
+        "Methods, test",
+        ("true method", "faces", "real", "landmark_swap", "stylegan2"),
+        ("real", 300, 0.95, 0.03, 0.02),
+        ("landmark_swap", 100, 0.4, 0.55, 0.05),
+        ("stylegan2", 100, 0.05, 0.0, 0.95),
+    ),
+    table(
+        "Reliability, test",
+        ("calibration", "from", "to", "faces", "confidence", "right", "low", "high"),
+        ("before", 0.5, 0.6, 100, 0.55, 0.35, 0.26, 0.45),
+        ("before", 0.9, 1.0, 300, 0.95, 0.9, 0.86, 0.93),
+        ("after", 0.5, 0.6, 100, 0.55, 0.5, 0.4, 0.6),
+        ("after", 0.9, 1.0, 300, 0.95, 0.95, 0.92, 0.97),
+    ),
+    table("Calibration by source, test", ("family", "source", "faces", "ECE before", "ECE after"), ("real", "senate", 100, 0.11, 0.04)),
+    table(
+        "Risk and coverage, test",
+        ("coverage", "threshold", "balanced accuracy", "low", "high", "wrong"),
+        (1.0, 0.2, 0.9, 0.88, 0.92, 0.1),
+        (0.6, 0.7, 0.96, 0.94, 0.98, 0.03),
+        (0.2, 0.99, None, None, None, 0.0),
+    ),
+    table(
+        "Abstention",
+        ("tuned on", "split", "threshold", "coverage", "balanced accuracy", "low", "high"),
+        ("val", "val", 0.6, 0.8, 0.95, 0.93, 0.97),
+        ("val", "test", 0.6, 0.79, 0.94, 0.92, 0.96),
+    ),
+    table(
+        "Errors by lightness of the face",
+        ERROR_COLUMNS,
+        ("test", "darkest quarter", 100, 0.04, 0.016, 0.098, 100, 0.05, 0.022, 0.112, 0.4),
+        ("test", "lightest quarter", 100, 0.02, 0.006, 0.07, 100, 0.04, 0.016, 0.098, 0.5),
+    ),
+    table(
+        "Errors by lightness, within sources",
+        ("split", "figure", "sources", "faces", "difference", "low", "high"),
+        ("test", "accused", 8, 600, 0.004, -0.01, 0.02),
+        ("test", "cleared", 9, 600, 0.03, 0.01, 0.05),
+    ),
+    table(
+        "Errors by size of the face",
+        ERROR_COLUMNS,
+        ("cross", "under 90 px", 100, 0.3, 0.219, 0.396, 100, 0.05, 0.022, 0.112, 0.4),
+        ("cross", "over 300 px", 100, 0.01, 0.002, 0.054, 0, None, None, None, 0.5),
+    ),
+    table(
+        "Shortcuts",
+        ("cue", "faces", "balanced accuracy", "low", "high", "chance"),
+        ("resolution, before augmentation", 400, 0.6, 0.55, 0.65, 0.25),
+        ("resolution, after augmentation", 400, 0.27, 0.22, 0.32, 0.25),
+    ),
+)
+
+STUDY: dict[str, MeasuredTable] = {
+    "matrix": table(
+        "Trained × tested",
+        ("trained", "family", "source", "left out", "faces", "AUC", "low", "high"),
+        ("everything", "real", "senate", 0, 100, 0.97, 0.95, 0.99),
+        ("everything", "gan", "tpdne_b", 0, 100, 0.95, 0.93, 0.97),
+        ("fold 1", "real", "senate", 0, 100, 0.93, 0.9, 0.95),
+        ("fold 1", "gan", "tpdne_b", 1, 100, 0.61, 0.55, 0.67),
+    ),
+    "rq1": table(
+        "RQ1",
+        COMPARED_COLUMNS,
+        ("RQ1", "mobilenetv2", "binary", "none", 3, "cross", 0.84, 0.82, 0.86, 0.2, 0.8, 0.78, 0.82),
+        ("RQ1", "mobilenetv2", "methods", "none", 3, "cross", 0.87, 0.85, 0.89, 0.19, 0.81, 0.79, 0.83),
+    ),
+    "rq3": table(
+        "RQ3",
+        COMPARED_COLUMNS,
+        ("RQ3", "mobilenetv2", "methods", "none", 3, "DFDC", 0.94, 0.92, 0.96, 0.1, 0.9, 0.88, 0.92),
+        ("RQ3", "mobilenetv2", "methods", "supcon", 3, "DFDC", 0.95, 0.93, 0.97, 0.1, 0.9, 0.88, 0.92),
+    ),
+    "differences": table(
+        "Differences",
+        ("compared", "rows", "figure", "difference", "low", "high"),
+        ("binary − attribution (3 seeds)", "cross", "AUC", -0.03, -0.045, -0.012),
+        ("binary − attribution (3 seeds)", "DFDC", "AUC", 0.004, -0.01, 0.017),
+        ("supervised contrastive − cross-entropy alone (3 seeds)", "DFDC", "AUC", 0.01, -0.004, 0.024),
+        ("efficientnet_lite0 − mobilenetv2, methods, none (1 seed)", "cross", "AUC", 0.02, 0.005, 0.036),
+    ),
+    "rq2": table(
+        "RQ2: a seen method in an unseen source",
+        ("method", "source", "seen", "faces", "recall", "low", "high"),
+        ("stylegan2", "tpdne_a", 1, 100, 0.95, 0.89, 0.98),
+        ("stylegan2", "tpdne_b (cross)", 0, 200, 0.7, 0.63, 0.76),
+    ),
+    "leave_out": table(
+        "Verdicts on what training never saw",
+        ("left out", "kind", "faces", "manipulated", "none found", "inconclusive", "coverage", "wrong of definite", "low", "high"),
+        ("stylegan2", "method", 100, 0.4, 0.1, 0.5, 0.5, 0.2, 0.112, 0.33),
+        ("dfdc (face swap)", "source", 100, 0.3, 0.05, 0.65, 0.35, 0.143, 0.063, 0.294),
+        ("dfdc", "untouched source", 100, 0.05, 0.35, 0.6, 0.4, 0.125, 0.055, 0.261),
+        ("all left out, manipulated", "pooled", 200, 0.35, 0.075, 0.575, 0.425, 0.176, 0.11, 0.271),
+    ),
+    "open_set": table(
+        "Telling unknown methods from known ones",
+        ("held out", "faces", "maximum logit", "energy", "k-NN distance"),
+        ("landmark_swap", 100, 0.6, 0.62, 0.66),
+        ("stylegan2", 100, 0.8, 0.82, 0.9),
+        ("mean", 200, 0.7, 0.72, 0.78),
+    ),
+    "tried": table(
+        "What was tried",
+        ("what was tried", "figure", "before", "after", "kept"),
+        ("training longer", "DFDC AUC, val", 0.93, 0.95, 1),
+        ("noise branch", "DFDC AUC, val", 0.95, 0.94, 0),
+    ),
+}
+
+
+def card(*measured: MeasuredTable, limits: tuple[str, ...] = ("It misses some.",), **changes: Any) -> Card:
+    """A valid card with these tables (all of MEASURED when none is given)."""
+    values: dict[str, Any] = {
+        "name": "test-net",
+        "licence": "CC0-1.0",
+        "labels": LABELS,
+        "crop": CropSettings(),
+        "calibration": Calibration(),
+        "thresholds": Thresholds(p_manipulated_above=0.8, p_manipulated_below=0.2, method_min_p=0.5, family_min_p=0.5),
+        "training": Training(data="none", licence="CC0-1.0"),
+        "probes": (Probe(1, (0.0, 0.0, 0.0)),),
+        "files": dict.fromkeys(("model.safetensors", "config.json", "reference.safetensors"), "ab" * 32),
+        "measured": measured or MEASURED,
+        "limits": limits,
+    }
+    return Card(**{**values, **changes})
+
+
+def study_json(tables: dict[str, MeasuredTable] | None = None) -> dict[str, Any]:
+    """What the lab writes."""
+    chosen = STUDY if tables is None else tables
+    plain = {
+        key: {"title": one.title, "columns": [*one.columns], "rows": [[*row] for row in one.rows], "note": one.note}
+        for key, one in chosen.items()
+    }
+    return {"schema": "telltale-study/1", "tables": plain}
+
+
+def write_study(path: Path, tables: dict[str, MeasuredTable] | None = None) -> Path:
+    path.write_text(json.dumps(study_json(tables)), encoding="utf-8")
+    return path

@@ -1,0 +1,137 @@
+"""Figures of the page of measured limits: what is drawn where it should be, said in words too, and inert whatever the words are."""
+
+from __future__ import annotations
+
+import pytest
+
+from attribution.card import MeasuredTable
+from attribution.views import figures, plots
+from attribution.views.figures import Axis, Dot, Line
+from attribution.views.measures import Estimate
+from attribution.views.palette import DARK, LIGHT, Tones, contrast, levels
+from attribution.views.plots import Bin, Point
+from samples import HOSTILE, Markup, is_inert
+
+POINTS = [Point(1.0, Estimate(0.9, 0.88, 0.92)), Point(0.2, Estimate(0.99, 0.98, 1.0)), Point(0.6, Estimate(0.95, 0.93, 0.97))]
+
+
+def styles(markup: str, name: str) -> list[str]:
+    return [attributes["style"] for attributes in Markup(markup).of_class(name)]
+
+
+def test_a_dot_and_its_whisker_stand_where_they_belong() -> None:
+    markup = figures.plot(Axis(0.0, 0.5, mark=0.25), [Dot(Estimate(0.1, 0.05, 0.2))])
+    assert styles(markup, "tt-dot") == ["left:20.00%"]
+    assert styles(markup, "tt-whisker") == ["left:10.00%;width:30.00%"]
+    assert styles(markup, "tt-chance") == ["left:50.00%"]
+    assert Markup(markup).of("span")[0]["aria-hidden"] == "true"
+
+
+def test_nothing_is_drawn_outside_its_axis() -> None:
+    markup = figures.plot(Axis(0.0, 0.1), [Dot(Estimate(0.5, -1.0, 3.0))])
+    assert styles(markup, "tt-dot") == ["left:100.00%"]
+    assert styles(markup, "tt-whisker") == ["left:0.00%;width:100.00%"]
+
+
+def test_no_interval_is_no_whisker() -> None:
+    assert not Markup(figures.plot(Axis(0.0, 1.0), [Dot(Estimate(0.5))])).of_class("tt-whisker")
+
+
+def test_axes_hold_every_whisker() -> None:
+    assert figures.axis_over([Estimate(0.01, 0.0, 0.04), Estimate(0.02)]).high == 0.05
+    assert figures.axis_over([Estimate(0.3, 0.2, 0.9)]).high == 1.0
+    assert figures.axis_over([Estimate(0.1)], 0.25).high == 0.4
+    axis = figures.axis_around([Estimate(0.86, 0.83, 0.89)], 0.0)
+    assert (axis.low, axis.high) == (0.0, 0.9)
+    flat = figures.axis_around([Estimate(0.9)])
+    assert flat.low < flat.high
+
+
+def test_the_three_answers_are_a_bar_with_words() -> None:
+    page = Markup(figures.stack(0.04, 0.35, 0.61))
+    assert page.of("span")[0]["aria-label"] == "manipulated 4 %, none found 35 %, inconclusive 61 %"
+    assert [part["style"] for part in page.of("i")] == ["width:4.00%", "width:35.00%", "width:61.00%"]
+
+
+def test_a_line_says_its_value_where_heads_cannot_be_seen() -> None:
+    markup = figures.chart(("wrong", ""), [Line("group", (), head=True), Line("one", ("<i></i>", figures.words("4 %", "wrong")))])
+    page = Markup(markup)
+    assert page.problem == ""
+    assert "wrong: 4 %" in page.words
+    assert len(page.of_class("tt-line-head")) == 1
+
+
+def test_a_heat_map_is_a_table_that_can_be_heard() -> None:
+    rows = [("Group", []), ("row", [(0.5, "tip", False), (1.0, "full", True), (None, "", False)])]
+    markup = figures.heat_table("corner", ["a", "b", "c"], rows, 0.5, 1.0, "left out")
+    page = Markup(markup)
+    assert page.problem == ""
+    assert [head["scope"] for head in page.of("th")] == ["col"] * 4 + ["colgroup", "row"]
+    assert [cell["class"] for cell in page.of("td")] == ["tt-level-0", "tt-level-10 tt-outlined", "tt-none"]
+    assert "1 (left out)" in page.words
+    box = page.of_class("tt-scroll")[0]
+    assert (box["role"], box["tabindex"], box["aria-label"]) == ("region", "0", "corner")
+
+
+@pytest.mark.parametrize("tones", [LIGHT, DARK], ids=["light", "dark"])
+def test_ink_can_be_read_on_every_level_and_neighbouring_levels_differ(tones: Tones) -> None:
+    steps = levels(tones, figures.HEAT_LEVELS + 1)
+    assert steps[0] == tones.surface
+    assert len(set(steps)) == figures.HEAT_LEVELS + 1
+    assert all(contrast(tones.ink, step) >= 4.5 for step in steps)
+
+
+def test_a_table_is_shown_exactly() -> None:
+    table = MeasuredTable("Title", ("real", "n", "p", "d"), (("real", 1200, 0.0123, -0.5), (None, 1, 0.5, 0.5)), "A note.")
+    page = Markup(figures.exact(table, lambda words: "untouched" if words == "real" else words))
+    assert page.problem == ""
+    for words in ("Title", "1,200", "0.0123", "−0.5", "–", "A note.", "untouched"):
+        assert words in page.words
+    assert "real" not in page.words
+
+
+def test_the_reliability_diagram_has_diagonal_dots_by_area_and_whiskers() -> None:
+    bins = [Bin(100, 0.5, Estimate(0.5, 0.4, 0.6)), Bin(400, 1.0, Estimate(1.0, 0.98, 1.0))]
+    page = Markup(plots.reliability("After", bins, "said in words"))
+    assert page.problem == ""
+    assert page.of("svg")[0]["role"] == "img"
+    assert page.of("svg")[0]["aria-label"] == "said in words"
+    (diagonal,) = page.of_class("tt-ideal")
+    small, large = page.of("circle")
+    assert float(large["r"]) == 2 * float(small["r"])
+    assert float(small["cx"]) == pytest.approx((float(diagonal["x1"]) + float(diagonal["x2"])) / 2, abs=0.1)
+    assert (large["cx"], large["cy"]) == (diagonal["x2"], diagonal["y2"])
+    assert len(page.of_class("tt-bars-of")) == 2
+
+
+def test_the_curve_runs_from_few_to_all_with_its_band_and_its_mark() -> None:
+    page = Markup(plots.coverage_curve("", POINTS, Point(0.8, Estimate(0.93, 0.91, 0.95)), "93 % at 80 %", "label"))
+    assert page.problem == ""
+    (curve,) = page.of_class("tt-stroke")
+    points = [tuple(map(float, point.split(","))) for point in curve["points"].split()]
+    assert points == sorted(points)
+    assert points[0][1] < points[-1][1], "fewer answers are more often right, and up is small in SVG"
+    assert len(page.of_class("tt-band")[0]["points"].split()) == 6
+    assert "93 % at 80 %" in page.words
+    assert len(page.of("circle")) == 1
+
+
+def test_a_curve_without_intervals_or_mark_is_still_a_picture() -> None:
+    page = Markup(plots.coverage_curve("", [Point(1.0, Estimate(1.0)), Point(1.0, Estimate(1.0))], None, "", ""))
+    assert page.problem == ""
+    assert "nan" not in str(page.tags)
+
+
+def test_hostile_words_stay_words() -> None:
+    table = MeasuredTable(HOSTILE, (HOSTILE,), ((HOSTILE,),), HOSTILE)
+    for markup in (
+        figures.exact(table),
+        figures.chart((HOSTILE, ""), [Line(HOSTILE, (figures.words(HOSTILE, HOSTILE), figures.counted(HOSTILE, HOSTILE)))]),
+        figures.heat_table(HOSTILE, [HOSTILE], [(HOSTILE, [(0.5, HOSTILE, True)]), (HOSTILE, [])], 0, 1, HOSTILE),
+        figures.heat_key(HOSTILE, HOSTILE, HOSTILE),
+        figures.key([("tt-dot", HOSTILE)]),
+        plots.reliability(HOSTILE, [], HOSTILE),
+        plots.coverage_curve(HOSTILE, POINTS, POINTS[0], HOSTILE, HOSTILE),
+    ):
+        assert is_inert(markup)
+        assert Markup(markup).problem == ""
