@@ -10,6 +10,7 @@ from attribution.errors import LabError
 from attribution.weights import DEFAULT_DETECTOR, EMBEDDED_FOLDER
 
 START, END = "<!-- measured -->", "<!-- /measured -->"
+STUDY = Path(__file__).with_name("results") / "study.json"
 BENCHMARK = Path(__file__).with_name("results") / "benchmark.json"
 
 
@@ -18,8 +19,8 @@ def read_card(name: str = DEFAULT_DETECTOR) -> Card:
     return Card.from_json(json.loads((EMBEDDED_FOLDER / name / CARD_FILE).read_text(encoding="utf-8")))
 
 
-def summary(card: Card, benchmark: dict) -> str:
-    """Markdown: overall figures, what the verdicts say on sources never trained on, and speed."""
+def summary(card: Card, benchmark: dict, study: dict) -> str:
+    """Markdown: overall figures, what the verdicts say on sources never trained on, what the study found, and speed."""
     overall = _dicts(card, "Overall")[-1]
     first, second = [index for index, name in enumerate(_table(card, "Overall").columns) if name == "from"]
     row = _table(card, "Overall").rows[-1]
@@ -44,6 +45,10 @@ def summary(card: Card, benchmark: dict) -> str:
         lines.append(f"| {name} | {cells['faces']} | {shares} |")
     lines += [
         "",
+        *_studied(card, study),
+        "",
+        "The page **Measured limits** in the app draws all of this, per source, with intervals, and the study behind it: train × test, the",
+        "three questions, unknown methods, calibration, what abstention buys, errors by lightness and size, what was tried.",
         f"[The model card](weights/{card.name}/README.md) has every source, the confusion of methods, and how it was trained.",
         "",
         f"Speed, medians of warm runs ({benchmark['machine']['system']}, `python -m attribution lab benchmark`):",
@@ -55,6 +60,28 @@ def summary(card: Card, benchmark: dict) -> str:
     return "\n".join(lines)
 
 
+def _studied(card: Card, study: dict) -> list[str]:
+    """What abstention buys, and what becomes of what training never saw."""
+    abstained = next(row for row in _dicts(card, "Abstention") if row["split"] == "test")
+    lines = [
+        "Answering only where it is most certain (the threshold that answers 80 % of `val`) it answers",
+        f"{_percent(abstained['coverage'])} of the `test` faces, with a balanced accuracy of {abstained['balanced accuracy']}.",
+        "",
+        "Detectors trained in the same way, but for a shorter time and without some sources and methods, on just those",
+        f"(`python -m attribution lab study`; {len(study['plan']['runs'])} trainings):",
+        "",
+        "| left out of training | faces | manipulated | none found | inconclusive | wrong of definite answers |",
+        "|---|---|---|---|---|---|",
+    ]
+    table = study["tables"]["leave_out"]
+    for row in table["rows"]:
+        cells = dict(zip(table["columns"], row, strict=True))
+        if cells["kind"] in ("method", "pooled") or str(cells["left out"]).startswith("dfdc"):
+            shares = " | ".join(_percent(cells[key]) for key in ("manipulated", "none found", "inconclusive", "wrong of definite"))
+            lines.append(f"| {cells['left out']} | {cells['faces']} | {shares} |")
+    return lines
+
+
 def write_readme(path: Path) -> None:
     """Put the summary between the README's marks; LabError when they are not there."""
     text = path.read_text(encoding="utf-8")
@@ -63,7 +90,8 @@ def write_readme(path: Path) -> None:
     head, rest = text.split(START)
     tail = rest.split(END)[1]
     benchmark = json.loads(BENCHMARK.read_text(encoding="utf-8"))
-    path.write_text(f"{head}{START}\n\n{summary(read_card(), benchmark)}\n\n{END}{tail}", encoding="utf-8")
+    study = json.loads(STUDY.read_text(encoding="utf-8"))
+    path.write_text(f"{head}{START}\n\n{summary(read_card(), benchmark, study)}\n\n{END}{tail}", encoding="utf-8")
 
 
 def _table(card: Card, title: str) -> MeasuredTable:

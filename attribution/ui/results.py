@@ -18,8 +18,11 @@ from attribution.ui.shelf import Job, Session, Shelf, nearest_face
 from attribution.views import charts, overlay, panels, report, stage
 
 if TYPE_CHECKING:
-    from attribution.pipeline import Analysis
+    from attribution.card import MeasuredTable
+    from attribution.pipeline import Analysis, Kit
 
+# Beside a verdict; every other table is on the page of measured limits.
+PANEL_TABLES = ("Overall", "Verdicts on cross")
 PICTURE_SIDE_PX = 1280
 FRAME_SIDE_PX = 560
 SLIDER_SIDE_PX = 448
@@ -135,11 +138,16 @@ def file_parts(found: Analysis, session: Session, video_url: str | None, engine:
         faces=gr.update(visible=bool(evidence.tracks)),
         stage=shown,
         choices=gr.update(value=stage.face_choices(evidence, crops, session.chosen), visible=len(evidence.tracks) > 1),
-        limits=f'<div class="tt-measured">{panels.measured(kit.examiner.card.measured, evidence.detector)}'
+        limits=f'<div class="tt-measured">{panels.measured(_first_tables(kit), evidence.detector)}'
         f"<p>{notices.limits_link(limits_text.SEE_ALL)}</p></div>",
         custody=panels.custody(evidence),
         downloads=downloads(session),
     )
+
+
+def _first_tables(kit: Kit) -> list[MeasuredTable]:
+    """What the detector's card says first; the page of measured limits has the rest."""
+    return [table for title in PANEL_TABLES for table in kit.examiner.card.measured if table.title == title]
 
 
 def face_parts(session: Session, engine: Engine, data_folder: Path | None = None) -> FaceParts:
