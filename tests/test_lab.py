@@ -12,7 +12,7 @@ import torch
 from attribution.errors import LabError, MissingData
 from attribution.lab.calibration import calibrate
 from attribution.lab.data import decode, find_data, manifest_hash, read_manifest
-from attribution.lab.pools import load_samples
+from attribution.lab.pools import FORGED, load_samples
 from attribution.lab.predict import Predictions, load_net
 from attribution.lab.publish import fold_in, publish
 from attribution.lab.sampling import PAIRS, SINGLES, Sampler
@@ -100,6 +100,13 @@ def test_batches_are_repeatable_and_pair_swaps_with_their_bases(data: Path, work
     counts = {label: int((one.labels == index).sum()) for index, label in enumerate(LABELS)}
     assert counts["real"] == SINGLES["real"] + sum(PAIRS.values())
     assert all(counts[method] == count for method, count in PAIRS.items())
+
+
+def test_forgeries_are_encoded_once_like_every_other_crop(data: Path, work: Path):
+    samples = load_samples(data, read_manifest(data), work, "train")
+    encoded, plain = (Sampler(samples, CLASSES, seed=3, plain_forgeries=flag).batch(0, 0, 224) for flag in (False, True))
+    differ = {LABELS[label] for label, one, two in zip(encoded.labels, encoded.pictures, plain.pictures, strict=True) if (one != two).any()}
+    assert differ == set(FORGED)
 
 
 def test_what_is_left_out_is_never_drawn(data: Path, work: Path):

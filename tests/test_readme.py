@@ -15,6 +15,10 @@ import pytest
 import architecture
 import attribution
 from attribution import evidence
+from attribution.lab.modelcard import model_card
+from attribution.lab.summary import read_card, write_readme
+from attribution.study import read_study
+from attribution.weights import DEFAULT_DETECTOR
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ("README.md", "DEVELOPERS.md", "CHANGELOG.md", "examples/README.md")
@@ -183,3 +187,19 @@ def test_names_in_the_text_exist() -> None:
     }
     assert named
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_the_measured_figures_are_those_of_the_card_and_of_the_results(tmp_path: Path) -> None:
+    """What `lab readme` would write now is what stands there."""
+    again = tmp_path / "README.md"
+    again.write_text(text_of("README.md"), encoding="utf-8")
+    write_readme(again)
+    assert again.read_text(encoding="utf-8") == text_of("README.md")
+    card = (ROOT / "weights" / DEFAULT_DETECTOR / "README.md").read_text(encoding="utf-8")
+    assert card == model_card(read_card()) + "\n"
+
+
+def test_the_study_that_is_committed_is_read_whole_by_the_app() -> None:
+    study = read_study()
+    assert not study.left_out
+    assert {"rq1", "rq2", "rq3", "differences", "matrix", "leave_out", "open_set", "tried"} <= set(study.tables)

@@ -92,6 +92,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="training processes on a CPU (one on a GPU)")
     parser.add_argument("--contrastive", choices=("supcon", "ntxent", "triplet", "none"), default="supcon")
+    parser.add_argument("--plain-forgeries", action="store_true", help="do not encode the lab's forgeries once as JPEG, as the crops were")
     parser.add_argument("--head", choices=("methods", "binary"), default="methods")
     parser.add_argument("--leave-out", nargs="*", default=[], metavar="METHOD_OR_SOURCE", help="methods or sources never to train on")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -107,7 +108,8 @@ def _train(args: argparse.Namespace) -> int:
             data=str(find_data(args.data)), work=str(args.work), out=str(args.out), pretrained=args.pretrained,
             architecture=args.architecture, model_args=args.model_args, steps=args.steps, seed=args.seed,
             workers=1 if args.device == "cuda" else args.workers, contrastive=args.contrastive, leave_out=tuple(args.leave_out),
-            device=args.device, until=args.until, head=args.head, stages=tuple((float(share), int(side)) for share, side in args.stages),
+            device=args.device, until=args.until, head=args.head, plain_forgeries=args.plain_forgeries,
+            stages=tuple((float(share), int(side)) for share, side in args.stages),
         )
     )  # fmt: skip
     print(f"done in {(time.monotonic() - started) / 60:.1f} minutes")

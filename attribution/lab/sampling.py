@@ -27,8 +27,11 @@ class Batch:
 class Sampler:
     """Draws batches from samples. The same (seed, step, rank) gives the same batch: a resumed run needs no state of it."""
 
-    def __init__(self, samples: Samples, class_of: Mapping[str, int], seed: int, leave_out: Sequence[str] = ()) -> None:
+    def __init__(
+        self, samples: Samples, class_of: Mapping[str, int], seed: int, leave_out: Sequence[str] = (), plain_forgeries: bool = False
+    ) -> None:
         self._samples, self._seed = samples, seed
+        self._encoded = () if plain_forgeries else FORGED
         self._label = np.array([class_of.get(method, -1) for method in samples.methods])
         # By source within a method, square-root balanced: a large source must not own its class.
         self._by_method: dict[str, list[np.ndarray]] = {}
@@ -65,7 +68,7 @@ class Sampler:
             own = np.random.default_rng(seed)
             strength = float(own.choice([0.35, 1.0, 1.0]))
             picture = np.array(self._samples.picture(index))
-            if self._samples.methods[index] in FORGED:
+            if self._samples.methods[index] in self._encoded:
                 # Every other crop was encoded once: that its forgery was not must not tell them apart.
                 picture = jpeg(picture, LAB_JPEG_QUALITY)
             pictures.append(augment(picture, own, side_px, strength))

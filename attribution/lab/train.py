@@ -47,7 +47,8 @@ HEADS = ("methods", "binary")
 class Settings:
     """One training run. `stages` are (share of the steps, window side in px) at the original scale of the crops; `until` ends this sitting
     after so many steps (0: the whole run), to be resumed later, with the same or another number of `steps`. `head` is `methods` (a class
-    per label) or `binary` (untouched, manipulated); `threads` limits a single CPU worker (0: every core)."""
+    per label) or `binary` (untouched, manipulated); `threads` limits a single CPU worker (0: every core). `plain_forgeries`
+    leaves out the one JPEG encoding of the lab's forgeries, as the sittings before it came did."""
 
     data: str
     work: str
@@ -71,6 +72,7 @@ class Settings:
     device: str = "cpu"
     head: str = "methods"
     threads: int = 0
+    plain_forgeries: bool = False
 
 
 def class_of(settings: Settings) -> dict[str, int]:
@@ -139,7 +141,7 @@ def _run(rank: int, settings: Settings, meeting: str) -> None:
     torch.manual_seed(settings.seed + rank)
     data, work, out = find_data(settings.data), Path(settings.work), Path(settings.out)
     samples = load_samples(data, read_manifest(data), work, "train")
-    sampler = Sampler(samples, class_of(settings), settings.seed, settings.leave_out)
+    sampler = Sampler(samples, class_of(settings), settings.seed, settings.leave_out, settings.plain_forgeries)
     net = Net(settings).to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.pretrained:
         start_from(net, Path(settings.pretrained))
