@@ -105,9 +105,9 @@ def test_the_study_runs_end_to_end_and_goes_on_where_it_stopped(tmp_path: Path, 
         (tmp_path / name).mkdir()
     data = make_faces(tmp_path / "faces", UNTOUCHED)
     work = make_work(data, tmp_path / "work")
-    monkeypatch.setattr(results, "plan", lambda: _quick(plan()))
+    monkeypatch.setattr(results, "TRIED", tmp_path / "none.json")
     out = tmp_path / "study.json"
-    results.study(str(data), work, tmp_path / "runs", {}, None, out, 2, "cpu")
+    results.study(str(data), work, tmp_path / "runs", {}, None, out, 2, "cpu", _quick(plan()))
     first = json.loads(out.read_text())
     assert first["schema"] == results.SCHEMA
     tables = {
@@ -120,10 +120,11 @@ def test_the_study_runs_end_to_end_and_goes_on_where_it_stopped(tmp_path: Path, 
     judged = {str(row[0]).partition(" (")[0] for row in tables["leave_out"].rows}
     assert {name for names in FOLDS.values() for name in names} <= judged
     assert all(abs(sum(float(str(share)) for share in row[3:6]) - 1) < 0.01 for row in tables["leave_out"].rows)
+    assert all("1 steps" in table.note for table in tables.values())
     assert "Trained × tested" in capsys.readouterr().out
     # What is trained and read is not trained and read again.
     weights = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*") if path.suffix in (".npz", ".safetensors")}
-    results.study(str(data), work, tmp_path / "runs", {}, None, out, 2, "cpu")
+    results.study(str(data), work, tmp_path / "runs", {}, None, out, 2, "cpu", _quick(plan()))
     assert weights == {path: path.stat().st_mtime_ns for path in weights}
     assert json.loads(out.read_text())["tables"] == first["tables"]
     assert plan()[0].leave_out == COMPARED_WITHOUT

@@ -117,6 +117,7 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _study_arguments(parser: argparse.ArgumentParser) -> None:
+    from attribution.lab.study.plan import COMPARISON_STEPS, FOLD_STEPS
     from attribution.lab.study.results import RESULTS
 
     _common(parser)
@@ -124,16 +125,21 @@ def _study_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pretrained", nargs="*", default=[], metavar="BACKBONE=FILE", help="the file that each backbone starts from")
     parser.add_argument("--shipped", type=Path, help="the run of the default detector, for the train × test matrix")
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--comparison-steps", type=int, default=COMPARISON_STEPS, help="length of each training of the comparison")
+    parser.add_argument("--fold-steps", type=int, default=FOLD_STEPS, help="length of each training that leaves sources and methods out")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="trainings side by side, one thread each (one on a GPU)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
 
 
 def _study(args: argparse.Namespace) -> int:
+    from attribution.lab.study.plan import plan
     from attribution.lab.study.results import study
 
     pretrained = dict(one.split("=", 1) for one in args.pretrained)
     jobs = 1 if args.device == "cuda" else args.jobs
-    study(args.data, args.work, args.runs, pretrained, args.shipped, args.out, jobs, args.device)
+    study(
+        args.data, args.work, args.runs, pretrained, args.shipped, args.out, jobs, args.device, plan(args.comparison_steps, args.fold_steps)
+    )
     return 0
 
 

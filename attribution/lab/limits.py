@@ -31,7 +31,7 @@ def limits_of(test: Figures, measured: Sequence[MeasuredTable], unseen: Measured
         made, untouched = pooled.get("all left out, manipulated"), pooled.get("all left out, untouched")
         if made and untouched:
             sentences.append(
-                f"Detectors trained in the same way, but without a method or a collection, gave a definite answer for "
+                f"Detectors trained for a much shorter time and without a method or a collection gave a definite answer for "
                 f"{_percent(made['coverage'])} of its manipulated faces, and {_percent(made['wrong of definite'])} of those answers were "
                 f"wrong; for untouched faces of left-out collections it was {_percent(untouched['coverage'])} and "
                 f"{_percent(untouched['wrong of definite'])}."
@@ -39,8 +39,8 @@ def limits_of(test: Figures, measured: Sequence[MeasuredTable], unseen: Measured
         worst = [row for row in (dict(zip(unseen.columns, row, strict=True)) for row in unseen.rows) if row["kind"] in ("method", "source")]
         for row in sorted(worst, key=lambda row: -float(row["none found"] or 0))[:2]:
             sentences.append(
-                f"Of {row['left out']} faces, when training left them out, {_percent(row['none found'])} were passed as 'no manipulation "
-                f"found' and {_percent(row['inconclusive'])} stayed inconclusive."
+                f"Of {row['left out']} faces, when such a training left them out, {_percent(row['none found'])} were passed as 'no "
+                f"manipulation found' and {_percent(row['inconclusive'])} stayed inconclusive."
             )
     sentences += [
         "It knows no reenactment (expression transfer, lip sync): such clips may pass as 'no manipulation found'.",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from attribution.card import MeasuredTable
@@ -12,7 +12,8 @@ from attribution.lab.data import find_data, manifest_hash, read_manifest
 from attribution.lab.evaluate import print_table
 from attribution.lab.pools import load_samples
 from attribution.lab.publish import info_of
-from attribution.lab.study.plan import COMPARED_WITHOUT, SPLITS, plan
+from attribution.lab.sampling import PAIRS, SINGLES
+from attribution.lab.study.plan import COMPARED_WITHOUT, SPLITS, Run, plan
 from attribution.lab.study.questions import answers_to
 from attribution.lab.study.runs import carry_out, read_faces, said
 from attribution.lab.study.unseen import folds_of, leave_out_table, matrix_table, open_set_table, set_up
@@ -23,11 +24,13 @@ TRIED = Path(__file__).parents[1] / "results" / "tried.json"
 
 
 def study(
-    data_flag: str | None, work: Path, runs: Path, pretrained: Mapping[str, str], shipped: Path | None, out: Path, jobs: int, device: str
-) -> None:
-    """Carry out the plan (or the rest of it) and write its results; `shipped` is the run of the default detector, for the matrix."""
+    data_flag: str | None, work: Path, runs: Path, pretrained: Mapping[str, str], shipped: Path | None, out: Path, jobs: int, device: str,
+    todo: Sequence[Run] | None = None,
+) -> None:  # fmt: skip
+    """Carry out the plan `todo` (by default the whole one, or the rest of it) and write its results; `shipped` is the run of the default
+    detector, for the matrix."""
     data = find_data(data_flag)
-    todo = plan()
+    todo = plan() if todo is None else todo
     carry_out(todo, data_flag, work, runs, pretrained, jobs, device)
     rows, info = read_manifest(data), info_of("study")
     samples = {split: load_samples(data, rows, work, split) for split in ("train", *SPLITS)}
@@ -49,6 +52,7 @@ def study(
         "leave_out": leave_out_table(folds, samples, data, info),
         "open_set": open_set_table(folds, info),
     }
+    tables = {key: replace(table, note=f"{table.note} {_lengths(todo, key)}") for key, table in tables.items()}
     if TRIED.exists():
         one = json.loads(TRIED.read_text(encoding="utf-8"))
         tables["tried"] = MeasuredTable(one["title"], tuple(one["columns"]), tuple(tuple(row) for row in one["rows"]), one["note"])
@@ -60,3 +64,14 @@ def study(
     }
     written = {"schema": SCHEMA, "plan": setting, "tables": {key: asdict(table) for key, table in tables.items()}}
     out.write_text(json.dumps(written, ensure_ascii=False, separators=(",", ":")).replace('["', '\n["') + "\n", encoding="utf-8")
+
+
+def _lengths(todo: Sequence[Run], key: str) -> str:
+    """How long the detectors behind a table were trained: what holds after a short training need not hold after a long one."""
+    groups = {"matrix": ("comparison", "fold"), "leave_out": ("fold",), "open_set": ("fold",)}.get(key, ("comparison",))
+    faces = sum(PAIRS.values()) * 2 + sum(SINGLES.values())
+    parts = [f"{steps} steps ({group})" for group in groups for steps in sorted({run.steps for run in todo if run.group == group})]
+    return (
+        f"Trained for {' and '.join(parts)} of {faces} faces each: far shorter than the shipped detector. This is the beginning of "
+        "learning; it may look otherwise at full length."
+    )
