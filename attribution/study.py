@@ -22,18 +22,20 @@ MOST_ROWS = 5_000
 MOST_COLUMNS = 64
 
 ABSENT = "The results of the study are not included in this copy of Telltale."
+MOST_CAVEAT = 600
 UNREADABLE = "The results of the study are there, but their file cannot be read."
 OTHER_FORM = "The results of the study are there, but not in the form that this version reads."
 
 
 @dataclass(frozen=True)
 class Study:
-    """`tables` by key. `reason` is a plain sentence when there is no table at all, else empty; `left_out` names tables that were not
-    well formed."""
+    """`tables` by key. `caveat` says what every one of them is to be read with. `reason` is a plain sentence when there is no table at
+    all, else empty; `left_out` names tables that were not well formed."""
 
     tables: Mapping[str, MeasuredTable] = field(default_factory=dict)
     reason: str = ""
     left_out: tuple[str, ...] = ()
+    caveat: str = ""
 
 
 def read_study(path: Path = STUDY_FILE) -> Study:
@@ -58,7 +60,8 @@ def read_study(path: Path = STUDY_FILE) -> Study:
             left_out.append(key[:40])
         else:
             tables[key] = table
-    return Study(tables, "" if tables else OTHER_FORM, tuple(left_out))
+    caveat = data.get("caveat")
+    return Study(tables, "" if tables else OTHER_FORM, tuple(left_out), caveat[:MOST_CAVEAT] if isinstance(caveat, str) else "")
 
 
 def _table(value: Any) -> MeasuredTable | None:

@@ -231,6 +231,13 @@ def test_a_broken_table_costs_its_own_section_only() -> None:
     assert "The table “RQ2” has no column “method”." in plain(missing)
 
 
+def test_what_the_study_is_to_be_read_with_stands_above_its_sections_and_no_others() -> None:
+    page = limits_page(card(), Study(STUDY, caveat="<b>Short</b> trainings."))
+    assert page.count('<p class="tt-caveat">&lt;b&gt;Short&lt;/b&gt; trainings.</p>') == 2
+    assert page.index('<p class="tt-caveat">') > page.index('id="tt-m-sources-test"')
+    assert "tt-caveat" not in limits_page(card(), Study(STUDY)).partition("</style>")[2]
+
+
 def test_hostile_words_stay_words() -> None:
     def spoilt(one: MeasuredTable) -> MeasuredTable:
         keep = {"real", "gan", "face_swap", "test", "cross", "after", "before", "method"}
@@ -239,7 +246,7 @@ def test_hostile_words_stay_words() -> None:
 
     labels = (Label("real", HOSTILE, "real"), Label("landmark_swap", HOSTILE, "face_swap"), Label("stylegan2", HOSTILE, "gan"))
     strange = card(*map(spoilt, MEASURED), table(HOSTILE, (HOSTILE,), (HOSTILE,)), limits=(HOSTILE,), labels=labels)
-    page = limits_page(strange, Study({key: spoilt(one) for key, one in STUDY.items()}, left_out=(HOSTILE,)))
+    page = limits_page(strange, Study({key: spoilt(one) for key, one in STUDY.items()}, left_out=(HOSTILE,), caveat=HOSTILE))
     assert is_inert(page)
     assert Markup(page).problem == ""
     assert HOSTILE in Markup(page).words

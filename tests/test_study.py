@@ -88,3 +88,11 @@ def test_a_broken_table_is_left_out_and_named_and_takes_no_other_with_it(tmp_pat
 def test_a_huge_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study, "MOST_BYTES", 100)
     assert read_study(write_study(tmp_path / "study.json")).reason == OTHER_FORM
+
+
+def test_what_the_study_is_to_be_read_with_is_read_and_cut(tmp_path: Path) -> None:
+    table = {"title": "T", "columns": ["a"], "rows": [[1]], "note": ""}
+    file = tmp_path / "study.json"
+    for given, read in (("Short trainings.", "Short trainings."), ("x" * 5000, "x" * 600), (7, ""), (None, "")):
+        file.write_text(json.dumps({"schema": "telltale-study/1", "caveat": given, "tables": {"rq1": table}}), encoding="utf-8")
+        assert read_study(file).caveat == read

@@ -20,6 +20,7 @@ from attribution.views.measures import Unfit
 from attribution.views.palette import DARK, LIGHT, levels
 from attribution.views.sections import Names, Section
 
+OF_THE_STUDY = ("unseen", "questions")
 _Make = Callable[[], Section]
 
 
@@ -37,7 +38,7 @@ def limits_page(card: Card, study: Study) -> str:
     shown = {group: sections for group, sections in made.items() if sections}
     used = {table.title for sections in shown.values() for section in sections for table in section.tables}
     rest = [table for table in card.measured if table.title not in used]
-    body = "".join(_group(group, sections, names) for group, sections in shown.items())
+    body = "".join(_group(group, sections, names, study) for group, sections in shown.items())
     contents = _contents(shown, bool(rest), bool(missing or study.left_out))
     return (
         f'<style>{style()}</style><div class="tt-limits-page">{_answers(card, study)}{contents}'
@@ -115,8 +116,11 @@ def _answers(card: Card, study: Study) -> str:
     )
 
 
-def _group(group: str, sections: list[Section], names: Names) -> str:
-    return f'<h2 class="tt-group-title">{html.escape(text.GROUPS[group])}</h2>{"".join(_section(one, names) for one in sections)}'
+def _group(group: str, sections: list[Section], names: Names, study: Study) -> str:
+    """A group of sections; those that the study fills begin with what it is to be read with."""
+    caveat = f'<p class="tt-caveat">{_joined(study.caveat)}</p>' if study.caveat and group in OF_THE_STUDY else ""
+    sections_html = "".join(_section(one, names) for one in sections)
+    return f'<h2 class="tt-group-title">{html.escape(text.GROUPS[group])}</h2>{caveat}{sections_html}'
 
 
 def _section(section: Section, names: Names) -> str:

@@ -52,7 +52,7 @@ def study(
         "leave_out": leave_out_table(folds, samples, data, info),
         "open_set": open_set_table(folds, info),
     }
-    tables = {key: replace(table, note=f"{table.note} {_lengths(todo, key)}") for key, table in tables.items()}
+    tables = {key: replace(table, note=f"{table.note} These detectors were {_lengths(todo, key)}") for key, table in tables.items()}
     if TRIED.exists():
         one = json.loads(TRIED.read_text(encoding="utf-8"))
         tables["tried"] = MeasuredTable(one["title"], tuple(one["columns"]), tuple(tuple(row) for row in one["rows"]), one["note"])
@@ -62,7 +62,12 @@ def study(
         "data_sha256": manifest_hash(data),
         "runs": [{"name": run.name, **run.settings()} for run in todo],
     }
-    written = {"schema": SCHEMA, "plan": setting, "tables": {key: asdict(table) for key, table in tables.items()}}
+    written = {
+        "schema": SCHEMA,
+        "caveat": f"The study's own detectors: {_lengths(todo, 'matrix')}",
+        "plan": setting,
+        "tables": {key: asdict(table) for key, table in tables.items()},
+    }
     out.write_text(json.dumps(written, ensure_ascii=False, separators=(",", ":")).replace('["', '\n["') + "\n", encoding="utf-8")
 
 
@@ -72,6 +77,6 @@ def _lengths(todo: Sequence[Run], key: str) -> str:
     faces = sum(PAIRS.values()) * 2 + sum(SINGLES.values())
     parts = [f"{steps} steps ({group})" for group in groups for steps in sorted({run.steps for run in todo if run.group == group})]
     return (
-        f"Trained for {' and '.join(parts)} of {faces} faces each: far shorter than the shipped detector. This is the beginning of "
+        f"trained for {' and '.join(parts)} of {faces} faces each: far shorter than the shipped detector. This is the beginning of "
         "learning; it may look otherwise at full length."
     )
