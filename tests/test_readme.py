@@ -95,7 +95,7 @@ def test_the_five_lines_of_python_run(tmp_path: Path) -> None:
 def commands(document: str) -> list[list[str]]:
     """Every `python -m attribution …` in the blocks of a document, as arguments after `attribution`."""
     blocks = code_blocks(document, "bash") + code_blocks(document, "")
-    lines = [line for block in blocks for line in block.splitlines() if " -m attribution " in line]
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if " -m attribution " in line]
     return [shlex.split(line.partition(" -m attribution ")[2]) for line in lines]
 
 
