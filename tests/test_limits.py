@@ -173,6 +173,9 @@ def test_groups_of_faces_differ_only_where_the_interval_says_so() -> None:
     )
     assert "Within one source darker and lighter faces differ in passed, new faces, known collections (3 %, 1–5 %)." in light
     assert "accused: on collections it never saw more often in the group “under 90 px” than in “over 300 px” (by 29 %" in says("size")
+    assert "new faces, known collections more often in the group “90–150 px” than in “over 300 px” (by 19 %" in says("size"), (
+        "three faces are too few to be compared"
+    )
     assert "no faces" in plain(section(WHOLE, "size"))
 
 
@@ -184,7 +187,9 @@ def test_shortcuts_are_held_against_chance() -> None:
 
 
 def test_losers_are_listed() -> None:
-    assert says("tried") == "2 ideas were tried; 1 were kept, 1 were not."
+    assert says("tried") == "4 ideas were tried; 2 were kept, 2 were not."
+    assert "0.19not kept: <it> moves answers" in plain(section(WHOLE, "tried"))
+    assert "0.96kept: in pictures" in plain(section(WHOLE, "tried"))
     assert "noise branchDFDC AUC, val0.950.94not kept" in plain(section(WHOLE, "tried"))
 
 

@@ -12,6 +12,9 @@ from attribution.views.figures import Axis, Dot, Line
 from attribution.views.measures import Estimate, Row, Rows, Unfit, difference, percent, share_inline, share_words
 from attribution.views.sections import Section, card_table, listed
 
+# Groups of fewer faces are drawn, but not compared in words: their intervals say nothing.
+FEWEST_FACES = 30
+
 
 def errors_by(card: Card, key: str) -> Section:
     """Errors by `lightness` or by `size` of the face. Raises Unfit."""
@@ -40,7 +43,7 @@ def errors_by(card: Card, key: str) -> Section:
         drawn += f"<h4>{html.escape(place[:1].upper() + place[1:])}</h4>"
         drawn += figures.chart(("untouched, accused", "", "manipulated, passed", "", "inconclusive"), lines, feet)
     for kind, kept, done in kinds:
-        found = _gaps(rows, kind)
+        found = _gaps([row for row in rows if row.count(kept) >= FEWEST_FACES], kind)
         says += f"{kept.capitalize()} faces {done}: {found}. " if found else ""
     tables = [table]
     try:

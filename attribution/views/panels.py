@@ -125,7 +125,7 @@ def heatmap_words(heatmap: Heatmap, detector: DetectorInfo) -> str:
     bars = "".join(
         f'<li><span class="tt-bar-name">{name}</span><span class="tt-bar" aria-hidden="true">'
         f'<i style="width:{100 * max(0.0, drop):.1f}%"></i></span>'
-        f'<span class="tt-bar-p">{100 * drop:.0f}</span></li>'
+        f'<span class="tt-bar-p">{round(100 * drop)}</span></li>'
         for name, drop in ((text.DELETION_HOT, heatmap.drop_hot), (text.DELETION_RANDOM, heatmap.drop_random))
     )
     return (

@@ -136,18 +136,31 @@ def tried(study: Study) -> Section:
     """What was tried and what it gave. Raises Unfit."""
     table = study_table(study, "tried")
     rows = list(Rows(table, ("what was tried", "figure", "before", "after", "kept")))
-    kept = [row for row in rows if row.holds("kept")]
-    says = f"{len(rows)} ideas were tried; {len(kept)} were kept, {len(rows) - len(kept)} were not."
+    ideas = dict.fromkeys(row.text("what was tried") for row in rows)
+    kept = {row.text("what was tried") for row in rows if _kept(row)}
+    says = f"{len(ideas)} ideas were tried; {len(kept)} were kept, {len(ideas) - len(kept)} were not."
     body = "".join(
         f'<tr><th scope="row">{html.escape(row.text("what was tried"))}</th><td>{html.escape(row.text("figure"))}</td>'
         f'<td class="tt-number">{_plain(row, "before")}</td><td class="tt-number">{_plain(row, "after")}</td>'
-        f"<td>{'kept' if row.holds('kept') else 'not kept'}</td></tr>"
+        f"<td>{_why(row)}</td></tr>"
         for row in rows
     )
     head = '<th scope="col">what was tried</th><th scope="col">figure</th><th scope="col" class="tt-number">before</th>'
     head += '<th scope="col" class="tt-number">after</th><th scope="col"></th>'
     drawn = f'<table class="tt-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     return Section("tried", says, figures.scrolled(drawn, text.TITLES["tried"]), (table,) if table.note else ())
+
+
+def _kept(row: Row) -> bool:
+    """Kept: true, or a text that begins with yes."""
+    return row.holds("kept") or row.text("kept").casefold().startswith("yes")
+
+
+def _why(row: Row) -> str:
+    """Whether it was kept, and why or how where the table says so."""
+    said = "kept" if _kept(row) else "not kept"
+    _, mark, more = row.text("kept").partition(next((mark for mark in (":", ";", ",") if mark in row.text("kept")), ":"))
+    return html.escape(f"{said}{':' if more else ''}{more}" if mark else said)
 
 
 def _matrix_cell(row: Row | None) -> tuple[float | None, str, bool]:
