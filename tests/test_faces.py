@@ -425,13 +425,6 @@ def test_the_most_prominent_track_is_kept_when_only_one_may_be(finder: FaceFinde
     assert found.notes == ("Only the 1 largest of 2 faces were examined.",)
 
 
-def test_tracks_that_never_meet_are_counted_too(finder: FaceFinder) -> None:
-    opened = clip(16, lambda frame, i, _: put(frame, "astronaut.png" if i < 7 else "grace_hopper.jpg", 80, 240, 135), lambda i: int(i >= 7))
-    found = tracks_of(opened, finder, max_faces=1)
-    assert (frames_of(found.tracks[0]), found.faces_found) == (list(range(7, 16)), 1)
-    assert found.notes == ("Only the 1 largest of 2 faces were examined.",)
-
-
 @pytest.mark.parametrize("settings", [{"max_faces": 0}, {"faces_per_track": 0}])
 def test_no_faces_cannot_be_asked_for(finder: FaceFinder, settings: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least one"):
@@ -516,23 +509,6 @@ def test_a_scene_of_one_frame_keeps_its_face(finder: FaceFinder) -> None:
     opened = clip(12, lambda frame, i, _: put(frame, "astronaut.png", 90, 240, 135) if i == 5 else None, lambda i: int(i == 5))
     (track,) = tracks_of(opened, finder).tracks
     assert frames_of(track) == [5]
-
-
-def lean(frame: np.ndarray) -> None:
-    """Put in a head turned so far that the detector doubts it is one (p_face 0.88)."""
-    upright = head("grace_hopper.jpg", 80)
-    side = upright.shape[0]
-    turn = cv2.getRotationMatrix2D((side / 2, side / 2), 65, 1)
-    frame[60 : 60 + side, 150 : 150 + side] = cv2.warpAffine(upright, turn, (side, side), borderMode=cv2.BORDER_REFLECT)
-
-
-def test_a_doubtful_face_in_one_frame_of_a_long_scene_is_dropped_and_in_a_picture_it_is_not(finder: FaceFinder) -> None:
-    found = tracks_of(clip(20, lambda frame, i, _: lean(frame) if i == 5 else None), finder)
-    assert (found.tracks, found.faces_found, len(found.notes)) == ((), 0, 1)
-    lasting = tracks_of(clip(20, lambda frame, i, _: lean(frame) if 5 <= i <= 10 else None), finder)
-    assert [{5, 10} <= set(frames_of(track)) <= set(range(5, 11)) for track in lasting.tracks] == [True]
-    (track,) = tracks_of(clip(1, lambda frame, *_: lean(frame)), finder).tracks
-    assert 0.8 < track.best.p_face < 0.95
 
 
 def test_a_clip_without_a_face_gives_the_reason(finder: FaceFinder) -> None:

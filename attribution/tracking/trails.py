@@ -25,7 +25,6 @@ _SAME_FACE_ELSEWHERE = 0.6
 _FARTHEST_HEIGHTS = 1.5
 _STEADY_SPEED_SECONDS = 0.4
 _UNSTEADY_SPEED_SECONDS = 1.0
-_FEW_FACES = 4
 _NO_MATCH = 1e6
 _SURE_OF_FACE = 0.95
 
@@ -80,21 +79,18 @@ def overlap(some: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def hasty(trails: Sequence[Trail], keys: Sequence[int], cuts: set[int]) -> list[int]:
-    """Frames to look for faces in beside the key frames: those between two keys of a scene where one trail is lost and another that looks
-    alike comes up, as that may be one face that moves too fast. Of many faces some come and go anyway."""
-    there: dict[int, dict[int, Sighting]] = {key: {} for key in keys}
+    """Frames to look for faces in beside the key frames: those between two keys of a scene where one trail is lost and another comes up,
+    as that may be one face that moves too fast."""
+    there: dict[int, set[int]] = {key: set() for key in keys}
     for index, trail in enumerate(trails):
         for sighting in trail:
-            there[sighting.frame][index] = sighting
-    more: list[int] = []
-    for one, other in pairwise(keys):
-        lost = [there[one][index].look for index in there[one].keys() - there[other].keys()]
-        new = [there[other][index].look for index in there[other].keys() - there[one].keys()]
-        if not 0 < len(lost) * len(new) <= _FEW_FACES**2 or cut_between(one, other, cuts):
-            continue
-        if (np.stack(lost) @ np.stack(new).T).max() >= _SAME_FACE_ELSEWHERE:
-            more += range(one + 1, other)
-    return more
+            there[sighting.frame].add(index)
+    return [
+        frame
+        for one, other in pairwise(keys)
+        if there[one] - there[other] and there[other] - there[one] and not cut_between(one, other, cuts)
+        for frame in range(one + 1, other)
+    ]
 
 
 def link(sightings: Sequence[Sequence[Sighting]], keys: Sequence[int], cuts: set[int]) -> list[Trail]:

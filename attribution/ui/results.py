@@ -146,8 +146,9 @@ def file_parts(found: Analysis, session: Session, video_url: str | None, engine:
 
 
 def _first_tables(kit: Kit) -> list[MeasuredTable]:
-    """What the detector's card says first; the page of measured limits has the rest."""
-    return [table for title in PANEL_TABLES for table in kit.examiner.card.measured if table.title == title]
+    """What the detector's card says first; the page of measured limits has the rest. The first ones of a card with other tables."""
+    measured = kit.examiner.card.measured
+    return [table for title in PANEL_TABLES for table in measured if table.title == title] or list(measured[: len(PANEL_TABLES)])
 
 
 def face_parts(session: Session, engine: Engine, data_folder: Path | None = None) -> FaceParts:

@@ -18,7 +18,10 @@ EXAMPLES = {
     "landmark_swap.png": ("A face swap", "Grace Hopper’s face warped onto Eileen Collins by its landmarks; made with Telltale"),
     "autoencoder_swap.png": ("A re-synthesised face", "Drawn anew by a small auto-encoder; made with Telltale"),
     "grace_hopper.jpg": ("An untouched older portrait", "Grace Hopper, US Navy, public domain"),
-    "clip_seconds_3_to_5.mp4": ("A clip, manipulated for two seconds", "Eight seconds made from these pictures; the face of 3 to 5 is drawn anew"),
+    "clip_seconds_3_to_5.mp4": (
+        "A clip, manipulated for two seconds",
+        "Eight seconds made from these pictures; the face of 3 to 5 is drawn anew",
+    ),
 }
 """By file name, in the order of the page: a title, and where it comes from."""
 
