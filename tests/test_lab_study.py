@@ -107,7 +107,7 @@ def test_the_study_runs_end_to_end_and_goes_on_where_it_stopped(tmp_path: Path, 
     work = make_work(data, tmp_path / "work")
     monkeypatch.setattr(results, "TRIED", tmp_path / "none.json")
     out = tmp_path / "study.json"
-    results.study(str(data), work, tmp_path / "runs", {}, None, out, 2, "cpu", _quick(plan()))
+    results.study(_quick(plan()), str(data), work, tmp_path / "runs", {}, None, out, 2, "cpu")
     first = json.loads(out.read_text())
     assert first["schema"] == results.SCHEMA
     tables = {
@@ -124,7 +124,7 @@ def test_the_study_runs_end_to_end_and_goes_on_where_it_stopped(tmp_path: Path, 
     assert "Trained × tested" in capsys.readouterr().out
     # What is trained and read is not trained and read again.
     weights = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*") if path.suffix in (".npz", ".safetensors")}
-    results.study(str(data), work, tmp_path / "runs", {}, None, out, 2, "cpu", _quick(plan()))
+    results.study(_quick(plan()), str(data), work, tmp_path / "runs", {}, None, out, 2, "cpu")
     assert weights == {path: path.stat().st_mtime_ns for path in weights}
     assert json.loads(out.read_text())["tables"] == first["tables"]
     assert plan()[0].leave_out == COMPARED_WITHOUT

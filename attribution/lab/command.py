@@ -118,13 +118,13 @@ def _train(args: argparse.Namespace) -> int:
 
 def _study_arguments(parser: argparse.ArgumentParser) -> None:
     from attribution.lab.study.plan import COMPARISON_STEPS, FOLD_STEPS
-    from attribution.lab.study.results import RESULTS
+    from attribution.study import STUDY_FILE
 
     _common(parser)
     parser.add_argument("--runs", type=Path, required=True, help="folder for the study's runs; what is there is not trained again")
     parser.add_argument("--pretrained", nargs="*", default=[], metavar="BACKBONE=FILE", help="the file that each backbone starts from")
     parser.add_argument("--shipped", type=Path, help="the run of the default detector, for the train × test matrix")
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=STUDY_FILE)
     parser.add_argument("--comparison-steps", type=int, default=COMPARISON_STEPS, help="length of each training of the comparison")
     parser.add_argument("--fold-steps", type=int, default=FOLD_STEPS, help="length of each training that leaves sources and methods out")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="trainings side by side, one thread each (one on a GPU)")
@@ -137,9 +137,8 @@ def _study(args: argparse.Namespace) -> int:
 
     pretrained = dict(one.split("=", 1) for one in args.pretrained)
     jobs = 1 if args.device == "cuda" else args.jobs
-    study(
-        args.data, args.work, args.runs, pretrained, args.shipped, args.out, jobs, args.device, plan(args.comparison_steps, args.fold_steps)
-    )
+    todo = plan(args.comparison_steps, args.fold_steps)
+    study(todo, args.data, args.work, args.runs, pretrained, args.shipped, args.out, jobs, args.device)
     return 0
 
 

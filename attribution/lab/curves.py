@@ -17,7 +17,6 @@ from attribution.errors import LabError
 from attribution.evidence import DetectorInfo
 from attribution.lab import metrics
 from attribution.lab.evaluate import family_answers
-from attribution.lab.pools import FORGED
 from attribution.lab.predict import Predictions
 
 BINS = 15
@@ -53,12 +52,8 @@ class _Answers:
         return round(value, 3), round(low, 3), round(high, 3)
 
 
-def _own(found: Predictions) -> Predictions:
-    return found.take(~np.isin(found.methods, FORGED))
-
-
 def _family_answers(found: Predictions, info: DetectorInfo, temperature: float) -> _Answers:
-    own = _own(found)
+    own = found.own()
     p = metrics.softmax(own.logits, temperature)
     said = family_answers(p, info)
     confidence = (p * (np.array(info.families)[None] == said[:, None])).sum(1)
@@ -78,7 +73,7 @@ def reliability_table(found: Predictions, raw: Predictions, info: DetectorInfo, 
     share right. Empty bins are left out."""
     rows = []
     for calibration, faces, t in (("before", raw, 1.0), ("after", found, temperature)):
-        confidence, right = _method_answers(_own(faces), info, t)
+        confidence, right = _method_answers(faces.own(), info, t)
         place = np.minimum((confidence * BINS).astype(int), BINS - 1)
         for one in range(BINS):
             mine = place == one
@@ -100,8 +95,8 @@ def calibration_by_source(
     found: Predictions, raw: Predictions, info: DetectorInfo, temperature: float, split: str = "test"
 ) -> MeasuredTable:
     """The expected calibration error of the method answer per source, before (`raw`) and after (`found`, T = `temperature`)."""
-    own = _own(found)
-    answers = [_method_answers(_own(faces), info, t) for faces, t in ((raw, 1.0), (found, temperature))]
+    own = found.own()
+    answers = [_method_answers(faces.own(), info, t) for faces, t in ((raw, 1.0), (found, temperature))]
     rows = []
     for family, source in sorted(set(zip(own.families.tolist(), own.sources.tolist(), strict=True))):
         mine = (own.families == family) & (own.sources == source)

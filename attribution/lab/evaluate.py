@@ -12,7 +12,7 @@ from attribution.card import MeasuredTable, Thresholds
 from attribution.evidence import DetectorInfo, Face, Reading, Track, TrackEvidence
 from attribution.lab import metrics
 from attribution.lab.data import REAL
-from attribution.lab.pools import FORGED, Samples
+from attribution.lab.pools import Samples
 from attribution.lab.predict import Predictions
 from attribution.reference import ReferenceBank
 from attribution.verdict import judge_track
@@ -54,8 +54,8 @@ class Figures:
 def figures(found: Predictions, raw: Predictions, info: DetectorInfo, temperature: float) -> Figures:
     """Balanced accuracy over families, DFDC untouched against swap, and the calibration error of the method answer; `raw` is what the
     network said before it was calibrated."""
-    own = found.take(~np.isin(found.methods, FORGED))
-    uncalibrated = raw.take(~np.isin(raw.methods, FORGED))
+    own = found.own()
+    uncalibrated = raw.own()
     p = metrics.softmax(own.logits, temperature)
     said = family_answers(p, info)
     truth = own.families

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from attribution.card import MeasuredTable
 from attribution.lab.evaluate import Figures
-
-
-def read_unseen(study: Path) -> MeasuredTable | None:
-    """The study's table of verdicts on what training never saw, or None when the file has none."""
-    one = json.loads(study.read_text(encoding="utf-8"))["tables"].get("leave_out")
-    return MeasuredTable(one["title"], tuple(one["columns"]), tuple(tuple(row) for row in one["rows"]), one["note"]) if one else None
 
 
 def limits_of(test: Figures, measured: Sequence[MeasuredTable], unseen: MeasuredTable | None) -> tuple[str, ...]:

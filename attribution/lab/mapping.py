@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from attribution.lab.data import REAL
+from attribution.lab.pools import Samples, left_out
 from attribution.lab.predict import Predictions
 from attribution.reference import MAP_NEIGHBOURS, ReferenceBank
 
 MIN_DISTANCE = 0.25
+MAP_SEED = 5
 
 
 def choose_references(all_methods: np.ndarray, all_sources: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -28,6 +31,13 @@ def choose_references(all_methods: np.ndarray, all_sources: np.ndarray, count: i
         chance = np.array([weight[source] for source in all_sources[mine].tolist()])
         chosen += random.choice(mine, min(quota, len(mine)), replace=False, p=chance / chance.sum()).tolist()
     return np.array(sorted(chosen))
+
+
+def references(samples: Samples, leave_out: Collection[str], count: int) -> np.ndarray:
+    """Indices of the training faces that serve as references (`choose_references`), none of what a training leaves out."""
+    methods, sources = np.array(samples.methods), np.array(samples.sources)
+    seen = np.flatnonzero(~left_out(methods, sources, leave_out))
+    return seen[choose_references(methods[seen], sources[seen], count, MAP_SEED)]
 
 
 @dataclass(frozen=True)

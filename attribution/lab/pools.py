@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from attribution.lab.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.autoencoder import load_autoencoder
 from attribution.lab.data import REAL, SIDE_PX, Row, decode
 from attribution.lab.forge import Forgery, autoencoder_swap, choose_donor, landmark_swap, self_blend
@@ -50,6 +51,12 @@ class Samples:
                 return part[index]
             index -= len(part)
         raise IndexError(index)
+
+    def encoded(self, index: int) -> np.ndarray:
+        """A copy of that crop; a forgery of the lab is encoded once as JPEG, as every crop of the manifest was, so that no missing encoding
+        gives it away."""
+        picture = np.array(self.picture(index))
+        return jpeg(picture, LAB_JPEG_QUALITY) if self.methods[index] in FORGED else picture
 
 
 def left_out(methods: Sequence[str] | np.ndarray, sources: Sequence[str] | np.ndarray, names: Collection[str]) -> np.ndarray:

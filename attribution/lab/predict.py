@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from attribution.lab.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.pools import FORGED, Samples
 from attribution.lab.train import MEAN, STD, Net, Settings
 from attribution.network import normalise
@@ -31,6 +30,10 @@ class Predictions:
     def take(self, chosen: np.ndarray) -> Predictions:
         """The rows chosen by a mask or by indices."""
         return Predictions(*(getattr(self, one.name)[chosen] for one in fields(self)))
+
+    def own(self) -> Predictions:
+        """The faces of the manifest, without the lab's own forgeries."""
+        return self.take(~np.isin(self.methods, FORGED))
 
     def keep(self, file: Path, chosen: np.ndarray) -> None:
         """Write logits and embeddings, and which samples (indices) they belong to."""
@@ -76,17 +79,11 @@ def predict(
     half: bool = False,
     batch: int = 48,
 ) -> Predictions:
-    """Read every (or every chosen) sample at full size, float32 unless `half`.
-
-    The lab's own forgeries are encoded once as JPEG first, as the manifest's crops were, so that no missing encoding gives them away.
-    """
+    """Read every (or every chosen) sample at full size, encoded like all others (`Samples.encoded`), float32 unless `half`."""
     logits, embeddings = [], []
     indices = np.arange(len(samples)) if chosen is None else chosen
     for first in range(0, len(indices), batch):
-        pictures = []
-        for index in indices[first : first + batch].tolist():
-            picture = np.array(samples.picture(index))
-            pictures.append(jpeg(picture, LAB_JPEG_QUALITY) if samples.methods[index] in FORGED else picture)
+        pictures = [samples.encoded(index) for index in indices[first : first + batch].tolist()]
         x = normalise(torch.from_numpy(np.stack(pictures)).to(device), MEAN, STD).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device, torch.bfloat16, enabled=half):
             own_logits, own = net(x)

@@ -35,20 +35,20 @@ from attribution.lab.calibration import calibrate
 from attribution.lab.data import SIDE_PX, Row, find_data, manifest_hash, read_manifest
 from attribution.lab.evaluate import families_of, print_table
 from attribution.lab.labels import LABELS
-from attribution.lab.limits import limits_of, read_unseen
-from attribution.lab.mapping import MIN_DISTANCE, agreement, choose_references, lay_out
+from attribution.lab.limits import limits_of
+from attribution.lab.mapping import MAP_SEED, MIN_DISTANCE, agreement, lay_out, references
 from attribution.lab.measure import measure
 from attribution.lab.modelcard import model_card
-from attribution.lab.pools import Samples, left_out, load_samples
+from attribution.lab.pools import Samples, load_samples
 from attribution.lab.predict import Predictions, load_net, predict
 from attribution.lab.thresholds import choose
 from attribution.lab.train import MEAN, STD, Net
 from attribution.reference import MAP_NEIGHBOURS, MOST_REFERENCES, ReferenceBank, kth_distances, write_reference
+from attribution.study import read_study
 from attribution.weights import probe_logits
 
 LICENCE = "CC BY-NC 4.0 (research, non-commercial)"
 PROBE_SEEDS = (11, 12, 13)
-MAP_SEED = 5
 
 
 def info_of(name: str, weights_sha256: str = "0" * 64, limits: tuple[str, ...] = ()) -> DetectorInfo:
@@ -60,7 +60,7 @@ def info_of(name: str, weights_sha256: str = "0" * 64, limits: tuple[str, ...] =
 
 
 def read_splits(
-    run: Path, data: Path, work: Path, references: int, device: str = "cpu"
+    run: Path, data: Path, work: Path, references_count: int, device: str = "cpu"
 ) -> tuple[Net, dict[str, Samples], dict[str, Predictions]]:
     """The run's network, rounded to half precision, the samples of val, test and cross and what it says of them; and, as `train`, what it
     says of the training faces chosen as references (none that the run left out)."""
@@ -74,9 +74,7 @@ def read_splits(
     weights = run / "final.safetensors"
     names = json.loads((run / "settings.json").read_text())["leave_out"]
     samples = {split: load_samples(data, rows, work, split) for split in ("train", "val", "test", "cross")}
-    methods, sources = np.array(samples["train"].methods), np.array(samples["train"].sources)
-    seen = np.flatnonzero(~left_out(methods, sources, names))
-    chosen = seen[choose_references(methods[seen], sources[seen], references, MAP_SEED)]
+    chosen = references(samples["train"], names, references_count)
     found = {}
     for split in ("train", "val", "test", "cross"):
         wanted = chosen if split == "train" else np.arange(len(samples[split]))
@@ -113,20 +111,20 @@ def publish(
     net, samples, raw = read_splits(run, data, work, references_count)
     info = info_of(name)
     fitted = calibrate(raw["val"], info.labels)
-    bias = fold_in(net, fitted.bias)
-    found = {split: replace(one, logits=one.logits + bias) for split, one in raw.items()}
+    shipped = replace(fitted, bias=fold_in(net, fitted.bias))
+    found = {split: shipped.shifted(one) for split, one in raw.items()}
     temperature = fitted.temperature
     settings = json.loads((run / "settings.json").read_text())
 
     out.mkdir(parents=True, exist_ok=True)
-    references = found["train"]
-    mapper = lay_out(references.embeddings, MAP_SEED)
-    distances = kth_distances(found["val"].embeddings, references.embeddings)
+    bank_faces = found["train"]
+    mapper = lay_out(bank_faces.embeddings, MAP_SEED)
+    distances = kth_distances(found["val"].embeddings, bank_faces.embeddings)
     parameters = {"n_neighbors": MAP_NEIGHBOURS, "min_dist": MIN_DISTANCE, "metric": "cosine", "random_state": MAP_SEED}
     write_reference(
-        out / REFERENCE_FILE, net.projection.weight.detach().numpy(), references.embeddings, np.asarray(mapper.embedding_),
-        references.methods.tolist(), references.sources.tolist(), distances, map_parameters=parameters,
-        paths=references.paths.tolist(),
+        out / REFERENCE_FILE, net.projection.weight.detach().numpy(), bank_faces.embeddings, np.asarray(mapper.embedding_),
+        bank_faces.methods.tolist(), bank_faces.sources.tolist(), distances, map_parameters=parameters,
+        paths=bank_faces.paths.tolist(),
     )  # fmt: skip
     bank = ReferenceBank.load(out)
     agreed = agreement(mapper, bank, np.array(families_of(bank.methods, info)), found["test"])
@@ -137,7 +135,7 @@ def publish(
     measured, test = measure(samples, raw, found, sides, info, temperature, thresholds, bank)
     cells = tuple((key, round(float(value), 3)) for key, value in asdict(agreed).items())
     measured.append(MeasuredTable("Map placement against umap.transform, test", ("figure", "value"), cells))
-    unseen = read_unseen(study) if study else None
+    unseen = read_study(study).tables.get("leave_out") if study else None
     if unseen is not None:
         measured.append(unseen)
     for table in measured:

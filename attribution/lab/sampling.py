@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution.lab.augment import LAB_JPEG_QUALITY, augment, jpeg
+from attribution.lab.augment import augment
 from attribution.lab.data import REAL
-from attribution.lab.pools import FORGED, Samples, left_out
+from attribution.lab.pools import Samples, left_out
 
 # Per 37 pictures: pairs give the picture and its untouched base, so real faces make up 14 of them, from every real source.
 PAIRS = {"dfdc_swap": 5, "landmark_swap": 2, "self_blended": 3, "autoencoder_swap": 2}
 SINGLES = {REAL: 2, "stylegan2": 3, "generated_photos": 2, "sdxl": 2, "flux1": 2, "sd21": 2}
+
+# Of the quality changes (`augment`): every third picture is changed little.
+STRENGTHS = (0.35, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Sampler:
         self, samples: Samples, class_of: Mapping[str, int], seed: int, leave_out: Sequence[str] = (), plain_forgeries: bool = False
     ) -> None:
         self._samples, self._seed = samples, seed
-        self._encoded = () if plain_forgeries else FORGED
+        self._plain_forgeries = plain_forgeries
         self._label = np.array([class_of.get(method, -1) for method in samples.methods])
         # By source within a method, square-root balanced: a large source must not own its class.
         self._by_method: dict[str, list[np.ndarray]] = {}
@@ -66,11 +69,8 @@ class Sampler:
         pictures, labels = [], []
         for index, seed in chosen:
             own = np.random.default_rng(seed)
-            strength = float(own.choice([0.35, 1.0, 1.0]))
-            picture = np.array(self._samples.picture(index))
-            if self._samples.methods[index] in self._encoded:
-                # Every other crop was encoded once: that its forgery was not must not tell them apart.
-                picture = jpeg(picture, LAB_JPEG_QUALITY)
+            strength = float(own.choice(STRENGTHS))
+            picture = np.array(self._samples.picture(index)) if self._plain_forgeries else self._samples.encoded(index)
             pictures.append(augment(picture, own, side_px, strength))
             labels.append(self._label[index])
         return Batch(np.stack(pictures), np.array(labels))

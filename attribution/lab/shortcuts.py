@@ -19,13 +19,13 @@ from sklearn.preprocessing import StandardScaler
 
 from attribution.card import MeasuredTable
 from attribution.lab import metrics
-from attribution.lab.augment import LAB_JPEG_QUALITY, augment, jpeg
+from attribution.lab.augment import augment, jpeg
 from attribution.lab.data import REAL
-from attribution.lab.pools import FORGED, Samples
+from attribution.lab.pools import Samples
+from attribution.lab.sampling import STRENGTHS
 
 # Training spends most of its steps on windows of this side, and draws the strength of a change from these (attribution/lab/sampling.py).
 WINDOW_PX = 160
-STRENGTHS = (0.35, 1.0, 1.0)
 CUES = ("compression", "resolution", "colour")
 ALL_CUES = "all three together"
 LEAST_PER_SOURCE = 5
@@ -108,19 +108,10 @@ def draw(samples: Samples, per_family: int, seed: int) -> np.ndarray:
     return np.array(sorted(chosen), int)
 
 
-def _as_they_are(samples: Samples, chosen: np.ndarray) -> list[np.ndarray]:
-    """The crops; the lab's forgeries encoded once, as the manifest's crops were (see `predict`)."""
-    pictures = [np.array(samples.picture(int(index))) for index in chosen]
-    return [
-        jpeg(picture, LAB_JPEG_QUALITY) if samples.methods[index] in FORGED else picture
-        for picture, index in zip(pictures, chosen.tolist(), strict=True)
-    ]
-
-
 def _as_trained_on(samples: Samples, chosen: np.ndarray, seed: int) -> list[np.ndarray]:
     """The crops as a training batch shows them: one draw of `augment` each."""
     pictures = []
-    for picture, index in zip(_as_they_are(samples, chosen), chosen.tolist(), strict=True):
+    for picture, index in ((samples.encoded(index), index) for index in chosen.tolist()):
         random = np.random.default_rng([seed, index])
         strength = float(random.choice(STRENGTHS))
         pictures.append(augment(picture, random, WINDOW_PX, strength))
@@ -161,7 +152,7 @@ def shortcut_table(samples_train: Samples, samples_val: Samples, seed: int, per_
     parts = []
     for samples in (samples_train, samples_val):
         chosen = draw(samples, per_family, seed)
-        pictures = {"before": _as_they_are(samples, chosen), "after": _as_trained_on(samples, chosen, seed)}
+        pictures = {"before": [samples.encoded(index) for index in chosen.tolist()], "after": _as_trained_on(samples, chosen, seed)}
         parts.append((
             {when: _cues(crops) for when, crops in pictures.items()},
             np.array(samples.families)[chosen], np.array(samples.sources)[chosen],

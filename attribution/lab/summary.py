@@ -7,10 +7,10 @@ from pathlib import Path
 
 from attribution.card import CARD_FILE, Card, MeasuredTable
 from attribution.errors import LabError
+from attribution.study import STUDY_FILE
 from attribution.weights import DEFAULT_DETECTOR, EMBEDDED_FOLDER
 
 START, END = "<!-- measured -->", "<!-- /measured -->"
-STUDY = Path(__file__).with_name("results") / "study.json"
 BENCHMARK = Path(__file__).with_name("results") / "benchmark.json"
 
 
@@ -90,7 +90,7 @@ def write_readme(path: Path) -> None:
     head, rest = text.split(START)
     tail = rest.split(END)[1]
     benchmark = json.loads(BENCHMARK.read_text(encoding="utf-8"))
-    study = json.loads(STUDY.read_text(encoding="utf-8"))
+    study = json.loads(STUDY_FILE.read_text(encoding="utf-8"))
     path.write_text(f"{head}{START}\n\n{summary(read_card(), benchmark, study)}\n\n{END}{tail}", encoding="utf-8")
 
 

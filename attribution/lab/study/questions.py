@@ -36,7 +36,7 @@ def rows_of(test: Predictions, cross: Predictions) -> dict[str, Predictions]:
     return {
         "test, seen": test.take(own & ~unseen),
         "test, left out": test.take(own & unseen),
-        "cross": cross.take(~np.isin(cross.methods, FORGED)),
+        "cross": cross.own(),
         "DFDC": test.take(own & (test.sources == "dfdc")),
     }
 

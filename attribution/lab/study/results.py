@@ -13,36 +13,31 @@ from attribution.lab.evaluate import print_table
 from attribution.lab.pools import load_samples
 from attribution.lab.publish import info_of
 from attribution.lab.sampling import PAIRS, SINGLES
-from attribution.lab.study.plan import COMPARED_WITHOUT, SPLITS, Run, plan
+from attribution.lab.study.plan import SPLITS, Run
 from attribution.lab.study.questions import answers_to
 from attribution.lab.study.runs import carry_out, read_faces, said
-from attribution.lab.study.unseen import folds_of, leave_out_table, matrix_table, open_set_table, set_up
+from attribution.lab.study.unseen import leave_out_table, matrix_table, open_set_table, set_up
+from attribution.study import SCHEMA, STUDY_FILE
 
-SCHEMA = "telltale-study/1"
-RESULTS = Path(__file__).parents[1] / "results" / "study.json"
-TRIED = Path(__file__).parents[1] / "results" / "tried.json"
+TRIED = STUDY_FILE.with_name("tried.json")
 
 
 def study(
-    data_flag: str | None, work: Path, runs: Path, pretrained: Mapping[str, str], shipped: Path | None, out: Path, jobs: int, device: str,
-    todo: Sequence[Run] | None = None,
+    todo: Sequence[Run], data_flag: str | None, work: Path, runs: Path, pretrained: Mapping[str, str], shipped: Path | None, out: Path,
+    jobs: int, device: str,
 ) -> None:  # fmt: skip
-    """Carry out the plan `todo` (by default the whole one, or the rest of it) and write its results; `shipped` is the run of the default
-    detector, for the matrix."""
+    """Carry out the plan `todo` (or the rest of it) and write its results; `shipped` is the run of the default detector, for the matrix."""
     data = find_data(data_flag)
-    todo = plan() if todo is None else todo
     carry_out(todo, data_flag, work, runs, pretrained, jobs, device)
     rows, info = read_manifest(data), info_of("study")
     samples = {split: load_samples(data, rows, work, split) for split in ("train", *SPLITS)}
     folders = {run.name: runs / run.name.replace(" ", "-") for run in todo}
     test, cross = ({name: said(folder, split, samples[split]) for name, folder in folders.items()} for split in ("test", "cross"))
-    compared = [run for run in todo if run.group == "comparison"]
-    folds = [
-        set_up(run, {split: said(folders[run.name], split, samples[split]) for split in ("train", *SPLITS)}, info) for run in folds_of(todo)
-    ]
-    trained = [(run.name, run.leave_out, test[run.name], cross[run.name]) for run in folds_of(todo)]
+    compared, left = ([run for run in todo if run.group == group] for group in ("comparison", "fold"))
+    folds = [set_up(run, {split: said(folders[run.name], split, samples[split]) for split in ("train", *SPLITS)}, info) for run in left]
     base = next(run for run in compared if run.head == "methods" and run.loss == "supcon")
-    trained.insert(0, ("comparison", COMPARED_WITHOUT, test[base.name], cross[base.name]))
+    trained = [("comparison", base.leave_out, test[base.name], cross[base.name])]
+    trained += [(run.name, run.leave_out, test[run.name], cross[run.name]) for run in left]
     if shipped is not None:
         read_faces(shipped, data, work, ("test", "cross"), (), device)
         trained.insert(0, ("everything", (), said(shipped, "test", samples["test"]), said(shipped, "cross", samples["cross"])))

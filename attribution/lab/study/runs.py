@@ -14,14 +14,12 @@ import torch
 
 from attribution.errors import LabError
 from attribution.lab.data import find_data, read_manifest
-from attribution.lab.mapping import choose_references
-from attribution.lab.pools import Samples, left_out, load_samples
+from attribution.lab.mapping import references
+from attribution.lab.pools import Samples, load_samples
 from attribution.lab.predict import Predictions, load_net, predict
 from attribution.lab.study.plan import SPLITS, Run
 from attribution.lab.train import Settings, train
 from attribution.reference import MOST_REFERENCES
-
-REFERENCE_SEED = 5
 
 
 def predictions_file(folder: Path, split: str) -> Path:
@@ -38,15 +36,8 @@ def read_faces(folder: Path, data: Path, work: Path, splits: Sequence[str], leav
     net, rows = load_net(folder, device), read_manifest(data)
     for split in wanted:
         samples = load_samples(data, rows, work, split)
-        chosen = references(samples, leave_out) if split == "train" else np.arange(len(samples))
+        chosen = references(samples, leave_out, MOST_REFERENCES) if split == "train" else np.arange(len(samples))
         predict(net, samples, chosen, device, half=True).keep(predictions_file(folder, split), chosen)
-
-
-def references(samples: Samples, leave_out: Sequence[str]) -> np.ndarray:
-    """Indices of the training faces that serve as references, balanced over methods and sources, none of what is left out."""
-    methods, sources = np.array(samples.methods), np.array(samples.sources)
-    seen = np.flatnonzero(~left_out(methods, sources, leave_out))
-    return seen[choose_references(methods[seen], sources[seen], MOST_REFERENCES, REFERENCE_SEED)]
 
 
 def said(folder: Path, split: str, samples: Samples) -> Predictions:

@@ -18,7 +18,7 @@ from attribution.lab.evaluate import judge_samples
 from attribution.lab.pools import FORGED, Samples, left_out
 from attribution.lab.predict import Predictions
 from attribution.lab.publish import crop_sides
-from attribution.lab.study.plan import FOLDS, Run
+from attribution.lab.study.plan import Run
 from attribution.lab.study.questions import interval
 from attribution.lab.thresholds import choose
 from attribution.reference import ReferenceBank, kth_distances
@@ -167,8 +167,3 @@ def matrix_table(trained: Sequence[tuple[str, tuple[str, ...], Predictions, Pred
 
 def _auc_interval(truth: np.ndarray, p: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
     return interval(lambda chosen, _: metrics.auc(truth[chosen], p[chosen]), groups, 1, draws=200)
-
-
-def folds_of(runs: Sequence[Run]) -> list[Run]:
-    """The runs that are folds, in their order."""
-    return [run for run in runs if run.name in FOLDS]
