@@ -2,7 +2,8 @@
 
 A detector is a folder: `config.json` (timm's) + `model.safetensors` + `card.json` + `reference.safetensors` + `README.md`. Every file is
 read once, its sha256 compared before a single value of it is believed, and every key and shape compared by us: timm initialises a head
-afresh without an error when the number of classes differs, and loads nothing at all when the keys carry a prefix.
+afresh without an error when the number of classes differs, and loads nothing at all when the keys carry a prefix. The weights of
+`model.safetensors` may be in 8 bits (`eight_bit`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from safetensors.torch import load as parse_safetensors
 from torch import nn
 
 from attribution.card import CARD_FILE, CONFIG_FILE, MODEL_FILE, REFERENCE_FILE, VERIFIED_FILES, Card, probe_crop
+from attribution.eight_bit import expand
 from attribution.errors import DamagedDetector, UnknownDetector, UnusableDetector
 from attribution.evidence import DetectorInfo
 from attribution.network import Projection, build_backbone, features, normalise, pooled_width
@@ -58,9 +60,9 @@ class LoadedDetector:
         return f"LoadedDetector({self.name!r}, {self.architecture}, {len(self.card.labels)} labels, {self.weights_sha256[:12]}…)"
 
 
-def embedded(folder: Path = EMBEDDED_FOLDER) -> list[str]:
-    """Names of the detectors that come with Telltale, the default first."""
-    names = sorted(path.parent.name for path in folder.glob(f"*/{CARD_FILE}"))
+def embedded(folder: Path | None = None) -> list[str]:
+    """Names of the detectors that come with Telltale (those in `folder`, EMBEDDED_FOLDER unless given), the default first."""
+    names = sorted(path.parent.name for path in (folder or EMBEDDED_FOLDER).glob(f"*/{CARD_FILE}"))
     return sorted(names, key=lambda name: name != DEFAULT_DETECTOR)
 
 
@@ -90,22 +92,14 @@ def load(name_or_folder_or_hub: str = "default") -> LoadedDetector:
     )
 
 
-def load_folder(folder: Path) -> LoadedDetector:
-    """Load a detector folder exactly, or raise DamagedDetector or UnusableDetector."""
-    card = Card.from_json(_json(_bytes(folder, CARD_FILE, _LARGEST_CARD_BYTES), CARD_FILE))
-    contents = {name: _bytes(folder, name, _LARGEST_FILE_BYTES) for name in VERIFIED_FILES}
-    for name, content in contents.items():
-        if hashlib.sha256(content).hexdigest() != card.files[name]:
-            raise DamagedDetector(f"The file {name} of the detector {card.name} is not the one that its card describes.", _AGAIN)
-    config = _json(contents[CONFIG_FILE], CONFIG_FILE)
-    mean, std = _check_config(config, card)
-    model = build_backbone(config["architecture"], config["num_classes"], config.get("model_args"))
-    _load_exactly(model, _tensors(contents[MODEL_FILE], MODEL_FILE), MODEL_FILE)
-    projection = _projection(_tensors(contents[REFERENCE_FILE], REFERENCE_FILE), pooled_width(model))
-    model.eval().requires_grad_(False)
-    projection.eval().requires_grad_(False)
-    _check_probes(model, card, mean, std)
-    info = DetectorInfo(
+def card_of(folder: Path) -> Card:
+    """The card of a detector folder; nothing beside it is read. Raises DamagedDetector or UnusableDetector."""
+    return Card.from_json(_json(_bytes(folder, CARD_FILE, _LARGEST_CARD_BYTES), CARD_FILE))
+
+
+def info_of(card: Card) -> DetectorInfo:
+    """What evidence says of the detector that a card describes."""
+    return DetectorInfo(
         name=card.name,
         weights_sha256=card.files[MODEL_FILE],
         labels=tuple(label.name for label in card.labels),
@@ -114,6 +108,24 @@ def load_folder(folder: Path) -> LoadedDetector:
         licence=card.licence,
         limits=card.limits,
     )
+
+
+def load_folder(folder: Path) -> LoadedDetector:
+    """Load a detector folder exactly, or raise DamagedDetector or UnusableDetector."""
+    card = card_of(folder)
+    contents = {name: _bytes(folder, name, _LARGEST_FILE_BYTES) for name in VERIFIED_FILES}
+    for name, content in contents.items():
+        if hashlib.sha256(content).hexdigest() != card.files[name]:
+            raise DamagedDetector(f"The file {name} of the detector {card.name} is not the one that its card describes.", _AGAIN)
+    config = _json(contents[CONFIG_FILE], CONFIG_FILE)
+    mean, std = _check_config(config, card)
+    model = build_backbone(config["architecture"], config["num_classes"], config.get("model_args"))
+    _load_exactly(model, expand(_tensors(contents[MODEL_FILE], MODEL_FILE)), MODEL_FILE)
+    projection = _projection(_tensors(contents[REFERENCE_FILE], REFERENCE_FILE), pooled_width(model))
+    model.eval().requires_grad_(False)
+    projection.eval().requires_grad_(False)
+    _check_probes(model, card, mean, std)
+    info = info_of(card)
     return LoadedDetector(card.name, card, model, projection, folder, info.weights_sha256, info, config["architecture"], mean, std)
 
 

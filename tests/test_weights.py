@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from attribution import weights
+from attribution.eight_bit import compress, expand
 from attribution.errors import DamagedDetector, DetectorError, UnknownDetector, UnusableDetector
-from attribution.network import features, normalise
+from attribution.network import DNA_DET, build_backbone, features, normalise
 from attribution.weights import LoadedDetector, embedded, load, load_folder, probe_logits
-from conftest import LABELS, MEAN, SIDE_PX, STD, digest, some_crops
+from conftest import LABELS, MEAN, SIDE_PX, STD, digest, some_crops, write_detector
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -66,6 +68,97 @@ def test_timm_loads_the_same_folder(loaded_detector: LoadedDetector, detector_fo
     inputs = normalise(torch.from_numpy(some_crops(2)), MEAN, STD)
     with torch.inference_mode():
         assert torch.allclose(theirs(inputs), features(loaded_detector.model, inputs)[1], atol=1e-4)
+
+
+def rewrite_weights(folder: Path, model: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> Path:
+    """Give the folder these weights, and the probes of `model`, which holds what they mean."""
+    save_file(tensors, folder / "model.safetensors")
+    mend_card(folder, probes=[{"seed": seed, "logits": probe_logits(model, MEAN, STD, SIDE_PX, seed)} for seed in (1, 2)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DNA-Det folder in half precision whose answers differ from face to face, as a trained one's do; read it, do not change it."""
+    folder = write_detector(tmp_path_factory.mktemp("detectors") / "whole", DNA_DET)
+    model = load_folder(folder).model
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None
+    with torch.inference_mode():
+        model.train()
+        model(normalise(torch.from_numpy(some_crops(8)), MEAN, STD))
+    tensors = {key: value.half() if value.is_floating_point() else value for key, value in model.state_dict().items()}
+    model.load_state_dict(tensors)
+    return rewrite_weights(folder, model.eval(), tensors)
+
+
+@pytest.fixture(scope="module")
+def eight_bit_folder(whole_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same detector with 8-bit weights, whose probes hold for these; read it, do not change it."""
+    folder = Path(shutil.copytree(whole_folder, tmp_path_factory.mktemp("detectors") / "eight"))
+    model, small = build_backbone(DNA_DET, len(LABELS)), compress(load_file(folder / "model.safetensors"))
+    model.load_state_dict(expand(small))
+    return rewrite_weights(folder, model.eval(), small)
+
+
+@pytest.fixture
+def own_eight_bit(eight_bit_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the 8-bit folder that the test may damage."""
+    return Path(shutil.copytree(eight_bit_folder, tmp_path / "eight"))
+
+
+def test_eight_bit_weights_load_and_answer_nearly_like_the_whole_ones(whole_folder: Path, eight_bit_folder: Path) -> None:
+    whole, small = load_folder(whole_folder), load_folder(eight_bit_folder)
+    assert (eight_bit_folder / "model.safetensors").stat().st_size < 6.1e6 < (whole_folder / "model.safetensors").stat().st_size
+    assert all(p.dtype == torch.float32 and not p.requires_grad for p in small.model.parameters())
+    assert list(small.model.state_dict()) == list(whole.model.state_dict())
+    inputs = normalise(torch.from_numpy(some_crops(12, seed=9)), MEAN, STD)
+    with torch.inference_mode():
+        before, after = (features(one.model, inputs)[1] for one in (whole, small))
+    assert not torch.equal(before, after)
+    assert (after - before).square().mean().sqrt() < 0.05 * before.std(0).mean()
+
+
+CONV, NORM = "stages.1.conv_same.weight", "stages.1.norm_same.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tensors: tensors.pop(f"{CONV}::scale"), "not the shape or kind"),
+        (lambda tensors: tensors.pop(CONV), "no such tensor"),
+        (lambda tensors: tensors.update({"extra::scale": torch.ones(3)}), "no such tensor"),
+        (lambda tensors: tensors.update({f"backbone.{CONV}": tensors.pop(CONV)}), "no such tensor"),
+        (lambda tensors: tensors.update({f"{CONV}::scale": torch.ones(127)}), "one float32 number"),
+        (lambda tensors: tensors[f"{CONV}::scale"][0].fill_(float("nan")), "not positive"),
+        (lambda tensors: tensors[f"{CONV}::scale"][0].fill_(0), "not positive"),
+        (lambda tensors: tensors[f"{CONV}::scale"].neg_(), "not positive"),
+        (lambda tensors: tensors[f"{CONV}::scale"].fill_(3e38), "not finite"),
+        (lambda tensors: tensors[f"{CONV}::scale"].mul_(2), "does not give the answers"),
+        (lambda tensors: tensors.update({CONV: tensors[CONV].to(torch.int16)}), "no 8-bit weight"),
+        (lambda tensors: tensors.update({CONV: tensors[CONV].transpose(0, 1)[:, :9].contiguous()}), "not the shape"),
+        (lambda tensors: tensors.update({f"{NORM}::scale": torch.ones(128)}), "no 8-bit weight"),
+        (lambda tensors: tensors.update({NORM: torch.ones(128, dtype=torch.int8)}), "not the shape or kind"),
+        (lambda tensors: tensors.update({NORM: torch.ones(128, dtype=torch.int8), f"{NORM}::scale": torch.ones(128)}), "no 8-bit weight"),
+        (lambda tensors: tensors.update({"stages.1.norm_same.num_batches_tracked": torch.tensor(2, dtype=torch.int8)}), "shape or kind"),
+        (lambda tensors: tensors.update({NORM: torch.ones(128).double()}), "shape or kind"),
+    ],
+)  # fmt: skip
+def test_damaged_eight_bit_weights_are_refused(own_eight_bit: Path, change: Callable[[dict[str, torch.Tensor]], object], said: str) -> None:
+    change_tensors(own_eight_bit, change)
+    with pytest.raises(DamagedDetector, match=said):
+        load_folder(own_eight_bit)
+
+
+def test_the_projection_is_never_in_eight_bits(own_eight_bit: Path) -> None:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        tensors.update(compress({"projection.weight": tensors["projection.weight"]}))
+
+    change_tensors(own_eight_bit, change, "reference.safetensors")
+    with pytest.raises(DamagedDetector, match="weight"):
+        load_folder(own_eight_bit)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "reference.safetensors"])
