@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from attribution.lab import metrics
 
@@ -13,6 +13,30 @@ def test_balanced_accuracy_weighs_classes_alike():
     truth = ["a"] * 98 + ["b"] * 2
     assert metrics.balanced_accuracy(truth, ["a"] * 100) == pytest.approx(0.5)
     assert metrics.balanced_accuracy(truth, truth) == 1
+
+
+def test_macro_f1_by_hand():
+    # a: 2 of 3 found, 1 false; b: 1 of 2 found, 1 false.
+    assert metrics.macro_f1(["a", "a", "a", "b", "b"], ["a", "a", "b", "b", "a"]) == pytest.approx((2 * 2 / (3 + 3) + 2 * 1 / (2 + 2)) / 2)
+    assert metrics.macro_f1(["a", "b"], ["a", "b"]) == 1
+    assert metrics.macro_f1(["a", "b"], ["b", "a"]) == 0
+
+
+def test_macro_f1_agrees_with_scikit_learn():
+    random = np.random.default_rng(6)
+    names = np.array(["real", "stylegan2", "generated_photos", "sdxl", "flux1"])
+    for _ in range(20):
+        truth = random.choice(names, 60, p=[0.5, 0.3, 0.1, 0.06, 0.04])
+        answer = np.where(random.random(60) < 0.6, truth, random.choice(names, 60))
+        classes = sorted(set(truth.tolist()))
+        expected = f1_score(truth, answer, labels=classes, average="macro")
+        assert metrics.macro_f1(truth.tolist(), answer.tolist()) == pytest.approx(expected, abs=1e-12)
+
+
+def test_macro_f1_counts_a_name_that_is_never_true_as_a_miss_and_as_no_class():
+    truth, answer = ["a", "a", "b", "b"], ["a", "z", "b", "b"]
+    expected = f1_score(truth, answer, labels=["a", "b"], average="macro")
+    assert metrics.macro_f1(truth, answer) == pytest.approx(expected) == pytest.approx((2 / 3 + 1) / 2)
 
 
 def test_auc_and_equal_error_rate():

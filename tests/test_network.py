@@ -8,10 +8,14 @@ import torch
 from attribution.errors import UnusableDetector
 from attribution.network import (
     ALLOWED_ARCHITECTURES,
+    DNA_DET,
+    PATCH_PX,
+    DnaDet,
     Projection,
     as_maps,
     build_backbone,
     explained_layer,
+    features,
     head,
     normalise,
     pooled_width,
@@ -100,3 +104,138 @@ def test_normalise_keeps_the_colours_apart() -> None:
     assert inputs.shape == (1, 3, 2, 2)
     assert inputs.dtype == torch.float32
     assert inputs[0, :, 0, 0].tolist() == [1.0, -0.5, 0.0]
+
+
+def dna_det(classes: int = 5, **arguments: object) -> DnaDet:
+    model = build_backbone(DNA_DET, classes, arguments)
+    assert isinstance(model, DnaDet)
+    return model
+
+
+def test_dna_det_has_the_eight_convolutions_of_the_paper() -> None:
+    model = dna_det()
+    convolutions = [module for module in model.modules() if isinstance(module, torch.nn.Conv2d)]
+    assert [tuple(one.weight.shape) for one in convolutions] == [
+        shape
+        for i, o in ((3, 64), (64, 128), (128, 256), (256, 512))
+        for shape in ((o, i, 4, 4), (o, o, 3, 3))
+    ]  # fmt: skip
+    assert [(one.stride, one.padding) for one in convolutions] == [((2, 2), (1, 1)), ((1, 1), (1, 1))] * 4
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert [norm.num_features for norm in norms] == [one.out_channels for one in convolutions]
+    assert model.get_classifier().weight.shape == (5, 512)
+    assert pooled_width(model) == 512
+    parameters = sum(p.numel() for p in model.parameters())
+    assert parameters == sum(one.weight.numel() + 3 * one.out_channels for one in convolutions) + 5 * 513
+    assert parameters == pytest.approx(5.9e6, rel=0.01)
+
+
+def test_dna_det_s_layers_follow_each_other_as_in_the_paper() -> None:
+    """Conv → norm → LeakyReLU 0.2, twice a stage; then the mean over places, dropout, linear."""
+    model = dna_det().eval()
+    state, x = model.state_dict(), torch.randn(2, 3, PATCH_PX, PATCH_PX)
+    expected = x
+    for stage in range(4):
+        for part, stride in (("halve", 2), ("same", 1)):
+            name = f"stages.{stage}.{{}}_{part}.{{}}"
+            weight, bias = (state[name.format("conv", kind)] for kind in ("weight", "bias"))
+            expected = torch.nn.functional.conv2d(expected, weight, bias, stride=stride, padding=1)
+            mean, var, gain, shift = (state[name.format("norm", kind)] for kind in ("running_mean", "running_var", "weight", "bias"))
+            expected = torch.nn.functional.batch_norm(expected, mean, var, gain, shift)
+            expected = torch.where(expected > 0, expected, 0.2 * expected)
+    with torch.inference_mode():
+        pooled, logits = features(model, x)
+    assert torch.allclose(pooled, expected.mean((2, 3)), atol=1e-5)
+    assert torch.allclose(logits, expected.mean((2, 3)) @ state["classifier.weight"].T + state["classifier.bias"], atol=1e-5)
+
+
+@pytest.mark.parametrize("side_px", [16, 64, 96, 224])
+def test_dna_det_reads_any_side_with_the_same_weights(side_px: int) -> None:
+    model = dna_det().eval()
+    x = torch.randn(1, 3, side_px, side_px)
+    with torch.inference_mode():
+        maps = model.forward_features(x)
+        assert maps.shape == (1, 512, side_px // 16, side_px // 16)
+        pooled, logits = head(model, maps)
+        assert torch.equal(logits, model(x))
+    assert pooled.shape == (1, 512)
+    assert logits.shape == (1, 5)
+
+
+def test_dna_det_reads_a_patch_like_a_picture_of_its_size() -> None:
+    model = dna_det(img_size=96).eval()
+    plain = dna_det().eval()
+    plain.load_state_dict(model.state_dict())
+    patches = torch.randn(3, 3, PATCH_PX, PATCH_PX)
+    with torch.inference_mode():
+        pooled, logits = model.forward_patches(patches)
+        assert torch.equal(logits, plain(patches)), "a patch is of a magnified picture already"
+        assert not torch.allclose(logits, model(patches))
+    assert pooled.shape == (3, 512)
+
+
+def test_dna_det_s_features_of_a_patch_are_those_of_its_place_in_the_picture() -> None:
+    """Convolutions know no place: away from the borders a patch gives what the whole picture gives there."""
+    model = dna_det().eval()
+    picture = torch.randn(1, 3, 160, 160)
+    patch = picture[..., 32:160, 16:144]
+    with torch.inference_mode():
+        whole, part = model.forward_features(picture), model.forward_features(patch)
+    assert torch.allclose(whole[..., 5:7, 4:6], part[..., 3:5, 3:5], atol=1e-5)
+
+
+def test_img_size_magnifies_whole_pictures_first() -> None:
+    model, plain = dna_det(img_size=96).eval(), dna_det().eval()
+    plain.load_state_dict(model.state_dict())
+    x = torch.randn(2, 3, 48, 48)
+    larger = torch.nn.functional.interpolate(x, size=(96, 96), mode="bilinear", align_corners=False)
+    with torch.inference_mode():
+        assert model.magnified(x).shape == (2, 3, 96, 96)
+        assert model.forward_features(x).shape == (2, 512, 6, 6)
+        assert torch.equal(model(x), plain(larger))
+        assert torch.equal(model(larger), plain(larger))
+        assert plain.magnified(x) is x
+
+
+@pytest.mark.parametrize(("img_size", "side_px"), [(0, 48), (96, 96)])
+def test_grad_cam_of_dna_det_looks_at_a_quarter_of_the_side(img_size: int, side_px: int) -> None:
+    model = dna_det(**({"img_size": img_size} if img_size else {})).eval()
+    layer = explained_layer(model, DNA_DET)
+    assert layer is model.stages[1].conv_same
+    seen: list[torch.Tensor] = []
+    with torch.inference_mode(), layer.register_forward_hook(lambda *call: seen.append(call[-1])):
+        model(torch.randn(1, 3, 48, 48))
+    assert as_maps(seen[0], model, DNA_DET).shape == (1, 128, side_px // 4, side_px // 4)
+    assert not ALLOWED_ARCHITECTURES[DNA_DET].is_feature_map
+
+
+def test_dropout_of_dna_det_is_for_training_alone() -> None:
+    model, pooled = dna_det(drop_rate=0.5), torch.rand(1, 512, 4, 4)
+    with torch.inference_mode():
+        assert not torch.equal(model.forward_head(pooled), model.forward_head(pooled))
+        assert torch.equal(model.forward_head(pooled, pre_logits=True), pooled.mean((2, 3)))
+        model.eval()
+        assert torch.equal(model.forward_head(pooled), model.forward_head(pooled))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"pad_type": "same"},
+        {"drop_path_rate": 0.1},
+        {"checkpoint_path": "evil.pth"},
+        {"num_classes": 7},
+        {"img_size": 0},
+        {"img_size": 31},
+        {"img_size": 1025},
+        {"img_size": 224.0},
+        {"img_size": "224"},
+        {"img_size": True},
+        {"drop_rate": 1.0},
+        {"drop_rate": -0.1},
+        {"drop_rate": float("nan")},
+    ],
+)
+def test_an_argument_that_dna_det_has_no_use_for_is_refused(arguments: dict[str, object]) -> None:
+    with pytest.raises(UnusableDetector):
+        build_backbone(DNA_DET, 5, arguments)

@@ -13,19 +13,21 @@ Cell = str | float | int | None
 
 @dataclass(frozen=True)
 class Label:
-    """One class of the head: `source` says where its training faces came from."""
+    """One class of the head: `source` says where its training faces came from, `architecture` which kind of generator draws such faces
+    ("" where that says nothing)."""
 
     name: str
     display_name: str
     family: str
     description: str = ""
     source: str = ""
+    architecture: str = ""
 
     def __post_init__(self) -> None:
         checks.need(isinstance(self.name, str) and re.fullmatch(r"[a-z0-9][a-z0-9_]{0,39}", self.name) is not None, "a label's name")
         checks.need(self.name != UNKNOWN_METHOD, f"a label called {UNKNOWN_METHOD!r}")
         checks.need(self.family in FAMILIES, f"the family of {self.name} must be one of {', '.join(FAMILIES)}")
-        for what in ("display_name", "description", "source"):
+        for what in ("display_name", "description", "source", "architecture"):
             checks.text(f"{self.name}.{what}", getattr(self, what))
 
 

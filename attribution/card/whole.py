@@ -14,6 +14,7 @@ from attribution.card.parts import Calibration, CropSettings, Label, MeasuredTab
 from attribution.errors import UnusableDetector
 
 SCHEMA = "telltale-card/1"
+SCOPES = ("any", "generated")
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 REFERENCE_FILE = "reference.safetensors"
@@ -25,7 +26,9 @@ _Part = TypeVar("_Part")
 
 @dataclass(frozen=True)
 class Card:
-    """The whole card. `files` holds the sha256 of every file that is read beside it; `limits` are plain sentences for the user."""
+    """The whole card. `files` holds the sha256 of every file that is read beside it; `limits` are plain sentences for the user. `scope` is
+    `any` for a detector that may be asked about every face, `generated` for one that knows wholly generated faces alone: it is refused
+    for face swaps, and finding nothing it clears no face of them."""
 
     name: str
     licence: str
@@ -39,11 +42,13 @@ class Card:
     measured: tuple[MeasuredTable, ...] = ()
     limits: tuple[str, ...] = ()
     description: str = ""
+    scope: str = "any"
     schema: str = SCHEMA
 
     def __post_init__(self) -> None:
         good_name = isinstance(self.name, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", self.name) is not None
         checks.need(good_name, "its name must be letters, digits, dots and hyphens")
+        checks.need(self.scope in SCOPES, f"its scope must be one of {', '.join(SCOPES)}")
         for what in ("licence", "description"):
             checks.text(what, getattr(self, what))
         for limit in self.limits:

@@ -28,12 +28,15 @@ def main(argv: list[str]) -> int:
     commands.add_parser("examples", help="re-make the example pictures and the clip").add_argument("--out", type=Path, default=None)
 
     from attribution.lab import benchmark
+    from attribution.lab.dnadet import command as dna_det
 
+    dna_det.add_arguments(commands.add_parser("dna-det", help="train and publish DNA-Det: which architecture drew a face"), _DATA_HELP)
     benchmark.add_arguments(commands.add_parser("benchmark", help="speed and memory, the naive way beside them"))
     args = parser.parse_args(argv)
     run = {
         "autoencoder": _autoencoder, "prepare": _prepare, "train": _train, "study": _study, "publish": _publish,
         "readme": _readme, "examples": _examples, "benchmark": benchmark.run,
+        "dna-det": dna_det.run,
     }[args.command]  # fmt: skip
     try:
         return run(args)

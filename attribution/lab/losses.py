@@ -20,3 +20,8 @@ CONTRASTIVE: dict[str, Callable[[], Contrastive]] = {
     "ntxent": lambda: losses.NTXentLoss(temperature=0.1),
     "triplet": _triplet,
 }
+
+
+def supervised_contrastive(temperature: float) -> Contrastive:
+    """Khosla et al. 2020 (arXiv 2004.11362, eq. 2): the positives of a sample are all others of its class."""
+    return losses.SupConLoss(temperature=temperature)

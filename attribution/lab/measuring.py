@@ -78,6 +78,13 @@ def measure_examination(kit: Kit, clip: Path, runs: int, report: Callable[[Figur
         times = timed(lambda mirrored=mirrored: kit.examiner.read(crops, mirrored), runs)
         speeds = tuple(_CROPS / seconds for seconds in times)
         report(Figure(f"faces classified, warm, {on}{', mirrored' * mirrored}", "/s", speeds, least=40.0 if strict else None, note=note))
+    for specialist in kit.specialists:
+        if specialist.examiner is None:
+            continue
+        reader, side_px = specialist.examiner, specialist.examiner.card.crop.side_px
+        crops = np.random.default_rng(0).integers(0, 256, (_CROPS, side_px, side_px, 3), dtype=np.uint8)
+        speeds = tuple(_CROPS / seconds for seconds in timed(lambda reader=reader, crops=crops: reader.read(crops), runs))
+        report(Figure(f"pictures read by {specialist.info.name}, warm, {on}", "/s", speeds, least=15.0 if strict else None))
     times = timed(lambda: explain(examine(PICTURE, kit).evidence, kit), runs)
     report(Figure(f"picture, one face, full result, warm, {on}", "s", times, most=1.0 if strict else None))
     times = timed(lambda: explain(examine(clip, kit).evidence, kit), runs)

@@ -39,6 +39,13 @@ def balanced_accuracy(truth: Sequence[str], answer: Sequence[str]) -> float:
     return float(np.mean([(said[true == name] == name).mean() for name in sorted(set(truth))]))
 
 
+def macro_f1(truth: Sequence[str], answer: Sequence[str]) -> float:
+    """The mean over true classes of F1 = 2·hits / (faces of the class + faces that got its name)."""
+    true, said = np.array(truth), np.array(answer)
+    names = sorted(set(truth))
+    return float(np.mean([2 * ((said == name) & (true == name)).sum() / ((true == name).sum() + (said == name).sum()) for name in names]))
+
+
 def expected_calibration_error(p: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
     """ECE of the confidence `p` (N) against the boolean `right` (N), equal-width bins (Naeini et al. 2015; Guo et al. 2017)."""
     place = np.minimum((p * bins).astype(int), bins - 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from attribution.lab.pools import FORGED, Samples
 from attribution.lab.train import MEAN, STD, Net, Settings
@@ -71,7 +72,7 @@ def load_net(run: Path, device: str = "cpu") -> Net:
 
 @torch.inference_mode()
 def predict(
-    net: Net,
+    net: nn.Module,
     samples: Samples,
     chosen: np.ndarray | None = None,
     device: str = "cpu",

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from attribution.card import (
     CARD_FILE,
@@ -26,6 +27,7 @@ from attribution.card import (
     Calibration,
     Card,
     CropSettings,
+    Label,
     MeasuredTable,
     Probe,
     Training,
@@ -51,11 +53,11 @@ LICENCE = "CC BY-NC 4.0 (research, non-commercial)"
 PROBE_SEEDS = (11, 12, 13)
 
 
-def info_of(name: str, weights_sha256: str = "0" * 64, limits: tuple[str, ...] = ()) -> DetectorInfo:
-    """The detector's description as the app shows it."""
+def info_of(name: str, labels: Sequence[Label] = LABELS) -> DetectorInfo:
+    """The detector's description as the app shows it, before its weights are written."""
     return DetectorInfo(
-        name, weights_sha256, tuple(one.name for one in LABELS), tuple(one.family for one in LABELS),
-        tuple(one.display_name for one in LABELS), LICENCE, limits,
+        name, "0" * 64, tuple(one.name for one in labels), tuple(one.family for one in labels),
+        tuple(one.display_name for one in labels), LICENCE,
     )  # fmt: skip
 
 
@@ -155,7 +157,8 @@ def publish(
         calibration=Calibration(temperature, round(test.ece_uncalibrated, 4), round(test.ece, 4), "test"),
         thresholds=thresholds,
         training=Training(
-            data=_sources_sentence([row for row in read_manifest(data) if row.split == "train"]),
+            data=f"{sources_sentence([row for row in read_manifest(data) if row.split == 'train'])}; and forgeries made from them by "
+            "attribution/lab/forge.py.",
             licence=LICENCE, command=command, data_sha256=manifest_hash(data), seeds=(settings["seed"],),
             minutes=minutes, notes=(json.dumps(settings), *notes),
         ),
@@ -165,11 +168,16 @@ def publish(
         limits=limits,
         description="Faces → the method that made or manipulated them: MobileNetV2 with a contrastive embedding.",
     )  # fmt: skip
+    write_card(card, out)
+
+
+def write_card(card: Card, out: Path) -> None:
+    """The card for programs and the model card for people."""
     (out / CARD_FILE).write_text(json.dumps(card.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (out / "README.md").write_text(model_card(card) + "\n", encoding="utf-8")
 
 
-def fold_in(net: Net, bias: np.ndarray) -> np.ndarray:
+def fold_in(net: nn.Module, bias: np.ndarray) -> np.ndarray:
     """Add a bias per class to the classifier's own, rounded as it is shipped; returns what was really added, K float32."""
     backbone: Any = net.backbone
     own = backbone.get_classifier().bias
@@ -179,9 +187,10 @@ def fold_in(net: Net, bias: np.ndarray) -> np.ndarray:
     return (own.detach() - before).numpy()
 
 
-def _sources_sentence(rows: list[Row]) -> str:
+def sources_sentence(rows: list[Row]) -> str:
+    """How many crops, and where they were collected."""
     names = sorted({f"{row.family}/{row.source}" for row in rows})
-    return f"{len(rows)} face crops: {', '.join(names)}; and forgeries made from them by attribution/lab/forge.py."
+    return f"{len(rows)} face crops: {', '.join(names)}"
 
 
 def _write_model(net: Net, settings: dict, out: Path) -> None:

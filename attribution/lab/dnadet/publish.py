@@ -1,0 +1,175 @@
+"""From DNA-Det's finished runs to its embedded folder: 8-bit weights, calibration, thresholds, references, card and measured tables.
+
+Every figure is measured on the weights as they ship, with the product's own code (`Examiner`, `patch_view`, `heatmaps`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from safetensors.torch import save_file
+
+from attribution.card import (
+    CONFIG_FILE,
+    MODEL_FILE,
+    REFERENCE_FILE,
+    VERIFIED_FILES,
+    Calibration,
+    Card,
+    CropSettings,
+    MeasuredTable,
+    Probe,
+    Thresholds,
+    Training,
+)
+from attribution.detector import Examiner
+from attribution.eight_bit import compress
+from attribution.evidence import DetectorInfo
+from attribution.lab import curves
+from attribution.lab.calibration import calibrate
+from attribution.lab.data import SIDE_PX, find_data, manifest_hash, read_manifest
+from attribution.lab.dnadet import measuring
+from attribution.lab.dnadet.comparisons import SPLITS, Faces, Runs, choose_reference_faces, comparisons, read_all, read_references
+from attribution.lab.dnadet.labels import LABELS
+from attribution.lab.dnadet.limits import limits_of
+from attribution.lab.dnadet.reading import SWAPPED, UNKNOWN_GENERATORS, Reader, build_reader, known
+from attribution.lab.dnadet.sampling import CLASSES
+from attribution.lab.dnadet.training import MEAN, STD
+from attribution.lab.evaluate import confusion_table, families_of, judge_samples, print_table, source_table, verdict_table
+from attribution.lab.mapping import MAP_SEED, MIN_DISTANCE, agreement, lay_out
+from attribution.lab.pools import load_samples
+from attribution.lab.predict import Predictions
+from attribution.lab.publish import LICENCE, PROBE_SEEDS, crop_sides, fold_in, info_of, sources_sentence, write_card
+from attribution.lab.thresholds import choose
+from attribution.network import DNA_DET
+from attribution.reference import MAP_NEIGHBOURS, MOST_REFERENCES, ReferenceBank, kth_distances, write_reference
+from attribution.weights import load, load_folder, probe_logits
+
+DESCRIPTION = "Wholly generated faces → the architecture of their generator: DNA-Det, by traces that lie all over the picture."
+
+
+def publish(
+    runs: Runs, data_flag: str, work: Path, out: Path, name: str, minutes: float, command: str, notes: Sequence[str] = (),
+    references_count: int = MOST_REFERENCES,
+) -> None:  # fmt: skip
+    """Write the whole detector folder `out` and print its figures."""
+    data = find_data(data_flag)
+    rows = read_manifest(data)
+    samples = {split: load_samples(data, rows, work, split) for split in ("train", *SPLITS)}
+    faces = Faces(samples, choose_reference_faces(samples["train"], references_count), {s: crop_sides(samples[s], data, s) for s in SPLITS})
+    settings = json.loads((runs.shipped / "settings.json").read_text())
+    reader = build_reader(runs.shipped, samples["train"], faces.references)
+    raw = read_all(reader, runs.shipped, faces, "eight_bit")
+    bank_faces = read_references(reader, runs.shipped, faces, faces.references)
+    info = info_of(name, LABELS)
+
+    fitted = calibrate(known(raw["val"]), info.labels)
+    shipped = replace(fitted, bias=fold_in(reader, fitted.bias))
+    found = {split: shipped.shifted(one) for split, one in raw.items()}
+    thresholds = choose(known(found["val"]), info, fitted.temperature)
+
+    out.mkdir(parents=True, exist_ok=True)
+    placement = _write_bank(reader, bank_faces, found, out, info)
+    _write_model(reader, settings, out)
+    test = measuring.overall_table(found, raw, info, fitted.temperature)
+    before, after = (float(str(test.rows[-1][place])) for place in (-2, -1))
+    card = Card(
+        name=name,
+        licence=LICENCE,
+        labels=LABELS,
+        crop=CropSettings(),
+        calibration=Calibration(fitted.temperature, before, after, "test"),
+        thresholds=thresholds,
+        training=Training(
+            data=sources_sentence([row for row in rows if row.split == "train" and row.method in CLASSES]) + ".",
+            licence=LICENCE, command=command, data_sha256=manifest_hash(data), seeds=(settings["seed"],),
+            minutes=minutes, notes=(json.dumps(settings), *notes),
+        ),
+        probes=tuple(Probe(seed, tuple(probe_logits(reader.backbone, MEAN, STD, SIDE_PX, seed))) for seed in PROBE_SEEDS),
+        files={file: hashlib.sha256((out / file).read_bytes()).hexdigest() for file in VERIFIED_FILES},
+        description=DESCRIPTION,
+        scope="generated",
+    )  # fmt: skip
+    write_card(card, out)
+    examiner, default = Examiner(load_folder(out)), Examiner(load("default"))
+    tables = [
+        test,
+        *_answers(found, raw, faces, info, fitted.temperature, thresholds, ReferenceBank.load(out)),
+        *comparisons(runs, faces, found, raw, bank_faces, examiner, default),
+        placement,
+    ]
+    for table in tables:
+        print_table(table)
+    write_card(replace(card, measured=tuple(tables), limits=limits_of(tables)), out)
+
+
+def _write_bank(reader: Reader, bank_faces: Predictions, found: Mapping[str, Predictions], out: Path, info: DetectorInfo) -> MeasuredTable:
+    mapper = lay_out(bank_faces.embeddings, MAP_SEED)
+    parameters = {"n_neighbors": MAP_NEIGHBOURS, "min_dist": MIN_DISTANCE, "metric": "cosine", "random_state": MAP_SEED}
+    write_reference(
+        out / REFERENCE_FILE, reader.projection.weight.detach().numpy(), bank_faces.embeddings, np.asarray(mapper.embedding_),
+        bank_faces.methods.tolist(), bank_faces.sources.tolist(), kth_distances(known(found["val"]).embeddings, bank_faces.embeddings),
+        map_parameters=parameters, paths=bank_faces.paths.tolist(),
+    )  # fmt: skip
+    bank = ReferenceBank.load(out)
+    agreed = agreement(mapper, bank, np.array(families_of(bank.methods, info)), known(found["test"]))
+    cells = tuple((key, round(float(value), 3)) for key, value in asdict(agreed).items())
+    return MeasuredTable("Map placement against umap.transform, test", ("figure", "value"), cells)
+
+
+def _answers(
+    found: Mapping[str, Predictions], raw: Mapping[str, Predictions], faces: Faces, info: DetectorInfo, temperature: float,
+    thresholds: Thresholds, bank: ReferenceBank,
+) -> list[MeasuredTable]:  # fmt: skip
+    """What it says of the faces of its classes, and of others; then how far its confidence can be trusted."""
+    tables = []
+    for split in ("cross", "test"):
+        faces_found = found[split]
+        own = np.isin(faces_found.methods, CLASSES)
+        judged = judge_samples(
+            faces.samples[split], faces_found, faces.sides[split], temperature, thresholds, info, bank, np.arange(len(own))
+        )
+        chosen = np.flatnonzero(own)
+        tables.append(verdict_table(f"Verdicts on {split}", faces_found.take(own), [judged[index] for index in chosen]))
+        tables.append(source_table(f"Sources, {split}", faces_found.take(own), info, temperature))
+        tables.append(confusion_table(f"Methods, {split}", faces_found.take(own), info, temperature))
+        for title, methods in (("Verdicts on unknown generators", UNKNOWN_GENERATORS), ("Verdicts on face swaps", (SWAPPED,))):
+            others = np.flatnonzero(np.isin(faces_found.methods, methods))
+            if len(others):
+                tables.append(verdict_table(f"{title}, {split}", faces_found.take(others), [judged[index] for index in others]))
+    test, before = known(found["test"]), known(raw["test"])
+    return [
+        *tables,
+        curves.reliability_table(test, before, info, temperature),
+        curves.calibration_by_source(test, before, info, temperature),
+        curves.risk_coverage_table(test, info, temperature),
+        curves.abstention_table(known(found["val"]), test, info, temperature),
+    ]
+
+
+def _write_model(reader: Reader, settings: dict, out: Path) -> None:
+    state = {key: value.contiguous() for key, value in compress(reader.backbone.state_dict()).items()}
+    save_file(state, out / MODEL_FILE, metadata={"format": "pt"})
+    config = {
+        "architecture": DNA_DET,
+        "num_classes": len(LABELS),
+        "num_features": int(reader.projection.in_features),
+        "global_pool": "avg",
+        "label_names": [one.name for one in LABELS],
+        "label_descriptions": {one.name: one.description for one in LABELS},
+        "model_args": {"img_size": settings["side_px"]},
+        "pretrained_cfg": {
+            "input_size": [3, SIDE_PX, SIDE_PX], "fixed_input_size": False, "interpolation": "lanczos", "crop_pct": 1.0,
+            "crop_mode": "center", "mean": list(MEAN), "std": list(STD), "num_classes": len(LABELS),
+            "first_conv": "stages.0.conv_halve", "classifier": "classifier", "license": "cc-by-nc-4.0",
+        },
+    }  # fmt: skip
+    (out / CONFIG_FILE).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    for file in VERIFIED_FILES:
+        # safetensors writes files for their owner alone; a host serves them as another user.
+        (out / file).chmod(0o644)
