@@ -11,15 +11,17 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attribution.errors import TelltaleError
-from attribution.evidence import Evidence, TrackEvidence, Unusable, document
+from attribution.evidence import DetectorInfo, Evidence, Opinion, TrackEvidence, Unusable, Verdict, document
 from attribution.version import __version__
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from attribution.pipeline import Kit
 
 STATES = {
@@ -91,20 +93,12 @@ def _analyse(args: argparse.Namespace) -> int:
         if isinstance(outcome, Unusable):
             _fail(f"{outcome.name}: {outcome.error}")
         else:
-            print(_summary(outcome))
+            # Whoever asks a detector for wholly generated faces alone has to know when nobody looked for face swaps.
+            print(_summary(outcome, with_refusals=kit.router is not None))
     if args.json is not None:
         _write(args.json, json.dumps(document(outcomes), indent=2, allow_nan=False) + "\n")
     if args.report is not None:
-        from attribution.pipeline import explain
-        from attribution.views.report import report_html
-
-        heatmaps = {
-            (index, number): heatmap
-            for index, outcome in enumerate(outcomes)
-            if isinstance(outcome, Evidence)
-            for number, heatmap in enumerate(explain(outcome, kit))
-        }
-        _write(args.report, report_html(outcomes, heatmaps, pictures))
+        _write(args.report, _report(outcomes, pictures, kit))
     return 2 if any(isinstance(outcome, Unusable) for outcome in outcomes) else 0
 
 
@@ -124,26 +118,57 @@ def _one(file: str, kit: Kit):
     return analysis.evidence, picture
 
 
-def _summary(evidence: Evidence) -> str:
+def _report(outcomes: Sequence[Evidence | Unusable], pictures: Mapping[int, np.ndarray], kit: Kit) -> str:
+    from attribution.pipeline import explain, explain_opinion
+    from attribution.views.report import report_html
+
+    heatmaps, opinion_heatmaps = {}, {}
+    for index, outcome in enumerate(outcomes):
+        if isinstance(outcome, Unusable):
+            continue
+        heatmaps |= {(index, number): heatmap for number, heatmap in enumerate(explain(outcome, kit))}
+        opinion_heatmaps |= {
+            (index, number, place): explain_opinion(track, opinion, kit)
+            for number, track in enumerate(outcome.tracks)
+            for place, opinion in enumerate(track.opinions)
+            if opinion.verdict is not None
+        }
+    return report_html(outcomes, heatmaps, pictures, opinion_heatmaps=opinion_heatmaps)
+
+
+def _summary(evidence: Evidence, with_refusals: bool = False) -> str:
     """A file in a few lines."""
-    verdict = evidence.verdict
-    lines = [f"{evidence.media.name}: {_answer(evidence, verdict.state, verdict.method, verdict.confidence)}"]
-    lines += [f"  {reason}" for reason in verdict.reasons]
-    if len(evidence.tracks) > 1:
-        lines += [_track_line(evidence, number, track) for number, track in enumerate(evidence.tracks, start=1)]
+    lines = [f"{evidence.media.name}: {_answer(evidence.detector, evidence.verdict)}"]
+    lines += [f"  {reason}" for reason in evidence.verdict.reasons]
+    for number, track in enumerate(evidence.tracks, start=1):
+        several = len(evidence.tracks) > 1
+        lines += [_track_line(evidence, number, track)] if several else []
+        lines += [("    " if several else "  ") + line for line in _opinion_lines(track.opinions, with_refusals)]
     return _printable("\n".join(lines))
 
 
 def _track_line(evidence: Evidence, number: int, track: TrackEvidence) -> str:
     x0, y0, _, _ = track.box
-    verdict = track.verdict
-    answer = _answer(evidence, verdict.state, verdict.method, verdict.confidence)
-    return f"  face {number} of {len(evidence.tracks)}, at ({x0:.0f}, {y0:.0f}): {answer}"
+    return f"  face {number} of {len(evidence.tracks)}, at ({x0:.0f}, {y0:.0f}): {_answer(evidence.detector, track.verdict)}"
 
 
-def _answer(evidence: Evidence, state: str, method: str | None, confidence: float | None) -> str:
-    how = f", {evidence.detector.display(method).lower() if method == 'unknown' else evidence.detector.display(method)}" if method else ""
-    return f"{STATES[state]}{how}" + (f" (confidence {100 * min(confidence, 0.99):.0f} %)" if confidence is not None else "")
+def _opinion_lines(opinions: Sequence[Opinion], with_refusals: bool) -> list[str]:
+    """`NAME: manipulated, StyleGAN2 (confidence 97 %), architecture: …, same method` for each detector that was asked."""
+    lines = []
+    for opinion in opinions:
+        if opinion.verdict is not None:
+            architecture = [f"architecture: {opinion.architecture}"] if opinion.architecture else []
+            words = [_answer(opinion.detector, opinion.verdict), *architecture, str(opinion.agreement)]
+            lines.append(f"{opinion.detector.name}: {', '.join(words)}")
+        elif with_refusals:
+            lines.append(opinion.refused)
+    return lines
+
+
+def _answer(detector: DetectorInfo, verdict: Verdict) -> str:
+    method, confidence = verdict.method, verdict.confidence
+    how = f", {detector.display(method).lower() if method == 'unknown' else detector.display(method)}" if method else ""
+    return f"{STATES[verdict.state]}{how}" + (f" (confidence {100 * min(confidence, 0.99):.0f} %)" if confidence is not None else "")
 
 
 def _printable(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from functools import cache
@@ -12,14 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
+from attribution import opinions
 from attribution.detector import Examiner, pick_device
-from attribution.errors import DamagedDetector
-from attribution.evidence import Evidence, Face, Frame, Heatmap, Reading, Track, TrackEvidence
+from attribution.evidence import Evidence, Face, Frame, Heatmap, Opinion, Track, TrackEvidence
 from attribution.faces import CropRule, FaceFinder, find_tracks
 from attribution.media import MediaLimits, open_media, prepare
+from attribution.opinions import Specialist
+from attribution.patches import Tiles, cut_tiles, reads_patches
 from attribution.reference import ReferenceBank
 from attribution.saliency import heatmaps
-from attribution.verdict import judge_file, judge_track
+from attribution.verdict import judge_file
 from attribution.version import __version__
 from attribution.weights import load
 
@@ -31,7 +33,10 @@ _PACKAGES = ("torch", "timm", "facenet-pytorch", "numpy", "opencv-python-headles
 
 @dataclass(frozen=True)
 class Kit:
-    """The parts that examine a file. They hold no state of a file: one kit serves many files, and several threads."""
+    """The parts that examine a file. They hold no state of a file: one kit serves many files, and several threads.
+
+    `specialists` are asked beside the examiner about wholly generated faces; `router` is there when the examiner itself knows no others.
+    """
 
     examiner: Examiner
     finder: FaceFinder
@@ -39,14 +44,24 @@ class Kit:
     rule: CropRule
     limits: MediaLimits = field(default_factory=MediaLimits)
     max_faces: int = 32
+    specialists: tuple[Specialist, ...] = ()
+    router: Specialist | None = None
+
+    @property
+    def beside(self) -> tuple[Specialist, ...]:
+        """Every detector beside the chosen one."""
+        return self.specialists if self.router is None else (*self.specialists, self.router)
 
 
 @dataclass(frozen=True, repr=False)
 class Analysis:
-    """Evidence, and the frames it rests on (RGB at detection size, in order of time)."""
+    """Evidence, and the frames it rests on (RGB at detection size, in order of time). `tiles` is aligned with the evidence's tracks: the
+    surroundings of the 4 largest faces of a picture, for the patch view; None for others, in clips, and where no detector of the kit reads
+    patches."""
 
     evidence: Evidence
     frames: tuple[Frame, ...]
+    tiles: tuple[Tiles | None, ...] = ()
 
     def __repr__(self) -> str:
         return f"Analysis({self.evidence.media.name!r}, {self.evidence.verdict.state}, {len(self.frames)} frames)"
@@ -55,19 +70,21 @@ class Analysis:
 def load_kit(detector: str = "default", device: str = "auto") -> Kit:
     """Load a detector (NAME, DIR or `hf:owner/repo@<40 hex digits>`) and all that works beside it on `auto`, `cpu` or `cuda`.
 
-    Raises DetectorError or DeviceError.
+    Raises DetectorError or DeviceError; an embedded detector beside the chosen one that cannot be loaded refuses its opinions instead.
     """
     chosen = pick_device(device)
     prepare()
     loaded = load(detector)
-    bank = ReferenceBank.load(loaded.folder, loaded.card.files["reference.safetensors"])
-    if bank.embeddings.shape[1] != loaded.projection.out_features or not set(bank.methods) <= set(loaded.info.labels):
-        raise DamagedDetector(
-            f"The reference faces of {loaded.name} do not belong to its network.", "Get the detector again from its source."
-        )
+    bank = opinions.bank_of(loaded)
     crop = loaded.card.crop
-    rule = CropRule(scale=crop.scale, down=crop.down, side_px=crop.side_px)
-    return Kit(Examiner(loaded, chosen), FaceFinder(chosen), bank, rule)
+    return Kit(
+        Examiner(loaded, chosen),
+        FaceFinder(chosen),
+        bank,
+        CropRule(scale=crop.scale, down=crop.down, side_px=crop.side_px),
+        specialists=opinions.load_specialists(loaded.card, chosen),
+        router=opinions.load_router(loaded.card, chosen),
+    )
 
 
 def analyse(path: str | Path, kit: Kit, progress: Progress | None = None, name: str | None = None) -> Evidence:
@@ -87,12 +104,18 @@ def examine(path: str | Path, kit: Kit, progress: Progress | None = None, name: 
         report(0.3, "Looking for faces" if count == 1 else f"Looking for faces in {count} frames")
         found = find_tracks(opened, kit.finder, kit.rule, kit.max_faces)
         media, frames = opened.media, opened.frames
-    faces = [face for track in found.tracks for face in track.faces]
+        tiles = cut_tiles(opened, found.tracks, kit.rule.side_px) if _shows_patches(kit) else (None,) * len(found.tracks)
+    faces = sum(len(track.faces) for track in found.tracks)
     picture = media.kind == "picture"
-    report(0.7, f"Examining {len(faces)} {'face' if picture and len(faces) == 1 else 'faces'}")
-    reading = kit.examiner.read(_crops(faces, kit.rule.side_px), mirrored=picture)
-    report(0.95, "Comparing with the reference faces")
-    tracks = _judged(found.tracks, reading, kit, media.kind)
+    report(0.7, f"Examining {faces} {'face' if picture and faces == 1 else 'faces'}")
+    reading = opinions.read_faces(found.tracks, kit.examiner, media.kind)
+    report(0.85, "Comparing with the reference faces")
+    tracks = opinions.judge(found.tracks, reading, kit.examiner, kit.bank, media.kind)
+    if kit.beside and tracks:
+        report(0.9, "Asking a second detector where there is one to ask")
+        tracks = opinions.consult(tracks, kit.specialists, tiles, media.kind)
+        if kit.router is not None:
+            tracks = opinions.route(tracks, kit.examiner.info, kit.router, media.kind)
     thresholds = kit.examiner.card.thresholds
     evidence = Evidence(
         media=media,
@@ -100,26 +123,34 @@ def examine(path: str | Path, kit: Kit, progress: Progress | None = None, name: 
         tracks=tracks,
         verdict=judge_file(tracks, (*media.notes, *found.notes), thresholds.min_faces_in_clip if not picture else 1),
         faces_found=found.faces_found,
-        settings=_settings(kit, mirrored=picture),
+        settings=_settings(kit, media.kind),
         versions=dict(_versions()),
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
     report(1.0, "Done")
-    return Analysis(evidence, frames)
+    return Analysis(evidence, frames, tiles)
 
 
 def explain(evidence: Evidence, kit: Kit) -> list[Heatmap]:
     """A heatmap for every track of fresh evidence: of its `shown_face`, for the method of its verdict, or else for its likeliest label."""
     if any(track.track is None for track in evidence.tracks):
         raise ValueError("evidence that was read from JSON has no pixels to explain")
-    labels = [
-        track.verdict.method
-        if track.verdict.method in evidence.detector.labels
-        else max(track.p_methods, key=lambda one: track.p_methods[one])
-        for track in evidence.tracks
-    ]
+    labels = [_label_to_explain(track.verdict.method, track.p_methods) for track in evidence.tracks]
     crops = _crops([shown_face(track) for track in evidence.tracks], kit.rule.side_px)
-    return heatmaps(kit.examiner, crops, [str(label) for label in labels])
+    return heatmaps(kit.examiner, crops, labels)
+
+
+def explain_opinion(track: TrackEvidence, opinion: Opinion, kit: Kit) -> Heatmap:
+    """The heatmap of a second opinion on a track of fresh evidence: of its `shown_face`, for the method of the opinion's verdict, or else
+    for its likeliest label.
+
+    Raises ValueError for an opinion that was refused, one of a detector that is not in the kit, and a track without pixels.
+    """
+    examiner = next((one.examiner for one in kit.beside if one.info == opinion.detector), None)
+    if opinion.verdict is None or examiner is None:
+        raise ValueError(f"there is no opinion of {opinion.detector.name} to explain")
+    label = _label_to_explain(opinion.verdict.method, opinion.p_methods)
+    return heatmaps(examiner, _crops([shown_face(track)], kit.rule.side_px), [label])[0]
 
 
 def shown_face(track: TrackEvidence) -> Face:
@@ -131,33 +162,45 @@ def shown_face(track: TrackEvidence) -> Face:
     return Track(track.id, tuple(inside or track.track.faces)).best
 
 
-def _judged(tracks: tuple[Track, ...], reading: Reading, kit: Kit, kind: str) -> tuple[TrackEvidence, ...]:
-    placements = kit.bank.place(reading.embeddings)
-    card = kit.examiner.card
-    judged = []
-    first = 0
-    for track in tracks:
-        part = slice(first, first + len(track.faces))
-        own = Reading(reading.logits[part], reading.p_methods[part], reading.embeddings[part])
-        judged.append(judge_track(track, own, placements[part], card.thresholds, kit.examiner.info, kind))
-        first += len(track.faces)
-    return tuple(judged)
+def _label_to_explain(method: str | None, p_methods: Mapping[str, float]) -> str:
+    """The verdict's method where the detector has such a label, else its likeliest label."""
+    return method if method is not None and method in p_methods else max(p_methods, key=lambda one: p_methods[one])
+
+
+def _shows_patches(kit: Kit) -> bool:
+    examiners = (kit.examiner, *(one.examiner for one in kit.specialists))
+    return any(examiner is not None and reads_patches(examiner) for examiner in examiners)
 
 
 def _crops(faces: list[Face], side_px: int) -> np.ndarray:
     return np.stack([face.crop for face in faces]) if faces else np.empty((0, side_px, side_px, 3), dtype=np.uint8)
 
 
-def _settings(kit: Kit, mirrored: bool) -> dict[str, object]:
+def _settings(kit: Kit, kind: str) -> dict[str, object]:
     card = kit.examiner.card
     return {
         "device": kit.examiner.device,
-        "mirrored": mirrored,
+        "mirrored": opinions.reads_mirrored(kit.examiner, kind),
         "max_faces": kit.max_faces,
         "crop": asdict(card.crop),
+        "scope": card.scope,
         "temperature": card.calibration.temperature,
         "thresholds": asdict(card.thresholds),
         "limits": asdict(kit.limits),
+        "specialists": {one.info.name: _settings_of(one, kind) for one in kit.specialists},
+        "router": {one.info.name: _settings_of(one, kind) for one in kit.beside if one is kit.router},
+    }
+
+
+def _settings_of(specialist: Specialist, kind: str) -> dict[str, object]:
+    if specialist.examiner is None:
+        return {"problem": specialist.problem}
+    card = specialist.examiner.card
+    return {
+        "weights_sha256": specialist.info.weights_sha256,
+        "mirrored": opinions.reads_mirrored(specialist.examiner, kind),
+        "temperature": card.calibration.temperature,
+        "thresholds": asdict(card.thresholds),
     }
 
 

@@ -1,18 +1,20 @@
-"""What several test files share: a small detector folder, really built with timm and safetensors, with random weights."""
+"""What several test files share: small detector folders, really built and written with safetensors, with random weights."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from attribution import weights
 from attribution.card import Calibration, Card, CropSettings, Label, MeasuredTable, Probe, Thresholds, Training
 from attribution.detector import Examiner
 from attribution.network import Projection, build_backbone, features, normalise, pooled_width
@@ -28,10 +30,21 @@ LABELS = (
     Label("stylegan2", "StyleGAN2", "gan", "Synthesised whole.", "made for this test"),
     Label("flux1", "FLUX.1", "diffusion", "Synthesised whole.", "made for this test"),
 )
+GENERATED_LABELS = (
+    Label("real", "No manipulation", "real", "An untouched photograph.", "portraits"),
+    Label("stylegan2", "StyleGAN2", "gan", "Synthesised whole.", "made for this test", "style-based GAN"),
+    Label("generated_photos", "generated.photos", "gan", "Synthesised whole.", "made for this test", "style-based GAN"),
+    Label("sdxl", "SDXL", "diffusion", "Synthesised whole.", "made for this test", "latent diffusion, U-Net"),
+    Label("flux1", "FLUX.1", "diffusion", "Synthesised whole.", "made for this test", "latent diffusion, transformer"),
+)
 MEAN = (0.5, 0.5, 0.5)
 STD = (0.5, 0.5, 0.5)
 SIDE_PX = 96
 REFERENCES = 24
+# With these a random detector's answer is that of its head alone.
+SURE = Thresholds(
+    p_manipulated_above=0.8, p_manipulated_below=0.2, method_min_p=0.6, family_min_p=0.6, max_atypicality=1.0, neighbour_veto=None
+)
 
 
 def some_crops(count: int, side_px: int = SIDE_PX, seed: int = 1) -> np.ndarray:
@@ -48,17 +61,24 @@ def write_detector(
     model_args: dict[str, object] | None = None,
     side_px: int = SIDE_PX,
     thresholds: Thresholds | None = None,
+    labels: Sequence[Label] = LABELS,
+    scope: str = "any",
+    favours: str = "",
+    name: str = "random-for-tests",
 ) -> Path:
-    """A whole detector folder with random weights that are the same every time."""
+    """A whole detector folder with random weights that are the same every time. What it `favours` it nearly always answers."""
     folder.mkdir(parents=True, exist_ok=True)
     model_args = {"pad_type": "same"} if model_args is None and architecture == "mobilenetv2_100" else model_args or {}
     torch.manual_seed(7)
-    model = build_backbone(architecture, len(LABELS), model_args)
+    model = build_backbone(architecture, len(labels), model_args)
     with torch.no_grad():
         # A random network answers almost the same to everything: spread its answers by normalising on some inputs, as training would.
         model.train()
         for _ in range(2):
             features(model, normalise(torch.from_numpy(some_crops(8, side_px)), MEAN, STD))
+        if favours:
+            head: Any = model
+            head.get_classifier().bias[[label.name for label in labels].index(favours)] += 12
     model.half().float().eval()
     projection = Projection(pooled_width(model), 16)
     with torch.no_grad():
@@ -69,9 +89,9 @@ def write_detector(
     )
     config = {
         "architecture": architecture,
-        "num_classes": len(LABELS),
+        "num_classes": len(labels),
         "num_features": pooled_width(model),
-        "label_names": [label.name for label in LABELS],
+        "label_names": [label.name for label in labels],
         "model_args": model_args,
         "pretrained_cfg": {
             "input_size": [3, side_px, side_px],
@@ -79,19 +99,19 @@ def write_detector(
             "std": list(STD),
             "interpolation": "lanczos",
             "crop_pct": 1.0,
-            "num_classes": len(LABELS),
+            "num_classes": len(labels),
             "pool_size": None,
             "first_conv": None,
             "classifier": None,
         },
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
-    _write_bank(folder, model, projection, side_px)
+    _write_bank(folder, model, projection, side_px, labels)
     (folder / "README.md").write_text("# A detector of random weights, for tests\n", encoding="utf-8")
     card = Card(
-        name="random-for-tests",
+        name=name,
         licence="CC0-1.0",
-        labels=LABELS,
+        labels=tuple(labels),
         crop=CropSettings(side_px=side_px),
         calibration=Calibration(temperature=1.5, ece_before=0.2, ece_after=0.04, measured_on="nothing"),
         thresholds=thresholds or Thresholds(p_manipulated_above=0.8, p_manipulated_below=0.2, method_min_p=0.6, family_min_p=0.6),
@@ -100,6 +120,7 @@ def write_detector(
         files={name: digest(folder / name) for name in ("model.safetensors", "config.json", "reference.safetensors")},
         measured=(MeasuredTable("Recall by source", ("source", "faces", "recall"), (("portraits", 3, 0.5), ("none", 0, None))),),
         limits=("It was never trained: its answers mean nothing.",),
+        scope=scope,
     )
     (folder / "card.json").write_text(json.dumps(card.to_json(), indent=2), encoding="utf-8")
     return folder
@@ -109,7 +130,7 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _write_bank(folder: Path, model: torch.nn.Module, projection: Projection, side_px: int) -> None:
+def _write_bank(folder: Path, model: torch.nn.Module, projection: Projection, side_px: int, labels: Sequence[Label]) -> None:
     crops = torch.from_numpy(some_crops(REFERENCES + 12, side_px, seed=3))
     with torch.inference_mode():
         embeddings = projection(features(model, normalise(crops, MEAN, STD))[0]).numpy()
@@ -119,7 +140,7 @@ def _write_bank(folder: Path, model: torch.nn.Module, projection: Projection, si
         projection.weight.detach().numpy(),
         bank,
         bank[:, :2] * 10,
-        [LABELS[i % len(LABELS)].name for i in range(REFERENCES)],
+        [labels[i % len(labels)].name for i in range(REFERENCES)],
         [f"source_{i % 3}" for i in range(REFERENCES)],
         kth_distances(validation, bank),
     )
@@ -135,6 +156,44 @@ def detector_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_detector(detector_folder: Path, tmp_path: Path) -> Path:
     """A copy of the detector folder that the test may damage."""
     return Path(shutil.copytree(detector_folder, tmp_path / "detector"))
+
+
+@pytest.fixture(scope="session")
+def generated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of random DNA-Det weights for wholly generated faces, which finds StyleGAN2 everywhere; read it, do not change it."""
+    folder = tmp_path_factory.mktemp("detectors") / "random-dna-det"
+    return write_detector(
+        folder, "dna_det", thresholds=SURE, labels=GENERATED_LABELS, scope="generated", favours="stylegan2", name="random-dna-det"
+    )
+
+
+@pytest.fixture(scope="session")
+def default_folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """For a label, a folder of random weights for every kind of face, which finds that label everywhere; read it, do not change it."""
+    parent = tmp_path_factory.mktemp("defaults")
+
+    def folder(favours: str) -> Path:
+        there = (parent / favours).is_dir()
+        return parent / favours if there else write_detector(parent / favours, thresholds=SURE, favours=favours, name="random-default")
+
+    return folder
+
+
+@pytest.fixture
+def embed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default_folders: Callable[[str], Path], generated_folder: Path
+) -> Callable[[str], Path]:
+    """For a label, a folder that stands for `weights/` during this test: a default which finds that label everywhere and a DNA-Det. Both
+    are the test's own."""
+
+    def shelf(favours: str) -> Path:
+        folder = tmp_path / "weights"
+        shutil.copytree(default_folders(favours), folder / weights.DEFAULT_DETECTOR)
+        shutil.copytree(generated_folder, folder / "random-dna-det")
+        monkeypatch.setattr(weights, "EMBEDDED_FOLDER", folder)
+        return folder
+
+    return shelf
 
 
 @pytest.fixture(scope="session")

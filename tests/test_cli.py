@@ -7,15 +7,17 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from attribution import pipeline
 from attribution.cli import main
 from attribution.evidence import Evidence, Unusable, read_document
 from attribution.version import __version__
-from attribution.weights import embedded
+from attribution.weights import DEFAULT_DETECTOR, embedded
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTRAITS = [str(ROOT / "examples" / name) for name in ("astronaut.png", "grace_hopper.jpg")]
@@ -131,6 +133,58 @@ def test_the_lab_has_its_own_commands(capsys: pytest.CaptureFixture[str]) -> Non
         main(["lab", "--help"])
     assert caught.value.code == 0
     assert "python -m attribution lab" in capsys.readouterr().out
+
+
+def test_a_second_opinion_is_a_line(embed: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    embed("stylegan2")
+    json_out, html_out = tmp_path / "out.json", tmp_path / "out.html"
+    assert main(["analyse", PORTRAITS[0], "--device", "cpu", "--json", str(json_out), "--report", str(html_out)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "astronaut.png: manipulated, StyleGAN2 (confidence 99 %)",
+        "  random-dna-det: manipulated, StyleGAN2 (confidence 99 %), architecture: style-based GAN, same method",
+    ]
+    (outcome,) = read_document(json.loads(json_out.read_text(encoding="utf-8")))
+    assert isinstance(outcome, Evidence)
+    assert outcome.tracks[0].opinions[0].patches is not None
+    assert "random-dna-det" in html_out.read_text(encoding="utf-8")
+
+
+def test_with_several_faces_an_opinion_stands_under_its_face(
+    embed: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    embed("flux1")
+    both = Image.new("RGB", (500, 400))
+    for x, portrait, area in zip((0, 180), PORTRAITS, ((140, 20, 320, 210), (80, 20, 400, 400)), strict=True):
+        both.paste(Image.open(portrait).convert("RGB").crop(area), (x, 0))
+    both.save(tmp_path / "both.png")
+    assert main(["analyse", str(tmp_path / "both.png"), "--device", "cpu"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    faces = [number for number, line in enumerate(lines) if line.startswith("  face ")]
+    assert len(faces) == 2
+    for number in faces:
+        assert lines[number + 1].startswith("    random-dna-det: manipulated, StyleGAN2")
+        assert lines[number + 1].endswith(", differs")
+
+
+def test_what_was_not_asked_is_not_told(embed: Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
+    embed("landmark_swap")
+    assert main(["analyse", PORTRAITS[0], "--device", "cpu"]) == 0
+    assert "random-dna-det" not in capsys.readouterr().out
+
+
+def test_a_detector_for_generated_faces_tells_of_its_router(embed: Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
+    shelf = embed("landmark_swap")
+    asked = ["analyse", PORTRAITS[0], "--device", "cpu", "--detector", "random-dna-det"]
+    assert main(asked) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("astronaut.png: inconclusive\n  random-dna-det knows wholly generated faces alone, and random-default calls")
+    assert "\n  random-default: manipulated, Landmark face swap (confidence 99 %), undecided\n" in told
+    (shelf / DEFAULT_DETECTOR / "model.safetensors").write_bytes(b"")
+    assert main(asked) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("astronaut.png: manipulated, StyleGAN2")
+    assert "\n  random-default could not be loaded, so it was not asked." in told
 
 
 def test_it_runs_as_a_module() -> None:

@@ -13,6 +13,7 @@ import pytest
 from attribution import evidence
 from attribution.errors import EvidenceError
 from attribution.evidence import (
+    AGREEMENTS,
     DetectorInfo,
     Evidence,
     Face,
@@ -22,6 +23,8 @@ from attribution.evidence import (
     Media,
     Moment,
     Neighbour,
+    Opinion,
+    Patches,
     Placement,
     Reading,
     Track,
@@ -116,6 +119,33 @@ def make_neighbour(**changes: Any) -> Neighbour:
 
 def make_placement(**changes: Any) -> Placement:
     return Placement(**{"x": -1.5, "y": 2.5, "neighbours": (make_neighbour(),), "atypicality": 0.4, **changes})
+
+
+def make_patches(**changes: Any) -> Patches:
+    values: dict[str, Any] = {
+        "labels": ("real", "swap", "gan_a"),
+        "boxes": ((0.0, 0.0, 20.0, 20.0), (16.5, 0.0, 36.5, 20.0)),
+        "p_methods": ((0.9, 0.05, 0.05), (0.1, 0.1, 0.8)),
+    }
+    return Patches(**{**values, **changes})
+
+
+def make_opinion(**changes: Any) -> Opinion:
+    values: dict[str, Any] = {
+        "detector": make_detector(name="second-detector"),
+        "verdict": make_verdict(method="gan_a", family="gan", confidence=0.9),
+        "p_methods": {"real": 0.1, "swap": 0.1, "gan_a": 0.8},
+        "p_families": {"real": 0.1, "face_swap": 0.1, "gan": 0.8},
+        "p_manipulated": 0.9,
+        "placement": make_placement(),
+        "agreement": "differs",
+        "architecture": "style-based GAN",
+        "patches": make_patches(),
+    }
+    return Opinion(**{**values, **changes})
+
+
+REFUSED_OPINION = Opinion(make_detector(name="third-detector"), "It attributes wholly generated faces; this one was called a face swap.")
 
 
 def make_track_evidence(**changes: Any) -> TrackEvidence:
@@ -272,6 +302,29 @@ REFUSED: list[tuple[Any, dict[str, Any]]] = [
     (make_evidence, {"versions": {"torch": 2}}),
     (make_evidence, {"verdict": make_verdict(method="alchemy")}),
     (make_evidence, {"detector": make_detector(labels=("real", "other", "gan_a"))}),
+    (make_patches, {"boxes": ()}),
+    (make_patches, {"boxes": (), "p_methods": ()}),
+    (make_patches, {"boxes": ((0.0, 0.0, 0.0, 20.0),) * 2}),
+    (make_patches, {"boxes": ((0.0, 0.0, NAN, 20.0),) * 2}),
+    (make_patches, {"p_methods": ((0.9, 0.1), (0.5, 0.5))}),
+    (make_patches, {"p_methods": ((0.9, 0.9, 0.9), (0.1, 0.1, 0.8))}),
+    (make_patches, {"labels": ("real", 2, "gan_a")}),
+    (make_opinion, {"refused": "It was not asked."}),
+    (make_opinion, {"verdict": None}),
+    (make_opinion, {"verdict": "manipulated"}),
+    (make_opinion, {"agreement": None}),
+    (make_opinion, {"agreement": "perfectly"}),
+    (make_opinion, {"p_methods": {"alchemy": 1.0}}),
+    (make_opinion, {"p_methods": {}}),
+    (make_opinion, {"p_families": {"witchcraft": 1.0}}),
+    (make_opinion, {"p_manipulated": None}),
+    (make_opinion, {"placement": (0.0, 1.0)}),
+    (make_opinion, {"architecture": 5}),
+    (make_opinion, {"patches": make_patches(labels=("real", "swap", "gan_b"))}),
+    (make_opinion, {"patches": "patches"}),
+    (make_opinion, {"detector": None}),
+    (make_track_evidence, {"opinions": ("an opinion",)}),
+    (make_track_evidence, {"opinions": [make_opinion()]}),
     (Unusable, {"name": "a.jpg", "error": ""}),
     (Unusable, {"name": None, "error": "It is empty."}),
 ]
@@ -299,6 +352,27 @@ def test_a_heatmap_lies_between_0_and_1() -> None:
     for changes in bad:
         with pytest.raises(EvidenceError):
             Heatmap(**{**good, **changes})
+
+
+def test_the_share_of_the_picture_that_carries_the_evidence() -> None:
+    def share(values: np.ndarray) -> float:
+        return Heatmap("swap", values.astype(np.float32), 0.9, 0.5, 0.1).evidence_share
+
+    point, half = np.zeros((8, 8)), np.zeros((8, 8))
+    point[3, 4] = 0.7
+    half[:, :4] = 0.2
+    assert share(np.full((8, 8), 0.3)) == pytest.approx(1)
+    assert share(half) == pytest.approx(0.5)
+    assert share(point) == pytest.approx(1 / 64)
+    assert share(np.zeros((8, 8))) == 0
+    assert share(np.full((8, 8), 1e-30)) == pytest.approx(1)
+    assert 0 <= share(np.full((8, 8), -1e-6)) <= 1
+    random = np.random.default_rng(0).random((32, 32))
+    assert share(random) == pytest.approx(random.sum() ** 2 / (random.size * (random**2).sum()), rel=1e-5)
+
+
+def test_a_patch_s_answer_is_its_likeliest_label() -> None:
+    assert make_patches().answers == ("real", "gan_a")
 
 
 def test_a_track_needs_faces_in_order_of_time() -> None:
@@ -355,6 +429,13 @@ def test_display_names_are_for_people() -> None:
 
 ANSWERS = {
     "clip with everything": make_evidence(),
+    "second opinions": make_evidence(tracks=(make_track_evidence(opinions=(make_opinion(), REFUSED_OPINION)),)),
+    "second opinions without a picture": make_evidence(
+        tracks=tuple(
+            make_track_evidence(opinions=(make_opinion(agreement=one, placement=None, architecture=None, patches=None),))
+            for one in AGREEMENTS
+        )
+    ),
     "unknown method": make_evidence(verdict=make_verdict(method="unknown", family=None, confidence=0.8)),
     "no face": make_evidence(tracks=(), verdict=make_verdict(**INCONCLUSIVE), faces_found=0, settings={}, versions={}, created_utc=""),
     "picture, nothing found": make_evidence(
@@ -401,7 +482,8 @@ def changed(value: Any, path: tuple[Any, ...], leaf: Any) -> Any:
 @pytest.mark.parametrize("leaf", [None, [], {}, "x", -1, 1e400, True, [None], {"a": 1}], ids=repr)
 def test_hostile_json_is_read_or_refused_and_never_anything_else(leaf: Any) -> None:
     """Any node replaced by any kind of value: the reader answers with evidence that can be written again, or with EvidenceError."""
-    good = document([make_evidence(), Unusable("a.jpg", "The file is empty.")])
+    track = make_track_evidence(opinions=(make_opinion(), REFUSED_OPINION))
+    good = document([make_evidence(tracks=(track,)), Unusable("a.jpg", "The file is empty.")])
     refused = 0
     for path in paths_of(good):
         try:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from attribution.errors import DamagedDetector, DeviceError, EmptyMedia, MissingMedia, UnknownDetector, UnsupportedMedia
 from attribution.evidence import Evidence
-from attribution.pipeline import Analysis, Kit, analyse, examine, explain, load_kit, shown_face
+from attribution.patches import patch_view
+from attribution.pipeline import Analysis, Kit, analyse, examine, explain, explain_opinion, load_kit, shown_face
 from make_media import write_clip
 from test_weights import mend_card
 
@@ -193,3 +196,190 @@ def test_a_bank_of_another_network_is_refused(own_detector: Path, change: str) -
     mend_card(own_detector)
     with pytest.raises(DamagedDetector, match="do not belong"):
         load_kit(str(own_detector), "cpu")
+
+
+# Second opinions, from the file to the JSON
+
+
+@pytest.fixture(scope="module")
+def close_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The portrait's face and little around it: few tiles to read."""
+    path = tmp_path_factory.mktemp("pictures") / "close_up.png"
+    Image.open(PORTRAIT).convert("RGB").crop((140, 20, 320, 210)).save(path)
+    return path
+
+
+@pytest.fixture
+def consulting(embed: Callable[[str], Path]) -> Kit:
+    """A default that finds StyleGAN2 everywhere, and a DNA-Det beside it that does so too."""
+    embed("stylegan2")
+    return load_kit("default", "cpu")
+
+
+def test_a_generated_face_has_a_second_opinion(consulting: Kit, close_up: Path) -> None:
+    told: list[str] = []
+    analysis = examine(close_up, consulting, lambda _, doing: told.append(doing))
+    (track,) = analysis.evidence.tracks
+    (opinion,) = track.opinions
+    assert opinion.verdict is not None
+    assert (opinion.detector.name, opinion.verdict.method, opinion.agreement) == ("random-dna-det", "stylegan2", "same method")
+    assert opinion.architecture == "style-based GAN"
+    (tiles,) = analysis.tiles
+    assert tiles is not None
+    assert opinion.patches is not None
+    assert len(opinion.patches.boxes) == 16 * len(tiles.boxes)
+    media = analysis.evidence.media
+    assert all(0 <= x0 < x1 <= media.width and 0 <= y0 < y1 <= media.height for x0, y0, x1, y1 in opinion.patches.boxes)
+    assert any("second detector" in doing for doing in told)
+    settings = analysis.evidence.settings["specialists"]["random-dna-det"]
+    assert settings["weights_sha256"] == opinion.detector.weights_sha256
+    assert settings["temperature"] == 1.5
+    assert settings["thresholds"]["neighbour_veto"] is None
+    assert settings["mirrored"] is False
+    assert analysis.evidence.settings["mirrored"] is True
+    assert analysis.evidence.settings["router"] == {}
+    entry = json.loads(json.dumps(analysis.evidence.to_json(), allow_nan=False))
+    read = Evidence.from_json(entry)
+    assert read.to_json() == entry
+    assert read.tracks[0].opinions == track.opinions
+    again = examine(close_up, consulting).evidence
+    assert replace(again, created_utc="") == replace(analysis.evidence, created_utc="")
+
+
+def test_an_opinion_is_explained_by_its_own_detector(consulting: Kit, close_up: Path) -> None:
+    evidence = analyse(close_up, consulting)
+    (track,) = evidence.tracks
+    heatmap = explain_opinion(track, track.opinions[0], consulting)
+    assert heatmap.label == "stylegan2"
+    assert heatmap.values.shape == (96, 96)
+    assert heatmap.p_label > 0.9
+    assert 0 <= heatmap.evidence_share <= 1
+    (own,) = explain(evidence, consulting)
+    assert not np.array_equal(own.values, heatmap.values)
+    assert track.opinions[0].verdict is not None
+    unsure = replace(track.opinions[0], verdict=replace(track.opinions[0].verdict, method="unknown"))
+    assert explain_opinion(track, unsure, consulting).label == "stylegan2", "the likeliest label"
+
+
+def test_what_has_no_opinion_has_no_explanation(consulting: Kit, kit: Kit, close_up: Path) -> None:
+    (track,) = analyse(close_up, consulting).tracks
+    opinion = track.opinions[0]
+    with pytest.raises(ValueError, match="no opinion of random-dna-det"):
+        explain_opinion(track, opinion, replace(kit, specialists=(), router=None))
+    with pytest.raises(ValueError, match="no opinion"):
+        explain_opinion(track, replace(opinion, refused="It was not asked.", verdict=None), consulting)
+    with pytest.raises(ValueError, match="no faces"):
+        explain_opinion(replace(track, track=None), opinion, consulting)
+
+
+def test_a_swapped_face_is_not_shown_to_the_specialist_but_has_tiles_to_ask_with(embed: Callable[[str], Path], close_up: Path) -> None:
+    embed("landmark_swap")
+    swapping = load_kit("default", "cpu")
+    analysis = examine(close_up, swapping)
+    (track,), (tiles,) = analysis.evidence.tracks, analysis.tiles
+    assert track.opinions[0].verdict is None
+    assert "called a face swap" in track.opinions[0].refused
+    examiner = swapping.specialists[0].examiner
+    assert examiner is not None
+    assert tiles is not None
+    assert len(patch_view(examiner, tiles).boxes) == 16 * len(tiles.boxes)
+    with pytest.raises(ValueError, match="takes DNA-Det"):
+        patch_view(swapping.examiner, tiles)
+
+
+@pytest.mark.parametrize("place", ["two faces", "a face at the edge", "a tiny picture"])
+def test_pictures_that_are_hard_to_tile(consulting: Kit, tmp_path: Path, place: str) -> None:
+    portrait = Image.open(PORTRAIT).convert("RGB")
+    other = Image.open(EXAMPLES / "grace_hopper.jpg").convert("RGB")
+    if place == "two faces":
+        rgb = Image.new("RGB", (500, 400))
+        rgb.paste(portrait.crop((140, 20, 320, 210)), (0, 0))
+        rgb.paste(other.crop((80, 20, 400, 400)), (180, 0))
+    elif place == "a face at the edge":
+        rgb = portrait.crop((185, 60, 330, 240))
+    else:
+        # Smaller than the 96 px of a crop, so that every tile is scaled up; and too small to be judged.
+        rgb = portrait.crop((150, 30, 300, 210)).resize((50, 60))
+    path = tmp_path / "picture.png"
+    rgb.save(path)
+    analysis = examine(path, consulting)
+    tracks = analysis.evidence.tracks
+    assert len(tracks) == len(analysis.tiles) == (2 if place == "two faces" else 1)
+    for track, tiles in zip(tracks, analysis.tiles, strict=True):
+        assert tiles is not None
+        assert tiles.pixels.shape[1:] == (96, 96, 3)
+        assert track.track is not None
+        assert any(box == pytest.approx(track.track.best.crop_box, abs=1e-6) for box in tiles.boxes)
+        examiner = consulting.specialists[0].examiner
+        assert examiner is not None
+        patches = track.opinions[0].patches or patch_view(examiner, tiles)
+        assert (track.opinions[0].patches is None) == (place == "a tiny picture")
+        assert all(0 <= x0 < x1 <= rgb.width and 0 <= y0 < y1 <= rgb.height for x0, y0, x1, y1 in patches.boxes)
+    assert Evidence.from_json(json.loads(json.dumps(analysis.evidence.to_json()))).tracks[0].opinions == tracks[0].opinions
+
+
+def test_a_clip_has_opinions_and_no_tiles(consulting: Kit, clip_path: Path) -> None:
+    analysis = examine(clip_path, consulting)
+    (track,) = analysis.evidence.tracks
+    (opinion,) = track.opinions
+    assert analysis.tiles == (None,)
+    assert opinion.verdict is not None
+    assert opinion.verdict.state == "manipulated"
+    assert opinion.patches is None
+    assert explain_opinion(track, opinion, consulting).label == "stylegan2"
+
+
+def test_no_face_no_opinion(consulting: Kit, tmp_path: Path) -> None:
+    path = tmp_path / "sky.png"
+    Image.new("RGB", (300, 200), (120, 180, 230)).save(path)
+    analysis = examine(path, consulting)
+    assert (analysis.evidence.tracks, analysis.tiles) == ((), ())
+
+
+def test_a_damaged_specialist_does_not_stop_the_kit(embed: Callable[[str], Path], close_up: Path) -> None:
+    (embed("stylegan2") / "random-dna-det" / "model.safetensors").write_bytes(b"")
+    crippled = load_kit("default", "cpu")
+    analysis = examine(close_up, crippled)
+    (track,) = analysis.evidence.tracks
+    assert track.verdict.state == "manipulated"
+    assert "could not be loaded" in track.opinions[0].refused
+    assert analysis.tiles == (None,), "nobody reads patches"
+    assert list(analysis.evidence.settings["specialists"]["random-dna-det"]) == ["problem"]
+    assert Evidence.from_json(json.loads(json.dumps(analysis.evidence.to_json()))).tracks[0].opinions == track.opinions
+
+
+@pytest.mark.parametrize(
+    ("favours", "state", "agrees"),
+    [("stylegan2", "manipulated", "same method"), ("landmark_swap", "inconclusive", "undecided"), ("real", "manipulated", "differs")],
+)
+def test_a_detector_for_generated_faces_is_routed(
+    embed: Callable[[str], Path], close_up: Path, favours: str, state: str, agrees: str
+) -> None:
+    embed(favours)
+    chosen = load_kit("random-dna-det", "cpu")
+    analysis = examine(close_up, chosen)
+    (track,) = analysis.evidence.tracks
+    assert analysis.evidence.detector.name == "random-dna-det"
+    assert analysis.evidence.verdict.state == track.verdict.state == state
+    assert [(one.detector.name, one.agreement) for one in track.opinions] == [("random-default", agrees)]
+    assert analysis.evidence.settings["mirrored"] is False
+    assert list(analysis.evidence.settings["router"]) == ["random-default"]
+    (tiles,) = analysis.tiles
+    assert tiles is not None
+    assert len(patch_view(chosen.examiner, tiles).boxes) == 16 * len(tiles.boxes)
+    assert explain_opinion(track, track.opinions[0], chosen).label == favours
+
+
+def test_a_clip_of_a_detector_for_generated_faces_is_routed(embed: Callable[[str], Path], clip_path: Path) -> None:
+    embed("landmark_swap")
+    evidence = analyse(clip_path, load_kit("random-dna-det", "cpu"))
+    assert evidence.verdict.state == "inconclusive"
+    assert any("calls this one a face swap" in reason for reason in evidence.verdict.reasons)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_without_a_gpu_all_detectors_are_on_the_processor(embed: Callable[[str], Path]) -> None:
+    embed("real")
+    with pytest.raises(DeviceError, match="no GPU"):
+        load_kit("default", "cuda")
+    assert {one.examiner.device for one in load_kit("default", "auto").specialists if one.examiner} == {"cpu"}

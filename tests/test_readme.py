@@ -134,7 +134,20 @@ def test_every_public_name_is_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Evidence", "Media", "DetectorInfo", "TrackEvidence", "Verdict", "Moment", "Interval", "Placement", "Neighbour"]
+    "name",
+    [
+        "Evidence",
+        "Media",
+        "DetectorInfo",
+        "TrackEvidence",
+        "Opinion",
+        "Patches",
+        "Verdict",
+        "Moment",
+        "Interval",
+        "Placement",
+        "Neighbour",
+    ],
 )
 def test_every_field_of_the_json_is_documented(name: str) -> None:
     in_memory_only = {"track", "reading"} if name == "TrackEvidence" else set()
@@ -143,7 +156,7 @@ def test_every_field_of_the_json_is_documented(name: str) -> None:
 
 
 def test_the_words_of_the_contract_are_documented() -> None:
-    for word in (*evidence.STATES, *evidence.KINDS, *evidence.FAMILIES, evidence.UNKNOWN_METHOD, evidence.SCHEMA):
+    for word in (*evidence.STATES, *evidence.KINDS, *evidence.FAMILIES, *evidence.AGREEMENTS, evidence.UNKNOWN_METHOD, evidence.SCHEMA):
         assert f"`{word}`" in text_of("DEVELOPERS.md"), word
 
 

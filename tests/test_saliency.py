@@ -42,6 +42,17 @@ def test_a_vit_is_explained_by_its_patch_tokens(tmp_path: Path) -> None:
     assert all(one.values.max() > 0 for one in found)
 
 
+def test_dna_det_is_explained_all_over_the_picture(generated_folder: Path) -> None:
+    examiner = Examiner(load_folder(generated_folder), "cpu")
+    found = heatmaps(examiner, some_crops(3), ["stylegan2", "sdxl", "real"])
+    assert [one.label for one in found] == ["stylegan2", "sdxl", "real"]
+    for one in found:
+        assert one.values.shape == (SIDE_PX, SIDE_PX)
+        assert 0 <= one.values.min() <= one.values.max() <= 1
+        assert 0 <= one.evidence_share <= 1
+    assert found[0].evidence_share > 0
+
+
 def test_each_crop_is_explained_for_its_own_label(examiner: Examiner) -> None:
     crops = np.repeat(some_crops(1), 4, axis=0)
     found = heatmaps(examiner, crops, NAMES)

@@ -12,14 +12,16 @@ from attribution.evidence.answers import (
     Moment,
     Neighbour,
     Placement,
-    TrackEvidence,
     Verdict,
 )
 from attribution.evidence.checks import FAMILIES, KINDS, STATES, UNKNOWN_METHOD, Box
+from attribution.evidence.opinion import AGREEMENTS, Opinion, Patches
 from attribution.evidence.outcome import SCHEMA, Evidence, Unusable, document, read_document
 from attribution.evidence.pixels import Face, Frame, Heatmap, Reading, Track
+from attribution.evidence.track import TrackEvidence
 
 __all__ = [
+    "AGREEMENTS",
     "FAMILIES",
     "KINDS",
     "SCHEMA",
@@ -35,6 +37,8 @@ __all__ = [
     "Media",
     "Moment",
     "Neighbour",
+    "Opinion",
+    "Patches",
     "Placement",
     "Reading",
     "Track",

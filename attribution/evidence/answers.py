@@ -1,13 +1,11 @@
-"""Evidence in numbers and words: what was given, which detector answered, and what it says of each face track."""
+"""Evidence in numbers and words: what was given, which detector answered, and the parts of what it says."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from attribution.evidence import checks
-from attribution.evidence.checks import FAMILIES, KINDS, STATES, UNKNOWN_METHOD, Box, need
-from attribution.evidence.pixels import Reading, Track
+from attribution.evidence.checks import FAMILIES, KINDS, STATES, UNKNOWN_METHOD, need
 
 
 @dataclass(frozen=True)
@@ -158,46 +156,3 @@ class Moment:
     def __post_init__(self) -> None:
         checks.number("Moment.seconds", self.seconds)
         checks.probability("Moment.p_manipulated", self.p_manipulated)
-
-
-@dataclass(frozen=True)
-class TrackEvidence:
-    """Everything said about one face track. `faces` counts the examined faces; `box`, `crop_side_px`, `sharpness` and `brightness` are
-    those of the best face, in original pixels. `track` and `reading` carry pixels and arrays, and are None when read from JSON."""
-
-    id: int
-    faces: int
-    first_seconds: float
-    last_seconds: float
-    box: Box
-    verdict: Verdict
-    p_methods: Mapping[str, float]
-    p_families: Mapping[str, float]
-    p_manipulated: float
-    timeline: tuple[Moment, ...] = ()
-    worst: Interval | None = None
-    placement: Placement | None = None
-    crop_side_px: float = 0.0
-    sharpness: float = 0.0
-    brightness: float = 0.0
-    track: Track | None = field(default=None, compare=False, repr=False)
-    reading: Reading | None = field(default=None, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        checks.count("TrackEvidence.id", self.id)
-        checks.count("TrackEvidence.faces", self.faces, 1)
-        checks.number("TrackEvidence.first_seconds", self.first_seconds)
-        checks.number("TrackEvidence.last_seconds", self.last_seconds, self.first_seconds)
-        checks.box("TrackEvidence.box", self.box)
-        checks.instance("TrackEvidence.verdict", self.verdict, Verdict)
-        checks.instances("TrackEvidence.timeline", self.timeline, Moment)
-        if self.worst is not None:
-            checks.instance("TrackEvidence.worst", self.worst, Interval)
-        if self.placement is not None:
-            checks.instance("TrackEvidence.placement", self.placement, Placement)
-        checks.shares("p_methods", self.p_methods)
-        checks.shares("p_families", self.p_families)
-        need(all(family in FAMILIES for family in self.p_families), "an unknown family")
-        checks.probability("p_manipulated", self.p_manipulated)
-        for what in ("crop_side_px", "sharpness", "brightness"):
-            checks.number(f"TrackEvidence.{what}", getattr(self, what), 0)

@@ -10,8 +10,10 @@ import numpy as np
 
 from attribution.errors import EvidenceError
 from attribution.evidence import checks
-from attribution.evidence.answers import DetectorInfo, Interval, Media, Moment, Neighbour, Placement, TrackEvidence, Verdict
+from attribution.evidence.answers import DetectorInfo, Interval, Media, Moment, Neighbour, Placement, Verdict
 from attribution.evidence.checks import UNKNOWN_METHOD, need
+from attribution.evidence.opinion import Opinion, Patches
+from attribution.evidence.track import TrackEvidence
 
 SCHEMA = "telltale-evidence/1"
 
@@ -147,17 +149,36 @@ def _detector(data: Mapping[str, Any]) -> DetectorInfo:
     return DetectorInfo(**{**data, **lists})
 
 
+def _placement(data: Mapping[str, Any] | None) -> Placement | None:
+    return Placement(**{**data, "neighbours": tuple(Neighbour(**n) for n in _tuple(data["neighbours"]))}) if data else None
+
+
+def _patches(data: Mapping[str, Any] | None) -> Patches | None:
+    if not data:
+        return None
+    parts: dict[str, Any] = {name: tuple(_tuple(item) for item in _tuple(data[name])) for name in ("boxes", "p_methods")}
+    return Patches(**{**data, "labels": _tuple(data["labels"]), **parts})
+
+
+def _opinion(data: Mapping[str, Any]) -> Opinion:
+    changed: dict[str, Any] = {
+        "detector": _detector(data["detector"]),
+        "verdict": _verdict(data["verdict"]) if data.get("verdict") else None,
+        "placement": _placement(data.get("placement")),
+        "patches": _patches(data.get("patches")),
+    }
+    return Opinion(**{**data, **changed})
+
+
 def _track(data: Mapping[str, Any]) -> TrackEvidence:
-    placement = data.get("placement")
     worst = data.get("worst")
-    if placement:
-        placement = Placement(**{**placement, "neighbours": tuple(Neighbour(**n) for n in _tuple(placement["neighbours"]))})
     changed = {
         "box": _tuple(data["box"]),
         "verdict": _verdict(data["verdict"]),
         "timeline": tuple(Moment(**moment) for moment in _tuple(data.get("timeline", []))),
         "worst": Interval(**worst) if worst else None,
-        "placement": placement or None,
+        "placement": _placement(data.get("placement")),
+        "opinions": tuple(_opinion(one) for one in _tuple(data.get("opinions", []))),
         "track": None,
         "reading": None,
     }

@@ -145,5 +145,13 @@ class Heatmap:
         checks.number("Heatmap.drop_hot", self.drop_hot, -1.00001, 1.00001)
         checks.number("Heatmap.drop_random", self.drop_random, -1.00001, 1.00001)
 
+    @property
+    def evidence_share(self) -> float:
+        """The share of the picture that carries the evidence, in [0, 1]: the participation ratio (Σv)² / (n Σv²) of the n values (Bell and
+        Dean 1970, Atomic vibrations in vitreous silica): 1 for an even map, 1/n for a single hot point, 0 for an empty one."""
+        values = self.values.astype(np.float64)
+        squares = float((values**2).sum()) * values.size
+        return min(1.0, float(values.sum()) ** 2 / squares) if squares > 0 else 0.0
+
     def __repr__(self) -> str:
         return f"Heatmap({self.label!r}, {self.values.shape}, drop {self.drop_hot:.3f} against {self.drop_random:.3f} at random)"
