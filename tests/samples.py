@@ -16,6 +16,8 @@ from attribution.evidence import (
     Media,
     Moment,
     Neighbour,
+    Opinion,
+    Patches,
     Placement,
     Reading,
     Track,
@@ -102,6 +104,43 @@ def heatmap(label: str = "landmark_swap", drop_hot: float = 0.41, drop_random: f
     values = np.zeros((32, 32), dtype=np.float32)
     values[8:16, 8:16] = 1
     return Heatmap(label, values, 0.8, drop_hot, drop_random)
+
+
+SPECIALIST = DetectorInfo(
+    "telltale-dna-det",
+    "cd" * 32,
+    ("real", "stylegan2", "sdxl"),
+    ("real", "gan", "diffusion"),
+    ("No manipulation", "StyleGAN2", "SDXL"),
+    "CC0-1.0",
+    ("It knows wholly generated faces alone.",),
+)
+GENERATED = Verdict("manipulated", "stylegan2", "gan", 0.97)
+REFUSED = "telltale-dna-det attributes wholly generated faces; this one was called a face swap, so it was not asked."
+
+
+def opinion(verdict: Verdict = GENERATED, agreement: str = "same method", **changes: Any) -> Opinion:
+    """What a second detector says of a face."""
+    values: dict[str, Any] = {
+        "detector": SPECIALIST,
+        "verdict": verdict,
+        "p_methods": {"real": 0.02, "stylegan2": 0.9, "sdxl": 0.08},
+        "p_families": {"real": 0.02, "gan": 0.9, "diffusion": 0.08},
+        "p_manipulated": 0.98,
+        "placement": Placement(0.5, 0.5, (Neighbour(0, "stylegan2", "tpdne", 0.1), Neighbour(1, "sdxl", "made", 0.2)), 0.3),
+        "agreement": agreement,
+        "architecture": "style-based GAN",
+    }
+    return Opinion(**{**values, **changes})
+
+
+def grid(*rows: str, side_px: float = 20.0, left: float = 0.0, top: float = 0.0, overlap: float = 0.0) -> Patches:
+    """Patches drawn by letters: `.` untouched, `s` StyleGAN2, `x` SDXL, a space for none."""
+    p = {".": (0.8, 0.15, 0.05), "s": (0.1, 0.8, 0.1), "x": (0.2, 0.2, 0.6)}
+    step = side_px - overlap
+    places = [(row, column, letter) for row, line in enumerate(rows) for column, letter in enumerate(line) if letter != " "]
+    boxes = tuple((left + c * step, top + r * step, left + c * step + side_px, top + r * step + side_px) for r, c, _ in places)
+    return Patches(SPECIALIST.labels, boxes, tuple(p[letter] for *_, letter in places))
 
 
 class Markup(HTMLParser):

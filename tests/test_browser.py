@@ -14,11 +14,14 @@ import pytest
 from PIL import Image
 
 from app_server import ROOT, Server, start, stop
+from attribution.evidence import Opinion
 from attribution.study import Study
 from attribution.ui import limits_text, text, theme
+from attribution.views import opinion as opinion_view
 from attribution.views.limits import limits_page
 from conftest import REFERENCES
-from limits_samples import STUDY, card
+from limits_samples import STUDY, card, generator_card
+from samples import DETECTOR, NONE_FOUND, REFUSED, SPECIALIST, face, grid, heatmap, noise, opinion, picture, track
 
 PORTRAIT = ROOT / "examples" / "astronaut.png"
 
@@ -353,13 +356,45 @@ def test_measured_limits_fit_a_phone_and_every_text_can_be_read(browser: Any, co
     """With every table there is: the page alone, as the browser gets it, without a server."""
     page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=color_scheme)
     page.set_content(
-        f'<body class="gradio-container {color_scheme}"><style>{theme.css()}</style>{limits_page(card(), Study(STUDY))}</body>'
+        f'<body class="gradio-container {color_scheme}"><style>{theme.css()}</style>'
+        f"{limits_page(card(), Study(STUDY), [generator_card()])}</body>"
     )
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert len(page.query_selector_all(".tt-m")) == len(limits_text.TITLES) + 2
+    assert len(page.query_selector_all("#tt-m-chapter .tt-m")) == len(limits_text.TITLES) + 2
+    assert len(page.query_selector_all("#tt-m2-chapter .tt-m")) > len(limits_text.GENERATOR_TITLES)
     assert page.evaluate(WEAK_TEXT) == []
     page.set_viewport_size({"width": 1280, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
     assert page.evaluate(WEAK_TEXT) == []
+    page.close()
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_a_second_opinion_fits_a_phone_and_every_text_can_be_read(browser: Any, color_scheme: str) -> None:
+    """With every kind of answer: the section alone, as the browser gets it, without a server."""
+    given = [opinion(agreement=one) for one in ("same method", "same family", "undecided")]
+    given += [opinion(NONE_FOUND, "differs"), Opinion(SPECIALIST, REFUSED)]
+    media, parts = picture().media, ""
+    for one in given:
+        whole = track(opinions=(one,))
+        parts += opinion_view.beside(whole) + opinion_view.title(one.detector) + opinion_view.answer(whole, one, DETECTOR)
+    parts += opinion_view.heat_words(heatmap(), DETECTOR) + opinion_view.limits(SPECIALIST, card().measured)
+    parts += opinion_view.patch_view(grid("s..x", ".ss.", "....", side_px=50), SPECIALIST, face().box, media, noise(100, 200))
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=color_scheme)
+    page.set_content(
+        f'<body class="gradio-container {color_scheme}"><style>{theme.css()}</style><div class="tt-panel">{parts}</div></body>'
+    )
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(WEAK_TEXT) == []
+    mosaic = page.locator(".tt-mosaic > svg").bounding_box()
+    assert mosaic is not None
+    assert mosaic["width"] > 250
+    assert abs(mosaic["width"] / mosaic["height"] - 4 / 3) < 0.05, "of the shape of what the patches cover"
+    differs, agrees = (
+        page.evaluate(f"getComputedStyle(document.querySelector('.tt-second .{kind}')).borderTopWidth")
+        for kind in ("tt-differs", "tt-same-method")
+    )
+    assert float(differs.removesuffix("px")) > float(agrees.removesuffix("px")), "a disagreement catches the eye"
     page.close()

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,11 +21,13 @@ from PIL import Image
 
 from attribution.evidence import Evidence, read_document
 from attribution.study import ABSENT
-from attribution.ui import limits_text, text
+from attribution.ui import limits_text, opinion_text, text
 from attribution.ui.engine import Engine
 from attribution.ui.handlers import Desk, Example
+from attribution.ui.opinion import OpinionParts
 from attribution.ui.results import FaceParts, FileParts
 from attribution.ui.shelf import Shelf
+from attribution.weights import DEFAULT_DETECTOR
 from limits_samples import write_study
 from samples import HOSTILE, Markup, is_inert
 
@@ -55,7 +58,7 @@ class Visitor:
 
     def choose(self, index: Any, value: Any = None) -> FaceParts:
         event: Any = SimpleNamespace(index=index, value=value)
-        return self.desk.choose(event, self.request)
+        return FaceParts(*self.desk.choose(event, self.request)[: len(FaceParts._fields)])
 
     @property
     def evidence(self) -> Evidence | None:
@@ -64,7 +67,11 @@ class Visitor:
 
 def parts(step: tuple[Any, ...]) -> tuple[Any, FileParts, FaceParts]:
     split = 1 + len(FileParts._fields)
-    return step[0], FileParts(*step[1:split]), FaceParts(*step[split:])
+    return step[0], FileParts(*step[1:split]), FaceParts(*step[split : split + len(FaceParts._fields)])
+
+
+def opinion_parts(step: tuple[Any, ...]) -> OpinionParts:
+    return OpinionParts(*step[-len(OpinionParts._fields) :])
 
 
 @pytest.fixture(scope="module")
@@ -446,3 +453,102 @@ def test_without_a_detector_the_limits_say_why(tmp_path: Path) -> None:
     assert limits_text.NO_DETECTOR in page
     assert "no detector called" in page
     assert "<b>" not in page
+
+
+@pytest.fixture
+def consulted(embed: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Visitor]:
+    """A visitor whose first detector always answers with that label; a detector of generators stands beside it."""
+
+    def visitor_of(favours: str) -> Visitor:
+        engine = Engine(str(embed(favours) / DEFAULT_DETECTOR), "cpu")
+        kit = engine.kit()
+        assert kit is not None
+        assert len(kit.specialists) == 1
+        folder = tmp_path / "shelf"
+        folder.mkdir()
+        return Visitor(Desk(Shelf(folder), engine, []))
+
+    return visitor_of
+
+
+def test_a_generated_face_gets_a_second_opinion_with_heatmap_map_and_patches(consulted: Callable[[str], Visitor]) -> None:
+    visitor = consulted("stylegan2")
+    desk, request = visitor.desk, visitor.request
+    visitor.give(PORTRAIT)
+    step = visitor.examine()[-1]
+    second = opinion_parts(step)
+    assert second.section["visible"] is True
+    assert second.detail["visible"] is True
+    assert second.patches["visible"] is True
+    assert second.button["visible"] is False, "the patches of a consulted face are there at once"
+    assert "tt-mosaic" in second.mosaic
+    for part in (second.answer, second.neighbours, second.mosaic, second.limits, parts(step)[2].face):
+        assert is_inert(part)
+        assert Markup(part).problem == ""
+    assert opinion_text.BESIDE in parts(step)[2].face
+    assert limits_text.SEE_ALL in second.limits
+    (face, heat), words, downloads = desk.explain_opinion(request)
+    assert face.shape == heat.shape
+    assert "carries the evidence" in words
+    report = base64.b64decode(re.findall(r'href="data:[^,]+,([^"]+)"', downloads)[0]).decode()
+    assert is_inert(report)
+    assert "carries the evidence" in report
+    figure = desk.place_opinion(request)
+    kit = desk.engine.kit()
+    assert kit is not None
+    assert kit.specialists[0].bank is not None
+    assert sum(len(trace.x) for trace in figure.data if trace.meta != "examined") == len(kit.specialists[0].bank.methods)
+    assert [trace.name for trace in figure.data if trace.meta == "examined"] == ["Face 1"]
+    chosen = OpinionParts(*desk.choose(SimpleNamespace(index=0, value=None), request)[-len(OpinionParts._fields) :])  # type: ignore[arg-type]
+    assert chosen.answer == second.answer
+    (page,) = asyncio.run(limits(desk))
+    assert Markup(page).problem == ""
+    assert len(Markup(page).of_class("tt-chapter")) == 2
+
+
+def test_a_face_swap_gets_a_reason_and_its_patches_on_demand(consulted: Callable[[str], Visitor], monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor = consulted("landmark_swap")
+    desk, request = visitor.desk, visitor.request
+    assert desk.read_patches(request) == (gr.skip(), gr.skip(), gr.skip())
+    visitor.give(PORTRAIT)
+    second = opinion_parts(visitor.examine()[-1])
+    assert "so it was not asked" in second.answer
+    assert second.detail["visible"] is False
+    assert second.button["visible"] is True
+    assert second.mosaic == second.limits == ""
+    assert desk.explain_opinion(request) == (gr.skip(), gr.skip(), gr.skip())
+    assert desk.place_opinion(request) == gr.skip()
+    button, waiting = desk.ask_for_patches(request)
+    assert button["interactive"] is False
+    assert opinion_text.PATCH_WORKING in waiting
+    button, mosaic, downloads = desk.read_patches(request)
+    assert button["visible"] is False
+    assert is_inert(mosaic)
+    assert "tt-mosaic" in mosaic
+    report, data = (base64.b64decode(link).decode() for link in re.findall(r'href="data:[^,]+,([^"]+)"', downloads))
+    assert '<figure class="tt-mosaic"' in report
+    (read_back,) = read_document(json.loads(data))
+    assert isinstance(read_back, Evidence)
+    assert read_back.tracks[0].opinions[0].patches is None, "they are part of no answer"
+    monkeypatch.setattr("attribution.patches.patch_view", lambda *anything: 1 / 0)
+    assert desk.read_patches(request)[1] == mosaic, "kept, not read again"
+    visitor.see(PORTRAIT)
+    button, said, downloads = desk.read_patches(request)
+    assert button["interactive"] is True
+    assert opinion_text.PATCH_OUR_FAULT in said
+    assert 'role="alert"' in said
+    assert downloads == gr.skip()
+
+
+def test_asking_for_patches_without_a_result_says_that_it_is_gone(visitor: Visitor, warnings_shown: list[str]) -> None:
+    assert visitor.desk.ask_for_patches(visitor.request) == (gr.skip(), gr.skip())
+    assert warnings_shown == [text.GONE]
+
+
+def test_a_clip_has_no_patches_to_ask_for(consulted: Callable[[str], Visitor], portrait_clip: Path) -> None:
+    visitor = consulted("landmark_swap")
+    visitor.give(portrait_clip)
+    second = opinion_parts(visitor.examine()[-1])
+    assert second.section["visible"] is True
+    assert second.patches["visible"] is False
+    assert visitor.desk.read_patches(visitor.request)[1] == ""

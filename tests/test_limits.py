@@ -11,11 +11,13 @@ from attribution.card import Label, MeasuredTable
 from attribution.study import Study, read_study
 from attribution.ui import limits_text as text
 from attribution.views.limits import limits_page
-from limits_samples import MEASURED, STUDY, card, table, write_study
+from limits_samples import GENERATORS, MEASURED, STUDY, card, generator_card, table, write_study
 from samples import HOSTILE, Markup, is_inert
 
 NO_STUDY = Study(reason="The study is not here.")
 WHOLE = limits_page(card(), Study(STUDY))
+BOTH = limits_page(card(), Study(STUDY), [generator_card()])
+GENERATORS_ALONE = limits_page(generator_card(), Study(STUDY))
 
 
 def plain(markup: str) -> str:
@@ -260,3 +262,64 @@ def test_hostile_words_stay_words() -> None:
 
 def test_the_study_file_and_the_page_agree(tmp_path: Path) -> None:
     assert limits_page(card(), read_study(write_study(tmp_path / "study.json"))) == WHOLE
+
+
+def test_each_detector_has_a_chapter_and_a_way_to_it() -> None:
+    page = Markup(BOTH)
+    assert page.problem == ""
+    assert is_inert(BOTH)
+    identifiers = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+    assert {attributes["href"].removeprefix("#") for attributes in page.of("a")} == set(identifiers)
+    assert [attributes["id"] for attributes in page.of_class("tt-chapter")] == ["tt-m-chapter", "tt-m2-chapter"]
+    assert BOTH.index("test-net") < BOTH.index("DNA-Det: which generator drew it") < BOTH.index('id="tt-m-chapter"')
+    assert not Markup(WHOLE).of_class("tt-switch"), "one detector needs no choice"
+    assert "It knows wholly generated faces alone." in BOTH[BOTH.index('id="tt-m2-chapter"') :]
+    assert not re.search(r"\b(real|authentic|genuine|fake|deepfake)\b", plain(BOTH), re.IGNORECASE)
+
+
+def test_every_section_of_a_detector_of_generators_has_words_a_figure_and_its_numbers() -> None:
+    assert set(text.GENERATOR_TITLES) == set(text.GENERATOR_READING)
+    for key in (*text.GENERATOR_TITLES, "sources-cross", "sources-test", "methods", "calibration", "coverage"):
+        part = section(GENERATORS_ALONE, key)
+        assert len(says(key, GENERATORS_ALONE)) > 40, key
+        assert re.search('class="tt-(chart|heat|plot-of|table)', part), key
+        assert "<details" in part
+    assert "tt-m-missing" not in GENERATORS_ALONE
+    assert 'id="tt-m-matrix"' not in GENERATORS_ALONE, "the study is not about it"
+    for one in GENERATORS:
+        assert f"All numbers: {one.title}" in plain(GENERATORS_ALONE)
+
+
+def test_the_sections_of_generators_say_what_was_measured() -> None:
+    page = GENERATORS_ALONE
+    assert "Closed set macro-F1 (300): 0.96 (0.94–0.97) against 0.85 (0.82–0.88)" in says("side-by-side", page)
+    assert "In 2 of 5 rows the two intervals do not overlap; the largest gap is in “Cross recall generated.photos (100)”." in says(
+        "side-by-side", page
+    )
+    assert "It suffers most from “JPEG quality”: macro-F1 falls from 0.96 (0.94–0.97) to 0.60 (0.55–0.65) at 30." in says(
+        "robustness", page
+    )
+    assert len(Markup(section(page, "robustness")).of("svg")) == 2
+    assert "k-NN distance does best: a mean AUROC of 0.85. Hardest to notice is sd21: 0.80 (0.75–0.85)." in says("unknown", page)
+    assert "40–85 % look generated, of those of the photograph around it 5–10 %" in says("islands", page)
+    assert "weakest island is that of SDXL, collections it never saw: 40 % (36–44 %) inside" in says("islands", page)
+    assert "In the median face 45–50 % of the picture carries the evidence" in says("spread", page)
+    assert "Closed set macro-F1: best is “complete” with 0.95 (0.93–0.96)." in says("ablation", page)
+    assert "cross recall StyleGAN2: best is “without pre-training” with 0.90 (0.83–0.94)." in says("ablation", page), "the contrary, too"
+    assert "20 % passed" in plain(section(page, "answers")), "of generators that it does not know"
+
+
+@pytest.mark.parametrize("one", GENERATORS, ids=lambda one: one.title)
+def test_a_table_of_generators_that_does_not_fit_never_breaks_the_page(one: MeasuredTable) -> None:
+    variants = [MeasuredTable(one.title, one.columns, ())]
+    for place in range(len(one.columns)):
+        columns = one.columns[:place] + one.columns[place + 1 :]
+        variants.append(MeasuredTable(one.title, columns, tuple(row[:place] + row[place + 1 :] for row in one.rows)))
+        for filled in (None, "words", -3, 1e9):
+            variants.append(MeasuredTable(one.title, one.columns, tuple((*row[:place], filled, *row[place + 1 :]) for row in one.rows)))
+    for broken in variants:
+        page = limits_page(generator_card(broken, table("Other", ("a",), (1,))), NO_STUDY)
+        assert Markup(page).problem == ""
+        assert not re.search(r"\b(nan|inf)\b", plain(page))
+        assert f"All numbers: {one.title}" in plain(page)

@@ -7,10 +7,27 @@ import re
 
 import pytest
 
-from attribution.evidence import Evidence, Media, Unusable, document, read_document
-from attribution.ui import text
+from attribution.evidence import Evidence, Media, Opinion, Unusable, document, read_document
+from attribution.ui import opinion_text, text
 from attribution.views.report import report_html
-from samples import HOSTILE, INCONCLUSIVE, MANIPULATED, NONE_FOUND, Markup, clip, heatmap, is_inert, noise, picture
+from samples import (
+    GENERATED,
+    HOSTILE,
+    INCONCLUSIVE,
+    MANIPULATED,
+    NONE_FOUND,
+    REFUSED,
+    SPECIALIST,
+    Markup,
+    clip,
+    grid,
+    heatmap,
+    is_inert,
+    noise,
+    opinion,
+    picture,
+    track,
+)
 
 
 def everything() -> str:
@@ -114,3 +131,18 @@ def test_tracks_without_a_placement_have_no_table_of_neighbours() -> None:
     evidence = picture(MANIPULATED)
     bare = dataclasses.replace(evidence, tracks=(dataclasses.replace(evidence.tracks[0], placement=None),))
     assert text.NEIGHBOURS_TITLE not in report_html([bare])
+
+
+def test_a_second_opinion_stands_under_its_face_with_heatmap_and_patches() -> None:
+    given, refused = opinion(patches=grid("s.", "..", side_px=60)), Opinion(SPECIALIST, REFUSED)
+    evidence = picture(GENERATED, tracks=(track(0, GENERATED, opinions=(given,)), track(1, MANIPULATED, opinions=(refused,))))
+    report = report_html([evidence], None, {0: noise(50, 100)}, {(0, 0, 0): heatmap("stylegan2")})
+    page = Markup(report.removeprefix("<!doctype html>"))
+    assert page.problem == ""
+    assert is_inert(report)
+    assert not re.search(r"url\(|@import|https?://", report)
+    assert page.words.count("carries the evidence") == 1
+    assert len(page.of_class("tt-mosaic")) == len(page.of("image")) == 1
+    assert page.words.index(opinion_text.AGREEMENT["same method"]) < page.words.index("so it was not asked")
+    (read_back,) = read_document(document([evidence]))
+    assert "1 of 4 patches" in Markup(report_html([read_back])).words, "without pixels the patches stand alone"

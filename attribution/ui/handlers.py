@@ -6,17 +6,21 @@ import asyncio
 import html
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
 from attribution.errors import TelltaleError
 from attribution.study import STUDY_FILE, read_study
-from attribution.ui import limits_text, notices, results, text
+from attribution.ui import limits_text, notices, opinion, opinion_text, results, text
 from attribution.ui.engine import Engine, Watched, log_quietly
+from attribution.ui.opinion import OpinionParts
 from attribution.ui.results import FaceParts, FileParts
 from attribution.ui.shelf import Job, Session, Shelf, lighter
 from attribution.views.limits import limits_page
+
+if TYPE_CHECKING:
+    from attribution.pipeline import Kit
 
 
 class Example(NamedTuple):
@@ -57,7 +61,8 @@ class Desk:
         return self._next(request, Job(example.path, example.name, example=True))
 
     def examine(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """Examine the file that the page gave last. Gives the status, the file's parts and the face's parts, step by step."""
+        """Examine the file that the page gave last. Gives the status, the file's parts, the face's parts and those of the second detector's
+        opinion, step by step."""
         session = self._session(request)
         job, session.job = session.job, None
         if job is None:
@@ -72,10 +77,10 @@ class Desk:
             found = watched.result()
             session.evidence = lighter(found.evidence)
             session.chosen, session.moment = results.first_look(session.evidence)
-            session.picture = results.whole_picture(found)
+            session.picture, session.tiles = results.whole_picture(found), found.tiles
             video = results.player(found, job, session, self.shelf)
             parts = results.file_parts(found, session, video, self.engine)
-            yield self._parts(notices.no_status(), parts, self._face(session))
+            yield self._parts(notices.no_status(), parts, self._face(session), self._opinion(session))
         except TelltaleError as error:
             yield self._parts(notices.problem(str(error)), FileParts.hidden())
         except Exception as error:
@@ -86,14 +91,14 @@ class Desk:
                 watched.abandon()
             self.shelf.release(job)
 
-    def choose(self, event: gr.SelectData, request: gr.Request) -> FaceParts:
-        """A face, or a moment of it, was chosen. Gives the face's parts."""
+    def choose(self, event: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
+        """A face, or a moment of it, was chosen. Gives the face's parts and those of the second detector's opinion."""
         session = self._session(request)
         if session.evidence is None:
             gr.Warning(text.GONE)
-            return FaceParts.unchanged()
+            return (*FaceParts.unchanged(), *OpinionParts.unchanged())
         results.look_at(session, event.index, event.value)
-        return self._face(session)
+        return (*self._face(session), *self._opinion(session))
 
     def explain(self, label: str | None, request: gr.Request) -> tuple[Any, Any, Any]:
         """Draw the heatmap of the chosen face for that class. Gives the slider, the words beside it and the downloads."""
@@ -113,6 +118,47 @@ class Desk:
     def place(self, request: gr.Request) -> Any:
         """Gives the map of references with the page's faces on it."""
         return results.reference_map(self._session(request), self.engine)
+
+    def explain_opinion(self, request: gr.Request) -> tuple[Any, Any, Any]:
+        """Draw the second detector's heatmap of the chosen face. Gives the slider, the words beside it and the downloads."""
+        session, kit = self._session(request), self._kit()
+        unchanged = (gr.skip(), gr.skip(), gr.skip())
+        if session.evidence is None or kit is None:
+            return unchanged
+        try:
+            drawn = opinion.explain(session, kit)
+            return (*drawn, results.downloads(session)) if drawn[0] != gr.skip() else unchanged
+        except TelltaleError as error:
+            gr.Warning(html.escape(str(error)))
+        except Exception as error:
+            log_quietly(error)
+            gr.Warning(text.OUR_FAULT)
+        return unchanged
+
+    def place_opinion(self, request: gr.Request) -> Any:
+        """Gives the second detector's own map of references with the page's faces on it."""
+        kit = self._kit()
+        return opinion.reference_map(self._session(request), kit) if kit is not None else gr.skip()
+
+    def ask_for_patches(self, request: gr.Request) -> tuple[Any, Any]:
+        """The patch view was asked for. Gives the button and what stands in place of the mosaic until it is there."""
+        if self._session(request).evidence is None:
+            gr.Warning(text.GONE)
+            return gr.skip(), gr.skip()
+        return opinion.reading()
+
+    def read_patches(self, request: gr.Request) -> tuple[Any, Any, Any]:
+        """Read the patches around the chosen face. Gives the button, the mosaic and the downloads."""
+        session, kit = self._session(request), self._kit()
+        if session.evidence is None or kit is None:
+            return gr.skip(), gr.skip(), gr.skip()
+        try:
+            return (*opinion.patch_view(session, kit), results.downloads(session))
+        except TelltaleError as error:
+            return (*opinion.failed(str(error)), gr.skip())
+        except Exception as error:
+            log_quietly(error)
+            return (*opinion.failed(opinion_text.PATCH_OUR_FAULT), gr.skip())
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed."""
@@ -142,8 +188,9 @@ class Desk:
             while (kit := self.engine.kit(0)) is None:
                 await asyncio.sleep(0.25)
             card = kit.examiner.card
+            others = [one.examiner.card for one in kit.beside if one.examiner is not None]
             # It takes a moment to write: nobody else's events wait for it.
-            yield await asyncio.to_thread(lambda: limits_page(card, read_study(self.study_file)))
+            yield await asyncio.to_thread(lambda: limits_page(card, read_study(self.study_file), others))
         except TelltaleError as error:
             yield notices.waiting(f"{limits_text.NO_DETECTOR} {error}")
         except Exception as error:
@@ -164,6 +211,19 @@ class Desk:
     def _face(self, session: Session) -> FaceParts:
         return results.face_parts(session, self.engine, self.data_folder)
 
+    def _opinion(self, session: Session) -> OpinionParts:
+        kit = self._kit()
+        return opinion.parts(session, kit) if kit is not None else OpinionParts.hidden()
+
+    def _kit(self) -> Kit | None:
+        """The kit when it is ready; None before, and where there is none."""
+        try:
+            return self.engine.kit(0)
+        except TelltaleError:
+            return None
+
     @staticmethod
-    def _parts(status: Any, file: FileParts | None = None, face: FaceParts | None = None) -> tuple[Any, ...]:
-        return (status, *(file or FileParts.unchanged()), *(face or FaceParts.unchanged()))
+    def _parts(
+        status: Any, file: FileParts | None = None, face: FaceParts | None = None, second: OpinionParts | None = None
+    ) -> tuple[Any, ...]:
+        return (status, *(file or FileParts.unchanged()), *(face or FaceParts.unchanged()), *(second or OpinionParts.unchanged()))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from attribution.ui import limits_text, notices, text, theme
+from attribution.ui import limits_text, notices, opinion_layout, text, theme
 from attribution.ui.handlers import Desk, Example
 from attribution.ui.results import FaceParts, FileParts
 from attribution.ui.shelf import Shelf
@@ -54,6 +54,7 @@ class _Faces(NamedTuple):
     slider: gr.ImageSlider
     words: gr.HTML
     chart: gr.Plot
+    second: opinion_layout.SecondOpinion
 
 
 def look() -> dict[str, Any]:
@@ -123,11 +124,12 @@ def _faces() -> _Faces:
         with gr.Row(elem_classes="tt-pair"):
             with gr.Column(scale=7, min_width=320, elem_classes="tt-panel"):
                 _title(text.MAP_TITLE, text.MAP_HINT)
-                chart = gr.Plot(show_label=False, container=False, elem_id="tt-map")
+                chart = gr.Plot(show_label=False, container=False, elem_id="tt-map", elem_classes="tt-map")
             with gr.Column(scale=5, min_width=320, elem_classes="tt-panel"):
                 _title(text.NEIGHBOURS_TITLE)
                 neighbours = gr.HTML("", apply_default_css=False)
-    return _Faces(stage, choices, card, rest, FaceParts(face, bars, label, neighbours), slider, words, chart)
+        second = opinion_layout.build()
+    return _Faces(stage, choices, card, rest, FaceParts(face, bars, label, neighbours), slider, words, chart, second)
 
 
 def _heatmap() -> tuple[gr.Dropdown, gr.ImageSlider, gr.HTML]:
@@ -141,6 +143,7 @@ def _heatmap() -> tuple[gr.Dropdown, gr.ImageSlider, gr.HTML]:
                 interactive=False,
                 buttons=["fullscreen"],
                 elem_id="tt-slider",
+                elem_classes="tt-slider",
                 container=False,
             )
         with gr.Column(scale=1, min_width=240):
@@ -164,19 +167,22 @@ def _wire(
     longest to draw, last."""
     light = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     heavy = {"show_progress": "hidden", "concurrency_id": "detector", "concurrency_limit": 1, "api_visibility": "private"}
-    label = faces.parts.label
+    label, second = faces.parts.label, faces.second
     explained = [faces.slider, faces.words, downloads]
     for arrived in (
         file.upload(desk.take_upload, file, [file, status], **light),
         gallery.select(desk.take_example, None, status, **light),
     ):
-        done = arrived.then(desk.examine, None, [status, *file_parts, *faces.parts], **heavy)
+        done = arrived.then(desk.examine, None, [status, *file_parts, *faces.parts, *second.parts], **heavy)
         shown = done.then(None, None, None, js=_SHOW_VERDICT)
-        shown.then(desk.explain, label, explained, **heavy).then(desk.place, None, faces.chart, **light)
+        drawn = shown.then(desk.explain, label, explained, **heavy).then(desk.place, None, faces.chart, **light)
+        second.draw_after(drawn, desk, downloads, light, heavy)
     for part in (faces.stage, faces.choices):
-        chosen = part.select(desk.choose, None, [*faces.parts], **light)
-        chosen.then(desk.explain, label, explained, **heavy).then(desk.place, None, faces.chart, **light)
+        chosen = part.select(desk.choose, None, [*faces.parts, *second.parts], **light)
+        drawn = chosen.then(desk.explain, label, explained, **heavy).then(desk.place, None, faces.chart, **light)
+        second.draw_after(drawn, desk, downloads, light, heavy)
     label.input(desk.explain, label, explained, **heavy)
+    second.wire(desk, downloads, light, heavy)
     page.load(desk.detector_state, None, header, show_progress="hidden", concurrency_limit=None, api_visibility="private")
     page.unload(desk.leave)
     page.queue(max_size=MOST_WAITING)

@@ -121,6 +121,63 @@ READING = {
     "tried": "One row for each idea, with the figure before and after. Losers are listed too.",
 }
 
+UNCHANGED = "as is"
+CHAPTERS = "Detectors"
+CHAPTER = {"any": "{name}", "generated": "{name}: which generator drew it"}
+CHAPTER_HINT = "The first one answers for every face; the others are asked for a second opinion on wholly generated faces."
+
+GENERATOR_GROUPS = {
+    "compared": "Beside the default detector",
+    "scope": "What it does not know",
+    "patches": "Where the evidence lies",
+}
+GENERATOR_TITLES = {
+    "methods-cross": "Which generator it names, in collections that it never saw",
+    "side-by-side": "Is it better than the default detector?",
+    "robustness": "What compression, blur, resizing and noise cost",
+    "verdicts-unknown": "What it says of generators that it does not know",
+    "unknown": "Does it notice a generator that it does not know?",
+    "verdicts-swaps": "What it would say of face swaps",
+    "islands": "Does a pasted face show as an island?",
+    "spread": "Is the evidence spread over the picture?",
+    "ablation": "What each part of the training is worth",
+}
+GENERATOR_READING = {
+    "methods-cross": (
+        "A row is what the faces are, a column what was answered; a cell is the share of the row, darker for more. The same "
+        "architectures, but collected by others: recall here says whether it knows the architecture or the collection."
+    ),
+    "side-by-side": (
+        "Both detectors answered the same faces. Filled dots are this detector, hollow dots the default one, lines 95 % intervals. In "
+        "rows of recall and macro-F1 further right is better; in rows of false alarms further left is."
+    ),
+    "robustness": (
+        "Each plot is one kind of change that grows to the right; the first point is the face as it is. Points are macro-F1 over the "
+        "classes (1: always right), with 95 % intervals; dashed is the default detector."
+    ),
+    "verdicts-unknown": (
+        "The whole verdict on wholly generated faces of generators that training never saw. Called manipulated is right, under whatever "
+        "name; passed is wrong."
+    ),
+    "unknown": (
+        "Scores that tell faces of a generator that training never saw from those of known ones. A cell is the AUROC: 1 always told "
+        "apart, 0.5 a coin."
+    ),
+    "verdicts-swaps": "Face swaps are out of its scope, and the app does not ask it about them. This is what it would answer.",
+    "islands": (
+        "A square of a generated face was pasted into a photograph, and every patch read alone. Filled: patches inside the square that "
+        "were called generated; hollow: patches of the photograph that were. The further apart, the clearer the island."
+    ),
+    "spread": (
+        "The share of the picture that carries the evidence of a heatmap: near 100 % when it is even all over, near 0 % when one point "
+        "decides. Lines go from the tenth to the ninetieth of a hundred faces."
+    ),
+    "ablation": (
+        "The same training with one part left out, one run each. Dots are the figure with its interval over faces; differences between "
+        "two runs of the same kind are not in it."
+    ),
+}
+
 SPLITS = {
     "test": "new faces, known collections",
     "cross": "collections it never saw",

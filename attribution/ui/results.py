@@ -12,17 +12,15 @@ import gradio as gr
 import numpy as np
 
 from attribution.evidence import Evidence, Face, Heatmap, Track, TrackEvidence, document
-from attribution.ui import limits_text, notices, text
+from attribution.ui import limits_text, notices, opinion, text
 from attribution.ui.engine import Engine, Progress
 from attribution.ui.shelf import Job, Session, Shelf, nearest_face
 from attribution.views import charts, overlay, panels, report, stage
+from attribution.views.opinion import beside
 
 if TYPE_CHECKING:
-    from attribution.card import MeasuredTable
-    from attribution.pipeline import Analysis, Kit
+    from attribution.pipeline import Analysis
 
-# Beside a verdict; every other table is on the page of measured limits.
-PANEL_TABLES = ("Overall", "Verdicts on cross")
 PICTURE_SIDE_PX = 1280
 FRAME_SIDE_PX = 560
 SLIDER_SIDE_PX = 448
@@ -138,17 +136,11 @@ def file_parts(found: Analysis, session: Session, video_url: str | None, engine:
         faces=gr.update(visible=bool(evidence.tracks)),
         stage=shown,
         choices=gr.update(value=stage.face_choices(evidence, crops, session.chosen), visible=len(evidence.tracks) > 1),
-        limits=f'<div class="tt-measured">{panels.measured(_first_tables(kit), evidence.detector)}'
+        limits=f'<div class="tt-measured">{panels.measured(opinion.first_tables(kit.examiner.card), evidence.detector)}'
         f"<p>{notices.limits_link(limits_text.SEE_ALL)}</p></div>",
         custody=panels.custody(evidence),
         downloads=downloads(session),
     )
-
-
-def _first_tables(kit: Kit) -> list[MeasuredTable]:
-    """What the detector's card says first; the page of measured limits has the rest. The first ones of a card with other tables."""
-    measured = kit.examiner.card.measured
-    return [table for title in PANEL_TABLES for table in measured if table.title == title] or list(measured[: len(PANEL_TABLES)])
 
 
 def face_parts(session: Session, engine: Engine, data_folder: Path | None = None) -> FaceParts:
@@ -164,7 +156,7 @@ def face_parts(session: Session, engine: Engine, data_folder: Path | None = None
         pictures = thumbnails(track, engine, data_folder)
         neighbours = panels.neighbour_table(track.placement, evidence.detector, pictures)
     return FaceParts(
-        face=panels.face_card(track, session.chosen + 1, evidence.detector, crop, face, reasons=len(evidence.tracks) > 1),
+        face=panels.face_card(track, session.chosen + 1, evidence.detector, crop, face, reasons=len(evidence.tracks) > 1) + beside(track),
         bars=charts.method_bars(track.p_methods, evidence.detector),
         label=gr.update(choices=_choices(evidence, track), value=telling_label(evidence, track)),
         neighbours=neighbours,
@@ -210,8 +202,9 @@ def downloads(session: Session) -> str:
     assert evidence is not None
     pictures = {0: session.picture} if session.picture is not None else None
     told, heatmaps = _for_report(session, evidence)
-    page = report.report_html([told], {(0, index): heatmap for index, heatmap in heatmaps.items()}, pictures)
-    data = json.dumps(document([evidence]), indent=1, ensure_ascii=False)
+    second = {(0, face, number): heatmap for (face, number), heatmap in session.opinion_heatmaps.items()}
+    page = report.report_html([told], {(0, index): heatmap for index, heatmap in heatmaps.items()}, pictures, second)
+    data = json.dumps(document([opinion.with_patches(session, evidence, refused_too=False)]), indent=1, ensure_ascii=False)
     stem = f"telltale-{evidence.media.sha256[:12]}"
     return (
         f'<div class="tt-downloads"><a download="{stem}.html" href="{_data("text/html", page)}">{text.REPORT_BUTTON}</a>'
@@ -246,7 +239,7 @@ def _for_report(session: Session, evidence: Evidence) -> tuple[Evidence, dict[in
             heatmaps[index] = heatmap
         shown = Track(track.id, (track.track.faces[face],)) if track.track is not None and face is not None else None
         tracks.append(replace(track, track=shown, reading=None))
-    return replace(evidence, tracks=tuple(tracks)), heatmaps
+    return opinion.with_patches(session, replace(evidence, tracks=tuple(tracks)), refused_too=True), heatmaps
 
 
 def _face(session: Session) -> Face | None:

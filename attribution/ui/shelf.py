@@ -20,10 +20,14 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attribution.evidence import Evidence, Face, Heatmap, Reading, Track, TrackEvidence
+from attribution.evidence import Evidence, Face, Heatmap, Patches, Reading, Track, TrackEvidence
+
+if TYPE_CHECKING:
+    from attribution.patches import Tiles
 
 PREFIX = "telltale-"
 OLDEST_SECONDS = 600
@@ -58,6 +62,12 @@ class Session:
     """Index of the face in that track."""
     heatmaps: dict[tuple[int, int, str], Heatmap] = field(default_factory=dict)
     """By track, face and label."""
+    opinion_heatmaps: dict[tuple[int, int], Heatmap] = field(default_factory=dict)
+    """By track and opinion."""
+    tiles: tuple[Tiles | None, ...] = ()
+    """The surroundings of each track, for the patch view."""
+    patches: dict[tuple[int, int], Patches] = field(default_factory=dict)
+    """Those that were asked for on the page, by track and opinion."""
 
 
 class Shelf:
@@ -124,7 +134,9 @@ class Shelf:
         if session.clip is not None:
             _remove(session.clip)
         session.evidence = session.picture = session.clip = None
-        session.heatmaps.clear()
+        session.tiles = ()
+        for made in (session.heatmaps, session.opinion_heatmaps, session.patches):
+            made.clear()
 
     def sweep(self, oldest_seconds: float = OLDEST_SECONDS) -> None:
         """Delete every file older than that (and every folder that is left empty), except published ones."""

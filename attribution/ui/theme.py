@@ -39,7 +39,7 @@ def css() -> str:
     words = json.dumps(text.DROP_WORDS, ensure_ascii=False).replace("\\n", "\\a ")
     light = f":root{{{_custom(LIGHT)}--tt-heat:{stops};--tt-drop-words:{words};color-scheme:light}}"
     dark = f".dark{{{_custom(DARK)}color-scheme:dark}}"
-    return light + dark + (_HERE / "page.css").read_text(encoding="utf-8")
+    return light + dark + "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "opinion.css"))
 
 
 def head() -> str:

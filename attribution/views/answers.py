@@ -18,6 +18,7 @@ from attribution.views.sections import Names, Section, card_table, faces, study_
 _VERDICT = ("family", "source", "faces", "manipulated", "none found", "wrong of definite")
 _LEFT_OUT = ("left out", "kind", "faces", "manipulated", "none found", "inconclusive", "wrong of definite")
 _UNSEEN_OF_CARD = "Verdicts on what training never saw"
+_UNKNOWN_GENERATORS = "Verdicts on unknown generators, test"
 _OPEN_UP_TO = 20
 
 
@@ -182,9 +183,13 @@ def _silent(totals: tuple[Tally, Tally] | None, place: str) -> Answer:
 
 
 def _never_seen(card: Card, study: Study) -> Answer:
-    """Pooled over methods that were left out of training, from the study or else from the card."""
+    """Pooled over methods that were left out of training, from the study or else from the card; of a detector of generators, over the
+    generators that it does not know."""
+    unknown = _totals(card, _UNKNOWN_GENERATORS)
     try:
-        total = sum((Tally.of(row) for row in Rows(_unseen(card, study), _LEFT_OUT) if row.text("kind") == "method"), NO_FACES)
+        total = unknown[1] if unknown is not None else NO_FACES
+        if unknown is None:
+            total = sum((Tally.of(row) for row in Rows(_unseen(card, study), _LEFT_OUT) if row.text("kind") == "method"), NO_FACES)
     except Unfit:
         total = NO_FACES
     passed, found = total.share(total.none_found), total.share(total.manipulated)

@@ -8,42 +8,69 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 from attribution.card import Card, MeasuredTable
 from attribution.study import Study
 from attribution.ui import limits_text as text
-from attribution.views import answers, fairness, figures, research, trust
+from attribution.ui.opinion_text import name_of
+from attribution.views import answers, fairness, figures, generators, research, trust
 from attribution.views.measures import Unfit
 from attribution.views.palette import DARK, LIGHT, levels
 from attribution.views.sections import Names, Section
 
 OF_THE_STUDY = ("unseen", "questions")
 _Make = Callable[[], Section]
+_TITLES = {**text.TITLES, **text.GENERATOR_TITLES}
+_READING = {**text.READING, **text.GENERATOR_READING}
+_GROUPS = {**text.GROUPS, **text.GENERATOR_GROUPS}
+# The study is about the chosen detector's training.
+_NO_STUDY = Study(reason="No study was made with this detector.")
 
 
-def limits_page(card: Card, study: Study) -> str:
-    """The whole page below its header, with its style sheet. Nothing in card or study can make it fail or run a script."""
+def limits_page(card: Card, study: Study, others: Sequence[Card] = ()) -> str:
+    """The whole page below its header, with its style sheet: a chapter for the chosen detector and one for each of the `others` beside it.
+    Nothing in cards or study can make it fail or run a script."""
+    chapters = [_chapter(card, study if card.scope == "any" else _NO_STUDY, "tt-m")]
+    chapters += [_chapter(one, _NO_STUDY, f"tt-m{number}") for number, one in enumerate(others, 2)]
+    if others:
+        heads = [text.CHAPTER[one.scope].format(name=html.escape(name_of(one.name))) for one in (card, *others)]
+        prefixes = ["tt-m", *(f"tt-m{number}" for number in range(2, len(others) + 2))]
+        links = "".join(f'<li><a href="#{prefix}-chapter">{head}</a></li>' for prefix, head in zip(prefixes, heads, strict=True))
+        switch = f'<nav class="tt-switch" aria-label="{text.CHAPTERS}"><ul>{links}</ul><p>{text.CHAPTER_HINT}</p></nav>'
+        chapters = [
+            f'<section class="tt-chapter" id="{prefix}-chapter"><h2>{head}</h2>{chapter}</section>'
+            for prefix, head, chapter in zip(prefixes, heads, chapters, strict=True)
+        ]
+        chapters = [switch, *chapters]
+    return f"<style>{style()}</style>{''.join(chapters)}"
+
+
+def _chapter(card: Card, study: Study, prefix: str) -> str:
+    """Everything about one detector; `prefix` begins the ids of its sections."""
     names = Names(card)
     made: dict[str, list[Section]] = {}
     missing = []
-    for group, parts in _plan(card, study, names).items():
+    plan = _plan(card, study, names) if card.scope == "any" else _plan_of_generators(card, names)
+    for group, parts in plan.items():
         for key, make in parts.items():
             try:
                 made.setdefault(group, []).append(make())
             except Unfit as unfit:
-                missing.append((text.TITLES[key], str(unfit)))
+                missing.append((_TITLES[key], str(unfit)))
     shown = {group: sections for group, sections in made.items() if sections}
     used = {table.title for sections in shown.values() for section in sections for table in section.tables}
     rest = [table for table in card.measured if table.title not in used]
     body = "".join(_group(group, sections, names, study) for group, sections in shown.items())
     contents = _contents(shown, bool(rest), bool(missing or study.left_out))
-    return (
-        f'<style>{style()}</style><div class="tt-limits-page">{_answers(card, study)}{contents}'
+    page = (
+        f'<div class="tt-limits-page">{_answers(card, study)}{contents}'
         f'<div class="tt-limits-body">{body}{_rest(rest, names)}{_missing(missing, study)}</div></div>'
     )
+    # Quotes within texts are escaped, so that only our own ids and links are renamed.
+    return page if prefix == "tt-m" else re.sub(r'(id="|href="#)tt-m-', rf"\g<1>{prefix}-", page)
 
 
 @cache
@@ -86,9 +113,33 @@ def _plan(card: Card, study: Study, names: Names) -> dict[str, dict[str, _Make]]
     }
 
 
+def _plan_of_generators(card: Card, names: Names) -> dict[str, dict[str, _Make]]:
+    """Every section of a detector that knows wholly generated faces alone, in the order of its chapter."""
+    return {
+        "sources": {
+            "sources-cross": lambda: answers.by_source(card, names, "cross"),
+            "sources-test": lambda: answers.by_source(card, names, "test"),
+            "methods-cross": lambda: trust.methods(card, names, "cross", "methods-cross"),
+            "methods": lambda: trust.methods(card, names),
+        },
+        "compared": {
+            "side-by-side": lambda: generators.side_by_side(card, names),
+            "robustness": lambda: generators.robustness(card),
+        },
+        "scope": {
+            "verdicts-unknown": lambda: generators.verdicts_on(card, names, "unknown generators, test", "verdicts-unknown"),
+            "unknown": lambda: generators.unknown(card, names),
+            "verdicts-swaps": lambda: generators.verdicts_on(card, names, "face swaps, test", "verdicts-swaps"),
+        },
+        "patches": {"islands": lambda: generators.islands(card, names), "spread": lambda: generators.spread(card, names)},
+        "trust": {"calibration": lambda: trust.calibration(card, names), "coverage": lambda: trust.coverage(card, names)},
+        "tried": {"ablation": lambda: generators.ablation(card)},
+    }
+
+
 def _contents(shown: dict[str, list[Section]], has_rest: bool, has_missing: bool) -> str:
     groups = "".join(
-        f"<li><span>{html.escape(text.GROUPS[group])}</span><ul>{''.join(_link(s.key, text.TITLES[s.key]) for s in sections)}</ul></li>"
+        f"<li><span>{html.escape(_GROUPS[group])}</span><ul>{''.join(_link(s.key, _TITLES[s.key]) for s in sections)}</ul></li>"
         for group, sections in shown.items()
     )
     ends = (_link("other", text.OTHER_TITLE) if has_rest else "") + (_link("missing", text.MISSING_TITLE) if has_missing else "")
@@ -120,15 +171,15 @@ def _group(group: str, sections: list[Section], names: Names, study: Study) -> s
     """A group of sections; those that the study fills begin with what it is to be read with."""
     caveat = f'<p class="tt-caveat">{_joined(study.caveat)}</p>' if study.caveat and group in OF_THE_STUDY else ""
     sections_html = "".join(_section(one, names) for one in sections)
-    return f'<h2 class="tt-group-title">{html.escape(text.GROUPS[group])}</h2>{caveat}{sections_html}'
+    return f'<h2 class="tt-group-title">{html.escape(_GROUPS[group])}</h2>{caveat}{sections_html}'
 
 
 def _section(section: Section, names: Names) -> str:
     tables = "".join(figures.exact(table, names.say) for table in section.tables)
     return (
-        f'<section class="tt-m" id="tt-m-{section.key}"><h3>{html.escape(text.TITLES[section.key])}</h3>'
+        f'<section class="tt-m" id="tt-m-{section.key}"><h3>{html.escape(_TITLES[section.key])}</h3>'
         f'<p class="tt-says">{_joined(section.says)}</p>'
-        f'<p class="tt-how"><b>{text.HOW}</b> {_joined(text.READING[section.key])}</p>'
+        f'<p class="tt-how"><b>{text.HOW}</b> {_joined(_READING[section.key])}</p>'
         f'<div class="tt-figures">{section.figure}</div>{tables}</section>'
     )
 

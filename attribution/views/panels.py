@@ -78,8 +78,8 @@ def verdict_banner(evidence: Evidence, anchor: str = "") -> str:
     return (
         f'<section class="tt-verdict tt-{verdict.state}" id="tt-verdict{anchor}" tabindex="-1" aria-label="{text.STATES[verdict.state]}">'
         f'<div class="tt-answer"><div class="tt-state">{state_icon(verdict.state, 40)}<h2>{text.STATES[verdict.state]}</h2></div>'
-        f"{_method_line(verdict, detector)}{_where(evidence)}{_confidence(verdict)}"
-        f'<p class="tt-explained">{text.STATES_EXPLAINED[verdict.state]}</p>{_reasons(verdict)}</div>'
+        f"{method_line(verdict, detector)}{_where(evidence)}{confidence_line(verdict)}"
+        f'<p class="tt-explained">{text.STATES_EXPLAINED[verdict.state]}</p>{reason_list(verdict)}</div>'
         f"{_cannot_tell(detector, anchor)}</section>"
     )
 
@@ -111,8 +111,8 @@ def face_card(
         measures[names["seen"]] = f"{text.seconds(track.first_seconds)}–{text.seconds(track.last_seconds)}, {track.faces} frames"
     return (
         f'<div class="tt-face">{figure}<div class="tt-face-text"><h3>{name}</h3>{state_badge(track.verdict)}'
-        f"{_method_line(track.verdict, detector)}{_confidence(track.verdict)}</div>"
-        f'<div class="tt-face-rest">{_worst(track.worst, track.verdict)}{_reasons(track.verdict) if reasons else ""}'
+        f"{method_line(track.verdict, detector)}{confidence_line(track.verdict)}</div>"
+        f'<div class="tt-face-rest">{_worst(track.worst, track.verdict)}{reason_list(track.verdict) if reasons else ""}'
         f"{_measures(measures)}</div></div>"
     )
 
@@ -200,7 +200,8 @@ def _measures(values: Mapping[str, str], kind: str = "tt-measures") -> str:
     return f'<dl class="{kind}">{rows}</dl>'
 
 
-def _method_line(verdict: Verdict, detector: DetectorInfo) -> str:
+def method_line(verdict: Verdict, detector: DetectorInfo) -> str:
+    """The method with the mark of its family; empty unless manipulated."""
     words = method_words(verdict, detector)
     return f'<p class="tt-method">{family_mark(verdict.family, 18)}<span>{html.escape(words)}</span></p>' if words else ""
 
@@ -217,7 +218,8 @@ def _where(evidence: Evidence) -> str:
     return f'<p class="tt-where">{", ".join(parts)}</p>' if parts else ""
 
 
-def _confidence(verdict: Verdict) -> str:
+def confidence_line(verdict: Verdict) -> str:
+    """The confidence in a number, a gauge and a word; empty when inconclusive."""
     if verdict.confidence is None:
         return ""
     words = text.CONFIDENCE.format(words=text.confidence_words(verdict.confidence))
@@ -234,7 +236,8 @@ def _worst(worst: Interval | None, verdict: Verdict) -> str:
     return f'<p class="tt-small">{text.WORST.format(first=first, last=last, p=text.percent(worst.p_manipulated))}</p>'
 
 
-def _reasons(verdict: Verdict) -> str:
+def reason_list(verdict: Verdict) -> str:
+    """Why, as a list; empty without a reason."""
     if not verdict.reasons:
         return ""
     return f'<h4>{text.WHY}</h4><ul class="tt-reasons">{"".join(f"<li>{html.escape(reason)}</li>" for reason in verdict.reasons)}</ul>'

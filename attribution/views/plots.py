@@ -74,21 +74,58 @@ def coverage_curve(title: str, points: Sequence[Point], marked: Point | None, ma
     return _figure(title, drawn, across, upward, "share of faces that get an answer", "balanced accuracy of the answers", label)
 
 
-def _figure(title: str, drawn: str, across: Axis, upward: Axis, under: str, beside: str, label: str) -> str:
-    """The frame: grid, tick labels and axis titles around what was drawn."""
+@dataclass(frozen=True)
+class Curve:
+    """A curve over steps: a figure or None at each of them."""
+
+    name: str
+    figures: Sequence[Estimate | None]
+
+
+def curves(title: str, steps: Sequence[str], drawn_curves: Sequence[Curve], beside: str, label: str) -> str:
+    """Curves over evenly spaced steps with their intervals; the first in the accent colour, the second pale and dashed."""
+    values = [
+        bound for curve in drawn_curves for one in curve.figures if one for bound in (one.value, one.low, one.high) if bound is not None
+    ]
+    upward = Axis(min(max(0.0, math.floor(10 * min([*values, 0.9])) / 10), 0.9), 1.0)
+    across = Axis(-0.4, max(len(steps) - 0.6, 0.6))
+    drawn = ""
+    for number, curve in reversed([*enumerate(drawn_curves)]):
+        # A little apart, so that whiskers of both can be told from each other.
+        shift = 0.06 * number
+        points = [(at + shift, one) for at, one in enumerate(curve.figures) if one is not None]
+        kind = "" if number == 0 else " tt-second-curve"
+        for at, one in points:
+            if one.low is not None and one.high is not None:
+                x = _x(across, at)
+                drawn += f'<line class="tt-bars-of{kind}" {_ends(x, _y(upward, one.low), x, _y(upward, one.high))}/>'
+        drawn += f'<polyline class="tt-stroke{kind}" points="{_line([(at, one.value) for at, one in points], across, upward)}"/>'
+        for at, one in points:
+            tip = html.escape(f"{curve.name}, {steps[round(at - shift)]}: {one.value:.2f}")
+            place = f'cx="{_x(across, at):.1f}" cy="{_y(upward, one.value):.1f}"'
+            drawn += f'<circle class="{kind.strip()}" {place} r="4"><title>{tip}</title></circle>'
+    return _figure(title, drawn, across, upward, "", beside, label, steps)
+
+
+def _figure(title: str, drawn: str, across: Axis, upward: Axis, under: str, beside: str, label: str, steps: Sequence[str] = ()) -> str:
+    """The frame: grid, tick labels and axis titles around what was drawn. `steps` are the words under an axis that counts them."""
     grid = ""
-    for step in range(5):
-        value = across.low + (across.high - across.low) * step / 4
-        x = _x(across, value)
+    places = [(float(at), words) for at, words in enumerate(steps)] or [
+        (value, _tick(value)) for value in (across.low + (across.high - across.low) * step / 4 for step in range(5))
+    ]
+    for place, words in places:
+        x = _x(across, place)
         grid += f'<line class="tt-grid" {_ends(x, _TOP, x, _HEIGHT - _BOTTOM)}/>'
-        grid += f'<text x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 17:.1f}" text-anchor="middle">{_tick(value)}</text>'
+        grid += f'<text x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 17:.1f}" text-anchor="middle">{html.escape(words)}</text>'
+    for step in range(5):
         value = upward.low + (upward.high - upward.low) * step / 4
         y = _y(upward, value)
         grid += f'<line class="tt-grid" {_ends(_LEFT, y, _WIDTH - _RIGHT, y)}/>'
         grid += f'<text x="{_LEFT - 7:.1f}" y="{y + 4:.1f}" text-anchor="end">{_tick(value)}</text>'
     middle = (_TOP + _HEIGHT - _BOTTOM) / 2
+    below = f"{html.escape(under)}, %" if under else ""
     names = (
-        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2:.1f}" y="{_HEIGHT - 8:.1f}" text-anchor="middle">{html.escape(under)}, %</text>'
+        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2:.1f}" y="{_HEIGHT - 8:.1f}" text-anchor="middle">{below}</text>'
         f'<text transform="translate(12 {middle:.1f}) rotate(-90)" text-anchor="middle">{html.escape(beside)}, %</text>'
     )
     caption = f"<figcaption>{html.escape(title)}</figcaption>" if title else ""

@@ -11,7 +11,7 @@ import numpy as np
 from attribution.evidence import Evidence, Heatmap, TrackEvidence, Unusable
 from attribution.ui import text
 from attribution.version import __version__
-from attribution.views import overlay
+from attribution.views import opinion, overlay
 from attribution.views.charts import method_bars, timeline
 from attribution.views.palette import LIGHT
 from attribution.views.panels import custody, face_card, heatmap_words, measured, neighbour_table, shown_face, verdict_banner
@@ -24,12 +24,14 @@ def report_html(
     outcomes: Sequence[Evidence | Unusable],
     heatmaps: Mapping[tuple[int, int], Heatmap] | None = None,
     pictures: Mapping[int, np.ndarray] | None = None,
+    opinion_heatmaps: Mapping[tuple[int, int, int], Heatmap] | None = None,
 ) -> str:
     """The report on every outcome, in order.
 
     A track that carries pixels is shown by the face that stands for it (`panels.shown_face`); `heatmaps` maps (outcome, track), counted
     from 0, to a heatmap of that face;
-    `pictures` maps an outcome to its whole picture (H×W×3 uint8, any size of the same aspect as the media), drawn with numbered boxes.
+    `pictures` maps an outcome to its whole picture (H×W×3 uint8, any size of the same aspect as the media), drawn with numbered boxes;
+    `opinion_heatmaps` maps (outcome, track, opinion), counted from 0, to a heatmap of the same face by the detector of that opinion.
     """
     sections = []
     for index, outcome in enumerate(outcomes):
@@ -37,7 +39,8 @@ def report_html(
             sections.append(_unusable(outcome))
         else:
             heat = {track: heatmap for (file, track), heatmap in (heatmaps or {}).items() if file == index}
-            sections.append(_file(outcome, f"-{index + 1}", heat, (pictures or {}).get(index)))
+            second = {(track, one): heatmap for (file, track, one), heatmap in (opinion_heatmaps or {}).items() if file == index}
+            sections.append(_file(outcome, f"-{index + 1}", heat, (pictures or {}).get(index), second))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta name="referrer" content="no-referrer"><title>{text.REPORT_TITLE}</title><style>{_css()}</style></head><body><main>'
@@ -53,8 +56,17 @@ def _unusable(outcome: Unusable) -> str:
     )
 
 
-def _file(evidence: Evidence, anchor: str, heatmaps: Mapping[int, Heatmap], picture: np.ndarray | None) -> str:
-    faces = "".join(_face(evidence, index, track, heatmaps.get(index)) for index, track in enumerate(evidence.tracks))
+def _file(
+    evidence: Evidence,
+    anchor: str,
+    heatmaps: Mapping[int, Heatmap],
+    picture: np.ndarray | None,
+    opinion_heatmaps: Mapping[tuple[int, int], Heatmap],
+) -> str:
+    faces = ""
+    for index, track in enumerate(evidence.tracks):
+        second = {one: heatmap for (face, one), heatmap in opinion_heatmaps.items() if face == index}
+        faces += _face(evidence, index, track, heatmaps.get(index), picture, second)
     return (
         f'<article><h2 class="file">{html.escape(evidence.media.name)}</h2>{verdict_banner(evidence, anchor)}'
         f"{_picture(evidence, picture)}{faces}"
@@ -74,7 +86,14 @@ def _picture(evidence: Evidence, picture: np.ndarray | None) -> str:
     return f'<section><h3>{text.FACES_TITLE}</h3><img class="whole" src="{overlay.data_uri(drawn)}" alt="{alt}"></section>'
 
 
-def _face(evidence: Evidence, index: int, track: TrackEvidence, heatmap: Heatmap | None) -> str:
+def _face(
+    evidence: Evidence,
+    index: int,
+    track: TrackEvidence,
+    heatmap: Heatmap | None,
+    picture: np.ndarray | None,
+    opinion_heatmaps: Mapping[int, Heatmap],
+) -> str:
     detector = evidence.detector
     shown = shown_face(track)
     face = track.track.faces[shown] if track.track is not None and shown is not None else None
@@ -92,6 +111,10 @@ def _face(evidence: Evidence, index: int, track: TrackEvidence, heatmap: Heatmap
         parts.append(f'<p class="tt-small">{text.TIMELINE_AXIS}: 0 s – {text.seconds(duration)}</p>')
     if track.placement is not None and track.placement.neighbours:
         parts.append(f"<h4>{text.NEIGHBOURS_TITLE}</h4>{neighbour_table(track.placement, detector)}")
+    parts += [
+        opinion.section(track, one, detector, face, evidence.media, opinion_heatmaps.get(number), picture)
+        for number, one in enumerate(track.opinions)
+    ]
     return f"<section>{''.join(parts)}</section>"
 
 

@@ -13,9 +13,9 @@ from attribution.views.sections import Names, Section, card_table, faces
 _FEWEST_FACES = 20
 
 
-def methods(card: Card, names: Names) -> Section:
+def methods(card: Card, names: Names, split: str = "test", key: str = "methods") -> Section:
     """The confusion matrix of methods. Raises Unfit."""
-    table = card_table(card, "Methods, test")
+    table = card_table(card, f"Methods, {split}")
     rows = list(Rows(table, ("true method", "faces")))
     labels = [column for column in table.columns if column not in ("true method", "faces")]
     drawn, right = [], []
@@ -38,7 +38,7 @@ def methods(card: Card, names: Names) -> Section:
     )
     columns = [names.method(label) for label in labels]
     figure = figures.heat_table("what it is (faces)", columns, drawn, 0.0, 1.0, "the right answer")
-    return Section("methods", says, figures.heat_key("never", "always", "the right answer") + figure, (table,))
+    return Section(key, says, figures.heat_key("never", "always", "the right answer") + figure, (table,))
 
 
 def calibration(card: Card, names: Names) -> Section:

@@ -1,0 +1,73 @@
+"""Where the second detector's opinion stands on the page, and which of its events goes to which handler. It computes nothing."""
+
+from __future__ import annotations
+
+import html
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from attribution.ui import opinion_text as text
+from attribution.ui.handlers import Desk
+from attribution.ui.opinion import OpinionParts
+
+
+class SecondOpinion(NamedTuple):
+    """Its components: the parts that come with the face, and those that are drawn after it."""
+
+    parts: OpinionParts
+    slider: gr.ImageSlider
+    words: gr.HTML
+    chart: gr.Plot
+
+    def draw_after(self, drawn: Any, desk: Desk, downloads: gr.HTML, light: dict[str, Any], heavy: dict[str, Any]) -> None:
+        """Heatmap and map, once everything of the first detector is on the page."""
+        explained = drawn.then(desk.explain_opinion, None, [self.slider, self.words, downloads], **heavy)
+        explained.then(desk.place_opinion, None, self.chart, **light)
+
+    def wire(self, desk: Desk, downloads: gr.HTML, light: dict[str, Any], heavy: dict[str, Any]) -> None:
+        """The button of the patch view."""
+        shown = [self.parts.button, self.parts.mosaic]
+        asked = self.parts.button.click(desk.ask_for_patches, None, shown, **light)
+        asked.then(desk.read_patches, None, [*shown, downloads], **heavy)
+
+
+def build() -> SecondOpinion:
+    """One panel: answer and agreement, heatmap, map and nearest references, the patch view, and the detector's own limits."""
+    with gr.Column(visible=False, elem_id="tt-opinion", elem_classes="tt-panel") as section:
+        answer = gr.HTML("", apply_default_css=False)
+        with gr.Column(visible=False, elem_classes="tt-parts") as detail:
+            with gr.Column(elem_classes="tt-part"):
+                _heading(text.HEAT_HEADING)
+                with gr.Row(elem_classes="tt-pair tt-halves"):
+                    with gr.Column(scale=1, min_width=240):
+                        slider = gr.ImageSlider(
+                            label=text.HEAT_SLIDER,
+                            show_label=False,
+                            format="png",
+                            interactive=False,
+                            buttons=["fullscreen"],
+                            elem_id="tt-second-slider",
+                            elem_classes="tt-slider",
+                            container=False,
+                        )
+                    with gr.Column(scale=1, min_width=240):
+                        words = gr.HTML("", apply_default_css=False)
+            with gr.Row(elem_classes="tt-pair tt-part"):
+                with gr.Column(scale=7, min_width=320):
+                    _heading(text.MAP_HEADING)
+                    chart = gr.Plot(show_label=False, container=False, elem_id="tt-second-map", elem_classes="tt-map")
+                with gr.Column(scale=5, min_width=320):
+                    _heading(text.NEIGHBOURS_HEADING)
+                    neighbours = gr.HTML("", apply_default_css=False)
+        with gr.Column(visible=False, elem_classes="tt-part") as patches:
+            _heading(text.PATCH_TITLE, text.PATCH_HINT)
+            button = gr.Button(text.PATCH_BUTTON, variant="secondary", elem_id="tt-patch-button")
+            mosaic = gr.HTML("", apply_default_css=False)
+        limits = gr.HTML("", apply_default_css=False)
+    return SecondOpinion(OpinionParts(section, answer, detail, neighbours, patches, button, mosaic, limits), slider, words, chart)
+
+
+def _heading(title: str, hint: str = "") -> None:
+    words = f"<p>{html.escape(hint)}</p>" if hint else ""
+    gr.HTML(f'<div class="tt-title tt-subtitle"><h4>{html.escape(title)}</h4>{words}</div>', apply_default_css=False)
