@@ -208,6 +208,9 @@ def _bounded(verdict: Verdict, chosen: DetectorInfo, routed: tuple[DetectorInfo,
         reason = f"{chosen.name} looks for wholly generated faces alone: face swaps pass it."
     elif verdict.state == "manipulated" and routed is None:
         reason = f"{chosen.name} knows wholly generated faces alone; whether this is a face swap could not be checked."
+    elif verdict.state == "manipulated" and routed is not None and routed[1].state != "manipulated":
+        doubt = "found no manipulation in it" if routed[1].state == "no_manipulation_found" else "gives no definite answer"
+        reason = f"This holds only if the face is wholly generated; {routed[0].name} {doubt}."
     else:
         return verdict
     return replace(verdict, reasons=(*verdict.reasons, reason))

@@ -298,7 +298,8 @@ def test_other_answers_stay_as_they_are(
     default_folders: Callable[[str], Path], examiner: Examiner, dna_det: Specialist, favours: str, verdict: Verdict, agrees: str
 ) -> None:
     (track,) = route(judged(examiner, verdict), dna_det.info, router_of(default_folders(favours)), "picture")
-    assert track.verdict == verdict
+    doubts = ("This holds only if the face is wholly generated; random-default found no manipulation in it.",) if favours == "real" else ()
+    assert track.verdict == replace(verdict, reasons=(*verdict.reasons, *doubts))
     assert track.opinions[0].agreement == agrees
 
 
