@@ -80,9 +80,9 @@ def patch_view(examiner: Examiner, tiles: Tiles) -> Patches:
     """Every tile as 4×4 patches of 64×64 (more where the detector magnifies it to over 256 px), each read alone and without its mirror
     image; neighbours overlap slightly.
 
-    The probabilities are calibrated with the card's temperature, which was measured on whole faces: with so little to go by a patch is
-    less sure than they say. Raises ValueError for a detector that is not DNA-Det, for one that reads less than a patch, and for tiles of
-    another side than its crops.
+    The probabilities have the card's calibration for patches; where it has none, its temperature for whole faces: with so little to go by
+    a patch is less sure than they then say. Raises ValueError for a detector that is not DNA-Det, for one that reads less than a patch,
+    and for tiles of another side than its crops.
     """
     if not reads_patches(examiner):
         raise ValueError(f"{examiner.info.name} cannot read patches of {PATCH_PX} px: that takes DNA-Det")
@@ -97,8 +97,21 @@ def patch_view(examiner: Examiner, tiles: Tiles) -> Patches:
         logits = _logits(Examiner(examiner.detector, "cpu"), pixels, starts)
     boxes = [_part_of(tile, left, top, read_px) for tile in tiles.boxes for top in starts for left in starts]
     # Six digits: half of a millionth for each of a thousand labels still sums to 1.
-    p_methods = examiner.calibrated(logits).astype(np.float64).round(6).tolist()
+    p_methods = _calibrated(examiner, logits).astype(np.float64).round(6).tolist()
     return Patches(examiner.info.labels, tuple(boxes), tuple(tuple(row) for row in p_methods))
+
+
+def patch_logits(examiner: Examiner, pixels: np.ndarray) -> np.ndarray:
+    """N×S×S×3 uint8 tiles → the uncalibrated logits of their patches, tile by tile and row by row, M×K float32."""
+    return _logits(examiner, examiner.checked(pixels), _starts(_read_side_px(examiner)))
+
+
+def _calibrated(examiner: Examiner, logits: np.ndarray) -> np.ndarray:
+    """The card's calibration for patches, M×K float32; rows sum to 1."""
+    own = examiner.card.calibration
+    bias = np.array(own.patch_bias or [0.0] * logits.shape[1], np.float32)
+    # `calibrated` divides by the temperature of whole faces.
+    return examiner.calibrated((logits + bias) * np.float32(own.temperature / (own.patch_temperature or own.temperature)))
 
 
 def _read_side_px(examiner: Examiner) -> int:

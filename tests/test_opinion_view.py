@@ -114,7 +114,7 @@ def test_the_first_opinion_that_was_given_leads() -> None:
     assert view.leading(track(Opinion(SPECIALIST, REFUSED), opinion())) == 1
 
 
-@pytest.mark.parametrize(("radius", "spread"), [(2.0, "spread"), (0.3, "part"), (0.05, "gathered")])
+@pytest.mark.parametrize(("radius", "spread"), [(2.0, "spread"), (0.27, "part"), (0.05, "gathered")])
 def test_the_heatmap_says_how_far_the_evidence_is_spread(radius: float, spread: str) -> None:
     y, x = np.mgrid[-0.5:0.5:64j, -0.5:0.5:64j]
     values = (np.hypot(x, y) <= radius + 1e-9).astype(np.float32)

@@ -52,15 +52,25 @@ class CropSettings:
 
 @dataclass(frozen=True)
 class Calibration:
-    """p_methods = softmax(logits / temperature) (Guo et al. 2017). The expected calibration errors were measured on `measured_on`."""
+    """p_methods = softmax(logits / temperature) (Guo et al. 2017). The expected calibration errors were measured on `measured_on`.
+
+    Patches that are read alone have a calibration of their own, for detectors with a patch view: softmax((logits + patch_bias) /
+    patch_temperature), `patch_bias` with a value per label, or empty.
+    """
 
     temperature: float = 1.0
     ece_before: float | None = None
     ece_after: float | None = None
     measured_on: str = ""
+    patch_bias: tuple[float, ...] = ()
+    patch_temperature: float | None = None
 
     def __post_init__(self) -> None:
         checks.number("calibration.temperature", self.temperature, 0.01, 100)
+        if self.patch_temperature is not None:
+            checks.number("calibration.patch_temperature", self.patch_temperature, 0.01, 100)
+        for one in self.patch_bias:
+            checks.number("calibration.patch_bias", one, -100, 100)
         for what in ("ece_before", "ece_after"):
             if getattr(self, what) is not None:
                 checks.number(f"calibration.{what}", getattr(self, what), 0, 1)

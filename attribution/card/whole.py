@@ -58,6 +58,7 @@ class Card:
         families = {label.family for label in self.labels}
         checks.need("real" in families and len(families) >= 2, "it needs a label of the family 'real' and one of another")
         checks.need(len(self.probes) >= 1, "it needs a probe")
+        checks.need(len(self.calibration.patch_bias) in (0, len(names)), "calibration.patch_bias needs one value per label")
         checks.need(all(len(probe.logits) == len(names) for probe in self.probes), "a probe needs one logit per label")
         checks.need(
             isinstance(self.files, Mapping) and set(self.files) == set(VERIFIED_FILES), f"files must name {', '.join(VERIFIED_FILES)}"

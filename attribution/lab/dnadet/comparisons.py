@@ -12,14 +12,15 @@ import numpy as np
 
 from attribution.card import MeasuredTable
 from attribution.detector import Examiner
+from attribution.evidence import DetectorInfo
 from attribution.lab.dnadet import islands, measuring
-from attribution.lab.dnadet.measuring import Said, said
-from attribution.lab.dnadet.reading import UNKNOWN_GENERATORS, Reader, all_methods, build_reader, known, read
+from attribution.lab.dnadet.measuring import Said, of_classes, said
+from attribution.lab.dnadet.reading import UNKNOWN_GENERATORS, Reader, all_methods, build_reader, choose, known, load_trunk, read
 from attribution.lab.dnadet.robustness import robustness_table
 from attribution.lab.dnadet.sampling import CLASSES
 from attribution.lab.mapping import MAP_SEED, choose_references
 from attribution.lab.pools import Samples
-from attribution.lab.predict import Predictions, predict
+from attribution.lab.predict import Predictions
 
 SPLITS = ("val", "test", "cross")
 
@@ -50,18 +51,19 @@ def choose_reference_faces(train: Samples, count: int) -> np.ndarray:
     return own[choose_references(methods, sources, count, MAP_SEED)]
 
 
-def read_all(reader: Reader, run: Path, faces: Faces, kind: str) -> dict[str, Predictions]:
-    """What the network says of every split; `kind` names the weights (8 bit or float32) in the cache."""
-    weights = run / "final.safetensors"
-    return {split: read(reader, faces.samples[split], all_methods(), run / f"read_{kind}_{split}.npz", weights) for split in SPLITS}
+def read_all(reader: Reader, run: Path, faces: Faces) -> dict[str, Predictions]:
+    """What the network as it ships says of val, test and cross."""
+    chosen = {split: choose(faces.samples[split], all_methods()) for split in SPLITS}
+    return {split: read(reader, faces.samples[split], chosen[split], run / f"read_{split}.npz", run) for split in SPLITS}
 
 
-def read_references(reader: Reader, run: Path, faces: Faces, chosen: np.ndarray) -> Predictions:
-    """What the network says of these training faces."""
-    kept = run / "read_references.npz"
-    if not kept.exists() or kept.stat().st_mtime < (run / "final.safetensors").stat().st_mtime:
-        predict(reader, faces.samples["train"], chosen).keep(kept, chosen)
-    return Predictions.kept(kept, faces.samples["train"])
+def _answers_of(run: Path, faces: Faces, info: DetectorInfo, half: bool) -> dict[str, Said]:
+    """The answers of a run's unrounded weights on test and cross."""
+    reader, found = Reader(load_trunk(run, eight_bit=False)).eval(), {}
+    for split in ("test", "cross"):
+        chosen = choose(faces.samples[split], CLASSES)
+        found[split] = said(read(reader, faces.samples[split], chosen, run / f"read_unrounded_{split}.npz", run, half), info)
+    return found
 
 
 def comparisons(
@@ -71,26 +73,24 @@ def comparisons(
     """The tables beside the default detector, under changes, on unknown generators, the ablation, 8 bits, and patches."""
     info = examiner.info
     own = {split: said(found[split], info) for split in ("test", "cross")}
-    whole = build_reader(runs.shipped, faces.samples["train"], faces.references, eight_bit=False)
-    full = read_all(whole, runs.shipped, faces, "float32")
     cases = [(method, known(found["test"]), _of(found["test"], (method,)), bank_faces.embeddings) for method in UNKNOWN_GENERATORS]
     for held, run in runs.held_out.items():
-        other = build_reader(run, faces.samples["train"], _without(faces, held))
-        test = read_all(other, run, faces, "eight_bit")["test"]
+        other, bank = build_reader(run, faces.samples["train"], _without(faces, held))
+        chosen = choose(faces.samples["test"], CLASSES)
+        test = read(other, faces.samples["test"], chosen, run / "read_test.npz", run)
         rest = tuple(method for method in CLASSES if method != held)
-        bank = read_references(other, run, faces, _without(faces, held)).embeddings
-        cases.append((f"{held} (shorter training)", _of(test, rest), _of(test, (held,)), bank))
+        cases.append((f"{held} (shorter training)", _of(test, rest), _of(test, (held,)), bank.embeddings))
     variants = []
     for name, run in runs.variants.items():
         steps = json.loads((run / "settings.json").read_text())["steps"]
-        answers = read_all(build_reader(run, faces.samples["train"], faces.references, eight_bit=False), run, faces, "float32")
-        variants.append((name, steps, {split: said(answers[split], info) for split in ("test", "cross")}))
+        variants.append((name, steps, _answers_of(run, faces, info, half=True)))
+    rounded = {split: of_classes(said(raw[split], info)) for split in ("test", "cross")}
     return [
         measuring.side_by_side_table(own, _default_answers(default, runs.shipped, faces), default.info.name),
         robustness_table(faces.samples["test"], examiner, default),
         measuring.unknown_table(cases),
         measuring.ablation_table(variants),
-        measuring.eight_bit_table(*({s: said(read_[s], info) for s in ("test", "cross")} for read_ in (full, raw))),
+        measuring.eight_bit_table(_answers_of(runs.shipped, faces, info, half=False), rounded),
         islands.island_table(faces.samples, examiner),
         islands.spread_table(faces.samples["test"], examiner),
     ]

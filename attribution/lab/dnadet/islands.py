@@ -17,7 +17,7 @@ from attribution.lab.pools import Samples
 from attribution.patches import Tiles, patch_view
 from attribution.saliency import heatmaps
 
-PICTURES = 40
+PICTURES = 25
 HEATMAPS = 20
 WINDOW_PX = 144
 _SEED = 23
@@ -67,11 +67,11 @@ def island_table(samples: Mapping[str, Samples], examiner: Examiner) -> Measured
             hits: list[list[np.ndarray]] = [[], []]
             count = min(PICTURES, len(made), len(photographs))
             pairs = zip(random.permutation(photographs)[:count], random.permutation(made)[:count], strict=True)
-            higher = 0
+            higher = 0.0
             for photograph, generated in pairs:
                 picture, corner = pasted(np.array(own.picture(int(photograph))), np.array(own.picture(int(generated))))
                 both = inside_and_outside(patch_view(examiner, as_tiles(picture)), corner)
-                higher += both[0].mean() > both[1].mean()
+                higher += float(both[0].mean() > both[1].mean())
                 for kept, one in zip(hits, both, strict=True):
                     kept.append(one)
             inside, outside = (np.concatenate(each) for each in hits)

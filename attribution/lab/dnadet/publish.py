@@ -30,23 +30,25 @@ from attribution.card import (
 from attribution.detector import Examiner
 from attribution.eight_bit import compress
 from attribution.evidence import DetectorInfo
-from attribution.lab import curves
+from attribution.lab import curves, metrics
 from attribution.lab.calibration import calibrate
 from attribution.lab.data import SIDE_PX, find_data, manifest_hash, read_manifest
 from attribution.lab.dnadet import measuring
-from attribution.lab.dnadet.comparisons import SPLITS, Faces, Runs, choose_reference_faces, comparisons, read_all, read_references
+from attribution.lab.dnadet.comparisons import SPLITS, Faces, Runs, choose_reference_faces, comparisons, read_all
 from attribution.lab.dnadet.labels import LABELS
 from attribution.lab.dnadet.limits import limits_of
 from attribution.lab.dnadet.reading import SWAPPED, UNKNOWN_GENERATORS, Reader, build_reader, known
+from attribution.lab.dnadet.reading import choose as choose_faces
 from attribution.lab.dnadet.sampling import CLASSES
 from attribution.lab.dnadet.training import MEAN, STD
 from attribution.lab.evaluate import confusion_table, families_of, judge_samples, print_table, source_table, verdict_table
 from attribution.lab.mapping import MAP_SEED, MIN_DISTANCE, agreement, lay_out
-from attribution.lab.pools import load_samples
+from attribution.lab.pools import Samples, load_samples
 from attribution.lab.predict import Predictions
 from attribution.lab.publish import LICENCE, PROBE_SEEDS, crop_sides, fold_in, info_of, sources_sentence, write_card
 from attribution.lab.thresholds import choose
 from attribution.network import DNA_DET
+from attribution.patches import patch_logits
 from attribution.reference import MAP_NEIGHBOURS, MOST_REFERENCES, ReferenceBank, kth_distances, write_reference
 from attribution.weights import load, load_folder, probe_logits
 
@@ -63,9 +65,8 @@ def publish(
     samples = {split: load_samples(data, rows, work, split) for split in ("train", *SPLITS)}
     faces = Faces(samples, choose_reference_faces(samples["train"], references_count), {s: crop_sides(samples[s], data, s) for s in SPLITS})
     settings = json.loads((runs.shipped / "settings.json").read_text())
-    reader = build_reader(runs.shipped, samples["train"], faces.references)
-    raw = read_all(reader, runs.shipped, faces, "eight_bit")
-    bank_faces = read_references(reader, runs.shipped, faces, faces.references)
+    reader, bank_faces = build_reader(runs.shipped, samples["train"], faces.references)
+    raw = read_all(reader, runs.shipped, faces)
     info = info_of(name, LABELS)
 
     fitted = calibrate(known(raw["val"]), info.labels)
@@ -96,6 +97,7 @@ def publish(
         scope="generated",
     )  # fmt: skip
     write_card(card, out)
+    card = calibrate_patches(card, samples["val"], out)
     examiner, default = Examiner(load_folder(out)), Examiner(load("default"))
     tables = [
         test,
@@ -106,6 +108,25 @@ def publish(
     for table in tables:
         print_table(table)
     write_card(replace(card, measured=tuple(tables), limits=limits_of(tables)), out)
+
+
+def calibrate_patches(card: Card, val: Samples, out: Path) -> Card:
+    """The card with a bias per class and a temperature for patches that are read alone, fitted on the patches of at most 60 validation
+    faces of each class, every class as frequent as photographs are: a patch tells less than a face, and the bias of whole faces would
+    call every second patch of a photograph generated. Written to `out` too."""
+    examiner = Examiner(load_folder(out))
+    chosen = np.concatenate([choose_faces(val, (name,))[:: max(1, len(choose_faces(val, (name,))) // 60)][:60] for name in CLASSES])
+    logits = patch_logits(examiner, np.stack([val.picture(int(index)) for index in chosen]))
+    truth = np.repeat([CLASSES.index(val.methods[int(index)]) for index in chosen], len(logits) // len(chosen))
+    # As many patches of photographs as of all generators together.
+    weights = np.where(truth == 0, 1.0 / (truth == 0).sum(), 1.0 / (truth != 0).sum())
+    bias, temperature = metrics.fit_calibration(logits, truth, weights)
+    calibration = replace(
+        card.calibration, patch_bias=tuple(round(float(one), 4) for one in bias), patch_temperature=round(float(temperature), 4)
+    )
+    card = replace(card, calibration=calibration)
+    write_card(card, out)
+    return card
 
 
 def _write_bank(reader: Reader, bank_faces: Predictions, found: Mapping[str, Predictions], out: Path, info: DetectorInfo) -> MeasuredTable:

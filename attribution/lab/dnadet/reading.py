@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,25 +15,22 @@ from attribution.eight_bit import compress, expand
 from attribution.errors import LabError
 from attribution.lab.data import REAL
 from attribution.lab.dnadet.sampling import CLASSES
-from attribution.lab.dnadet.training import MEAN, STD
 from attribution.lab.pools import Samples
 from attribution.lab.predict import Predictions, predict
-from attribution.network import DNA_DET, EMBEDDING_DIMENSIONS, DnaDet, Projection, build_backbone, features, normalise
+from attribution.network import DNA_DET, EMBEDDING_DIMENSIONS, DnaDet, Projection, build_backbone, features
 
 # What the app refuses DNA-Det for, and a generator that its training never saw: read to know what it says of them.
 SWAPPED = "dfdc_swap"
 UNKNOWN_GENERATORS = ("sd21",)
-# The projection is fitted on so many training faces.
-_FITTED_ON = 2000
 
 
 class Reader(nn.Module):
     """Normalised B×3×S×S → logits B×K and unit embeddings B×128: trunk, classifier and the projection that the app uses."""
 
-    def __init__(self, trunk: DnaDet) -> None:
+    def __init__(self, trunk: DnaDet, dimensions: int = EMBEDDING_DIMENSIONS) -> None:
         super().__init__()
         self.backbone = trunk
-        self.projection = Projection(trunk.head_hidden_size, EMBEDDING_DIMENSIONS)
+        self.projection = Projection(trunk.head_hidden_size, dimensions)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         pooled, logits = features(self.backbone, x)
@@ -63,19 +61,8 @@ def choose(samples: Samples, methods: tuple[str, ...]) -> np.ndarray:
     return np.flatnonzero(np.isin(np.array(samples.methods), methods))
 
 
-@torch.inference_mode()
-def pooled_features(trunk: DnaDet, samples: Samples, chosen: np.ndarray, batch: int = 48) -> np.ndarray:
-    """Pooled features of the chosen samples, N×512 float32."""
-    found = []
-    for first in range(0, len(chosen), batch):
-        pictures = np.stack([samples.picture(int(index)) for index in chosen[first : first + batch]])
-        x = normalise(torch.from_numpy(pictures), MEAN, STD).contiguous(memory_format=torch.channels_last)
-        found.append(trunk.forward_head(trunk.forward_features(x), pre_logits=True).numpy())
-    return np.concatenate(found)
-
-
 def fit_projection(pooled: np.ndarray) -> torch.Tensor:
-    """The 128 directions (rows, orthonormal, 128×F) that keep most of N×F pooled features of unit length, the first eigenvectors of their
+    """The 128 directions (rows, orthonormal, 128×F) that keep most of N×F pooled features (any length), the first eigenvectors of their
     second moments (not centred): the cosine of two projections is then nearly that of the features. The training's own projection is
     thrown away, as in the paper, whose maps are drawn from the pooled features."""
     unit = pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
@@ -84,21 +71,25 @@ def fit_projection(pooled: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(directions[:EMBEDDING_DIMENSIONS].copy()).float().half().float()
 
 
-def build_reader(run: Path, train: Samples, references: np.ndarray, eight_bit: bool = True) -> Reader:
-    """The run's network with a projection fitted on the reference faces."""
-    trunk = load_trunk(run, eight_bit)
-    reader = Reader(trunk).eval()
-    fitted = fit_projection(pooled_features(trunk, train, references[:_FITTED_ON]))
+def build_reader(run: Path, train: Samples, references: np.ndarray) -> tuple[Reader, Predictions]:
+    """The run's network as it ships, with a projection fitted on the reference faces, and what it says of these."""
+    reader = Reader(load_trunk(run)).eval()
+    width = reader.backbone.head_hidden_size
+    # Read once, with all features in place of the embedding.
+    whole = Reader(reader.backbone, width).eval()
     with torch.no_grad():
-        reader.projection.weight.copy_(fitted)
-    return reader
+        whole.projection.weight.copy_(torch.eye(width))
+    faces = read(whole, train, references, run / "read_references.npz", run)
+    with torch.no_grad():
+        reader.projection.weight.copy_(fit_projection(faces.embeddings))
+        embeddings = reader.projection(torch.from_numpy(faces.embeddings)).numpy()
+    return reader, replace(faces, embeddings=embeddings)
 
 
-def read(reader: nn.Module, samples: Samples, methods: tuple[str, ...], cache: Path, newer_than: Path) -> Predictions:
-    """What the network says of every sample of these methods, kept in `cache` while that is newer than the weights."""
-    wanted = choose(samples, methods)
-    if not cache.exists() or cache.stat().st_mtime < newer_than.stat().st_mtime:
-        predict(reader, samples, wanted).keep(cache, wanted)
+def read(reader: nn.Module, samples: Samples, chosen: np.ndarray, cache: Path, run: Path, half: bool = False) -> Predictions:
+    """What the network says of the chosen samples, kept in `cache` while that is newer than the run's weights; in bfloat16 if `half`."""
+    if not cache.exists() or cache.stat().st_mtime < (run / "final.safetensors").stat().st_mtime:
+        predict(reader, samples, chosen, half=half).keep(cache, chosen)
     return Predictions.kept(cache, samples)
 
 

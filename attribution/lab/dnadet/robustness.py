@@ -16,7 +16,7 @@ from attribution.lab.dnadet.reading import choose
 from attribution.lab.dnadet.sampling import CLASSES
 from attribution.lab.pools import Samples
 
-PER_CLASS = 60
+PER_CLASS = 40
 _SEED = 17
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -48,15 +48,15 @@ class Curve:
 
 
 CURVES = (
-    Curve("JPEG quality", (90, 75, 60, 45, 30), lambda rgb, value, _: jpeg(rgb, int(value))),
-    Curve("Gaussian blur, sigma in px", (0.5, 1, 1.5, 2, 3), lambda rgb, value, _: blurred(rgb, value)),
-    Curve("resizing, share of the side", (0.9, 0.75, 0.5, 0.35, 0.25), lambda rgb, value, _: resized(rgb, value)),
-    Curve("Gaussian noise, sigma of 255", (2, 4, 8, 12, 20), noisy),
+    Curve("JPEG quality", (90, 70, 50, 30), lambda rgb, value, _: jpeg(rgb, int(value))),
+    Curve("Gaussian blur, sigma in px", (0.5, 1, 2, 3), lambda rgb, value, _: blurred(rgb, value)),
+    Curve("resizing, share of the side", (0.9, 0.75, 0.5, 0.25), lambda rgb, value, _: resized(rgb, value)),
+    Curve("Gaussian noise, sigma of 255", (2, 5, 10, 20), noisy),
 )
 
 
 def faces_of(samples: Samples) -> np.ndarray:
-    """The faces that the curves are measured on: at most 60 of each class, always the same ones."""
+    """The faces that the curves are measured on: at most 40 of each class, always the same ones."""
     random = np.random.default_rng(_SEED)
     chosen = [choose(samples, (name,)) for name in CLASSES]
     return np.concatenate([np.sort(random.permutation(mine)[:PER_CLASS]) for mine in chosen])
