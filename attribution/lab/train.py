@@ -7,11 +7,8 @@ its latest checkpoint. Each sitting starts the stream of dropout from the seed: 
 
 from __future__ import annotations
 
-import copy
 import json
-import math
 import os
-import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,7 +20,6 @@ import torch
 import torch.distributed as distributed
 from safetensors.torch import save_file
 from torch import nn
-from torch.multiprocessing.spawn import spawn
 from torch.nn import functional
 
 from attribution.errors import LabError
@@ -33,6 +29,7 @@ from attribution.lab.losses import CONTRASTIVE
 from attribution.lab.pools import load_samples
 from attribution.lab.pretrained import read_pretrained
 from attribution.lab.sampling import Sampler
+from attribution.lab.sitting import averaged, rate, run_workers, save_checkpoint
 from attribution.network import Projection, build_backbone, features, normalise, pooled_width
 
 LABELS = (
@@ -119,17 +116,6 @@ def _side_px(settings: Settings, step: int) -> int:
     return settings.stages[-1][1]
 
 
-def _rate(settings: Settings, step: int) -> float:
-    warm = min(1.0, (step + 1) / (0.04 * settings.steps + 1))
-    return settings.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
-
-
-def _save(path: Path, **state: Any) -> None:
-    unfinished = path.with_suffix(".part")
-    torch.save(state, unfinished)
-    unfinished.replace(path)
-
-
 def _run(rank: int, settings: Settings, meeting: str) -> None:
     """One worker of a run."""
     parallel = settings.workers > 1
@@ -170,7 +156,7 @@ def _run(rank: int, settings: Settings, meeting: str) -> None:
         x = normalise(torch.from_numpy(batch.pictures).to(settings.device), MEAN, STD).contiguous(memory_format=torch.channels_last)
         y = torch.from_numpy(batch.labels).to(settings.device)
         for group in optimiser.param_groups:
-            group["lr"] = _rate(settings, step)
+            group["lr"] = rate(settings.learning_rate, settings.steps, step)
         with torch.autocast(settings.device, torch.bfloat16):
             logits, embeddings = wrapped(x)
         entropy = functional.cross_entropy(logits.float(), y, label_smoothing=settings.label_smoothing)
@@ -195,10 +181,9 @@ def _run(rank: int, settings: Settings, meeting: str) -> None:
             )
             sums[:] = 0
         if rank == 0 and ((step + 1) % 100 == 0 or step + 1 == last):
-            _save(checkpoint, net=net.state_dict(), optimiser=optimiser.state_dict(), average=average, step=step + 1)
+            save_checkpoint(checkpoint, net=net.state_dict(), optimiser=optimiser.state_dict(), average=average, step=step + 1)
     if rank == 0 and last == settings.steps:
-        final = copy.deepcopy(net).cpu()
-        final.load_state_dict({name: value.to(final.state_dict()[name].dtype) for name, value in average.items()})
+        final = averaged(net, average).cpu()
         save_file({name: value.contiguous() for name, value in final.state_dict().items()}, out / "final.safetensors")
     if parallel:
         distributed.destroy_process_group()
@@ -210,8 +195,4 @@ def train(settings: Settings) -> None:
     out.mkdir(parents=True, exist_ok=True)
     shown = {**asdict(settings), "data": "", "work": "", "out": "", "pretrained": Path(settings.pretrained).name}
     (out / "settings.json").write_text(json.dumps(shown, indent=1))
-    if settings.workers == 1:
-        _run(0, settings, "")
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        spawn(_run, (settings, str(Path(folder) / "meeting")), nprocs=settings.workers)
+    run_workers(_run, settings, settings.workers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +21,21 @@ from attribution.views.limits import limits_page
 
 if TYPE_CHECKING:
     from attribution.pipeline import Kit
+
+
+_UNCHANGED = (gr.skip(), gr.skip(), gr.skip())
+
+
+def _or_warn(draw: Callable[[], tuple[Any, Any, Any]]) -> tuple[Any, Any, Any]:
+    """What `draw` gives; where it fails, a warning on the page, which stays as it is."""
+    try:
+        return draw()
+    except TelltaleError as error:
+        gr.Warning(html.escape(str(error)))
+    except Exception as error:
+        log_quietly(error)
+        gr.Warning(text.OUR_FAULT)
+    return _UNCHANGED
 
 
 class Example(NamedTuple):
@@ -103,17 +118,9 @@ class Desk:
     def explain(self, label: str | None, request: gr.Request) -> tuple[Any, Any, Any]:
         """Draw the heatmap of the chosen face for that class. Gives the slider, the words beside it and the downloads."""
         session = self._session(request)
-        unchanged = (gr.skip(), gr.skip(), gr.skip())
         if session.evidence is None or not session.evidence.tracks or not label:
-            return unchanged
-        try:
-            return results.explain(session, label, self.engine)
-        except TelltaleError as error:
-            gr.Warning(html.escape(str(error)))
-        except Exception as error:
-            log_quietly(error)
-            gr.Warning(text.OUR_FAULT)
-        return unchanged
+            return _UNCHANGED
+        return _or_warn(lambda: results.explain(session, label, self.engine))
 
     def place(self, request: gr.Request) -> Any:
         """Gives the map of references with the page's faces on it."""
@@ -122,18 +129,14 @@ class Desk:
     def explain_opinion(self, request: gr.Request) -> tuple[Any, Any, Any]:
         """Draw the second detector's heatmap of the chosen face. Gives the slider, the words beside it and the downloads."""
         session, kit = self._session(request), self._kit()
-        unchanged = (gr.skip(), gr.skip(), gr.skip())
         if session.evidence is None or kit is None:
-            return unchanged
-        try:
+            return _UNCHANGED
+
+        def draw() -> tuple[Any, Any, Any]:
             drawn = opinion.explain(session, kit)
-            return (*drawn, results.downloads(session)) if drawn[0] != gr.skip() else unchanged
-        except TelltaleError as error:
-            gr.Warning(html.escape(str(error)))
-        except Exception as error:
-            log_quietly(error)
-            gr.Warning(text.OUR_FAULT)
-        return unchanged
+            return (*drawn, results.downloads(session)) if drawn[0] != gr.skip() else _UNCHANGED
+
+        return _or_warn(draw)
 
     def place_opinion(self, request: gr.Request) -> Any:
         """Gives the second detector's own map of references with the page's faces on it."""

@@ -136,16 +136,7 @@ def _heatmap() -> tuple[gr.Dropdown, gr.ImageSlider, gr.HTML]:
     """The class to explain, the slider between the face and its heatmap, and the words beside it."""
     with gr.Row(elem_classes="tt-pair tt-halves"):
         with gr.Column(scale=1, min_width=240):
-            slider = gr.ImageSlider(
-                label=text.HEATMAP_SLIDER,
-                show_label=False,
-                format="png",
-                interactive=False,
-                buttons=["fullscreen"],
-                elem_id="tt-slider",
-                elem_classes="tt-slider",
-                container=False,
-            )
+            slider = opinion_layout.heat_slider(text.HEATMAP_SLIDER, "tt-slider")
         with gr.Column(scale=1, min_width=240):
             label = gr.Dropdown(choices=[], label=text.HEATMAP_CHOICE, interactive=True, elem_id="tt-label")
             words = gr.HTML("", apply_default_css=False)

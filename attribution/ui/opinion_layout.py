@@ -41,16 +41,7 @@ def build() -> SecondOpinion:
                 _heading(text.HEAT_HEADING)
                 with gr.Row(elem_classes="tt-pair tt-halves"):
                     with gr.Column(scale=1, min_width=240):
-                        slider = gr.ImageSlider(
-                            label=text.HEAT_SLIDER,
-                            show_label=False,
-                            format="png",
-                            interactive=False,
-                            buttons=["fullscreen"],
-                            elem_id="tt-second-slider",
-                            elem_classes="tt-slider",
-                            container=False,
-                        )
+                        slider = heat_slider(text.HEAT_SLIDER, "tt-second-slider")
                     with gr.Column(scale=1, min_width=240):
                         words = gr.HTML("", apply_default_css=False)
             with gr.Row(elem_classes="tt-pair tt-part"):
@@ -66,6 +57,20 @@ def build() -> SecondOpinion:
             mosaic = gr.HTML("", apply_default_css=False)
         limits = gr.HTML("", apply_default_css=False)
     return SecondOpinion(OpinionParts(section, answer, detail, neighbours, patches, button, mosaic, limits), slider, words, chart)
+
+
+def heat_slider(label: str, elem_id: str) -> gr.ImageSlider:
+    """The slider between a face and a heatmap of it."""
+    return gr.ImageSlider(
+        label=label,
+        show_label=False,
+        format="png",
+        interactive=False,
+        buttons=["fullscreen"],
+        elem_id=elem_id,
+        elem_classes="tt-slider",
+        container=False,
+    )
 
 
 def _heading(title: str, hint: str = "") -> None:

@@ -112,13 +112,12 @@ def publish(
 
 def calibrate_patches(card: Card, val: Samples, out: Path) -> Card:
     """The card with a bias per class and a temperature for patches that are read alone, fitted on the patches of at most 60 validation
-    faces of each class, every class as frequent as photographs are: a patch tells less than a face, and the bias of whole faces would
-    call every second patch of a photograph generated. Written to `out` too."""
+    faces of each class, photographs weighing as much as all generators together: a patch tells less than a face, and the bias of whole
+    faces would call every second patch of a photograph generated. Written to `out` too."""
     examiner = Examiner(load_folder(out))
     chosen = np.concatenate([choose_faces(val, (name,))[:: max(1, len(choose_faces(val, (name,))) // 60)][:60] for name in CLASSES])
     logits = patch_logits(examiner, np.stack([val.picture(int(index)) for index in chosen]))
     truth = np.repeat([CLASSES.index(val.methods[int(index)]) for index in chosen], len(logits) // len(chosen))
-    # As many patches of photographs as of all generators together.
     weights = np.where(truth == 0, 1.0 / (truth == 0).sum(), 1.0 / (truth != 0).sum())
     bias, temperature = metrics.fit_calibration(logits, truth, weights)
     calibration = replace(

@@ -8,11 +8,8 @@ its latest checkpoint.
 
 from __future__ import annotations
 
-import copy
 import json
-import math
 import os
-import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -24,36 +21,18 @@ import torch
 import torch.distributed as distributed
 from safetensors.torch import save_file
 from torch import nn
-from torch.multiprocessing.spawn import spawn
 
 from attribution.lab.data import find_data, read_manifest
 from attribution.lab.dnadet.net import STAGES, Net, Settings, start_from
 from attribution.lab.dnadet.sampling import ArchitectureSampler, TransformationSampler
 from attribution.lab.metrics import macro_f1
 from attribution.lab.pools import Samples, load_samples
+from attribution.lab.sitting import averaged, rate, run_workers, save_checkpoint
 from attribution.network import normalise
 
 MEAN = STD = (0.5, 0.5, 0.5)
 _LOOK_EVERY = 500
 _LOOK_PER_CLASS = 40
-
-
-def _rate(settings: Settings, step: int) -> float:
-    warm = min(1.0, (step + 1) / (0.04 * settings.steps + 1))
-    return settings.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
-
-
-def _save(path: Path, **state: Any) -> None:
-    unfinished = path.with_suffix(".part")
-    torch.save(state, unfinished)
-    unfinished.replace(path)
-
-
-def _averaged(net: Net, average: dict[str, torch.Tensor]) -> Net:
-    final = copy.deepcopy(net)
-    own = final.state_dict()
-    final.load_state_dict({name: value.to(own[name].dtype) for name, value in average.items()})
-    return final.eval()
 
 
 def _spread(indices: np.ndarray) -> np.ndarray:
@@ -116,7 +95,7 @@ def _run(rank: int, settings: Settings, meeting: str) -> None:
         batch = sampler.batch(step, rank)
         x = normalise(torch.from_numpy(batch.pictures).to(device), MEAN, STD).contiguous(memory_format=torch.channels_last)
         for group in optimiser.param_groups:
-            group["lr"] = _rate(settings, step)
+            group["lr"] = rate(settings.learning_rate, settings.steps, step)
         with torch.autocast(device, torch.bfloat16):
             loss, entropy, contrast, right = wrapped(x, torch.from_numpy(batch.labels).to(device))
         optimiser.zero_grad()
@@ -138,13 +117,13 @@ def _run(rank: int, settings: Settings, meeting: str) -> None:
             )
             sums[:] = 0
         if rank == 0 and fixed and (done % _LOOK_EVERY == 0 or done == last):
-            score = _look(_averaged(net, average), val, np.concatenate(fixed), sampler.classes, device)
+            score = _look(averaged(net, average).eval(), val, np.concatenate(fixed), sampler.classes, device)
             print(f"step {done}: macro-F1 on {sum(map(len, fixed))} fixed validation faces {score:.3f}", flush=True)
         if rank == 0 and (done % 100 == 0 or done == last):
-            _save(checkpoint, net=net.state_dict(), optimiser=optimiser.state_dict(), average=average, step=done)
+            save_checkpoint(checkpoint, net=net.state_dict(), optimiser=optimiser.state_dict(), average=average, step=done)
     if rank == 0 and last == settings.steps:
         save_file(
-            {name: value.contiguous().cpu() for name, value in _averaged(net, average).state_dict().items()}, out / "final.safetensors"
+            {name: value.contiguous().cpu() for name, value in averaged(net, average).state_dict().items()}, out / "final.safetensors"
         )
     if parallel:
         distributed.destroy_process_group()
@@ -156,8 +135,4 @@ def train(settings: Settings) -> None:
     out.mkdir(parents=True, exist_ok=True)
     shown = {**asdict(settings), "data": "", "work": "", "out": "", "start": Path(settings.start).name}
     (out / "settings.json").write_text(json.dumps(shown, indent=1))
-    if settings.workers == 1:
-        _run(0, settings, "")
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        spawn(_run, (settings, str(Path(folder) / "meeting")), nprocs=settings.workers)
+    run_workers(_run, settings, settings.workers)
