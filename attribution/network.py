@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from attribution.caddm import Caddm
 from attribution.errors import UnusableDetector
 
 EMBEDDING_DIMENSIONS = 128
@@ -45,9 +46,13 @@ _CONVNEXT = Explained("norm_pre", "channels_first", True)
 _VIT = Explained("blocks.11.norm1", "tokens", False)
 
 DNA_DET = "dna_det"
+# An artifact detection module on the timm backbone that follows the prefix.
+CADDM_PREFIX = "caddm_"
+CADDM = CADDM_PREFIX + "mobilenetv2_100"
 ALLOWED_ARCHITECTURES: Mapping[str, Explained] = {
     # After the 3×3 convolution of stage 2: fine enough to show that the traces lie all over the picture.
     DNA_DET: Explained("stages.1.conv_same", "channels_first", False),
+    CADDM: Explained("backbone.bn2", "channels_first", True),
     "mobilenetv2_100": _EFFICIENTNET,
     "mobilenetv4_conv_small": Explained("blocks", "channels_first", True),
     "efficientnet_lite0": _EFFICIENTNET,
@@ -98,9 +103,19 @@ def build_backbone(architecture: str, num_classes: int, model_args: Mapping[str,
     try:
         if architecture == DNA_DET:
             return DnaDet(num_classes, **arguments)
+        if architecture.startswith(CADDM_PREFIX):
+            return build_caddm(num_classes, arguments, architecture=architecture)
         return timm.create_model(architecture, pretrained=pretrained, num_classes=num_classes, **arguments)
     except (TypeError, ValueError, AssertionError, KeyError) as error:
         raise UnusableDetector(f"{architecture} cannot be built with these model arguments.", "Correct its config.json.") from error
+
+
+def build_caddm(
+    num_classes: int, model_args: Mapping[str, Any] | None = None, artifacts: bool = True, architecture: str = CADDM
+) -> Caddm:
+    """The ID-unaware detector on its timm backbone, or without `artifacts` the plain binary detector that it is compared with (lab)."""
+    backbone: Any = timm.create_model(architecture.removeprefix(CADDM_PREFIX), num_classes=0, **(model_args or {}))
+    return Caddm(backbone, int(backbone.head_hidden_size), num_classes, artifacts)
 
 
 class _Stage(nn.Module):

@@ -103,3 +103,38 @@ def augment(rgb: np.ndarray, random: np.random.Generator, side_px: int, strength
         y, x = int(random.integers(0, side_px - height)), int(random.integers(0, side_px - width))
         rgb[y : y + height, x : x + width] = rgb.reshape(-1, 3).mean(0).astype(np.uint8)
     return rgb
+
+
+def _stretched(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    low, high = (np.percentile(rgb, share) for share in (random.uniform(0, 3), random.uniform(97, 100)))
+    return np.clip((rgb.astype(np.float32) - low) * 255 / max(high - low, 32.0), 0, 255).astype(np.uint8)
+
+
+def _noisy(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    side = rgb.shape[0] if random.random() < 0.5 else int(rgb.shape[0] * random.uniform(0.2, 0.7))
+    noise = random.normal(0, random.uniform(1, 7), (side, side, 3)).astype(np.float32)
+    if side < rgb.shape[0]:
+        noise = cv2.resize(noise, rgb.shape[:2], interpolation=cv2.INTER_LINEAR)
+    return np.clip(rgb + noise, 0, 255).astype(np.uint8)
+
+
+def photometric(rgb: np.ndarray, random: np.random.Generator, strength: float = 1.0) -> np.ndarray:
+    """S×S×3 uint8, changed in quality by chance and never moved, so that boxes stay true: colour, gamma and HSV, contrast stretch,
+    blur and motion blur, lower resolution, noise of full or low resolution, JPEG or WebP. `strength` in [0, 1] scales every chance; the
+    same generator state gives the same changes."""
+    chances = random.random(6)
+    if chances[0] < 0.55 * strength:
+        rgb = _coloured(rgb, random)
+    if chances[1] < 0.12 * strength:
+        rgb = _stretched(rgb, random)
+    if chances[2] < 0.15 * strength:
+        rgb = _blurred(rgb, random)
+    if chances[3] < 0.25 * strength:
+        rgb = _rescaled(rgb, random)
+    if chances[4] < 0.2 * strength:
+        rgb = _noisy(rgb, random)
+    if chances[5] < 0.6 * strength:
+        rgb = jpeg(rgb, int(random.integers(40, 100)))
+    elif chances[5] < 0.66 * strength:
+        rgb = _webp(rgb, int(random.integers(40, 100)))
+    return np.ascontiguousarray(rgb)

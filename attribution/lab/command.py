@@ -23,20 +23,27 @@ def main(argv: list[str]) -> int:
     _train_arguments(commands.add_parser("train", help="train a detector, or resume a training that was stopped"))
     _study_arguments(commands.add_parser("study", help="train and measure the whole study: do attribution detectors generalise?"))
     _publish_arguments(commands.add_parser("publish", help="measure a finished run and write its detector folder"))
+    _localise_arguments(commands.add_parser("localise", help="where detectors point, against areas that are known, into their cards"))
     readme = commands.add_parser("readme", help="write the measured limits into README.md")
     readme.add_argument("--file", type=Path, default=Path("README.md"))
     commands.add_parser("examples", help="re-make the example pictures and the clip").add_argument("--out", type=Path, default=None)
 
     from attribution.lab import benchmark
+    from attribution.lab.caddm import command as caddm
+    from attribution.lab.caddm import sheet
     from attribution.lab.dnadet import command as dna_det
 
     dna_det.add_arguments(commands.add_parser("dna-det", help="train and publish DNA-Det: which architecture drew a face"), _DATA_HELP)
+    caddm.add_arguments(
+        commands.add_parser("caddm", help="train and publish the ID-unaware detector: where was a face swapped"), _DATA_HELP
+    )
+    sheet.add_arguments(commands.add_parser("forge", help="a contact sheet of the forgeries that CADDM is trained on"), _DATA_HELP)
     benchmark.add_arguments(commands.add_parser("benchmark", help="speed and memory, the naive way beside them"))
     args = parser.parse_args(argv)
     run = {
         "autoencoder": _autoencoder, "prepare": _prepare, "train": _train, "study": _study, "publish": _publish,
         "readme": _readme, "examples": _examples, "benchmark": benchmark.run,
-        "dna-det": dna_det.run,
+        "dna-det": dna_det.run, "forge": sheet.run, "caddm": caddm.run, "localise": _localise,
     }[args.command]  # fmt: skip
     try:
         return run(args)
@@ -159,6 +166,19 @@ def _publish(args: argparse.Namespace) -> int:
     from attribution.lab.publish import publish
 
     publish(args.run, args.data, args.work, args.out, args.out.name, args.minutes, args.train_command, args.study, args.note)
+    return 0
+
+
+def _localise_arguments(parser: argparse.ArgumentParser) -> None:
+    _common(parser)
+    parser.add_argument("detectors", type=Path, nargs="+", metavar="DETECTOR_FOLDER", help="folders whose cards get the table")
+
+
+def _localise(args: argparse.Namespace) -> int:
+    from attribution.lab.data import find_data
+    from attribution.lab.localise import localise
+
+    localise(args.detectors, find_data(args.data), args.work)
     return 0
 
 
