@@ -93,7 +93,7 @@ def _analyse(args: argparse.Namespace) -> int:
         if isinstance(outcome, Unusable):
             _fail(f"{outcome.name}: {outcome.error}")
         else:
-            # Whoever asks a detector for wholly generated faces alone has to know when nobody looked for face swaps.
+            # Whoever asks a detector that knows one kind of manipulation alone has to know when nobody looked for the others.
             print(_summary(outcome, with_refusals=kit.router is not None))
     if args.json is not None:
         _write(args.json, json.dumps(document(outcomes), indent=2, allow_nan=False) + "\n")
@@ -133,23 +133,40 @@ def _report(outcomes: Sequence[Evidence | Unusable], pictures: Mapping[int, np.n
             for place, opinion in enumerate(track.opinions)
             if opinion.verdict is not None
         }
-    return report_html(outcomes, heatmaps, pictures, opinion_heatmaps=opinion_heatmaps)
+    return report_html(outcomes, heatmaps, pictures, opinion_heatmaps, kit.tables)
 
 
 def _summary(evidence: Evidence, with_refusals: bool = False) -> str:
     """A file in a few lines."""
-    lines = [f"{evidence.media.name}: {_answer(evidence.detector, evidence.verdict)}"]
+    several = len(evidence.tracks) > 1
+    boxes = "" if several else "".join(_boxes(track) for track in evidence.tracks)
+    lines = [f"{evidence.media.name}: {_answer(evidence.detector, evidence.verdict)}{boxes}"]
     lines += [f"  {reason}" for reason in evidence.verdict.reasons]
     for number, track in enumerate(evidence.tracks, start=1):
-        several = len(evidence.tracks) > 1
         lines += [_track_line(evidence, number, track)] if several else []
+        # The file's own reasons need not say on which of its faces two detectors disagree.
+        lines += [f"    {reason}" for reason in _disputes(track) if several]
         lines += [("    " if several else "  ") + line for line in _opinion_lines(track.opinions, with_refusals)]
     return _printable("\n".join(lines))
 
 
 def _track_line(evidence: Evidence, number: int, track: TrackEvidence) -> str:
     x0, y0, _, _ = track.box
-    return f"  face {number} of {len(evidence.tracks)}, at ({x0:.0f}, {y0:.0f}): {_answer(evidence.detector, track.verdict)}"
+    return f"  face {number} of {len(evidence.tracks)}, at ({x0:.0f}, {y0:.0f}): {_answer(evidence.detector, track.verdict)}{_boxes(track)}"
+
+
+def _boxes(track: TrackEvidence) -> str:
+    """How many places of the face a detector marked, and which one did; empty where there are none."""
+    if not track.artifacts:
+        return ""
+    count = len(track.artifacts)
+    return f", {count} artifact {'box' if count == 1 else 'boxes'} by {track.artifacts[0].detector}"
+
+
+def _disputes(track: TrackEvidence) -> tuple[str, ...]:
+    """The reason of a verdict that another detector's definite answer made inconclusive; it stands first."""
+    disputed = track.verdict.state == "inconclusive" and any(opinion.agreement == "differs" for opinion in track.opinions)
+    return track.verdict.reasons[:1] if disputed else ()
 
 
 def _opinion_lines(opinions: Sequence[Opinion], with_refusals: bool) -> list[str]:

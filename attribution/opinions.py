@@ -1,8 +1,8 @@
 """Second opinions: the detectors beside the chosen one, who of them is asked about which face, and what they say.
 
-A detector with scope `generated` attributes wholly generated faces to the architecture of their generator; of a face swap it says nothing
-that is true. So beside a detector for every face it is a *specialist*, asked only where that one finds a wholly generated face; and when it
-is itself chosen, the default is its *router*: asked about every face, to tell the swaps apart.
+A detector with a scope of its own knows one kind of manipulation alone; of the others it says nothing that is true (`scopes` has the
+rules). So beside a detector for every face it is a *specialist*, asked only about the faces that are its business; and when it is itself
+chosen, the default is its *router*: asked about every face, to tell the others apart.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from attribution import weights
+from attribution import scopes, weights
 from attribution.card import Card
 from attribution.detector import Examiner
 from attribution.errors import DamagedDetector, DetectorError, UnusableDetector
@@ -20,12 +20,7 @@ from attribution.evidence import DetectorInfo, Opinion, Reading, Track, TrackEvi
 from attribution.patches import Tiles, patch_view, reads_patches
 from attribution.reference import ReferenceBank
 from attribution.verdict import judge_track
-from attribution.verdict.reasons import FAMILY_NAMES
 from attribution.weights import LoadedDetector
-
-GENERATED = "generated"
-ASKED_FAMILIES = ("gan", "diffusion")
-NOT_GENERATED_FAMILIES = ("face_swap", "reenactment")
 
 
 @dataclass(frozen=True)
@@ -40,20 +35,20 @@ class Specialist:
 
 
 def load_specialists(chosen: Card, device: str) -> tuple[Specialist, ...]:
-    """Every embedded detector with scope `generated`, beside a chosen one with scope `any`; none beside others. Never raises DetectorError:
-    a detector that cannot be loaded says so where its opinion would stand."""
-    if chosen.scope == GENERATED:
+    """Every embedded detector with a scope of its own, beside a chosen one with scope `any`; none beside others. Never raises
+    DetectorError: a detector that cannot be loaded says so where its opinion would stand."""
+    if chosen.scope != scopes.ANY:
         return ()
-    found = (_beside(name, chosen, device, GENERATED) for name in weights.embedded())
+    found = (_beside(name, chosen, device, tuple(scopes.SCOPES)) for name in weights.embedded())
     return tuple(one for one in found if one is not None)
 
 
 def load_router(chosen: Card, device: str) -> Specialist | None:
-    """The embedded default beside a chosen detector with scope `generated`; None beside others. Never raises DetectorError."""
-    if chosen.scope != GENERATED:
+    """The embedded default beside a chosen detector with a scope of its own; None beside others. Never raises DetectorError."""
+    if chosen.scope == scopes.ANY:
         return None
-    found = (_beside(name, chosen, device, "any") for name in weights.embedded())
-    nobody = Specialist(_nameless("default"), None, None, "No detector that knows face swaps is embedded, so none was asked.")
+    found = (_beside(name, chosen, device, (scopes.ANY,)) for name in weights.embedded())
+    nobody = Specialist(_nameless("default"), None, None, "No detector for every kind of face is embedded, so none was asked.")
     return next((one for one in found if one is not None), nobody)
 
 
@@ -68,8 +63,9 @@ def bank_of(detector: LoadedDetector) -> ReferenceBank:
 
 
 def reads_mirrored(examiner: Examiner, kind: str) -> bool:
-    """Whether faces are read together with their mirror images: in pictures; but DNA-Det's inference reads each just once."""
-    return kind == "picture" and examiner.card.scope != GENERATED
+    """Whether faces are read together with their mirror images: in pictures, unless the scope of the detector forbids it."""
+    scope = scopes.SCOPES.get(examiner.card.scope)
+    return kind == "picture" and (scope is None or scope.mirrored)
 
 
 def read_faces(tracks: Sequence[Track], examiner: Examiner, kind: str) -> Reading:
@@ -95,11 +91,12 @@ def judge(tracks: Sequence[Track], reading: Reading, examiner: Examiner, bank: R
 def consult(
     tracks: Sequence[TrackEvidence], specialists: Sequence[Specialist], tiles: Sequence[Tiles | None], kind: str
 ) -> tuple[TrackEvidence, ...]:
-    """The judged tracks, each with the opinion of every specialist, given or refused. `tiles`, aligned with the tracks, become patches
-    where a specialist that reads patches is asked."""
+    """The judged tracks, each with the opinion of every specialist, given or refused. Their verdicts say who is asked and stay as they
+    are. `tiles`, aligned with the tracks, become patches where a specialist that reads patches is asked."""
     opinions: list[list[Opinion]] = [[] for _ in tracks]
     for specialist in specialists:
-        refusals = [specialist.problem or _refusal(track.verdict, specialist.info) for track in tracks]
+        scope = specialist.examiner.card.scope if specialist.examiner is not None else scopes.ANY
+        refusals = [specialist.problem or scopes.refusal(track.verdict, specialist.info.name, scope) for track in tracks]
         asked = [track for track, refused in zip(tracks, refusals, strict=True) if not refused]
         answers = iter(_answers(asked, specialist, kind))
         for own, track, refused, cut in zip(opinions, tracks, refusals, tiles, strict=True):
@@ -112,18 +109,36 @@ def consult(
     return tuple(replace(track, opinions=(*track.opinions, *own)) for track, own in zip(tracks, opinions, strict=True))
 
 
-def route(tracks: Sequence[TrackEvidence], chosen: DetectorInfo, router: Specialist, kind: str) -> tuple[TrackEvidence, ...]:
-    """The tracks as judged by a chosen detector with scope `generated`, with the router's opinion. What the router calls a face swap
-    becomes inconclusive, and where nothing is found the reasons say for what it was looked."""
+def weigh(tracks: Sequence[TrackEvidence], chosen: Card, specialists: Sequence[Specialist]) -> tuple[TrackEvidence, ...]:
+    """The consulted tracks, inconclusive where a specialist whose scope `overturns` definitely contradicts the chosen detector. The
+    reasons say so first; probabilities and opinions stay as they are."""
+    heavy = {one.info for one in specialists if one.examiner is not None and scopes.overturns(one.examiner.card.scope)}
+    weighed = []
+    for track in tracks:
+        said = (scopes.disagreement(chosen.name, track, opinion) for opinion in track.opinions if opinion.detector in heavy)
+        weighed.append(replace(track, verdict=scopes.doubted(track.verdict, [one for one in said if one])))
+    return tuple(weighed)
+
+
+def route(tracks: Sequence[TrackEvidence], chosen: Card, router: Specialist, kind: str) -> tuple[TrackEvidence, ...]:
+    """The tracks as judged by a chosen detector with a scope of its own, with the router's opinion. What is none of the chosen one's
+    business becomes inconclusive, and so does what the router definitely contradicts where the scope `overturns`; where nothing is found
+    the reasons say for what it was looked."""
+    name, scope = chosen.name, chosen.scope
     if router.problem:
+        unasked = Opinion(router.info, router.problem)
+        verdicts = [scopes.bounded(track.verdict, name, scope, router.info.name, None) for track in tracks]
         return tuple(
-            replace(track, verdict=_bounded(track.verdict, chosen, None), opinions=(*track.opinions, Opinion(router.info, router.problem)))
-            for track in tracks
+            replace(track, verdict=verdict, opinions=(*track.opinions, unasked)) for track, verdict in zip(tracks, verdicts, strict=True)
         )
     routed = []
     for track, answer in zip(tracks, _answers(tracks, router, kind), strict=True):
-        verdict = _bounded(track.verdict, chosen, (router.info, answer.verdict))
-        routed.append(replace(track, verdict=verdict, opinions=(*track.opinions, _opinion(answer, verdict, router))))
+        verdict = scopes.bounded(track.verdict, name, scope, router.info.name, answer.verdict)
+        opinion = _opinion(answer, verdict, router)
+        if opinion.agreement == "differs" and scopes.overturns(scope):
+            contradiction = scopes.disagreement(name, track, opinion)
+            verdict = scopes.doubted(track.verdict, [contradiction]) if contradiction else verdict
+        routed.append(replace(track, verdict=verdict, opinions=(*track.opinions, opinion)))
     return tuple(routed)
 
 
@@ -136,12 +151,12 @@ def agreement(verdict: Verdict, other: Verdict) -> str:
     return "same family" if (verdict.state, verdict.family) == (other.state, other.family) else "differs"
 
 
-def _beside(name: str, chosen: Card, device: str, scope: str) -> Specialist | None:
-    """The embedded detector of that name; None when its card has another scope."""
+def _beside(name: str, chosen: Card, device: str, wanted: Sequence[str]) -> Specialist | None:
+    """The embedded detector of that name; None when its card has none of the wanted scopes."""
     info = _nameless(name)
     try:
         card = weights.card_of(weights.EMBEDDED_FOLDER / name)
-        if card.scope != scope:
+        if card.scope not in wanted:
             return None
         info = replace(weights.info_of(card), weights_sha256=info.weights_sha256)
         if card.crop != chosen.crop:
@@ -155,21 +170,6 @@ def _beside(name: str, chosen: Card, device: str, scope: str) -> Specialist | No
 def _nameless(name: str) -> DetectorInfo:
     """All that is known of a detector whose card cannot be read."""
     return DetectorInfo(name, "0" * 64, ("real",), ("real",))
-
-
-def _refusal(verdict: Verdict, info: DetectorInfo) -> str:
-    """Why a specialist is not asked about a face with that verdict; empty when it is."""
-    if verdict.state == "manipulated" and verdict.family in ASKED_FAMILIES:
-        return ""
-    if verdict.state == "no_manipulation_found":
-        why = "no manipulation was found in this face"
-    elif verdict.state == "inconclusive":
-        why = "the answer on this face is inconclusive"
-    elif verdict.family is None:
-        why = "this face was called manipulated, but not by which kind of method"
-    else:
-        why = f"this face was called {FAMILY_NAMES[verdict.family]}"
-    return f"{info.name} attributes wholly generated faces to the architecture of their generator; {why}, so it was not asked."
 
 
 def _answers(tracks: Sequence[TrackEvidence], specialist: Specialist, kind: str) -> tuple[TrackEvidence, ...]:
@@ -196,21 +196,3 @@ def _opinion(answer: TrackEvidence, verdict: Verdict, specialist: Specialist) ->
         agreement=agreement(verdict, answer.verdict),
         architecture=architectures.get(answer.verdict.method or "") or None,
     )
-
-
-def _bounded(verdict: Verdict, chosen: DetectorInfo, routed: tuple[DetectorInfo, Verdict] | None) -> Verdict:
-    """A verdict of a detector that knows wholly generated faces alone, kept within what it can know."""
-    if routed is not None and routed[1].family in NOT_GENERATED_FAMILIES:
-        what = FAMILY_NAMES[str(routed[1].family)]
-        reason = f"{chosen.name} knows wholly generated faces alone, and {routed[0].name} calls this one {what}."
-        return Verdict("inconclusive", None, None, None, (reason, *verdict.reasons))
-    if verdict.state == "no_manipulation_found":
-        reason = f"{chosen.name} looks for wholly generated faces alone: face swaps pass it."
-    elif verdict.state == "manipulated" and routed is None:
-        reason = f"{chosen.name} knows wholly generated faces alone; whether this is a face swap could not be checked."
-    elif verdict.state == "manipulated" and routed is not None and routed[1].state != "manipulated":
-        doubt = "found no manipulation in it" if routed[1].state == "no_manipulation_found" else "gives no definite answer"
-        reason = f"This holds only if the face is wholly generated; {routed[0].name} {doubt}."
-    else:
-        return verdict
-    return replace(verdict, reasons=(*verdict.reasons, reason))

@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from attribution import opinions
+from attribution.card import Card, MeasuredTable
 from attribution.detector import Examiner, pick_device
-from attribution.evidence import Evidence, Face, Frame, Heatmap, Opinion, Track, TrackEvidence
+from attribution.evidence import Evidence, Face, Frame, Heatmap, Opinion, TrackEvidence
 from attribution.faces import CropRule, FaceFinder, find_tracks
+from attribution.locate import locate, shown_face
 from attribution.media import MediaLimits, open_media, prepare
 from attribution.opinions import Specialist
 from attribution.patches import Tiles, cut_tiles, reads_patches
@@ -35,7 +37,8 @@ _PACKAGES = ("torch", "timm", "facenet-pytorch", "numpy", "opencv-python-headles
 class Kit:
     """The parts that examine a file. They hold no state of a file: one kit serves many files, and several threads.
 
-    `specialists` are asked beside the examiner about wholly generated faces; `router` is there when the examiner itself knows no others.
+    `specialists` are asked beside the examiner about the faces that are their business (`scopes`); `router` is there when the examiner
+    itself is such a specialist.
     """
 
     examiner: Examiner
@@ -51,6 +54,12 @@ class Kit:
     def beside(self) -> tuple[Specialist, ...]:
         """Every detector beside the chosen one."""
         return self.specialists if self.router is None else (*self.specialists, self.router)
+
+    @property
+    def tables(self) -> dict[str, tuple[MeasuredTable, ...]]:
+        """The measured tables in the card of every loaded detector, by the SHA-256 of its weights."""
+        examiners = (self.examiner, *(one.examiner for one in self.beside))
+        return {one.info.weights_sha256: one.card.measured for one in examiners if one is not None}
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,8 +123,10 @@ def examine(path: str | Path, kit: Kit, progress: Progress | None = None, name: 
     if kit.beside and tracks:
         report(0.9, "Asking a second detector where there is one to ask")
         tracks = opinions.consult(tracks, kit.specialists, tiles, media.kind)
+        tracks = opinions.weigh(tracks, kit.examiner.card, kit.specialists)
         if kit.router is not None:
-            tracks = opinions.route(tracks, kit.examiner.info, kit.router, media.kind)
+            tracks = opinions.route(tracks, kit.examiner.card, kit.router, media.kind)
+    tracks = locate(tracks, kit.examiner, kit.specialists, media.width, media.height)
     thresholds = kit.examiner.card.thresholds
     evidence = Evidence(
         media=media,
@@ -153,15 +164,6 @@ def explain_opinion(track: TrackEvidence, opinion: Opinion, kit: Kit) -> Heatmap
     return heatmaps(examiner, _crops([shown_face(track)], kit.rule.side_px), [label])[0]
 
 
-def shown_face(track: TrackEvidence) -> Face:
-    """The face that stands for a track: the one with the most real detail within its worst interval, or else of all."""
-    if track.track is None:
-        raise ValueError("a track that was read from JSON has no faces")
-    worst = track.worst
-    inside = [face for face in track.track.faces if worst is not None and worst.first_seconds <= face.seconds <= worst.last_seconds]
-    return Track(track.id, tuple(inside or track.track.faces)).best
-
-
 def _label_to_explain(method: str | None, p_methods: Mapping[str, float]) -> str:
     """The verdict's method where the detector has such a label, else its likeliest label."""
     return method if method is not None and method in p_methods else max(p_methods, key=lambda one: p_methods[one])
@@ -186,6 +188,7 @@ def _settings(kit: Kit, kind: str) -> dict[str, object]:
         "scope": card.scope,
         "temperature": card.calibration.temperature,
         "thresholds": asdict(card.thresholds),
+        "artifacts": _artifact_rule(card),
         "limits": asdict(kit.limits),
         "specialists": {one.info.name: _settings_of(one, kind) for one in kit.specialists},
         "router": {one.info.name: _settings_of(one, kind) for one in kit.beside if one is kit.router},
@@ -198,10 +201,17 @@ def _settings_of(specialist: Specialist, kind: str) -> dict[str, object]:
     card = specialist.examiner.card
     return {
         "weights_sha256": specialist.info.weights_sha256,
+        "scope": card.scope,
         "mirrored": opinions.reads_mirrored(specialist.examiner, kind),
         "temperature": card.calibration.temperature,
         "thresholds": asdict(card.thresholds),
+        "artifacts": _artifact_rule(card),
     }
+
+
+def _artifact_rule(card: Card) -> dict[str, float] | None:
+    """Which boxes are kept of a detector that localises; None for others."""
+    return asdict(card.artifacts) if card.artifacts is not None else None
 
 
 @cache

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pytest
@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import save_file
 
 from attribution import weights
-from attribution.card import Calibration, Card, CropSettings, Label, MeasuredTable, Probe, Thresholds, Training
+from attribution.card import ArtifactRule, Calibration, Card, CropSettings, Label, MeasuredTable, Probe, Thresholds, Training
 from attribution.detector import Examiner
-from attribution.network import Projection, build_backbone, features, normalise, pooled_width
+from attribution.network import CADDM, DNA_DET, Projection, build_backbone, features, normalise, pooled_width
 from attribution.reference import kth_distances, write_reference
 from attribution.weights import LoadedDetector, load_folder, probe_logits
 
@@ -37,9 +37,15 @@ GENERATED_LABELS = (
     Label("sdxl", "SDXL", "diffusion", "Synthesised whole.", "made for this test", "latent diffusion, U-Net"),
     Label("flux1", "FLUX.1", "diffusion", "Synthesised whole.", "made for this test", "latent diffusion, transformer"),
 )
+SWAP_LABELS = (
+    Label("real", "No manipulation", "real", "An untouched photograph.", "portraits"),
+    Label("swapped", "Face swap or pasted part", "face_swap", "Parts of another face.", "made for this test"),
+)
 MEAN = (0.5, 0.5, 0.5)
 STD = (0.5, 0.5, 0.5)
 SIDE_PX = 96
+# The anchors of the artifact detection module lie on the maps of a crop of this side alone.
+SWAP_SIDE_PX = 224
 REFERENCES = 24
 # With these a random detector's answer is that of its head alone.
 SURE = Thresholds(
@@ -65,10 +71,11 @@ def write_detector(
     scope: str = "any",
     favours: str = "",
     name: str = "random-for-tests",
+    artifacts: ArtifactRule | None = None,
 ) -> Path:
     """A whole detector folder with random weights that are the same every time. What it `favours` it nearly always answers."""
     folder.mkdir(parents=True, exist_ok=True)
-    model_args = {"pad_type": "same"} if model_args is None and architecture == "mobilenetv2_100" else model_args or {}
+    model_args = {"pad_type": "same"} if model_args is None and architecture in ("mobilenetv2_100", CADDM) else model_args or {}
     torch.manual_seed(7)
     model = build_backbone(architecture, len(labels), model_args)
     with torch.no_grad():
@@ -121,6 +128,7 @@ def write_detector(
         measured=(MeasuredTable("Recall by source", ("source", "faces", "recall"), (("portraits", 3, 0.5), ("none", 0, None))),),
         limits=("It was never trained: its answers mean nothing.",),
         scope=scope,
+        artifacts=artifacts,
     )
     (folder / "card.json").write_text(json.dumps(card.to_json(), indent=2), encoding="utf-8")
     return folder
@@ -158,38 +166,86 @@ def own_detector(detector_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(detector_folder, tmp_path / "detector"))
 
 
-@pytest.fixture(scope="session")
-def generated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of random DNA-Det weights for wholly generated faces, which finds StyleGAN2 everywhere; read it, do not change it."""
-    folder = tmp_path_factory.mktemp("detectors") / "random-dna-det"
-    return write_detector(
-        folder, "dna_det", thresholds=SURE, labels=GENERATED_LABELS, scope="generated", favours="stylegan2", name="random-dna-det"
-    )
+class Folders(Protocol):
+    """For a label, and the side of the crops in pixels, a folder of random weights that finds that label everywhere; read it, do not
+    change it."""
+
+    def __call__(self, favours: str, side_px: int = ...) -> Path: ...
+
+
+class Shelf(Protocol):
+    """For the answer of the default, and that of the detector of face swaps where there is to be one, a folder that stands for `weights/`
+    during a test; it is the test's own."""
+
+    def __call__(self, favours: str, swap: str = ...) -> Path: ...
 
 
 @pytest.fixture(scope="session")
-def default_folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """For a label, a folder of random weights for every kind of face, which finds that label everywhere; read it, do not change it."""
+def default_folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """Detectors for every kind of face."""
     parent = tmp_path_factory.mktemp("defaults")
 
-    def folder(favours: str) -> Path:
-        there = (parent / favours).is_dir()
-        return parent / favours if there else write_detector(parent / favours, thresholds=SURE, favours=favours, name="random-default")
+    def folder(favours: str, side_px: int = SIDE_PX) -> Path:
+        own = parent / f"{favours}-{side_px}"
+        return own if own.is_dir() else write_detector(own, side_px=side_px, thresholds=SURE, favours=favours, name="random-default")
 
     return folder
 
 
+@pytest.fixture(scope="session")
+def generated_folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """DNA-Dets for wholly generated faces."""
+    parent = tmp_path_factory.mktemp("dna-dets")
+
+    def folder(favours: str, side_px: int = SIDE_PX) -> Path:
+        own = parent / f"{favours}-{side_px}"
+        # It shrinks larger crops itself: whole ones take this big network seconds.
+        of_its_kind: dict[str, Any] = {"labels": GENERATED_LABELS, "scope": "generated", "name": "random-dna-det"}
+        of_its_kind |= {"model_args": {"img_size": SIDE_PX}} if side_px != SIDE_PX else {}
+        return own if own.is_dir() else write_detector(own, DNA_DET, side_px=side_px, thresholds=SURE, favours=favours, **of_its_kind)
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def generated_folder(generated_folders: Folders) -> Path:
+    """A folder of random DNA-Det weights for wholly generated faces, which finds StyleGAN2 everywhere; read it, do not change it."""
+    return generated_folders("stylegan2")
+
+
+@pytest.fixture(scope="session")
+def swap_folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """ID-unaware detectors for face swaps, which mark places on every face."""
+    parent = tmp_path_factory.mktemp("caddms")
+
+    def folder(favours: str, side_px: int = SWAP_SIDE_PX) -> Path:
+        own = parent / f"{favours}-{side_px}"
+        of_its_kind: dict[str, Any] = {"labels": SWAP_LABELS, "scope": "face_swap", "artifacts": ArtifactRule(0.51), "name": "random-caddm"}
+        return own if own.is_dir() else write_detector(own, CADDM, side_px=side_px, thresholds=SURE, favours=favours, **of_its_kind)
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def swap_folder(swap_folders: Folders) -> Path:
+    """A folder of random CADDM weights for face swaps, which finds a swap everywhere; read it, do not change it."""
+    return swap_folders("swapped")
+
+
 @pytest.fixture
 def embed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default_folders: Callable[[str], Path], generated_folder: Path
-) -> Callable[[str], Path]:
-    """For a label, a folder that stands for `weights/` during this test: a default which finds that label everywhere and a DNA-Det. Both
-    are the test's own."""
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default_folders: Folders, generated_folders: Folders, swap_folders: Folders
+) -> Shelf:
+    """A shelf with a default which finds that label everywhere, a DNA-Det which finds StyleGAN2, and with `swap` (`swapped` or `real`) a
+    CADDM which finds that. With a CADDM all of them read crops of its side."""
 
-    def shelf(favours: str) -> Path:
+    def shelf(favours: str, swap: str = "") -> Path:
         folder = tmp_path / "weights"
-        shutil.copytree(default_folders(favours), folder / weights.DEFAULT_DETECTOR)
-        shutil.copytree(generated_folder, folder / "random-dna-det")
+        side_px = SWAP_SIDE_PX if swap else SIDE_PX
+        shutil.copytree(default_folders(favours, side_px), folder / weights.DEFAULT_DETECTOR)
+        shutil.copytree(generated_folders("stylegan2", side_px), folder / "random-dna-det")
+        if swap:
+            shutil.copytree(swap_folders(swap), folder / "random-caddm")
         monkeypatch.setattr(weights, "EMBEDDED_FOLDER", folder)
         return folder
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attribution.card import Card, Thresholds, probe_crop
+from attribution.card import ArtifactRule, Card, Thresholds, probe_crop
 from attribution.errors import DamagedDetector, UnusableDetector
 
 
@@ -95,6 +95,19 @@ def change(card: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("files", {"model.safetensors": "0" * 64}),
         ("files", {"model.safetensors": "0" * 64, "config.json": "0" * 64, "reference.safetensors": "X" * 64}),
         ("surprise", 1),
+        ("scope", "everything"),
+        ("scope", None),
+        ("artifacts", []),
+        ("artifacts", 0.5),
+        ("artifacts", {}),
+        ("artifacts", {"nms_iou": 0.3}),
+        ("artifacts", {"min_confidence": 1.2}),
+        ("artifacts", {"min_confidence": -0.1}),
+        ("artifacts", {"min_confidence": float("nan")}),
+        ("artifacts", {"min_confidence": None}),
+        ("artifacts", {"min_confidence": True}),
+        ("artifacts", {"min_confidence": 0.5, "nms_iou": 2}),
+        ("artifacts", {"min_confidence": 0.5, "colour": "red"}),
     ],
 )
 def test_anything_wrong_is_refused(card_json: dict[str, Any], path: str, value: Any) -> None:
@@ -117,6 +130,18 @@ def test_what_is_no_object_is_refused(data: Any) -> None:
 def test_thresholds_may_leave_the_optional_gates_out() -> None:
     thresholds = Thresholds(0.9, 0.1, 0.6, 0.6, energy_min=None, neighbour_veto=None)
     assert thresholds.energy_min is None
+
+
+def test_the_rule_for_artifact_boxes_is_written_and_read(card_json: dict[str, Any]) -> None:
+    assert card_json["artifacts"] is None
+    card = Card.from_json({**card_json, "scope": "face_swap", "artifacts": {"min_confidence": 0.4}})
+    assert card.artifacts == ArtifactRule(0.4, 0.3)
+    assert (card.to_json()["scope"], card.to_json()["artifacts"]) == ("face_swap", {"min_confidence": 0.4, "nms_iou": 0.3})
+    assert Card.from_json(json.loads(json.dumps(card.to_json()))) == card
+
+
+def test_cards_from_before_there_were_artifact_boxes_are_read(card_json: dict[str, Any]) -> None:
+    assert Card.from_json(change(card_json, "artifacts", ...)) == Card.from_json(card_json)
 
 
 def test_probe_inputs_never_change() -> None:

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,10 @@ from PIL import Image
 from attribution import pipeline
 from attribution.cli import main
 from attribution.evidence import Evidence, Unusable, read_document
+from attribution.ui import area_text
 from attribution.version import __version__
 from attribution.weights import DEFAULT_DETECTOR, embedded
+from conftest import Shelf
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTRAITS = [str(ROOT / "examples" / name) for name in ("astronaut.png", "grace_hopper.jpg")]
@@ -135,7 +136,7 @@ def test_the_lab_has_its_own_commands(capsys: pytest.CaptureFixture[str]) -> Non
     assert "python -m attribution lab" in capsys.readouterr().out
 
 
-def test_a_second_opinion_is_a_line(embed: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_opinion_is_a_line(embed: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     embed("stylegan2")
     json_out, html_out = tmp_path / "out.json", tmp_path / "out.html"
     assert main(["analyse", PORTRAITS[0], "--device", "cpu", "--json", str(json_out), "--report", str(html_out)]) == 0
@@ -148,11 +149,10 @@ def test_a_second_opinion_is_a_line(embed: Callable[[str], Path], tmp_path: Path
     assert isinstance(outcome, Evidence)
     assert outcome.tracks[0].opinions[0].patches is not None
     assert "random-dna-det" in html_out.read_text(encoding="utf-8")
+    assert area_text.HEATMAPS_NOT_MEASURED in html_out.read_text(encoding="utf-8"), "as the card says, which is at hand"
 
 
-def test_with_several_faces_an_opinion_stands_under_its_face(
-    embed: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_with_several_faces_an_opinion_stands_under_its_face(embed: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     embed("flux1")
     both = Image.new("RGB", (500, 400))
     for x, portrait, area in zip((0, 180), PORTRAITS, ((140, 20, 320, 210), (80, 20, 400, 400)), strict=True):
@@ -167,24 +167,80 @@ def test_with_several_faces_an_opinion_stands_under_its_face(
         assert lines[number + 1].endswith(", differs")
 
 
-def test_what_was_not_asked_is_not_told(embed: Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_not_asked_is_not_told(embed: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     embed("landmark_swap")
     assert main(["analyse", PORTRAITS[0], "--device", "cpu"]) == 0
     assert "random-dna-det" not in capsys.readouterr().out
 
 
-def test_a_detector_for_generated_faces_tells_of_its_router(embed: Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_detector_for_generated_faces_tells_of_its_router(embed: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     shelf = embed("landmark_swap")
     asked = ["analyse", PORTRAITS[0], "--device", "cpu", "--detector", "random-dna-det"]
     assert main(asked) == 0
     told = capsys.readouterr().out
-    assert told.startswith("astronaut.png: inconclusive\n  random-dna-det knows wholly generated faces alone, and random-default calls")
+    assert told.startswith("astronaut.png: inconclusive\n  random-dna-det looks for wholly generated faces alone, and random-default calls")
     assert "\n  random-default: manipulated, Landmark face swap (confidence 99 %), undecided\n" in told
     (shelf / DEFAULT_DETECTOR / "model.safetensors").write_bytes(b"")
     assert main(asked) == 0
     told = capsys.readouterr().out
     assert told.startswith("astronaut.png: manipulated, StyleGAN2")
     assert "\n  random-default could not be loaded, so it was not asked." in told
+
+
+def test_a_disagreement_and_the_marked_places_are_told(embed: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    embed("landmark_swap", "real")
+    out = tmp_path / "out.json"
+    assert main(["analyse", PORTRAITS[0], "--device", "cpu", "--json", str(out)]) == 0
+    (outcome,) = read_document(json.loads(out.read_text(encoding="utf-8")))
+    assert isinstance(outcome, Evidence)
+    count = len(outcome.tracks[0].artifacts)
+    assert count > 1
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first == f"astronaut.png: inconclusive, {count} artifact boxes by random-caddm"
+    assert second == f"  {outcome.verdict.reasons[0]}"
+    assert second.startswith("  The detectors disagree: random-default finds the traces of a face swap (probability of a manipulation: ")
+    assert re.fullmatch(r"  random-caddm: no manipulation found \(confidence 9\d %\), differs", third)
+
+
+def test_of_several_files_and_faces_each_tells_of_its_own(embed: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    embed("real", "swapped")
+    both = Image.new("RGB", (500, 400))
+    for x, portrait, area in zip((0, 180), PORTRAITS, ((140, 20, 320, 210), (80, 20, 400, 400)), strict=True):
+        both.paste(Image.open(portrait).convert("RGB").crop(area), (x, 0))
+    both.save(tmp_path / "both.png")
+    (tmp_path / "letter.jpg").write_text("Dear reader", encoding="utf-8")
+    files = [str(tmp_path / "both.png"), str(tmp_path / "letter.jpg"), PORTRAITS[1]]
+    out = tmp_path / "out.json"
+    assert main(["analyse", *files, "--device", "cpu", "--json", str(out)]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "both.png: inconclusive"
+    faces = [number for number, line in enumerate(lines) if line.startswith("  face ")]
+    assert len(faces) == 2
+    told = [line for line in lines if "The detectors disagree: random-default finds no manipulation" in line]
+    assert len(told) == 4, "each file's and each face's own"
+    for number in faces:
+        assert re.search(r": inconclusive, \d+ artifact boxes by random-caddm$", lines[number])
+        assert lines[number + 1].startswith("    The detectors disagree")
+        assert re.fullmatch(r"    random-caddm: manipulated, Face swap or pasted part \(confidence 9\d %\), differs", lines[number + 2])
+    assert re.fullmatch(r"grace_hopper\.jpg: inconclusive, \d+ artifact boxes by random-caddm", lines[-3])
+    outcomes = read_document(json.loads(out.read_text(encoding="utf-8")))
+    assert [type(outcome) for outcome in outcomes] == [Evidence, Unusable, Evidence]
+    assert all(track.artifacts for outcome in outcomes if isinstance(outcome, Evidence) for track in outcome.tracks)
+
+
+def test_boxes_are_counted(embed: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card_file, out = embed("stylegan2", "swapped") / "random-caddm" / "card.json", tmp_path / "out.json"
+    card = json.loads(card_file.read_text(encoding="utf-8"))
+    asked = ["analyse", PORTRAITS[0], "--device", "cpu", "--detector", "random-caddm", "--json", str(out)]
+    assert main(asked) == 0
+    (outcome,) = read_document(json.loads(out.read_text(encoding="utf-8")))
+    assert isinstance(outcome, Evidence)
+    first, second = (one.confidence for one in outcome.tracks[0].artifacts[:2])
+    capsys.readouterr()
+    for least, told in (((first + second) / 2, ", 1 artifact box by random-caddm"), (0.99, "")):
+        card_file.write_text(json.dumps({**card, "artifacts": {"min_confidence": least}}), encoding="utf-8")
+        assert main(asked) == 0
+        assert capsys.readouterr().out.splitlines()[0] == f"astronaut.png: inconclusive{told}"
 
 
 def test_it_runs_as_a_module() -> None:

@@ -14,6 +14,7 @@ from attribution import evidence
 from attribution.errors import EvidenceError
 from attribution.evidence import (
     AGREEMENTS,
+    Artifact,
     DetectorInfo,
     Evidence,
     Face,
@@ -146,6 +147,10 @@ def make_opinion(**changes: Any) -> Opinion:
 
 
 REFUSED_OPINION = Opinion(make_detector(name="third-detector"), "It attributes wholly generated faces; this one was called a face swap.")
+
+
+def make_artifact(**changes: Any) -> Artifact:
+    return Artifact(**{"box": (25.5, 30.0, 41.0, 44.25), "confidence": 0.75, "detector": "second-detector", "seconds": 0.5, **changes})
 
 
 def make_track_evidence(**changes: Any) -> TrackEvidence:
@@ -325,6 +330,26 @@ REFUSED: list[tuple[Any, dict[str, Any]]] = [
     (make_opinion, {"detector": None}),
     (make_track_evidence, {"opinions": ("an opinion",)}),
     (make_track_evidence, {"opinions": [make_opinion()]}),
+    (make_artifact, {"box": (41.0, 30.0, 25.5, 44.25)}),
+    (make_artifact, {"box": (25.5, 44.25, 41.0, 30.0)}),
+    (make_artifact, {"box": (25.5, 30.0, 25.5, 44.25)}),
+    (make_artifact, {"box": (25.5, NAN, 41.0, 44.25)}),
+    (make_artifact, {"box": (25.5, 30.0, INF, 44.25)}),
+    (make_artifact, {"box": (25.5, 30.0, 41.0)}),
+    (make_artifact, {"box": [25.5, 30.0, 41.0, 44.25]}),
+    (make_artifact, {"box": "abcd"}),
+    (make_artifact, {"confidence": 1.2}),
+    (make_artifact, {"confidence": -0.2}),
+    (make_artifact, {"confidence": NAN}),
+    (make_artifact, {"confidence": None}),
+    (make_artifact, {"confidence": True}),
+    (make_artifact, {"detector": ""}),
+    (make_artifact, {"detector": None}),
+    (make_artifact, {"seconds": NAN}),
+    (make_artifact, {"seconds": "0.5"}),
+    (make_track_evidence, {"artifacts": ((25.5, 30.0, 41.0, 44.25),)}),
+    (make_track_evidence, {"artifacts": [make_artifact()]}),
+    (make_track_evidence, {"artifacts": (make_artifact(confidence=0.5), make_artifact(confidence=0.6))}),
     (Unusable, {"name": "a.jpg", "error": ""}),
     (Unusable, {"name": None, "error": "It is empty."}),
 ]
@@ -430,6 +455,7 @@ def test_display_names_are_for_people() -> None:
 ANSWERS = {
     "clip with everything": make_evidence(),
     "second opinions": make_evidence(tracks=(make_track_evidence(opinions=(make_opinion(), REFUSED_OPINION)),)),
+    "artifacts": make_evidence(tracks=(make_track_evidence(artifacts=(make_artifact(), make_artifact(box=(20.0, 20.0, 70.0, 85.0)))),)),
     "second opinions without a picture": make_evidence(
         tracks=tuple(
             make_track_evidence(opinions=(make_opinion(agreement=one, placement=None, architecture=None, patches=None),))
@@ -464,6 +490,44 @@ def test_pixels_stay_out_of_the_json() -> None:
     assert restored.tracks[0].reading is None
 
 
+def test_artifacts_are_always_there_and_old_results_have_none() -> None:
+    entry = make_evidence().to_json()
+    assert entry["tracks"][0]["artifacts"] == []
+    del entry["tracks"][0]["artifacts"]
+    assert Evidence.from_json(entry) == make_evidence()
+    marked = make_evidence(tracks=(make_track_evidence(artifacts=(make_artifact(confidence=np.float32(0.75)),)),))
+    (written,) = json.loads(json.dumps(marked.to_json()))["tracks"][0]["artifacts"]
+    assert written == {"box": [25.5, 30.0, 41.0, 44.25], "confidence": 0.75, "detector": "second-detector", "seconds": 0.5}
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"box": [25.5, NAN, 41.0, 44.25]},
+        {"box": [41.0, 30.0, 25.5, 44.25]},
+        {"box": "abcd"},
+        {"box": {"0": 1}},
+        {"confidence": 1.2},
+        {"confidence": "0.5"},
+        {"surprise": 1},
+    ],
+    ids=str,
+)
+def test_forged_artifacts_are_refused(forged: dict[str, Any]) -> None:
+    entry = make_evidence(tracks=(make_track_evidence(artifacts=(make_artifact(),)),)).to_json()
+    entry["tracks"][0]["artifacts"][0] |= forged
+    with pytest.raises(EvidenceError):
+        Evidence.from_json(entry)
+
+
+@pytest.mark.parametrize("forged", [None, {}, "box", [5], [None], [["box"]], [{}], [{"box": [0, 0, 1, 1]}]], ids=str)
+def test_what_is_no_list_of_artifacts_is_refused(forged: Any) -> None:
+    entry = make_evidence().to_json()
+    entry["tracks"][0]["artifacts"] = forged
+    with pytest.raises(EvidenceError):
+        Evidence.from_json(entry)
+
+
 def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The path of every node of a JSON value below its root."""
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -482,7 +546,7 @@ def changed(value: Any, path: tuple[Any, ...], leaf: Any) -> Any:
 @pytest.mark.parametrize("leaf", [None, [], {}, "x", -1, 1e400, True, [None], {"a": 1}], ids=repr)
 def test_hostile_json_is_read_or_refused_and_never_anything_else(leaf: Any) -> None:
     """Any node replaced by any kind of value: the reader answers with evidence that can be written again, or with EvidenceError."""
-    track = make_track_evidence(opinions=(make_opinion(), REFUSED_OPINION))
+    track = make_track_evidence(opinions=(make_opinion(), REFUSED_OPINION), artifacts=(make_artifact(), make_artifact(confidence=0.5)))
     good = document([make_evidence(tracks=(track,)), Unusable("a.jpg", "The file is empty.")])
     refused = 0
     for path in paths_of(good):

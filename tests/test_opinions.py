@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from attribution import opinions
 from attribution.card import Card, CropSettings
 from attribution.detector import Examiner
 from attribution.evidence import AGREEMENTS, UNKNOWN_METHOD, Box, Face, Opinion, Track, TrackEvidence, Verdict
-from attribution.opinions import Specialist, agreement, consult, judge, load_router, load_specialists, read_faces, route
+from attribution.opinions import Specialist, agreement, consult, judge, load_router, load_specialists, read_faces, route, weigh
 from attribution.patches import Tiles
+from attribution.verdict.reasons import percent
 from attribution.weights import DEFAULT_DETECTOR, card_of, load_folder
-from conftest import SIDE_PX, some_crops
+from conftest import SIDE_PX, SWAP_SIDE_PX, Folders, Shelf, some_crops
 from test_weights import mend_card
 
 SWAP = Verdict("manipulated", "landmark_swap", "face_swap", 0.97)
@@ -32,10 +33,10 @@ CLEAR = Verdict("no_manipulation_found", None, "real", 0.95)
 OPEN = Verdict("inconclusive", None, None, None, ("The face is blurred.",))
 
 
-def track_of(number: int, count: int = 1) -> Track:
+def track_of(number: int, count: int = 1, side_px: int = SIDE_PX) -> Track:
     """Faces of noise, which are different in every track."""
     box: Box = (10.0, 10.0, 110.0, 110.0)
-    crops = some_crops(count, SIDE_PX, seed=100 + number)
+    crops = some_crops(count, side_px, seed=100 + number)
     return Track(number, tuple(Face(i, 0.5 * i, box, np.zeros((5, 2)), 0.99, box, crop, 300.0, 120.0) for i, crop in enumerate(crops)))
 
 
@@ -47,10 +48,19 @@ def judged(examiner: Examiner, *verdicts: Verdict, kind: str = "picture", faces:
     return tuple(replace(one, verdict=verdict) for one, verdict in zip(found, verdicts, strict=True))
 
 
+def loaded(folder: Path) -> Specialist:
+    detector = load_folder(folder)
+    return Specialist(detector.info, Examiner(detector, "cpu"), opinions.bank_of(detector))
+
+
+def own_card(specialist: Specialist) -> Card:
+    assert specialist.examiner is not None
+    return specialist.examiner.card
+
+
 @pytest.fixture(scope="module")
 def dna_det(generated_folder: Path) -> Specialist:
-    detector = load_folder(generated_folder)
-    return Specialist(detector.info, Examiner(detector, "cpu"), opinions.bank_of(detector))
+    return loaded(generated_folder)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +76,7 @@ def generated_card(generated_folder: Path) -> Card:
 # Which detectors stand beside the chosen one
 
 
-def test_a_detector_for_every_face_has_specialists_and_no_router(embed: Callable[[str], Path], any_card: Card) -> None:
+def test_a_detector_for_every_face_has_specialists_and_no_router(embed: Shelf, any_card: Card) -> None:
     embed("real")
     (specialist,) = load_specialists(any_card, "cpu")
     assert (specialist.info.name, specialist.problem) == ("random-dna-det", "")
@@ -76,7 +86,7 @@ def test_a_detector_for_every_face_has_specialists_and_no_router(embed: Callable
     assert load_router(any_card, "cpu") is None
 
 
-def test_a_detector_for_generated_faces_has_a_router_and_no_specialists(embed: Callable[[str], Path], generated_card: Card) -> None:
+def test_a_detector_for_generated_faces_has_a_router_and_no_specialists(embed: Shelf, generated_card: Card) -> None:
     embed("real")
     assert load_specialists(generated_card, "cpu") == ()
     router = load_router(generated_card, "cpu")
@@ -95,7 +105,7 @@ def test_where_no_default_is_embedded(
     router = load_router(generated_card, "cpu")
     assert router is not None
     assert (router.examiner, router.bank) == (None, None)
-    assert router.problem == "No detector that knows face swaps is embedded, so none was asked."
+    assert router.problem == "No detector for every kind of face is embedded, so none was asked."
 
 
 def test_where_no_specialist_is_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, any_card: Card) -> None:
@@ -123,7 +133,7 @@ def damage(folder: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["no JSON", "another schema", "other weights", "no weights", "no bank", "another crop"])
 @pytest.mark.parametrize("role", ["specialist", "router"])
 def test_a_damaged_detector_refuses_and_stops_nobody(
-    embed: Callable[[str], Path], any_card: Card, generated_card: Card, dna_det: Specialist, examiner: Examiner, how: str, role: str
+    embed: Shelf, any_card: Card, generated_card: Card, dna_det: Specialist, examiner: Examiner, how: str, role: str
 ) -> None:
     shelf = embed("real")
     damage(shelf / ("random-dna-det" if role == "specialist" else DEFAULT_DETECTOR), how)
@@ -137,11 +147,13 @@ def test_a_damaged_detector_refuses_and_stops_nobody(
     assert str(shelf) not in broken.problem
     assert ("cut otherwise" in broken.problem) == (how == "another crop")
     tracks = judged(examiner, GAN, SWAP, CLEAR)
-    asked = consult(tracks, [broken], [None] * 3, "picture") if role == "specialist" else route(tracks, dna_det.info, broken, "picture")
+    asked = (
+        consult(tracks, [broken], [None] * 3, "picture") if role == "specialist" else route(tracks, own_card(dna_det), broken, "picture")
+    )
     assert [one.opinions for one in asked] == [(Opinion(broken.info, broken.problem),)] * 3
 
 
-def test_detectors_for_every_face_are_not_loaded_beside(embed: Callable[[str], Path], any_card: Card) -> None:
+def test_detectors_for_every_face_are_not_loaded_beside(embed: Shelf, any_card: Card) -> None:
     damage(embed("real") / DEFAULT_DETECTOR, "other weights")
     assert [one.info.name for one in load_specialists(any_card, "cpu")] == ["random-dna-det"]
 
@@ -203,9 +215,7 @@ def test_patches_stand_where_there_are_tiles_and_an_answer(examiner: Examiner, d
 
 
 def test_a_specialist_that_reads_no_patches_gives_none(examiner: Examiner, dna_det: Specialist, detector_folder: Path) -> None:
-    detector = load_folder(detector_folder)
-    plain = Specialist(detector.info, Examiner(detector, "cpu"), opinions.bank_of(detector))
-    (track,) = consult(judged(examiner, GAN), [plain], [Tiles(((0.0, 0.0, 9.0, 9.0),), some_crops(1))], "picture")
+    (track,) = consult(judged(examiner, GAN), [loaded(detector_folder)], [Tiles(((0.0, 0.0, 9.0, 9.0),), some_crops(1))], "picture")
     assert track.opinions[0].verdict is not None
     assert track.opinions[0].patches is None
     assert track.opinions[0].architecture is None
@@ -221,7 +231,7 @@ def test_nobody_and_nothing_to_ask(examiner: Examiner, dna_det: Specialist) -> N
     tracks = judged(examiner, GAN)
     assert consult(tracks, [], [None], "picture") == tracks
     assert consult((), [dna_det], [], "picture") == ()
-    assert route((), dna_det.info, dna_det, "picture") == ()
+    assert route((), own_card(dna_det), dna_det, "picture") == ()
 
 
 def test_a_track_without_pixels_cannot_be_asked_about(examiner: Examiner, dna_det: Specialist) -> None:
@@ -270,20 +280,16 @@ def test_an_architecture_is_named_with_its_method_alone(examiner: Examiner, dna_
 # The router
 
 
-def router_of(folder: Path) -> Specialist:
-    detector = load_folder(folder)
-    return Specialist(detector.info, Examiner(detector, "cpu"), opinions.bank_of(detector))
-
-
 @pytest.mark.parametrize("verdict", [GAN, CLEAR, OPEN, SOME_GAN])
 def test_what_the_router_calls_a_face_swap_is_inconclusive(
-    default_folders: Callable[[str], Path], examiner: Examiner, dna_det: Specialist, verdict: Verdict
+    default_folders: Folders, examiner: Examiner, dna_det: Specialist, verdict: Verdict
 ) -> None:
     before = judged(examiner, verdict)
-    (track,) = route(before, dna_det.info, router_of(default_folders("landmark_swap")), "picture")
+    (track,) = route(before, own_card(dna_det), loaded(default_folders("landmark_swap")), "picture")
     assert track.verdict.state == "inconclusive"
-    assert track.verdict.reasons[0] == "random-dna-det knows wholly generated faces alone, and random-default calls this one a face swap."
-    assert track.verdict.reasons[1:] == verdict.reasons
+    first, *others = track.verdict.reasons
+    assert first == "random-dna-det looks for wholly generated faces alone, and random-default calls this one a face swap."
+    assert tuple(others) == verdict.reasons
     assert track.p_methods == before[0].p_methods
     (opinion,) = track.opinions
     assert opinion.verdict is not None
@@ -295,34 +301,267 @@ def test_what_the_router_calls_a_face_swap_is_inconclusive(
     [("stylegan2", GAN, "same method"), ("real", GAN, "differs"), ("flux1", GAN, "differs"), ("stylegan2", OPEN, "undecided")],
 )
 def test_other_answers_stay_as_they_are(
-    default_folders: Callable[[str], Path], examiner: Examiner, dna_det: Specialist, favours: str, verdict: Verdict, agrees: str
+    default_folders: Folders, examiner: Examiner, dna_det: Specialist, favours: str, verdict: Verdict, agrees: str
 ) -> None:
-    (track,) = route(judged(examiner, verdict), dna_det.info, router_of(default_folders(favours)), "picture")
+    (track,) = route(judged(examiner, verdict), own_card(dna_det), loaded(default_folders(favours)), "picture")
     doubts = ("This holds only if the face is wholly generated; random-default found no manipulation in it.",) if favours == "real" else ()
     assert track.verdict == replace(verdict, reasons=(*verdict.reasons, *doubts))
     assert track.opinions[0].agreement == agrees
 
 
-def test_finding_nothing_says_for_what_it_was_looked(
-    default_folders: Callable[[str], Path], examiner: Examiner, dna_det: Specialist
-) -> None:
-    (track,) = route(judged(examiner, CLEAR), dna_det.info, router_of(default_folders("real")), "picture")
+def test_finding_nothing_says_for_what_it_was_looked(default_folders: Folders, examiner: Examiner, dna_det: Specialist) -> None:
+    (track,) = route(judged(examiner, CLEAR), own_card(dna_det), loaded(default_folders("real")), "picture")
     assert track.verdict.state == "no_manipulation_found"
     assert track.verdict.reasons == ("random-dna-det looks for wholly generated faces alone: face swaps pass it.",)
 
 
 def test_without_a_router_the_reasons_say_that_swaps_were_not_looked_for(examiner: Examiner, dna_det: Specialist) -> None:
     broken = Specialist(dna_det.info, None, None, "It could not be loaded.")
-    tracks = route(judged(examiner, GAN, CLEAR, OPEN), dna_det.info, broken, "picture")
+    tracks = route(judged(examiner, GAN, CLEAR, OPEN), own_card(dna_det), broken, "picture")
     assert [track.verdict.state for track in tracks] == ["manipulated", "no_manipulation_found", "inconclusive"]
     assert "whether this is a face swap could not be checked" in tracks[0].verdict.reasons[-1]
     assert "face swaps pass it" in tracks[1].verdict.reasons[-1]
     assert tracks[2].verdict == OPEN
 
 
-def test_the_crop_rules_must_be_the_same_to_the_last_figure(embed: Callable[[str], Path], any_card: Card) -> None:
+def test_the_crop_rules_must_be_the_same_to_the_last_figure(embed: Shelf, any_card: Card) -> None:
     embed("real")
     changes: list[dict[str, Any]] = [{"side_px": 224}, {"scale": 0.87}, {"down": 0.0}]
     for change in changes:
         (specialist,) = load_specialists(replace(any_card, crop=replace(CropSettings(side_px=SIDE_PX), **change)), "cpu")
         assert "cut otherwise than those of random-for-tests" in specialist.problem
+
+
+# Detectors of face swaps
+
+
+SURE_SWAP = replace(SWAP, reasons=("The traces lie around the mouth.",))
+SURE_CLEAR = replace(CLEAR, reasons=("2 of 30 views were left out.",))
+
+
+def with_verdicts(*verdicts: Verdict, faces: int = 1) -> tuple[TrackEvidence, ...]:
+    """Tracks that carry crops of the side that a CADDM reads, as a chosen detector leaves them: its probabilities are 0.93 for what it
+    calls manipulated, 0.06 where it finds nothing and 0.5 in between."""
+    tracks = []
+    for number, verdict in enumerate(verdicts):
+        whole = track_of(number, faces, SWAP_SIDE_PX)
+        p = {"manipulated": 0.93, "no_manipulation_found": 0.06, "inconclusive": 0.5}[verdict.state]
+        last = whole.faces[-1].seconds
+        shares = ({"real": 1 - p, "landmark_swap": p}, {"real": 1 - p, "face_swap": p})
+        tracks.append(TrackEvidence(number, faces, 0.0, last, whole.best.box, verdict, *shares, p, track=whole))
+    return tuple(tracks)
+
+
+@pytest.fixture(scope="module")
+def finds_swaps(swap_folders: Folders) -> Specialist:
+    return loaded(swap_folders("swapped"))
+
+
+@pytest.fixture(scope="module")
+def finds_nothing(swap_folders: Folders) -> Specialist:
+    return loaded(swap_folders("real"))
+
+
+def asked(tracks: Sequence[TrackEvidence], chosen: Card, *specialists: Specialist, kind: str = "picture") -> tuple[TrackEvidence, ...]:
+    """What is left of the verdicts when everybody has spoken, as the pipeline does it."""
+    return weigh(consult(tracks, specialists, [None] * len(tracks), kind), chosen, specialists)
+
+
+def test_all_specialists_stand_beside_a_detector_for_every_face(embed: Shelf) -> None:
+    default = card_of(embed("real", "real") / DEFAULT_DETECTOR)
+    specialists = load_specialists(default, "cpu")
+    assert [(one.info.name, one.problem) for one in specialists] == [("random-caddm", ""), ("random-dna-det", "")]
+    assert load_router(default, "cpu") is None
+
+
+def test_a_detector_of_swaps_has_a_router_and_no_specialists(embed: Shelf) -> None:
+    chosen = card_of(embed("real", "real") / "random-caddm")
+    assert load_specialists(chosen, "cpu") == ()
+    router = load_router(chosen, "cpu")
+    assert router is not None
+    assert (router.info.name, router.problem) == ("random-default", "")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "why"),
+    [
+        (SWAP, ""),
+        (replace(SWAP, method=UNKNOWN_METHOD), ""),
+        (CLEAR, ""),
+        (GAN, "this face was called a GAN"),
+        (SOME_GAN, "this face was called a GAN"),
+        (DIFFUSION, "this face was called a diffusion model"),
+        (REENACTED, "this face was called a reenactment"),
+        (OPEN, "the answer on this face is inconclusive"),
+        (ALTERED, "this face was called manipulated, but not by which kind of method"),
+    ],
+)
+def test_a_detector_of_swaps_is_asked_about_swaps_and_clear_faces(finds_swaps: Specialist, verdict: Verdict, why: str) -> None:
+    (track,) = consult(with_verdicts(verdict), [finds_swaps], [None], "picture")
+    (opinion,) = track.opinions
+    assert track.verdict == verdict, "whom to ask is decided before any answer counts"
+    assert (opinion.verdict is None) == bool(why)
+    assert opinion.refused == (f"random-caddm looks for face swaps and pasted parts; {why}, so it was not asked." if why else "")
+    if opinion.verdict is not None:
+        assert (opinion.verdict.state, opinion.verdict.family) == ("manipulated", "face_swap")
+        assert opinion.agreement == ("same family" if verdict.state == "manipulated" else "differs")
+        assert (opinion.patches, opinion.architecture) == (None, None)
+
+
+@pytest.mark.parametrize(("kind", "faces", "mirrored"), [("picture", 1, True), ("clip", 5, False)])
+def test_a_detector_of_swaps_reads_faces_as_the_first_one_does(finds_swaps: Specialist, kind: str, faces: int, mirrored: bool) -> None:
+    reader = finds_swaps.examiner
+    assert reader is not None
+    tracks = consult(with_verdicts(SWAP, GAN, CLEAR, faces=faces), [finds_swaps], [None] * 3, kind)
+    assert [bool(track.opinions[0].refused) for track in tracks] == [False, True, False]
+    for number in (0, 2):
+        crops = np.stack([face.crop for face in track_of(number, faces, SWAP_SIDE_PX).faces])
+        expected = reader.read(crops, mirrored=mirrored).p_methods.mean(axis=0)
+        p = np.array([tracks[number].opinions[0].p_methods[label] for label in reader.info.labels])
+        assert p == pytest.approx(expected, rel=1e-3, abs=1e-9)
+        assert np.abs(reader.read(crops, mirrored=not mirrored).p_methods.mean(axis=0) - expected).max() > 0, "a test that can fail"
+
+
+def test_two_definite_answers_that_contradict_each_other_are_none(
+    any_card: Card, finds_swaps: Specialist, finds_nothing: Specialist
+) -> None:
+    before = with_verdicts(SURE_SWAP, SURE_CLEAR)
+    (swap, _), (_, clear) = asked(before, any_card, finds_nothing), asked(before, any_card, finds_swaps)
+    for track, was in zip((swap, clear), before, strict=True):
+        (opinion,) = track.opinions
+        assert track.verdict.state == "inconclusive"
+        assert track.verdict.reasons[1:] == was.verdict.reasons, "the other reasons stay, behind the new one"
+        assert opinion.agreement == "differs"
+        assert opinion.verdict is not None
+        assert opinion.verdict.state != was.verdict.state
+        assert replace(track, verdict=was.verdict, opinions=()) == was, "nothing else changes"
+    p_swap, p_clear = (percent(track.opinions[0].p_manipulated or 0) for track in (swap, clear))
+    assert swap.verdict.reasons[0] == (
+        "The detectors disagree: random-for-tests finds the traces of a face swap (probability of a manipulation: 93 %), "
+        f"random-caddm finds no manipulation ({p_swap})."
+    )
+    assert clear.verdict.reasons[0] == (
+        "The detectors disagree: random-for-tests finds no manipulation (probability of a manipulation: 6 %), "
+        f"random-caddm finds the traces of a face swap ({p_clear})."
+    )
+
+
+def test_agreement_changes_nothing(any_card: Card, finds_swaps: Specialist, finds_nothing: Specialist) -> None:
+    before = with_verdicts(SURE_SWAP, SURE_CLEAR, GAN, ALTERED, OPEN)
+    with_swaps, with_none = asked(before, any_card, finds_swaps), asked(before, any_card, finds_nothing)
+    agreed = (with_swaps[0], with_none[1])
+    assert [track.opinions[0].agreement for track in agreed] == ["same family", "same family"]
+    assert [track.verdict for track in agreed] == [SURE_SWAP, SURE_CLEAR]
+    for tracks in (with_swaps, with_none):
+        assert [track.verdict for track in tracks[2:]] == [GAN, ALTERED, OPEN]
+        assert all(track.opinions[0].verdict is None for track in tracks[2:])
+
+
+@pytest.mark.parametrize("verdict", [SURE_SWAP, SURE_CLEAR])
+def test_an_inconclusive_specialist_changes_nothing(any_card: Card, finds_swaps: Specialist, verdict: Verdict) -> None:
+    assert finds_swaps.examiner is not None
+    card = own_card(finds_swaps)
+    careful = replace(card, thresholds=replace(card.thresholds, min_sharpness=1e6))
+    unsure = replace(finds_swaps, examiner=Examiner(replace(finds_swaps.examiner.detector, card=careful), "cpu"))
+    (track,) = asked(with_verdicts(verdict), any_card, unsure)
+    assert track.verdict == verdict
+    assert track.opinions[0].verdict is not None
+    assert (track.opinions[0].verdict.state, track.opinions[0].agreement) == ("inconclusive", "undecided")
+
+
+def test_a_manipulation_of_unknown_kind_does_not_contradict_a_swap(any_card: Card, finds_swaps: Specialist) -> None:
+    assert finds_swaps.examiner is not None
+    card = own_card(finds_swaps)
+    unlike = replace(card, thresholds=replace(card.thresholds, max_atypicality=0.0))
+    vague = replace(finds_swaps, examiner=Examiner(replace(finds_swaps.examiner.detector, card=unlike), "cpu"))
+    swap, clear = asked(with_verdicts(SURE_SWAP, SURE_CLEAR), any_card, vague)
+    for track in (swap, clear):
+        assert track.opinions[0].verdict is not None
+        assert (track.opinions[0].verdict.state, track.opinions[0].verdict.family) == ("manipulated", None)
+    assert swap.verdict == SURE_SWAP
+    assert clear.verdict.state == "inconclusive"
+    assert "random-caddm finds a manipulation (" in clear.verdict.reasons[0]
+
+
+def test_other_specialists_overturn_nothing(any_card: Card, examiner: Examiner, dna_det: Specialist) -> None:
+    """DNA-Det finds StyleGAN2 in everything, here in what the chosen one calls a diffusion model; and here it finds nothing."""
+    (track,) = asked(judged(examiner, DIFFUSION), any_card, dna_det)
+    assert (track.verdict, track.opinions[0].agreement) == (DIFFUSION, "differs")
+
+
+def test_a_dna_det_that_finds_nothing_overturns_nothing(any_card: Card, examiner: Examiner, generated_folders: Folders) -> None:
+    (track,) = asked(judged(examiner, GAN), any_card, loaded(generated_folders("real")))
+    assert track.opinions[0].verdict is not None
+    assert (track.opinions[0].verdict.state, track.opinions[0].agreement) == ("no_manipulation_found", "differs")
+    assert track.verdict == GAN
+
+
+def test_every_contradiction_is_told_in_the_order_of_the_detectors(any_card: Card, finds_nothing: Specialist) -> None:
+    other = replace(finds_nothing, info=replace(finds_nothing.info, name="another"))
+    (track,) = asked(with_verdicts(SURE_SWAP), any_card, finds_nothing, other)
+    assert ["random-caddm finds no" in track.verdict.reasons[0], "another finds no" in track.verdict.reasons[1]] == [True, True]
+    assert track.verdict.reasons[2:] == SURE_SWAP.reasons
+
+
+def test_a_clip_is_weighed_as_a_picture_is(any_card: Card, finds_nothing: Specialist) -> None:
+    swap, clear = asked(with_verdicts(SURE_SWAP, SURE_CLEAR, faces=5), any_card, finds_nothing, kind="clip")
+    assert swap.verdict.state == "inconclusive"
+    assert clear.verdict == SURE_CLEAR
+
+
+@pytest.mark.parametrize("how", ["no JSON", "another schema", "other weights", "no weights", "no bank", "another crop"])
+def test_a_damaged_detector_of_swaps_refuses_and_changes_nothing(embed: Shelf, how: str) -> None:
+    shelf = embed("real", "swapped")
+    damage(shelf / "random-caddm", how)
+    default = card_of(shelf / DEFAULT_DETECTOR)
+    broken, other = load_specialists(default, "cpu")
+    assert (broken.examiner, other.info.name, other.problem) == (None, "random-dna-det", "")
+    assert "could not be loaded, so it was not asked" in broken.problem
+    before = with_verdicts(SURE_SWAP, SURE_CLEAR, OPEN)
+    after = asked(before, default, broken)
+    assert [track.opinions for track in after] == [(Opinion(broken.info, broken.problem),)] * 3
+    assert [replace(track, opinions=()) for track in after] == list(before)
+
+
+# A detector of face swaps that is itself chosen
+
+
+def test_what_the_router_calls_generated_is_inconclusive(default_folders: Folders, finds_swaps: Specialist) -> None:
+    verdicts = (SURE_SWAP, SURE_CLEAR, OPEN)
+    tracks = route(with_verdicts(*verdicts), own_card(finds_swaps), loaded(default_folders("stylegan2", SWAP_SIDE_PX)), "picture")
+    first = "random-caddm looks for face swaps and pasted parts alone, and random-default calls this one a GAN."
+    for track, verdict in zip(tracks, verdicts, strict=True):
+        assert track.verdict == Verdict("inconclusive", None, None, None, (first, *verdict.reasons))
+        assert [(one.detector.name, one.agreement) for one in track.opinions] == [("random-default", "undecided")]
+
+
+def test_the_same_two_detectors_disagree_whichever_is_chosen(default_folders: Folders, finds_swaps: Specialist) -> None:
+    """The router knows swaps too: where it finds none in what the chosen one calls a swap, or the other way round, nothing is definite."""
+    chosen = own_card(finds_swaps)
+    (swap,) = route(with_verdicts(SURE_SWAP), chosen, loaded(default_folders("real", SWAP_SIDE_PX)), "picture")
+    (clear,) = route(with_verdicts(SURE_CLEAR), chosen, loaded(default_folders("landmark_swap", SWAP_SIDE_PX)), "picture")
+    for track, reasons in ((swap, SURE_SWAP.reasons), (clear, SURE_CLEAR.reasons)):
+        assert track.verdict.state == "inconclusive"
+        assert track.verdict.reasons[0].startswith("The detectors disagree: random-caddm finds ")
+        assert track.verdict.reasons[1:] == reasons
+        assert [one.agreement for one in track.opinions] == ["differs"]
+
+
+def test_where_the_router_agrees(default_folders: Folders, finds_swaps: Specialist) -> None:
+    chosen = own_card(finds_swaps)
+    finding, clearing = loaded(default_folders("landmark_swap", SWAP_SIDE_PX)), loaded(default_folders("real", SWAP_SIDE_PX))
+    swap, unsure = route(with_verdicts(SURE_SWAP, OPEN), chosen, finding, "picture")
+    assert (swap.verdict, unsure.verdict) == (SURE_SWAP, OPEN)
+    assert [track.opinions[0].agreement for track in (swap, unsure)] == ["same method", "undecided"]
+    clear, unsure = route(with_verdicts(SURE_CLEAR, OPEN), chosen, clearing, "picture")
+    said = "random-caddm looks for face swaps and pasted parts alone: wholly generated faces pass it."
+    assert clear.verdict == replace(SURE_CLEAR, reasons=(*SURE_CLEAR.reasons, said))
+    assert unsure.verdict == OPEN
+
+
+def test_without_a_router_the_reasons_say_that_generated_faces_were_not_looked_for(finds_swaps: Specialist) -> None:
+    broken = Specialist(finds_swaps.info, None, None, "It could not be loaded.")
+    swap, clear, unsure = route(with_verdicts(SURE_SWAP, SURE_CLEAR, OPEN), own_card(finds_swaps), broken, "picture")
+    assert "whether this face is wholly generated could not be checked" in swap.verdict.reasons[-1]
+    assert "wholly generated faces pass it" in clear.verdict.reasons[-1]
+    assert [swap.verdict.state, clear.verdict.state, unsure.verdict] == ["manipulated", "no_manipulation_found", OPEN]

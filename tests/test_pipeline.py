@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -17,10 +16,15 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
+from attribution import weights
+from attribution.artifacts import find_artifacts
+from attribution.detector import Examiner
 from attribution.errors import DamagedDetector, DeviceError, EmptyMedia, MissingMedia, UnknownDetector, UnsupportedMedia
-from attribution.evidence import Evidence
+from attribution.evidence import Evidence, TrackEvidence
 from attribution.patches import patch_view
 from attribution.pipeline import Analysis, Kit, analyse, examine, explain, explain_opinion, load_kit, shown_face
+from attribution.verdict.reasons import percent
+from conftest import Shelf
 from make_media import write_clip
 from test_weights import mend_card
 
@@ -210,7 +214,7 @@ def close_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def consulting(embed: Callable[[str], Path]) -> Kit:
+def consulting(embed: Shelf) -> Kit:
     """A default that finds StyleGAN2 everywhere, and a DNA-Det beside it that does so too."""
     embed("stylegan2")
     return load_kit("default", "cpu")
@@ -272,7 +276,7 @@ def test_what_has_no_opinion_has_no_explanation(consulting: Kit, kit: Kit, close
         explain_opinion(replace(track, track=None), opinion, consulting)
 
 
-def test_a_swapped_face_is_not_shown_to_the_specialist_but_has_tiles_to_ask_with(embed: Callable[[str], Path], close_up: Path) -> None:
+def test_a_swapped_face_is_not_shown_to_the_specialist_but_has_tiles_to_ask_with(embed: Shelf, close_up: Path) -> None:
     embed("landmark_swap")
     swapping = load_kit("default", "cpu")
     analysis = examine(close_up, swapping)
@@ -336,7 +340,7 @@ def test_no_face_no_opinion(consulting: Kit, tmp_path: Path) -> None:
     assert (analysis.evidence.tracks, analysis.tiles) == ((), ())
 
 
-def test_a_damaged_specialist_does_not_stop_the_kit(embed: Callable[[str], Path], close_up: Path) -> None:
+def test_a_damaged_specialist_does_not_stop_the_kit(embed: Shelf, close_up: Path) -> None:
     (embed("stylegan2") / "random-dna-det" / "model.safetensors").write_bytes(b"")
     crippled = load_kit("default", "cpu")
     analysis = examine(close_up, crippled)
@@ -352,9 +356,7 @@ def test_a_damaged_specialist_does_not_stop_the_kit(embed: Callable[[str], Path]
     ("favours", "state", "agrees"),
     [("stylegan2", "manipulated", "same method"), ("landmark_swap", "inconclusive", "undecided"), ("real", "manipulated", "differs")],
 )
-def test_a_detector_for_generated_faces_is_routed(
-    embed: Callable[[str], Path], close_up: Path, favours: str, state: str, agrees: str
-) -> None:
+def test_a_detector_for_generated_faces_is_routed(embed: Shelf, close_up: Path, favours: str, state: str, agrees: str) -> None:
     embed(favours)
     chosen = load_kit("random-dna-det", "cpu")
     analysis = examine(close_up, chosen)
@@ -370,15 +372,134 @@ def test_a_detector_for_generated_faces_is_routed(
     assert explain_opinion(track, track.opinions[0], chosen).label == favours
 
 
-def test_a_clip_of_a_detector_for_generated_faces_is_routed(embed: Callable[[str], Path], clip_path: Path) -> None:
+def test_a_clip_of_a_detector_for_generated_faces_is_routed(embed: Shelf, clip_path: Path) -> None:
     embed("landmark_swap")
     evidence = analyse(clip_path, load_kit("random-dna-det", "cpu"))
     assert evidence.verdict.state == "inconclusive"
     assert any("calls this one a face swap" in reason for reason in evidence.verdict.reasons)
 
 
+# Detectors of face swaps, and where they see them
+
+
+@pytest.fixture
+def disputing(embed: Shelf) -> Kit:
+    """A default that finds a face swap everywhere, a CADDM beside it that finds nothing, and a DNA-Det."""
+    embed("landmark_swap", "real")
+    return load_kit("default", "cpu")
+
+
+def boxes_by_hand(track: TrackEvidence, seer: Examiner) -> list[tuple[float, ...]]:
+    """The detector's own boxes on the shown face, carried to the original: the crop is the square `crop_box` corner to corner."""
+    face = shown_face(track)
+    left, top, right, _ = face.crop_box
+    scale = (right - left) / face.crop.shape[0]
+    (found,) = find_artifacts(seer, face.crop[None])
+    return [
+        (left + scale * x0, top + scale * y0, left + scale * x1, top + scale * y1, one.confidence)
+        for one in found
+        for x0, y0, x1, y1 in (one.box,)
+    ]
+
+
+def marked(track: TrackEvidence) -> list[tuple[float, ...]]:
+    return [(*one.box, one.confidence) for one in track.artifacts]
+
+
+def test_a_disagreement_is_inconclusive_for_the_whole_file(disputing: Kit, close_up: Path) -> None:
+    assert [one.info.name for one in disputing.specialists] == ["random-caddm", "random-dna-det"]
+    analysis = examine(close_up, disputing)
+    evidence = analysis.evidence
+    (track,) = evidence.tracks
+    assert evidence.verdict.state == track.verdict.state == "inconclusive"
+    assert evidence.verdict.reasons == track.verdict.reasons
+    assert track.opinions[0].p_manipulated is not None
+    assert track.verdict.reasons[0] == (
+        "The detectors disagree: random-default finds the traces of a face swap (probability of a manipulation: "
+        f"{percent(track.p_manipulated)}), random-caddm finds no manipulation ({percent(track.opinions[0].p_manipulated)})."
+    )
+    assert track.p_manipulated > 0.9, "the probabilities stay those of the chosen detector"
+    assert [(one.detector.name, one.agreement) for one in track.opinions] == [("random-caddm", "differs"), ("random-dna-det", None)]
+    assert "this face was called a face swap" in track.opinions[1].refused, "whom to ask was decided before"
+    assert explain(evidence, disputing)[0].label == "landmark_swap"
+    assert explain_opinion(track, track.opinions[0], disputing).label == "real"
+
+
+def test_artifacts_lie_in_the_original_picture(disputing: Kit, close_up: Path) -> None:
+    evidence = analyse(close_up, disputing)
+    (track,) = evidence.tracks
+    seer = disputing.specialists[0].examiner
+    assert seer is not None
+    expected = boxes_by_hand(track, seer)
+    assert expected
+    assert np.array(marked(track)) == pytest.approx(np.array(expected), rel=1e-4, abs=1e-2)
+    assert {(one.detector, one.seconds) for one in track.artifacts} == {("random-caddm", 0.0)}
+    media = evidence.media
+    assert all(0 <= x0 < x1 <= media.width and 0 <= y0 < y1 <= media.height for x0, y0, x1, y1 in (one.box for one in track.artifacts))
+    entry = json.loads(json.dumps(evidence.to_json(), allow_nan=False))
+    assert [one["box"] for one in entry["tracks"][0]["artifacts"]] == [list(one.box) for one in track.artifacts]
+    assert Evidence.from_json(entry).tracks[0].artifacts == track.artifacts
+    settings = evidence.settings["specialists"]["random-caddm"]
+    assert (settings["scope"], settings["mirrored"], settings["artifacts"]) == ("face_swap", True, {"min_confidence": 0.51, "nms_iou": 0.3})
+    assert evidence.settings["specialists"]["random-dna-det"]["artifacts"] is None
+    assert evidence.settings["artifacts"] is None
+
+
+def test_a_face_that_no_localising_detector_was_asked_about_has_no_artifacts(embed: Shelf, close_up: Path) -> None:
+    embed("stylegan2", "real")
+    (track,) = analyse(close_up, load_kit("default", "cpu")).tracks
+    assert track.artifacts == ()
+    assert "this face was called a GAN" in track.opinions[0].refused
+    assert track.opinions[1].verdict is not None
+
+
+def test_a_clip_is_marked_on_the_shown_face(embed: Shelf, clip_path: Path) -> None:
+    embed("landmark_swap", "swapped")
+    kit = load_kit("default", "cpu")
+    evidence = analyse(clip_path, kit)
+    (track,) = evidence.tracks
+    assert (track.verdict.state, track.opinions[0].agreement) == ("manipulated", "same family")
+    assert evidence.settings["specialists"]["random-caddm"]["mirrored"] is False
+    seer = kit.specialists[0].examiner
+    assert seer is not None
+    assert np.array(marked(track)) == pytest.approx(np.array(boxes_by_hand(track, seer)), rel=1e-4, abs=1e-2)
+    assert {one.seconds for one in track.artifacts} == {shown_face(track).seconds}
+    entry = json.loads(json.dumps(evidence.to_json(), allow_nan=False))
+    assert Evidence.from_json(entry).tracks[0].artifacts == track.artifacts
+
+
+def test_a_damaged_detector_of_swaps_changes_nothing_but_its_own_opinion(disputing: Kit, embed: Shelf, close_up: Path) -> None:
+    whole = analyse(close_up, replace(disputing, specialists=disputing.specialists[1:]))
+    caddm = weights.EMBEDDED_FOLDER / "random-caddm"
+    (caddm / "model.safetensors").write_bytes(b"")
+    crippled = analyse(close_up, load_kit("default", "cpu"))
+    (track,), (was,) = crippled.tracks, whole.tracks
+    assert "random-caddm could not be loaded, so it was not asked." in track.opinions[0].refused
+    assert crippled.verdict == whole.verdict
+    assert replace(track, opinions=track.opinions[1:]) == was
+    assert track.artifacts == ()
+    assert list(crippled.settings["specialists"]["random-caddm"]) == ["problem"]
+
+
+@pytest.mark.parametrize(
+    ("favours", "state", "agrees"), [("landmark_swap", "manipulated", "same family"), ("stylegan2", "inconclusive", "undecided")]
+)
+def test_a_chosen_detector_of_swaps_is_routed_and_marks(embed: Shelf, close_up: Path, favours: str, state: str, agrees: str) -> None:
+    embed(favours, "swapped")
+    kit = load_kit("random-caddm", "cpu")
+    evidence = analyse(close_up, kit)
+    (track,) = evidence.tracks
+    assert evidence.verdict.state == track.verdict.state == state
+    assert [(one.detector.name, one.agreement) for one in track.opinions] == [("random-default", agrees)]
+    assert {one.detector for one in track.artifacts} == {"random-caddm"}
+    assert np.array(marked(track)) == pytest.approx(np.array(boxes_by_hand(track, kit.examiner)), rel=1e-4, abs=1e-2)
+    assert evidence.settings["artifacts"] == {"min_confidence": 0.51, "nms_iou": 0.3}
+    assert (evidence.settings["scope"], evidence.settings["mirrored"]) == ("face_swap", True)
+    assert list(evidence.settings["router"]) == ["random-default"]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_without_a_gpu_all_detectors_are_on_the_processor(embed: Callable[[str], Path]) -> None:
+def test_without_a_gpu_all_detectors_are_on_the_processor(embed: Shelf) -> None:
     embed("real")
     with pytest.raises(DeviceError, match="no GPU"):
         load_kit("default", "cuda")

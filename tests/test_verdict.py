@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from attribution.card import Thresholds
-from attribution.evidence import DetectorInfo, Face, Neighbour, Placement, Reading, Track, TrackEvidence, Verdict
+from attribution.evidence import DetectorInfo, Face, Neighbour, Opinion, Placement, Reading, Track, TrackEvidence, Verdict
 from attribution.verdict import judge_file, judge_track, negative_free_energy
 from attribution.verdict.stretches import median_of_three, sustained, worst
 
@@ -479,6 +479,20 @@ def test_a_minor_face_that_cannot_be_judged_is_named_but_does_not_decide(minor: 
     assert verdict.state == "no_manipulation_found"
     assert "1 smaller or briefly seen of 2 faces could not be judged." in verdict.reasons
     assert judge_file([track("inconclusive", **minor)], [], min_faces).state == "inconclusive"
+
+
+@pytest.mark.parametrize(("minor", "min_faces"), [({"side": 40}, 1), ({"faces": 1}, 3)])
+def test_a_minor_face_on_which_two_detectors_disagree_decides(minor: dict[str, Any], min_faces: int) -> None:
+    """It could be judged, and one of them found a manipulation in it."""
+    second = DetectorInfo("second", "0" * 64, ("real", "swap"), ("real", "face_swap"))
+    answer = Verdict("manipulated", "swap", "face_swap", 0.9)
+    shares = ({"real": 0.1, "swap": 0.9}, {"real": 0.1, "face_swap": 0.9})
+    opinions = [Opinion(second, "", answer, *shares, 0.9, agreement=one) for one in ("differs", "undecided")]
+    disputed, unsure = (replace(track("inconclusive", reason=str(one.agreement), **minor), opinions=(one,)) for one in opinions)
+    cleared = track("no_manipulation_found", 0.02)
+    assert judge_file([cleared, unsure], [], min_faces).state == "no_manipulation_found"
+    verdict = judge_file([cleared, disputed], [], min_faces)
+    assert verdict == Verdict("inconclusive", None, None, None, ("1 of 2 faces are inconclusive.", "differs"))
 
 
 def test_one_face_needs_no_counting() -> None:

@@ -4,7 +4,7 @@
 guessed, and none is ignored.
 """
 
-from attribution.card.parts import Calibration, Cell, CropSettings, Label, MeasuredTable, Probe, Thresholds, Training
+from attribution.card.parts import ArtifactRule, Calibration, Cell, CropSettings, Label, MeasuredTable, Probe, Thresholds, Training
 from attribution.card.whole import (
     CARD_FILE,
     CONFIG_FILE,
@@ -23,6 +23,7 @@ __all__ = [
     "REFERENCE_FILE",
     "SCHEMA",
     "VERIFIED_FILES",
+    "ArtifactRule",
     "Calibration",
     "Card",
     "Cell",

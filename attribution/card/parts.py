@@ -1,4 +1,4 @@
-"""What a card is made of: labels, crop rule, calibration, thresholds, training, measured tables, probes."""
+"""What a card is made of: labels, crop rule, calibration, thresholds, artifact boxes, training, measured tables, probes."""
 
 from __future__ import annotations
 
@@ -134,6 +134,19 @@ class Thresholds:
         checks.need(self.min_brightness < self.max_brightness, "thresholds.min_brightness must lie under max_brightness")
         for what in ("min_faces_in_clip", "min_interval_faces"):
             checks.whole(f"thresholds.{what}", getattr(self, what), 1)
+
+
+@dataclass(frozen=True)
+class ArtifactRule:
+    """Which of the boxes of a detector that localises are kept: those of at least `min_confidence` (0 to 1), and of two that overlap by
+    more than `nms_iou` (intersection over union, 0 to 1) the more confident one (greedy non-maximum suppression)."""
+
+    min_confidence: float
+    nms_iou: float = 0.3
+
+    def __post_init__(self) -> None:
+        for what in ("min_confidence", "nms_iou"):
+            checks.number(f"artifacts.{what}", getattr(self, what), 0, 1)
 
 
 @dataclass(frozen=True)

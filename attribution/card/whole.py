@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from attribution.card import checks
-from attribution.card.parts import Calibration, CropSettings, Label, MeasuredTable, Probe, Thresholds, Training
+from attribution.card.parts import ArtifactRule, Calibration, CropSettings, Label, MeasuredTable, Probe, Thresholds, Training
 from attribution.errors import UnusableDetector
 
 SCHEMA = "telltale-card/1"
-SCOPES = ("any", "generated")
+SCOPES = ("any", "generated", "face_swap")
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 REFERENCE_FILE = "reference.safetensors"
@@ -28,7 +28,8 @@ _Part = TypeVar("_Part")
 class Card:
     """The whole card. `files` holds the sha256 of every file that is read beside it; `limits` are plain sentences for the user. `scope` is
     `any` for a detector that may be asked about every face, `generated` for one that knows wholly generated faces alone: it is refused
-    for face swaps, and finding nothing it clears no face of them."""
+    for face swaps, and finding nothing it clears no face of them; `face_swap` for one that knows face swaps and pasted parts alone.
+    `artifacts` says which boxes are kept of a detector that localises, and is None for others."""
 
     name: str
     licence: str
@@ -43,6 +44,7 @@ class Card:
     limits: tuple[str, ...] = ()
     description: str = ""
     scope: str = "any"
+    artifacts: ArtifactRule | None = None
     schema: str = SCHEMA
 
     def __post_init__(self) -> None:
@@ -87,6 +89,7 @@ class Card:
             "thresholds": _part(Thresholds, data.get("thresholds"), "thresholds"),
             "training": _part(Training, data.get("training"), "training"),
             "measured": tuple(_part(MeasuredTable, item, "measured") for item in _list(data, "measured")),
+            "artifacts": None if data.get("artifacts") is None else _part(ArtifactRule, data["artifacts"], "artifacts"),
             "probes": tuple(_part(Probe, item, "probes") for item in _list(data, "probes")),
         }
         return _part(Card, parts, "card")

@@ -14,6 +14,7 @@ from attribution.evidence.answers import (
     Placement,
     Verdict,
 )
+from attribution.evidence.artifact import Artifact
 from attribution.evidence.checks import FAMILIES, KINDS, STATES, UNKNOWN_METHOD, Box
 from attribution.evidence.opinion import AGREEMENTS, Opinion, Patches
 from attribution.evidence.outcome import SCHEMA, Evidence, Unusable, document, read_document
@@ -27,6 +28,7 @@ __all__ = [
     "SCHEMA",
     "STATES",
     "UNKNOWN_METHOD",
+    "Artifact",
     "Box",
     "DetectorInfo",
     "Evidence",

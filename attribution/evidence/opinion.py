@@ -40,9 +40,9 @@ class Patches:
 @dataclass(frozen=True)
 class Opinion:
     """What a detector beside the chosen one says of a face. Either `refused` holds the plain sentence that says why it was not asked, or
-    `verdict` and the probabilities are there. `agreement` compares its verdict with the track's own: the same method, the same family
-    (or the same state where neither names one), a different answer, or undecided when either is inconclusive. `architecture` is the
-    architecture of the generator that its verdict names."""
+    `verdict` and the probabilities are there. `agreement` compares its verdict with the track's own, as that was before a disagreement made
+    it inconclusive: the same method, the same family (or the same state where neither names one), a different answer, or undecided when
+    either is inconclusive. `architecture` is the architecture of the generator that its verdict names."""
 
     detector: DetectorInfo
     refused: str = ""

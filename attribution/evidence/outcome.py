@@ -11,6 +11,7 @@ import numpy as np
 from attribution.errors import EvidenceError
 from attribution.evidence import checks
 from attribution.evidence.answers import DetectorInfo, Interval, Media, Moment, Neighbour, Placement, Verdict
+from attribution.evidence.artifact import Artifact
 from attribution.evidence.checks import UNKNOWN_METHOD, need
 from attribution.evidence.opinion import Opinion, Patches
 from attribution.evidence.track import TrackEvidence
@@ -179,6 +180,7 @@ def _track(data: Mapping[str, Any]) -> TrackEvidence:
         "worst": Interval(**worst) if worst else None,
         "placement": _placement(data.get("placement")),
         "opinions": tuple(_opinion(one) for one in _tuple(data.get("opinions", []))),
+        "artifacts": tuple(Artifact(**{**one, "box": _tuple(one["box"])}) for one in _tuple(data.get("artifacts", []))),
         "track": None,
         "reading": None,
     }

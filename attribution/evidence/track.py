@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from attribution.evidence import checks
 from attribution.evidence.answers import Interval, Moment, Placement, Verdict
+from attribution.evidence.artifact import Artifact
 from attribution.evidence.checks import FAMILIES, Box, need
 from attribution.evidence.opinion import Opinion
 from attribution.evidence.pixels import Reading, Track
@@ -34,6 +35,8 @@ class TrackEvidence:
     brightness: float = 0.0
     opinions: tuple[Opinion, ...] = ()
     """What the detectors beside the chosen one say of this face, or why they were not asked."""
+    artifacts: tuple[Artifact, ...] = ()
+    """Where a detector that localises sees the traces of a manipulation, on the face that is shown; most confident first."""
     track: Track | None = field(default=None, compare=False, repr=False)
     reading: Reading | None = field(default=None, compare=False, repr=False)
 
@@ -50,6 +53,9 @@ class TrackEvidence:
         if self.placement is not None:
             checks.instance("TrackEvidence.placement", self.placement, Placement)
         checks.instances("TrackEvidence.opinions", self.opinions, Opinion)
+        checks.instances("TrackEvidence.artifacts", self.artifacts, Artifact)
+        confidences = [one.confidence for one in self.artifacts]
+        need(confidences == sorted(confidences, reverse=True), "artifacts that are not ordered by confidence")
         checks.shares("p_methods", self.p_methods)
         checks.shares("p_families", self.p_families)
         need(all(family in FAMILIES for family in self.p_families), "an unknown family")

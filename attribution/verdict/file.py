@@ -14,7 +14,8 @@ def judge_file(tracks: Sequence[TrackEvidence], notes: Sequence[str], min_faces:
     """The most manipulated track decides; else an inconclusive one; else no manipulation was found, with the least confidence of all.
 
     An inconclusive track that is minor beside one with a definite answer (less than half as large, or seen in fewer than `min_faces`
-    frames) is named in the reasons but does not decide. `notes` are plain sentences about the reading of the file and are kept.
+    frames) is named in the reasons but does not decide, unless it could be judged and two detectors disagree on it. `notes` are plain
+    sentences about the reading of the file and are kept.
     """
     if not tracks:
         return Verdict("inconclusive", None, None, None, (NO_FACE, *notes))
@@ -27,7 +28,11 @@ def judge_file(tracks: Sequence[TrackEvidence], notes: Sequence[str], min_faces:
         verdict = gravest.verdict
         return Verdict(verdict.state, verdict.method, verdict.family, verdict.confidence, (*how_many, *verdict.reasons, *notes))
     largest = max((one.crop_side_px for one in cleared), default=0.0)
-    minor = [one for one in open_tracks if one.crop_side_px < _MINOR_SIDE_SHARE * largest or (cleared and one.faces < min_faces)]
+    minor = [
+        one
+        for one in open_tracks
+        if (one.crop_side_px < _MINOR_SIDE_SHARE * largest or (cleared and one.faces < min_faces)) and not _disputed(one)
+    ]
     deciding = [one for one in open_tracks if one not in minor]
     if deciding:
         main = max(deciding, key=lambda one: one.p_manipulated)
@@ -42,3 +47,8 @@ def judge_file(tracks: Sequence[TrackEvidence], notes: Sequence[str], min_faces:
         confidence,
         (*unseen, *dict.fromkeys(r for one in cleared for r in one.verdict.reasons), *notes),
     )
+
+
+def _disputed(track: TrackEvidence) -> bool:
+    """Whether a second detector's definite answer made the track inconclusive: agreement with a verdict that was so before is undecided."""
+    return any(opinion.agreement == "differs" for opinion in track.opinions)

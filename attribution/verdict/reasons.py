@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from attribution.card import Thresholds
-from attribution.evidence import DetectorInfo, Face
+from attribution.evidence import DetectorInfo, Face, Verdict
 from attribution.verdict.stretches import Stretch
 
 FAMILY_NAMES = {"face_swap": "a face swap", "reenactment": "a reenactment", "gan": "a GAN", "diffusion": "a diffusion model"}
@@ -86,6 +86,18 @@ def method_unlike() -> str:
 
 def family_only(family: str) -> str:
     return f"It looks like {FAMILY_NAMES[family]}."
+
+
+def disagreement(name: str, verdict: Verdict, p_manipulated: float, other: str, its_verdict: Verdict, its_p_manipulated: float) -> str:
+    """Two detectors, their definite verdicts, and what each takes for the probability of a manipulation."""
+    first = f"{name} finds {_found(verdict)} (probability of a manipulation: {percent(p_manipulated)})"
+    return f"The detectors disagree: {first}, {other} finds {_found(its_verdict)} ({percent(its_p_manipulated)})."
+
+
+def _found(verdict: Verdict) -> str:
+    if verdict.state == "no_manipulation_found":
+        return "no manipulation"
+    return "a manipulation" if verdict.family is None else f"the traces of {FAMILY_NAMES[verdict.family]}"
 
 
 def between(stretches: Sequence[Stretch], seconds: Sequence[float], rest_is_clean: bool) -> str:

@@ -1,0 +1,119 @@
+"""What detectors that know one kind of manipulation alone are for: which faces they are asked about, what their answers may change, and
+how far a verdict of their own holds. A table by the scope in a card, and the sentences that are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from attribution.evidence import Opinion, TrackEvidence, Verdict
+from attribution.verdict import reasons
+from attribution.verdict.reasons import FAMILY_NAMES
+
+ANY = "any"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A detector with this scope looks for `looks_for`; `task` says what it does with them.
+
+    Beside a detector for every face it is asked where that one finds a manipulation of `asked_families`, and with `asked_about_clear`
+    where it finds none. With `overturns` a definite answer against that of the other makes both inconclusive.
+    `elsewhere` are the families that are none of its business: what its router calls one of them it may not judge. `passing` are the
+    faces that pass it, `condition` is what a manipulation that it finds rests on, and `unchecked` what only a router can tell.
+    `mirrored` says whether it reads pictures together with their mirror images.
+    """
+
+    looks_for: str
+    task: str
+    asked_families: tuple[str, ...]
+    asked_about_clear: bool
+    overturns: bool
+    elsewhere: tuple[str, ...]
+    passing: str
+    condition: str
+    unchecked: str
+    mirrored: bool
+
+
+SCOPES: Mapping[str, Scope] = {
+    "generated": Scope(
+        looks_for="wholly generated faces",
+        task="attributes wholly generated faces to the architecture of their generator",
+        asked_families=("gan", "diffusion"),
+        asked_about_clear=False,
+        overturns=False,
+        elsewhere=("face_swap", "reenactment"),
+        passing="face swaps",
+        condition="the face is wholly generated",
+        unchecked="whether this is a face swap",
+        # DNA-Det's inference reads each picture just once.
+        mirrored=False,
+    ),
+    "face_swap": Scope(
+        looks_for="face swaps and pasted parts",
+        task="looks for face swaps and pasted parts",
+        asked_families=("face_swap",),
+        asked_about_clear=True,
+        overturns=True,
+        elsewhere=("gan", "diffusion"),
+        passing="wholly generated faces",
+        condition="the face is not wholly generated",
+        unchecked="whether this face is wholly generated",
+        mirrored=True,
+    ),
+}
+
+
+def overturns(scope: str) -> bool:
+    """Whether disagreement with a detector of that scope leaves no definite answer."""
+    return scope in SCOPES and SCOPES[scope].overturns
+
+
+def refusal(verdict: Verdict, name: str, scope: str) -> str:
+    """Why a detector of that name and scope is not asked about a face with that verdict; empty when it is."""
+    if scope == ANY:
+        return ""
+    own = SCOPES[scope]
+    if verdict.state == "no_manipulation_found":
+        asked, why = own.asked_about_clear, "no manipulation was found in this face"
+    elif verdict.state == "inconclusive":
+        asked, why = False, "the answer on this face is inconclusive"
+    elif verdict.family is None:
+        asked, why = False, "this face was called manipulated, but not by which kind of method"
+    else:
+        asked, why = verdict.family in own.asked_families, f"this face was called {FAMILY_NAMES[verdict.family]}"
+    return "" if asked else f"{name} {own.task}; {why}, so it was not asked."
+
+
+def disagreement(name: str, track: TrackEvidence, opinion: Opinion) -> str:
+    """The sentence on two definite answers, that of the detector of that name on a track and another one's opinion, of which one finds a
+    manipulation and the other none; empty where they are not such."""
+    other, p_other = opinion.verdict, opinion.p_manipulated
+    if other is None or p_other is None or {track.verdict.state, other.state} != {"manipulated", "no_manipulation_found"}:
+        return ""
+    return reasons.disagreement(name, track.verdict, track.p_manipulated, opinion.detector.name, other, p_other)
+
+
+def doubted(verdict: Verdict, doubts: list[str]) -> Verdict:
+    """The verdict, or an inconclusive one where there are doubts: they come first, the reasons that it had behind them."""
+    return Verdict("inconclusive", None, None, None, (*doubts, *verdict.reasons)) if doubts else verdict
+
+
+def bounded(verdict: Verdict, name: str, scope: str, router: str, routed: Verdict | None) -> Verdict:
+    """A verdict of a detector with a scope of its own, kept within what it can know. `router` is the name of the detector that tells the
+    other faces apart, `routed` its verdict on the face, None when it could not be asked."""
+    own = SCOPES[scope]
+    only = f"{name} looks for {own.looks_for} alone"
+    if routed is not None and routed.family in own.elsewhere:
+        return doubted(verdict, [f"{only}, and {router} calls this one {FAMILY_NAMES[routed.family]}."])
+    if verdict.state == "no_manipulation_found":
+        reason = f"{only}: {own.passing} pass it."
+    elif verdict.state == "manipulated" and routed is None:
+        reason = f"{only}; {own.unchecked} could not be checked."
+    elif verdict.state == "manipulated" and routed is not None and routed.state != "manipulated":
+        doubt = "found no manipulation in it" if routed.state == "no_manipulation_found" else "gives no definite answer"
+        reason = f"This holds only if {own.condition}; {router} {doubt}."
+    else:
+        return verdict
+    return replace(verdict, reasons=(*verdict.reasons, reason))

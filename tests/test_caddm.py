@@ -1,0 +1,225 @@
+"""The ID-unaware detector as a network, what a training step does with it, and the boxes that the product makes of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from attribution.anchors import anchors, encode
+from attribution.artifacts import CropArtifact, find_artifacts, localises, read_boxes
+from attribution.caddm import CHANNELS, ArtifactModule, Caddm
+from attribution.detector import Examiner
+from attribution.errors import LabError
+from attribution.lab.caddm.matching import match
+from attribution.lab.caddm.net import Net, Settings, start_from
+from attribution.network import CADDM, build_backbone, build_caddm, features, pooled_width
+from attribution.weights import load_folder
+
+
+@pytest.fixture(scope="module")
+def network() -> Caddm:
+    torch.manual_seed(0)
+    built = build_backbone(CADDM, 2, {"pad_type": "same"})
+    assert isinstance(built, Caddm)
+    return built.eval()
+
+
+def settings(**changes) -> Settings:
+    return replace(Settings(data="", work="", out="", start=""), **changes)
+
+
+class TestNetwork:
+    def test_four_maps(self):
+        found = ArtifactModule(8).eval().maps(torch.zeros(2, 8, 7, 7))
+        assert [tuple(one.shape) for one in found] == [(2, 8, 7, 7), (2, 8, 5, 5), (2, 8, 3, 3), (2, 8, 1, 1)]
+
+    def test_a_head_speaks_of_its_own_anchor(self):
+        """A bias on the second anchor of one map must reach that map's odd anchors and no others."""
+        module = ArtifactModule(8).eval()
+        heads: list[Any] = [*module.class_heads, *module.offset_heads]
+        with torch.no_grad():
+            for head in heads:
+                head.weight.zero_()
+                head.bias.zero_()
+            heads[1].bias[3] = 5.0
+        logits, offsets = module.boxes(module.maps(torch.zeros(1, 8, 7, 7)))
+        assert logits.shape == (1, 168, 2)
+        assert offsets.shape == (1, 168, 4)
+        assert logits[0, :, 1].nonzero().flatten().tolist() == list(range(99, 148, 2))
+
+    def test_a_place_on_the_map_is_the_same_place_among_the_anchors(self):
+        module = ArtifactModule(8).eval()
+        head: Any = module.class_heads[0]
+        with torch.no_grad():
+            head.weight.zero_()
+            head.bias.zero_()
+            head.weight[1, 0, 1, 1] = 1.0
+        maps = [torch.zeros(1, 8, side, side) for side in (7, 5, 3, 1)]
+        # Row 2, column 5 of 7×7: centre x = 176, y = 80.
+        maps[0][0, 0, 2, 5] = 1.0
+        logits, _ = module.boxes(maps)
+        (where,) = (logits[0, :98, 1] - logits[0, :98, 1].median()).nonzero().flatten().tolist()
+        box = anchors()[where] * 224
+        assert box.tolist() == pytest.approx([156, 40, 196, 120], abs=1e-3)
+
+    def test_shapes(self, network: Caddm):
+        x = torch.zeros(2, 3, 224, 224)
+        maps = network.forward_features(x)
+        assert maps.shape == (2, 1280, 7, 7)
+        pooled, logits = features(network, x)
+        assert pooled.shape == (2, CHANNELS)
+        assert pooled_width(network) == CHANNELS
+        assert logits.shape == (2, 2)
+        assert torch.allclose(network(x), logits)
+        confidences, boxes = network.forward_artifacts(maps)
+        assert confidences.shape == (2, 168)
+        assert boxes.shape == (2, 168, 4)
+        assert bool(((confidences >= 0) & (confidences <= 1) & torch.isfinite(confidences)).all())
+
+    def test_the_classified_feature_is_the_sum_of_both_branches(self, network: Caddm):
+        narrow = network.narrowed(network.forward_features(torch.rand(1, 3, 224, 224)))
+        assert network.artifact_module is not None
+        last = network.artifact_module.maps(narrow)[-1].flatten(1)
+        whole = network.forward_head(network.forward_features(torch.rand(1, 3, 224, 224)), pre_logits=True)
+        assert whole.shape == last.shape
+        assert torch.allclose(network.pooled(narrow, network.artifact_module.maps(narrow)), narrow.mean((2, 3)) + last)
+
+    def test_the_plain_detector_is_the_same_without_the_module(self, network: Caddm):
+        plain = build_caddm(2, {"pad_type": "same"}, artifacts=False)
+        assert set(plain.state_dict()) == {name for name in network.state_dict() if not name.startswith("artifact_module")}
+        with pytest.raises(ValueError, match="without an artifact detection module"):
+            plain.forward_artifacts(torch.zeros(1, 1280, 7, 7))
+
+    def test_its_weights_fit_into_ten_megabytes(self, network: Caddm):
+        assert sum(one.numel() for one in network.state_dict().values()) * 2 < 10e6
+
+
+class TestTrainingStep:
+    def test_frozen_stages_stay_and_the_rest_learns(self):
+        torch.manual_seed(0)
+        net = Net(settings(frozen=2))
+        net.train()
+        before = {name: value.clone() for name, value in net.detector.state_dict().items()}
+        optimiser = torch.optim.SGD([one for one in net.parameters() if one.requires_grad], 0.1)
+        targets = match([torch.tensor([[0.0, 0, 1, 1]]), torch.zeros(0, 4)], anchors())
+        loss, *_ = net(torch.randn(2, 3, 224, 224), torch.tensor([1, 0]), targets)
+        loss.backward()
+        optimiser.step()
+        still = ("backbone.conv_stem", "backbone.bn1", "backbone.blocks.0.", "backbone.blocks.1.")
+        for name, value in net.detector.state_dict().items():
+            if name.startswith(still):
+                assert torch.equal(value, before[name]), name
+        for part in (
+            "backbone.blocks.2.0.conv_pw.weight",
+            "neck.weight",
+            "artifact_module.blocks.3.conv_second.weight",
+            "classifier.weight",
+        ):
+            assert not torch.equal(net.detector.state_dict()[part], before[part]), part
+
+    def test_frozen_or_not_the_features_are_those_of_the_detector(self):
+        torch.manual_seed(0)
+        x = torch.randn(1, 3, 224, 224)
+        net = Net(settings(frozen=2)).eval()
+        with torch.no_grad():
+            assert torch.allclose(net.feature_maps(x), net.detector.forward_features(x), atol=1e-5)
+
+    def test_both_kinds_of_answers_are_in_the_loss(self):
+        torch.manual_seed(0)
+        net = Net(settings(artifact_weight=0.1)).eval()
+        targets = match([torch.tensor([[0.0, 0, 1, 1]]), torch.zeros(0, 4)], anchors())
+        x, y = torch.randn(2, 3, 224, 224), torch.tensor([1, 0])
+        loss, entropy, where, whether, right = net(x, y, targets)
+        assert float(loss.detach()) == pytest.approx(float(entropy + 0.1 * (where + whether)), rel=1e-5)
+        assert float(where) > 0
+        assert float(whether) > 0
+        assert 0 <= float(right) <= 1
+
+    def test_start_from_a_file_of_another_network_is_refused(self, tmp_path):
+        save_file({"conv_stem.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+        with pytest.raises((LabError, RuntimeError)):
+            start_from(Net(settings()), tmp_path / "other.safetensors")
+        with pytest.raises(LabError, match="cannot be read"):
+            start_from(Net(settings()), tmp_path / "nothing.safetensors")
+
+    def test_start_from_a_backbone_file(self, tmp_path):
+        torch.manual_seed(3)
+        donor = build_backbone("mobilenetv2_100", 10, {"pad_type": "same"})
+        halves = {name: value.half() if value.is_floating_point() else value for name, value in donor.state_dict().items()}
+        save_file(halves, tmp_path / "b.safetensors")
+        net = Net(settings())
+        start_from(net, tmp_path / "b.safetensors")
+        assert torch.equal(net.detector.backbone.state_dict()["conv_head.weight"], donor.state_dict()["conv_head.weight"].half().float())
+
+
+def said(boxes: Mapping[int, tuple[float, Sequence[float]]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Head outputs (class logits, offsets) with the given confidence and box (px) at each anchor number, nothing elsewhere."""
+    logits, offsets = torch.zeros(1, 168, 2), torch.zeros(1, 168, 4)
+    logits[..., 0] = 20
+    for number, (confidence, box) in boxes.items():
+        logits[0, number] = torch.tensor([0.0, float(torch.logit(torch.tensor(confidence)))])
+        offsets[0, number] = encode(torch.tensor([[*box]]) / 224, anchors()[number : number + 1])[0]
+    return logits, offsets
+
+
+class TestFoundArtifacts:
+    @pytest.fixture
+    def examiner(self, swap_folder, monkeypatch) -> Examiner:
+        return Examiner(load_folder(swap_folder))
+
+    def answering(self, examiner: Examiner, monkeypatch, boxes: Mapping[int, tuple[float, Sequence[float]]]) -> tuple[CropArtifact, ...]:
+        assert isinstance(examiner.model, Caddm)
+        monkeypatch.setattr(examiner.model.artifact_module, "boxes", lambda maps: said(boxes))
+        return find_artifacts(examiner, np.zeros((1, 224, 224, 3), np.uint8))[0]
+
+    def test_nothing_is_a_value(self, examiner, monkeypatch):
+        assert self.answering(examiner, monkeypatch, {}) == ()
+
+    def test_boxes_in_pixels_the_most_confident_first(self, examiner, monkeypatch):
+        found = self.answering(examiner, monkeypatch, {48: (0.9, [90, 70, 130, 150]), 0: (0.97, [4, 6, 40, 66])})
+        assert [round(one.confidence, 2) for one in found] == [0.97, 0.9]
+        assert found[0].box == pytest.approx((4, 6, 40, 66), abs=0.01)
+        assert found[1].box == pytest.approx((90, 70, 130, 150), abs=0.01)
+
+    def test_overlapping_ones_are_thinned_out(self, examiner, monkeypatch):
+        found = self.answering(examiner, monkeypatch, {48: (0.99, [90, 70, 130, 150]), 46: (0.95, [92, 72, 130, 150])})
+        assert [round(one.confidence, 2) for one in found] == [0.99]
+
+    def test_the_whole_crop_stands_back_behind_a_smaller_box(self, examiner, monkeypatch):
+        both = {166: (0.999, [0, 0, 224, 224]), 48: (0.9, [90, 70, 130, 150])}
+        assert [one.box for one in self.answering(examiner, monkeypatch, both)] == [pytest.approx((90, 70, 130, 150), abs=0.01)]
+        alone = self.answering(examiner, monkeypatch, {166: (0.999, [0, 0, 224, 224])})
+        assert [one.box for one in alone] == [pytest.approx((0, 0, 224, 224), abs=0.01)]
+
+    def test_below_the_cards_confidence_nothing_counts(self, examiner, monkeypatch):
+        least = examiner.card.artifacts.min_confidence  # type: ignore[union-attr]
+        assert self.answering(examiner, monkeypatch, {48: (least - 0.01, [90, 70, 130, 150])}) == ()
+
+    def test_faces_by_the_dozen_and_none(self, examiner):
+        crops = np.random.default_rng(1).integers(0, 255, (35, 224, 224, 3), np.uint8)
+        confidences, boxes = read_boxes(examiner, crops)
+        assert confidences.shape == (35, 168)
+        assert boxes.shape == (35, 168, 4)
+        alone = read_boxes(examiner, crops[33:34])
+        assert torch.allclose(alone[0], confidences[33:34], atol=1e-4)
+        assert torch.allclose(alone[1], boxes[33:34], atol=1e-4)
+        assert find_artifacts(examiner, crops[:0]) == []
+
+    def test_other_detectors_do_not_localise(self, detector_folder, examiner):
+        other = Examiner(load_folder(detector_folder))
+        assert localises(examiner)
+        assert not localises(other)
+        with pytest.raises(ValueError, match="does not say where"):
+            find_artifacts(other, np.zeros((1, 224, 224, 3), np.uint8))
+        with pytest.raises(ValueError, match="artifact detection module"):
+            read_boxes(other, np.zeros((1, 224, 224, 3), np.uint8))
+
+    def test_crops_of_another_shape_are_refused(self, examiner):
+        with pytest.raises(ValueError, match="crops must be"):
+            find_artifacts(examiner, np.zeros((1, 100, 100, 3), np.uint8))
