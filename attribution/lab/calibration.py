@@ -27,10 +27,11 @@ class Calibrator:
         return replace(found, logits=found.logits + self.bias.astype(np.float32))
 
 
-def calibrate(val: Predictions, labels: Sequence[str]) -> Calibrator:
+def calibrate(val: Predictions, labels: Sequence[str], forged: np.ndarray | None = None) -> Calibrator:
     """Fit both on validation faces (`metrics.fit_calibration`). Training draws the methods in its own proportions, and pairs make untouched
-    faces common in it: without the bias, subtle swaps would lose to them."""
+    faces common in it: without the bias, subtle swaps would lose to them. `forged` (N boolean) says which are the lab's own forgeries
+    where their methods go by other names."""
     index = {label: place for place, label in enumerate(labels)}
-    weights = np.where(np.isin(val.methods, FORGED), FORGED_WEIGHT, 1.0)
+    weights = np.where(np.isin(val.methods, FORGED) if forged is None else forged, FORGED_WEIGHT, 1.0)
     bias, temperature = metrics.fit_calibration(val.logits, np.array([index[method] for method in val.methods]), weights)
     return Calibrator(bias, round(temperature, 4))

@@ -6,46 +6,31 @@ Every figure of the card is measured here on the weights as they are shipped (ro
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
-from attribution.card import (
-    CARD_FILE,
-    CONFIG_FILE,
-    MODEL_FILE,
-    REFERENCE_FILE,
-    VERIFIED_FILES,
-    Calibration,
-    Card,
-    CropSettings,
-    Label,
-    MeasuredTable,
-    Probe,
-    Training,
-)
+from attribution.card import Calibration, Card, CropSettings, Label, Probe, Training
 from attribution.evidence import DetectorInfo
 from attribution.lab.calibration import calibrate
 from attribution.lab.data import SIDE_PX, Row, find_data, manifest_hash, read_manifest
-from attribution.lab.evaluate import families_of, print_table
+from attribution.lab.evaluate import print_table
+from attribution.lab.folder import digests, half_precision, write_bank, write_card, write_model
 from attribution.lab.labels import LABELS
 from attribution.lab.limits import limits_of
-from attribution.lab.mapping import MAP_SEED, MIN_DISTANCE, agreement, lay_out, references
+from attribution.lab.mapping import references
 from attribution.lab.measure import measure
-from attribution.lab.modelcard import model_card
 from attribution.lab.pools import Samples, load_samples
 from attribution.lab.predict import Predictions, load_net, predict
 from attribution.lab.thresholds import choose
 from attribution.lab.train import MEAN, STD, Net
-from attribution.reference import MAP_NEIGHBOURS, MOST_REFERENCES, ReferenceBank, kth_distances, write_reference
+from attribution.reference import MOST_REFERENCES, ReferenceBank
 from attribution.study import read_study
 from attribution.weights import probe_logits
 
@@ -119,24 +104,13 @@ def publish(
     settings = json.loads((run / "settings.json").read_text())
 
     out.mkdir(parents=True, exist_ok=True)
-    bank_faces = found["train"]
-    mapper = lay_out(bank_faces.embeddings, MAP_SEED)
-    distances = kth_distances(found["val"].embeddings, bank_faces.embeddings)
-    parameters = {"n_neighbors": MAP_NEIGHBOURS, "min_dist": MIN_DISTANCE, "metric": "cosine", "random_state": MAP_SEED}
-    write_reference(
-        out / REFERENCE_FILE, net.projection.weight.detach().numpy(), bank_faces.embeddings, np.asarray(mapper.embedding_),
-        bank_faces.methods.tolist(), bank_faces.sources.tolist(), distances, map_parameters=parameters,
-        paths=bank_faces.paths.tolist(),
-    )  # fmt: skip
+    placement = write_bank(net.projection, found["train"], found["val"], found["test"], info, out)
     bank = ReferenceBank.load(out)
-    agreed = agreement(mapper, bank, np.array(families_of(bank.methods, info)), found["test"])
-    print("placement:", agreed)
 
     thresholds = choose(found["val"], info, temperature)
     sides = {split: crop_sides(samples[split], data, split) for split in ("test", "cross")}
     measured, test = measure(samples, raw, found, sides, info, temperature, thresholds, bank)
-    cells = tuple((key, round(float(value), 3)) for key, value in asdict(agreed).items())
-    measured.append(MeasuredTable("Map placement against umap.transform, test", ("figure", "value"), cells))
+    measured.append(placement)
     unseen = read_study(study).tables.get("leave_out") if study else None
     if unseen is not None:
         measured.append(unseen)
@@ -144,10 +118,10 @@ def publish(
         print_table(table)
     limits = limits_of(test, measured, unseen)
 
-    _write_model(net, settings, out)
-    for file in VERIFIED_FILES:
-        # safetensors writes files for their owner alone; a host serves them as another user.
-        (out / file).chmod(0o644)
+    write_model(
+        half_precision(net.backbone.state_dict()), settings["architecture"], LABELS, int(net.projection.in_features),
+        settings["model_args"], {"pool_size": [7, 7], "first_conv": "conv_stem", "classifier": "classifier"}, out,
+    )  # fmt: skip
     backbone = net.backbone
     card = Card(
         name=name,
@@ -163,18 +137,12 @@ def publish(
             minutes=minutes, notes=(json.dumps(settings), *notes),
         ),
         probes=tuple(Probe(seed, tuple(probe_logits(backbone, MEAN, STD, SIDE_PX, seed))) for seed in PROBE_SEEDS),
-        files={file: hashlib.sha256((out / file).read_bytes()).hexdigest() for file in VERIFIED_FILES},
+        files=digests(out),
         measured=tuple(measured),
         limits=limits,
         description="Faces → the method that made or manipulated them: MobileNetV2 with a contrastive embedding.",
     )  # fmt: skip
     write_card(card, out)
-
-
-def write_card(card: Card, out: Path) -> None:
-    """The card for programs and the model card for people."""
-    (out / CARD_FILE).write_text(json.dumps(card.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (out / "README.md").write_text(model_card(card) + "\n", encoding="utf-8")
 
 
 def fold_in(net: nn.Module, bias: np.ndarray) -> np.ndarray:
@@ -191,24 +159,3 @@ def sources_sentence(rows: list[Row]) -> str:
     """How many crops, and where they were collected."""
     names = sorted({f"{row.family}/{row.source}" for row in rows})
     return f"{len(rows)} face crops: {', '.join(names)}"
-
-
-def _write_model(net: Net, settings: dict, out: Path) -> None:
-    state = {key: value.half() if value.is_floating_point() else value for key, value in net.backbone.state_dict().items()}
-    save_file({key: value.contiguous() for key, value in state.items()}, out / MODEL_FILE, metadata={"format": "pt"})
-    config = {
-        "architecture": settings["architecture"],
-        "num_classes": len(LABELS),
-        "num_features": int(net.projection.in_features),
-        "global_pool": "avg",
-        "label_names": [one.name for one in LABELS],
-        "label_descriptions": {one.name: one.description for one in LABELS},
-        "model_args": settings["model_args"],
-        "pretrained_cfg": {
-            "input_size": [3, SIDE_PX, SIDE_PX], "fixed_input_size": False, "interpolation": "lanczos", "crop_pct": 1.0,
-            "crop_mode": "center",
-            "mean": list(MEAN), "std": list(STD), "num_classes": len(LABELS), "pool_size": [7, 7], "first_conv": "conv_stem",
-            "classifier": "classifier", "license": "cc-by-nc-4.0",
-        },
-    }  # fmt: skip
-    (out / CONFIG_FILE).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")

@@ -15,12 +15,13 @@ from attribution.detector import Examiner
 from attribution.evidence import DetectorInfo
 from attribution.lab.dnadet import islands, measuring
 from attribution.lab.dnadet.measuring import Said, of_classes, said
-from attribution.lab.dnadet.reading import UNKNOWN_GENERATORS, Reader, all_methods, build_reader, choose, known, load_trunk, read
+from attribution.lab.dnadet.reading import UNKNOWN_GENERATORS, all_methods, build_reader, choose, known, load_trunk
 from attribution.lab.dnadet.robustness import robustness_table
 from attribution.lab.dnadet.sampling import CLASSES
 from attribution.lab.mapping import MAP_SEED, choose_references
 from attribution.lab.pools import Samples
 from attribution.lab.predict import Predictions
+from attribution.lab.reading import Reader, read
 
 SPLITS = ("val", "test", "cross")
 

@@ -5,28 +5,14 @@ Every figure is measured on the weights as they ship, with the product's own cod
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from safetensors.torch import save_file
 
-from attribution.card import (
-    CONFIG_FILE,
-    MODEL_FILE,
-    REFERENCE_FILE,
-    VERIFIED_FILES,
-    Calibration,
-    Card,
-    CropSettings,
-    MeasuredTable,
-    Probe,
-    Thresholds,
-    Training,
-)
+from attribution.card import Calibration, Card, CropSettings, MeasuredTable, Probe, Thresholds, Training
 from attribution.detector import Examiner
 from attribution.eight_bit import compress
 from attribution.evidence import DetectorInfo
@@ -37,19 +23,20 @@ from attribution.lab.dnadet import measuring
 from attribution.lab.dnadet.comparisons import SPLITS, Faces, Runs, choose_reference_faces, comparisons, read_all
 from attribution.lab.dnadet.labels import LABELS
 from attribution.lab.dnadet.limits import limits_of
-from attribution.lab.dnadet.reading import SWAPPED, UNKNOWN_GENERATORS, Reader, build_reader, known
+from attribution.lab.dnadet.reading import SWAPPED, UNKNOWN_GENERATORS, build_reader, known
 from attribution.lab.dnadet.reading import choose as choose_faces
 from attribution.lab.dnadet.sampling import CLASSES
 from attribution.lab.dnadet.training import MEAN, STD
-from attribution.lab.evaluate import confusion_table, families_of, judge_samples, print_table, source_table, verdict_table
-from attribution.lab.mapping import MAP_SEED, MIN_DISTANCE, agreement, lay_out
+from attribution.lab.evaluate import confusion_table, judge_samples, print_table, source_table, verdict_table
+from attribution.lab.folder import digests, write_bank, write_card, write_model
 from attribution.lab.pools import Samples, load_samples
 from attribution.lab.predict import Predictions
-from attribution.lab.publish import LICENCE, PROBE_SEEDS, crop_sides, fold_in, info_of, sources_sentence, write_card
+from attribution.lab.publish import LICENCE, PROBE_SEEDS, crop_sides, fold_in, info_of, sources_sentence
+from attribution.lab.reading import Reader
 from attribution.lab.thresholds import choose
 from attribution.network import DNA_DET
 from attribution.patches import patch_logits
-from attribution.reference import MAP_NEIGHBOURS, MOST_REFERENCES, ReferenceBank, kth_distances, write_reference
+from attribution.reference import MOST_REFERENCES, ReferenceBank
 from attribution.weights import load, load_folder, probe_logits
 
 DESCRIPTION = "Wholly generated faces → the architecture of their generator: DNA-Det, by traces that lie all over the picture."
@@ -75,7 +62,7 @@ def publish(
     thresholds = choose(known(found["val"]), info, fitted.temperature)
 
     out.mkdir(parents=True, exist_ok=True)
-    placement = _write_bank(reader, bank_faces, found, out, info)
+    placement = write_bank(reader.projection, bank_faces, known(found["val"]), known(found["test"]), info, out)
     _write_model(reader, settings, out)
     test = measuring.overall_table(found, raw, info, fitted.temperature)
     before, after = (float(str(test.rows[-1][place])) for place in (-2, -1))
@@ -92,7 +79,7 @@ def publish(
             minutes=minutes, notes=(json.dumps(settings), *notes),
         ),
         probes=tuple(Probe(seed, tuple(probe_logits(reader.backbone, MEAN, STD, SIDE_PX, seed))) for seed in PROBE_SEEDS),
-        files={file: hashlib.sha256((out / file).read_bytes()).hexdigest() for file in VERIFIED_FILES},
+        files=digests(out),
         description=DESCRIPTION,
         scope="generated",
     )  # fmt: skip
@@ -128,20 +115,6 @@ def calibrate_patches(card: Card, val: Samples, out: Path) -> Card:
     return card
 
 
-def _write_bank(reader: Reader, bank_faces: Predictions, found: Mapping[str, Predictions], out: Path, info: DetectorInfo) -> MeasuredTable:
-    mapper = lay_out(bank_faces.embeddings, MAP_SEED)
-    parameters = {"n_neighbors": MAP_NEIGHBOURS, "min_dist": MIN_DISTANCE, "metric": "cosine", "random_state": MAP_SEED}
-    write_reference(
-        out / REFERENCE_FILE, reader.projection.weight.detach().numpy(), bank_faces.embeddings, np.asarray(mapper.embedding_),
-        bank_faces.methods.tolist(), bank_faces.sources.tolist(), kth_distances(known(found["val"]).embeddings, bank_faces.embeddings),
-        map_parameters=parameters, paths=bank_faces.paths.tolist(),
-    )  # fmt: skip
-    bank = ReferenceBank.load(out)
-    agreed = agreement(mapper, bank, np.array(families_of(bank.methods, info)), known(found["test"]))
-    cells = tuple((key, round(float(value), 3)) for key, value in asdict(agreed).items())
-    return MeasuredTable("Map placement against umap.transform, test", ("figure", "value"), cells)
-
-
 def _answers(
     found: Mapping[str, Predictions], raw: Mapping[str, Predictions], faces: Faces, info: DetectorInfo, temperature: float,
     thresholds: Thresholds, bank: ReferenceBank,
@@ -173,23 +146,7 @@ def _answers(
 
 
 def _write_model(reader: Reader, settings: dict, out: Path) -> None:
-    state = {key: value.contiguous() for key, value in compress(reader.backbone.state_dict()).items()}
-    save_file(state, out / MODEL_FILE, metadata={"format": "pt"})
-    config = {
-        "architecture": DNA_DET,
-        "num_classes": len(LABELS),
-        "num_features": int(reader.projection.in_features),
-        "global_pool": "avg",
-        "label_names": [one.name for one in LABELS],
-        "label_descriptions": {one.name: one.description for one in LABELS},
-        "model_args": {"img_size": settings["side_px"]},
-        "pretrained_cfg": {
-            "input_size": [3, SIDE_PX, SIDE_PX], "fixed_input_size": False, "interpolation": "lanczos", "crop_pct": 1.0,
-            "crop_mode": "center", "mean": list(MEAN), "std": list(STD), "num_classes": len(LABELS),
-            "first_conv": "stages.0.conv_halve", "classifier": "classifier", "license": "cc-by-nc-4.0",
-        },
-    }  # fmt: skip
-    (out / CONFIG_FILE).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    for file in VERIFIED_FILES:
-        # safetensors writes files for their owner alone; a host serves them as another user.
-        (out / file).chmod(0o644)
+    write_model(
+        compress(reader.backbone.state_dict()), DNA_DET, LABELS, int(reader.projection.in_features), {"img_size": settings["side_px"]},
+        {"first_conv": "stages.0.conv_halve", "classifier": "classifier"}, out,
+    )  # fmt: skip
