@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 
 from attribution.card import CARD_FILE, Card, MeasuredTable
 from attribution.errors import LabError
 from attribution.study import STUDY_FILE
+from attribution.views.claim import claim, own_and_plain
+from attribution.views.measures import Estimate, Row
 from attribution.weights import DEFAULT_DETECTOR, EMBEDDED_FOLDER
 
+_WIDTH = 140
+_SECOND = ("faces", "agree", "undecided", "overturned", "wrong answers prevented", "right answers lost")
 START, END = "<!-- measured -->", "<!-- /measured -->"
 DNA_DET_DETECTOR = "telltale-dna-det"
+CADDM_DETECTOR = "telltale-caddm"
 BENCHMARK = Path(__file__).with_name("results") / "benchmark.json"
 
 
@@ -104,6 +110,98 @@ def generators(card: Card) -> list[str]:
     return lines
 
 
+def swaps(card: Card) -> list[str]:
+    """What is measured of the detector that says where; a table that is not there costs its own lines only."""
+    return [
+        "",
+        f"**`{card.name}`** (embedded, beside the default; {card.licence}) is the ID-unaware detector: it looks for *face swaps and",
+        "pasted parts*, says where by boxes, and is asked when the default detector calls a face a face swap or finds no manipulation.",
+        "Measured on the weights as shipped:",
+        "",
+        "| figure | faces | measured | 95 % interval | to compare with |",
+        "|---|---|---|---|---|",
+        *_told_apart(card),
+        *_pointed(card),
+        *_identified(card),
+        "",
+        *textwrap.wrap(claim(card).sentence, _WIDTH),
+        "",
+        *_second(card),
+        f"[Its model card](weights/{card.name}/README.md) has every source, its heatmaps, the boxes by confidence, what was mended of the",
+        "released code, and how it was trained.",
+    ]
+
+
+def _told_apart(card: Card) -> list[str]:
+    rows = [row for row in _rows(card, "Overall") if row.text("split") == "test"]
+    lines = []
+    for row in rows:
+        plain = row.between("plain binary AUC", "plain low", "plain high")
+        beside = f"plain detector {_interval(plain)}" if plain is not None else ""
+        for name, one in (
+            ("DFDC: untouched against swapped, AUC of single faces", row.between("AUC", "low", "high")),
+            ("the same of whole clips", row.between("clips AUC", "clips low", "clips high")),
+        ):
+            if one is not None:
+                lines.append(f"| {name} | {row.count('faces')} | {one.value} | {one.low}–{one.high} | {beside} |")
+            beside = ""
+    return lines
+
+
+def _pointed(card: Card) -> list[str]:
+    rows = {(row.text("cases"), row.text("by")): row for row in _rows(card, "Localisation")}
+    lines = []
+    for (cases, by), row in rows.items():
+        if by != "boxes":
+            continue
+        for name, column, beside in (
+            ("box hits the area", "hits", "crop centre"),
+            ("overlap of the box (IoU)", "IoU", "best constant box"),
+        ):
+            one, guess = row.between(column, f"{column} low", f"{column} high"), rows.get((cases, beside))
+            other = guess.between(column, f"{column} low", f"{column} high") if guess is not None else None
+            if one is not None:
+                rival = f"{beside} {_interval(other)}" if other is not None else ""
+                lines.append(f"| {cases}: {name} | {row.count('faces')} | {one.value} | {one.low}–{one.high} | {rival} |")
+    return lines
+
+
+def _identified(card: Card) -> list[str]:
+    own, plain = own_and_plain(card)
+    if own is None:
+        return []
+    one = own.accuracy
+    beside = [f"plain detector {_interval(plain.accuracy)}"] if plain is not None else []
+    beside += [f"chance {own.chance}"] if own.chance is not None else []
+    name = f"a linear probe names the right one of {own.persons} persons from its features"
+    return [f"| {name} | {own.pictures} | {one.value} | {one.low}–{one.high} | {'; '.join(beside)} |"]
+
+
+def _second(card: Card) -> list[str]:
+    """What its contradictions do, as counts of faces."""
+    lines = []
+    for split, name in (("test", "`test` faces"), ("cross", "faces from collections that neither saw (`cross`)")):
+        row = next((row for row in _rows(card, f"Second opinion, {split}") if row.text("source") == "all"), None)
+        if row is not None:
+            asked, agree, undecided, overturned, prevented, lost = (row.count(column) for column in _SECOND)
+            said = (
+                f"Asked about {asked} {name}, it agreed with the default detector on {agree}, gave no definite answer on {undecided} and "
+                f"contradicted it on {overturned}, which makes the answer inconclusive: {prevented} wrong answers were prevented by that "
+                f"and {lost} right ones lost."
+            )
+            lines += [*textwrap.wrap(said, _WIDTH), ""]
+    return lines
+
+
+def _rows(card: Card, title: str) -> list[Row]:
+    """The rows of a table; none where the card has no such table."""
+    return [Row(table.columns, cells) for table in card.measured if table.title == title for cells in table.rows]
+
+
+def _interval(one: Estimate) -> str:
+    return f"{one.value} ({one.low}–{one.high})"
+
+
 def write_readme(path: Path) -> None:
     """Put the summary between the README's marks; LabError when they are not there."""
     text = path.read_text(encoding="utf-8")
@@ -113,7 +211,10 @@ def write_readme(path: Path) -> None:
     tail = rest.split(END)[1]
     benchmark = json.loads(BENCHMARK.read_text(encoding="utf-8"))
     study = json.loads(STUDY_FILE.read_text(encoding="utf-8"))
-    measured = "\n".join([summary(read_card(), benchmark, study), *generators(read_card(DNA_DET_DETECTOR))])
+    parts = [summary(read_card(), benchmark, study), *generators(read_card(DNA_DET_DETECTOR))]
+    if (EMBEDDED_FOLDER / CADDM_DETECTOR / CARD_FILE).is_file():
+        parts += swaps(read_card(CADDM_DETECTOR))
+    measured = "\n".join(parts)
     path.write_text(f"{head}{START}\n\n{measured}\n\n{END}{tail}", encoding="utf-8")
 
 

@@ -1,0 +1,238 @@
+"""Face swaps of a kind that no training used, and AUCs on them: exact geometry, known probabilities, seeded sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from attribution.lab import metrics
+from attribution.lab.augment import LAB_JPEG_QUALITY, jpeg
+from attribution.lab.caddm import generalise, unseen
+from attribution.lab.caddm.generalise import Pictures, auc_tables, cases, clip_means
+from attribution.lab.caddm.mfs import UNSEEN_BLEND
+from attribution.lab.data import read_manifest
+from attribution.lab.pools import Samples, load_samples
+from lab_faces import POINTS, make_faces, make_work
+
+LANDMARKS = np.array(list(POINTS.values()), np.float32)
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+def _portrait(name: str) -> np.ndarray:
+    """A face-sized cut of a public-domain portrait; the landmarks do not matter to what is tested with it."""
+    picture = np.asarray(cv2.imread(str(EXAMPLES / name)))[..., ::-1]
+    return cv2.resize(picture[: min(picture.shape[:2]), : min(picture.shape[:2])], (224, 224), interpolation=cv2.INTER_AREA)
+
+
+@pytest.fixture(scope="module")
+def faces() -> tuple[np.ndarray, np.ndarray]:
+    return _portrait("astronaut.png"), _portrait("grace_hopper.jpg")
+
+
+def _moved(points: np.ndarray, degrees: float, scale: float, shift: tuple[float, float]) -> np.ndarray:
+    turn = np.radians(degrees)
+    matrix = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    return (points @ matrix.T + shift).astype(np.float32)
+
+
+def test_a_similarity_is_found_exactly_and_mirrors_nothing():
+    there = _moved(LANDMARKS, 20, 1.3, (5, -8))
+    map_ = unseen.similarity(LANDMARKS, there)
+    assert np.allclose(LANDMARKS @ map_[:, :2].T + map_[:, 2], there, atol=1e-3)
+    mirrored = LANDMARKS * (-1, 1)
+    assert np.linalg.det(unseen.similarity(LANDMARKS, mirrored)[:, :2]) > 0
+    with pytest.raises(ValueError, match="two different points"):
+        unseen.similarity(np.ones((5, 2)), LANDMARKS)
+
+
+def test_equal_histograms_leave_a_picture_nearly_as_it_is_and_others_are_matched(faces: tuple[np.ndarray, np.ndarray]):
+    a, b = faces
+    inside = np.zeros((224, 224), bool)
+    inside[40:180, 40:180] = True
+    # Through Lab in 8 bits and back, which alone is not exact.
+    there_and_back = cv2.cvtColor(cv2.cvtColor(a, cv2.COLOR_RGB2LAB), cv2.COLOR_LAB2RGB)
+    assert np.array_equal(unseen.match_histogram(a, a, inside), there_and_back)
+    matched = unseen.match_histogram(a, b, inside)
+    before, after, wanted = (np.sort(cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)[inside].astype(int), 0) for rgb in (a, matched, b))
+    assert np.abs(after - wanted).mean() < 0.15 * np.abs(before - wanted).mean()
+    assert unseen.match_histogram(a, b, np.zeros((224, 224), bool)) is a
+
+
+def test_a_donor_turned_and_enlarged_comes_to_lie_on_the_target(faces: tuple[np.ndarray, np.ndarray]):
+    target, _ = faces
+    turned = _moved(LANDMARKS, 12, 0.9, (20, 5))
+    warp = unseen.similarity(LANDMARKS, turned)
+    donor = cv2.warpAffine(target, warp, (224, 224), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    made = unseen.pyramid_swap(target, LANDMARKS, donor, turned, np.random.default_rng(1))
+    inside = made.mask > 0.5
+    assert inside.mean() > 0.15
+    # Its own face back in its own place: only what resampling and the colours' tables cost.
+    assert np.abs(made.rgb.astype(int) - target)[inside].mean() < 6
+
+
+def test_a_pyramid_swap_changes_the_face_and_hardly_the_border(faces: tuple[np.ndarray, np.ndarray]):
+    target, donor = faces
+    random = np.random.default_rng(0)
+    made = unseen.pyramid_swap(target, LANDMARKS, donor, _moved(LANDMARKS, 4, 1.05, (3, 2)), random)
+    assert made.rgb.shape == (224, 224, 3)
+    assert made.rgb.dtype == np.uint8
+    gap = np.abs(made.rgb.astype(int) - target)
+    assert gap[100:140, 90:140].mean() > 8 * max(gap[:8].mean(), 0.1)
+    assert set(np.unique(made.mask)) == {0, 1}
+    again = unseen.pyramid_swap(target, LANDMARKS, donor, _moved(LANDMARKS, 4, 1.05, (3, 2)), np.random.default_rng(0))
+    assert np.array_equal(again.rgb, made.rgb)
+
+
+def test_what_the_donor_does_not_show_is_not_taken_from_it(faces: tuple[np.ndarray, np.ndarray]):
+    target, donor = faces
+    # Half of the donor's face lies outside of its picture.
+    made = unseen.pyramid_swap(target, LANDMARKS, donor, LANDMARKS - np.array([110, 0], np.float32), np.random.default_rng(0))
+    assert made.mask[:, :100].sum() == 0
+    assert made.mask[:, 120:].sum() > 0
+
+
+@pytest.mark.parametrize("landmarks", [LANDMARKS - 400, np.repeat(LANDMARKS[:1], 5, 0) + np.arange(5)[:, None], LANDMARKS * 0.02])
+def test_absurd_landmarks_of_a_target_leave_a_picture(faces: tuple[np.ndarray, np.ndarray], landmarks: np.ndarray):
+    made = unseen.pyramid_swap(faces[0], landmarks.astype(np.float32), faces[1], LANDMARKS, np.random.default_rng(0))
+    assert made.rgb.shape == (224, 224, 3)
+
+
+def test_a_partial_swap_asked_for_with_another_blend_keeps_its_window(faces: tuple[np.ndarray, np.ndarray]):
+    real, fake = faces
+    one, other = (unseen.partial_swap(real, fake, LANDMARKS, (3, 1), blend) for blend in (None, UNSEEN_BLEND))
+    assert one is not None
+    assert other is not None
+    assert np.array_equal(one.boxes, other.boxes)
+    assert not np.array_equal(one.rgb, other.rgb)
+    assert other.blend == UNSEEN_BLEND
+    assert unseen.partial_swap(real, real, LANDMARKS, (3, 1)) is None
+
+
+def test_windows_are_never_the_whole_crop_and_no_picture_is_halved(faces: tuple[np.ndarray, np.ndarray]):
+    for seed in range(12):
+        made = unseen.partial_swap(*faces, LANDMARKS, (seed,))
+        assert made is not None
+        x0, y0, x1, y1 = made.boxes[1].tolist()
+        assert (x1 - x0) * (y1 - y0) < 0.5
+        assert not made.halved
+        outside = np.ones((224, 224), bool)
+        outside[max(0, int(224 * y0) - 8) : int(224 * y1) + 8, max(0, int(224 * x0) - 8) : int(224 * x1) + 8] = False
+        assert np.array_equal(made.rgb[outside], faces[0][outside])
+
+
+def test_donors_are_other_people_and_all_is_seeded_and_encoded_once(faces: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch):
+    random = np.random.default_rng(0)
+    pictures = [np.clip(faces[i % 2].astype(int) + 12 * i, 0, 255).astype(np.uint8) for i in range(6)]
+    landmarks = LANDMARKS + random.normal(0, 2, (6, 5, 2)).astype(np.float32)
+    persons = ["a", "b", "a", "b", "a", "c"]
+    donors: list[tuple[np.ndarray, np.ndarray]] = []
+    real_swap = unseen.pyramid_swap
+
+    def noted(target: np.ndarray, points: np.ndarray, donor: np.ndarray, *rest: object):
+        donors.append((target, donor))
+        return real_swap(target, points, donor, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(unseen, "pyramid_swap", noted)
+    made = unseen.unseen_swaps(pictures, landmarks, persons, per_target=2)
+    assert len(donors) == 12
+    for target, donor in donors:
+        who, whose = (next(i for i in range(6) if np.array_equal(pictures[i], one)) for one in (target, donor))
+        assert persons[who] != persons[whose]
+    assert [one.base for one in made if one.kind == "whole"] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    again = unseen.unseen_swaps(pictures, landmarks, persons, per_target=2)
+    assert all(np.array_equal(a.rgb, b.rgb) for a, b in zip(made, again, strict=True))
+    other = unseen.unseen_swaps(pictures, landmarks, persons, per_target=2, seed=1)
+    assert not all(np.array_equal(a.rgb, b.rgb) for a, b in zip(made, other, strict=False))
+    # Already encoded: doing it again changes little, unlike the first time.
+    target, donor = donors[0]
+    fresh = real_swap(target, landmarks[0], donor, landmarks[1], np.random.default_rng(0)).rgb
+    once, again_encoded = (np.abs(jpeg(rgb, LAB_JPEG_QUALITY).astype(int) - rgb).mean() for rgb in (fresh, made[0].rgb))
+    assert again_encoded < 0.4 * once
+    assert unseen.unseen_swaps(pictures, landmarks, ["a"] * 6) == []
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Samples, Samples, np.ndarray]:
+    data = make_faces(tmp_path_factory.mktemp("faces"))
+    rows = read_manifest(data)
+    work = make_work(data, tmp_path_factory.mktemp("work"))
+    test, cross = (load_samples(data, rows, work, split) for split in ("test", "cross"))
+    return test, cross, np.stack([row.landmarks for row in rows if row.split == "cross"])
+
+
+@pytest.fixture(scope="module")
+def pictures(samples: tuple[Samples, Samples, np.ndarray]) -> Pictures:
+    return cases(*samples)
+
+
+def test_the_sets_hold_untouched_and_manipulated_faces_of_one_kind_each(pictures: Pictures):
+    assert list(pictures.sets) == [
+        "DFDC test, faces",
+        "unseen swaps, dfdc", "unseen partial swaps, dfdc", "unseen swaps, ffhq", "unseen partial swaps, ffhq",
+        "landmark_swap, other collections", "self_blended, other collections", "autoencoder_swap, other collections",
+    ]  # fmt: skip
+    assert len(pictures.crops) == len(pictures.manipulated) == len(pictures.groups) == len(pictures)
+    for name, chosen in pictures.sets.items():
+        assert len(set(chosen.tolist())) == len(chosen), name
+    dfdc = pictures.sets["DFDC test, faces"]
+    assert pictures.manipulated[dfdc].sum() == 3
+    whole = pictures.sets["unseen swaps, ffhq"]
+    assert (~pictures.manipulated[whole]).sum() == 3
+    assert pictures.manipulated[whole].sum() == 6
+    # A swap shares the group of the face under it, so that a resample draws both or neither.
+    assert set(pictures.groups[whole][pictures.manipulated[whole]]) == set(pictures.groups[whole][~pictures.manipulated[whole]])
+
+
+def test_clips_are_means_over_faces_of_one_kind():
+    p = np.array([0.2, 0.4, 0.9, 0.1])
+    means, manipulated, groups = clip_means(p, np.array([False, True, True, False]), np.array(["x", "x", "x", "y"]))
+    assert dict(zip(zip(groups.tolist(), manipulated.tolist(), strict=True), means.tolist(), strict=True)) == pytest.approx(
+        {("x", False): 0.2, ("x", True): 0.65, ("y", False): 0.1}
+    )
+
+
+def _known(count: int = 40) -> Pictures:
+    """Forty clips with an untouched face and two swaps each."""
+    manipulated = np.tile([False, True, True], count)
+    groups = np.repeat([f"clip {index}" for index in range(count)], 3)
+    everything = np.arange(3 * count)
+    return Pictures(np.zeros((3 * count, 1, 1, 3), np.uint8), manipulated, groups, {generalise.DFDC: everything, "elsewhere": everything})
+
+
+def test_tables_of_known_probabilities():
+    known, random = _known(), np.random.default_rng(0)
+    right = known.manipulated.astype(float)
+    guess = random.random(len(known))
+    table, differences = auc_tables(known, {"telltale-caddm": right, "plain binary": guess}, ("telltale-caddm", "plain binary"))
+    assert table.title == "Cross-source AUC"
+    assert table.columns == ("cases", "faces", "telltale-caddm", "low", "high", "plain binary", "low", "high")
+    assert [row[:2] for row in table.rows] == [("DFDC test, faces", 120), ("DFDC test, clips", 80), ("elsewhere", 120)]
+    assert all(row[2:5] == (1, 1, 1) for row in table.rows)
+    assert table.rows[0][5] == round(metrics.auc(known.manipulated, guess), 3)
+    assert float(str(table.rows[0][6])) < float(str(table.rows[0][5])) < float(str(table.rows[0][7]))
+    assert differences.title == "AUC differences"
+    assert differences.columns == ("cases", "faces", "difference", "low", "high")
+    for whole, gap in zip(table.rows, differences.rows, strict=True):
+        assert float(str(gap[2])) == pytest.approx(1 - float(str(whole[5])), abs=2e-3)
+        assert float(str(gap[3])) > 0
+
+
+def test_differences_are_paired_and_zero_for_equal_detectors():
+    known, random = _known(), np.random.default_rng(1)
+    p = known.manipulated + random.normal(0, 1.5, len(known))
+    _, same = auc_tables(known, {"a": p, "b": p.copy()}, ("a", "b"))
+    assert all(row[2:] == (0, 0, 0) for row in same.rows)
+    table, apart = auc_tables(known, {"a": p + random.normal(0, 0.05, len(p)), "b": p}, ("a", "b"))
+    width = float(str(table.rows[0][4])) - float(str(table.rows[0][3]))
+    assert float(str(apart.rows[0][4])) - float(str(apart.rows[0][3])) < 0.3 * width
+
+
+def test_probabilities_that_do_not_fit_are_refused():
+    known = _known(3)
+    with pytest.raises(ValueError, match="one probability"):
+        auc_tables(known, {"a": np.zeros(4), "b": np.zeros(9)}, ("a", "b"))
+    with pytest.raises(ValueError, match="nothing was read of b"):
+        auc_tables(known, {"a": np.zeros(9)}, ("a", "b"))

@@ -1,0 +1,301 @@
+"""Pointing and overlap against hand-computed areas and boxes, and the command that writes them into cards, on real detectors."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attribution.card import Card, MeasuredTable
+from attribution.detector import Examiner
+from attribution.errors import LabError
+from attribution.lab import command, train
+from attribution.lab.caddm import localisation as where
+from attribution.lab.caddm import net
+from attribution.lab.caddm.localisation import Answer, Case
+from attribution.lab.caddm.resampling import group_bootstrap
+from attribution.lab.data import read_manifest
+from attribution.lab.localise import answers_of, localise, with_table
+from attribution.lab.pools import prepare
+from attribution.saliency import grad_cam_through_the_head
+from attribution.weights import load_folder
+from conftest import Folders
+from lab_faces import SIZES, make_faces
+
+
+def _square(side: int, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
+    area = np.zeros((side, side), bool)
+    area[max(y0, 0) : y1, max(x0, 0) : x1] = True
+    return area
+
+
+def _case(x0: int, y0: int, x1: int, y1: int, group: str = "a", side: int = 32) -> Case:
+    box = (float(x0), float(y0), float(x1), float(y1))
+    return Case(np.zeros((side, side, 3), np.uint8), _square(side, x0, y0, x1, y1), box, group)
+
+
+def test_overlap_of_boxes_computed_by_hand():
+    assert where.overlap((0, 0, 10, 10), (0, 0, 10, 10)) == 1
+    assert where.overlap((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(50 / 150)
+    assert where.overlap((0, 0, 10, 4), (2, 1, 4, 3)) == pytest.approx(4 / 40)
+    assert where.overlap((0, 0, 10, 10), (10, 0, 20, 10)) == 0
+    assert where.overlap((0, 0, 0, 0), (0, 0, 10, 10)) == 0
+    assert where.overlap((5, 5, 3, 3), (0, 0, 10, 10)) == 0
+
+
+def test_a_lying_box_is_no_standing_one():
+    assert where.overlap((0, 0, 80, 40), (0, 0, 40, 80)) == pytest.approx(1600 / 4800)
+    assert where.bounding_box(_square(32, 2, 5, 20, 9)) == (2, 5, 20, 9)
+
+
+def test_points_hit_inside_without_tolerance():
+    area = _square(20, 4, 8, 10, 12)
+    assert where.points_into(area, (4, 8))
+    assert where.points_into(area, (9.9, 11.9))
+    assert not where.points_into(area, (10, 8))
+    assert not where.points_into(area, (3.99, 8))
+    # (x, y), not (row, column).
+    assert not where.points_into(area, (8, 4))
+
+
+@pytest.mark.parametrize("point", [None, (-1, 0), (0, -0.5), (20, 3), (3, 20)])
+def test_no_point_and_points_outside_of_the_picture_miss(point: tuple[float, float] | None):
+    assert not where.points_into(np.ones((20, 20), bool), point)
+
+
+def test_the_box_of_a_heatmap_surrounds_its_highest_part_alone():
+    values = np.zeros((32, 32), np.float32)
+    values[4:8, 6:20] = 0.5
+    values[5, 7] = 1
+    values[8, 5] = 0.49
+    values[20:30, 20:30] = 0.9
+    answer = where.heatmap_answer(values)
+    assert answer.point == (7, 5)
+    assert answer.box == (6, 4, 20, 8)
+
+
+def test_parts_that_touch_by_a_corner_belong_together():
+    values = np.zeros((16, 16), np.float32)
+    values[2:4, 2:4], values[4:6, 4:6] = 1, 0.6
+    assert where.heatmap_answer(values).box == (2, 2, 6, 6)
+
+
+def test_the_point_of_a_flat_maximum_is_its_middle_and_not_its_corner():
+    values = np.zeros((32, 32), np.float32)
+    values[0:9, 0:17] = 1
+    values[20:30, 20:32] = 1
+    assert where.heatmap_answer(values).point == (8, 4)
+
+
+def test_a_map_of_zeros_points_nowhere():
+    assert where.heatmap_answer(np.zeros((16, 16), np.float32)) == Answer(None, None, draws=True)
+
+
+def test_the_true_area_is_the_changed_square_and_no_noise():
+    untouched = np.full((64, 64, 3), 100, np.uint8)
+    changed = untouched.copy()
+    changed[20:40, 24:44, 1] += 40
+    changed[2, 2] += 60  # one pixel is no area
+    area = where.true_area(untouched, changed)
+    # An edge of 40 smoothed by σ = 3 px falls to 10 where the normal distribution has a quarter left: 2 px outside.
+    assert where.bounding_box(area) == (22, 18, 46, 42)
+    assert area[22:38, 26:42].all()
+    assert not where.true_area(untouched, untouched + 5).any()
+    assert where.bounding_box(where.true_area(untouched, untouched)) is None
+
+
+def test_the_true_area_does_not_depend_on_the_direction_of_the_change():
+    a, b = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 3), dtype=np.uint8)
+    assert np.array_equal(where.true_area(a, b), where.true_area(b, a))
+
+
+def test_constant_answers_are_the_best_ones_of_the_grid():
+    cases = [_case(4, 8, 12, 24), _case(4, 8, 12, 24), _case(20, 20, 32, 32)]
+    constant = where.constant_answers(cases)
+    assert constant[where.CENTRE].point == (16, 16)
+    assert constant[where.CENTRE].box is None
+    assert constant[where.CONSTANT_BOX].box == (4, 8, 12, 24)
+    assert constant[where.CONSTANT_BOX].point == (8, 16)
+    point = constant[where.CONSTANT_POINT].point
+    assert where.points_into(cases[0].area, point)
+    assert not where.points_into(cases[2].area, point)
+
+
+def test_the_best_constant_box_is_that_of_an_exhaustive_search():
+    random = np.random.default_rng(3)
+    cases = []
+    for _ in range(6):
+        (x0, x1), (y0, y1) = (np.sort(random.choice(33, 2, replace=False)).tolist() for _ in range(2))
+        cases.append(_case(x0, y0, x1, y1))
+    found = where.constant_answers(cases)[where.CONSTANT_BOX].box
+    assert found is not None
+    intervals = [(start, end) for start in range(0, 33, 2) for end in range(start + 2, 33, 2)]
+    best = max(
+        sum(where.overlap(case.box, (x0, y0, x1, y1)) for case in cases) for x0, x1 in intervals for y0, y1 in intervals
+    )  # fmt: skip
+    assert sum(where.overlap(case.box, found) for case in cases) == pytest.approx(best)
+
+
+def test_no_box_is_a_miss_with_no_overlap_and_rows_are_counted_by_hand():
+    cases = [_case(0, 0, 10, 10, "a"), _case(0, 0, 10, 10, "b"), _case(20, 20, 30, 30, "c"), _case(0, 0, 4, 4, "d")]
+    answers = [where.box_answer(box) for box in ((0, 0, 10, 10), (0, 0, 20, 10), None, (8, 8, 12, 12))]
+    ((name, by, faces, hits, low, high, iou, iou_low, iou_high),) = where.localisation_rows("some", "boxes", cases, answers)
+    # The centre of the second box, (10, 5), lies just beside the area.
+    assert (name, by, faces, hits, iou) == ("some", "boxes", 4, 0.25, 0.375)
+    assert float(str(low)) <= 0.25 <= float(str(high))
+    assert float(str(iou_low)) <= 0.375 <= float(str(iou_high))
+
+
+def test_who_draws_no_boxes_has_no_overlap_at_all():
+    ((*_, iou, low, high),) = where.localisation_rows("some", "crop centre", [_case(0, 0, 8, 8)], [Answer((4, 4), None, draws=False)])
+    assert (iou, low, high) == (None, None, None)
+
+
+def test_rows_need_an_answer_for_each_case():
+    assert where.localisation_rows("some", "boxes", [], []) == ()
+    with pytest.raises(ValueError, match="one answer for each case"):
+        where.localisation_rows("some", "boxes", [_case(0, 0, 8, 8)], [])
+
+
+def test_resamples_draw_whole_clips():
+    values = np.array([0.0] * 50 + [1.0] * 50)
+
+    def mean(drawn: np.ndarray) -> float:
+        return float(values[drawn].mean())
+
+    assert group_bootstrap(mean, ["a"] * 50 + ["b"] * 50) == (0, 1)
+    low, high = group_bootstrap(mean, [str(index) for index in range(100)])
+    assert 0.38 < low < high < 0.62
+    seen: list[np.ndarray] = []
+
+    def noted(drawn: np.ndarray) -> float:
+        seen.append(np.bincount(drawn, minlength=5))
+        return 0.0
+
+    group_bootstrap(noted, ["x", "y", "x", "z", "z"])
+    assert all(one[0] == one[2] for one in seen)
+    assert all(one[3] == one[4] for one in seen)
+    with pytest.raises(ValueError, match="no face"):
+        group_bootstrap(mean, [])
+
+
+def test_a_table_takes_the_place_of_the_one_of_its_title(detector_folder: Path):
+    card = load_folder(detector_folder).card
+    first, second = (MeasuredTable("Localisation", ("hits",), ((value,),)) for value in (0.1, 0.2))
+    last = MeasuredTable("Last", ("value",), ((1,),))
+    once = with_table(card, first)
+    assert once.measured == (*card.measured, first)
+    again = with_table(replace(once, measured=(*once.measured, last)), second)
+    assert again.measured == (*card.measured, second, last)
+    assert replace(again, measured=card.measured) == card
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_faces(tmp_path_factory.mktemp("faces"))
+
+
+@pytest.fixture(scope="module")
+def work(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("work")
+    prepare(data, read_manifest(data), folder, ("val", "test"), methods=(), sizes=SIZES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cases(data: Path, work: Path) -> dict[str, list[Case]]:
+    return where.localisation_cases(data, read_manifest(data), work, "test")
+
+
+def test_cases_are_seeded_and_one_a_clip(data: Path, work: Path, cases: dict[str, list[Case]]):
+    rows = read_manifest(data)
+    assert list(cases) == [where.PARTIAL, where.UNSEEN, where.LARGE, where.WHOLE]
+    clips = {row.group for row in rows if row.split == "test" and row.pair}
+    again = where.localisation_cases(data, rows, work, "test")
+    for name, some in cases.items():
+        assert some
+        assert len({case.group for case in some}) == len(some)
+        assert {case.group for case in some} <= clips
+        for case, same in zip(some, again[name], strict=True):
+            assert np.array_equal(case.crop, same.crop)
+            assert case.box == same.box
+
+
+def test_windows_have_the_size_that_their_name_says_and_nothing_else_was_changed(cases: dict[str, list[Case]]):
+    for name in (where.PARTIAL, where.UNSEEN, where.LARGE):
+        for case in cases[name]:
+            x0, y0, x1, y1 = (round(edge) for edge in case.box)
+            assert 0 <= x0 < x1 <= 224
+            assert 0 <= y0 < y1 <= 224
+            assert max(x1 - x0, y1 - y0) <= (160 if name == where.LARGE else 120)
+            assert case.area.any()
+            assert not (case.area & ~_square(224, x0 - 40, y0 - 40, x1 + 40, y1 + 40)).any()
+    for one, other in zip(cases[where.PARTIAL], cases[where.UNSEEN], strict=True):
+        assert one.box == other.box
+        assert not np.array_equal(one.crop, other.crop)
+
+
+def _published(source: Path, folder: Path, settings: net.Settings | train.Settings) -> Path:
+    """A copy of a detector folder whose card says how it was trained, as published ones do."""
+    shutil.copytree(source, folder)
+    card = load_folder(folder).card
+    card = replace(card, training=replace(card.training, notes=(json.dumps(asdict(settings)),)))
+    (folder / "card.json").write_text(json.dumps(card.to_json()), encoding="utf-8")
+    return folder
+
+
+def test_the_command_writes_the_table_into_every_card_and_changes_nothing_else(
+    data: Path, work: Path, tmp_path: Path, default_folders: Folders, swap_folders: Folders, capsys: pytest.CaptureFixture[str]
+):
+    folders = [
+        _published(default_folders("real", 224), tmp_path / "any", train.Settings("faces", "work", "run")),
+        _published(swap_folders("swapped"), tmp_path / "swaps", net.Settings("faces", "work", "run", "backbone.safetensors")),
+    ]
+    before = [load_folder(folder).card for folder in folders]
+    assert command.main(["localise", "--data", str(data), "--work", str(work), *map(str, folders)]) == 0
+    constant = []
+    for folder, old in zip(folders, before, strict=True):
+        new: Card = load_folder(folder).card
+        table = new.measured[-1]
+        assert (table.title, table.columns) == (where.TITLE, where.COLUMNS)
+        assert replace(new, measured=old.measured, limits=old.limits) == old
+        pointers = {where.HEATMAP, where.CENTRE, where.CONSTANT_POINT, where.CONSTANT_BOX}
+        pointers |= {where.BOXES} if old.artifacts is not None else set()
+        names = (where.PARTIAL, where.UNSEEN, where.LARGE, where.WHOLE)
+        assert {row[:2] for row in table.rows} == {(name, by) for name in names for by in pointers}
+        assert all(0 <= float(str(row[3])) <= 1 for row in table.rows)
+        assert "### Localisation" in (folder / "README.md").read_text(encoding="utf-8")
+        constant.append([row for row in table.rows if row[1] in (where.CENTRE, where.CONSTANT_BOX)])
+    # Both were asked about the same cases, so who looks at no picture did equally well.
+    assert constant[0] == constant[1]
+    assert load_folder(folders[0]).card.limits == before[0].limits
+    assert any("guessing the centre" in limit for limit in load_folder(folders[1]).card.limits)
+    assert before[0].name in capsys.readouterr().out
+
+
+def test_heatmaps_explain_a_manipulated_label_even_of_a_detector_that_finds_none(cases: dict[str, list[Case]], default_folders: Folders):
+    examiner = Examiner(load_folder(default_folders("real", 224)))
+    some = cases[where.PARTIAL]
+    crops = np.stack([case.crop for case in some])
+    p = examiner.read(crops, mirrored=True).p_methods
+    assert (p.argmax(1) == 0).all()
+    maps = grad_cam_through_the_head(examiner, crops, (1 + p[:, 1:].argmax(1)).tolist())
+    assert answers_of(examiner, some)[where.HEATMAP] == [where.heatmap_answer(one) for one in maps]
+
+
+def test_a_detector_of_other_crops_is_refused(data: Path, work: Path, default_folders: Folders):
+    with pytest.raises(LabError, match="96 px"):
+        localise([default_folders("real", 96)], data, work)
+
+
+def test_data_without_pairs_is_refused(tmp_path: Path, swap_folder: Path):
+    data = make_faces(tmp_path / "faces")
+    manifest = (data / "manifest.csv").read_text(encoding="utf-8")
+    without = [line for line in manifest.splitlines() if "face_swap" not in line]
+    (data / "manifest.csv").write_text("\n".join(without) + "\n", encoding="utf-8")
+    with pytest.raises(LabError, match="no aligned pairs"):
+        localise([swap_folder], data, tmp_path / "work")
