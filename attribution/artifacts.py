@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torchvision.ops import nms
 
-from attribution.anchors import WHOLE_CROP_ANCHORS
+from attribution.anchors import WHOLE_CROP_ANCHORS, anchors
 from attribution.caddm import Caddm
+from attribution.card import ArtifactRule
 from attribution.detector import Examiner
 from attribution.evidence import Box
 
@@ -43,7 +44,7 @@ def find_artifacts(examiner: Examiner, crops: np.ndarray) -> list[tuple[CropArti
     if rule is None or not localises(examiner):
         raise ValueError(f"{examiner.info.name} does not say where a face was manipulated")
     confidences, boxes = read_boxes(examiner, crops)
-    side = crops.shape[1]
+    confidences, side = calibrated(confidences, rule), crops.shape[1]
     return [_thinned(own, where * side, rule.min_confidence, rule.nms_iou) for own, where in zip(confidences, boxes, strict=True)]
 
 
@@ -62,8 +63,14 @@ def read_boxes(examiner: Examiner, crops: np.ndarray) -> tuple[torch.Tensor, tor
         torch.cuda.empty_cache()
         return read_boxes(Examiner(examiner.detector, "cpu"), crops)
     if not found:
-        return torch.zeros(0, 0), torch.zeros(0, 0, 4)
+        return torch.zeros(0, len(anchors())), torch.zeros(0, len(anchors()), 4)
     return torch.cat([one for one, _ in found]), torch.cat([one for _, one in found])
+
+
+def calibrated(confidences: torch.Tensor, rule: ArtifactRule) -> torch.Tensor:
+    """N×168 confidences as the card's rule has them: of boxes smaller than the crop by its slope and offset, the others as they are."""
+    local = confidences[:, :-WHOLE_CROP_ANCHORS].clamp(1e-6, 1 - 1e-6).logit()
+    return torch.cat([(rule.slope * local + rule.offset).sigmoid(), confidences[:, -WHOLE_CROP_ANCHORS:]], 1)
 
 
 @torch.inference_mode()

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from attribution.card import Calibration, Card, Cell, CropSettings, Label, MeasuredTable, Probe, Thresholds, Training
+from attribution.card import ArtifactRule, Calibration, Card, Cell, CropSettings, Label, MeasuredTable, Probe, Thresholds, Training
 
 VERDICT_COLUMNS = ("family", "source", "faces", "manipulated", "none found", "inconclusive", "definite", "wrong of definite")
 ERROR_COLUMNS = ("split", "group", "untouched", "accused", "low", "high", "manipulated", "cleared", "low", "high", "inconclusive")
@@ -40,10 +40,25 @@ def verdicts(split: str) -> MeasuredTable:
     )
 
 
+LOCALISED = ("cases", "by", "faces", "hits", "hits low", "hits high", "IoU", "IoU low", "IoU high")
+CENTRES: tuple[tuple[Cell, ...], ...] = (
+    ("partial swaps", "crop centre", 400, 0.38, 0.33, 0.43, None, None, None),
+    ("partial swaps", "best constant box", 400, 0.39, 0.34, 0.44, 0.2, 0.18, 0.22),
+    ("partial swaps, unseen blend", "crop centre", 380, 0.37, 0.32, 0.42, None, None, None),
+    ("whole swaps", "crop centre", 450, 0.87, 0.84, 0.9, None, None, None),
+)
+HEATMAPS = (
+    ("partial swaps", "heatmap", 400, 0.36, 0.31, 0.41, 0.15, 0.13, 0.17),
+    ("partial swaps, unseen blend", "heatmap", 380, 0.27, 0.23, 0.31, 0.12, 0.1, 0.14),
+    ("whole swaps", "heatmap", 450, 0.8, 0.76, 0.84, 0.3, 0.28, 0.32),
+)
+LOCALISATION = table("Localisation", LOCALISED, *HEATMAPS, *CENTRES)
+
 MEASURED = (
     table("Overall", ("split", "families, balanced", "from", "to"), ("test", 0.916, 0.904, 0.927)),
     verdicts("cross"),
     verdicts("test"),
+    LOCALISATION,
     table(
         "Methods, test",
         ("true method", "faces", "real", "landmark_swap", "stylegan2"),
@@ -278,7 +293,7 @@ GENERATORS = (
         ("stylegan2", 60, 0.45, 0.25, 0.6),
     ),
     table("Eight bits", ("figure", "float32", "8 bit", "points"), ("closed set macro-F1", 0.961, 0.96, -0.1)),
-    *(one for one in MEASURED if one.title.startswith(("Reliability", "Calibration", "Risk", "Abstention"))),
+    *(one for one in MEASURED if one.title.startswith(("Reliability", "Calibration", "Risk", "Abstention", "Localisation"))),
 )
 
 
@@ -286,3 +301,122 @@ def generator_card(*measured: MeasuredTable, **changes: Any) -> Card:
     """A card of a detector that knows wholly generated faces alone; with every table, or with those given."""
     values: dict[str, Any] = {"name": "telltale-dna-det", "labels": GENERATOR_LABELS, "scope": "generated"}
     return card(*(measured or GENERATORS), **{"limits": ("It knows wholly generated faces alone.",), **values, **changes})
+
+
+SWAP_LABELS = (Label("real", "No manipulation", "real"), Label("swapped", "Face swap or pasted part", "face_swap"))
+SECOND_COLUMNS = ("source", "faces", "agree", "undecided", "overturned", "wrong answers prevented", "right answers lost")
+CONFIRMING: tuple[tuple[Cell, ...], ...] = (
+    ("plain binary − telltale-mobilenetv2", -0.07, -0.11, -0.03),
+    ("plain binary − telltale-caddm", 0.13, 0.09, 0.17),
+    ("telltale-mobilenetv2 − telltale-caddm", 0.2, 0.16, 0.24),
+    ("plain binary, 32 components − telltale-caddm, 32 components", 0.02, -0.01, 0.05),
+)
+BETTER: tuple[tuple[Cell, ...], ...] = (
+    ("DFDC test, faces", 742, -0.03, -0.05, -0.01),
+    ("DFDC test, clips", 110, 0.01, -0.02, 0.04),
+    ("unseen swaps, senate", 300, 0.04, 0.02, 0.06),
+    ("unseen partial swaps, senate", 290, 0.01, -0.01, 0.03),
+    ("landmark_swap, other collections", 587, 0.01, -0.01, 0.03),
+)
+
+
+def probe_differences(*rows: tuple[Cell, ...]) -> MeasuredTable:
+    return table("Identity probe, differences", ("pair", "difference", *BOUNDS), *rows)
+
+
+def auc_differences(*rows: tuple[Cell, ...]) -> MeasuredTable:
+    return table("AUC differences", ("cases", "faces", "difference", *BOUNDS), *rows)
+
+
+SWAPS = (
+    table(
+        "Overall",
+        (
+            *("split", "faces", "AUC", *BOUNDS, "clips AUC", "clips low", "clips high"),
+            *("plain binary AUC", "plain low", "plain high", "EER", "ECE before", "ECE after"),
+        ),
+        ("val", 800, 0.96, 0.95, 0.97, 0.98, 0.96, 0.99, 0.95, 0.94, 0.96, 0.1, 0.06, 0.02),
+        ("test", 742, 0.94, 0.925, 0.955, 0.97, 0.95, 0.985, 0.93, 0.915, 0.945, 0.12, 0.07, 0.03),
+    ),
+    *(
+        table(
+            title,
+            VERDICT_COLUMNS,
+            ("real", "press_sports", 200, accused, 0.6, round(0.4 - accused, 3), round(0.6 + accused, 3), 0.04),
+            ("face_swap", "landmark_swap on senate", 100, 0.35, 0.1, 0.55, 0.45, 0.222),
+            ("", "all untouched", 200, accused, 0.6, round(0.4 - accused, 3), round(0.6 + accused, 3), 0.04),
+            ("", "all manipulated", 100, 0.35, 0.1, 0.55, 0.45, 0.222),
+        )
+        for title, accused in (("Verdicts on cross", 0.025), ("Verdicts on test", 0.01))
+    ),
+    table(
+        "Identity probe",
+        ("detector", "features", "pictures", "persons", "accuracy", *BOUNDS, "chance", "commonest"),
+        ("plain binary", "160 pooled", 900, 60, 0.34, 0.31, 0.37, 0.017, 0.03),
+        ("telltale-mobilenetv2", "1280 pooled", 900, 60, 0.41, 0.38, 0.44, 0.017, 0.03),
+        ("telltale-mobilenetv2", "128 embedding", 900, 60, 0.16, 0.14, 0.18, 0.017, 0.03),
+        ("telltale-caddm", "160 pooled", 900, 60, 0.21, 0.18, 0.24, 0.017, 0.03),
+        ("plain binary", "32 components of 160 pooled", 900, 60, 0.2, 0.17, 0.23, 0.017, 0.03),
+        ("telltale-caddm", "32 components of 160 pooled", 900, 60, 0.18, 0.15, 0.21, 0.017, 0.03),
+    ),
+    probe_differences(*CONFIRMING),
+    table(
+        "Cross-source AUC",
+        ("cases", "faces", "plain binary", *BOUNDS, "telltale-mobilenetv2", *BOUNDS, "telltale-caddm", *BOUNDS),
+        ("DFDC test, faces", 742, 0.97, 0.96, 0.98, 0.96, 0.95, 0.97, 0.94, 0.925, 0.955),
+        ("DFDC test, clips", 110, 0.96, 0.94, 0.98, 0.98, 0.96, 0.99, 0.97, 0.95, 0.985),
+        ("unseen swaps, senate", 300, 0.72, 0.69, 0.75, 0.7, 0.66, 0.74, 0.76, 0.73, 0.79),
+        ("unseen partial swaps, senate", 290, 0.6, 0.57, 0.63, 0.58, 0.54, 0.62, 0.61, 0.58, 0.64),
+        ("landmark_swap, other collections", 587, 0.8, 0.77, 0.83, 0.85, 0.82, 0.88, 0.81, 0.78, 0.84),
+    ),
+    auc_differences(*BETTER),
+    table(
+        "Localisation",
+        LOCALISED,
+        ("partial swaps", "heatmap", 400, 0.55, 0.5, 0.6, 0.25, 0.23, 0.27),
+        ("partial swaps", "boxes", 400, 0.73, 0.68, 0.77, 0.41, 0.38, 0.44),
+        ("partial swaps, unseen blend", "boxes", 380, 0.4, 0.35, 0.45, 0.22, 0.2, 0.24),
+        ("whole swaps", "boxes", 450, 0.8, 0.76, 0.83, 0.66, 0.63, 0.69),
+        *CENTRES,
+    ),
+    table(
+        "Boxes by confidence",
+        (
+            *("confidence from", "untouched with a box", *BOUNDS, "partial swaps with a box", *BOUNDS),
+            *("hits of these", *BOUNDS),
+        ),
+        (0.1, 0.5, 0.47, 0.53, 0.95, 0.92, 0.97, 0.6, 0.55, 0.65),
+        (0.3, 0.06, 0.045, 0.08, 0.7, 0.65, 0.75, 0.78, 0.73, 0.83),
+        (0.9, 0.0, 0.0, 0.01, 0.0, 0.0, 0.01, None, None, None),
+    ),
+    *(
+        table(
+            f"Second opinion, {split}",
+            SECOND_COLUMNS,
+            ("press_sports", 120, 80, 30, 10, 0, 10),
+            ("landmark_swap on senate", 60, 30, 18, 12, 11, 1),
+            ("autoencoder_swap on senate", 90, 45, 15, 30, 29, 1),
+            ("all", 270, 155, 63, 52, 40, 12),
+        )
+        for split in ("test", "cross")
+    ),
+    *(one for one in MEASURED if one.title.startswith(("Reliability", "Calibration", "Risk", "Abstention"))),
+)
+
+
+def swap_card(*measured: MeasuredTable, **changes: Any) -> Card:
+    """A card of a detector that knows face swaps and pasted parts alone; with every table, or with those given."""
+    values: dict[str, Any] = {
+        "name": "telltale-caddm",
+        "labels": SWAP_LABELS,
+        "scope": "face_swap",
+        "probes": (Probe(1, (0.0, 0.0)),),
+        "artifacts": ArtifactRule(0.35),
+    }
+    return card(*(measured or SWAPS), **{"limits": ("It knows face swaps and pasted parts alone.",), **values, **changes})
+
+
+def swaps_with(*replaced: MeasuredTable) -> tuple[MeasuredTable, ...]:
+    """Every table of a detector of face swaps, some of them replaced by title."""
+    new = {one.title: one for one in replaced}
+    return tuple(new.get(one.title, one) for one in SWAPS)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from attribution.evidence import (
+    Artifact,
     DetectorInfo,
     Evidence,
     Face,
@@ -132,6 +133,44 @@ def opinion(verdict: Verdict = GENERATED, agreement: str = "same method", **chan
         "architecture": "style-based GAN",
     }
     return Opinion(**{**values, **changes})
+
+
+SWAPS = DetectorInfo(
+    "telltale-caddm",
+    "ef" * 32,
+    ("real", "swapped"),
+    ("real", "face_swap"),
+    ("No manipulation", "Face swap or pasted part"),
+    "CC0-1.0",
+    ("It knows swapped and pasted parts alone.",),
+)
+SWAPPED = Verdict("manipulated", "swapped", "face_swap", 0.88)
+REFUSED_SWAP = "telltale-caddm looks for face swaps and pasted parts; this face was called a GAN, so it was not asked."
+
+
+def swap_opinion(verdict: Verdict = SWAPPED, agreement: str = "same family", **changes: Any) -> Opinion:
+    """What a second detector that knows swaps alone says of a face."""
+    p = 0.12 if verdict.state == "manipulated" else 0.9
+    shares: dict[str, Any] = {"p_methods": {"real": p, "swapped": 1 - p}, "p_families": {"real": p, "face_swap": 1 - p}}
+    values: dict[str, Any] = {"detector": SWAPS, "p_manipulated": 1 - p, "placement": None, "architecture": None, **shares}
+    return opinion(verdict, agreement, **{**values, **changes})
+
+
+def disputed(first: float = 0.95, found: bool = True, number: int = 0) -> TrackEvidence:
+    """A face without a verdict, because one detector `found` a swap in it and the other did not; `first` is the p_manipulated of the
+    first one."""
+    names = f"The detectors disagree: {DETECTOR.name} and {SWAPS.name}."
+    verdict = Verdict("inconclusive", None, None, None, (names, "It looks like a face swap."))
+    second = swap_opinion(NONE_FOUND if found else SWAPPED, "differs")
+    return track(number, verdict, opinions=(second,), p_manipulated=first)
+
+
+def artifact(
+    x0: float, y0: float, x1: float, y1: float, confidence: float = 0.9, detector: str = SWAPS.name, seconds: float = 0.0
+) -> Artifact:
+    """A marked area in the square of `face()`: its corners as shares of that square."""
+    left, top, side = 40.0, 30.0, 80.0
+    return Artifact((left + x0 * side, top + y0 * side, left + x1 * side, top + y1 * side), confidence, detector, seconds)
 
 
 def grid(*rows: str, side_px: float = 20.0, left: float = 0.0, top: float = 0.0, overlap: float = 0.0) -> Patches:

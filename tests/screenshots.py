@@ -68,6 +68,10 @@ def main() -> int:
 
 def _take(reader: Reader, picture: Path) -> None:
     """The whole page, once its pictures are there and nothing moves any more."""
+    # Browsers fetch some pictures only when they come into view.
+    for picture_there in reader.page.query_selector_all("img"):
+        if picture_there.is_visible():
+            picture_there.scroll_into_view_if_needed()
     reader.page.evaluate("window.scrollTo(0, 0)")
     reader.page.wait_for_timeout(1500)
     reader.page.screenshot(path=picture, full_page=True)

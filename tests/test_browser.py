@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,41 @@ from PIL import Image
 from app_server import ROOT, Server, start, stop
 from attribution.evidence import Opinion
 from attribution.study import Study
-from attribution.ui import limits_text, text, theme
+from attribution.ui import limits_text, swap_limits_text, text, theme
+from attribution.views import agreement, artifacts, overlay, panels
 from attribution.views import opinion as opinion_view
 from attribution.views.limits import limits_page
+from attribution.views.stage import clip_stage, picture_stage
 from conftest import REFERENCES
-from limits_samples import STUDY, card, generator_card
-from samples import DETECTOR, NONE_FOUND, REFUSED, SPECIALIST, face, grid, heatmap, noise, opinion, picture, track
+from limits_samples import STUDY, card, generator_card, swap_card
+from samples import (
+    DETECTOR,
+    MANIPULATED,
+    NONE_FOUND,
+    REFUSED,
+    SPECIALIST,
+    artifact,
+    clip,
+    disputed,
+    face,
+    grid,
+    heatmap,
+    noise,
+    opinion,
+    picture,
+    swap_opinion,
+    track,
+)
 
+SCRIPT = (ROOT / "attribution" / "ui" / "page.js").read_text(encoding="utf-8")
+# One in each corner, at the edge and all over: labels have little room.
+AREAS = (
+    artifact(0.0, 0.0, 0.4, 0.35, 0.97),
+    artifact(0.3, 0.6, 0.7, 0.85, 0.81),
+    artifact(0.6, 0.3, 1.0, 0.6, 0.7),
+    artifact(0.1, 0.7, 0.5, 1.0, 0.6),
+    artifact(0.0, 0.0, 1.0, 1.0, 0.55),
+)
 PORTRAIT = ROOT / "examples" / "astronaut.png"
 
 # Every visible piece of text, the contrast that it has to its ground, and the least that WCAG 2.2 AA asks of its size.
@@ -357,12 +386,13 @@ def test_measured_limits_fit_a_phone_and_every_text_can_be_read(browser: Any, co
     page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=color_scheme)
     page.set_content(
         f'<body class="gradio-container {color_scheme}"><style>{theme.css()}</style>'
-        f"{limits_page(card(), Study(STUDY), [generator_card()])}</body>"
+        f"{limits_page(card(), Study(STUDY), [generator_card(), swap_card()])}</body>"
     )
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert len(page.query_selector_all("#tt-m-chapter .tt-m")) == len(limits_text.TITLES) + 2
     assert len(page.query_selector_all("#tt-m2-chapter .tt-m")) > len(limits_text.GENERATOR_TITLES)
+    assert len(page.query_selector_all("#tt-m3-chapter .tt-m")) > len(swap_limits_text.TITLES)
     assert page.evaluate(WEAK_TEXT) == []
     page.set_viewport_size({"width": 1280, "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
@@ -370,21 +400,34 @@ def test_measured_limits_fit_a_phone_and_every_text_can_be_read(browser: Any, co
     page.close()
 
 
+def alone(browser: Any, parts: str, color_scheme: str = "light", width: int = 390, **settings: Any) -> Any:
+    """A part of the page, as the browser gets it, without a server."""
+    page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=color_scheme, **settings)
+    style = f"<style>{theme.css()}{theme.area_css()}</style>"
+    page.set_content(f'<body class="gradio-container {color_scheme}">{style}<div class="tt-panel">{parts}</div></body>')
+    return page
+
+
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
 def test_a_second_opinion_fits_a_phone_and_every_text_can_be_read(browser: Any, color_scheme: str) -> None:
-    """With every kind of answer: the section alone, as the browser gets it, without a server."""
+    """With every kind of answer."""
     given = [opinion(agreement=one) for one in ("same method", "same family", "undecided")]
-    given += [opinion(NONE_FOUND, "differs"), Opinion(SPECIALIST, REFUSED)]
+    given += [opinion(NONE_FOUND, "differs"), Opinion(SPECIALIST, REFUSED), swap_opinion()]
     media, parts = picture().media, ""
     for one in given:
         whole = track(opinions=(one,))
-        parts += opinion_view.beside(whole) + opinion_view.title(one.detector) + opinion_view.answer(whole, one, DETECTOR)
-    parts += opinion_view.heat_words(heatmap(), DETECTOR) + opinion_view.limits(SPECIALIST, card().measured)
-    parts += opinion_view.patch_view(grid("s..x", ".ss.", "....", side_px=50), SPECIALIST, face().box, media, noise(100, 200))
-    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=color_scheme)
-    page.set_content(
-        f'<body class="gradio-container {color_scheme}"><style>{theme.css()}</style><div class="tt-panel">{parts}</div></body>'
+        parts += agreement.beside(whole, DETECTOR) + opinion_view.title(one.detector, DETECTOR) + opinion_view.answer(whole, one, DETECTOR)
+    several = disputed()
+    several = replace(several, opinions=(*several.opinions, Opinion(SPECIALIST, REFUSED), opinion()), artifacts=AREAS)
+    evidence = picture(verdict=several.verdict, tracks=(several,))
+    parts += panels.verdict_banner(evidence, "", *agreement.verdict_note(evidence, link=True))
+    parts += (
+        opinion_view.choices(several, 0) + agreement.agreement(several, several.opinions[0], DETECTOR) + opinion_view.others(several, 0)
     )
+    parts += opinion_view.areas(several, several.opinions[0], 1, (), overlay.data_uri(noise(224, 224)), switch=True)
+    parts += opinion_view.heat_words(heatmap(), DETECTOR, ()) + opinion_view.limits(SPECIALIST, card().measured)
+    parts += opinion_view.patch_view(grid("s..x", ".ss.", "....", side_px=50), SPECIALIST, face().box, media, noise(100, 200))
+    page = alone(browser, parts, color_scheme)
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate(WEAK_TEXT) == []
@@ -398,3 +441,97 @@ def test_a_second_opinion_fits_a_phone_and_every_text_can_be_read(browser: Any, 
     )
     assert float(differs.removesuffix("px")) > float(agrees.removesuffix("px")), "a disagreement catches the eye"
     page.close()
+
+
+def test_labels_of_marked_areas_stay_on_the_face_and_hide_no_small_one(browser: Any) -> None:
+    whole = track(artifacts=AREAS)
+    page = alone(browser, artifacts.panel(whole, 1, "CADDM", "manipulated", (), overlay.data_uri(noise(224, 224))))
+    square = page.locator(".tt-marked-crop").bounding_box()
+    for label in page.locator(".tt-area-label").all():
+        box = label.bounding_box()
+        assert box["x"] >= square["x"] - 1
+        assert box["x"] + box["width"] <= square["x"] + square["width"] + 1
+        assert box["y"] >= square["y"] - 1
+        assert box["y"] + box["height"] <= square["y"] + square["height"] + 1
+    page.uncheck(".tt-area-switch input")
+    assert not page.locator(".tt-areas").is_visible()
+    page.close()
+    shown = {}
+    for width in (1600, 700, 390, 250):
+        page = alone(
+            browser, picture_stage(picture(verdict=MANIPULATED, tracks=(whole,)), overlay.data_uri(noise(100, 200)), 0), width=width
+        )
+        side = page.locator(".tt-areas-of").bounding_box()["width"]
+        shown[round(side)] = [sum(one.is_visible() for one in page.locator(kind).all()) for kind in (".tt-area", ".tt-area-label")]
+        page.close()
+    assert len(shown) >= 3
+    for side, (outlines, labels) in shown.items():
+        assert outlines == (1 if side <= 70 else 2 if side <= 110 else len(AREAS)), side
+        assert labels == (len(AREAS) if side > 150 else 0), side
+
+
+def test_several_opinions_are_chosen_by_mouse_and_keyboard(browser: Any) -> None:
+    several = track(verdict=MANIPULATED, opinions=(swap_opinion(), Opinion(SPECIALIST, REFUSED), opinion()))
+    page = alone(browser, f'<div id="choices">{opinion_view.choices(several, 0)}</div>')
+    page.add_script_tag(content=SCRIPT)
+    page.evaluate(
+        "() => { window.asked = []; const row = document.getElementById('choices');"
+        " window.telltale.opinions(row, (event, what) => window.asked.push(what.index)); }"
+    )
+    checked = "document.querySelector('[aria-checked=true]').dataset.opinion"
+    page.click("[data-opinion='2']")
+    assert page.evaluate(checked) == "2"
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(checked) == "0"
+    assert page.evaluate("document.activeElement.dataset.opinion") == "0"
+    assert page.evaluate("window.asked") == [2, 0]
+    page.close()
+
+
+def test_areas_of_a_clip_show_at_their_moment_alone(browser: Any) -> None:
+    evidence = clip("matroska (hevc)")
+    first = replace(evidence.tracks[0], artifacts=(artifact(0.2, 0.2, 0.6, 0.6, seconds=3.5),))
+    evidence = replace(evidence, tracks=(first, evidence.tracks[1]))
+    page = alone(browser, f'<div id="stage">{clip_stage(evidence, [(3.5, overlay.data_uri(noise(20, 40)))], None, 0)}</div>')
+    page.add_script_tag(content=SCRIPT)
+    page.evaluate("() => window.telltale.faces(document.getElementById('stage'), () => {})")
+    layer, slider = page.locator(".tt-areas-of"), page.locator(".tt-track")
+    shown = {}
+    slider.focus()
+    page.keyboard.press("Home")
+    for _ in range(31):
+        page.keyboard.press("ArrowRight")
+        shown[page.get_attribute(".tt-track", "aria-valuenow")] = layer.is_visible()
+    assert [moment for moment, there in shown.items() if there] == ["3.5"]
+    page.close()
+
+
+def test_marked_areas_follow_the_chosen_face(browser: Any, swap_folder: Path, tmp_path: Path) -> None:
+    from browser import Reader
+
+    portrait = np.asarray(Image.open(PORTRAIT).convert("RGB"))[:300, 100:400]
+    Image.fromarray(np.hstack([portrait, portrait[:, ::-1]])).save(tmp_path / "two.png")
+    (tmp_path / "server").mkdir()
+    server = start(str(swap_folder), tmp_path / "server")
+    try:
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        reader = Reader(context, server.address).open().give(tmp_path / "two.png")
+        page = reader.page
+        assert "marks" in page.inner_text(".tt-marked-lead")
+        layers = page.locator(".tt-areas-of")
+        assert layers.count() == 2
+        first = page.get_attribute(".tt-box[aria-pressed='true']", "data-face")
+        other = "1" if first == "0" else "0"
+        visible = "[...document.querySelectorAll('.tt-areas-of')].filter((one) => one.checkVisibility()).map((one) => one.dataset.of)"
+        assert page.evaluate(visible) == [first]
+        lead = page.get_attribute(".tt-marked-face img", "src")
+        page.click(f".tt-box[data-face='{other}']")
+        assert page.evaluate(visible) == [other]
+        assert eventually(lambda: page.get_attribute(".tt-marked-face img", "src") != lead), "the other face with its own areas"
+        page.uncheck(".tt-stage .tt-area-switch input")
+        assert not page.locator(".tt-stage .tt-area").first.is_visible()
+        assert page.locator(".tt-marked .tt-area").first.is_visible(), "each switch is that of its own picture"
+        assert (reader.errors, reader.strangers) == ([], set())
+        context.close()
+    finally:
+        stop(server)

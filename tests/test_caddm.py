@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,8 +13,9 @@ import torch
 from safetensors.torch import save_file
 
 from attribution.anchors import anchors, encode
-from attribution.artifacts import CropArtifact, find_artifacts, localises, read_boxes
+from attribution.artifacts import CropArtifact, calibrated, find_artifacts, localises, read_boxes
 from attribution.caddm import CHANNELS, ArtifactModule, Caddm
+from attribution.card import ArtifactRule
 from attribution.detector import Examiner
 from attribution.errors import LabError
 from attribution.lab.caddm.matching import match
@@ -200,6 +202,14 @@ class TestFoundArtifacts:
     def test_below_the_cards_confidence_nothing_counts(self, examiner, monkeypatch):
         least = examiner.card.artifacts.min_confidence  # type: ignore[union-attr]
         assert self.answering(examiner, monkeypatch, {48: (least - 0.01, [90, 70, 130, 150])}) == ()
+
+    def test_the_card_calibrates_the_boxes_smaller_than_the_crop(self):
+        raw = torch.full((1, 168), 0.2)
+        found = calibrated(raw, ArtifactRule(0.5, slope=2.0, offset=1.0))
+        # The logit of 0.2 is −log 4: 1 / (1 + exp(2·log 4 − 1)).
+        assert found[0, :166].tolist() == pytest.approx([1 / (1 + math.exp(2 * math.log(4) - 1))] * 166, abs=1e-6)
+        assert found[0, 166:].tolist() == pytest.approx([0.2, 0.2])
+        assert torch.allclose(calibrated(raw, ArtifactRule(0.5)), raw, atol=1e-6)
 
     def test_faces_by_the_dozen_and_none(self, examiner):
         crops = np.random.default_rng(1).integers(0, 255, (35, 224, 224, 3), np.uint8)

@@ -107,6 +107,8 @@ def change(card: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("artifacts", {"min_confidence": None}),
         ("artifacts", {"min_confidence": True}),
         ("artifacts", {"min_confidence": 0.5, "nms_iou": 2}),
+        ("artifacts", {"min_confidence": 0.5, "slope": 0}),
+        ("artifacts", {"min_confidence": 0.5, "offset": float("inf")}),
         ("artifacts", {"min_confidence": 0.5, "colour": "red"}),
     ],
 )
@@ -136,7 +138,10 @@ def test_the_rule_for_artifact_boxes_is_written_and_read(card_json: dict[str, An
     assert card_json["artifacts"] is None
     card = Card.from_json({**card_json, "scope": "face_swap", "artifacts": {"min_confidence": 0.4}})
     assert card.artifacts == ArtifactRule(0.4, 0.3)
-    assert (card.to_json()["scope"], card.to_json()["artifacts"]) == ("face_swap", {"min_confidence": 0.4, "nms_iou": 0.3})
+    assert (card.to_json()["scope"], card.to_json()["artifacts"]) == (
+        "face_swap",
+        {"min_confidence": 0.4, "nms_iou": 0.3, "slope": 1.0, "offset": 0.0},
+    )
     assert Card.from_json(json.loads(json.dumps(card.to_json()))) == card
 
 

@@ -27,6 +27,13 @@ def test_a_dot_and_its_whisker_stand_where_they_belong() -> None:
     assert Markup(markup).of("span")[0]["aria-hidden"] == "true"
 
 
+def test_an_axis_may_have_two_marks() -> None:
+    markup = figures.plot(Axis(0.0, 0.5, mark=0.25, second=0.1), [])
+    assert styles(markup, "tt-chance") == ["left:50.00%"]
+    assert styles(markup, "tt-second-mark") == ["left:20.00%"]
+    assert not Markup(figures.plot(Axis(0.0, 0.5), [])).of("i")
+
+
 def test_nothing_is_drawn_outside_its_axis() -> None:
     markup = figures.plot(Axis(0.0, 0.1), [Dot(Estimate(0.5, -1.0, 3.0))])
     assert styles(markup, "tt-dot") == ["left:100.00%"]
@@ -51,6 +58,13 @@ def test_the_three_answers_are_a_bar_with_words() -> None:
     page = Markup(figures.stack(0.04, 0.35, 0.61))
     assert page.of("span")[0]["aria-label"] == "manipulated 4 %, none found 35 %, inconclusive 61 %"
     assert [part["style"] for part in page.of("i")] == ["width:4.00%", "width:35.00%", "width:61.00%"]
+
+
+def test_shares_of_any_whole_are_a_bar_with_words() -> None:
+    markup = figures.shares((("agrees", HOSTILE, 0.75), ("open", "undecided", 0.25))) + figures.shares_key((("agrees", HOSTILE),))
+    assert is_inert(markup)
+    assert Markup(markup).of("span")[0]["aria-label"] == f"{HOSTILE} 75 %, undecided 25 %"
+    assert [part["style"] for part in Markup(markup).of("i")[:2]] == ["width:75.00%", "width:25.00%"]
 
 
 def test_a_line_says_its_value_where_heads_cannot_be_seen() -> None:

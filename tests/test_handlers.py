@@ -19,15 +19,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attribution.card import ArtifactRule
 from attribution.evidence import Evidence, read_document
+from attribution.network import CADDM
 from attribution.study import ABSENT
-from attribution.ui import limits_text, opinion_text, text
+from attribution.ui import area_text, limits_text, opinion_text, text
 from attribution.ui.engine import Engine
 from attribution.ui.handlers import Desk, Example
 from attribution.ui.opinion import OpinionParts
 from attribution.ui.results import FaceParts, FileParts
 from attribution.ui.shelf import Shelf
 from attribution.weights import DEFAULT_DETECTOR
+from conftest import SURE, SWAP_LABELS, SWAP_SIDE_PX, write_detector
+from conftest import Shelf as Shelves
 from limits_samples import write_study
 from samples import HOSTILE, Markup, is_inert
 
@@ -456,14 +460,13 @@ def test_without_a_detector_the_limits_say_why(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def consulted(embed: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Visitor]:
-    """A visitor whose first detector always answers with that label; a detector of generators stands beside it."""
+def consulted(embed: Shelves, tmp_path: Path) -> Callable[..., Visitor]:
+    """A visitor whose first detector always answers with that label; a detector of generators stands beside it, and with `swap` one of face
+    swaps that answers with that. `chosen` is the folder of the first one where that is not the default."""
 
-    def visitor_of(favours: str) -> Visitor:
-        engine = Engine(str(embed(favours) / DEFAULT_DETECTOR), "cpu")
-        kit = engine.kit()
-        assert kit is not None
-        assert len(kit.specialists) == 1
+    def visitor_of(favours: str, swap: str = "", chosen: str = DEFAULT_DETECTOR) -> Visitor:
+        engine = Engine(str(embed(favours, swap) / chosen), "cpu")
+        assert engine.kit() is not None
         folder = tmp_path / "shelf"
         folder.mkdir()
         return Visitor(Desk(Shelf(folder), engine, []))
@@ -471,7 +474,7 @@ def consulted(embed: Callable[[str], Path], tmp_path: Path) -> Callable[[str], V
     return visitor_of
 
 
-def test_a_generated_face_gets_a_second_opinion_with_heatmap_map_and_patches(consulted: Callable[[str], Visitor]) -> None:
+def test_a_generated_face_gets_a_second_opinion_with_heatmap_map_and_patches(consulted: Callable[..., Visitor]) -> None:
     visitor = consulted("stylegan2")
     desk, request = visitor.desk, visitor.request
     visitor.give(PORTRAIT)
@@ -506,7 +509,7 @@ def test_a_generated_face_gets_a_second_opinion_with_heatmap_map_and_patches(con
     assert len(Markup(page).of_class("tt-chapter")) == 2
 
 
-def test_a_face_swap_gets_a_reason_and_its_patches_on_demand(consulted: Callable[[str], Visitor], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_face_swap_gets_a_reason_and_its_patches_on_demand(consulted: Callable[..., Visitor], monkeypatch: pytest.MonkeyPatch) -> None:
     visitor = consulted("landmark_swap")
     desk, request = visitor.desk, visitor.request
     assert desk.read_patches(request) == (gr.skip(), gr.skip(), gr.skip())
@@ -545,10 +548,126 @@ def test_asking_for_patches_without_a_result_says_that_it_is_gone(visitor: Visit
     assert warnings_shown == [text.GONE]
 
 
-def test_a_clip_has_no_patches_to_ask_for(consulted: Callable[[str], Visitor], portrait_clip: Path) -> None:
+def test_a_clip_has_no_patches_to_ask_for(consulted: Callable[..., Visitor], portrait_clip: Path) -> None:
     visitor = consulted("landmark_swap")
     visitor.give(portrait_clip)
     second = opinion_parts(visitor.examine()[-1])
     assert second.section["visible"] is True
     assert second.patches["visible"] is False
     assert visitor.desk.read_patches(visitor.request)[1] == ""
+
+
+def fetched(links: str) -> tuple[str, str]:
+    """The report and the JSON behind the links."""
+    report, data = (base64.b64decode(link).decode() for link in re.findall(r'href="data:[^,]+,([^"]+)"', links))
+    return report, data
+
+
+def test_a_contradiction_stands_at_the_verdict_and_at_the_opinion_with_the_areas(consulted: Callable[..., Visitor]) -> None:
+    visitor = consulted("real", "swapped")
+    visitor.give(PORTRAIT)
+    step = visitor.examine()[-1]
+    _, file, face = parts(step)
+    second = opinion_parts(step)
+    assert text.STATES["inconclusive"] in file.verdict
+    for part in (file.verdict, second.answer):
+        assert opinion_text.CONTRADICTED in part
+        assert opinion_text.NEXT[0] in part
+        assert "over 99 %" in part, "what the second one says"
+        assert "under 1 %" in part, "what the first one says"
+    assert "The detectors disagree" not in file.verdict, "said once"
+    assert Markup(face.face).of_class("tt-differs")
+    assert face.areas == gr.update(value="", visible=False), "the first detector never says where"
+    assert second.areas["visible"] is True
+    assert "random-caddm marks" in second.areas["value"]
+    assert area_text.BOXES_NOT_MEASURED in second.areas["value"]
+    assert len(Markup(file.stage).of_class("tt-areas-of")) == 1
+    assert second.choices == gr.update(value="", visible=False)
+    assert "random-dna-det" in second.others["value"], "who was not asked has a line"
+    for part in (file.verdict, file.stage, second.answer, second.areas["value"], second.others["value"]):
+        assert is_inert(part)
+        assert Markup(part).problem == ""
+    _, words, downloads = visitor.desk.explain_opinion(visitor.request)
+    assert area_text.HEATMAPS_NOT_MEASURED in words
+    report, data = fetched(downloads)
+    assert is_inert(report)
+    assert opinion_text.CONTRADICTED in report
+    assert 'class="tt-marked-crop"' in report
+    assert area_text.HEATMAPS_NOT_MEASURED in report
+    (read_back,) = read_document(json.loads(data))
+    assert isinstance(read_back, Evidence)
+    assert visitor.evidence is not None
+    assert read_back.tracks[0].artifacts == visitor.evidence.tracks[0].artifacts != ()
+
+
+def test_the_detector_that_was_asked_is_in_full_and_the_other_has_a_line(consulted: Callable[..., Visitor]) -> None:
+    visitor = consulted("stylegan2", "swapped")
+    visitor.give(PORTRAIT)
+    second = opinion_parts(visitor.examine()[-1])
+    assert "Which generator drew it? (random-dna-det)" in second.answer
+    assert "random-caddm" not in second.answer
+    assert "random-caddm looks for face swaps and pasted parts" in second.others["value"]
+    assert second.areas["visible"] is False
+    assert "carries the evidence" in visitor.desk.explain_opinion(visitor.request)[1]
+    assert visitor.desk.place_opinion(visitor.request) != gr.skip()
+
+
+def test_two_opinions_can_both_be_seen_in_full(embed: Shelves, tmp_path: Path, warnings_shown: list[str]) -> None:
+    shelf = embed("real", "swapped")
+    own: dict[str, Any] = {"labels": SWAP_LABELS, "scope": "face_swap", "artifacts": ArtifactRule(0.51), "name": "another-caddm"}
+    write_detector(shelf / "another-caddm", CADDM, side_px=SWAP_SIDE_PX, thresholds=SURE, favours="real", **own)
+    (tmp_path / "uploads").mkdir()
+    visitor = Visitor(Desk(Shelf(tmp_path / "uploads"), Engine(str(shelf / DEFAULT_DETECTOR), "cpu"), []))
+    desk, request = visitor.desk, visitor.request
+
+    def choose(index: Any) -> tuple[OpinionParts, tuple[Any, ...]]:
+        event: Any = SimpleNamespace(index=index, value=None)
+        given = desk.choose_opinion(event, request)
+        return OpinionParts(*given[: len(OpinionParts._fields)]), given[len(OpinionParts._fields) :]
+
+    assert choose(0)[0] == OpinionParts.unchanged()
+    assert warnings_shown == [text.GONE]
+    visitor.give(PORTRAIT)
+    second = opinion_parts(visitor.examine()[-1])
+    page = Markup(second.choices["value"])
+    names = [one.detector.name for one in visitor.evidence.tracks[0].opinions]  # type: ignore[union-attr]
+    places = {name: names.index(name) for name in ("another-caddm", "random-caddm")}
+    assert sorted(int(one["data-opinion"]) for one in page.of("button")) == sorted(places.values())
+    assert "Answer of random-caddm" in second.answer, "the one that differs comes first"
+    first_words = desk.explain_opinion(request)[1]
+    other, emptied = choose(places["another-caddm"])
+    assert "Answer of another-caddm" in other.answer
+    assert other.choices == gr.skip(), "the keyboard keeps its place"
+    assert emptied == (None, "", None), "a heatmap of the one never stands with the name of the other"
+    assert desk.explain_opinion(request)[1] != first_words
+    assert "Among" not in str(desk.place_opinion(request))
+    for nonsense in (None, -1, 99, "0", 0.5, [0], names.index("random-dna-det")):
+        assert choose(nonsense)[0] == OpinionParts.unchanged()
+    session = desk.shelf.session(request.session_hash)
+    assert session.opinion == places["another-caddm"]
+    visitor.give(PORTRAIT)
+    assert "Answer of random-caddm" in opinion_parts(visitor.examine()[-1]).answer, "a new file starts afresh"
+
+
+def test_a_chosen_detector_that_says_where_shows_its_areas_beside_its_own_heatmap(consulted: Callable[..., Visitor]) -> None:
+    visitor = consulted("landmark_swap", "swapped", "random-caddm")
+    visitor.give(PORTRAIT)
+    step = visitor.examine()[-1]
+    face, second = parts(step)[2], opinion_parts(step)
+    assert face.areas["visible"] is True
+    assert area_text.FIRST_HEADING in face.areas["value"]
+    assert "random-caddm marks" in face.areas["value"]
+    assert second.areas["visible"] is False
+    assert "It knows wholly generated faces too" in second.answer
+    assert is_inert(face.areas["value"])
+
+
+def test_a_clip_shows_its_areas_on_the_face_that_they_were_found_on(consulted: Callable[..., Visitor], portrait_clip: Path) -> None:
+    visitor = consulted("real", "swapped")
+    visitor.give(portrait_clip)
+    step = visitor.examine()[-1]
+    assert visitor.evidence is not None
+    (track,) = visitor.evidence.tracks
+    (layer,) = Markup(parts(step)[1].stage).of_class("tt-areas-of")
+    assert float(layer["data-seconds"]) == pytest.approx(track.artifacts[0].seconds, abs=1e-3)
+    assert "tt-marked-crop" in opinion_parts(step).areas["value"]

@@ -79,6 +79,13 @@ def test_bounds_belong_to_the_column_before_them() -> None:
     assert row.estimate("nothing") is None
 
 
+def test_bounds_may_have_columns_of_their_own_names() -> None:
+    row = Row(("hits", "hits low", "hits high", "IoU"), (0.7, 0.6, None, "none"))
+    assert row.between("hits", "hits low", "hits high") == Estimate(0.7, 0.6, None)
+    assert row.between("hits", "nothing", "nothing") == Estimate(0.7)
+    assert row.between("IoU", "hits low", "hits high") is None
+
+
 def test_cells_of_the_wrong_kind_are_no_numbers() -> None:
     row = Row(("a", "b", "c"), ("words", None, 1))
     assert (row.number("a"), row.number("b"), row.number("d")) == (None, None, None)

@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 
 from attribution.evidence import FAMILIES, STATES
-from attribution.views.palette import DARK, FAMILY_STYLES, LIGHT, STATE_ICONS, Tones, contrast, family_style, heat_colours, luminance
+from attribution.views.palette import (
+    AREA_GROUND,
+    AREA_LINE,
+    DARK,
+    FAMILY_STYLES,
+    LIGHT,
+    STATE_ICONS,
+    Tones,
+    contrast,
+    family_style,
+    heat_colours,
+    luminance,
+)
 
 # Machado, Oliveira and Fernandes (2009), table 1, severity 1.0: linear RGB as people see it.
 VISION = {
@@ -93,3 +105,10 @@ def test_heat_grows_lighter_without_a_step_back() -> None:
 def test_heat_outside_its_range_is_clipped() -> None:
     assert np.array_equal(heat_colours(np.array([[-1.0, 2.0]])), heat_colours(np.array([[0.0, 1.0]])))
     assert heat_colours(np.zeros((3, 4))).shape == (3, 4, 3)
+
+
+def test_lines_of_marked_areas_stand_out_from_every_skin() -> None:
+    greys = [f"#{level:02X}{level:02X}{level:02X}" for level in range(256)]
+    skins = ["#2D1B12", "#5C3A21", "#8D5524", "#C68642", "#E0AC69", "#F1C27D", "#FFDBAC", "#FFE14D", "#0D141B"]
+    assert min(max(contrast(AREA_LINE, ground), contrast(AREA_GROUND, ground)) for ground in greys + skins) >= 3
+    assert contrast(AREA_LINE, AREA_GROUND) >= 4.5, "the number of an area is written with them"

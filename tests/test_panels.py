@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from attribution.card import MeasuredTable
 from attribution.evidence import STATES, DetectorInfo, Interval, Media, Neighbour, Placement, Verdict
 from attribution.ui import text
 from attribution.views import panels
+from attribution.views.localisation import heatmap_words
 from samples import DETECTOR, HOSTILE, INCONCLUSIVE, MANIPULATED, NONE_FOUND, Markup, clip, face, heatmap, is_inert, picture, track
 
 
@@ -101,25 +103,15 @@ def test_a_face_card_has_its_measures_and_may_leave_out_reasons() -> None:
     assert "<img" not in bare
 
 
-@pytest.mark.parametrize(
-    ("hot", "random", "answer", "says"),
-    [
-        (0.41, 0.06, "yes", "falls by 41 points; when random areas of that size are, it falls by 6 points"),
-        (0.05, 0.02, "weakly", "falls by 5 points"),
-        (0.2, 0.2, "no", "do not rely on this heatmap"),
-        (0.02, 0.3, "no", "falls by 30 points"),
-        (-0.1, -0.2, "no", "rises by 10 points"),
-        (0.0, 0.0, "no", "does not move"),
-        (0.3, 0.01, "yes", "falls by 1 point."),
-    ],
-)
-def test_a_heatmap_never_stands_without_its_faithfulness(hot: float, random: float, answer: str, says: str) -> None:
-    page = Markup(panels.heatmap_words(heatmap(drop_hot=hot, drop_random=random), DETECTOR))
+def test_a_note_takes_the_place_of_the_explanation_and_of_the_reasons_that_it_says() -> None:
+    verdict = Verdict("inconclusive", None, None, None, ("They disagree.", "It is small."))
+    page = Markup(panels.verdict_banner(picture(verdict), "", "<p>A note.</p>", ("They disagree.",)))
     assert page.problem == ""
-    assert page.of_class(f"tt-faithful-{answer}")
-    assert says in page.words
-    assert "not proof" in page.words
-    assert all(float(bar["style"][6:-1]) >= 0 for bar in page.of("i") if "style" in bar)
+    assert "A note." in page.words
+    assert "They disagree." not in page.words
+    assert "It is small." in page.words
+    assert text.STATES_EXPLAINED["inconclusive"] not in page.words
+    assert text.WHY not in panels.reason_list(verdict, verdict.reasons)
 
 
 def test_neighbours_are_listed_with_method_source_and_distance() -> None:
@@ -181,7 +173,7 @@ def test_hostile_words_stay_words_everywhere() -> None:
     for markup in (
         panels.verdict_banner(evidence),
         panels.face_card(one, 1, detector, None),
-        panels.heatmap_words(heatmap("flux1"), detector),
+        heatmap_words(heatmap("flux1"), detector, [MeasuredTable(HOSTILE, (HOSTILE,), ((HOSTILE,),), HOSTILE)]),
         panels.neighbour_table(placement, detector),
         panels.measured([table], detector),
         panels.custody(evidence),

@@ -440,7 +440,11 @@ def test_artifacts_lie_in_the_original_picture(disputing: Kit, close_up: Path) -
     assert [one["box"] for one in entry["tracks"][0]["artifacts"]] == [list(one.box) for one in track.artifacts]
     assert Evidence.from_json(entry).tracks[0].artifacts == track.artifacts
     settings = evidence.settings["specialists"]["random-caddm"]
-    assert (settings["scope"], settings["mirrored"], settings["artifacts"]) == ("face_swap", True, {"min_confidence": 0.51, "nms_iou": 0.3})
+    assert (settings["scope"], settings["mirrored"], settings["artifacts"]) == (
+        "face_swap",
+        True,
+        {"min_confidence": 0.51, "nms_iou": 0.3, "slope": 1.0, "offset": 0.0},
+    )
     assert evidence.settings["specialists"]["random-dna-det"]["artifacts"] is None
     assert evidence.settings["artifacts"] is None
 
@@ -493,7 +497,7 @@ def test_a_chosen_detector_of_swaps_is_routed_and_marks(embed: Shelf, close_up: 
     assert [(one.detector.name, one.agreement) for one in track.opinions] == [("random-default", agrees)]
     assert {one.detector for one in track.artifacts} == {"random-caddm"}
     assert np.array(marked(track)) == pytest.approx(np.array(boxes_by_hand(track, kit.examiner)), rel=1e-4, abs=1e-2)
-    assert evidence.settings["artifacts"] == {"min_confidence": 0.51, "nms_iou": 0.3}
+    assert evidence.settings["artifacts"] == {"min_confidence": 0.51, "nms_iou": 0.3, "slope": 1.0, "offset": 0.0}
     assert (evidence.settings["scope"], evidence.settings["mirrored"]) == ("face_swap", True)
     assert list(evidence.settings["router"]) == ["random-default"]
 

@@ -28,6 +28,7 @@ SECTIONS = [
     "Five lines of Python",
     "The command line",
     "A second opinion on generated faces",
+    "A second look at face swaps",
     "What it cannot tell you",
     "Detectors and their measured limits",
     "Licences",
@@ -110,7 +111,7 @@ def test_documented_commands_and_flags_exist(document: str) -> None:
     assert found
     for arguments in found:
         words = [word for word in arguments if re.fullmatch(r"[a-z]+(-[a-z]+)*", word)]
-        command = words[: 1 if words[:1] != ["lab"] else 3 if words[1:2] == ["dna-det"] else 2]
+        command = words[: 1 if words[:1] != ["lab"] else 3 if words[1:2] in (["dna-det"], ["caddm"]) else 2]
         known = flags_in(run("-m", "attribution", *command, "--help"))
         assert {flag for word in arguments for flag in flags_in(word)} <= known | {"--help"}, arguments
 
@@ -141,6 +142,7 @@ def test_every_public_name_is_documented() -> None:
         "Media",
         "DetectorInfo",
         "TrackEvidence",
+        "Artifact",
         "Opinion",
         "Patches",
         "Verdict",

@@ -7,25 +7,32 @@ import re
 
 import pytest
 
+from attribution.card import MeasuredTable
 from attribution.evidence import Evidence, Media, Opinion, Unusable, document, read_document
-from attribution.ui import opinion_text, text
+from attribution.ui import area_text, opinion_text, text
 from attribution.views.report import report_html
 from samples import (
+    DETECTOR,
     GENERATED,
     HOSTILE,
     INCONCLUSIVE,
     MANIPULATED,
     NONE_FOUND,
     REFUSED,
+    REFUSED_SWAP,
     SPECIALIST,
+    SWAPS,
     Markup,
+    artifact,
     clip,
+    disputed,
     grid,
     heatmap,
     is_inert,
     noise,
     opinion,
     picture,
+    swap_opinion,
     track,
 )
 
@@ -146,3 +153,62 @@ def test_a_second_opinion_stands_under_its_face_with_heatmap_and_patches() -> No
     assert page.words.index(opinion_text.AGREEMENT["same method"]) < page.words.index("so it was not asked")
     (read_back,) = read_document(document([evidence]))
     assert "1 of 4 patches" in Markup(report_html([read_back])).words, "without pixels the patches stand alone"
+
+
+def measured(sha256: str, heatmap_hits: float = 0.6) -> dict[str, tuple[MeasuredTable, ...]]:
+    rows = [("partial swaps", "heatmap", heatmap_hits), ("partial swaps", "boxes", 0.74), ("partial swaps", "crop centre", 0.38)]
+    return {sha256: (MeasuredTable("Localisation", ("cases", "by", "hits"), tuple(rows)),)}
+
+
+def test_what_was_measured_stands_beside_heatmap_and_areas_of_each_detector() -> None:
+    whole = track(0, MANIPULATED, opinions=(swap_opinion(),), artifacts=(artifact(0.2, 0.6, 0.8, 0.9),))
+    evidence = picture(verdict=MANIPULATED, tracks=(whole,))
+    tables = {**measured(DETECTOR.weights_sha256, 0.33), **measured(SWAPS.weights_sha256)}
+    report = report_html([evidence], {(0, 0): heatmap()}, {0: noise(100, 200)}, {(0, 0, 0): heatmap("swapped")}, tables)
+    page = Markup(report.removeprefix("<!doctype html>"))
+    assert page.problem == ""
+    assert is_inert(report)
+    for said in (
+        "Heatmaps of this kind hit the true area in 33 of 100 known cases",
+        "Heatmaps of this kind hit the true area in 60 of 100 known cases",
+        "Boxes of this kind hit the true area in 74 of 100 known cases",
+        "Area 1, at the bottom of the face: 90 %",
+    ):
+        assert page.words.count(said) == 1, said
+    assert len(page.of_class("tt-areas-of")) == 1, "on the whole picture"
+    assert len(page.of_class("tt-marked-crop")) == 1, "and on the face"
+    assert len(page.of_class("tt-area")) == 2
+
+
+def test_areas_of_the_chosen_detector_stand_with_its_own_heatmap() -> None:
+    whole = track(0, MANIPULATED, artifacts=(artifact(0.2, 0.6, 0.8, 0.9, detector=DETECTOR.name),))
+    page = Markup(report_html([picture(verdict=MANIPULATED, tracks=(whole,))], {(0, 0): heatmap()}).removeprefix("<!doctype html>"))
+    assert page.words.index("test-net marks one area") < page.words.index(text.FAITHFUL_TITLE)
+    assert area_text.HITS_IN_CARD in page.words
+
+
+def test_areas_survive_without_pixels_as_a_list() -> None:
+    whole = track(0, MANIPULATED, opinions=(swap_opinion(),), artifacts=(artifact(0.2, 0.6, 0.8, 0.9),))
+    (read_back,) = read_document(document([picture(verdict=MANIPULATED, tracks=(whole,))]))
+    report = report_html([read_back])
+    assert "Area 1, at the bottom of the face: 90 %" in Markup(report).words
+    assert not Markup(report).of("img")
+
+
+def test_an_overturned_verdict_is_explained_where_it_stands_and_at_the_opinion() -> None:
+    whole = disputed()
+    report = report_html([picture(verdict=whole.verdict, tracks=(whole,))])
+    words = Markup(report).words
+    assert words.count(opinion_text.CONTRADICTED) == 2
+    assert words.index(opinion_text.CONTRADICTED) < words.index("Face 1")
+    assert "What to do next" in words
+    assert is_inert(report)
+    ids = {attributes["id"] for _, attributes in Markup(report).tags if "id" in attributes}
+    assert {link["href"].removeprefix("#") for link in Markup(report).of("a")} <= ids
+
+
+def test_who_was_not_asked_has_a_line_after_who_was() -> None:
+    whole = track(0, GENERATED, opinions=(Opinion(SWAPS, REFUSED_SWAP), opinion()))
+    words = Markup(report_html([picture(verdict=GENERATED, tracks=(whole,))])).words
+    assert words.index("Which generator drew it?") < words.index(opinion_text.NOT_ASKED) < words.index("so it was not asked")
+    assert "swapped or pasted?" not in words

@@ -7,13 +7,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from attribution.evidence import Interval
 from attribution.ui import shelf as shelves
 from attribution.ui.shelf import Job, Shelf, lighter, nearest_face, private_folder
+from attribution.views.panels import shown_face
 from samples import MANIPULATED, clip, picture
 
 
@@ -195,7 +198,6 @@ def test_a_page_keeps_few_crops() -> None:
         assert light.reading is not None
         assert len(light.track.faces) <= 6
         assert len(light.reading.logits) == len(light.track.faces)
-        assert light.track.best.seconds == heavy.track.best.seconds
         assert light.timeline == heavy.timeline
         times = [face.seconds for face in light.track.faces]
         assert (times[0], times[-1]) == (0.0, 7.75)
@@ -205,6 +207,20 @@ def test_a_crowd_keeps_the_best_face_of_each() -> None:
     evidence = lighter(clip(faces=32), most_crops=1)
     assert [len(track.track.faces) for track in evidence.tracks if track.track] == [1, 1]
     assert lighter(picture()).tracks == ()
+
+
+def test_the_face_that_stands_for_a_track_stays() -> None:
+    (whole, _) = clip(faces=32).tracks
+    for worst in (Interval(3.0, 5.0, 0.95, 9), Interval(0.5, 1.0, 0.95, 3), None):
+        track = replace(whole, worst=worst)
+        shown = shown_face(track)
+        assert track.track is not None
+        assert shown is not None
+        light = lighter(picture(MANIPULATED, tracks=(track,)), most_crops=3).tracks[0]
+        again = shown_face(light)
+        assert light.track is not None
+        assert again is not None
+        assert light.track.faces[again].seconds == track.track.faces[shown].seconds, "what was marked on it is drawn on it"
 
 
 def test_the_reading_follows_the_faces_that_were_kept() -> None:

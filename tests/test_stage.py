@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from attribution.evidence import Media
-from attribution.ui import text
+from attribution.ui import area_text, text
 from attribution.views.stage import clip_stage, face_choices, picture_stage
-from samples import HOSTILE, INCONCLUSIVE, MANIPULATED, NONE_FOUND, Markup, clip, is_inert, picture, track
+from samples import HOSTILE, INCONCLUSIVE, MANIPULATED, NONE_FOUND, Markup, artifact, clip, is_inert, picture, track
 
 URI = "data:image/jpeg;base64,AA"
 
@@ -28,6 +29,35 @@ def test_every_face_is_a_button_on_the_picture() -> None:
 def test_a_box_beyond_the_picture_is_cut_off_at_its_edge() -> None:
     evidence = picture(verdict=MANIPULATED, tracks=(track(box=(-50.0, -10.0, 600.0, 900.0)),))
     assert Markup(picture_stage(evidence, URI, 0)).of("button")[0]["style"] == "left:0.00%;top:0.00%;width:100.00%;height:100.00%"
+
+
+def test_marked_areas_lie_over_the_face_they_belong_to_and_can_be_switched_off() -> None:
+    evidence = picture(MANIPULATED, NONE_FOUND)
+    first = track(0, MANIPULATED, artifacts=(artifact(0.2, 0.6, 0.8, 0.9), artifact(0.0, 0.0, 0.3, 0.3, 0.6)))
+    page = Markup(picture_stage(picture(verdict=MANIPULATED, tracks=(first, evidence.tracks[1])), URI, 0))
+    assert page.problem == ""
+    (layer,) = page.of_class("tt-areas-of")
+    assert layer["data-of"] == "0"
+    assert "hidden" not in layer
+    assert len(page.of_class("tt-area")) == 2
+    assert [button["aria-label"] for button in page.of("button")] == [
+        "Face 1: Manipulated; marked areas: 2",
+        "Face 2: No manipulation found",
+    ]
+    assert area_text.SHOW in page.words
+    assert (
+        "hidden"
+        in Markup(picture_stage(picture(verdict=MANIPULATED, tracks=(first, evidence.tracks[1])), URI, 1)).of_class("tt-areas-of")[0]
+    )
+    assert area_text.SHOW not in picture_stage(evidence, URI, 0)
+
+
+def test_marked_areas_of_a_clip_say_to_which_moment_they_belong() -> None:
+    evidence = clip()
+    first = replace(evidence.tracks[0], artifacts=(artifact(0.2, 0.6, 0.8, 0.9, seconds=3.5),))
+    page = Markup(clip_stage(replace(evidence, tracks=(first, evidence.tracks[1])), [], None, 0))
+    assert page.problem == ""
+    assert page.of_class("tt-areas-of")[0]["data-seconds"] == "3.500"
 
 
 def test_a_picture_without_faces_says_so() -> None:

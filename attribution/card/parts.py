@@ -139,14 +139,22 @@ class Thresholds:
 @dataclass(frozen=True)
 class ArtifactRule:
     """Which of the boxes of a detector that localises are kept: those of at least `min_confidence` (0 to 1), and of two that overlap by
-    more than `nms_iou` (intersection over union, 0 to 1) the more confident one (greedy non-maximum suppression)."""
+    more than `nms_iou` (intersection over union, 0 to 1) the more confident one (greedy non-maximum suppression).
+
+    The confidence of a box smaller than the crop is 1 / (1 + exp(−`slope`·z − `offset`)), z being the logit of the network's own (Platt
+    1999), so that it says how often such a box is right.
+    """
 
     min_confidence: float
     nms_iou: float = 0.3
+    slope: float = 1.0
+    offset: float = 0.0
 
     def __post_init__(self) -> None:
         for what in ("min_confidence", "nms_iou"):
             checks.number(f"artifacts.{what}", getattr(self, what), 0, 1)
+        checks.number("artifacts.slope", self.slope, 0.01, 100)
+        checks.number("artifacts.offset", self.offset, -100, 100)
 
 
 @dataclass(frozen=True)

@@ -134,9 +134,20 @@ class Desk:
 
         def draw() -> tuple[Any, Any, Any]:
             drawn = opinion.explain(session, kit)
-            return (*drawn, results.downloads(session)) if drawn[0] != gr.skip() else _UNCHANGED
+            return (*drawn, results.downloads(session, kit)) if drawn[0] != gr.skip() else _UNCHANGED
 
         return _or_warn(draw)
+
+    def choose_opinion(self, event: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
+        """Another second opinion was chosen. Gives its parts, and an empty slider, words and map: they still show the other one's."""
+        session, kit = self._session(request), self._kit()
+        if session.evidence is None or kit is None:
+            gr.Warning(text.GONE)
+            return (*OpinionParts.unchanged(), *_UNCHANGED)
+        if not opinion.look_at(session, event.index):
+            return (*OpinionParts.unchanged(), *_UNCHANGED)
+        # The row of choices stays as it is, and so does the keyboard's place in it.
+        return (*opinion.parts(session, kit)._replace(choices=gr.skip()), None, "", None)
 
     def place_opinion(self, request: gr.Request) -> Any:
         """Gives the second detector's own map of references with the page's faces on it."""
@@ -156,7 +167,7 @@ class Desk:
         if session.evidence is None or kit is None:
             return gr.skip(), gr.skip(), gr.skip()
         try:
-            return (*opinion.patch_view(session, kit), results.downloads(session))
+            return (*opinion.patch_view(session, kit), results.downloads(session, kit))
         except TelltaleError as error:
             return (*opinion.failed(str(error)), gr.skip())
         except Exception as error:

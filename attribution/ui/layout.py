@@ -121,6 +121,7 @@ def _faces() -> _Faces:
         with gr.Column(elem_classes="tt-panel"):
             _title(text.HEATMAP_TITLE)
             label, slider, words = _heatmap()
+            areas = gr.HTML("", visible=False, elem_classes="tt-part", apply_default_css=False)
         with gr.Row(elem_classes="tt-pair"):
             with gr.Column(scale=7, min_width=320, elem_classes="tt-panel"):
                 _title(text.MAP_TITLE, text.MAP_HINT)
@@ -129,7 +130,7 @@ def _faces() -> _Faces:
                 _title(text.NEIGHBOURS_TITLE)
                 neighbours = gr.HTML("", apply_default_css=False)
         second = opinion_layout.build()
-    return _Faces(stage, choices, card, rest, FaceParts(face, bars, label, neighbours), slider, words, chart, second)
+    return _Faces(stage, choices, card, rest, FaceParts(face, bars, areas, label, neighbours), slider, words, chart, second)
 
 
 def _heatmap() -> tuple[gr.Dropdown, gr.ImageSlider, gr.HTML]:

@@ -54,6 +54,7 @@ TITLES = {
     "lightness": "Errors by lightness of the face",
     "size": "Errors by size of the face",
     "shortcuts": "Could it cheat?",
+    "localisation": "Does it point at the right place?",
     "tried": "What was tried",
 }
 
@@ -118,13 +119,17 @@ READING = {
         "A small probe guesses the family of a face from one cue alone, such as its compression. If it beats chance (the line), a "
         "detector could be right for the wrong reason."
     ),
+    "localisation": (
+        "The changed area of these faces is known. A hit: the middle of the box, or the hottest point of the heatmap, lies in it. The "
+        "overlap (IoU) is 1 when the two areas are the same. A pointer that is no better than guessing shows nothing."
+    ),
     "tried": "One row for each idea, with the figure before and after. Losers are listed too.",
 }
 
 UNCHANGED = "as is"
 CHAPTERS = "Detectors"
-CHAPTER = {"any": "{name}", "generated": "{name}: which generator drew it"}
-CHAPTER_HINT = "The first one answers for every face; the others are asked for a second opinion on wholly generated faces."
+CHAPTER = {"any": "{name}", "generated": "{name}: which generator drew it", "face_swap": "{name}: is a part swapped, and where"}
+CHAPTER_HINT = "The first one answers for every face; the others are asked for a second opinion on the kind of faces that they know."
 
 GENERATOR_GROUPS = {
     "compared": "Beside the default detector",

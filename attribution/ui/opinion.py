@@ -1,5 +1,5 @@
-"""What the page shows of a second detector's opinion: from evidence to the values of Gradio's components. One opinion is shown in full,
-that of the first detector that was asked; every other one gives its answer."""
+"""What the page shows of second opinions: from evidence to the values of Gradio's components. One that was given is shown in full, others
+can be chosen, and detectors that were not asked have a line each."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import gradio as gr
 
 from attribution.evidence import Evidence, Opinion, Patches, TrackEvidence
-from attribution.ui import limits_text, notices
+from attribution.ui import area_text, limits_text, notices
 from attribution.ui import opinion_text as text
 from attribution.ui.shelf import Session
-from attribution.views import charts, opinion, overlay, panels
+from attribution.views import agreement, artifacts, charts, opinion, overlay, panels
 
 if TYPE_CHECKING:
     from attribution.card import Card, MeasuredTable
@@ -32,13 +32,16 @@ class OpinionParts(NamedTuple):
     """The parts of the page that speak of the second detector's opinion on the chosen face."""
 
     section: Any
+    choices: Any
     answer: Any
     detail: Any
+    areas: Any
     neighbours: Any
     patches: Any
     button: Any
     mosaic: Any
     limits: Any
+    others: Any
 
     @classmethod
     def unchanged(cls) -> OpinionParts:
@@ -48,36 +51,46 @@ class OpinionParts(NamedTuple):
     def hidden(cls) -> OpinionParts:
         """Where no second detector has a word to say."""
         hidden = gr.update(visible=False)
-        return cls.unchanged()._replace(section=hidden, answer="", mosaic="")
+        return cls.unchanged()._replace(section=hidden, choices="", answer="", mosaic="", others="")
 
 
 def parts(session: Session, kit: Kit) -> OpinionParts:
     """Everything about the chosen face that takes no time: its heatmap, its map and the patches are asked for by themselves."""
-    track = _track(session)
-    index = opinion.leading(track) if track is not None else None
+    track, index = _track(session), _shown(session)
     if session.evidence is None or track is None or index is None:
         return OpinionParts.hidden()
-    shown = track.opinions[index]
-    others = [one for number, one in enumerate(track.opinions) if number != index]
-    first = session.evidence.detector
+    shown, first = track.opinions[index], session.evidence.detector
+    given = shown.verdict is not None
     patches = patches_of(session)
+    choices, areas, others = opinion.choices(track, index), _areas(session, kit, track, index), opinion.others(track, index)
     return OpinionParts(
         section=gr.update(visible=True),
-        answer="".join(opinion.title(one.detector) + opinion.answer(track, one, first) for one in [shown, *others]),
-        detail=gr.update(visible=shown.verdict is not None),
+        choices=gr.update(value=choices, visible=bool(choices)),
+        answer=opinion.heading(track, index, first) + opinion.answer(track, shown, first),
+        detail=gr.update(visible=given),
+        areas=gr.update(value=areas, visible=bool(areas)),
         neighbours=panels.neighbour_table(shown.placement, shown.detector) if shown.placement is not None else "",
         patches=gr.update(visible=patches is not None or _readable(session, kit) is not None),
         button=gr.update(visible=patches is None),
         mosaic=_mosaic(session, kit, track, patches) if patches is not None else "",
-        limits=_limits(shown, index, kit) if shown.verdict is not None else "",
+        limits=_limits(shown, index, kit) if given else "",
+        others=gr.update(value=others, visible=bool(others)),
     )
+
+
+def look_at(session: Session, index: Any) -> bool:
+    """Show the second opinion `index` of the chosen face; False for what is none, as it comes from a browser."""
+    track = _track(session)
+    if track is None or not isinstance(index, int) or not 0 <= index < len(track.opinions) or track.opinions[index].verdict is None:
+        return False
+    session.opinion = index
+    return True
 
 
 def explain(session: Session, kit: Kit) -> tuple[Any, Any]:
     """The slider between the face and the heatmap of the shown opinion, and the words beside it; unchanged where none was given. Raises
     TelltaleError."""
-    track = _track(session)
-    index = opinion.leading(track) if track is not None else None
+    track, index = _track(session), _shown(session)
     face = panels.shown_face(track) if track is not None else None
     if track is None or track.track is None or index is None or face is None or track.opinions[index].verdict is None:
         return gr.skip(), gr.skip()
@@ -86,15 +99,15 @@ def explain(session: Session, kit: Kit) -> tuple[Any, Any]:
         from attribution.pipeline import explain_opinion
 
         session.opinion_heatmaps[key] = explain_opinion(track, track.opinions[index], kit)
-    heatmap = session.opinion_heatmaps[key]
+    heatmap, detector = session.opinion_heatmaps[key], track.opinions[index].detector
     large = overlay.scaled(track.track.faces[face].crop, SLIDER_SIDE_PX)
-    return (large, overlay.heat_over(large, heatmap.values)), opinion.heat_words(heatmap, track.opinions[index].detector)
+    words = opinion.heat_words(heatmap, detector, kit.tables.get(detector.weights_sha256))
+    return (large, overlay.heat_over(large, heatmap.values)), words
 
 
 def reference_map(session: Session, kit: Kit) -> Any:
     """The shown opinion's own map of references with every face that its detector was asked about; unchanged where there is none."""
-    track = _track(session)
-    index = opinion.leading(track) if track is not None else None
+    track, index = _track(session), _shown(session)
     bank = kit.beside[index].bank if index is not None and index < len(kit.beside) else None
     if session.evidence is None or track is None or index is None or bank is None or track.opinions[index].placement is None:
         return gr.skip()
@@ -110,6 +123,17 @@ def first_tables(card: Card) -> list[MeasuredTable]:
     """What a card says first; the page of measured limits has the rest. The first ones of a card with other tables."""
     measured = card.measured
     return [table for title in PANEL_TABLES for table in measured if table.title == title] or list(measured[: len(PANEL_TABLES)])
+
+
+def first_areas(track: TrackEvidence, number: int, kit: Kit) -> str:
+    """The areas that the chosen detector itself marked on face `number`, or that it marked none; empty where it never says where."""
+    examiner, heading = kit.examiner, _subtitle(area_text.FIRST_HEADING)
+    if examiner.card.artifacts is None:
+        return ""
+    name, state = text.name_of(examiner.info.name), agreement.first_state(track, examiner.info)
+    if not artifacts.marked_by(track, examiner.info.name):
+        return heading + artifacts.nothing_marked(name, state)
+    return heading + artifacts.panel(track, number, name, state, examiner.card.measured, _marked_crop(track))
 
 
 def reading() -> tuple[Any, Any]:
@@ -162,6 +186,33 @@ def with_patches(session: Session, evidence: Evidence, refused_too: bool) -> Evi
 
 def _track(session: Session) -> TrackEvidence | None:
     return session.evidence.tracks[session.chosen] if session.evidence is not None and session.evidence.tracks else None
+
+
+def _shown(session: Session) -> int | None:
+    """The number of the opinion on the chosen face that is shown in full."""
+    track = _track(session)
+    return opinion.leading(track, session.opinion) if track is not None else None
+
+
+def _areas(session: Session, kit: Kit, track: TrackEvidence, index: int) -> str:
+    """The areas that the detector of that opinion marked, or that it marked none; empty where it never says where, or was not asked to."""
+    shown, examiner = track.opinions[index], kit.beside[index].examiner if index < len(kit.beside) else None
+    if examiner is None or examiner.card.artifacts is None or shown.verdict is None:
+        return ""
+    words = opinion.areas(track, shown, session.chosen + 1, examiner.card.measured, _marked_crop(track), switch=True)
+    # Where there are areas of another detector, this one did not look for any.
+    words = words or ("" if track.artifacts else artifacts.nothing_marked(text.name_of(shown.detector.name), shown.verdict.state))
+    return _subtitle(area_text.HEADING) + words if words else ""
+
+
+def _marked_crop(track: TrackEvidence) -> str | None:
+    """The crop that areas were marked on, as a data URI."""
+    face = artifacts.marked_face(track)
+    return overlay.data_uri(face.crop, 92) if face is not None else None
+
+
+def _subtitle(words: str) -> str:
+    return f'<div class="tt-title tt-subtitle"><h4>{words}</h4></div>'
 
 
 def _reader(kit: Kit) -> tuple[int, Examiner] | None:

@@ -11,6 +11,8 @@ from attribution.ui import opinion_text as text
 from attribution.ui.handlers import Desk
 from attribution.ui.opinion import OpinionParts
 
+_CHOICES_SCRIPT = "window.telltale.opinions(element, trigger)"
+
 
 class SecondOpinion(NamedTuple):
     """Its components: the parts that come with the face, and those that are drawn after it."""
@@ -26,17 +28,22 @@ class SecondOpinion(NamedTuple):
         explained.then(desk.place_opinion, None, self.chart, **light)
 
     def wire(self, desk: Desk, downloads: gr.HTML, light: dict[str, Any], heavy: dict[str, Any]) -> None:
-        """The button of the patch view."""
+        """The choice between several opinions, and the button of the patch view."""
+        shown = [*self.parts, self.slider, self.words, self.chart]
+        self.draw_after(self.parts.choices.select(desk.choose_opinion, None, shown, **light), desk, downloads, light, heavy)
         shown = [self.parts.button, self.parts.mosaic]
         asked = self.parts.button.click(desk.ask_for_patches, None, shown, **light)
         asked.then(desk.read_patches, None, [*shown, downloads], **heavy)
 
 
 def build() -> SecondOpinion:
-    """One panel: answer and agreement, heatmap, map and nearest references, the patch view, and the detector's own limits."""
+    """One panel: the choice of an opinion, answer and agreement, marked areas, heatmap, map and nearest references, the patch view, the
+    detector's own limits, and who was not asked."""
     with gr.Column(visible=False, elem_id="tt-opinion", elem_classes="tt-panel") as section:
+        choices = gr.HTML("", visible=False, js_on_load=_CHOICES_SCRIPT, apply_default_css=False)
         answer = gr.HTML("", apply_default_css=False)
         with gr.Column(visible=False, elem_classes="tt-parts") as detail:
+            areas = gr.HTML("", visible=False, elem_classes="tt-part", apply_default_css=False)
             with gr.Column(elem_classes="tt-part"):
                 _heading(text.HEAT_HEADING)
                 with gr.Row(elem_classes="tt-pair tt-halves"):
@@ -56,7 +63,9 @@ def build() -> SecondOpinion:
             button = gr.Button(text.PATCH_BUTTON, variant="secondary", elem_id="tt-patch-button")
             mosaic = gr.HTML("", apply_default_css=False)
         limits = gr.HTML("", apply_default_css=False)
-    return SecondOpinion(OpinionParts(section, answer, detail, neighbours, patches, button, mosaic, limits), slider, words, chart)
+        others = gr.HTML("", visible=False, apply_default_css=False)
+    parts = OpinionParts(section, choices, answer, detail, areas, neighbours, patches, button, mosaic, limits, others)
+    return SecondOpinion(parts, slider, words, chart)
 
 
 def heat_slider(label: str, elem_id: str) -> gr.ImageSlider:

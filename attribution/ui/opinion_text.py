@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-NAMES = {"telltale-dna-det": "DNA-Det"}
+NAMES = {"telltale-dna-det": "DNA-Det", "telltale-caddm": "CADDM"}
 """Detectors that have a shorter name for people, by the name in their card."""
 
 TITLE = "Which generator drew it? ({name})"
@@ -10,8 +10,24 @@ HINT = (
     "A second detector, which knows wholly generated faces alone and names the architecture of the generator. "
     "It is asked where the first one calls a face generated."
 )
+SWAP_TITLE = "Was a part of this face swapped or pasted? ({name})"
+SWAP_HINT = (
+    "A second detector, which knows face swaps and pasted parts alone and marks where it sees their traces. "
+    "It is asked where the first one calls a face swapped, or finds no manipulation."
+)
 OTHER_TITLE = "What a second detector says ({name})"
-OTHER_HINT = "It knows face swaps too, and is asked about every face: the first detector knows wholly generated faces alone."
+OTHER_HINT = {
+    "generated": "It knows face swaps too, and is asked about every face: the first detector knows wholly generated faces alone.",
+    "face_swap": (
+        "It knows wholly generated faces too, and is asked about every face: the first detector knows face swaps and pasted parts alone."
+    ),
+    "any": "It is asked about every face beside the first one.",
+}
+"""By what the first detector looks for."""
+SEVERAL_TITLE = "Second opinions"
+NONE_ASKED = "Detectors that know one kind of manipulation alone. None of them is asked about this face:"
+CHOOSE = "Choose a second opinion"
+NOT_ASKED = "Not asked about this face"
 BESIDE = "Second opinion"
 JUMP = "See what {name} says"
 ARCHITECTURE = "Architecture of the generator"
@@ -25,14 +41,36 @@ AGREEMENT = {
 }
 SAME_METHOD = "Both name {method}. They were trained apart, but on faces of the same collections: they can be wrong together."
 SAME_STATE = "Both give the same answer, and neither names a method."
+NEITHER_FINDS = "Neither finds a manipulation. They were trained apart, but on faces of the same collections: they can be wrong together."
+BOTH_FIND = (
+    "The first detector says “{first}”, {name} says “{second}”: the same kind of manipulation. They were trained apart, but on faces of "
+    "the same collections: they can be wrong together."
+)
 SAME_FAMILY = "Both call it {family}, but the first names {first} and {name} names {second}: do not rely on the name of the generator."
 ONE_NAMES = "Both call it {family}, but not both of them name the generator: treat the name as a guess."
 DIFFERS = "The first detector ({first_name}) says “{first}”, {name} says “{second}”. At least one of them is wrong."
 DIFFERS_IN_METHOD = "That the face was generated is not in doubt between them; do not rely on which generator drew it."
 DIFFERS_IN_STATE = "Whether the face was generated at all is in doubt: do not rely on either answer without other evidence."
+DIFFERS_IN_SWAP = "That the face was manipulated is not in doubt between them; do not rely on the method."
+DIFFERS_ON_SWAP = "Whether the face was manipulated at all is in doubt: do not rely on either answer without other evidence."
 UNDECIDED = "{name} gives no definite answer, so it neither confirms nor contradicts the first one."
 FIRST_UNDECIDED = "The first detector gives no definite answer; {name} says “{second}”."
 NEITHER_DECIDED = "Neither detector gives a definite answer."
+
+# Where two definite answers leave none
+CONTRADICTED = "Two detectors contradict each other, so there is no verdict."
+OUT_OF_FIELD = "{first} looks for {what} alone, and {second} calls this face {said}, so there is no verdict."
+LOOKS_FOR = {"generated": "wholly generated faces", "face_swap": "face swaps and pasted parts", "any": "every kind of manipulation"}
+FIRST_ONE = "{name}, the first detector"
+SECOND_ONE = "{name}, the second opinion"
+SAID = "{state}: {what}"
+SAYS = "probability of a manipulation: {p}"
+NEXT_TITLE = "What to do next"
+NEXT = (
+    "Compare both heatmaps with the picture, and the marked areas where there are any.",
+    "Look for an earlier or a larger copy of the file, or for other pictures of the same scene, and examine those.",
+    "Check who published it first. Until then, rely on neither answer.",
+)
 
 # Grad-CAM
 HEAT_TITLE = "Where {name} looked"
@@ -52,8 +90,8 @@ LIMITS_SUMMARY = "What {name} cannot tell"
 # Patch by patch
 PATCH_TITLE = "Patch by patch"
 PATCH_HINT = (
-    "The second detector reads each small square of the picture alone. In a wholly generated picture traces are everywhere; a generated "
-    "face that was pasted into a photograph shows as an island."
+    "A detector of generators reads each small square of the picture alone. In a wholly generated picture traces are everywhere; a "
+    "generated face that was pasted into a photograph shows as an island."
 )
 PATCH_BUTTON = "Examine patch by patch"
 PATCH_WORKING = "Reading the patches"

@@ -37,10 +37,11 @@
   // Faces: every element with data-face inside the result asks for that face; all of them show which one is chosen.
   const show = (face) => {
     for (const one of document.querySelectorAll(".tt-box")) one.setAttribute("aria-pressed", String(one.dataset.face === face));
-    for (const one of document.querySelectorAll(".tt-choices [role=radio]")) {
+    for (const one of document.querySelectorAll(".tt-choices [data-face]")) {
       one.setAttribute("aria-checked", String(one.dataset.face === face));
       one.tabIndex = one.dataset.face === face ? 0 : -1;
     }
+    for (const one of document.querySelectorAll(".tt-areas-of")) one.hidden = one.dataset.of !== face;
     for (const one of document.querySelectorAll(".tt-follow")) one.classList.toggle("tt-chosen", one.dataset.face === face);
     const clip = document.querySelector(".tt-clip");
     if (clip) { state(clip).face = Number(face); goTo(clip, state(clip).tracks[face].start); }
@@ -82,6 +83,11 @@
       if (box) Object.assign(one.style, { left: `${100 * box[0]}%`, top: `${100 * box[1]}%`, width: `${100 * (box[2] - box[0])}%`, height: `${100 * (box[3] - box[1])}%` });
       one.classList.toggle("tt-chosen", Number(one.dataset.face) === face);
     }
+    // Areas were marked on one frame: they show as long as no other examined one is nearer.
+    for (const one of clip.querySelectorAll(".tt-areas-of")) {
+      const own = Number(one.dataset.of), times = tracks[own]?.at ?? [], at = Number(one.dataset.seconds);
+      one.hidden = own !== face || Math.abs(now - at) > 0.25 || (times.length > 0 && Math.abs(times[nearest(times, now)] - at) > 0.002);
+    }
     const frames = [...clip.querySelectorAll(".tt-frame")];
     if (frames.length) {
       const at = nearest(frames.map((frame) => Number(frame.dataset.seconds)), now);
@@ -106,8 +112,34 @@
     draw(clip);
   };
 
-  // Called once for each part of the page that holds faces, with Gradio's way of telling the server.
+  const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, Home: -1e9, End: 1e9 };
+  // The arrow keys go round in a row of choices and choose.
+  const stepRadio = (radio, step) => {
+    const all = [...radio.parentElement.children];
+    const next = all[(Math.max(-1, Math.min(all.length, all.indexOf(radio) + step)) + all.length) % all.length];
+    next.focus();
+    next.click();
+  };
+
+  // Called once for each part of the page that holds faces or opinions, with Gradio's way of telling the server.
   window.telltale = {
+    opinions(element, trigger) {
+      element.addEventListener("click", (event) => {
+        const one = event.target.closest("[data-opinion]");
+        if (!one) return;
+        for (const other of element.querySelectorAll("[data-opinion]")) {
+          other.setAttribute("aria-checked", String(other === one));
+          other.tabIndex = other === one ? 0 : -1;
+        }
+        trigger("select", { index: Number(one.dataset.opinion), value: null });
+      });
+      element.addEventListener("keydown", (event) => {
+        const radio = event.target.closest("[role=radio]");
+        if (!radio || steps[event.key] === undefined) return;
+        stepRadio(radio, steps[event.key]);
+        event.preventDefault();
+      });
+    },
     showVerdict() {
       const verdict = document.getElementById("tt-verdict");
       verdict?.scrollIntoView({ block: "start" });
@@ -131,14 +163,11 @@
         ask(face, moment);
       });
       element.addEventListener("keydown", (event) => {
-        const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, Home: -1e9, End: 1e9 }[event.key];
+        const step = steps[event.key];
         if (step === undefined) return;
         const radio = event.target.closest("[role=radio]"), slider = event.target.closest(".tt-track");
         if (radio) {
-          const all = [...radio.parentElement.children];
-          const next = all[(Math.max(-1, Math.min(all.length, all.indexOf(radio) + step)) + all.length) % all.length];
-          next.focus();
-          next.click();
+          stepRadio(radio, step);
         } else if (slider) {
           const clip = slider.closest(".tt-clip"), { tracks, face, now } = state(clip), times = tracks[face].seconds;
           const moment = times[Math.max(0, Math.min(times.length - 1, nearest(times, now) + step))];

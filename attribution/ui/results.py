@@ -15,11 +15,11 @@ from attribution.evidence import Evidence, Face, Heatmap, Track, TrackEvidence, 
 from attribution.ui import limits_text, notices, opinion, text
 from attribution.ui.engine import Engine, Progress
 from attribution.ui.shelf import Job, Session, Shelf, nearest_face
-from attribution.views import charts, overlay, panels, report, stage
-from attribution.views.opinion import beside
+from attribution.views import agreement, charts, overlay, panels, report, stage
+from attribution.views.localisation import heatmap_words
 
 if TYPE_CHECKING:
-    from attribution.pipeline import Analysis
+    from attribution.pipeline import Analysis, Kit
 
 PICTURE_SIDE_PX = 1280
 FRAME_SIDE_PX = 560
@@ -59,6 +59,7 @@ class FaceParts(NamedTuple):
 
     face: Any
     bars: Any
+    areas: Any
     label: Any
     neighbours: Any
 
@@ -94,6 +95,8 @@ def look_at(session: Session, index: Any, seconds: Any) -> None:
     if not isinstance(index, int) or not 0 <= index < len(tracks):
         return
     track = tracks[index]
+    if index != session.chosen:
+        session.opinion = None
     session.chosen = index
     if isinstance(seconds, int | float) and track.track is not None:
         session.moment = nearest_face(track.track.faces, float(seconds))
@@ -129,9 +132,10 @@ def file_parts(found: Analysis, session: Session, video_url: str | None, engine:
         frames = [(frame.seconds, overlay.data_uri(overlay.fitted(frame.rgb, FRAME_SIDE_PX), 72)) for frame in found.frames]
         shown = stage.clip_stage(evidence, frames, video_url, session.chosen)
     crops = [_small(track) for track in evidence.tracks]
+    note, said = agreement.verdict_note(evidence, link=True)
     return FileParts(
         result=gr.update(visible=True),
-        verdict=panels.verdict_banner(evidence),
+        verdict=panels.verdict_banner(evidence, note=note, said=said),
         card=gr.update(visible=bool(evidence.tracks)),
         faces=gr.update(visible=bool(evidence.tracks)),
         stage=shown,
@@ -139,7 +143,7 @@ def file_parts(found: Analysis, session: Session, video_url: str | None, engine:
         limits=f'<div class="tt-measured">{panels.measured(opinion.first_tables(kit.examiner.card), evidence.detector)}'
         f"<p>{notices.limits_link(limits_text.SEE_ALL)}</p></div>",
         custody=panels.custody(evidence),
-        downloads=downloads(session),
+        downloads=downloads(session, kit),
     )
 
 
@@ -155,9 +159,13 @@ def face_parts(session: Session, engine: Engine, data_folder: Path | None = None
     if track.placement is not None:
         pictures = thumbnails(track, engine, data_folder)
         neighbours = panels.neighbour_table(track.placement, evidence.detector, pictures)
+    kit = engine.kit()
+    areas = opinion.first_areas(track, session.chosen + 1, kit) if kit is not None else ""
+    card = panels.face_card(track, session.chosen + 1, evidence.detector, crop, face, reasons=len(evidence.tracks) > 1)
     return FaceParts(
-        face=panels.face_card(track, session.chosen + 1, evidence.detector, crop, face, reasons=len(evidence.tracks) > 1) + beside(track),
+        face=card + agreement.beside(track, evidence.detector),
         bars=charts.method_bars(track.p_methods, evidence.detector),
+        areas=gr.update(value=areas, visible=bool(areas)),
         label=gr.update(choices=_choices(evidence, track), value=telling_label(evidence, track)),
         neighbours=neighbours,
     )
@@ -193,17 +201,19 @@ def explain(session: Session, label: str, engine: Engine) -> tuple[Any, Any, Any
         session.heatmaps[key] = heatmaps(kit.examiner, face.crop[None], [label])[0]
     heatmap = session.heatmaps[key]
     large = overlay.scaled(face.crop, SLIDER_SIDE_PX)
-    return (large, overlay.heat_over(large, heatmap.values)), panels.heatmap_words(heatmap, evidence.detector), downloads(session)
+    words = heatmap_words(heatmap, evidence.detector, kit.examiner.card.measured)
+    return (large, overlay.heat_over(large, heatmap.values)), words, downloads(session, kit)
 
 
-def downloads(session: Session) -> str:
+def downloads(session: Session, kit: Kit) -> str:
     """Links that hold the report and the JSON themselves: nothing is written to the server's disk for them."""
     evidence = session.evidence
     assert evidence is not None
     pictures = {0: session.picture} if session.picture is not None else None
     told, heatmaps = _for_report(session, evidence)
     second = {(0, face, number): heatmap for (face, number), heatmap in session.opinion_heatmaps.items()}
-    page = report.report_html([told], {(0, index): heatmap for index, heatmap in heatmaps.items()}, pictures, second)
+    first = {(0, index): heatmap for index, heatmap in heatmaps.items()}
+    page = report.report_html([told], first, pictures, second, kit.tables)
     data = json.dumps(document([opinion.with_patches(session, evidence, refused_too=False)]), indent=1, ensure_ascii=False)
     stem = f"telltale-{evidence.media.sha256[:12]}"
     return (

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attribution.evidence import Evidence, Face, Heatmap, Patches, Reading, Track, TrackEvidence
+from attribution.views.panels import shown_face
 
 if TYPE_CHECKING:
     from attribution.patches import Tiles
@@ -60,6 +61,8 @@ class Session:
     """Index of the track that is shown."""
     moment: int = 0
     """Index of the face in that track."""
+    opinion: int | None = None
+    """Index of the second opinion that the reader chose to see; None leaves the choice to the page."""
     heatmaps: dict[tuple[int, int, str], Heatmap] = field(default_factory=dict)
     """By track, face and label."""
     opinion_heatmaps: dict[tuple[int, int], Heatmap] = field(default_factory=dict)
@@ -135,6 +138,7 @@ class Shelf:
             _remove(session.clip)
         session.evidence = session.picture = session.clip = None
         session.tiles = ()
+        session.opinion = None
         for made in (session.heatmaps, session.opinion_heatmaps, session.patches):
             made.clear()
 
@@ -189,7 +193,8 @@ def private_folder() -> Path:
 
 
 def lighter(evidence: Evidence, most_crops: int = MOST_CROPS) -> Evidence:
-    """The evidence with at most `most_crops` faces' pixels in all: each track keeps its best face and others evenly over its length."""
+    """The evidence with at most `most_crops` faces' pixels in all: each track keeps the face that stands for it and others evenly over its
+    length."""
     each = max(1, most_crops // max(1, len(evidence.tracks)))
     tracks = tuple(_lighter(track, each) for track in evidence.tracks)
     return replace(evidence, tracks=tracks)
@@ -199,8 +204,9 @@ def _lighter(evidence: TrackEvidence, each: int) -> TrackEvidence:
     track, reading = evidence.track, evidence.reading
     if track is None or len(track.faces) <= each:
         return evidence
-    best = track.faces.index(track.best)
-    wanted = sorted({best, *(round(i) for i in np.linspace(0, len(track.faces) - 1, each - 1))} if each > 1 else {best})
+    # What was marked or explained by the pipeline is this face.
+    shown = shown_face(evidence) or 0
+    wanted = sorted({shown, *(round(i) for i in np.linspace(0, len(track.faces) - 1, each - 1))} if each > 1 else {shown})
     kept = None
     if reading is not None:
         kept = Reading(reading.logits[wanted], reading.p_methods[wanted], reading.embeddings[wanted])

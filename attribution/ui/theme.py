@@ -9,7 +9,7 @@ import numpy as np
 from gradio.themes import Base, sizes
 
 from attribution.ui import text
-from attribution.views.palette import DARK, LIGHT, Tones, heat_colours
+from attribution.views.palette import AREA_GROUND, AREA_LINE, DARK, LIGHT, Tones, heat_colours
 
 _HERE = Path(__file__).resolve().parent
 _SANS = ("-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "Liberation Sans", "Arial", "system-ui", "sans-serif")
@@ -42,10 +42,17 @@ def css() -> str:
     return light + dark + "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "opinion.css"))
 
 
+def area_css() -> str:
+    """The style sheet of marked areas, which the report has too. Gradio drops rules for containers from a style sheet that it is given, so
+    this one goes into the head."""
+    tones = f":root{{--tt-area:{AREA_LINE};--tt-area-ground:{AREA_GROUND}}}"
+    return tones + (_HERE.parent / "views" / "areas.css").read_text(encoding="utf-8")
+
+
 def head() -> str:
-    """What goes into the document's head: our script, a description, and no referrer for whatever a reader opens from here."""
+    """What goes into the document's head: our script and a style sheet, and no referrer for whatever a reader opens from here."""
     script = (_HERE / "page.js").read_text(encoding="utf-8")
-    return f'<meta name="referrer" content="no-referrer"><script>{script}</script>'
+    return f'<meta name="referrer" content="no-referrer"><style>{area_css()}</style><script>{script}</script>'
 
 
 def _custom(tones: Tones) -> str:

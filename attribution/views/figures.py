@@ -22,12 +22,14 @@ _STEPS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 @dataclass(frozen=True)
 class Axis:
-    """From `low` to `high`, which is greater. `mark` is a value that is drawn as a line through every row: chance, or no difference."""
+    """From `low` to `high`, which is greater. `mark` is a value that is drawn as a line through every row: chance, or no difference;
+    `second` is another one, drawn otherwise."""
 
     low: float
     high: float
     shares: bool = True
     mark: float | None = None
+    second: float | None = None
 
     def place(self, value: float) -> float:
         """Per cent of the way from low to high, kept within it."""
@@ -39,7 +41,8 @@ class Axis:
 
 @dataclass(frozen=True)
 class Dot:
-    """A value with its whisker; `hollow` for the second of two on a line. `kind` names the colour: accent, accused, cleared."""
+    """A value with its whisker; `hollow` for the second of two on a line. `kind` names colour and shape: accent, muted, other, accused,
+    cleared."""
 
     estimate: Estimate
     hollow: bool = False
@@ -70,7 +73,11 @@ def axis_around(dots: Sequence[Estimate], mark: float | None = None, shares: boo
 
 def plot(axis: Axis, dots: Sequence[Dot]) -> str:
     """Dots and whiskers on one line. It is decoration: the words stand beside it."""
-    marks = f'<i class="tt-chance" style="left:{axis.place(axis.mark):.2f}%"></i>' if axis.mark is not None else ""
+    marks = "".join(
+        f'<i class="tt-{kind}" style="left:{axis.place(value):.2f}%"></i>'
+        for kind, value in (("chance", axis.mark), ("second-mark", axis.second))
+        if value is not None
+    )
     for dot in dots:
         one = dot.estimate
         if one.low is not None and one.high is not None:
@@ -89,15 +96,23 @@ def ticks(axis: Axis) -> str:
 
 def stack(manipulated: float, none_found: float, inconclusive: float) -> str:
     """The three answers as one bar, with the shares as its words."""
-    shares = (("accused", "manipulated", manipulated), ("cleared", "none found", none_found), ("open", "inconclusive", inconclusive))
-    parts = "".join(f'<i class="tt-{kind}" style="width:{100 * min(max(share, 0), 1):.2f}%"></i>' for kind, _, share in shares)
-    words = ", ".join(f"{name} {percent(share)}" for _, name, share in shares)
-    return f'<span class="tt-stack" role="img" aria-label="{words}" title="{words}">{parts}</span>'
+    return shares((("accused", "manipulated", manipulated), ("cleared", "none found", none_found), ("open", "inconclusive", inconclusive)))
+
+
+def shares(parts: Sequence[tuple[str, str, float]]) -> str:
+    """Shares of a whole as one bar, with their words: (kind of `shares_key`, name, share)."""
+    drawn = "".join(f'<i class="tt-{kind}" style="width:{100 * min(max(share, 0), 1):.2f}%"></i>' for kind, _, share in parts)
+    words = html.escape(", ".join(f"{name} {percent(share)}" for _, name, share in parts))
+    return f'<span class="tt-stack" role="img" aria-label="{words}" title="{words}">{drawn}</span>'
 
 
 def stack_key() -> str:
-    names = (("accused", "Manipulated"), ("cleared", "No manipulation found"), ("open", "Inconclusive"))
-    items = "".join(f'<li><i class="tt-{kind}"></i>{name}</li>' for kind, name in names)
+    return shares_key((("accused", "Manipulated"), ("cleared", "No manipulation found"), ("open", "Inconclusive")))
+
+
+def shares_key(names: Sequence[tuple[str, str]]) -> str:
+    """The legend of `shares`: (kind, name). Kinds are accused, cleared, open, agrees, doubted."""
+    items = "".join(f'<li><i class="tt-{kind}"></i>{html.escape(name)}</li>' for kind, name in names)
     return f'<ul class="tt-key">{items}</ul>'
 
 

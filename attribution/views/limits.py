@@ -15,17 +15,18 @@ from pathlib import Path
 from attribution.card import Card, MeasuredTable
 from attribution.study import Study
 from attribution.ui import limits_text as text
+from attribution.ui import swap_limits_text
 from attribution.ui.opinion_text import name_of
-from attribution.views import answers, fairness, figures, generators, research, trust
+from attribution.views import answers, fairness, figures, generators, identity, pointing, research, swaps, trust
 from attribution.views.measures import Unfit
 from attribution.views.palette import DARK, LIGHT, levels
 from attribution.views.sections import Names, Section
 
 OF_THE_STUDY = ("unseen", "questions")
 _Make = Callable[[], Section]
-_TITLES = {**text.TITLES, **text.GENERATOR_TITLES}
-_READING = {**text.READING, **text.GENERATOR_READING}
-_GROUPS = {**text.GROUPS, **text.GENERATOR_GROUPS}
+_TITLES = {**text.TITLES, **text.GENERATOR_TITLES, **swap_limits_text.TITLES}
+_READING = {**text.READING, **text.GENERATOR_READING, **swap_limits_text.READING}
+_GROUPS = {**text.GROUPS, **text.GENERATOR_GROUPS, **swap_limits_text.GROUPS}
 # The study is about the chosen detector's training.
 _NO_STUDY = Study(reason="No study was made with this detector.")
 
@@ -33,11 +34,12 @@ _NO_STUDY = Study(reason="No study was made with this detector.")
 def limits_page(card: Card, study: Study, others: Sequence[Card] = ()) -> str:
     """The whole page below its header, with its style sheet: a chapter for the chosen detector and one for each of the `others` beside it.
     Nothing in cards or study can make it fail or run a script."""
-    chapters = [_chapter(card, study if card.scope == "any" else _NO_STUDY, "tt-m")]
-    chapters += [_chapter(one, _NO_STUDY, f"tt-m{number}") for number, one in enumerate(others, 2)]
+    every = (card, *others)
+    prefixes = ["tt-m", *(f"tt-m{number}" for number in range(2, len(every) + 1))]
+    studies = [study if card.scope == "any" else _NO_STUDY, *[_NO_STUDY] * len(others)]
+    chapters = [_chapter(every, place, studies[place], prefix) for place, prefix in enumerate(prefixes)]
     if others:
-        heads = [text.CHAPTER[one.scope].format(name=html.escape(name_of(one.name))) for one in (card, *others)]
-        prefixes = ["tt-m", *(f"tt-m{number}" for number in range(2, len(others) + 2))]
+        heads = [text.CHAPTER[one.scope].format(name=html.escape(name_of(one.name))) for one in every]
         links = "".join(f'<li><a href="#{prefix}-chapter">{head}</a></li>' for prefix, head in zip(prefixes, heads, strict=True))
         switch = f'<nav class="tt-switch" aria-label="{text.CHAPTERS}"><ul>{links}</ul><p>{text.CHAPTER_HINT}</p></nav>'
         chapters = [
@@ -48,12 +50,17 @@ def limits_page(card: Card, study: Study, others: Sequence[Card] = ()) -> str:
     return f"<style>{style()}</style>{''.join(chapters)}"
 
 
-def _chapter(card: Card, study: Study, prefix: str) -> str:
-    """Everything about one detector; `prefix` begins the ids of its sections."""
-    names = Names(card)
+def _chapter(cards: Sequence[Card], place: int, study: Study, prefix: str) -> str:
+    """Everything about the detector at that place among those of the page; `prefix` begins the ids of its sections."""
+    card, beside = cards[place], (*cards[:place], *cards[place + 1 :])
+    # A detector of face swaps has one label for all of them; its tables name the methods of the others.
+    names = Names(card, beside if card.scope == "face_swap" else ())
     made: dict[str, list[Section]] = {}
     missing = []
-    plan = _plan(card, study, names) if card.scope == "any" else _plan_of_generators(card, names)
+    if card.scope == "face_swap":
+        plan = _plan_of_swaps(card, names, beside)
+    else:
+        plan = _plan(card, study, names) if card.scope == "any" else _plan_of_generators(card, names)
     for group, parts in plan.items():
         for key, make in parts.items():
             try:
@@ -103,7 +110,7 @@ def _plan(card: Card, study: Study, names: Names) -> dict[str, dict[str, _Make]]
             "rq3": lambda: research.comparison(study, "rq3"),
             "backbones": lambda: research.backbones(study),
         },
-        "trust": {"calibration": lambda: trust.calibration(card, names), "coverage": lambda: trust.coverage(card, names)},
+        "trust": {**_trust(card, names), "localisation": lambda: pointing.localisation(card)},
         "whom": {
             "lightness": lambda: fairness.errors_by(card, "lightness"),
             "size": lambda: fairness.errors_by(card, "size"),
@@ -132,9 +139,31 @@ def _plan_of_generators(card: Card, names: Names) -> dict[str, dict[str, _Make]]
             "verdicts-swaps": lambda: generators.verdicts_on(card, names, "face swaps, test", "verdicts-swaps"),
         },
         "patches": {"islands": lambda: generators.islands(card, names), "spread": lambda: generators.spread(card, names)},
-        "trust": {"calibration": lambda: trust.calibration(card, names), "coverage": lambda: trust.coverage(card, names)},
+        "trust": {**_trust(card, names), "localisation": lambda: pointing.localisation(card)},
         "tried": {"ablation": lambda: generators.ablation(card)},
     }
+
+
+def _plan_of_swaps(card: Card, names: Names, beside: Sequence[Card]) -> dict[str, dict[str, _Make]]:
+    """Every section of a detector that knows face swaps and pasted parts alone, in the order of its chapter; `beside` are the cards of the
+    other detectors of the page."""
+    return {
+        "better": {"told-apart": lambda: swaps.told_apart(card), "identity": lambda: identity.identity(card, names)},
+        "where": {"localisation": lambda: pointing.localisation(card, beside), "boxes": lambda: pointing.boxes(card)},
+        "second": {
+            "second-test": lambda: swaps.second_opinion(card, names, "test"),
+            "second-cross": lambda: swaps.second_opinion(card, names, "cross"),
+        },
+        "sources": {
+            "sources-cross": lambda: answers.by_source(card, names, "cross"),
+            "sources-test": lambda: answers.by_source(card, names, "test"),
+        },
+        "trust": _trust(card, names),
+    }
+
+
+def _trust(card: Card, names: Names) -> dict[str, _Make]:
+    return {"calibration": lambda: trust.calibration(card, names), "coverage": lambda: trust.coverage(card, names)}
 
 
 def _contents(shown: dict[str, list[Section]], has_rest: bool, has_missing: bool) -> str:
@@ -154,10 +183,14 @@ def _link(key: str, words: str) -> str:
 
 
 def _answers(card: Card, study: Study) -> str:
+    found = answers.answers(card, study)
+    if card.scope == "face_swap":
+        # What it never saw is among the sources of its card; instead a reader wants to know what it was made for.
+        found = [*(one for one in found if one.question != text.UNSEEN), *swaps.answers(card)]
     cards = "".join(
         f'<li><h3>{html.escape(one.question)}</h3><p class="tt-figure">{_joined(one.figure)}</p>'
         f"{''.join(f'<p>{_joined(sentence)}</p>' for sentence in one.sentences)}</li>"
-        for one in answers.answers(card, study)
+        for one in found
     )
     stated = "".join(f"<li>{_joined(limit)}</li>" for limit in card.limits)
     limits = f'<div class="tt-stated"><h3>{text.STATED_LIMITS}</h3><ul>{stated}</ul></div>' if stated else ""

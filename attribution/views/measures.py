@@ -63,6 +63,11 @@ class Row:
             bounds.append(None if cell is None or isinstance(cell, str) else float(cell))
         return Estimate(value, bounds[0], bounds[1])
 
+    def between(self, column: str, low: str, high: str) -> Estimate | None:
+        """The number of that column with its bounds in columns of these names; None when it is none."""
+        value = self.number(column)
+        return None if value is None else Estimate(value, self.number(low), self.number(high))
+
     def holds(self, column: str) -> bool:
         """Whether the cell is 1 (also `yes` and `true`)."""
         return self.text(column).lower() in ("1", "1.0", "yes", "true")

@@ -11,66 +11,81 @@ from collections.abc import Sequence
 import numpy as np
 
 from attribution.card import MeasuredTable
-from attribution.evidence import DetectorInfo, Face, Heatmap, Media, Opinion, Patches, TrackEvidence, Verdict
+from attribution.evidence import DetectorInfo, Face, Heatmap, Media, Opinion, Patches, TrackEvidence
 from attribution.evidence.checks import Box
+from attribution.ui import area_text
 from attribution.ui import opinion_text as text
 from attribution.ui import text as page_text
-from attribution.views import mosaic, overlay
+from attribution.views import artifacts, mosaic, overlay
+from attribution.views.agreement import agreement, looks_for
 from attribution.views.charts import method_bars
 from attribution.views.islands import islands, sentences
+from attribution.views.localisation import heatmap_words
 from attribution.views.measures import Rows, Unfit, percent
-from attribution.views.palette import family_style
-from attribution.views.panels import (
-    confidence_line,
-    heatmap_words,
-    measured,
-    method_line,
-    method_words,
-    neighbour_table,
-    reason_list,
-    state_badge,
-)
+from attribution.views.panels import confidence_line, measured, method_line, neighbour_table, reason_list, state_badge
 
 _CROP_SIDE_PX = 224
 _ISLANDS_TABLE = "Patch islands"
-_STROKE = 'fill="none" stroke="currentColor" stroke-width="2.4" stroke-linecap="round"'
-_EQUAL = f'<path d="M5 9h14M5 15h14" {_STROKE}/>'
-_ICONS = {
-    "same method": _EQUAL,
-    "same family": f'<path d="M4 10c3-3 5-3 8 0s5 3 8 0M4 16c3-3 5-3 8 0s5 3 8 0" {_STROKE}/>',
-    "differs": f'{_EQUAL}<path d="M16 4 8 20" {_STROKE}/>',
-    "undecided": f'<path d="M5 12h3M10.5 12h3M16 12h3" {_STROKE}/>',
-}
 
 
-def leading(track: TrackEvidence) -> int | None:
-    """The index of the opinion to show in full: the first that was given, else the first. None when there is none."""
+def leading(track: TrackEvidence, wanted: int | None = None) -> int | None:
+    """The index of the opinion to show in full: the `wanted` one where it was given, else the first that differs, else the first that was
+    given, else the first. None when there is none."""
     given = [index for index, opinion in enumerate(track.opinions) if opinion.verdict is not None]
-    return given[0] if given else 0 if track.opinions else None
+    if wanted in given:
+        return wanted
+    differing = [index for index in given if track.opinions[index].agreement == "differs"]
+    return (differing or given)[0] if given else 0 if track.opinions else None
 
 
-def title(detector: DetectorInfo) -> str:
-    """The heading of an opinion, and what this second detector is for."""
-    hint = text.HINT if _knows_generated_alone(detector) else text.OTHER_HINT
+def heading(track: TrackEvidence, index: int, first: DetectorInfo) -> str:
+    """The head of the part that opinion `index` has in full, and what its detector is for; where nobody was asked and there are several to
+    ask, the head of all."""
+    if track.opinions[index].verdict is not None or len(track.opinions) == 1:
+        return title(track.opinions[index].detector, first)
+    return f'<div class="tt-title"><h3>{text.SEVERAL_TITLE}</h3><p>{text.NONE_ASKED}</p></div>'
+
+
+def title(detector: DetectorInfo, first: DetectorInfo) -> str:
+    """The heading of an opinion beside that of the `first` detector, and what this second one is for."""
+    hint = {"generated": text.HINT, "face_swap": text.SWAP_HINT}.get(looks_for(detector), text.OTHER_HINT[looks_for(first)])
     return f'<div class="tt-title"><h3>{_heading(detector)}</h3><p>{hint}</p></div>'
 
 
-def beside(track: TrackEvidence) -> str:
-    """The short form that stands beside the first detector's answer, with the way to the long one; empty unless an opinion was given."""
-    notes = "".join(
-        f'<p class="tt-agreement tt-{_kind(opinion)}">{_icon(opinion)}<span><b>{text.BESIDE}: {text.AGREEMENT[opinion.agreement]}.</b> '
-        f'<a href="#tt-opinion">{html.escape(text.JUMP.format(name=text.name_of(opinion.detector.name)))}</a></span></p>'
-        for opinion in track.opinions
-        if opinion.agreement is not None
-    )
-    return f'<div class="tt-beside">{notes}</div>' if notes else ""
+def choices(track: TrackEvidence, shown: int) -> str:
+    """Where several opinions were given: a row of them to choose from, as a radio group. Empty elsewhere."""
+    given = [(index, one) for index, one in enumerate(track.opinions) if one.verdict is not None]
+    if len(given) < 2:
+        return ""
+    buttons = "".join(_choice(index, one, index == shown) for index, one in given)
+    return f'<div class="tt-choices" role="radiogroup" aria-label="{text.CHOOSE}">{buttons}</div>'
+
+
+def others(track: TrackEvidence, shown: int) -> str:
+    """The detectors that were not asked, a line each, below the opinion that is shown in full. Empty where there is none."""
+    if track.opinions[shown].verdict is not None:
+        return unasked(track.opinions)
+    # The page has just said that none was asked.
+    return "".join(refusal(one) for index, one in enumerate(track.opinions) if index != shown)
+
+
+def unasked(opinions: Sequence[Opinion]) -> str:
+    """The detectors that were not asked, under a heading, a line each. Empty where there is none."""
+    lines = "".join(refusal(one) for one in opinions if one.verdict is None)
+    return f'<div class="tt-others"><h4>{text.NOT_ASKED}</h4>{lines}</div>' if lines else ""
+
+
+def refusal(opinion: Opinion) -> str:
+    """Why a detector was not asked, in a line."""
+    name = html.escape(text.name_of(opinion.detector.name))
+    return f'<p class="tt-refused">{html.escape(opinion.refused).replace(html.escape(opinion.detector.name), name)}</p>'
 
 
 def answer(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> str:
     """What the second detector says, whether that agrees with the first one's answer on `track`, and its bars; or why it was not asked."""
-    name = html.escape(text.name_of(opinion.detector.name))
     if opinion.verdict is None:
-        return f'<p class="tt-refused">{html.escape(opinion.refused).replace(html.escape(opinion.detector.name), name)}</p>'
+        return refusal(opinion)
+    name = html.escape(text.name_of(opinion.detector.name))
     return (
         f'<div class="tt-second">{agreement(track, opinion, first)}'
         f'<div class="tt-second-answer"><h4>{text.ANSWER_OF.format(name=name)}</h4>{state_badge(opinion.verdict)}'
@@ -80,21 +95,25 @@ def answer(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> str:
     )
 
 
-def agreement(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> str:
-    """Whether the two detectors agree, and what that means."""
-    assert opinion.verdict is not None
-    assert opinion.agreement is not None
-    return (
-        f'<div class="tt-agreement tt-{_kind(opinion)}" role="note">{_icon(opinion)}<p><b>{text.AGREEMENT[opinion.agreement]}.</b> '
-        f"{html.escape(_meaning(track.verdict, first, opinion.verdict, opinion.detector, opinion.agreement))}</p></div>"
-    )
+def areas(
+    track: TrackEvidence, opinion: Opinion, number: int, tables: Sequence[MeasuredTable] | None, crop_uri: str | None, switch: bool
+) -> str:
+    """The areas that the detector of this opinion marked on face `number`; empty where it marked none. As for `artifacts.panel`."""
+    if opinion.verdict is None or not artifacts.marked_by(track, opinion.detector.name):
+        return ""
+    name = text.name_of(opinion.detector.name)
+    return artifacts.panel(track, number, name, opinion.verdict.state, tables, crop_uri, switch)
 
 
-def heat_words(heatmap: Heatmap, detector: DetectorInfo) -> str:
-    """How far the evidence is spread over the picture, and the usual test of faithfulness."""
+def heat_words(heatmap: Heatmap, detector: DetectorInfo, tables: Sequence[MeasuredTable] | None) -> str:
+    """The usual tests of a heatmap, `tables` being those of the detector's card, None where they are not at hand; of a detector of
+    generators, how far the evidence is spread over the picture, too."""
+    words = heatmap_words(heatmap, detector, tables)
+    if looks_for(detector) != "generated":
+        return words
     share = heatmap.evidence_share
     sentence = text.EVIDENCE_SHARE.format(share=f"{100 * share:.0f} %", spread=text.SPREAD[text.spread(share)])
-    return f'<p class="tt-spread">{sentence}</p>{heatmap_words(heatmap, detector)}'
+    return f'<p class="tt-spread">{sentence}</p>{words}'
 
 
 def patch_view(
@@ -127,28 +146,35 @@ def limits(detector: DetectorInfo, tables: Sequence[MeasuredTable]) -> str:
 
 def section(
     track: TrackEvidence,
+    number: int,
     opinion: Opinion,
     first: DetectorInfo,
     face: Face | None,
     media: Media,
     heatmap: Heatmap | None,
     picture: np.ndarray | None,
+    tables: Sequence[MeasuredTable] | None = None,
 ) -> str:
-    """The whole opinion for the report, without anything to click. `face` is the face of the heatmap."""
+    """The whole opinion on face `number` for the report, without anything to click. `face` is the face of the heatmap, `tables` are those
+    of the detector's card, None where they are not at hand."""
     detector = opinion.detector
     name = html.escape(text.name_of(detector.name))
     parts = [f"<h4>{_heading(detector)}</h4>{answer(track, opinion, first)}"]
+    marked = artifacts.marked_face(track)
+    crop = overlay.data_uri(overlay.fitted(marked.crop, _CROP_SIDE_PX)) if marked is not None else None
+    seen = areas(track, opinion, number, tables, crop, switch=False)
+    parts += [f"<h4>{area_text.HEADING}</h4>{seen}"] if seen else []
     if heatmap is not None and face is not None and opinion.verdict is not None:
         heat = overlay.data_uri(overlay.fitted(overlay.heat_over(face.crop, heatmap.values), _CROP_SIDE_PX))
         heading = f"{text.HEAT_TITLE.format(name=name)}: {html.escape(detector.display(heatmap.label))}"
         parts.append(
             f'<h4>{heading}</h4><div class="heat"><img src="{heat}" alt="{heading}" width="224" height="224">'
-            f"<div>{heat_words(heatmap, detector)}</div></div>"
+            f"<div>{heat_words(heatmap, detector, tables)}</div></div>"
         )
     if opinion.placement is not None and opinion.placement.neighbours:
         parts.append(f"<h4>{page_text.NEIGHBOURS_TITLE} ({name})</h4>{neighbour_table(opinion.placement, detector)}")
     if opinion.patches is not None:
-        view = patch_view(opinion.patches, detector, track.box, media, picture)
+        view = patch_view(opinion.patches, detector, track.box, media, picture, tables or ())
         parts.append(f"<h4>{text.PATCH_TITLE}</h4>{view}")
     if opinion.verdict is not None:
         said = "".join(f"<li>{html.escape(limit)}</li>" for limit in detector.limits) or f"<li>{page_text.NO_LIMITS}</li>"
@@ -156,22 +182,18 @@ def section(
     return f'<div class="tt-opinion">{"".join(parts)}</div>'
 
 
-def _knows_generated_alone(detector: DetectorInfo) -> bool:
-    return set(detector.families) <= {"real", "gan", "diffusion"}
-
-
 def _heading(detector: DetectorInfo) -> str:
-    words = text.TITLE if _knows_generated_alone(detector) else text.OTHER_TITLE
+    words = {"generated": text.TITLE, "face_swap": text.SWAP_TITLE}.get(looks_for(detector), text.OTHER_TITLE)
     return words.format(name=html.escape(text.name_of(detector.name)))
 
 
-def _kind(opinion: Opinion) -> str:
-    return str(opinion.agreement).replace(" ", "-")
-
-
-def _icon(opinion: Opinion) -> str:
-    shape = _ICONS[opinion.agreement] if opinion.agreement is not None else ""
-    return f'<svg class="tt-icon" width="26" height="26" viewBox="0 0 24 24" aria-hidden="true">{shape}</svg>'
+def _choice(index: int, opinion: Opinion, checked: bool) -> str:
+    verdict = state_badge(opinion.verdict) if opinion.verdict is not None else ""
+    tabindex = 0 if checked else -1
+    return (
+        f'<button type="button" role="radio" aria-checked="{str(checked).lower()}" tabindex="{tabindex}" data-opinion="{index}">'
+        f"<span><b>{html.escape(text.name_of(opinion.detector.name))}</b>{verdict}</span></button>"
+    )
 
 
 def _architecture(opinion: Opinion) -> str:
@@ -179,26 +201,6 @@ def _architecture(opinion: Opinion) -> str:
         return ""
     words = html.escape(opinion.architecture[:1].upper() + opinion.architecture[1:])
     return f'<dl class="tt-architecture"><div><dt>{text.ARCHITECTURE}</dt><dd>{words}</dd></div></dl>'
-
-
-def _meaning(one: Verdict, first: DetectorInfo, two: Verdict, second: DetectorInfo, agreed: str) -> str:
-    """What the agreement means, in plain words (not escaped)."""
-    name, first_name = text.name_of(second.name), text.name_of(first.name)
-    said, also = (method_words(one, first) or page_text.STATES[one.state], method_words(two, second) or page_text.STATES[two.state])
-    if agreed == "undecided":
-        words = text.NEITHER_DECIDED if one.state == two.state else text.UNDECIDED if two.state == "inconclusive" else text.FIRST_UNDECIDED
-        return words.format(name=name, second=also)
-    if agreed == "differs":
-        meaning = text.DIFFERS_IN_METHOD if one.state == two.state == "manipulated" else text.DIFFERS_IN_STATE
-        return f"{text.DIFFERS.format(first_name=first_name, first=said, name=name, second=also)} {meaning}"
-    if one.state != "manipulated":
-        return text.SAME_STATE
-    if agreed == "same method":
-        return text.SAME_METHOD.format(method=also)
-    family = family_style(two.family).name
-    if one.method in first.labels and two.method in second.labels:
-        return text.SAME_FAMILY.format(family=family, first=said, name=name, second=also)
-    return text.ONE_NAMES.format(family=family)
 
 
 def _measured_islands(tables: Sequence[MeasuredTable]) -> list[str]:

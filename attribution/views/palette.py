@@ -93,6 +93,10 @@ DARK = Tones(
     outline="#C5D0DA",
 )
 
+# Lines over faces: one of the two stands out from every skin and ground, by 3:1 at least.
+AREA_LINE = "#FFE14D"
+AREA_GROUND = "#0D141B"
+
 _LINE = 'fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"'
 STATE_ICONS = {
     "manipulated": f'<path d="M12 2.6 22.4 20.8H1.6Z" {_LINE}/><path d="M12 9v5.4" {_LINE}/>'

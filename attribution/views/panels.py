@@ -6,10 +6,10 @@ Pure functions from evidence to strings. Every text that comes from a file, a ca
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from attribution.evidence import Evidence, Face, Heatmap, Interval, Neighbour, Placement, TrackEvidence, Verdict
+from attribution.evidence import Evidence, Face, Interval, Neighbour, Placement, TrackEvidence, Verdict
 from attribution.evidence.answers import DetectorInfo
 from attribution.ui import text
 from attribution.views.charts import family_mark
@@ -71,15 +71,17 @@ def shown_face(track: TrackEvidence) -> int | None:
     return max(inside or range(len(faces)), key=lambda i: (round(faces[i].crop_side_px), faces[i].sharpness))
 
 
-def verdict_banner(evidence: Evidence, anchor: str = "") -> str:
+def verdict_banner(evidence: Evidence, anchor: str = "", note: str = "", said: Collection[str] = ()) -> str:
     """The answer on the file, and beside it what the detector cannot tell. `anchor` makes its id and its link to the limits
-    (`tt-verdict…`, `#tt-limits…`) those of one file among several."""
+    (`tt-verdict…`, `#tt-limits…`) those of one file among several. `note` is HTML that stands in place of the explanation of the state;
+    reasons that are `said` in it are left out."""
     verdict, detector = evidence.verdict, evidence.detector
+    explained = note or f'<p class="tt-explained">{text.STATES_EXPLAINED[verdict.state]}</p>'
     return (
         f'<section class="tt-verdict tt-{verdict.state}" id="tt-verdict{anchor}" tabindex="-1" aria-label="{text.STATES[verdict.state]}">'
         f'<div class="tt-answer"><div class="tt-state">{state_icon(verdict.state, 40)}<h2>{text.STATES[verdict.state]}</h2></div>'
         f"{method_line(verdict, detector)}{_where(evidence)}{confidence_line(verdict)}"
-        f'<p class="tt-explained">{text.STATES_EXPLAINED[verdict.state]}</p>{reason_list(verdict)}</div>'
+        f"{explained}{reason_list(verdict, said)}</div>"
         f"{_cannot_tell(detector, anchor)}</section>"
     )
 
@@ -114,26 +116,6 @@ def face_card(
         f"{method_line(track.verdict, detector)}{confidence_line(track.verdict)}</div>"
         f'<div class="tt-face-rest">{_worst(track.worst, track.verdict)}{reason_list(track.verdict) if reasons else ""}'
         f"{_measures(measures)}</div></div>"
-    )
-
-
-def heatmap_words(heatmap: Heatmap, detector: DetectorInfo) -> str:
-    """The deletion test of a heatmap in plain words and as two bars, with the warning that it is no proof."""
-    answer = text.faithfulness(heatmap.drop_hot, heatmap.drop_random)
-    hot, random = text.change(heatmap.drop_hot), text.change(heatmap.drop_random)
-    sentence = text.DELETION.format(method=detector.display(heatmap.label), hot=hot, random=random)
-    bars = "".join(
-        f'<li><span class="tt-bar-name">{name}</span><span class="tt-bar" aria-hidden="true">'
-        f'<i style="width:{100 * max(0.0, drop):.1f}%"></i></span>'
-        f'<span class="tt-bar-p">{round(100 * drop)}</span></li>'
-        for name, drop in ((text.DELETION_HOT, heatmap.drop_hot), (text.DELETION_RANDOM, heatmap.drop_random))
-    )
-    return (
-        f'<div class="tt-faithful tt-faithful-{answer}"><h4>{text.FAITHFUL_TITLE}</h4>'
-        f"<p><b>{text.FAITHFUL[answer]}</b> {html.escape(sentence)}</p>"
-        f'<ul class="tt-bars" aria-label="{text.DELETION_UNIT}">{bars}</ul><p class="tt-small">{text.DELETION_UNIT}</p>'
-        f'<div class="tt-scale" aria-hidden="true"><span>{text.HEATMAP_COLD}</span><i></i><span>{text.HEATMAP_HOT}</span></div>'
-        f'<p class="tt-warning">{text.HEATMAP_WARNING}</p></div>'
     )
 
 
@@ -236,11 +218,10 @@ def _worst(worst: Interval | None, verdict: Verdict) -> str:
     return f'<p class="tt-small">{text.WORST.format(first=first, last=last, p=text.percent(worst.p_manipulated))}</p>'
 
 
-def reason_list(verdict: Verdict) -> str:
-    """Why, as a list; empty without a reason."""
-    if not verdict.reasons:
-        return ""
-    return f'<h4>{text.WHY}</h4><ul class="tt-reasons">{"".join(f"<li>{html.escape(reason)}</li>" for reason in verdict.reasons)}</ul>'
+def reason_list(verdict: Verdict, but: Collection[str] = ()) -> str:
+    """Why, as a list without the reasons in `but`; empty when none is left."""
+    reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in verdict.reasons if reason not in but)
+    return f'<h4>{text.WHY}</h4><ul class="tt-reasons">{reasons}</ul>' if reasons else ""
 
 
 def _cannot_tell(detector: DetectorInfo, anchor: str) -> str:

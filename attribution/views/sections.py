@@ -25,13 +25,15 @@ class Section:
 
 @dataclass(frozen=True)
 class Names:
-    """Words for what tables hold as keys. Nobody's face is called real: it is untouched."""
+    """Words for what tables hold as keys. Nobody's face is called real: it is untouched. What the card has no label for may have one in the
+    cards `beside` it."""
 
     card: Card
+    beside: tuple[Card, ...] = ()
 
     def method(self, label: str) -> str:
         """The name of a method for people; untouched for the label of the untouched."""
-        known = next((one for one in self.card.labels if one.name == label), None)
+        known = next((one for card in (self.card, *self.beside) for one in card.labels if one.name == label), None)
         if known is None:
             return UNTOUCHED if label == "real" else label
         return UNTOUCHED if known.family == "real" else known.display_name

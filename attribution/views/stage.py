@@ -1,7 +1,8 @@
 """The file itself on the page: the whole picture with its faces, or the clip with its player, its frames and its timeline, as HTML.
 
 Faces are buttons; the timeline is a slider for the keyboard. The page's script gives them life; without it they still show everything.
-Attributes that the script reads: `data-face` (index of a track), `data-clip` (JSON: times, boxes as shares of the picture, probabilities).
+Attributes that the script reads: `data-face` (index of a track), `data-clip` (JSON: times, boxes as shares of the picture, probabilities),
+`data-of` and `data-seconds` (the track and the moment that marked areas belong to).
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import json
 from collections.abc import Mapping, Sequence
 
 from attribution.evidence import Box, Evidence, TrackEvidence
-from attribution.ui import text
+from attribution.ui import area_text, text
+from attribution.views import artifacts
 from attribution.views.charts import timeline
 from attribution.views.palette import STATE_ICONS
 from attribution.views.panels import shown_face, state_badge
@@ -21,10 +23,11 @@ def picture_stage(evidence: Evidence, picture_uri: str, chosen: int) -> str:
     """The whole picture, each face a numbered button on it."""
     media = evidence.media
     boxes = "".join(_box_button(index, track, media.width, media.height, chosen) for index, track in enumerate(evidence.tracks))
+    areas = _areas(evidence, chosen)
     alt = html.escape(media.name)
     return (
         f'<div class="tt-stage"><div class="tt-picture" style="--tt-ratio:{media.width}/{media.height}">'
-        f'<img src="{picture_uri}" alt="{alt}">{boxes}</div>{_crowd(evidence)}</div>'
+        f'<img src="{picture_uri}" alt="{alt}">{boxes}{areas}</div>{_switch(areas)}{_crowd(evidence)}</div>'
     )
 
 
@@ -35,11 +38,12 @@ def clip_stage(evidence: Evidence, frames: Sequence[tuple[float, str]], video_ur
     images = "".join(f'<img class="tt-frame" data-seconds="{seconds:.3f}" src="{uri}" alt="" loading="lazy">' for seconds, uri in frames)
     player = f'<video src="{html.escape(video_url)}" controls playsinline preload="metadata"></video>' if video_url else ""
     missing = "" if video_url else f'<p class="tt-small tt-player-missing">{text.PLAYER_MISSING}</p>'
+    areas = _areas(evidence, chosen)
     failed = f'<p class="tt-small tt-player-failed" hidden>{text.PLAYER_FAILED}</p>' if video_url else ""
     return (
         f'<div class="tt-stage tt-clip{"" if video_url else " tt-framewise"}" data-clip="{html.escape(_clip_data(evidence))}">'
         f'<div class="tt-picture" style="--tt-ratio:{media.width}/{media.height}">{player}<div class="tt-frames">{images}</div>'
-        f"{follow}</div>"
+        f"{follow}{areas}</div>{_switch(areas)}"
         f"{missing}{failed}{_timeline(evidence, chosen)}{_crowd(evidence)}</div>"
     )
 
@@ -65,11 +69,23 @@ def _box_button(index: int, track: TrackEvidence, width: int, height: int, chose
     left, top, right, bottom = _shares(track.box, width, height)
     place = f"left:{100 * left:.2f}%;top:{100 * top:.2f}%;width:{100 * (right - left):.2f}%;height:{100 * (bottom - top):.2f}%"
     label = f"{text.FACE.format(number=index + 1)}: {text.STATES[track.verdict.state]}"
+    label += f"; {area_text.ON_FACE.format(count=len(artifacts.shown(track)))}" if track.artifacts else ""
     icon = f'<svg width="13" height="13" viewBox="0 0 24 24" aria-hidden="true">{STATE_ICONS[track.verdict.state]}</svg>'
     return (
         f'<button type="button" class="tt-box tt-{track.verdict.state}" style="{place}" data-face="{index}" aria-label="{label}"'
         f' aria-pressed="{str(index == chosen).lower()}"><span>{index + 1}{icon}</span></button>'
     )
+
+
+def _areas(evidence: Evidence, chosen: int) -> str:
+    """The areas marked on every face; those of the chosen one can be seen."""
+    width, height = evidence.media.width, evidence.media.height
+    return "".join(artifacts.layer(track, index, width, height, index == chosen) for index, track in enumerate(evidence.tracks))
+
+
+def _switch(areas: str) -> str:
+    """What hides the areas, where there are any."""
+    return f'<label class="tt-area-switch"><input type="checkbox" checked> {area_text.SHOW}</label>' if areas else ""
 
 
 def _timeline(evidence: Evidence, chosen: int) -> str:

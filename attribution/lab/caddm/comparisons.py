@@ -72,6 +72,9 @@ def compare(
     }
     aucs = auc_tables(pictures, p, (name, PLAIN))
     faces = probe_faces(samples["cross"], IDENTITY_SOURCE)
+    if len(set(faces.persons)) < 2:
+        print(f"no identity probe: {IDENTITY_SOURCE} does not name two people with several pictures", flush=True)
+        return overall, aucs
     crops = np.stack([samples["cross"].encoded(int(index)) for index in faces.indices])
     about = f"{len(crops)} untouched photographs of {len(set(faces.persons))} athletes ({IDENTITY_SOURCE}), in no training."
     return overall, [*identity_tables(_features(rivals, plain, crops), faces.persons, about=about), *aucs]
