@@ -1,7 +1,8 @@
 """The 168 anchor boxes of the Artifact Detection Module (Implicit Identity Leakage, Dong et al., CVPR 2023, arXiv 2210.14457, §4.1), and
 boxes as offsets from them (SSD: Liu et al. 2016, arXiv 1512.02325, eq. 2).
 
-Every box here is (x0, y0, x1, y1) as shares of the crop's side: x to the right first, then y downwards, for anchors and for true boxes alike.
+Every box here is (x0, y0, x1, y1) as shares of the crop's side: x to the right first, then y downwards, for anchors and for true boxes
+alike.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class Caddm(nn.Module):
         return pooled + maps[-1].flatten(1) if maps else pooled
 
     def forward_artifacts(self, feature_maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """B×F×7×7 → confidences B×168 in 0..1 and boxes B×168×4 as shares of the crop, one per anchor; ValueError for the plain detector."""
+        """B×F×7×7 → confidences B×168 in 0..1 and boxes B×168×4 as shares of the crop, one per anchor. ValueError for the plain one."""
         if self.artifact_module is None:
             raise ValueError("this network was built without an artifact detection module")
         logits, offsets = self.artifact_module.boxes(self.artifact_module.maps(self.narrowed(feature_maps)))

@@ -110,9 +110,7 @@ def build_backbone(architecture: str, num_classes: int, model_args: Mapping[str,
         raise UnusableDetector(f"{architecture} cannot be built with these model arguments.", "Correct its config.json.") from error
 
 
-def build_caddm(
-    num_classes: int, model_args: Mapping[str, Any] | None = None, artifacts: bool = True, architecture: str = CADDM
-) -> Caddm:
+def build_caddm(num_classes: int, model_args: Mapping[str, Any] | None = None, artifacts: bool = True, architecture: str = CADDM) -> Caddm:
     """The ID-unaware detector on its timm backbone, or without `artifacts` the plain binary detector that it is compared with (lab)."""
     backbone: Any = timm.create_model(architecture.removeprefix(CADDM_PREFIX), num_classes=0, **(model_args or {}))
     return Caddm(backbone, int(backbone.head_hidden_size), num_classes, artifacts)

@@ -11,8 +11,8 @@ from attribution.evidence.checks import Box, need
 @dataclass(frozen=True)
 class Artifact:
     """One area that a detector calls manipulated. `box` is in pixels of the original picture; `confidence` (0 to 1) is that of the box
-    alone, calibrated by the detector's card where that says so; `detector` is the name of the one that drew it; `seconds` is the moment of the frame that it was found
-    on, 0 in a picture."""
+    alone, calibrated by the detector's card where that says so; `detector` is the name of the one that drew it; `seconds` is the moment
+    of the frame that it was found on, 0 in a picture."""
 
     box: Box
     confidence: float

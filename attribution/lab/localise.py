@@ -7,15 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from attribution.artifacts import find_artifacts, localises
+from attribution.anchors import WHOLE_CROP_ANCHORS
+from attribution.artifacts import find_artifacts, localises, read_boxes
 from attribution.card import Card, MeasuredTable
 from attribution.detector import Examiner
 from attribution.errors import LabError
+from attribution.evidence import Box
 from attribution.lab.caddm.limits import limits_of
 from attribution.lab.caddm.localisation import (
     BOXES,
     HEATMAP,
+    SHOWN,
     Answer,
     Case,
     box_answer,
@@ -63,15 +67,24 @@ def answers_of(examiner: Examiner, cases: Sequence[Case]) -> Mapping[str, list[A
     manipulated = np.array([family != REAL for family in examiner.info.families])
     found: dict[str, list[Answer]] = {HEATMAP: []}
     if localises(examiner):
-        found[BOXES] = []
+        found |= {BOXES: [], SHOWN: []}
     for first in range(0, len(cases), _BATCH):
         crops = np.stack([case.crop for case in cases[first : first + _BATCH]])
         p = examiner.read(crops, mirrored=reads_mirrored(examiner, "picture")).p_methods
         likeliest = np.where(manipulated, p, -1).argmax(1)
         found[HEATMAP] += [heatmap_answer(values) for values in grad_cam(examiner, crops, likeliest.tolist())]
         if BOXES in found:
-            found[BOXES] += [box_answer(boxes[0].box if boxes else None) for boxes in find_artifacts(examiner, crops)]
+            found[BOXES] += [box_answer(box) for box in surest_boxes(examiner, crops)]
+            found[SHOWN] += [box_answer(boxes[0].box if boxes else None) for boxes in find_artifacts(examiner, crops)]
     return found
+
+
+def surest_boxes(examiner: Examiner, crops: np.ndarray) -> list[Box]:
+    """The surest box smaller than the crop of each of N crops, in pixels, however unsure: in the pointing game everybody points."""
+    confidences, boxes = read_boxes(examiner, crops)
+    best = confidences[:, :-WHOLE_CROP_ANCHORS].argmax(1)
+    x0, y0, x1, y1 = (boxes[torch.arange(len(best)), best] * crops.shape[1]).T.tolist()
+    return list(zip(x0, y0, x1, y1, strict=True))
 
 
 def with_table(card: Card, table: MeasuredTable) -> Card:

@@ -148,7 +148,9 @@ def _features(rivals: Rivals, plain: Reader, crops: np.ndarray) -> Features:
         (rivals.examiner.info.name, "pooled"): features(rivals.examiner.model, x)[0].numpy(),
     }
     if rivals.backbone is not None:
-        backbone = build_backbone("mobilenetv2_100", 1000, {"pad_type": "same"})
-        backbone.load_state_dict(read_pretrained(rivals.backbone, backbone))
+        backbone = build_backbone("mobilenetv2_100", 2, {"pad_type": "same"})
+        stored = read_pretrained(rivals.backbone, backbone)
+        # The probe reads what comes before the classifier, whose classes are none of its business.
+        backbone.load_state_dict({key: value for key, value in stored.items() if not key.startswith("classifier")}, strict=False)
         found[(IMAGENET, "pooled")] = features(backbone.eval(), x)[0].numpy()
     return found

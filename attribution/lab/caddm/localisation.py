@@ -29,7 +29,7 @@ from attribution.lab.data import Row, decode
 
 TITLE = "Localisation"
 PARTIAL, UNSEEN, LARGE, WHOLE = "partial swaps", "partial swaps, unseen blend", "partial swaps, large windows", "whole swaps"
-HEATMAP, BOXES = "heatmap", "boxes"
+HEATMAP, BOXES, SHOWN = "heatmap", "boxes", "boxes shown"
 CENTRE, CONSTANT_POINT, CONSTANT_BOX = "crop centre", "best constant point", "best constant box"
 COLUMNS = ("cases", "by", "faces", "hits", "hits low", "hits high", "IoU", "IoU low", "IoU high")
 AREA_THRESHOLD = 10.0
@@ -46,9 +46,10 @@ _NOTE = (
     "swap in the untouched face of 224 px, encoded as JPEG once, as the crops were; unseen blend: the same in a Laplacian pyramid, which "
     "is in no training; whole: the clip's own swap. Hits: the pointing game, the share of points inside of the true area (0 px tolerance): "
     "the heatmap's maximum, the centre of the surest box. IoU: mean overlap with the true box (the window; the bounding box of the area): "
-    "of the part of the heatmap above half of its maximum around that maximum, of the surest box. No point or no box is a miss, and an IoU "
-    "of 0. Heatmaps explain the detector's likeliest manipulated label. Constant answers are the best ones for the validation cases of the "
-    "same row. 95 % bootstrap intervals over clips."
+    "of the part of the heatmap above half of its maximum around that maximum, of the surest box. Boxes: the surest one smaller than the "
+    "crop, however unsure; boxes shown: the surest that the app would show, or the whole crop where it shows no smaller one. No point or "
+    "no box is a miss, and an IoU of 0. Heatmaps explain the detector's likeliest manipulated label. Constant answers are the best ones "
+    "for the validation cases of the same row. 95 % bootstrap intervals over clips."
 )
 
 
