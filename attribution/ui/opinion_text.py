@@ -39,11 +39,11 @@ AGREEMENT = {
     "differs": "The two detectors disagree",
     "undecided": "No second answer",
 }
-SAME_METHOD = "Both name {method}. They were trained apart, but on faces of the same collections: they can be wrong together."
+SAME_METHOD = "Both name {method}. They learned from faces of the same collections: they can be wrong together."
 SAME_STATE = "Both give the same answer, and neither names a method."
-NEITHER_FINDS = "Neither finds a manipulation. They were trained apart, but on faces of the same collections: they can be wrong together."
+NEITHER_FINDS = "Neither finds a manipulation. They learned from faces of the same collections: they can be wrong together."
 BOTH_FIND = (
-    "The first detector says “{first}”, {name} says “{second}”: the same kind of manipulation. They were trained apart, but on faces of "
+    "The first detector says “{first}”, {name} says “{second}”: the same kind of manipulation. They learned from faces of "
     "the same collections: they can be wrong together."
 )
 SAME_FAMILY = "Both call it {family}, but the first names {first} and {name} names {second}: do not rely on the name of the generator."

@@ -61,7 +61,8 @@ def box_hits(tables: Sequence[MeasuredTable] | None) -> str:
     """What was measured of the boxes of a detector with these tables in its card, or that nothing was, or where it stands. Plain text."""
     if tables is None:
         return text.HITS_IN_CARD
-    return _hits(tables, "boxes", text.BOXES_HIT) or text.BOXES_NOT_MEASURED
+    # What the page shows counts; a card that does not tell it apart has the surest box of all.
+    return _hits(tables, "boxes shown", text.BOXES_HIT) or _hits(tables, "boxes", text.BOXES_HIT) or text.BOXES_NOT_MEASURED
 
 
 def _hits(tables: Sequence[MeasuredTable], by: str, sentence: str) -> str:
