@@ -16,7 +16,8 @@ from attribution.anchors import ANCHORS_PER_CELL, MAPS, anchors, decode
 
 # The paper's module is as wide as its backbone's last map; a 1×1 convolution brings ours to a width whose weights fit into 10 MB.
 CHANNELS = 160
-FEATURE_MAP_SIDE = MAPS[0][0]
+# Its four maps need 7×7 cells to begin with.
+SIDE_PX = 224
 
 
 class _Block(nn.Module):

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from torch import nn
 
+from attribution.caddm import SIDE_PX, Caddm
 from attribution.card import CARD_FILE, CONFIG_FILE, MODEL_FILE, REFERENCE_FILE, VERIFIED_FILES, Card, probe_crop
 from attribution.eight_bit import expand
 from attribution.errors import DamagedDetector, UnknownDetector, UnusableDetector
@@ -120,6 +121,10 @@ def load_folder(folder: Path) -> LoadedDetector:
     config = _json(contents[CONFIG_FILE], CONFIG_FILE)
     mean, std = _check_config(config, card)
     model = build_backbone(config["architecture"], config["num_classes"], config.get("model_args"))
+    if isinstance(model, Caddm) and card.crop.side_px != SIDE_PX:
+        raise UnusableDetector(
+            f"{card.name} reads faces of {card.crop.side_px} px; its architecture needs {SIDE_PX} px.", "Correct its card.json."
+        )
     _load_exactly(model, expand(_tensors(contents[MODEL_FILE], MODEL_FILE)), MODEL_FILE)
     projection = _projection(_tensors(contents[REFERENCE_FILE], REFERENCE_FILE), pooled_width(model))
     model.eval().requires_grad_(False)

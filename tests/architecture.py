@@ -94,6 +94,7 @@ SAME_LEVEL = {
     ("study", "card"),
     ("caddm", "anchors"),
     ("network", "caddm"),
+    ("weights", "caddm"),
     ("weights", "network"),
     ("weights", "evidence"),
     ("faces", "media"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +20,12 @@ from attribution.artifacts import CropArtifact, calibrated, find_artifacts, loca
 from attribution.caddm import CHANNELS, ArtifactModule, Caddm
 from attribution.card import ArtifactRule
 from attribution.detector import Examiner
-from attribution.errors import LabError
+from attribution.errors import LabError, UnusableDetector
 from attribution.lab.caddm.matching import match
 from attribution.lab.caddm.net import Net, Settings, start_from
 from attribution.network import CADDM, build_backbone, build_caddm, features, pooled_width
 from attribution.weights import load_folder
+from conftest import digest
 
 
 @pytest.fixture(scope="module")
@@ -233,3 +237,16 @@ class TestFoundArtifacts:
     def test_crops_of_another_shape_are_refused(self, examiner):
         with pytest.raises(ValueError, match="crops must be"):
             find_artifacts(examiner, np.zeros((1, 100, 100, 3), np.uint8))
+
+
+def test_a_folder_for_crops_of_another_side_is_refused(swap_folder, tmp_path):
+    folder = Path(shutil.copytree(swap_folder, tmp_path / "small"))
+    config = json.loads((folder / "config.json").read_text())
+    config["pretrained_cfg"]["input_size"] = [3, 64, 64]
+    (folder / "config.json").write_text(json.dumps(config))
+    card = json.loads((folder / "card.json").read_text())
+    card["crop"]["side_px"] = 64
+    card["files"]["config.json"] = digest(folder / "config.json")
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(UnusableDetector, match="needs 224 px"):
+        load_folder(folder)

@@ -11,7 +11,7 @@ import pytest
 from attribution.lab import metrics
 from attribution.lab.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.caddm import generalise, unseen
-from attribution.lab.caddm.generalise import Pictures, auc_tables, cases, clip_means
+from attribution.lab.caddm.generalise import PER_TARGET, Pictures, auc_tables, cases, clip_means
 from attribution.lab.caddm.mfs import UNSEEN_BLEND
 from attribution.lab.data import read_manifest
 from attribution.lab.pools import Samples, load_samples
@@ -181,7 +181,7 @@ def test_the_sets_hold_untouched_and_manipulated_faces_of_one_kind_each(pictures
     assert pictures.manipulated[dfdc].sum() == 3
     whole = pictures.sets["unseen swaps, ffhq"]
     assert (~pictures.manipulated[whole]).sum() == 3
-    assert pictures.manipulated[whole].sum() == 6
+    assert pictures.manipulated[whole].sum() == 3 * PER_TARGET
     # A swap shares the group of the face under it, so that a resample draws both or neither.
     assert set(pictures.groups[whole][pictures.manipulated[whole]]) == set(pictures.groups[whole][~pictures.manipulated[whole]])
 

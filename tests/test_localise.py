@@ -264,7 +264,7 @@ def test_the_command_writes_the_table_into_every_card_and_changes_nothing_else(
         assert (table.title, table.columns) == (where.TITLE, where.COLUMNS)
         assert replace(new, measured=old.measured, limits=old.limits) == old
         pointers = {where.HEATMAP, where.CENTRE, where.CONSTANT_POINT, where.CONSTANT_BOX}
-        pointers |= {where.BOXES} if old.artifacts is not None else set()
+        pointers |= {where.BOXES, where.SHOWN} if old.artifacts is not None else set()
         names = (where.PARTIAL, where.UNSEEN, where.LARGE, where.WHOLE)
         assert {row[:2] for row in table.rows} == {(name, by) for name in names for by in pointers}
         assert all(0 <= float(str(row[3])) <= 1 for row in table.rows)

@@ -8,6 +8,7 @@ import torch
 from attribution.errors import UnusableDetector
 from attribution.network import (
     ALLOWED_ARCHITECTURES,
+    CADDM,
     DNA_DET,
     PATCH_PX,
     DnaDet,
@@ -21,7 +22,7 @@ from attribution.network import (
     pooled_width,
 )
 
-FIXED_SIDE_PX = {"swinv2_tiny_window8_256": 256, "vit_tiny_patch16_224": 224, "vit_small_patch16_224": 224}
+FIXED_SIDE_PX = {"swinv2_tiny_window8_256": 256, "vit_tiny_patch16_224": 224, "vit_small_patch16_224": 224, CADDM: 224}
 
 
 @pytest.mark.parametrize("architecture", ALLOWED_ARCHITECTURES)
