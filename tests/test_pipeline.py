@@ -425,10 +425,16 @@ def test_a_disagreement_is_inconclusive_for_the_whole_file(disputing: Kit, close
     assert explain_opinion(track, track.opinions[0], disputing).label == "real"
 
 
-def test_artifacts_lie_in_the_original_picture(disputing: Kit, close_up: Path) -> None:
-    evidence = analyse(close_up, disputing)
+def test_a_detector_that_finds_nothing_marks_nothing(disputing: Kit, close_up: Path) -> None:
+    assert analyse(close_up, disputing).tracks[0].artifacts == ()
+
+
+def test_artifacts_lie_in_the_original_picture(embed: Shelf, close_up: Path) -> None:
+    embed("landmark_swap", "swapped")
+    kit = load_kit("default", "cpu")
+    evidence = analyse(close_up, kit)
     (track,) = evidence.tracks
-    seer = disputing.specialists[0].examiner
+    seer = kit.specialists[0].examiner
     assert seer is not None
     expected = boxes_by_hand(track, seer)
     assert expected
