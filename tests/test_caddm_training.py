@@ -90,8 +90,8 @@ class TestBatches:
     def test_what_is_left_out_never_comes(self, train_faces):
         samples, rows = train_faces
         sampler = Sampler(samples, rows, seed=7, leave_out=("landmark_swap", "ffhq"))
-        assert "landmark_swap" not in sampler._by_method
-        drawn = {samples.sources[i] for part in sampler._by_method[REAL] for i in part}
+        assert "landmark_swap" not in sampler._sources
+        drawn = {samples.sources[i] for part in sampler._sources.indices[REAL] for i in part}
         assert drawn == {"dfdc"}
 
 

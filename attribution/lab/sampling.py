@@ -27,6 +27,33 @@ class Batch:
     labels: np.ndarray
 
 
+class BySource:
+    """Draws samples of a method, its sources weighted by the square root of their size: a large source must not own its class. `in` tells
+    whether a method has any sample; none is drawn of what a training leaves out."""
+
+    def __init__(self, samples: Samples, methods: Sequence[str], leave_out: Sequence[str]) -> None:
+        self.indices: dict[str, list[np.ndarray]] = {}
+        self._weights: dict[str, np.ndarray] = {}
+        unseen = left_out(samples.methods, samples.sources, leave_out)
+        for method in methods:
+            by_source: dict[str, list[int]] = {}
+            for index, (own, source) in enumerate(zip(samples.methods, samples.sources, strict=True)):
+                if own == method and not unseen[index]:
+                    by_source.setdefault(source, []).append(index)
+            if by_source:
+                self.indices[method] = [np.array(indices) for indices in by_source.values()]
+                sizes = np.array([len(indices) for indices in by_source.values()], float) ** 0.5
+                self._weights[method] = sizes / sizes.sum()
+
+    def __contains__(self, method: str) -> bool:
+        return method in self.indices
+
+    def draw(self, method: str, random: np.random.Generator) -> int:
+        """The index of one sample."""
+        sources = self.indices[method]
+        return int(random.choice(sources[int(random.choice(len(sources), p=self._weights[method]))]))
+
+
 class Sampler:
     """Draws batches from samples. The same (seed, step, rank) gives the same batch: a resumed run needs no state of it."""
 
@@ -36,34 +63,18 @@ class Sampler:
         self._samples, self._seed = samples, seed
         self._plain_forgeries = plain_forgeries
         self._label = np.array([class_of.get(method, -1) for method in samples.methods])
-        # By source within a method, square-root balanced: a large source must not own its class.
-        self._by_method: dict[str, list[np.ndarray]] = {}
-        self._weights: dict[str, np.ndarray] = {}
-        unseen = left_out(samples.methods, samples.sources, leave_out)
-        for method in {*PAIRS, *SINGLES} & set(samples.methods):
-            by_source: dict[str, list[int]] = {}
-            for index, (own, source) in enumerate(zip(samples.methods, samples.sources, strict=True)):
-                if own == method and not unseen[index]:
-                    by_source.setdefault(source, []).append(index)
-            if by_source:
-                self._by_method[method] = [np.array(indices) for indices in by_source.values()]
-                sizes = np.array([len(indices) for indices in by_source.values()], float) ** 0.5
-                self._weights[method] = sizes / sizes.sum()
-
-    def _draw(self, method: str, random: np.random.Generator) -> int:
-        sources = self._by_method[method]
-        return int(random.choice(sources[int(random.choice(len(sources), p=self._weights[method]))]))
+        self._sources = BySource(samples, (*PAIRS, *SINGLES), leave_out)
 
     def batch(self, step: int, rank: int, side_px: int) -> Batch:
         """The batch of one worker at one step; pictures are `side_px` windows at original scale."""
         random = np.random.default_rng([self._seed, step, rank])
         chosen: list[tuple[int, int]] = []
         for method, count in SINGLES.items():
-            if method in self._by_method:
-                chosen += [(self._draw(method, random), int(random.integers(2**31))) for _ in range(count)]
+            if method in self._sources:
+                chosen += [(self._sources.draw(method, random), int(random.integers(2**31))) for _ in range(count)]
         for method, count in PAIRS.items():
-            for _ in range(count if method in self._by_method else 0):
-                index, seed = self._draw(method, random), int(random.integers(2**31))
+            for _ in range(count if method in self._sources else 0):
+                index, seed = self._sources.draw(method, random), int(random.integers(2**31))
                 # One seed for both: the pair then differs in the manipulation alone.
                 chosen += [(index, seed), (int(self._samples.base[index]), seed)]
         pictures, labels = [], []

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution.card import ArtifactRule, Calibration, Card, CropSettings, MeasuredTable, Probe, Thresholds, Training
+from attribution.card import ArtifactRule, Calibration, Card, CropSettings, MeasuredTable, Probe, Training
 from attribution.detector import Examiner
 from attribution.evidence import DetectorInfo
 from attribution.lab import curves
@@ -132,12 +132,12 @@ def _answers(
     temperature, tables = card.calibration.temperature, []
     for split in ("cross", "test"):
         chosen = asked_about(samples[split])
-        judged = _judged(card.thresholds, samples[split], found[split], sides[split], temperature, info, bank)
+        judged = judge_samples(samples[split], found[split], sides[split], temperature, card.thresholds, info, bank)
         tables.append(verdict_table(f"Verdicts on {split}", own(found[split]), [judged[index] for index in chosen]))
         tables.append(source_table(f"Sources, {split}", own(found[split]), info, temperature))
         by_default = default_answers(default, samples[split], run / f"read_default_{split}.npz")
-        first = _judged(
-            default.card.thresholds, samples[split], by_default, sides[split], default.card.calibration.temperature, default.info,
+        first = judge_samples(
+            samples[split], by_default, sides[split], default.card.calibration.temperature, default.card.thresholds, default.info,
             ReferenceBank.load(default.detector.folder),
         )  # fmt: skip
         tables.append(second_opinion_table(split, found[split], first, judged, info.name, SCOPE))
@@ -149,13 +149,6 @@ def _answers(
         curves.risk_coverage_table(test, info, temperature),
         curves.abstention_table(own(found["val"]), test, info, temperature),
     ]
-
-
-def _judged(
-    thresholds: Thresholds, samples: Samples, found: Predictions, sides: np.ndarray, temperature: float, info: DetectorInfo,
-    bank: ReferenceBank,
-) -> list:  # fmt: skip
-    return judge_samples(samples, found, sides, temperature, thresholds, info, bank)
 
 
 def default_answers(default: Examiner, samples: Samples, cache: Path) -> Predictions:

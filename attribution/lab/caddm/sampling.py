@@ -13,7 +13,8 @@ from attribution.errors import LabError
 from attribution.lab.augment import photometric
 from attribution.lab.caddm.mfs import HALVED_SHARE, KINDS, half_resolution, multi_scale_swap
 from attribution.lab.data import REAL, Row
-from attribution.lab.pools import Samples, left_out
+from attribution.lab.pools import Samples
+from attribution.lab.sampling import BySource
 
 # Of one worker's step: swaps by method, and how many of these come with the untouched picture under them. The untouched rest comes from
 # every collection alike, so that a picture's collection does not give the answer away.
@@ -56,38 +57,23 @@ class Sampler:
         if shares and (len(shares) != len(KINDS) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6):
             raise LabError(f"The shares of the swaps do not fit: {', '.join(KINDS)}.", "Give one for each, with a sum of 1.")
         self._samples, self._rows, self._seed, self._plain, self._shares = samples, rows, seed, plain, tuple(shares)
-        unseen = left_out(samples.methods, samples.sources, leave_out)
-        self._by_method: dict[str, list[np.ndarray]] = {}
-        self._weights: dict[str, np.ndarray] = {}
-        for method in (REAL, *SWAPS):
-            by_source: dict[str, list[int]] = {}
-            for index, (own, source) in enumerate(zip(samples.methods, samples.sources, strict=True)):
-                if own == method and not unseen[index]:
-                    by_source.setdefault(source, []).append(index)
-            if by_source:
-                self._by_method[method] = [np.array(indices) for indices in by_source.values()]
-                sizes = np.array([len(indices) for indices in by_source.values()], float) ** 0.5
-                self._weights[method] = sizes / sizes.sum()
+        self._sources = BySource(samples, (REAL, *SWAPS), leave_out)
 
     def batch(self, step: int, rank: int) -> Batch:
         """The batch of one worker at one step."""
         random = np.random.default_rng([self._seed, step, rank])
         chosen: list[tuple[int, int]] = []
         for method, count in SWAPS.items():
-            for place in range(count if method in self._by_method else 0):
-                index, seed = self._draw(method, random), int(random.integers(2**31))
+            for place in range(count if method in self._sources else 0):
+                index, seed = self._sources.draw(method, random), int(random.integers(2**31))
                 chosen.append((index, seed))
                 if place < WITH_BASE[method]:
                     # One seed for both: the pair then differs in the manipulation alone.
                     chosen.append((int(self._samples.base[index]), seed))
-        chosen += [(self._draw(REAL, random), int(random.integers(2**31))) for _ in range(OTHER_UNTOUCHED)]
+        chosen += [(self._sources.draw(REAL, random), int(random.integers(2**31))) for _ in range(OTHER_UNTOUCHED)]
         made = [self._made(index, seed) for index, seed in chosen]
         labels = np.array([int(self._samples.methods[index] != REAL) for index, _ in chosen])
         return Batch(np.stack([rgb for rgb, _ in made]), labels, tuple(boxes for _, boxes in made))
-
-    def _draw(self, method: str, random: np.random.Generator) -> int:
-        sources = self._by_method[method]
-        return int(random.choice(sources[int(random.choice(len(sources), p=self._weights[method]))]))
 
     def _made(self, index: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """One picture, moved, swapped and changed, and its boxes."""
