@@ -1,5 +1,5 @@
-"""Backbones (timm's, and DNA-Det's own trunk) and heads as pure `nn.Module`s: tensors in, tensors out. Devices, dtypes and batching live
-in `detector`.
+"""Backbones (timm's, DNA-Det's own trunk, those of `shallow`) and heads as pure `nn.Module`s: tensors in, tensors out. Devices, dtypes and
+batching live in `detector`.
 
 Every backbone on the allow-list splits as `forward_features` (B×3×S×S → feature maps), `forward_head(…, pre_logits=True)` (→ pooled
 B×F) and a linear classifier (→ logits B×K). The embedding of a face is `normalise(projection · pooled)`.
@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from attribution.caddm import Caddm
 from attribution.errors import UnusableDetector
+from attribution.shallow import Meso4, MesoInception4, ShallowNetV3
 
 EMBEDDING_DIMENSIONS = 128
 # DNA-Det learns on patches of this side, and its patch view shows them.
@@ -53,6 +54,11 @@ ALLOWED_ARCHITECTURES: Mapping[str, Explained] = {
     # After the 3×3 convolution of stage 2: fine enough to show that the traces lie all over the picture.
     DNA_DET: Explained("stages.1.conv_same", "channels_first", False),
     CADDM: Explained("backbone.bn2", "channels_first", True),
+    # Before the last pooling: S/8 × S/8 places; ShallowNetV3 has no pooling after its last maps, (S/4 − 4)² places.
+    "meso4": Explained("fourth", "channels_first", False),
+    "mesoinception4": Explained("fourth", "channels_first", False),
+    "shallownet_v3": Explained("active", "channels_first", True),
+    "efficientnet_b0": _EFFICIENTNET,
     "mobilenetv2_100": _EFFICIENTNET,
     "mobilenetv4_conv_small": Explained("blocks", "channels_first", True),
     "efficientnet_lite0": _EFFICIENTNET,
@@ -78,11 +84,12 @@ _ALLOWED_MODEL_ARGS: Mapping[str, Callable[[Any], bool]] = {
     "img_size": lambda value: isinstance(value, int) and 32 <= value <= 1024,
 }
 _MOST_CLASSES = 1000
+_SHALLOW: Mapping[str, Callable[..., nn.Module]] = {"meso4": Meso4, "mesoinception4": MesoInception4, "shallownet_v3": ShallowNetV3}
 _DNA_DET_CHANNELS = (64, 128, 256, 512)
 
 
 def build_backbone(architecture: str, num_classes: int, model_args: Mapping[str, Any] | None = None, pretrained: bool = False) -> nn.Module:
-    """A timm backbone with a linear head of `num_classes`, in training mode as timm gives it.
+    """A backbone with a linear head of `num_classes`, in training mode as timm gives it.
 
     `model_args` may hold `pad_type`, `drop_rate`, `drop_path_rate` and `img_size`. `pretrained` lets timm fetch its own weights (lab
     only). Raises UnusableDetector for an architecture or an argument that is not on the allow-list.
@@ -103,6 +110,8 @@ def build_backbone(architecture: str, num_classes: int, model_args: Mapping[str,
     try:
         if architecture == DNA_DET:
             return DnaDet(num_classes, **arguments)
+        if architecture in _SHALLOW:
+            return _SHALLOW[architecture](num_classes, **arguments)
         if architecture.startswith(CADDM_PREFIX):
             return build_caddm(num_classes, arguments, architecture=architecture)
         return timm.create_model(architecture, pretrained=pretrained, num_classes=num_classes, **arguments)

@@ -29,6 +29,7 @@ from attribution.eight_bit import expand
 from attribution.errors import DamagedDetector, UnknownDetector, UnusableDetector
 from attribution.evidence import DetectorInfo
 from attribution.network import Projection, build_backbone, features, normalise, pooled_width
+from attribution.shallow import Shallow
 
 DEFAULT_DETECTOR = "telltale-mobilenetv2"
 EMBEDDED_FOLDER = Path(__file__).resolve().parent.parent / "weights"
@@ -121,9 +122,10 @@ def load_folder(folder: Path) -> LoadedDetector:
     config = _json(contents[CONFIG_FILE], CONFIG_FILE)
     mean, std = _check_config(config, card)
     model = build_backbone(config["architecture"], config["num_classes"], config.get("model_args"))
-    if isinstance(model, Caddm) and card.crop.side_px != SIDE_PX:
+    needed_px = SIDE_PX if isinstance(model, Caddm) else model.img_size if isinstance(model, Shallow) else card.crop.side_px
+    if card.crop.side_px != needed_px:
         raise UnusableDetector(
-            f"{card.name} reads faces of {card.crop.side_px} px; its architecture needs {SIDE_PX} px.", "Correct its card.json."
+            f"{card.name} reads faces of {card.crop.side_px} px; its architecture needs {needed_px} px.", "Correct its card.json."
         )
     _load_exactly(model, expand(_tensors(contents[MODEL_FILE], MODEL_FILE)), MODEL_FILE)
     projection = _projection(_tensors(contents[REFERENCE_FILE], REFERENCE_FILE), pooled_width(model))

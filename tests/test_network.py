@@ -23,12 +23,14 @@ from attribution.network import (
 )
 
 FIXED_SIDE_PX = {"swinv2_tiny_window8_256": 256, "vit_tiny_patch16_224": 224, "vit_small_patch16_224": 224, CADDM: 224}
+# Built for one side, which their arguments name.
+SHALLOW = ("meso4", "mesoinception4", "shallownet_v3")
 
 
 @pytest.mark.parametrize("architecture", ALLOWED_ARCHITECTURES)
 def test_every_allowed_architecture_splits_into_features_and_logits(architecture: str) -> None:
-    model = build_backbone(architecture, 5).eval()
     side = FIXED_SIDE_PX.get(architecture, 64)
+    model = build_backbone(architecture, 5, {"img_size": side} if architecture in SHALLOW else None).eval()
     inputs = torch.randn(2, 3, side, side)
     seen: list[torch.Tensor] = []
     hook = explained_layer(model, architecture).register_forward_hook(lambda *call: seen.append(call[-1]))
@@ -240,3 +242,37 @@ def test_dropout_of_dna_det_is_for_training_alone() -> None:
 def test_an_argument_that_dna_det_has_no_use_for_is_refused(arguments: dict[str, object]) -> None:
     with pytest.raises(UnusableDetector):
         build_backbone(DNA_DET, 5, arguments)
+
+
+@pytest.mark.parametrize("architecture", SHALLOW)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"pad_type": "same"},
+        {"pad_type": ""},
+        {"drop_path_rate": 0.1},
+        {"checkpoint_path": "evil.pth"},
+        {"num_classes": 7},
+        {"img_size": 0},
+        {"img_size": 31},
+        {"img_size": 98},
+        {"img_size": -64},
+        {"img_size": 64.0},
+        {"img_size": "64"},
+        {"img_size": True},
+        {"drop_rate": 1.0},
+        {"drop_rate": float("nan")},
+    ],
+)
+def test_an_argument_that_a_shallow_network_has_no_use_for_is_refused(architecture: str, arguments: dict[str, object]) -> None:
+    with pytest.raises(UnusableDetector):
+        build_backbone(architecture, 5, {"img_size": 64, **arguments})
+
+
+@pytest.mark.parametrize(("architecture", "side_px", "maps_px"), [("meso4", 96, 12), ("mesoinception4", 64, 8), ("shallownet_v3", 96, 20)])
+def test_grad_cam_of_a_shallow_network_sees_many_places(architecture: str, side_px: int, maps_px: int) -> None:
+    model = build_backbone(architecture, 2, {"img_size": side_px}).eval()
+    seen: list[torch.Tensor] = []
+    with torch.inference_mode(), explained_layer(model, architecture).register_forward_hook(lambda *call: seen.append(call[-1])):
+        model(torch.randn(1, 3, side_px, side_px))
+    assert as_maps(seen[0], model, architecture).shape[2:] == (maps_px, maps_px)
