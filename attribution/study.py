@@ -1,4 +1,4 @@
-"""The study of the lab (`study.json`) as the product reads it: tables by key, or the plain reason why there are none.
+"""The studies of the lab (`study.json`, `zeroshot.json`) as the product reads them: tables by key, or the plain reason why there are none.
 
 The file is data that somebody else wrote: nothing in it can raise, and a table that is not well formed is left out and named.
 """
@@ -15,7 +15,10 @@ from attribution.card import MeasuredTable
 from attribution.errors import TelltaleError
 
 SCHEMA = "telltale-study/1"
-STUDY_FILE = Path(__file__).resolve().parent / "lab" / "results" / "study.json"
+ZEROSHOT_SCHEMA = "telltale-zeroshot/1"
+_RESULTS = Path(__file__).resolve().parent / "lab" / "results"
+STUDY_FILE = _RESULTS / "study.json"
+ZEROSHOT_FILE = _RESULTS / "zeroshot.json"
 MOST_BYTES = 4 * 2**20
 MOST_TABLES = 64
 MOST_ROWS = 5_000
@@ -38,8 +41,9 @@ class Study:
     caveat: str = ""
 
 
-def read_study(path: Path = STUDY_FILE) -> Study:
-    """The study in that file. A missing, broken or foreign file gives an empty one with its reason; nothing is raised."""
+def read_study(path: Path = STUDY_FILE, schema: str = SCHEMA) -> Study:
+    """The study in that file, if it is of that schema. A missing, broken or foreign file gives an empty one with its reason; nothing is
+    raised."""
     try:
         if path.stat().st_size > MOST_BYTES:
             return Study(reason=OTHER_FORM)
@@ -50,7 +54,7 @@ def read_study(path: Path = STUDY_FILE) -> Study:
         return Study(reason=ABSENT)
     except (OSError, ValueError, RecursionError):
         return Study(reason=UNREADABLE)
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA or not isinstance(data.get("tables"), dict):
+    if not isinstance(data, dict) or data.get("schema") != schema or not isinstance(data.get("tables"), dict):
         return Study(reason=OTHER_FORM)
     tables: dict[str, MeasuredTable] = {}
     left_out = []

@@ -32,10 +32,15 @@ def main(argv: list[str]) -> int:
     from attribution.lab.caddm import command as caddm
     from attribution.lab.caddm import sheet
     from attribution.lab.dnadet import command as dna_det
+    from attribution.lab.zeroshot import command as zeroshot
 
     dna_det.add_arguments(commands.add_parser("dna-det", help="train and publish DNA-Det: which architecture drew a face"), _DATA_HELP)
     caddm.add_arguments(
         commands.add_parser("caddm", help="train and publish the ID-unaware detector: where was a face swapped"), _DATA_HELP
+    )
+    zeroshot.add_arguments(
+        commands.add_parser("zeroshot", help="train and measure the generalisability study: why detectors fail on what they never saw"),
+        _DATA_HELP,
     )
     sheet.add_arguments(commands.add_parser("forge", help="a contact sheet of the forgeries that CADDM is trained on"), _DATA_HELP)
     benchmark.add_arguments(commands.add_parser("benchmark", help="speed and memory, the naive way beside them"))
@@ -44,6 +49,7 @@ def main(argv: list[str]) -> int:
         "autoencoder": _autoencoder, "prepare": _prepare, "train": _train, "study": _study, "publish": _publish,
         "readme": _readme, "examples": _examples, "benchmark": benchmark.run,
         "dna-det": dna_det.run, "forge": sheet.run, "caddm": caddm.run, "localise": _localise,
+        "zeroshot": zeroshot.run,
     }[args.command]  # fmt: skip
     try:
         return run(args)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from attribution.card import CARD_FILE, Card, MeasuredTable
 from attribution.errors import LabError
-from attribution.study import STUDY_FILE
+from attribution.lab.zeroshot import readme as zeroshot
+from attribution.study import STUDY_FILE, ZEROSHOT_FILE, ZEROSHOT_SCHEMA, read_study
 from attribution.views.claim import claim, own_and_plain
 from attribution.views.measures import Estimate, Row
 from attribution.weights import DEFAULT_DETECTOR, EMBEDDED_FOLDER
@@ -214,6 +215,7 @@ def write_readme(path: Path) -> None:
     parts = [summary(read_card(), benchmark, study), *generators(read_card(DNA_DET_DETECTOR))]
     if (EMBEDDED_FOLDER / CADDM_DETECTOR / CARD_FILE).is_file():
         parts += swaps(read_card(CADDM_DETECTOR))
+    parts += zeroshot.lines(read_study(ZEROSHOT_FILE, ZEROSHOT_SCHEMA))
     measured = "\n".join(parts)
     path.write_text(f"{head}{START}\n\n{measured}\n\n{END}{tail}", encoding="utf-8")
 

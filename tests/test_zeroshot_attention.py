@@ -1,0 +1,309 @@
+"""Attention stability: Grad-CAM of real networks, planted evidence, SSIM with its chance row, and the maps for the page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from attribution import weights
+from attribution.card import MeasuredTable
+from attribution.detector import Examiner
+from attribution.errors import LabError
+from attribution.lab.zeroshot import attention
+from attribution.lab.zeroshot.attention import attend, attention_tables, by_chance, choose_faces, compared, grid, similarities
+from attribution.lab.zeroshot.faces import DFDC, ELSEWHERE, WEB, Faces
+from attribution.lab.zeroshot.gradcam import ATTENTION_FILE, faces_in, grad_cam, look
+from attribution.lab.zeroshot.plan import ADDED, ALL, BASE, SOURCES, TOP, Detector, Run
+from attribution.lab.zeroshot.training import WEIGHTS_FILE, resized
+from attribution.network import build_backbone
+from attribution.saliency import grad_cam_of_the_package, grad_cam_through_the_head
+from attribution.weights import load_folder
+from conftest import SWAP_LABELS, some_crops, write_detector
+
+SIDE_PX = 64
+TINY = Detector("tiny", "Tiny", "meso4", SIDE_PX, ("hidden", "classifier"), 1, 1, 1e-3, {"img_size": SIDE_PX})
+SOURCE, OTHER = "dfdc_swap", "sdxl"
+
+
+def sees_light(sign: float = 1.0) -> nn.Module:
+    """A Meso-4 whose only evidence for "manipulated" is light, anywhere (or, with −1, its absence)."""
+    net: Any = build_backbone("meso4", 2, {"img_size": SIDE_PX}).eval()
+    with torch.no_grad():
+        for value in net.parameters():
+            value.zero_()
+        for layer in (net.first, net.second, net.third, net.fourth):
+            layer.norm.weight.fill_(1)
+            middle = layer.conv.weight.shape[-1] // 2
+            layer.conv.weight[0, 0, middle, middle] = 1
+        net.hidden.weight[0, :4] = 1
+        net.classifier.weight[1, 0] = sign
+    return net
+
+
+def random_net(seed: int) -> nn.Module:
+    """Some Meso-4 whose units take both signs."""
+    torch.manual_seed(seed)
+    net = build_backbone("meso4", 2, {"img_size": SIDE_PX}).train()
+    with torch.no_grad():
+        for _ in range(20):
+            net(torch.randn(8, 3, SIDE_PX, SIDE_PX))
+    return net.eval()
+
+
+def write_run(net: nn.Module, run: Run, runs: Path) -> None:
+    (runs / run.name).mkdir(parents=True, exist_ok=True)
+    save_file(net.state_dict(), runs / run.name / WEIGHTS_FILE)
+
+
+def lit(row: int, column: int) -> np.ndarray:
+    """A dark crop with one light square, 56 px wide, in one of its 4×4 fields."""
+    crop = np.zeros((224, 224, 3), np.uint8)
+    crop[56 * row : 56 * row + 56, 56 * column : 56 * column + 56] = 255
+    return crop
+
+
+def study_faces(each: int = 3) -> Faces:
+    kinds = np.array([kind for kind in (*SOURCES, DFDC, WEB, ELSEWHERE) for _ in range(each)] * 2)
+    split = np.repeat(["val", "test"], len(kinds) // 2)
+    return Faces(some_crops(len(kinds), 224), kinds, np.arange(len(kinds)).astype(str), split)
+
+
+def rows_of(table: MeasuredTable) -> list[dict[str, Any]]:
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+@pytest.fixture(scope="module")
+def faces() -> Faces:
+    return study_faces()
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two trainings of three networks each: the top layers changed nothing, all layers everything."""
+    folder = tmp_path_factory.mktemp("runs")
+    for seed, source in enumerate((SOURCE, OTHER)):
+        for variant in (BASE, TOP):
+            write_run(random_net(seed), some_run(source, variant), folder)
+        write_run(random_net(10 + seed), some_run(source, ALL), folder)
+    return folder
+
+
+def some_run(source: str, variant: str) -> Run:
+    return Run(TINY, source) if variant == BASE else Run(TINY, source, variant, ADDED[source])
+
+
+TODO = [some_run(source, variant) for source in (SOURCE, OTHER) for variant in (BASE, TOP, ALL)]
+
+
+def test_the_map_is_hot_where_the_only_evidence_lies() -> None:
+    places = [(0, 0), (1, 2), (3, 1)]
+    looked = grad_cam(sees_light(), TINY, np.stack([lit(*place) for place in places]))
+    assert looked.maps.shape == (3, 8, 8)
+    for (row, column), found in zip(places, looked.maps, strict=True):
+        wanted = np.zeros((8, 8), bool)
+        wanted[2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = True
+        assert (found[wanted] == 1).all()
+        assert (found[~wanted] == 0).all()
+    assert (looked.p > 0.5).all()
+
+
+def test_a_map_stays_empty_where_nothing_speaks_for_manipulated() -> None:
+    crops = np.stack([lit(0, 0), np.zeros((224, 224, 3), np.uint8)])
+    looked = grad_cam(sees_light(-1), TINY, crops)
+    assert (looked.maps == 0).all()
+    assert looked.p[0] < looked.p[1]
+
+
+def test_it_is_the_grad_cam_of_the_app_and_of_the_package(tmp_path: Path) -> None:
+    cases = (("mobilenetv2_100", None, 96, grad_cam_through_the_head), ("meso4", {"img_size": 64}, 64, grad_cam_of_the_package))
+    for architecture, arguments, side_px, reference in cases:
+        own: dict[str, object] | None = arguments if arguments is None else dict(arguments)
+        examiner = Examiner(load_folder(write_detector(tmp_path / architecture, architecture, own, side_px, labels=SWAP_LABELS)), "cpu")
+        detector = Detector("some", "Some", architecture, side_px, (), 1, 1, 1e-3)
+        crops = some_crops(20, side_px)
+        wanted = reference(examiner, crops, [1] * len(crops))
+        found = grad_cam(examiner.model, detector, crops).maps
+        assert (wanted.max((1, 2)) > 0).sum() >= 3
+        for one, other in zip(found, wanted, strict=True):
+            # Theirs goes down to zero, ours only up to one.
+            own_range = cv2.resize(one, (side_px, side_px), interpolation=cv2.INTER_LINEAR)
+            spread = own_range.max() - own_range.min()
+            if spread > 1e-6:
+                assert (own_range - own_range.min()) / spread == pytest.approx(other, abs=0.03)
+                assert np.corrcoef(own_range.ravel(), other.ravel())[0, 1] > 0.999
+
+
+def test_a_look_leaves_the_network_as_it_was_and_batches_make_no_difference() -> None:
+    net, crops = random_net(3), some_crops(20, 224)
+    inputs = torch.randn(2, 3, SIDE_PX, SIDE_PX)
+    with torch.no_grad():
+        before = net(inputs)
+    looked = grad_cam(net, TINY, crops)
+    with torch.no_grad():
+        assert torch.allclose(net(inputs), before, atol=1e-5)
+    assert grad_cam(net, TINY, crops[18:]).maps == pytest.approx(looked.maps[18:], abs=1e-4)
+    assert set(np.round(looked.maps.max((1, 2)), 6).tolist()) <= {0.0, 1.0}
+    assert resized(crops[:1], SIDE_PX).shape == (1, SIDE_PX, SIDE_PX, 3)
+
+
+def test_ssim_is_one_for_the_same_and_says_nothing_of_two_empty_maps() -> None:
+    maps = compared(np.random.default_rng(0).random((4, 8, 8)).astype(np.float32))
+    assert maps.shape == (4, attention.COMPARED_PX, attention.COMPARED_PX)
+    assert maps.max((1, 2)) == pytest.approx(1)
+    assert similarities(maps, maps) == pytest.approx(1)
+    assert (similarities(maps, maps[::-1]) < 0.9).all()
+    assert similarities(maps, 1 - maps).max() < 0
+    empty = np.zeros_like(maps)
+    assert np.isnan(similarities(empty, empty)).all()
+    assert np.isnan(similarities(maps, empty)).all()
+
+
+def test_ssim_is_that_of_the_paper() -> None:
+    one, other = np.random.default_rng(1).random((2, 64, 64)).astype(np.float32)
+
+    def blurred(values: np.ndarray) -> np.ndarray:
+        # Wang et al. 2004, eq. 13 with their 11×11 window.
+        return cv2.GaussianBlur(values.astype(np.float64), (11, 11), 1.5, borderType=cv2.BORDER_REFLECT)
+
+    a, b = blurred(one), blurred(other)
+    spread_a, spread_b, shared = blurred(one**2) - a * a, blurred(other**2) - b * b, blurred(one * other) - a * b
+    map_ = (2 * a * b + 1e-4) * (2 * shared + 9e-4) / ((a * a + b * b + 1e-4) * (spread_a + spread_b + 9e-4))
+    assert similarities(one[None], other[None])[0] == pytest.approx(map_[5:-5, 5:-5].mean(), abs=1e-3)
+
+
+def test_chance_is_the_likeness_of_different_faces() -> None:
+    spots = np.zeros((7, 64, 64), np.float32)
+    for place in range(6):
+        spots[place, 10 * place : 10 * place + 10] = 1
+    found = by_chance(spots)
+    assert found.shape == (7, 5)
+    assert np.isnan(found[6]).all(), "an empty map has no pair"
+    # Five other maps for six: every pair, from both sides.
+    pairs = [similarities(spots[[one]], spots[[other]])[0] for one in range(6) for other in range(6) if one != other]
+    assert sorted(found[:6].ravel()) == pytest.approx(sorted(pairs))
+    assert by_chance(np.ones((4, 64, 64), np.float32))[:, :3] == pytest.approx(1)
+    assert np.isnan(by_chance(spots[:1])).all()
+
+
+def test_the_chosen_faces_are_test_faces_of_every_kind_and_always_the_same(faces: Faces) -> None:
+    chosen = choose_faces(faces, 20)
+    assert len(set(chosen.tolist())) == 20
+    assert set(faces.split[chosen]) == {"test"}
+    counts = [int((faces.kind[chosen] == kind).sum()) for kind in set(faces.kind)]
+    assert set(counts) == {1, 2}
+    assert np.array_equal(choose_faces(faces, 20), chosen)
+    assert len(choose_faces(faces, 1000)) == (faces.split == "test").sum()
+
+
+@pytest.fixture(scope="module")
+def tables(runs: Path, faces: Faces) -> dict[str, MeasuredTable]:
+    return attention_tables(runs, faces, TODO, most_faces=13)
+
+
+def test_what_was_not_changed_is_fully_alike_and_what_was_is_measured(tables: dict[str, MeasuredTable], runs: Path, faces: Faces) -> None:
+    rows = {row["pair"]: row for row in rows_of(tables["attention"])}
+    assert list(rows) == ["base–top", "base–all", "top–all", "chance"]
+    same = rows["base–top"]
+    assert (same["mean SSIM"], same["low"], same["high"]) == (1.0, 1.0, 1.0)
+    assert (same["below 0.7"], same["0.7 to 0.9"], same["above 0.9"]) == (0.0, 0.0, 1.0)
+    changed = {**rows["base–all"], "pair": "top–all"}
+    assert changed == rows["top–all"]
+    looked = attend(runs, faces, TODO, [], most_faces=13)
+    maps = {run: compared(one.maps) for run, one in looked.items()}
+    values = np.stack([similarities(maps[some_run(source, BASE)], maps[some_run(source, ALL)]) for source in (SOURCE, OTHER)])
+    values = values[np.isfinite(values)]
+    assert changed["mean SSIM"] == pytest.approx(values.mean(), abs=1e-3)
+    assert changed["low"] < changed["mean SSIM"] < changed["high"]
+    assert changed["below 0.7"] == pytest.approx((values < 0.7).mean(), abs=1e-3)
+    for row in rows.values():
+        assert 5 < row["faces"] <= 13
+        assert row["below 0.7"] + row["0.7 to 0.9"] + row["above 0.9"] == pytest.approx(1, abs=2e-3)
+    assert rows["chance"]["mean SSIM"] < 1
+    assert "Tiny 8×8 places" in tables["attention"].note
+
+
+def test_empty_maps_are_counted_and_say_nothing(tmp_path: Path, faces: Faces) -> None:
+    for variant in (BASE, ALL):
+        write_run(sees_light(-1), some_run(SOURCE, variant), tmp_path)
+    tables = attention_tables(tmp_path, faces, [some_run(SOURCE, BASE), some_run(SOURCE, ALL)], most_faces=13)
+    for row in rows_of(tables["attention"]):
+        assert row["pair"] in ("base–all", "chance")
+        assert (row["faces"], row["mean SSIM"], row["low"], row["below 0.7"], row["above 0.9"]) == (0, *(None,) * 4)
+    assert "100% and 100%" in tables["attention"].note
+    assert {row["values"] for row in rows_of(tables["attention_maps"])} == {"00" * 64}
+
+
+def test_the_examples_have_a_map_of_every_run(tables: dict[str, MeasuredTable], runs: Path) -> None:
+    rows = rows_of(tables["attention_maps"])
+    assert len(rows) == len(attention.SHOWN) * len(TODO)
+    shown = faces_in([attention.EXAMPLES / name for name in attention.SHOWN])
+    for row in rows:
+        assert row["side"] == 8
+        assert len(row["values"]) == 2 * row["side"] ** 2
+        assert 0 <= row["p"] <= 1
+        assert max(bytes.fromhex(row["values"])) in (0, 255)
+    picked = next(row for row in rows if (row["example"], row["trained on"], row["variant"]) == ("autoencoder_swap.png", OTHER, ALL))
+    place = list(attention.SHOWN).index("autoencoder_swap.png")
+    alone = grad_cam(random_net(11), TINY, shown[place].crop[None])
+    assert picked["added"] == ADDED[OTHER]
+    assert picked["p"] == pytest.approx(alone.p[0], abs=1e-3)
+    assert np.abs(np.frombuffer(bytes.fromhex(picked["values"]), np.uint8) / 255 - alone.maps[0].ravel()).max() < 0.01
+
+
+def test_the_faces_of_the_examples_are_where_the_app_cuts_them(tables: dict[str, MeasuredTable]) -> None:
+    rows = {row["example"]: row for row in rows_of(tables["example_faces"])}
+    assert {name: bool(row["manipulated"]) for name, row in rows.items()} == dict(attention.SHOWN)
+    for row in rows.values():
+        assert row["right"] - row["left"] == pytest.approx(row["bottom"] - row["top"], abs=0.2)
+    # Eileen Collins looks out of the middle of the upper half, and her swapped face lies where her own does.
+    woman, swapped = rows["astronaut.png"], rows["autoencoder_swap.png"]
+    assert 150 < woman["left"] < woman["right"] < 300
+    assert 40 < woman["top"] < woman["bottom"] < 220
+    assert all(abs(woman[edge] - swapped[edge]) < 10 for edge in ("left", "top", "right", "bottom"))
+    card = weights.card_of(weights.EMBEDDED_FOLDER / weights.DEFAULT_DETECTOR)
+    crop = faces_in([attention.EXAMPLES / "astronaut.png"])[0].crop
+    assert crop.shape == (card.crop.side_px, card.crop.side_px, 3)
+
+
+@pytest.mark.parametrize(("side", "shown"), [(4, 4), (16, 16), (28, 14), (32, 16)])
+def test_a_grid_is_averaged_down_to_sixteen(side: int, shown: int) -> None:
+    values = np.zeros((side, side), np.float32)
+    values[: side // 2, : side // 2] = 1
+    values[side // 2 :, side // 2 :] = 0.5
+    own, digits = grid(values)
+    assert own == shown
+    found = np.frombuffer(bytes.fromhex(digits), np.uint8).reshape(own, own)
+    half = shown // 2
+    assert (found[:half, :half] == 255).all()
+    assert (found[half:, half:] == 128).all()
+    assert (found[:half, half:] == 0).all()
+
+
+def test_what_is_there_is_not_done_again_but_new_weights_or_faces_are(runs: Path, tmp_path: Path) -> None:
+    run, crops = some_run(SOURCE, BASE), some_crops(3, 224)
+    write_run(random_net(0), run, tmp_path)
+    first = look(run, tmp_path, crops)
+    kept = tmp_path / run.name / ATTENTION_FILE
+    written = kept.stat().st_mtime_ns
+    again = look(run, tmp_path, crops)
+    assert kept.stat().st_mtime_ns == written
+    assert np.array_equal(again.maps, first.maps)
+    assert np.array_equal(again.p, first.p)
+    assert look(run, tmp_path, crops[:2]).maps.shape == (2, 8, 8)
+    write_run(random_net(5), run, tmp_path)
+    assert not np.array_equal(look(run, tmp_path, crops[:2]).p, first.p[:2])
+
+
+def test_it_may_begin_before_all_are_trained_but_has_no_table_then(runs: Path, faces: Faces) -> None:
+    missing = replace(some_run(SOURCE, BASE), trained_on="sd21")
+    assert set(attend(runs, faces, [*TODO, missing], [], most_faces=3)) == set(TODO)
+    with pytest.raises(LabError, match="tiny/sd21 is not trained yet"):
+        attention_tables(runs, faces, [*TODO, missing])
