@@ -163,7 +163,8 @@ class ShallowNetV3(Shallow):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
-                nn.init.zeros_(layer.bias)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def dense(self, feature_maps: torch.Tensor) -> torch.Tensor:
         return self.norm(functional.relu(self.hidden(self.drop(feature_maps).flatten(1))))

@@ -30,7 +30,7 @@ LABELS = ("real", "landmark_swap", "dfdc_swap", "stylegan2", "flux1")
 FAMILIES = ("real", "face_swap", "face_swap", "gan", "diffusion")
 NAMES = ("No manipulation", "Landmark face swap", "DFDC face swap", "StyleGAN2", "FLUX.1")
 DETECTOR = DetectorInfo("test-net", "ab" * 32, LABELS, FAMILIES, NAMES, "CC0-1.0", ("It misses 9 of 10.", "It was never trained."))
-OUR_PAGES = ("./", "./limits")
+OUR_PAGES = ("./", "./limits", "./why")
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>&amp;'
 MANIPULATED = Verdict("manipulated", "landmark_swap", "face_swap", 0.93, ("The traces are those of a warped face.",))
 NONE_FOUND = Verdict("no_manipulation_found", None, "real", 0.9, ("Nothing that it knows was found.",))

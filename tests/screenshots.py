@@ -1,7 +1,7 @@
 """Takes pictures of the page: `python tests/screenshots.py FOLDER [--detector NAME|DIR] [FILE …]`.
 
 For each file (the examples when none is given) one picture in light and one in dark at 1280 px, and one in light at phone width (390 px),
-each of the whole page; the same of the measured limits (`limits-…`); and `readme.png`, the result on the last file without its tables.
+each of the whole page; the same of the other pages (`limits-…`, `why-…`); and `readme.png`, the result on the last file without its tables.
 It needs what the browser tests need.
 """
 
@@ -16,7 +16,7 @@ from typing import Literal
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app_server import ROOT, start, stop
-from attribution.ui import limits_text, text
+from attribution.ui import failures_text, limits_text, text
 from browser import Reader, chromium, find_chromium
 
 LOOKS: tuple[tuple[Literal["dark", "light"], int], ...] = (("dark", 1280), ("light", 390), ("light", 1280))
@@ -43,11 +43,12 @@ def main() -> int:
                 reader = Reader(context, server.address).open()
                 reader.page.wait_for_selector(".tt-ready, .tt-failed")
                 _take(reader, asked.folder / f"start-{width}-{scheme}.png")
-                limits = Reader(context, server.address)
-                limits.page.goto(server.address + limits_text.PATH)
-                limits.page.wait_for_selector("#tt-m-answers")
-                _take(limits, asked.folder / f"limits-{width}-{scheme}.png")
-                limits.page.close()
+                for place, there in ((limits_text.PATH, "#tt-m-answers"), (failures_text.PATH, "#tt-m-short")):
+                    other = Reader(context, server.address)
+                    other.page.goto(server.address + place)
+                    other.page.wait_for_selector(there)
+                    _take(other, asked.folder / f"{place}-{width}-{scheme}.png")
+                    other.page.close()
                 for file in files:
                     _take(reader.give(file), asked.folder / f"{file.stem}-{width}-{scheme}.png")
                 if (scheme, width) == LOOKS[-1]:

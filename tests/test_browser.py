@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import zeroshot_tables
 from app_server import ROOT, Server, start, stop
 from attribution.evidence import Opinion
 from attribution.study import Study
-from attribution.ui import limits_text, swap_limits_text, text, theme
+from attribution.ui import failures_text, limits_text, swap_limits_text, text, theme
 from attribution.views import agreement, artifacts, overlay, panels
 from attribution.views import opinion as opinion_view
+from attribution.views.failures import failures_page
 from attribution.views.limits import limits_page
 from attribution.views.stage import clip_stage, picture_stage
 from conftest import REFERENCES
@@ -359,7 +361,9 @@ def test_the_measured_limits_open_beside_a_result_that_stays(visit: Callable[...
     reader = visit(color_scheme=color_scheme).give(PORTRAIT)
     page = reader.page
     verdict = page.inner_text(".tt-state h2")
-    for link in page.get_by_role("link", name=limits_text.SEE_ALL).all() + page.locator(".tt-header .tt-link").all():
+    for link in (
+        page.get_by_role("link", name=limits_text.SEE_ALL).all() + page.locator(f".tt-header .tt-link[href$={limits_text.PATH}]").all()
+    ):
         with page.expect_popup() as opening:
             link.click()
         assert opening.value.url == f"{reader.address}{limits_text.PATH}"
@@ -398,6 +402,81 @@ def test_measured_limits_fit_a_phone_and_every_text_can_be_read(browser: Any, co
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
     assert page.evaluate(WEAK_TEXT) == []
     page.close()
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_why_detectors_fail_opens_beside_and_answers_without_the_server(visit: Callable[..., Any], color_scheme: str) -> None:
+    from browser import Reader
+
+    reader = visit(color_scheme=color_scheme)
+    with reader.page.expect_popup() as opening:
+        reader.page.click(f".tt-header .tt-link[href$={failures_text.PATH}]")
+    assert opening.value.url == f"{reader.address}{failures_text.PATH}"
+    opening.value.close()
+    why = Reader(reader.page.context, reader.address)
+    why.page.goto(reader.address + failures_text.PATH)
+    why.page.wait_for_selector("#tt-m-short")
+    assert why.page.inner_text("h1") == failures_text.PAGE
+    assert why.page.title().startswith(failures_text.PAGE)
+    assert why.page.evaluate(WEAK_TEXT) == []
+    assert why.page.get_by_role("link", name=limits_text.LINK).is_visible()
+    assert (why.errors, why.strangers) == ([], set())
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_why_detectors_fail_fits_a_phone_and_every_text_can_be_read(browser: Any, color_scheme: str) -> None:
+    page = why_alone(browser, color_scheme)
+    assert page.evaluate(WEAK_TEXT) == []
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    page.wait_for_selector("#tt-m-neurons .tt-long table")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert page.evaluate(WEAK_TEXT) == []
+    page.close()
+
+
+def test_a_choice_shows_what_belongs_to_it_in_every_part(browser: Any) -> None:
+    page = why_alone(browser, width=1280)
+
+    def shown(part: str) -> list[str]:
+        return page.eval_on_selector_all(f"#tt-m-{part} [data-of]", "all => all.filter((one) => !one.hidden).map((one) => one.dataset.of)")
+
+    before = shown("attention")
+    page.check("#tt-m-collapse input[data-about=detector][value='3']", force=True)
+    assert {one.split()[0] for one in shown("collapse")} == {"3"}
+    assert {one.split()[0] for one in shown("attention")} == {"3"} != {one.split()[0] for one in before}
+    assert page.is_checked("#tt-m-ablation input[data-about=detector][value='3']")
+    assert page.eval_on_selector_all("#tt-m-ablation g", "all => all.filter((one) => getComputedStyle(one).display !== 'none').length") == 2
+    page.focus("#tt-m-collapse input[data-about=source]:checked")
+    was = shown("collapse")
+    page.keyboard.press("ArrowRight")
+    assert shown("collapse") != was
+    assert page.evaluate("getComputedStyle(document.activeElement.nextElementSibling).outlineStyle") == "solid", "where one is can be seen"
+    page.check("#tt-m-collapse input[data-about=detector][value='6']", force=True)
+    assert "6 * *" in shown("collapse"), "a shipped detector has one training"
+    assert {one.split()[0] for one in shown("attention")} == {"3"}, "and is no choice where it was not measured"
+    assert page.locator("#tt-m-collapse [data-none]").is_hidden()
+    page.close()
+
+
+def test_a_packed_table_opens_as_a_table(browser: Any) -> None:
+    page = why_alone(browser, width=1280)
+    table = zeroshot_tables.tables()["matrix"]
+    page.click(f"#tt-m-collapse summary:has-text('{table.title}')")
+    page.wait_for_selector("#tt-m-collapse .tt-long table")
+    assert page.locator("#tt-m-collapse .tt-long tbody tr").count() == len(table.rows)
+    assert page.locator("#tt-m-collapse .tt-long thead th").all_inner_texts() == list(table.columns)
+    page.close()
+
+
+def why_alone(browser: Any, color_scheme: str = "light", width: int = 390) -> Any:
+    """With every table there is: the page and the script alone, without a server."""
+    page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=color_scheme)
+    script = (Path(theme.__file__).parent / "page.js").read_text(encoding="utf-8")
+    body = failures_page(Study(zeroshot_tables.tables()), {"astronaut.png": noise(64, 64)})
+    page.set_content(f'<body class="gradio-container {color_scheme}"><style>{theme.css()}</style><script>{script}</script>{body}</body>')
+    return page
 
 
 def alone(browser: Any, parts: str, color_scheme: str = "light", width: int = 390, **settings: Any) -> Any:

@@ -22,7 +22,7 @@ from PIL import Image
 from attribution.card import ArtifactRule
 from attribution.evidence import Evidence, read_document
 from attribution.network import CADDM
-from attribution.study import ABSENT
+from attribution.study import ABSENT, UNREADABLE
 from attribution.ui import area_text, limits_text, opinion_text, text
 from attribution.ui.engine import Engine
 from attribution.ui.handlers import Desk, Example
@@ -34,6 +34,7 @@ from conftest import SURE, SWAP_LABELS, SWAP_SIDE_PX, write_detector
 from conftest import Shelf as Shelves
 from limits_samples import write_study
 from samples import HOSTILE, Markup, is_inert
+from zeroshot_tables import write_zeroshot
 
 PORTRAIT = Path(__file__).resolve().parent.parent / "examples" / "astronaut.png"
 
@@ -450,6 +451,21 @@ def test_the_measured_limits_wait_for_the_detector_and_disturb_no_page(engine: E
     (page,) = asyncio.run(limits(Desk(shelf, told, [], study_file=write_study(tmp_path / "study.json"))))
     assert "tt-m-matrix" in page
     assert shelf._sessions == {}
+
+
+def test_why_detectors_fail_needs_no_detector_and_follows_its_file(tmp_path: Path) -> None:
+    example = Example(PORTRAIT, PORTRAIT.name, "A portrait", "NASA")
+    desk = Desk(Shelf(tmp_path), Engine("<b>none</b>", "cpu"), [example], zeroshot_file=tmp_path / "zeroshot.json")
+    assert ABSENT in Markup(desk.failures()).words
+    write_zeroshot(desk.zeroshot_file)
+    page = desk.failures()
+    assert Markup(page).problem == ""
+    assert is_inert(page)
+    assert page.count("url(data:image/jpeg") == 1, "the face of the one example that is there"
+    assert desk.failures() is page, "drawn once for all"
+    desk.zeroshot_file.write_bytes(b"{")
+    assert UNREADABLE in Markup(desk.failures()).words
+    assert desk.shelf._sessions == {}
 
 
 def test_without_a_detector_the_limits_say_why(tmp_path: Path) -> None:

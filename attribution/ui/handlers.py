@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import html
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
 from attribution.errors import TelltaleError
-from attribution.study import STUDY_FILE, read_study
+from attribution.study import STUDY_FILE, ZEROSHOT_FILE, ZEROSHOT_SCHEMA, read_study
 from attribution.ui import limits_text, notices, opinion, opinion_text, results, text
 from attribution.ui.engine import Engine, Watched, log_quietly
 from attribution.ui.opinion import OpinionParts
+from attribution.ui.portraits import example_crops
 from attribution.ui.results import FaceParts, FileParts
 from attribution.ui.shelf import Job, Session, Shelf, lighter
+from attribution.views.failures import failures_page
 from attribution.views.limits import limits_page
 
 if TYPE_CHECKING:
@@ -38,6 +41,13 @@ def _or_warn(draw: Callable[[], tuple[Any, Any, Any]]) -> tuple[Any, Any, Any]:
     return _UNCHANGED
 
 
+@lru_cache(maxsize=2)
+def _failures_page(file: Path, _stamp: tuple[int, int] | None, examples: tuple[tuple[str, Path], ...]) -> str:
+    """Drawn once for all readers, and again when the file has changed, as its stamp says."""
+    study = read_study(file, ZEROSHOT_SCHEMA)
+    return failures_page(study, example_crops(study, dict(examples)))
+
+
 class Example(NamedTuple):
     """A file that comes with the app: where it lies for the page, its name, a title, and where it comes from."""
 
@@ -51,13 +61,20 @@ class Desk:
     """What the page's events do. One desk serves every page; what belongs to one page is in its Session."""
 
     def __init__(
-        self, shelf: Shelf, engine: Engine, examples: list[Example], data_folder: Path | None = None, study_file: Path = STUDY_FILE
+        self,
+        shelf: Shelf,
+        engine: Engine,
+        examples: list[Example],
+        data_folder: Path | None = None,
+        study_file: Path = STUDY_FILE,
+        zeroshot_file: Path = ZEROSHOT_FILE,
     ) -> None:
         self.shelf = shelf
         self.engine = engine
         self.examples = examples
         self.data_folder = data_folder
         self.study_file = study_file
+        self.zeroshot_file = zeroshot_file
 
     def take_upload(self, file: str | None, request: gr.Request) -> tuple[Any, Any]:
         """An upload arrived. Gives the drop zone, empty again, and the status."""
@@ -210,6 +227,16 @@ class Desk:
         except Exception as error:
             log_quietly(error)
             yield notices.waiting(text.OUR_FAULT)
+
+    def failures(self) -> str:
+        """The page on why detectors fail, from the results of the lab."""
+        try:
+            there = self.zeroshot_file.stat() if self.zeroshot_file.exists() else None
+            stamp = (there.st_mtime_ns, there.st_size) if there is not None else None
+            return _failures_page(self.zeroshot_file, stamp, tuple((example.name, example.path) for example in self.examples))
+        except Exception as error:
+            log_quietly(error)
+            return notices.waiting(text.OUR_FAULT)
 
     def _session(self, request: gr.Request) -> Session:
         return self.shelf.session(str(request.session_hash))

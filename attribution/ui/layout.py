@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from attribution.ui import limits_text, notices, opinion_layout, text, theme
+from attribution.ui import failures_text, limits_text, notices, opinion_layout, text, theme
 from attribution.ui.handlers import Desk, Example
 from attribution.ui.results import FaceParts, FileParts
 from attribution.ui.shelf import Shelf
@@ -42,7 +42,7 @@ element.addEventListener('click', (event) => {
 });
 """
 _SHOW_VERDICT = "() => window.telltale.showVerdict()"
-_NAME_LIMITS = f"() => {{ document.title = '{limits_text.PAGE}: {text.NAME}' }}"
+_NAME_PAGE = "() => {{ document.title = '{page}: {name}' }}"
 
 
 class _Faces(NamedTuple):
@@ -92,6 +92,7 @@ def build(desk: Desk) -> gr.Blocks:
         file_parts = FileParts(result, verdict, faces.card, faces.rest, faces.stage, faces.choices, limits, custody, downloads)
         _wire(page, desk, header, file, gallery, status, file_parts, faces, downloads)
     _limits_page(page, desk)
+    _failures_page(page, desk)
     return page
 
 
@@ -100,8 +101,17 @@ def _limits_page(page: gr.Blocks, desk: Desk) -> None:
     with page.route(limits_text.PAGE, limits_text.PATH, show_in_navbar=False):
         gr.HTML(notices.limits_header(), apply_default_css=False)
         limits = gr.HTML(notices.waiting(limits_text.LOADING), apply_default_css=False)
-        page.load(None, None, None, js=_NAME_LIMITS)
+        page.load(None, None, None, js=_NAME_PAGE.format(page=limits_text.PAGE, name=text.NAME))
         page.load(desk.limits, None, limits, show_progress="hidden", concurrency_limit=None, api_visibility="private")
+
+
+def _failures_page(page: gr.Blocks, desk: Desk) -> None:
+    """The page on why detectors fail. It needs no detector: what it shows was measured in the lab."""
+    with page.route(failures_text.PAGE, failures_text.PATH, show_in_navbar=False):
+        gr.HTML(notices.failures_header(), apply_default_css=False)
+        failures = gr.HTML(notices.waiting(failures_text.LOADING), apply_default_css=False)
+        page.load(None, None, None, js=_NAME_PAGE.format(page=failures_text.PAGE, name=text.NAME))
+        page.load(desk.failures, None, failures, show_progress="hidden", concurrency_limit=None, api_visibility="private")
 
 
 def _faces() -> _Faces:

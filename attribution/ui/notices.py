@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from attribution.ui import limits_text, text
+from attribution.ui import failures_text, limits_text, text
 from attribution.views import panels
 
 _MARK = (
@@ -41,25 +41,41 @@ def no_status() -> Any:
 
 
 def header(state: str) -> str:
-    """The head of the page: name, purpose, the detector's state, the way to its limits, and the switch between light and dark."""
+    """The head of the page: name, purpose, the detector's state, the ways to the other pages, and the switch between light and dark."""
     brand = f'<div class="tt-brand">{_MARK}<h1>{text.NAME}</h1></div>'
-    tools = f'<div class="tt-tools">{limits_link(limits_text.LINK)}{_MODE}</div>'
+    tools = f'<div class="tt-tools">{limits_link(limits_text.LINK)}{failures_link(failures_text.LINK)}{_MODE}</div>'
     return f'<header class="tt-header">{brand}<p class="tt-purpose">{text.PURPOSE}</p>{state}{tools}</header>'
 
 
 def limits_header() -> str:
-    """The head of the page of measured limits, with the way back."""
+    """The head of the page of measured limits, with the ways to the others."""
+    return _header(limits_text.PAGE, failures_link(failures_text.LINK))
+
+
+def failures_header() -> str:
+    """The head of the page on why detectors fail, with the ways to the others."""
+    return _header(failures_text.PAGE, limits_link(limits_text.LINK))
+
+
+def _header(title: str, other: str) -> str:
     brand = f'<a class="tt-brand" href="./" aria-label="{text.NAME}: {limits_text.BACK}">{_MARK}<b>{text.NAME}</b></a>'
-    back = f'<a class="tt-link" href="./">{limits_text.BACK}</a>'
-    return (
-        f'<header class="tt-header tt-limits-header">{brand}<h1>{limits_text.PAGE}</h1><div class="tt-tools">{back}{_MODE}</div></header>'
-    )
+    tools = f'<div class="tt-tools"><a class="tt-link" href="./">{limits_text.BACK}</a>{other}{_MODE}</div>'
+    return f'<header class="tt-header tt-limits-header">{brand}<h1>{title}</h1>{tools}</header>'
 
 
 def limits_link(words: str) -> str:
     """The way to the measured limits. They open beside the page: a running examination and its result stay where they are."""
+    return _beside(limits_text.PATH, words)
+
+
+def failures_link(words: str) -> str:
+    """The way to the page on why detectors fail; it opens beside the page, too."""
+    return _beside(failures_text.PATH, words)
+
+
+def _beside(path: str, words: str) -> str:
     return (
-        f'<a class="tt-link" href="./{limits_text.PATH}" target="_blank" rel="noopener">{words}'
+        f'<a class="tt-link" href="./{path}" target="_blank" rel="noopener">{words}'
         f'<span class="tt-unseen"> ({limits_text.NEW_TAB})</span></a>'
     )
 

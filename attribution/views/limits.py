@@ -188,21 +188,21 @@ def _answers(card: Card, study: Study) -> str:
         # What it never saw is among the sources of its card; instead a reader wants to know what it was made for.
         found = [*(one for one in found if one.question != text.UNSEEN), *swaps.answers(card)]
     cards = "".join(
-        f'<li><h3>{html.escape(one.question)}</h3><p class="tt-figure">{_joined(one.figure)}</p>'
-        f"{''.join(f'<p>{_joined(sentence)}</p>' for sentence in one.sentences)}</li>"
+        f'<li><h3>{html.escape(one.question)}</h3><p class="tt-figure">{joined(one.figure)}</p>'
+        f"{''.join(f'<p>{joined(sentence)}</p>' for sentence in one.sentences)}</li>"
         for one in found
     )
-    stated = "".join(f"<li>{_joined(limit)}</li>" for limit in card.limits)
+    stated = "".join(f"<li>{joined(limit)}</li>" for limit in card.limits)
     limits = f'<div class="tt-stated"><h3>{text.STATED_LIMITS}</h3><ul>{stated}</ul></div>' if stated else ""
     return (
         f'<section class="tt-m" id="tt-m-answers"><h2>{text.ANSWERS_TITLE}</h2><p class="tt-how"><b>{html.escape(card.name)}.</b> '
-        f'{_joined(text.INTRO)}</p><ul class="tt-answers">{cards}</ul>{limits}</section>'
+        f'{joined(text.INTRO)}</p><ul class="tt-answers">{cards}</ul>{limits}</section>'
     )
 
 
 def _group(group: str, sections: list[Section], names: Names, study: Study) -> str:
     """A group of sections; those that the study fills begin with what it is to be read with."""
-    caveat = f'<p class="tt-caveat">{_joined(study.caveat)}</p>' if study.caveat and group in OF_THE_STUDY else ""
+    caveat = f'<p class="tt-caveat">{joined(study.caveat)}</p>' if study.caveat and group in OF_THE_STUDY else ""
     sections_html = "".join(_section(one, names) for one in sections)
     return f'<h2 class="tt-group-title">{html.escape(_GROUPS[group])}</h2>{caveat}{sections_html}'
 
@@ -211,13 +211,13 @@ def _section(section: Section, names: Names) -> str:
     tables = "".join(figures.exact(table, names.say) for table in section.tables)
     return (
         f'<section class="tt-m" id="tt-m-{section.key}"><h3>{html.escape(_TITLES[section.key])}</h3>'
-        f'<p class="tt-says">{_joined(section.says)}</p>'
-        f'<p class="tt-how"><b>{text.HOW}</b> {_joined(_READING[section.key])}</p>'
+        f'<p class="tt-says">{joined(section.says)}</p>'
+        f'<p class="tt-how"><b>{text.HOW}</b> {joined(_READING[section.key])}</p>'
         f'<div class="tt-figures">{section.figure}</div>{tables}</section>'
     )
 
 
-def _joined(words: str) -> str:
+def joined(words: str) -> str:
     """Escaped, and no line breaks between a number and its unit or within an interval."""
     escaped = html.escape(words).replace(" %", "&nbsp;%").replace(" px", "&nbsp;px")
     return re.sub(r"\(−?[\d.]+(?:–| to )−?[\d.]+(?:&nbsp;%)?\)", r'<span class="tt-whole">\g<0></span>', escaped)
