@@ -30,6 +30,7 @@ SECTIONS = [
     "A second opinion on generated faces",
     "A second look at face swaps",
     "What it cannot tell you",
+    "For classes: why detectors fail",
     "Detectors and their measured limits",
     "Licences",
 ]
