@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
 
+from attribution.card import MeasuredTable
 from attribution.evidence import (
     Artifact,
     DetectorInfo,
@@ -233,3 +235,26 @@ def is_inert(markup: str) -> bool:
             if address and not address.startswith(("data:image/", "data:text/html;", "data:application/json;", "#", "gradio_api/file=")):
                 return False
     return True
+
+
+def plain(markup: str) -> str:
+    """The words of some HTML, with plain spaces."""
+    return re.sub(r"\s+", " ", Markup(markup).words.replace("\xa0", " "))
+
+
+def section(markup: str, key: str) -> str:
+    """The HTML of one section of a page of measurements."""
+    found = re.search(rf'<section class="tt-m" id="tt-m-{key}">.*?</section>', markup, re.DOTALL)
+    assert found, f"no section {key}"
+    return found.group()
+
+
+def misfits(one: MeasuredTable, most: float = 1e9) -> list[MeasuredTable]:
+    """The table empty; and with every column in turn missing, or holding nothing, the wrong kind or an impossible number."""
+    found = [MeasuredTable(one.title, one.columns, ())]
+    for place in range(len(one.columns)):
+        columns = one.columns[:place] + one.columns[place + 1 :]
+        found.append(MeasuredTable(one.title, columns, tuple(row[:place] + row[place + 1 :] for row in one.rows)))
+        for filled in (None, "words", -3, most):
+            found.append(MeasuredTable(one.title, one.columns, tuple((*row[:place], filled, *row[place + 1 :]) for row in one.rows)))
+    return found

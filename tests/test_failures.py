@@ -13,6 +13,7 @@ import pytest
 from attribution.card import Cell, MeasuredTable
 from attribution.study import ABSENT, OTHER_FORM, STUDY_FILE, ZEROSHOT_FILE, ZEROSHOT_SCHEMA, Study, read_study
 from attribution.ui import failures_text as text
+from attribution.ui import limits_text
 from attribution.ui.portraits import example_crops
 from attribution.views import choosers
 from attribution.views.attention import heat_uri
@@ -20,7 +21,7 @@ from attribution.views.failures import failures_page
 from attribution.views.measures import Estimate
 from attribution.views.zeroshot import decided, over
 from limits_samples import write_study
-from samples import HOSTILE, Markup, is_inert, noise
+from samples import HOSTILE, Markup, is_inert, misfits, noise, plain, section
 from zeroshot_tables import CAVEAT, DETECTORS, OWN, TRAINED, World, tables, write_zeroshot
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -32,16 +33,6 @@ WHOLE = failures_page(Study(TABLES, caveat=CAVEAT), CROPS)
 def world(**changes: float) -> str:
     """The page of a study that found something else; its many maps would be the same."""
     return failures_page(Study({key: one for key, one in tables(World(**changes)).items() if key != "attention_maps"}))
-
-
-def plain(markup: str) -> str:
-    return re.sub(r"\s+", " ", Markup(markup).words.replace("\xa0", " "))
-
-
-def section(markup: str, key: str) -> str:
-    found = re.search(rf'<section class="tt-m" id="tt-m-{key}">.*?</section>', markup, re.DOTALL)
-    assert found, f"no section {key}"
-    return found.group()
 
 
 def says(key: str, markup: str = WHOLE) -> str:
@@ -73,7 +64,7 @@ def test_every_question_has_two_sentences_a_figure_and_its_numbers() -> None:
         part = section(WHOLE, key)
         assert sentences(says(key)) == 2, key
         assert re.search(r"\d\.\d", says(key)), "with numbers"
-        assert text.HOW in part
+        assert limits_text.HOW in part
         assert re.search('class="tt-(chart|smalls|fall|histograms|plots|looks)', part), key
         assert "<details" in part
     for title in text.TITLES.values():
@@ -345,13 +336,7 @@ def test_a_table_that_does_not_fit_never_breaks_the_page(key: str) -> None:
     """Every column in turn is missing, or holds nothing, the wrong kind or an impossible number; and the table is empty."""
     whole = TABLES[key]
     one = MeasuredTable(whole.title, whole.columns, whole.rows[:: max(1, len(whole.rows) // 30)])
-    variants = [MeasuredTable(one.title, one.columns, ()), MeasuredTable(one.title, ("odd",), ((1,),))]
-    for place in range(len(one.columns)):
-        columns = one.columns[:place] + one.columns[place + 1 :]
-        variants.append(MeasuredTable(one.title, columns, tuple(row[:place] + row[place + 1 :] for row in one.rows)))
-        for filled in (None, "words", -3, 1e299):
-            rows = tuple((*row[:place], filled, *row[place + 1 :]) for row in one.rows)
-            variants.append(MeasuredTable(one.title, one.columns, rows))
+    variants = [*misfits(one, most=1e299), MeasuredTable(one.title, ("odd",), ((1,),))]
     beside = {"detectors", "sources", *next((group for group in TOGETHER if key in group), ("matrix", "summary"))}
     small = {name: MeasuredTable(TABLES[name].title, TABLES[name].columns, TABLES[name].rows[:12]) for name in beside}
     for broken in variants:

@@ -12,22 +12,12 @@ from attribution.study import Study, read_study
 from attribution.ui import limits_text as text
 from attribution.views.limits import limits_page
 from limits_samples import GENERATORS, MEASURED, STUDY, card, generator_card, table, write_study
-from samples import HOSTILE, Markup, is_inert
+from samples import HOSTILE, Markup, is_inert, misfits, plain, section
 
 NO_STUDY = Study(reason="The study is not here.")
 WHOLE = limits_page(card(), Study(STUDY))
 BOTH = limits_page(card(), Study(STUDY), [generator_card()])
 GENERATORS_ALONE = limits_page(generator_card(), Study(STUDY))
-
-
-def plain(markup: str) -> str:
-    return re.sub(r"\s+", " ", Markup(markup).words.replace("\xa0", " "))
-
-
-def section(markup: str, key: str) -> str:
-    found = re.search(rf'<section class="tt-m" id="tt-m-{key}">.*?</section>', markup, re.DOTALL)
-    assert found, f"no section {key}"
-    return found.group()
 
 
 def says(key: str, markup: str = WHOLE) -> str:
@@ -213,14 +203,7 @@ def test_a_card_without_tables_still_has_a_page() -> None:
 @pytest.mark.parametrize("one", [*MEASURED, *STUDY.values()], ids=lambda one: one.title)
 def test_a_table_that_does_not_fit_never_breaks_the_page(one: MeasuredTable) -> None:
     """Every column in turn is missing, or holds nothing or the wrong kind or an impossible number; and the table is empty."""
-    variants = [MeasuredTable(one.title, one.columns, ())]
-    for place in range(len(one.columns)):
-        columns = one.columns[:place] + one.columns[place + 1 :]
-        variants.append(MeasuredTable(one.title, columns, tuple(row[:place] + row[place + 1 :] for row in one.rows)))
-        for filled in (None, "words", -3, 1e9):
-            rows = tuple((*row[:place], filled, *row[place + 1 :]) for row in one.rows)
-            variants.append(MeasuredTable(one.title, one.columns, rows))
-    for broken in variants:
+    for broken in misfits(one):
         is_of_card = any(one is other for other in MEASURED)
         abstention = [other for other in MEASURED if other.title.startswith("Risk") and one.title.startswith("Abstention")]
         measured = [broken, *abstention] if is_of_card else [table("Other", ("a",), (1,))]
@@ -312,13 +295,7 @@ def test_the_sections_of_generators_say_what_was_measured() -> None:
 
 @pytest.mark.parametrize("one", GENERATORS, ids=lambda one: one.title)
 def test_a_table_of_generators_that_does_not_fit_never_breaks_the_page(one: MeasuredTable) -> None:
-    variants = [MeasuredTable(one.title, one.columns, ())]
-    for place in range(len(one.columns)):
-        columns = one.columns[:place] + one.columns[place + 1 :]
-        variants.append(MeasuredTable(one.title, columns, tuple(row[:place] + row[place + 1 :] for row in one.rows)))
-        for filled in (None, "words", -3, 1e9):
-            variants.append(MeasuredTable(one.title, one.columns, tuple((*row[:place], filled, *row[place + 1 :]) for row in one.rows)))
-    for broken in variants:
+    for broken in misfits(one):
         page = limits_page(generator_card(broken, table("Other", ("a",), (1,))), NO_STUDY)
         assert Markup(page).problem == ""
         assert not re.search(r"\b(nan|inf)\b", plain(page))

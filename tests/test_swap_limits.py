@@ -27,8 +27,8 @@ from limits_samples import (
     swaps_with,
     table,
 )
-from samples import HOSTILE, Markup, is_inert
-from test_limits import NO_STUDY, plain, says, section
+from samples import HOSTILE, Markup, is_inert, misfits, plain, section
+from test_limits import NO_STUDY, says
 
 ALONE = limits_page(swap_card(), NO_STUDY)
 ALL = limits_page(card(), Study(STUDY), [generator_card(), swap_card()])
@@ -264,13 +264,7 @@ def test_without_tables_everything_is_said_not_to_be_measured() -> None:
 
 @pytest.mark.parametrize("one", SWAPS, ids=lambda one: one.title)
 def test_a_table_that_does_not_fit_never_breaks_the_page(one: MeasuredTable) -> None:
-    variants = [MeasuredTable(one.title, one.columns, ())]
-    for place in range(len(one.columns)):
-        columns = one.columns[:place] + one.columns[place + 1 :]
-        variants.append(MeasuredTable(one.title, columns, tuple(row[:place] + row[place + 1 :] for row in one.rows)))
-        for filled in (None, "words", -3, 1e9):
-            variants.append(MeasuredTable(one.title, one.columns, tuple((*row[:place], filled, *row[place + 1 :]) for row in one.rows)))
-    for broken in variants:
+    for broken in misfits(one):
         page = limits_page(swap_card(broken, table("Other", ("a",), (1,))), NO_STUDY)
         assert Markup(page).problem == ""
         assert not re.search(r"\b(nan|inf)\b", plain(page))

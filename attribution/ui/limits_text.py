@@ -27,6 +27,7 @@ STATED_LIMITS = "What its makers say it cannot do"
 
 HOW = "How to read this."
 MISSING_TITLE = "What is missing here"
+BROKEN_TABLE = "The study’s table “{key}” is not well formed."
 OTHER_TITLE = "Every other table of its card"
 
 GROUPS = {

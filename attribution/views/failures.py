@@ -6,7 +6,6 @@ named at the end, and never takes another part with it.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -15,11 +14,11 @@ import numpy as np
 
 from attribution.study import Study
 from attribution.ui import failures_text as text
+from attribution.ui import limits_text
 from attribution.views import ablation, attention, glance, limits, neurons, readout, transfer
 from attribution.views.choosers import folded
-from attribution.views.limits import joined
 from attribution.views.measures import Unfit
-from attribution.views.sections import Section
+from attribution.views.sections import Section, contents, drawn, joined, made, not_here
 from attribution.views.zeroshot import Names, capital, names_of
 
 _ABOUT = ("detectors", "sources", "timing")
@@ -31,23 +30,17 @@ def failures_page(study: Study, crops: Mapping[str, np.ndarray] | None = None) -
     """The whole page below its header, with its style sheet. `crops`: faces of the examples by file name, H×W×3 uint8. Nothing in the study
     can make it fail or run a script."""
     names = names_of(study)
-    missing: list[tuple[str, str]] = []
-    made: dict[str, list[Section]] = {}
-    for group, parts in _plan(study, names, crops or {}).items():
-        for key, make in parts.items():
-            try:
-                made.setdefault(group, []).append(make())
-            except Unfit as unfit:
-                missing.append((text.TITLES[key], str(unfit)))
-    shown = {group: sections for group, sections in made.items() if sections}
+    shown, missing = made(_plan(study, names, crops or {}), text.TITLES)
     body = "".join(
         f'<h2 class="tt-group-title">{text.GROUPS[group]}</h2>{"".join(_section(one, names) for one in sections)}'
         for group, sections in shown.items()
     )
-    has_missing = bool(missing or study.left_out)
+    groups = {text.GROUPS[group]: [(one.key, text.TITLES[one.key]) for one in sections] for group, sections in shown.items()}
+    last = [("missing", limits_text.MISSING_TITLE)] if missing or study.left_out else []
+    way = contents(("short", text.SHORT_TITLE), groups, last)
     return (
-        f'<style>{limits.style()}{_style()}</style><div class="tt-limits-page tt-why">{_short(study, names)}{_contents(shown, has_missing)}'
-        f'<div class="tt-limits-body">{body}{_missing(missing, study)}</div></div>'
+        f'<style>{limits.style()}{_style()}</style><div class="tt-limits-page tt-why">{_short(study, names)}{way}'
+        f'<div class="tt-limits-body">{body}{not_here(missing, study)}</div></div>'
     )
 
 
@@ -73,22 +66,6 @@ def _plan(study: Study, names: Names, crops: Mapping[str, np.ndarray]) -> dict[s
     }
 
 
-def _contents(shown: Mapping[str, list[Section]], has_missing: bool) -> str:
-    groups = "".join(
-        f"<li><span>{text.GROUPS[group]}</span><ul>{''.join(_link(one.key, text.TITLES[one.key]) for one in sections)}</ul></li>"
-        for group, sections in shown.items()
-    )
-    end = _link("missing", text.MISSING_TITLE) if has_missing else ""
-    return (
-        f'<nav class="tt-contents" aria-label="{text.CONTENTS}"><h2>{text.CONTENTS}</h2>'
-        f"<ul>{_link('short', text.SHORT_TITLE)}{groups}{end}</ul></nav>"
-    )
-
-
-def _link(key: str, words: str) -> str:
-    return f'<li><a href="#tt-m-{key}">{html.escape(words)}</a></li>'
-
-
 def _short(study: Study, names: Names) -> str:
     """What was done, what it is to be read with, and the conclusion."""
     caveat = f'<p class="tt-stated tt-caveat-of">{joined(study.caveat)}</p>' if study.caveat else ""
@@ -98,7 +75,11 @@ def _short(study: Study, names: Names) -> str:
         says, figure, tables = f'<p class="tt-lead">{joined(short.says)}</p>', short.figure, [*short.tables, *about]
     except Unfit as unfit:
         says, figure, tables = f'<p class="tt-says">{joined(str(unfit))}</p>', "", about
-    how = f'<p class="tt-how"><b>{text.HOW}</b> {joined(text.READING["short"])}</p><div class="tt-figures">{figure}</div>' if figure else ""
+    how = (
+        f'<p class="tt-how"><b>{limits_text.HOW}</b> {joined(text.READING["short"])}</p><div class="tt-figures">{figure}</div>'
+        if figure
+        else ""
+    )
     return (
         f'<section class="tt-m" id="tt-m-short"><h2>{text.SHORT_TITLE}</h2>{says}<p class="tt-done">{joined(_done(study))}</p>{caveat}{how}'
         f"{''.join(folded(table, names.say) for table in tables)}</section>"
@@ -120,21 +101,4 @@ def _done(study: Study) -> str:
 
 def _section(section: Section, names: Names) -> str:
     tables = "".join(folded(table, names.say, [name for name in _NOT_LISTED if name in table.columns]) for table in section.tables)
-    return (
-        f'<section class="tt-m" id="tt-m-{section.key}"><h3>{html.escape(text.TITLES[section.key])}</h3>'
-        f'<p class="tt-says">{joined(section.says)}</p>'
-        f'<p class="tt-how"><b>{text.HOW}</b> {joined(text.READING[section.key])}</p>'
-        f'<div class="tt-figures">{section.figure}</div>{tables}</section>'
-    )
-
-
-def _missing(missing: list[tuple[str, str]], study: Study) -> str:
-    """What a reader could expect here and does not find, and why."""
-    if not missing and not study.left_out:
-        return ""
-    by_reason: dict[str, list[str]] = {}
-    for title, reason in missing:
-        by_reason.setdefault(reason, []).append(f"“{title}”")
-    items = "".join(f"<li>{html.escape(reason)} <span>{html.escape(', '.join(titles))}</span></li>" for reason, titles in by_reason.items())
-    broken = "".join(f"<li>{html.escape(text.BROKEN_TABLE.format(key=key))}</li>" for key in study.left_out)
-    return f'<section class="tt-m tt-missing" id="tt-m-missing"><h3>{text.MISSING_TITLE}</h3><ul>{items}{broken}</ul></section>'
+    return drawn(section, text.TITLES[section.key], text.READING[section.key], tables)

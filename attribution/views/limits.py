@@ -18,9 +18,8 @@ from attribution.ui import limits_text as text
 from attribution.ui import swap_limits_text
 from attribution.ui.opinion_text import name_of
 from attribution.views import answers, fairness, figures, generators, identity, pointing, research, swaps, trust
-from attribution.views.measures import Unfit
 from attribution.views.palette import DARK, LIGHT, levels
-from attribution.views.sections import Names, Section
+from attribution.views.sections import Names, Section, contents, drawn, joined, made, not_here
 
 OF_THE_STUDY = ("unseen", "questions")
 _Make = Callable[[], Section]
@@ -55,26 +54,20 @@ def _chapter(cards: Sequence[Card], place: int, study: Study, prefix: str) -> st
     card, beside = cards[place], (*cards[:place], *cards[place + 1 :])
     # A detector of face swaps has one label for all of them; its tables name the methods of the others.
     names = Names(card, beside if card.scope == "face_swap" else ())
-    made: dict[str, list[Section]] = {}
-    missing = []
     if card.scope == "face_swap":
         plan = _plan_of_swaps(card, names, beside)
     else:
         plan = _plan(card, study, names) if card.scope == "any" else _plan_of_generators(card, names)
-    for group, parts in plan.items():
-        for key, make in parts.items():
-            try:
-                made.setdefault(group, []).append(make())
-            except Unfit as unfit:
-                missing.append((_TITLES[key], str(unfit)))
-    shown = {group: sections for group, sections in made.items() if sections}
+    shown, missing = made(plan, _TITLES)
     used = {table.title for sections in shown.values() for section in sections for table in section.tables}
     rest = [table for table in card.measured if table.title not in used]
     body = "".join(_group(group, sections, names, study) for group, sections in shown.items())
-    contents = _contents(shown, bool(rest), bool(missing or study.left_out))
+    groups = {_GROUPS[group]: [(one.key, _TITLES[one.key]) for one in sections] for group, sections in shown.items()}
+    last = [("other", text.OTHER_TITLE)] if rest else []
+    last += [("missing", text.MISSING_TITLE)] if missing or study.left_out else []
     page = (
-        f'<div class="tt-limits-page">{_answers(card, study)}{contents}'
-        f'<div class="tt-limits-body">{body}{_rest(rest, names)}{_missing(missing, study)}</div></div>'
+        f'<div class="tt-limits-page">{_answers(card, study)}{contents(("answers", text.ANSWERS_TITLE), groups, last)}'
+        f'<div class="tt-limits-body">{body}{_rest(rest, names)}{not_here(missing, study)}</div></div>'
     )
     # Quotes within texts are escaped, so that only our own ids and links are renamed.
     return page if prefix == "tt-m" else re.sub(r'(id="|href="#)tt-m-', rf"\g<1>{prefix}-", page)
@@ -166,22 +159,6 @@ def _trust(card: Card, names: Names) -> dict[str, _Make]:
     return {"calibration": lambda: trust.calibration(card, names), "coverage": lambda: trust.coverage(card, names)}
 
 
-def _contents(shown: dict[str, list[Section]], has_rest: bool, has_missing: bool) -> str:
-    groups = "".join(
-        f"<li><span>{html.escape(_GROUPS[group])}</span><ul>{''.join(_link(s.key, _TITLES[s.key]) for s in sections)}</ul></li>"
-        for group, sections in shown.items()
-    )
-    ends = (_link("other", text.OTHER_TITLE) if has_rest else "") + (_link("missing", text.MISSING_TITLE) if has_missing else "")
-    return (
-        f'<nav class="tt-contents" aria-label="{text.CONTENTS}"><h2>{text.CONTENTS}</h2>'
-        f"<ul>{_link('answers', text.ANSWERS_TITLE)}{groups}{ends}</ul></nav>"
-    )
-
-
-def _link(key: str, words: str) -> str:
-    return f'<li><a href="#tt-m-{key}">{html.escape(words)}</a></li>'
-
-
 def _answers(card: Card, study: Study) -> str:
     found = answers.answers(card, study)
     if card.scope == "face_swap":
@@ -209,34 +186,11 @@ def _group(group: str, sections: list[Section], names: Names, study: Study) -> s
 
 def _section(section: Section, names: Names) -> str:
     tables = "".join(figures.exact(table, names.say) for table in section.tables)
-    return (
-        f'<section class="tt-m" id="tt-m-{section.key}"><h3>{html.escape(_TITLES[section.key])}</h3>'
-        f'<p class="tt-says">{joined(section.says)}</p>'
-        f'<p class="tt-how"><b>{text.HOW}</b> {joined(_READING[section.key])}</p>'
-        f'<div class="tt-figures">{section.figure}</div>{tables}</section>'
-    )
-
-
-def joined(words: str) -> str:
-    """Escaped, and no line breaks between a number and its unit or within an interval."""
-    escaped = html.escape(words).replace(" %", "&nbsp;%").replace(" px", "&nbsp;px")
-    return re.sub(r"\(−?[\d.]+(?:–| to )−?[\d.]+(?:&nbsp;%)?\)", r'<span class="tt-whole">\g<0></span>', escaped)
+    return drawn(section, _TITLES[section.key], _READING[section.key], tables)
 
 
 def _rest(tables: list[MeasuredTable], names: Names) -> str:
     if not tables:
         return ""
-    drawn = "".join(figures.exact(table, names.say) for table in tables)
-    return f'<section class="tt-m" id="tt-m-other"><h3>{text.OTHER_TITLE}</h3>{drawn}</section>'
-
-
-def _missing(missing: list[tuple[str, str]], study: Study) -> str:
-    """What a reader could expect here and does not find, and why."""
-    if not missing and not study.left_out:
-        return ""
-    by_reason: dict[str, list[str]] = {}
-    for title, reason in missing:
-        by_reason.setdefault(reason, []).append(f"“{title}”")
-    items = "".join(f"<li>{html.escape(reason)} <span>{html.escape(', '.join(titles))}</span></li>" for reason, titles in by_reason.items())
-    broken = "".join(f"<li>{html.escape(f'The study’s table “{key}” is not well formed.')}</li>" for key in study.left_out)
-    return f'<section class="tt-m tt-missing" id="tt-m-missing"><h3>{text.MISSING_TITLE}</h3><ul>{items}{broken}</ul></section>'
+    exact = "".join(figures.exact(table, names.say) for table in tables)
+    return f'<section class="tt-m" id="tt-m-other"><h3>{text.OTHER_TITLE}</h3>{exact}</section>'
