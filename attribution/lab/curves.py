@@ -188,3 +188,16 @@ def abstention_by_family_table(
             rows.append((split, family, int(mine.sum()), round(count / int(mine.sum()), 3), *share))
     note = "Coverage: the share of the family's faces that is answered. Right: the share of those answers, with Wilson's 95 % interval."
     return MeasuredTable("Abstention by family", ("split", "family", "faces", "coverage", "right", "low", "high"), tuple(rows), note)
+
+
+def confidence_tables(
+    val: Predictions, test: Predictions, raw_test: Predictions, info: DetectorInfo, temperature: float
+) -> list[MeasuredTable]:
+    """What every card says of how far confidence can be trusted: reliability, calibration by source, risk against coverage, abstention.
+    `raw_test` is what the network says of the test faces before calibration."""
+    return [
+        reliability_table(test, raw_test, info, temperature),
+        calibration_by_source(test, raw_test, info, temperature),
+        risk_coverage_table(test, info, temperature),
+        abstention_table(val, test, info, temperature),
+    ]

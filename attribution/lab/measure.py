@@ -36,10 +36,7 @@ def measure(
         tables.append(verdict_table(f"Verdicts on {split}", found[split], judged))
         judged_faces.append(fairness.judged_faces(split, samples[split], found[split], judged, sides[split]))
     tables += [
-        curves.reliability_table(found["test"], raw["test"], info, temperature),
-        curves.calibration_by_source(found["test"], raw["test"], info, temperature),
-        curves.risk_coverage_table(found["test"], info, temperature),
-        curves.abstention_table(found["val"], found["test"], info, temperature),
+        *curves.confidence_tables(found["val"], found["test"], raw["test"], info, temperature),
         curves.abstention_by_family_table(found["val"], found["test"], info, temperature),
         fairness.lightness_table(judged_faces),
         fairness.within_sources_table(judged_faces),

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from attribution.lab.pools import FORGED, Samples
+from attribution.lab.sitting import save_arrays
 from attribution.lab.train import MEAN, STD, Net, Settings
 from attribution.network import normalise
 
@@ -38,9 +39,7 @@ class Predictions:
 
     def keep(self, file: Path, chosen: np.ndarray) -> None:
         """Write logits and embeddings, and which samples (indices) they belong to."""
-        unfinished = file.with_suffix(".part.npz")
-        np.savez(unfinished, logits=self.logits, embeddings=self.embeddings, chosen=chosen)
-        unfinished.replace(file)
+        save_arrays(file, logits=self.logits, embeddings=self.embeddings, chosen=chosen)
 
     @staticmethod
     def kept(file: Path, samples: Samples) -> Predictions:

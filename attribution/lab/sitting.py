@@ -1,4 +1,5 @@
-"""What every training shares: the learning rate of a step, checkpoints that are written whole, averaged weights, workers side by side."""
+"""What every training shares: the learning rate of a step, checkpoints and arrays that are written whole, averaged weights, workers side by
+side."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 from torch.multiprocessing.spawn import spawn
@@ -26,6 +28,14 @@ def save_checkpoint(path: Path, **state: Any) -> None:
     """Write it whole or not at all."""
     unfinished = path.with_suffix(".part")
     torch.save(state, unfinished)
+    unfinished.replace(path)
+
+
+def save_arrays(path: Path, **arrays: Any) -> None:
+    """Write arrays as an .npz file, whole or not at all; its folder is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part.npz")
+    np.savez(unfinished, **arrays)
     unfinished.replace(path)
 
 

@@ -141,14 +141,7 @@ def _answers(
             ReferenceBank.load(default.detector.folder),
         )  # fmt: skip
         tables.append(second_opinion_table(split, found[split], first, judged, info.name, SCOPE))
-    test, before = own(found["test"]), own(raw["test"])
-    return [
-        *tables,
-        curves.reliability_table(test, before, info, temperature),
-        curves.calibration_by_source(test, before, info, temperature),
-        curves.risk_coverage_table(test, info, temperature),
-        curves.abstention_table(own(found["val"]), test, info, temperature),
-    ]
+    return [*tables, *curves.confidence_tables(own(found["val"]), own(found["test"]), own(raw["test"]), info, temperature)]
 
 
 def default_answers(default: Examiner, samples: Samples, cache: Path) -> Predictions:

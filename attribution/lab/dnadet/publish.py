@@ -135,14 +135,7 @@ def _answers(
             others = np.flatnonzero(np.isin(faces_found.methods, methods))
             if len(others):
                 tables.append(verdict_table(f"{title}, {split}", faces_found.take(others), [judged[index] for index in others]))
-    test, before = known(found["test"]), known(raw["test"])
-    return [
-        *tables,
-        curves.reliability_table(test, before, info, temperature),
-        curves.calibration_by_source(test, before, info, temperature),
-        curves.risk_coverage_table(test, info, temperature),
-        curves.abstention_table(known(found["val"]), test, info, temperature),
-    ]
+    return [*tables, *curves.confidence_tables(known(found["val"]), known(found["test"]), known(raw["test"]), info, temperature)]
 
 
 def _write_model(reader: Reader, settings: dict, out: Path) -> None:

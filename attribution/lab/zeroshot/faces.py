@@ -15,6 +15,7 @@ import numpy as np
 from attribution.lab.caddm.unseen import unseen_swaps
 from attribution.lab.data import REAL, Row, find_data, read_manifest
 from attribution.lab.pools import Samples, load_samples
+from attribution.lab.sitting import save_arrays
 from attribution.lab.zeroshot.plan import SEED, SOURCES, TRAINED
 
 DFDC, WEB, ELSEWHERE = "dfdc", "web", "elsewhere"
@@ -119,9 +120,6 @@ def load_faces(data_flag: str | None, work: Path, runs: Path) -> Faces:
     kept = runs / "faces.npz"
     if not kept.exists():
         faces = gather(find_data(data_flag), work)
-        runs.mkdir(parents=True, exist_ok=True)
-        unfinished = kept.with_suffix(".part.npz")
-        np.savez(unfinished, crops=faces.crops, kind=faces.kind, groups=faces.groups, split=faces.split)
-        unfinished.replace(kept)
+        save_arrays(kept, crops=faces.crops, kind=faces.kind, groups=faces.groups, split=faces.split)
     with np.load(kept) as stored:
         return Faces(stored["crops"], stored["kind"], stored["groups"], stored["split"])

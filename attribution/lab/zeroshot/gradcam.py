@@ -13,6 +13,7 @@ from torch import nn
 from attribution.errors import LabError
 from attribution.evidence import Face
 from attribution.faces import CropRule, FaceFinder, find_tracks
+from attribution.lab.sitting import save_arrays
 from attribution.lab.train import MEAN, STD
 from attribution.lab.zeroshot.plan import Detector, Run
 from attribution.lab.zeroshot.shipped import digest
@@ -82,9 +83,7 @@ def look(run: Run, runs: Path, crops: np.ndarray, device: str = "cpu") -> Looked
             if str(stored["of_crops"]) == of_crops:
                 return Looked(stored["maps"], stored["p"])
     looked = grad_cam(load_run(run, runs), run.detector, crops, device)
-    unfinished = kept.with_suffix(".part.npz")
-    np.savez(unfinished, maps=looked.maps, p=looked.p, of_crops=np.array(of_crops))
-    unfinished.replace(kept)
+    save_arrays(kept, maps=looked.maps, p=looked.p, of_crops=np.array(of_crops))
     return looked
 
 

@@ -25,6 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from attribution.card import MeasuredTable
 from attribution.detector import Examiner
 from attribution.lab.data import REAL
+from attribution.lab.sitting import save_arrays
 from attribution.lab.zeroshot.ablation import RESAMPLES, interval, resampled_aucs, rounded, wins
 from attribution.lab.zeroshot.faces import Faces
 from attribution.lab.zeroshot.neurons import SHARES, Row, resamples, universal_units
@@ -93,10 +94,7 @@ def kept_default(folder: Path, faces: Faces, runs: Path, device: str = "cpu") ->
             if stored["made_of"].tolist() == made_of.tolist():
                 return MultiSaid(**{one.name: stored[one.name] for one in fields(MultiSaid)})
     found = read_default(folder, faces.crops, device)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(".part.npz")
-    np.savez(unfinished, made_of=made_of, **{one.name: getattr(found, one.name) for one in fields(MultiSaid)})
-    unfinished.replace(file)
+    save_arrays(file, made_of=made_of, **{one.name: getattr(found, one.name) for one in fields(MultiSaid)})
     return found
 
 

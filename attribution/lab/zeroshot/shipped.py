@@ -10,6 +10,7 @@ import numpy as np
 
 from attribution.detector import Examiner
 from attribution.lab.data import REAL
+from attribution.lab.sitting import save_arrays
 from attribution.lab.zeroshot.faces import Faces
 from attribution.weights import load
 
@@ -42,10 +43,7 @@ def read_shipped(names: Sequence[str], faces: Faces, runs: Path, device: str = "
             methods = Examiner(detector, device).read(faces.crops).p_methods
             untouched = [family == REAL for family in detector.info.families]
             p = np.clip(1 - methods[:, untouched].sum(1), 0, 1).astype(np.float32)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = kept.with_suffix(".part.npz")
-            np.savez(unfinished, p=p, made_of=np.array(made_of))
-            unfinished.replace(kept)
+            save_arrays(kept, p=p, made_of=np.array(made_of))
         found[name] = p
     return found
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from attribution.lab.depthwise import quicken
 from attribution.lab.pretrained import read_pretrained
-from attribution.lab.sitting import rate
+from attribution.lab.sitting import rate, save_arrays
 from attribution.lab.train import MEAN, STD
 from attribution.lab.zeroshot.plan import BATCH, SEED, TOP, Detector, Run
 from attribution.lab.zeroshot.pool import pool_file
@@ -156,10 +156,7 @@ def read_faces(net: nn.Module, detector: Detector, crops: np.ndarray, device: st
 
 def keep(said: Said, file: Path) -> None:
     """Write it whole or not at all; units in half precision."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(".part.npz")
-    np.savez(unfinished, units=said.units.astype(np.float16), weight=said.weight, bias=np.float32(said.bias))
-    unfinished.replace(file)
+    save_arrays(file, units=said.units.astype(np.float16), weight=said.weight, bias=np.array(said.bias, np.float32))
 
 
 def kept(file: Path) -> Said:
