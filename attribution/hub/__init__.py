@@ -1,0 +1,28 @@
+"""Detectors on the Hugging Face Hub: what a repository holds, its files pinned to a commit, fetched, checked and found again offline.
+
+The only door to `huggingface_hub` in the product. Six names are downloaded and nothing else, from a commit and never from a branch; every
+file's digest is compared with the Hub's, because the client returns a flipped bit silently. Nothing waits for ever.
+"""
+
+from attribution.hub.cache import cached, check, discard, find
+from attribution.hub.fetch import fetch, obtain
+from attribution.hub.look import look
+from attribution.hub.names import FILES, HubFile, HubName, Listing, Patience, Progress, Snapshot, parse
+
+__all__ = [
+    "FILES",
+    "HubFile",
+    "HubName",
+    "Listing",
+    "Patience",
+    "Progress",
+    "Snapshot",
+    "cached",
+    "check",
+    "discard",
+    "fetch",
+    "find",
+    "look",
+    "obtain",
+    "parse",
+]
