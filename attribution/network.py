@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import timm
@@ -17,6 +17,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from attribution.architectures import (
+    ALLOWED_ARCHITECTURES,
+    CADDM,
+    CADDM_PREFIX,
+    DNA_DET,
+    MASKED_TWICE,
+    NORM_EPS,
+    Explained,
+    checked_arguments,
+    class_token_vit,
+    pooled_vit,
+)
 from attribution.caddm import Caddm
 from attribution.errors import UnusableDetector
 from attribution.shallow import Meso4, MesoInception4, ShallowNetV3
@@ -25,98 +37,95 @@ EMBEDDING_DIMENSIONS = 128
 # DNA-Det learns on patches of this side, and its patch view shows them.
 PATCH_PX = 64
 
-
-@dataclass(frozen=True)
-class Explained:
-    """What Grad-CAM looks at in an architecture: the last layer that still has a place for every part of the face.
-
-    `layer` is the module's path. `layout` says how its output lies: `channels_first` B×C×H×W, `channels_last` B×H×W×C, or `tokens`
-    B×N×C behind `num_prefix_tokens` class and register tokens. `is_feature_map` holds when that output is what `forward_features`
-    returns, so that its gradient needs the head only.
-    """
-
-    layer: str
-    layout: str
-    is_feature_map: bool
-
-
-_EFFICIENTNET = Explained("bn2", "channels_first", True)
-_RESNET = Explained("layer4", "channels_first", True)
-_CONVNEXT = Explained("norm_pre", "channels_first", True)
-# The class token alone reaches the head of these ViTs, so their last block gives the patch tokens no gradient: look at what it reads.
-_VIT = Explained("blocks.11.norm1", "tokens", False)
-
-DNA_DET = "dna_det"
-# An artifact detection module on the timm backbone that follows the prefix.
-CADDM_PREFIX = "caddm_"
-CADDM = CADDM_PREFIX + "mobilenetv2_100"
-ALLOWED_ARCHITECTURES: Mapping[str, Explained] = {
-    # After the 3×3 convolution of stage 2: fine enough to show that the traces lie all over the picture.
-    DNA_DET: Explained("stages.1.conv_same", "channels_first", False),
-    CADDM: Explained("backbone.bn2", "channels_first", True),
-    # Before the last pooling: S/8 × S/8 places; ShallowNetV3 has no pooling after its last maps, (S/4 − 4)² places.
-    "meso4": Explained("fourth", "channels_first", False),
-    "mesoinception4": Explained("fourth", "channels_first", False),
-    "shallownet_v3": Explained("active", "channels_first", True),
-    "efficientnet_b0": _EFFICIENTNET,
-    "mobilenetv2_100": _EFFICIENTNET,
-    "mobilenetv4_conv_small": Explained("blocks", "channels_first", True),
-    "efficientnet_lite0": _EFFICIENTNET,
-    "tf_efficientnet_lite0": _EFFICIENTNET,
-    "efficientnet_b4": _EFFICIENTNET,
-    "tf_efficientnetv2_b0": _EFFICIENTNET,
-    "resnet18": _RESNET,
-    "resnet34": _RESNET,
-    "resnet50": _RESNET,
-    "legacy_xception": Explained("act4", "channels_first", True),
-    "convnextv2_atto": _CONVNEXT,
-    "convnextv2_nano": _CONVNEXT,
-    "swinv2_tiny_window8_256": Explained("norm", "channels_last", True),
-    "vit_tiny_patch16_224": _VIT,
-    "vit_small_patch16_224": _VIT,
-}
-
-# timm passes model arguments on to constructors and loaders: `checkpoint_path` alone would unpickle any file. So none but these.
-_ALLOWED_MODEL_ARGS: Mapping[str, Callable[[Any], bool]] = {
-    "pad_type": lambda value: value in ("", "same"),
-    "drop_rate": lambda value: isinstance(value, int | float) and 0 <= value < 1,
-    "drop_path_rate": lambda value: isinstance(value, int | float) and 0 <= value < 1,
-    "img_size": lambda value: isinstance(value, int) and 32 <= value <= 1024,
-}
-_MOST_CLASSES = 1000
 _SHALLOW: Mapping[str, Callable[..., nn.Module]] = {"meso4": Meso4, "mesoinception4": MesoInception4, "shallownet_v3": ShallowNetV3}
 _DNA_DET_CHANNELS = (64, 128, 256, 512)
+# What a model may need beside its weights: index tables and masks of windowed attention, which a small config can make large.
+_MOST_TABLE_BYTES = 2**29
+_MOST_TOKENS = 4096
 
 
 def build_backbone(architecture: str, num_classes: int, model_args: Mapping[str, Any] | None = None, pretrained: bool = False) -> nn.Module:
     """A backbone with a linear head of `num_classes`, in training mode as timm gives it.
 
-    `model_args` may hold `pad_type`, `drop_rate`, `drop_path_rate` and `img_size`. `pretrained` lets timm fetch its own weights (lab
-    only). Raises UnusableDetector for an architecture or an argument that is not on the allow-list.
+    `model_args` may hold what `architectures.ALLOWED_MODEL_ARGS` names; `norm_eps` is the ε of every layer norm,
+    `masked_twice` keeps the windows of a SwinV2 apart as transformers does. `pretrained` lets timm
+    fetch its own weights (lab only). Raises UnusableDetector for an architecture or an argument that is not on the allow-list.
     """
-    arguments = dict(model_args or {})
-    if architecture not in ALLOWED_ARCHITECTURES:
-        raise UnusableDetector(
-            f"The architecture {architecture[:60]!r} is not on Telltale's list.", f"Use one of: {', '.join(ALLOWED_ARCHITECTURES)}."
-        )
-    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or not 2 <= num_classes <= _MOST_CLASSES:
-        raise UnusableDetector(f"A detector has 2 to {_MOST_CLASSES} classes, not {num_classes!r}.", "Correct its config.json.")
-    for name, value in arguments.items():
-        usable = _ALLOWED_MODEL_ARGS.get(name)
-        if usable is None or isinstance(value, bool) or not usable(value):
-            raise UnusableDetector(
-                f"The model argument {name[:60]!r} is not allowed, or has no usable value.", f"Use {', '.join(_ALLOWED_MODEL_ARGS)}."
-            )
+    arguments = checked_arguments(architecture, num_classes, model_args)
+    norm_eps, masked_twice = arguments.pop(NORM_EPS, None), arguments.pop(MASKED_TWICE, False)
     try:
         if architecture == DNA_DET:
-            return DnaDet(num_classes, **arguments)
-        if architecture in _SHALLOW:
-            return _SHALLOW[architecture](num_classes, **arguments)
-        if architecture.startswith(CADDM_PREFIX):
-            return build_caddm(num_classes, arguments, architecture=architecture)
-        return timm.create_model(architecture, pretrained=pretrained, num_classes=num_classes, **arguments)
-    except (TypeError, ValueError, AssertionError, KeyError) as error:
+            model: nn.Module = DnaDet(num_classes, **arguments)
+        elif architecture in _SHALLOW:
+            model = _SHALLOW[architecture](num_classes, **arguments)
+        elif architecture.startswith(CADDM_PREFIX):
+            model = build_caddm(num_classes, arguments, architecture=architecture)
+        else:
+            model = timm.create_model(architecture, pretrained=pretrained, num_classes=num_classes, **arguments)
+    # Arguments that do not fit each other end in whichever of these the constructor meets first.
+    except (TypeError, ValueError, AssertionError, KeyError, IndexError, RuntimeError, ZeroDivisionError) as error:
         raise UnusableDetector(f"{architecture} cannot be built with these model arguments.", "Correct its config.json.") from error
+    if norm_eps is not None:
+        _set_norm_eps(model, norm_eps, architecture)
+    if masked_twice:
+        _mask_twice(model, architecture)
+    return model
+
+
+def _set_norm_eps(model: nn.Module, norm_eps: float, architecture: str) -> None:
+    norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
+    if not norms:
+        raise UnusableDetector(f"{architecture} has no layer norms whose epsilon could be set.", "Correct its config.json.")
+    for norm in norms:
+        norm.eps = norm_eps
+
+
+def _mask_twice(model: nn.Module, architecture: str) -> None:
+    if not architecture.startswith("swinv2"):
+        raise UnusableDetector(f"{architecture} has no windows to be masked twice.", "Correct its config.json.")
+    for module in model.modules():
+        mask = getattr(module, "attn_mask", None)
+        if mask is not None:
+            mask.mul_(2)
+
+
+def blueprint(architecture: str, num_classes: int, model_args: Mapping[str, Any] | None = None) -> nn.Module:
+    """The same network without memory (torch's meta device), to compare names and shapes before any is asked for; not to be changed.
+
+    Raises UnusableDetector as `build_backbone` does, and for one that would need more than 512 MB of tables or read more than 4096 tokens.
+    """
+    arguments = checked_arguments(architecture, num_classes, model_args)
+    return _blueprint(architecture, num_classes, tuple(sorted(arguments.items())))
+
+
+@lru_cache(maxsize=4)
+def _blueprint(architecture: str, num_classes: int, arguments: tuple[tuple[str, Any], ...]) -> nn.Module:
+    # timm takes a third of a second and more to build one, and an adapter asks several times.
+    with torch.device("meta"):
+        model = build_backbone(architecture, num_classes, dict(arguments))
+    kept = model.state_dict()
+    tables = sum(buffer.numel() * buffer.element_size() for name, buffer in model.named_buffers() if name not in kept)
+    patches = getattr(model, "patch_embed", None) if ALLOWED_ARCHITECTURES[architecture].layout == "tokens" else None
+    if tables > _MOST_TABLE_BYTES or int(getattr(patches, "num_patches", 0)) > _MOST_TOKENS:
+        raise UnusableDetector(f"{architecture} would need too much memory with these model arguments.", "Use a smaller detector.")
+    return model
+
+
+def classifier_name(model: nn.Module) -> str:
+    """The path of the linear classifier in the network. Raises UnusableDetector for a network without just one."""
+    backbone: Any = model
+    found = backbone.get_classifier()
+    for name, module in model.named_modules():
+        if module is found and isinstance(module, nn.Linear):
+            return name
+    raise UnusableDetector("The architecture has no single linear classifier.", "Use another detector.")
+
+
+def fixed_side_px(model: nn.Module) -> int | None:
+    """The side of the pictures that the network reads, None where any will do."""
+    patches: Any = getattr(model, "patch_embed", None)
+    side = getattr(patches, "img_size", None) if getattr(patches, "strict_img_size", False) else None
+    return int(side[0]) if side is not None else None
 
 
 def build_caddm(num_classes: int, model_args: Mapping[str, Any] | None = None, artifacts: bool = True, architecture: str = CADDM) -> Caddm:
@@ -219,13 +228,23 @@ class Projection(nn.Linear):
         return functional.normalize(super().forward(input), dim=1)
 
 
+def explained(model: nn.Module, architecture: str) -> Explained:
+    """What Grad-CAM looks at in this very network: depth and pooling of a ViT may differ from those of its name."""
+    known = ALLOWED_ARCHITECTURES[architecture]
+    if known.layout != "tokens":
+        return known
+    vit: Any = model
+    return class_token_vit(len(vit.blocks)) if vit.global_pool == "token" else pooled_vit()
+
+
 def explained_layer(model: nn.Module, architecture: str) -> nn.Module:
     """The module that Grad-CAM looks at."""
-    return model.get_submodule(ALLOWED_ARCHITECTURES[architecture].layer)
+    return model.get_submodule(explained(model, architecture).layer)
 
 
 def as_maps(output: torch.Tensor, model: nn.Module, architecture: str) -> torch.Tensor:
-    """The explained layer's output (or its gradient) as B×C×H×W, whatever its layout."""
+    """The explained layer's output (or its gradient) as B×C×H×W, whatever its layout. Raises UnusableDetector for patch tokens that form
+    no square."""
     layout = ALLOWED_ARCHITECTURES[architecture].layout
     if layout == "channels_last":
         return output.permute(0, 3, 1, 2)
@@ -233,5 +252,9 @@ def as_maps(output: torch.Tensor, model: nn.Module, architecture: str) -> torch.
         backbone: Any = model
         patches = output[:, int(backbone.num_prefix_tokens) :]
         side = math.isqrt(patches.shape[1])
+        if side * side != patches.shape[1]:
+            raise UnusableDetector(
+                f"The {patches.shape[1]} patches of {architecture} form no square.", "Use a detector for square pictures."
+            )
         return patches.transpose(1, 2).reshape(output.shape[0], output.shape[2], side, side)
     return output

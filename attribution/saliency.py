@@ -2,7 +2,8 @@
 
 Where the explained layer is the last before pooling, the gradient needs the head only: one forward pass without a graph and a backward
 pass through the head give the same map as the grad-cam package (a test holds them to it) at a third of its cost. For the other
-architectures (ViTs) the package does the work, one forward and one backward pass per batch.
+architectures (such as ViTs that answer by their class token) the package does the work, one forward pass and a backward pass down to the
+explained layer per batch.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from torch import nn
 
 from attribution.detector import Examiner
 from attribution.evidence import Heatmap
-from attribution.network import ALLOWED_ARCHITECTURES, as_maps, explained_layer, head
+from attribution.network import as_maps, explained, explained_layer, head
 
 AREA_SHARE = 0.2
 RANDOM_AREAS = 4
@@ -38,7 +40,7 @@ def heatmaps(examiner: Examiner, crops: np.ndarray, labels: Sequence[str]) -> li
     if strangers:
         raise ValueError(f"the detector has no label {strangers[0]!r}")
     classes = [examiner.info.labels.index(label) for label in labels]
-    quick = ALLOWED_ARCHITECTURES[examiner.detector.architecture].is_feature_map
+    quick = explained(examiner.model, examiner.detector.architecture).is_feature_map
     grad_cam = grad_cam_through_the_head if quick else grad_cam_of_the_package
     found: list[Heatmap] = []
     for first in range(0, len(crops), _BATCH):
@@ -70,13 +72,20 @@ def grad_cam_of_the_package(examiner: Examiner, crops: np.ndarray, classes: Sequ
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     architecture = examiner.detector.architecture
-    # Its hooks would record whatever else passes through the shared network meanwhile.
-    model = copy.deepcopy(examiner.model)
-    # The weights are frozen: the graph that it walks back has to begin at the input.
-    inputs = examiner.inputs(crops).requires_grad_(True)
+    model = _with_own_hooks(examiner.model)
+    layer = explained_layer(model, architecture)
+    # The weights are frozen, so the graph that the package walks back begins where we say: at its layer, whatever lies below needs none.
+    layer.register_forward_hook(lambda *call: call[-1].detach().requires_grad_(True))
     targets: Any = [ClassifierOutputTarget(number) for number in classes]
-    with torch.enable_grad(), GradCAM(model, [explained_layer(model, architecture)], lambda out: as_maps(out, model, architecture)) as cam:
-        return np.clip(cam(inputs, targets), 0, 1)
+    with torch.enable_grad(), GradCAM(model, [layer], lambda out: as_maps(out, model, architecture)) as cam:
+        return np.clip(cam(examiner.inputs(crops), targets), 0, 1)
+
+
+def _with_own_hooks(model: nn.Module) -> nn.Module:
+    """The same network on the same weights. Hooks on the shared one would record whatever else passes through it meanwhile, and a whole
+    copy of a large one takes a gigabyte."""
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    return copy.deepcopy(model, shared)
 
 
 def _scaled(maps: np.ndarray, side_px: int) -> np.ndarray:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 
+from attribution.architectures import OWN_ARCHITECTURES
 from attribution.errors import UnusableDetector
 from attribution.network import (
     ALLOWED_ARCHITECTURES,
@@ -14,22 +16,36 @@ from attribution.network import (
     DnaDet,
     Projection,
     as_maps,
+    blueprint,
     build_backbone,
+    classifier_name,
+    explained,
     explained_layer,
     features,
+    fixed_side_px,
     head,
     normalise,
     pooled_width,
 )
 
-FIXED_SIDE_PX = {"swinv2_tiny_window8_256": 256, "vit_tiny_patch16_224": 224, "vit_small_patch16_224": 224, CADDM: 224}
 # Built for one side, which their arguments name.
 SHALLOW = ("meso4", "mesoinception4", "shallownet_v3")
+# Those that Telltale trains or studies itself, and one of each family; the others are checked without computing.
+COMPUTED = {
+    **dict.fromkeys((DNA_DET, *SHALLOW, "mobilenetv2_100", "mobilenetv4_conv_small", "efficientnet_lite0", "tf_efficientnet_lite0"), 64),
+    **dict.fromkeys(("efficientnet_b0", "efficientnet_b4", "tf_efficientnetv2_b0", "resnet18", "resnet50", "legacy_xception"), 64),
+    **dict.fromkeys(("convnext_tiny", "convnextv2_atto", "convnextv2_nano"), 64),
+    **dict.fromkeys(
+        (CADDM, "vit_tiny_patch16_224", "vit_small_patch16_224", "swin_tiny_patch4_window7_224", "eva02_tiny_patch14_224"), 224
+    ),
+    "swinv2_tiny_window8_256": 256,
+    "vit_pe_core_tiny_patch16_384": 384,
+}
 
 
-@pytest.mark.parametrize("architecture", ALLOWED_ARCHITECTURES)
-def test_every_allowed_architecture_splits_into_features_and_logits(architecture: str) -> None:
-    side = FIXED_SIDE_PX.get(architecture, 64)
+@pytest.mark.parametrize("architecture", COMPUTED)
+def test_every_family_splits_into_features_and_logits(architecture: str) -> None:
+    side = COMPUTED[architecture]
     model = build_backbone(architecture, 5, {"img_size": side} if architecture in SHALLOW else None).eval()
     inputs = torch.randn(2, 3, side, side)
     seen: list[torch.Tensor] = []
@@ -48,6 +64,85 @@ def test_every_allowed_architecture_splits_into_features_and_logits(architecture
     assert maps.shape[2] == maps.shape[3] > 1, "the explained layer must still know places"
     if ALLOWED_ARCHITECTURES[architecture].is_feature_map:
         assert torch.equal(seen[0], feature_maps)
+
+
+def shortened(architecture: str) -> dict[str, object]:
+    """Arguments that leave out most of a network's layers, and nothing of its form."""
+    if architecture in SHALLOW:
+        return {"img_size": 64}
+    if architecture.startswith("swin"):
+        return {"depths": (1, 1, 1, 1)}
+    return {"depth": 2} if ALLOWED_ARCHITECTURES[architecture].layout == "tokens" else {}
+
+
+@pytest.mark.parametrize("architecture", ALLOWED_ARCHITECTURES)
+def test_every_allowed_architecture_has_places_to_explain(architecture: str) -> None:
+    model = blueprint(architecture, 5, shortened(architecture)).eval()
+    side = fixed_side_px(model) or (64 if architecture in SHALLOW else 224)
+    seen: list[torch.Tensor] = []
+    with torch.no_grad(), explained_layer(model, architecture).register_forward_hook(lambda *call: seen.append(call[-1])):
+        feature_maps = model.forward_features(torch.empty(2, 3, side, side, device="meta"))  # type: ignore[operator]
+        pooled, logits = head(model, feature_maps)
+    maps = as_maps(seen[0], model, architecture)
+    assert (pooled.shape, logits.shape) == ((2, pooled_width(model)), (2, 5))
+    assert maps.shape[0] == 2
+    assert maps.shape[2] == maps.shape[3] > 1
+    assert explained(model, architecture).is_feature_map == ALLOWED_ARCHITECTURES[architecture].is_feature_map
+    assert isinstance(model.get_submodule(classifier_name(model)), torch.nn.Linear)
+    if architecture not in OWN_ARCHITECTURES:
+        assert timm.is_model(architecture)
+
+
+def test_a_blueprint_takes_no_memory_and_has_the_network_s_names_and_shapes() -> None:
+    plan, model = blueprint("vit_tiny_patch16_224", 3), build_backbone("vit_tiny_patch16_224", 3)
+    assert {value.device.type for value in plan.state_dict().values()} == {"meta"}
+    assert {k: v.shape for k, v in plan.state_dict().items()} == {k: v.shape for k, v in model.state_dict().items()}
+    assert (classifier_name(plan), fixed_side_px(plan), fixed_side_px(blueprint("resnet18", 3))) == ("head", 224, None)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "arguments"),
+    [
+        ("vit_base_patch16_224", {"img_size": 1024, "patch_size": 4}),
+        ("swin_base_patch4_window7_224", {"img_size": 1024, "window_size": 32, "depths": [8, 8, 8, 8]}),
+    ],
+)
+def test_a_small_config_cannot_ask_for_gigabytes(architecture: str, arguments: dict[str, object]) -> None:
+    with pytest.raises(UnusableDetector, match="memory"):
+        blueprint(architecture, 2, arguments)
+
+
+def test_the_epsilon_of_layer_norms_is_set_everywhere() -> None:
+    model = build_backbone("vit_tiny_patch16_224", 2, {"norm_eps": 1e-12, "depth": 2})
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.LayerNorm)]
+    assert {norm.eps for norm in norms} == {1e-12}
+    assert len(norms) == 5
+    with pytest.raises(UnusableDetector, match="no layer norms"):
+        build_backbone("resnet18", 2, {"norm_eps": 1e-12})
+
+
+def test_masks_are_doubled_where_transformers_does() -> None:
+    arguments = {"depths": (2, 2), "num_heads": (2, 4), "embed_dim": 16, "img_size": 64, "window_size": 4}
+    once, twice = (build_backbone("swinv2_tiny_window8_256", 2, {**arguments, "masked_twice": flag}) for flag in (False, True))
+    masks = [(a, b) for (name, a), (_, b) in zip(once.named_buffers(), twice.named_buffers(), strict=True) if name.endswith("attn_mask")]
+    assert len(masks) == 2
+    assert all(torch.equal(2 * a, b) and a.min() == -100 for a, b in masks)
+    with pytest.raises(UnusableDetector, match="windows"):
+        build_backbone("swin_tiny_patch4_window7_224", 2, {"masked_twice": True})
+
+
+def test_what_is_explained_follows_depth_and_pooling() -> None:
+    name, small = "vit_tiny_patch16_224", {"img_size": 64, "depth": 3}
+    assert explained(build_backbone(name, 2, small), name).layer == "blocks.2.norm1"
+    pooled = explained(build_backbone(name, 2, {**small, "global_pool": "avg"}), name)
+    assert (pooled.layer, pooled.is_feature_map) == ("norm", True)
+
+
+def test_tokens_that_form_no_square_are_refused() -> None:
+    model = build_backbone("vit_tiny_patch16_224", 2, {"img_size": 64, "depth": 1})
+    assert as_maps(torch.zeros(1, 17, 192), model, "vit_tiny_patch16_224").shape == (1, 192, 4, 4)
+    with pytest.raises(UnusableDetector, match="no square"):
+        as_maps(torch.zeros(1, 16, 192), model, "vit_tiny_patch16_224")
 
 
 def test_model_arguments_reach_the_network() -> None:
@@ -77,6 +172,20 @@ def test_an_architecture_off_the_list_is_refused(architecture: str) -> None:
         {"img_size": 100_000},
         {"pad_type": "sideways"},
         {"img_size": 64},
+        {"embed_dim": 10**6},
+        {"depth": 10**6},
+        {"depth": True},
+        {"depths": [10**6]},
+        {"depths": [1] * 50},
+        {"mlp_ratio": float("inf")},
+        {"mlp_ratio": float("nan")},
+        {"qkv_bias": 1},
+        {"act_layer": "os.system"},
+        {"act_layer": ["gelu"]},
+        {"norm_eps": 1.0},
+        {"norm_layer": "layernorm"},
+        {"global_pool": ""},
+        {"weight_init": "skip"},
     ],
 )
 def test_an_argument_that_could_do_harm_is_refused(arguments: dict[str, object]) -> None:

@@ -31,7 +31,7 @@ from attribution.lab.caddm.localisation import (
 from attribution.lab.data import REAL, read_manifest
 from attribution.lab.evaluate import print_table
 from attribution.lab.folder import write_card
-from attribution.network import ALLOWED_ARCHITECTURES
+from attribution.network import explained
 from attribution.opinions import reads_mirrored
 from attribution.saliency import grad_cam_of_the_package, grad_cam_through_the_head
 from attribution.weights import load_folder
@@ -62,7 +62,7 @@ def answers_of(examiner: Examiner, cases: Sequence[Case]) -> Mapping[str, list[A
     side = examiner.card.crop.side_px
     if any(case.crop.shape[0] != side for case in cases):
         raise LabError(f"{examiner.info.name} reads crops of {side} px; the cases have another size.", "Leave it out.")
-    quick = ALLOWED_ARCHITECTURES[examiner.detector.architecture].is_feature_map
+    quick = explained(examiner.model, examiner.detector.architecture).is_feature_map
     grad_cam = grad_cam_through_the_head if quick else grad_cam_of_the_package
     manipulated = np.array([family != REAL for family in examiner.info.families])
     found: dict[str, list[Answer]] = {HEATMAP: []}

@@ -1,0 +1,117 @@
+"""What the names of a stranger's labels mean: a table of words, and a reading that would rather not know than be wrong.
+
+A name is read by all its words, never by a part of one ("unreal" is not "real"). A negation, a word that is not in the tables, or words
+that contradict each other leave it unread, and whoever needs it asks.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+from attribution.evidence import UNKNOWN_FAMILY
+
+_REAL = (
+    "real reals realism realistic human humans authentic authenticity genuine original originals pristine natural untouched unaltered "
+    "unedited unmanipulated unmodified untampered bonafide bona-fide camera photographic"
+)
+_MANIPULATED = (
+    "fake fakes faked deepfake deepfakes deep-fake deep-fakes ai aigc aigen ai-gen artificial generated generative synthetic synthesis "
+    "synthesized synthesised manipulated manipulation forged forgery altered tampered edited doctored spliced photoshopped inpainted "
+    "computer-generated cgi"
+)
+_FACE_SWAP = (
+    "faceswap faceswaps faceswapped face-swap face-swaps face-swapped face-swapping faceswapping faceshifter simswap inswapper roop "
+    "deepfacelab blendface fsgan mobileswap hififace uniface"
+)
+_REENACTMENT = (
+    "reenactment reenacted face-reenactment face2face face-2-face neuraltextures neural-textures wav2lip lipsync lip-sync fomm "
+    "first-order-motion talking-head liveportrait"
+)
+_GAN = (
+    "gan gans progan pggan stylegan stylegan1 stylegan2 stylegan3 style-gan cyclegan stargan biggan gaugan attgan eg3d "
+    "generative-adversarial-network"
+)
+_DIFFUSION = (
+    "diffusion diffusions latent-diffusion stable-diffusion stablediffusion sdxl sd1 sd14 sd15 sd2 sd21 sd3 sd35 midjourney flux flux1 "
+    "dalle2 dalle3 dall-e-2 dall-e-3 imagen glide ddpm ddim ldm pixart kandinsky"
+)
+# Words that may stand beside others and mean nothing by themselves.
+_BESIDE = (
+    "a an the of by with from in as image images img picture pictures photo photos photograph photographs face faces facial portrait "
+    "portraits video videos frame frames person people content media art artwork method model class label made created xl"
+)
+_NEGATIONS = ("no", "not", "non", "un", "never", "without", "anti", "isnt", "neither", "nor", "vs", "or")
+_TABLES = {
+    "real": _REAL,
+    UNKNOWN_FAMILY: _MANIPULATED,
+    "face_swap": _FACE_SWAP,
+    "reenactment": _REENACTMENT,
+    "gan": _GAN,
+    "diffusion": _DIFFUSION,
+}
+
+
+def _phrases() -> Mapping[tuple[str, ...], str]:
+    return {tuple(entry.split("-")): meaning for meaning, table in _TABLES.items() for entry in table.split()}
+
+
+_MEANINGS = _phrases()
+_LONGEST = max(len(phrase) for phrase in _MEANINGS)
+
+
+def read_meanings(names: Sequence[str]) -> tuple[str | None, ...]:
+    """Per label the family that its name tells: one of evidence's FAMILIES, or "unknown" for a manipulation of no told kind. None where the
+    name does not tell ("LABEL_0", "positive", "unreal", "not fake")."""
+    # "StyleGAN" is a word of the tables, "RealFaces" two of them.
+    return tuple(_meaning(_words(name)) or _meaning(_words(_apart(name))) for name in names)
+
+
+def why_unclear(meanings: Sequence[str | None]) -> str:
+    """Why these meanings cannot stand and a person has to be asked, in a sentence; empty when they can: each label has one, just one is
+    real, and another is not."""
+    if any(meaning is None for meaning in meanings):
+        return "The names of some labels do not tell what they mean."
+    real = sum(meaning == "real" for meaning in meanings)
+    if real == 0:
+        return "None of the labels stands for an untouched face."
+    if real == len(meanings):
+        return "None of the labels stands for a manipulation."
+    return "More than one label stands for an untouched face." if real > 1 else ""
+
+
+def _apart(name: str) -> str:
+    """The name with a space wherever a capital follows a small letter."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", name))
+
+
+def _words(name: str) -> list[str]:
+    """In small letters, split at every other sign."""
+    # "isn't" is a negation, other apostrophes are none of ours.
+    plain = unicodedata.normalize("NFKC", name).replace("n't", "nt").replace("n’t", "nt")
+    return re.findall(r"[^\W_]+", plain.lower())
+
+
+def _meaning(words: list[str]) -> str | None:
+    found: set[str] = set()
+    at = 0
+    while at < len(words):
+        length = next((n for n in range(min(_LONGEST, len(words) - at), 0, -1) if tuple(words[at : at + n]) in _MEANINGS), 0)
+        if length:
+            found.add(_MEANINGS[tuple(words[at : at + length])])
+            at += length
+        elif words[at] in _NEGATIONS:
+            return None
+        elif words[at] in _BESIDE.split() or (found and re.fullmatch(r"v?\d+", words[at])):
+            at += 1
+        else:
+            return None
+    kinds = found - {UNKNOWN_FAMILY}
+    if len(kinds) == 1:
+        # "fake" beside "face swap" adds nothing; beside "real" it contradicts.
+        (kind,) = kinds
+        return None if kind == "real" and len(found) > 1 else kind
+    if not found or "real" in found:
+        return None
+    return UNKNOWN_FAMILY

@@ -1,0 +1,83 @@
+"""Names of labels are read by all their words, and left unread rather than misread."""
+
+from __future__ import annotations
+
+import pytest
+
+from attribution.evidence import LABEL_FAMILIES
+from attribution.labels import read_meanings, why_unclear
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        *(
+            (name, "real")
+            for name in ("Real", "REAL", "realism", "human", "Human Image", "authentic", "real_faces", "original", "untouched")
+        ),
+        *(
+            (name, "unknown")
+            for name in ("Fake", "Deepfake", "deep fake", "AI", "ai_gen", "AI-generated", "AI Generated Images", "artificial")
+        ),
+        *((name, "unknown") for name in ("Synthetic", "manipulated", "computer generated", "ＦＡＫＥ", "fake 2", "aiGenerated")),
+        *((name, "face_swap") for name in ("FaceSwap", "face_swaps", "faceswap", "Face Swap", "fake face swap", "SimSwap")),
+        *((name, "reenactment") for name in ("Face2Face", "face2face", "NeuralTextures", "reenactment", "lip-sync")),
+        *((name, "gan") for name in ("gan", "GAN images", "StyleGAN2", "fake gan", "ProGAN", "StyleGAN3 faces")),
+        *(
+            (name, "diffusion")
+            for name in ("Stable Diffusion", "stable_diffusion_v1", "sdxl", "Midjourney", "midjourney v6", "FLUX.1", "sd21")
+        ),
+        ("GAN diffusion", "unknown"),
+    ],
+)
+def test_a_name_that_tells_is_read(name: str, meaning: str) -> None:
+    assert read_meanings([name]) == (meaning,)
+    assert meaning in LABEL_FAMILIES
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("LABEL_0", "class_1", "positive", "negative", "0", "1", "", "   ", "yes", "true", "N", "at or below 0", "분노", "image", "face"),
+        *("unreal", "surreal", "reality show", "realesrgan", "real esrgan", "Real-ESRGAN", "faker", "airplane", "chair", "begany", "organ"),
+        *(
+            "not fake",
+            "not real",
+            "non-ai",
+            "Non AI",
+            "no manipulation",
+            "non_fake",
+            "isn't real",
+            "never altered",
+            "un-altered",
+            "NotFake",
+            "NonAI",
+        ),
+        *("real or fake", "real vs fake", "real fake", "AI human", "human deepfake", "real diffusion", "humanoid", "fluxus", "sd"),
+    ],
+)
+def test_a_name_that_does_not_tell_is_left_unread(name: str) -> None:
+    assert read_meanings([name]) == (None,)
+
+
+def test_every_label_is_read_by_itself() -> None:
+    assert read_meanings(["AI", "Deepfake", "Real"]) == ("unknown", "unknown", "real")
+    assert read_meanings(["artificial", "human"]) == ("unknown", "real")
+    assert read_meanings([]) == ()
+
+
+@pytest.mark.parametrize(
+    ("meanings", "why"),
+    [
+        (("real", "unknown"), ""),
+        (("gan", "real", "diffusion"), ""),
+        ((None, "real"), "do not tell"),
+        (("unknown", "gan"), "untouched face"),
+        (("real", "real"), "manipulation"),
+        (("real", "real", "gan"), "More than one"),
+        ((), "untouched face"),
+    ],
+)
+def test_meanings_that_cannot_stand_are_asked_for(meanings: tuple[str | None, ...], why: str) -> None:
+    found = why_unclear(meanings)
+    assert (why in found) if why else found == ""
