@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attribution.errors import TelltaleError
-from attribution.evidence import DetectorInfo, Evidence, Opinion, TrackEvidence, Unusable, Verdict, document
+from attribution.choice import MEANINGS, Choice, read_meanings_flag
+from attribution.errors import TelltaleError, UnmappedLabels
+from attribution.evidence import VIEWS, DetectorInfo, Evidence, Opinion, TrackEvidence, Unusable, Verdict, document
 from attribution.version import __version__
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from attribution.pipeline import Kit
 
+_MEANINGS = ", ".join(MEANINGS)
 STATES = {
     "manipulated": "manipulated",
     "no_manipulation_found": "no manipulation found",
@@ -38,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _lab(words[1:])
     args = _parser().parse_args(words)
     try:
-        return _detectors() if args.command == "detectors" else _analyse(args)
+        return _detectors(args.all) if args.command == "detectors" else _analyse(args)
     except TelltaleError as error:
         return _fail(str(error))
 
@@ -50,19 +52,32 @@ def _parser() -> argparse.ArgumentParser:
     analyse = commands.add_parser("analyse", help="examine pictures and clips")
     analyse.add_argument("files", nargs="+", metavar="FILE", help="a picture or a clip")
     analyse.add_argument("--detector", default="default", metavar="NAME|DIR|hf:owner/repo@rev", help="which detector answers")
+    analyse.add_argument("--beside", metavar="NAME|DIR|hf:owner/repo@rev", help="a second detector, asked about the same faces")
+    for flag, which in (("", "--detector"), ("beside-", "--beside")):
+        analyse.add_argument(f"--{flag}labels", default="", metavar="LABEL=MEANING,…", help=f"what the labels of {which} mean: {_MEANINGS}")
+        analyse.add_argument(f"--{flag}sees", default="", choices=VIEWS, help=f"what {which} sees, where its files do not say")
     analyse.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where it runs (default: auto)")
     analyse.add_argument("--json", type=Path, metavar="OUT", help="write the results as JSON")
     analyse.add_argument("--report", type=Path, metavar="OUT.html", help="write a report that needs no other file")
-    commands.add_parser("detectors", help="name the embedded detectors, the default first")
+    detectors = commands.add_parser("detectors", help="name the embedded detectors, the default first")
+    detectors.add_argument("--all", action="store_true", help="those in the Hub cache and known public ones too, with what they are")
     commands.add_parser("lab", help="the training side: python -m attribution lab --help", add_help=False)
     return parser
 
 
-def _detectors() -> int:
-    from attribution.weights import embedded
+def _detectors(everything: bool) -> int:
+    if not everything:
+        from attribution.weights import embedded
 
-    for name in embedded():
-        print(name)
+        for name in embedded():
+            print(name)
+        return 0
+    from attribution.catalogue import entries
+
+    for entry in entries():
+        size = f"{entry.bytes / 1e6:.1f} MB" if entry.bytes is not None else "size not known before the Hub is asked"
+        facts = (entry.kind, size, entry.licence, "measured by Telltale" if entry.measured else "not measured by Telltale")
+        print(_printable(f"{entry.name}\n  {', '.join(fact for fact in facts if fact)}\n  {entry.refused or entry.answers}"))
     return 0
 
 
@@ -82,7 +97,12 @@ def _analyse(args: argparse.Namespace) -> int:
 
     from attribution.pipeline import load_kit
 
-    kit = load_kit(args.detector, args.device)
+    first = Choice(args.detector, read_meanings_flag(args.labels), args.sees)
+    beside = Choice(args.beside, read_meanings_flag(args.beside_labels), args.beside_sees) if args.beside is not None else None
+    try:
+        kit = load_kit(first, args.device, beside)
+    except UnmappedLabels as error:
+        return _fail(f"{error} Give it as --labels LABEL=MEANING,… (or --beside-labels); meanings are: {_MEANINGS}.")
     outcomes: list[Evidence | Unusable] = []
     pictures = {}
     for index, file in enumerate(args.files):

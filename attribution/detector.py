@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from attribution.errors import DeviceError
 from attribution.evidence import Reading
-from attribution.network import features, normalise
+from attribution.network import features, normalise, pooled_width
 from attribution.weights import LoadedDetector
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -45,11 +46,18 @@ class Examiner:
         if self.device == "cpu":
             _use_no_more_threads_than_cores()
         # On a GPU we work on copies: the detector's own network stays on the CPU for the face that the GPU has no memory for.
-        model = detector.model if self.device == "cpu" else copy.deepcopy(detector.model)
-        projection = detector.projection if self.device == "cpu" else copy.deepcopy(detector.projection)
+        # What stands in for CUDA on ZeroGPU looks at all tensors copied so far for each further one, which takes minutes. A copy needs none
+        # of it.
+        with torch._C.DisableTorchFunction():
+            model = detector.model if self.device == "cpu" else copy.deepcopy(detector.model)
+            projection = detector.projection
+            if projection is not None and self.device != "cpu":
+                projection = copy.deepcopy(projection)
         # Depthwise convolutions are 1.6 times as fast on a CPU with the channels last.
         self.model = model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.projection = projection.to(self.device)
+        self.projection = projection.to(self.device) if projection is not None else None
+        self.dimensions = projection.out_features if projection is not None else pooled_width(self.model)
+        """D of the embeddings."""
 
     def __repr__(self) -> str:
         return f"Examiner({self.info.name!r} on {self.device})"
@@ -62,7 +70,7 @@ class Examiner:
         """
         crops = self.checked(crops)
         logits = np.empty((len(crops), len(self.info.labels)), dtype=np.float32)
-        embeddings = np.empty((len(crops), self.projection.out_features), dtype=np.float32)
+        embeddings = np.empty((len(crops), self.dimensions), dtype=np.float32)
         for part in self._batches(len(crops)):
             logits[part], embeddings[part] = self._read_batch(crops[part], mirrored)
         embeddings /= np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
@@ -107,7 +115,7 @@ class Examiner:
             if mirrored:
                 inputs = torch.cat([inputs, inputs.flip(3)]).contiguous(memory_format=torch.channels_last)
             pooled, logits = features(self.model, inputs)
-            embeddings = self.projection(pooled)
+            embeddings = self.projection(pooled) if self.projection is not None else functional.normalize(pooled, dim=1)
             if mirrored:
                 logits, embeddings = (both.unflatten(0, (2, len(crops))).mean(0) for both in (logits, embeddings))
             return logits.float().cpu().numpy(), embeddings.float().cpu().numpy()

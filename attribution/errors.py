@@ -12,6 +12,7 @@
     ├── DetectorError              a detector could not be used
     │   ├── UnknownDetector        no detector of that name, folder or repository
     │   ├── DamagedDetector        hashes, keys or shapes do not match the card
+    │   ├── UnmappedLabels         what its labels mean is not told: the user has to say
     │   └── UnusableDetector       a format or an architecture that we refuse, or that is not cached
     ├── DeviceError                the asked-for device is not there
     ├── EvidenceError              a value that evidence may not hold (a bug or a forged JSON)
@@ -75,6 +76,14 @@ class UnknownDetector(DetectorError):
 
 class DamagedDetector(DetectorError):
     """A hash, a key or a shape does not match what the card promises."""
+
+
+class UnmappedLabels(DetectorError):
+    """What the labels of a detector mean cannot be read from their names. `labels` are those names, in the order of its classes."""
+
+    def __init__(self, what: str, next_step: str = "", labels: tuple[str, ...] = ()) -> None:
+        self.labels = labels
+        super().__init__(what, next_step)
 
 
 class UnusableDetector(DetectorError):

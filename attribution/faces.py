@@ -29,8 +29,7 @@ _ONET_BATCH = 512
 _KEY_EVERY_SECONDS = 0.7
 _FEWEST_KEYS = 6
 _LINKED_FOR_EACH_EXAMINED = 2
-_CROPS_OF_A_CLIP = 320
-_FEWEST_CROPS = 8
+_CROPS_OF_A_CLIP, _FEWEST_CROPS = 320, 8
 _SHARPNESS_SIDE_PX = 224
 
 _Item = TypeVar("_Item")
@@ -39,12 +38,13 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True)
 class CropRule:
-    """How a detector's crops are cut from a picture: from MTCNN boxes of height h, squares of side `scale`·h whose centre lies `down`·h
-    below the box's, resized with Lanczos to `side_px`."""
+    """How crops are cut: from MTCNN boxes of height h, squares of side `scale`·h whose centre lies `down`·h below the box's, resized to
+    `side_px` with `resample`."""
 
     scale: float = 0.86
     down: float = 0.054
     side_px: int = 224
+    resample: str = "lanczos"
 
     def __post_init__(self) -> None:
         if not (0 < self.scale < math.inf and math.isfinite(self.down) and self.side_px >= 1):
@@ -248,14 +248,14 @@ def _cut(trails: Sequence[Trail], opened: OpenedMedia, rule: CropRule) -> tuple[
     """The tracks of the trails: their faces, cut from full resolution in one request and measured."""
     width, height = opened.media.width, opened.media.height
     requests = [(opened.frames[one.frame].index, rule.crop_box(_box(one.box), width, height)) for trail in trails for one in trail]
-    crops = iter(zip(requests, opened.crops(requests, rule.side_px) if requests else (), strict=True))
+    crops = iter(zip(requests, opened.crops(requests, rule.side_px, rule.resample) if requests else (), strict=True))
     tracks = []
     for number, trail in enumerate(trails):
         faces = []
         for one in trail:
             (index, crop_box), crop = next(crops)
             inside = np.clip(one.box, 0, (width, height, width, height))
-            faces.append(Face(index, one.seconds, _box(inside), one.landmarks, one.p_face, crop_box, crop, *_measures(crop)))
+            faces.append(Face(index, one.seconds, _box(inside), one.landmarks, one.p_face, crop_box, crop, *measures(crop)))
         tracks.append(Track(number, tuple(faces)))
     return tuple(tracks)
 
@@ -264,7 +264,7 @@ def _box(box: np.ndarray) -> Box:
     return float(box[0]), float(box[1]), float(box[2]), float(box[3])
 
 
-def _measures(crop: np.ndarray) -> tuple[float, float]:
+def measures(crop: np.ndarray) -> tuple[float, float]:
     """Sharpness (variance of the Laplacian of the luma at 224 px; Pech-Pacheco et al. 2000) and brightness (mean luma, 0..255)."""
     luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     if luma.shape[0] != _SHARPNESS_SIDE_PX:

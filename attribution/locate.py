@@ -9,17 +9,15 @@ import numpy as np
 
 from attribution.artifacts import find_artifacts, localises
 from attribution.detector import Examiner
-from attribution.evidence import Artifact, Box, Face, Track, TrackEvidence
+from attribution.evidence import Artifact, Box, Face, TrackEvidence
 from attribution.opinions import Specialist
 
 
 def shown_face(track: TrackEvidence) -> Face:
-    """The face that stands for a track: the one with the most real detail within its worst interval, or else of all."""
-    if track.track is None:
+    """The face that stands for a track. Raises ValueError for a track that was read from JSON."""
+    if track.track is None or track.shown is None:
         raise ValueError("a track that was read from JSON has no faces")
-    worst = track.worst
-    inside = [face for face in track.track.faces if worst is not None and worst.first_seconds <= face.seconds <= worst.last_seconds]
-    return Track(track.id, tuple(inside or track.track.faces)).best
+    return track.track.faces[track.shown]
 
 
 def locate(
@@ -32,7 +30,7 @@ def locate(
     located = list(tracks)
     for seer in dict.fromkeys(one for one in seers if one is not None):
         numbers = [number for number, one in enumerate(seers) if one is seer]
-        faces = [shown_face(tracks[number]) for number in numbers]
+        faces = [_seen_by(seer, tracks[number]) for number in numbers]
         found = find_artifacts(seer, np.stack([face.crop for face in faces]))
         for number, face, areas in zip(numbers, faces, found, strict=True):
             placed = ((in_original(area.box, face, width, height), area.confidence) for area in areas)
@@ -49,6 +47,12 @@ def in_original(box: Box, face: Face, width: int, height: int) -> Box | None:
     x0, x1 = (min(max(left + across * float(x), 0.0), float(width)) for x in (box[0], box[2]))
     y0, y1 = (min(max(top + down * float(y), 0.0), float(height)) for y in (box[1], box[3]))
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def _seen_by(seer: Examiner, track: TrackEvidence) -> Face:
+    """The face that stands for the track, as that detector saw it."""
+    own = (opinion.face for opinion in track.opinions if opinion.detector == seer.info)
+    return next((face for face in own if face is not None), None) or shown_face(track)
 
 
 def _seer(track: TrackEvidence, chosen: Examiner, specialists: Sequence[Specialist]) -> Examiner | None:

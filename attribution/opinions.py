@@ -7,16 +7,18 @@ chosen, the default is its *router*: asked about every face, to tell the others 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from attribution import scopes, weights
 from attribution.card import Card
+from attribution.choice import Choice
 from attribution.detector import Examiner
 from attribution.errors import DamagedDetector, DetectorError, UnusableDetector
 from attribution.evidence import DetectorInfo, Opinion, Reading, Track, TrackEvidence, Verdict
+from attribution.hub import Progress
 from attribution.patches import Tiles, patch_view, reads_patches
 from attribution.reference import ReferenceBank
 from attribution.verdict import judge_track
@@ -26,18 +28,20 @@ from attribution.weights import LoadedDetector
 @dataclass(frozen=True)
 class Specialist:
     """A detector beside the chosen one. When it could not be loaded, `problem` is the plain sentence that says why, `examiner` and `bank`
-    are None, and `info` is what its card says, with 64 zeros for the weights, or nothing but its name."""
+    are None, and `info` is what its card says, with 64 zeros for the weights, or nothing but its name. `bank` is also None for a detector
+    that brings no reference faces. `asked_for` says that the reader chose it, who then wants to hear it about every face that it knows."""
 
     info: DetectorInfo
     examiner: Examiner | None
     bank: ReferenceBank | None
     problem: str = ""
+    asked_for: bool = False
 
 
 def load_specialists(chosen: Card, device: str) -> tuple[Specialist, ...]:
-    """Every embedded detector with a scope of its own, beside a chosen one with scope `any`; none beside others. Never raises
-    DetectorError: a detector that cannot be loaded says so where its opinion would stand."""
-    if chosen.scope != scopes.ANY:
+    """Every embedded detector with a scope of its own, beside a chosen one of Telltale's contract with scope `any`; none beside others.
+    Never raises DetectorError: a detector that cannot be loaded says so where its opinion would stand."""
+    if chosen.scope != scopes.ANY or chosen.adapter:
         return ()
     found = (_beside(name, chosen, device, tuple(scopes.SCOPES)) for name in weights.embedded())
     return tuple(one for one in found if one is not None)
@@ -52,8 +56,16 @@ def load_router(chosen: Card, device: str) -> Specialist | None:
     return next((one for one in found if one is not None), nobody)
 
 
-def bank_of(detector: LoadedDetector) -> ReferenceBank:
-    """The reference faces of a loaded detector; DamagedDetector when they are not those of its network."""
+def load_companion(asked: str | Choice, device: str, progress: Progress | None = None) -> Specialist:
+    """The detector that the reader wants to hear beside the chosen one. Raises DetectorError."""
+    loaded = weights.load(asked, progress)
+    return Specialist(loaded.info, Examiner(loaded, device), bank_of(loaded), asked_for=True)
+
+
+def bank_of(detector: LoadedDetector) -> ReferenceBank | None:
+    """The reference faces of a loaded detector, None for one that brings none; DamagedDetector when they are not those of its network."""
+    if detector.projection is None:
+        return None
     bank = ReferenceBank.load(detector.folder, detector.card.files["reference.safetensors"])
     if bank.embeddings.shape[1] != detector.projection.out_features or not set(bank.methods) <= set(detector.info.labels):
         raise DamagedDetector(
@@ -63,56 +75,77 @@ def bank_of(detector: LoadedDetector) -> ReferenceBank:
 
 
 def reads_mirrored(examiner: Examiner, kind: str) -> bool:
-    """Whether faces are read together with their mirror images: in pictures, unless the scope of the detector forbids it."""
+    """Whether faces are read together with their mirror images: in pictures, unless the detector's scope or its makers forbid it."""
     scope = scopes.SCOPES.get(examiner.card.scope)
-    return kind == "picture" and (scope is None or scope.mirrored)
+    # A detector of others is read as its makers do.
+    return kind == "picture" and not examiner.card.adapter and (scope is None or scope.mirrored)
 
 
 def read_faces(tracks: Sequence[Track], examiner: Examiner, kind: str) -> Reading:
-    """What the detector says of all faces of the tracks, one after the other."""
+    """What the detector says of all faces of the tracks, one after the other. Faces that share a crop, as whole frames do that several
+    faces are in, are read once."""
     side = examiner.card.crop.side_px
     crops = [face.crop for track in tracks for face in track.faces]
-    stacked = np.stack(crops) if crops else np.empty((0, side, side, 3), dtype=np.uint8)
-    return examiner.read(stacked, mirrored=reads_mirrored(examiner, kind))
+    own = {id(crop): crop for crop in crops}
+    places = {key: place for place, key in enumerate(own)}
+    stacked = np.stack(list(own.values())) if own else np.empty((0, side, side, 3), dtype=np.uint8)
+    reading = examiner.read(stacked, mirrored=reads_mirrored(examiner, kind))
+    rows = [places[id(crop)] for crop in crops]
+    return Reading(reading.logits[rows], reading.p_methods[rows], reading.embeddings[rows])
 
 
-def judge(tracks: Sequence[Track], reading: Reading, examiner: Examiner, bank: ReferenceBank, kind: str) -> tuple[TrackEvidence, ...]:
+def judge(
+    tracks: Sequence[Track], reading: Reading, examiner: Examiner, bank: ReferenceBank | None, kind: str
+) -> tuple[TrackEvidence, ...]:
     """The verdicts on the tracks, from what `read_faces` gave of them."""
-    placements = bank.place(reading.embeddings)
+    placements = bank.place(reading.embeddings) if bank is not None else None
     judged, first = [], 0
     for track in tracks:
         part = slice(first, first + len(track.faces))
         own = Reading(reading.logits[part], reading.p_methods[part], reading.embeddings[part])
-        judged.append(judge_track(track, own, placements[part], examiner.card.thresholds, examiner.info, kind))
+        placed = placements[part] if placements is not None else None
+        judged.append(judge_track(track, own, placed, examiner.card.thresholds, examiner.info, kind))
         first += len(track.faces)
     return tuple(judged)
 
 
 def consult(
-    tracks: Sequence[TrackEvidence], specialists: Sequence[Specialist], tiles: Sequence[Tiles | None], kind: str
+    tracks: Sequence[TrackEvidence],
+    specialists: Sequence[Specialist],
+    tiles: Sequence[Tiles | None],
+    kind: str,
+    seen: Mapping[int, Sequence[Track]] | None = None,
 ) -> tuple[TrackEvidence, ...]:
     """The judged tracks, each with the opinion of every specialist, given or refused. Their verdicts say who is asked and stay as they
-    are. `tiles`, aligned with the tracks, become patches where a specialist that reads patches is asked."""
+    are. `tiles`, aligned with the tracks, become patches where a specialist that reads patches is asked. `seen` has the same tracks as
+    specialists with a crop rule of their own see them, by the specialist's number; one that sees nothing here has none."""
     opinions: list[list[Opinion]] = [[] for _ in tracks]
-    for specialist in specialists:
+    for number, specialist in enumerate(specialists):
         scope = specialist.examiner.card.scope if specialist.examiner is not None else scopes.ANY
-        refusals = [specialist.problem or scopes.refusal(track.verdict, specialist.info.name, scope) for track in tracks]
-        asked = [track for track, refused in zip(tracks, refusals, strict=True) if not refused]
-        answers = iter(_answers(asked, specialist, kind))
+        its_own = (seen or {}).get(number)
+        problem = specialist.problem or (_sees_nothing(specialist) if its_own is not None and not its_own else "")
+        refuse = scopes.refusal_where_asked_for if specialist.asked_for else scopes.refusal
+        refusals = [problem or refuse(track.verdict, specialist.info.name, scope) for track in tracks]
+        asked = [place for place, refused in enumerate(refusals) if not refused]
+        looked_at = [its_own[place] for place in asked] if its_own else [_pixels(tracks[place]) for place in asked]
+        answers = iter(_answers(looked_at, specialist, kind))
         for own, track, refused, cut in zip(opinions, tracks, refusals, tiles, strict=True):
             if refused:
                 own.append(Opinion(specialist.info, refused))
                 continue
             examiner = specialist.examiner
             patches = patch_view(examiner, cut) if examiner is not None and cut is not None and reads_patches(examiner) else None
-            own.append(replace(_opinion(next(answers), track.verdict, specialist), patches=patches))
+            answer = next(answers)
+            # The picture of what it saw is kept where the track has no such.
+            face = answer.track.faces[answer.shown] if its_own and answer.track is not None and answer.shown is not None else None
+            own.append(replace(_opinion(answer, track.verdict, specialist), patches=patches, face=face, view=answer.view))
     return tuple(replace(track, opinions=(*track.opinions, *own)) for track, own in zip(tracks, opinions, strict=True))
 
 
 def weigh(tracks: Sequence[TrackEvidence], chosen: Card, specialists: Sequence[Specialist]) -> tuple[TrackEvidence, ...]:
-    """The consulted tracks, inconclusive where a specialist whose scope `overturns` definitely contradicts the chosen detector. The
-    reasons say so first; probabilities and opinions stay as they are."""
-    heavy = {one.info for one in specialists if one.examiner is not None and scopes.overturns(one.examiner.card.scope)}
+    """The consulted tracks, inconclusive where a specialist whose scope `overturns`, or one that the reader asked for and that was
+    measured, definitely contradicts the chosen detector. The reasons say so first; probabilities and opinions stay as they are."""
+    heavy = {one.info for one in specialists if one.examiner is not None and _overturns(one, one.examiner)}
     weighed = []
     for track in tracks:
         said = (scopes.disagreement(chosen.name, track, opinion) for opinion in track.opinions if opinion.detector in heavy)
@@ -132,7 +165,7 @@ def route(tracks: Sequence[TrackEvidence], chosen: Card, router: Specialist, kin
             replace(track, verdict=verdict, opinions=(*track.opinions, unasked)) for track, verdict in zip(tracks, verdicts, strict=True)
         )
     routed = []
-    for track, answer in zip(tracks, _answers(tracks, router, kind), strict=True):
+    for track, answer in zip(tracks, _answers([_pixels(track) for track in tracks], router, kind), strict=True):
         verdict = scopes.bounded(track.verdict, name, scope, router.info.name, answer.verdict)
         opinion = _opinion(answer, verdict, router)
         if opinion.agreement == "differs" and scopes.overturns(scope):
@@ -148,7 +181,10 @@ def agreement(verdict: Verdict, other: Verdict) -> str:
         return "undecided"
     if verdict.method == other.method and verdict.method not in (None, "unknown"):
         return "same method"
-    return "same family" if (verdict.state, verdict.family) == (other.state, other.family) else "differs"
+    if (verdict.state, verdict.family) == (other.state, other.family):
+        return "same family"
+    # Both call it manipulated, and one does not say by what kind of method.
+    return "same answer" if verdict.state == other.state and None in (verdict.family, other.family) else "differs"
 
 
 def _beside(name: str, chosen: Card, device: str, wanted: Sequence[str]) -> Specialist | None:
@@ -172,14 +208,29 @@ def _nameless(name: str) -> DetectorInfo:
     return DetectorInfo(name, "0" * 64, ("real",), ("real",))
 
 
-def _answers(tracks: Sequence[TrackEvidence], specialist: Specialist, kind: str) -> tuple[TrackEvidence, ...]:
-    """What a loaded detector says of tracks that carry their pixels."""
-    if not tracks or specialist.examiner is None or specialist.bank is None:
-        return ()
-    faces = [track.track for track in tracks if track.track is not None]
-    if len(faces) < len(tracks):
+def _overturns(specialist: Specialist, examiner: Examiner) -> bool:
+    """Whether its contradiction leaves no definite answer: one of which nobody knows how often it is wrong overturns nothing."""
+    return scopes.overturns(examiner.card.scope) or (
+        specialist.asked_for and specialist.info.measured and examiner.card.scope == scopes.ANY
+    )
+
+
+def _sees_nothing(specialist: Specialist) -> str:
+    name = specialist.info.name
+    return f"{name} looks at faces, and the first detector at whole pictures, so it was not asked. Choose {name} as the first one."
+
+
+def _pixels(track: TrackEvidence) -> Track:
+    if track.track is None:
         raise ValueError("a track that was read from JSON has no faces to ask about")
-    return judge(faces, read_faces(faces, specialist.examiner, kind), specialist.examiner, specialist.bank, kind)
+    return track.track
+
+
+def _answers(tracks: Sequence[Track], specialist: Specialist, kind: str) -> tuple[TrackEvidence, ...]:
+    """What a loaded detector says of tracks."""
+    if not tracks or specialist.examiner is None:
+        return ()
+    return judge(tracks, read_faces(tracks, specialist.examiner, kind), specialist.examiner, specialist.bank, kind)
 
 
 def _opinion(answer: TrackEvidence, verdict: Verdict, specialist: Specialist) -> Opinion:

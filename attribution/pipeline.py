@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from functools import cache
@@ -13,19 +13,23 @@ from pathlib import Path
 import numpy as np
 
 from attribution import opinions
-from attribution.card import Card, MeasuredTable
+from attribution.card import Card, CropSettings, MeasuredTable
+from attribution.choice import Choice
 from attribution.detector import Examiner, pick_device
-from attribution.evidence import Evidence, Face, Frame, Heatmap, Opinion, TrackEvidence
-from attribution.faces import CropRule, FaceFinder, find_tracks
+from attribution.errors import UnusableDetector
+from attribution.evidence import Evidence, Face, Frame, Heatmap, Opinion, Track, TrackEvidence
+from attribution.faces import FaceFinder
+from attribution.inputs import as_seen, find_inputs
 from attribution.locate import locate, shown_face
-from attribution.media import MediaLimits, open_media, prepare
+from attribution.media import MediaLimits, OpenedMedia, open_media, prepare
 from attribution.opinions import Specialist
 from attribution.patches import Tiles, cut_tiles, reads_patches
 from attribution.reference import ReferenceBank
 from attribution.saliency import heatmaps
+from attribution.scopes import ANY
 from attribution.verdict import judge_file
 from attribution.version import __version__
-from attribution.weights import load
+from attribution.weights import DEFAULT_DETECTOR, load
 
 Progress = Callable[[float, str], None]
 """Called with the share done (0..1) and what is being done. Whatever it raises ends the examination."""
@@ -38,17 +42,21 @@ class Kit:
     """The parts that examine a file. They hold no state of a file: one kit serves many files, and several threads.
 
     `specialists` are asked beside the examiner about the faces that are their business (`scopes`); `router` is there when the examiner
-    itself is such a specialist.
+    itself is such a specialist. `bank` is None for a detector that brings no reference faces.
     """
 
     examiner: Examiner
     finder: FaceFinder
-    bank: ReferenceBank
-    rule: CropRule
+    bank: ReferenceBank | None
     limits: MediaLimits = field(default_factory=MediaLimits)
     max_faces: int = 32
     specialists: tuple[Specialist, ...] = ()
     router: Specialist | None = None
+
+    @property
+    def crop(self) -> CropSettings:
+        """What the chosen detector sees."""
+        return self.examiner.card.crop
 
     @property
     def beside(self) -> tuple[Specialist, ...]:
@@ -76,24 +84,38 @@ class Analysis:
         return f"Analysis({self.evidence.media.name!r}, {self.evidence.verdict.state}, {len(self.frames)} frames)"
 
 
-def load_kit(detector: str = "default", device: str = "auto") -> Kit:
-    """Load a detector (NAME, DIR or `hf:owner/repo@<40 hex digits>`) and all that works beside it on `auto`, `cpu` or `cuda`.
+def load_kit(
+    detector: str | Choice = "default",
+    device: str = "auto",
+    beside: str | Choice | None = None,
+    progress: Progress | None = None,
+    like: Kit | None = None,
+) -> Kit:
+    """Load a detector (NAME, DIR or `hf:owner/repo[@revision]`) and all that works beside it on `auto`, `cpu` or `cuda`; `beside` is a
+    second one that the reader wants to hear about the same faces. `progress` is told of downloads. `like` is a kit whose face finder and
+    embedded specialists may be shared.
 
     Raises DetectorError or DeviceError; an embedded detector beside the chosen one that cannot be loaded refuses its opinions instead.
     """
     chosen = pick_device(device)
     prepare()
-    loaded = load(detector)
-    bank = opinions.bank_of(loaded)
-    crop = loaded.card.crop
-    return Kit(
-        Examiner(loaded, chosen),
-        FaceFinder(chosen),
-        bank,
-        CropRule(scale=crop.scale, down=crop.down, side_px=crop.side_px),
-        specialists=opinions.load_specialists(loaded.card, chosen),
-        router=opinions.load_router(loaded.card, chosen),
-    )
+    loaded = load(detector, progress)
+    shared = like is not None and like.examiner.device == chosen
+    finder = like.finder if like is not None and shared else FaceFinder(chosen)
+    if like is not None and shared and not loaded.card.adapter and loaded.card.scope == ANY and like.crop == loaded.card.crop:
+        specialists = tuple(one for one in like.specialists if not one.asked_for)
+    else:
+        specialists = opinions.load_specialists(loaded.card, chosen)
+    if beside is not None:
+        companion = opinions.load_companion(beside, chosen, progress)
+        if companion.info.weights_sha256 == loaded.info.weights_sha256:
+            raise UnusableDetector("Both detectors are the same one.", "Choose another one to stand beside it.")
+        specialists = (companion, *(one for one in specialists if one.info.weights_sha256 != companion.info.weights_sha256))
+    router = _router(loaded.card, chosen, like)
+    if router is not None:
+        # It is heard about every face anyway.
+        specialists = tuple(one for one in specialists if one.info.weights_sha256 != router.info.weights_sha256)
+    return Kit(Examiner(loaded, chosen), finder, opinions.bank_of(loaded), specialists=specialists, router=router)
 
 
 def analyse(path: str | Path, kit: Kit, progress: Progress | None = None, name: str | None = None) -> Evidence:
@@ -111,9 +133,10 @@ def examine(path: str | Path, kit: Kit, progress: Progress | None = None, name: 
     with open_media(path, kit.limits, name) as opened:
         count = len(opened.frames)
         report(0.3, "Looking for faces" if count == 1 else f"Looking for faces in {count} frames")
-        found = find_tracks(opened, kit.finder, kit.rule, kit.max_faces)
+        found = find_inputs(opened, kit.finder, kit.crop, kit.max_faces)
         media, frames = opened.media, opened.frames
-        tiles = cut_tiles(opened, found.tracks, kit.rule.side_px) if _shows_patches(kit) else (None,) * len(found.tracks)
+        tiles = cut_tiles(opened, found.tracks, kit.crop.side_px) if _shows_patches(kit) else (None,) * len(found.tracks)
+        seen = _seen_otherwise(opened, found.tracks, kit)
     faces = sum(len(track.faces) for track in found.tracks)
     picture = media.kind == "picture"
     report(0.7, f"Examining {faces} {'face' if picture and faces == 1 else 'faces'}")
@@ -122,7 +145,7 @@ def examine(path: str | Path, kit: Kit, progress: Progress | None = None, name: 
     tracks = opinions.judge(found.tracks, reading, kit.examiner, kit.bank, media.kind)
     if kit.beside and tracks:
         report(0.9, "Asking a second detector where there is one to ask")
-        tracks = opinions.consult(tracks, kit.specialists, tiles, media.kind)
+        tracks = opinions.consult(tracks, kit.specialists, tiles, media.kind, seen)
         tracks = opinions.weigh(tracks, kit.examiner.card, kit.specialists)
         if kit.router is not None:
             tracks = opinions.route(tracks, kit.examiner.card, kit.router, media.kind)
@@ -147,7 +170,7 @@ def explain(evidence: Evidence, kit: Kit) -> list[Heatmap]:
     if any(track.track is None for track in evidence.tracks):
         raise ValueError("evidence that was read from JSON has no pixels to explain")
     labels = [_label_to_explain(track.verdict.method, track.p_methods) for track in evidence.tracks]
-    crops = _crops([shown_face(track) for track in evidence.tracks], kit.rule.side_px)
+    crops = _crops([shown_face(track) for track in evidence.tracks], kit.crop.side_px)
     return heatmaps(kit.examiner, crops, labels)
 
 
@@ -161,7 +184,7 @@ def explain_opinion(track: TrackEvidence, opinion: Opinion, kit: Kit) -> Heatmap
     if opinion.verdict is None or examiner is None:
         raise ValueError(f"there is no opinion of {opinion.detector.name} to explain")
     label = _label_to_explain(opinion.verdict.method, opinion.p_methods)
-    return heatmaps(examiner, _crops([shown_face(track)], kit.rule.side_px), [label])[0]
+    return heatmaps(examiner, _crops([opinion.face or shown_face(track)], examiner.card.crop.side_px), [label])[0]
 
 
 def _label_to_explain(method: str | None, p_methods: Mapping[str, float]) -> str:
@@ -171,7 +194,28 @@ def _label_to_explain(method: str | None, p_methods: Mapping[str, float]) -> str
 
 def _shows_patches(kit: Kit) -> bool:
     examiners = (kit.examiner, *(one.examiner for one in kit.specialists))
-    return any(examiner is not None and reads_patches(examiner) for examiner in examiners)
+    return kit.crop.view == "face" and any(
+        examiner is not None and reads_patches(examiner) and examiner.card.crop == kit.crop for examiner in examiners
+    )
+
+
+def _router(card: Card, device: str, like: Kit | None) -> Specialist | None:
+    """The embedded default beside a detector with a scope of its own: that of the kit that may be shared, where it is the default."""
+    if like is not None and card.scope != ANY and like.examiner.device == device and like.examiner.info.name == DEFAULT_DETECTOR:
+        return Specialist(like.examiner.info, like.examiner, like.bank)
+    return opinions.load_router(card, device)
+
+
+def _seen_otherwise(opened: OpenedMedia, tracks: Sequence[Track], kit: Kit) -> dict[int, tuple[Track, ...]]:
+    """The tracks as specialists with a crop rule of their own see them, by the specialist's number; none where it looks at faces and the
+    chosen detector at whole pictures."""
+    seen: dict[int, tuple[Track, ...]] = {}
+    for number, one in enumerate(kit.specialists):
+        if one.examiner is not None and one.examiner.card.crop != kit.crop:
+            crop = one.examiner.card.crop
+            blind = crop.view == "face" and kit.crop.view == "picture"
+            seen[number] = () if blind else as_seen(opened, tracks, crop)
+    return seen
 
 
 def _crops(faces: list[Face], side_px: int) -> np.ndarray:
@@ -186,6 +230,7 @@ def _settings(kit: Kit, kind: str) -> dict[str, object]:
         "max_faces": kit.max_faces,
         "crop": asdict(card.crop),
         "scope": card.scope,
+        "adapter": card.adapter,
         "temperature": card.calibration.temperature,
         "thresholds": asdict(card.thresholds),
         "artifacts": _artifact_rule(card),
@@ -201,7 +246,9 @@ def _settings_of(specialist: Specialist, kind: str) -> dict[str, object]:
     card = specialist.examiner.card
     return {
         "weights_sha256": specialist.info.weights_sha256,
+        "asked_for": specialist.asked_for,
         "scope": card.scope,
+        "adapter": card.adapter,
         "mirrored": opinions.reads_mirrored(specialist.examiner, kind),
         "temperature": card.calibration.temperature,
         "thresholds": asdict(card.thresholds),

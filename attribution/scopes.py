@@ -86,6 +86,13 @@ def refusal(verdict: Verdict, name: str, scope: str) -> str:
     return "" if asked else f"{name} {own.task}; {why}, so it was not asked."
 
 
+def refusal_where_asked_for(verdict: Verdict, name: str, scope: str) -> str:
+    """The same for a detector that the reader chose: it is asked about everything but faces that it is known to know nothing of."""
+    if scope == ANY or verdict.family not in SCOPES[scope].elsewhere:
+        return ""
+    return f"{name} {SCOPES[scope].task}; this face was called {FAMILY_NAMES[str(verdict.family)]}, so it was not asked."
+
+
 def disagreement(name: str, track: TrackEvidence, opinion: Opinion) -> str:
     """The sentence on two definite answers, that of the detector of that name on a track and another one's opinion, of which one finds a
     manipulation and the other none; empty where they are not such."""

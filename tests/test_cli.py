@@ -19,8 +19,10 @@ from attribution.ui import area_text
 from attribution.version import __version__
 from attribution.weights import DEFAULT_DETECTOR, embedded
 from conftest import Shelf
+from foreign_detectors import COMMIT, put_in_cache, write_timm_folder
 
 ROOT = Path(__file__).resolve().parent.parent
+PORTRAIT = ROOT / "examples" / "grace_hopper.jpg"
 PORTRAITS = [str(ROOT / "examples" / name) for name in ("astronaut.png", "grace_hopper.jpg")]
 
 
@@ -248,3 +250,53 @@ def test_it_runs_as_a_module() -> None:
         [sys.executable, "-m", "attribution", "--version"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout.strip()) == (0, f"Telltale {__version__}")
+
+
+# Detectors of others, and two at a time
+
+
+def test_labels_that_tell_nothing_are_asked_for_and_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_timm_folder(tmp_path / "somebodys-vit", ("LABEL_0", "LABEL_1"))
+    asked = ["analyse", str(PORTRAIT), "--detector", str(folder)]
+    assert main(asked) == 2
+    said = capsys.readouterr().err
+    assert "LABEL_0, LABEL_1" in said
+    assert "--labels LABEL=MEANING" in said
+    out = tmp_path / "result.json"
+    assert main([*asked, "--labels", "LABEL_0=real,LABEL_1=manipulated", "--sees", "face", "--json", str(out)]) == 0
+    (entry,) = json.loads(out.read_text(encoding="utf-8"))["files"]
+    assert entry["detector"]["families"] == ["real", "unknown"]
+    assert entry["detector"]["measured"] is False
+    assert entry["tracks"][0]["view"] == "face"
+
+
+@pytest.mark.parametrize("labels", ["LABEL_0", "LABEL_0=green"])
+def test_a_flag_that_says_nothing_is_refused_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str], labels: str) -> None:
+    assert main(["analyse", str(PORTRAIT), "--labels", labels]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_second_detector_beside_the_first(detector_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    beside = write_timm_folder(tmp_path / "somebodys-vit")
+    out, report = tmp_path / "result.json", tmp_path / "report.html"
+    arguments = ["--detector", str(detector_folder), "--beside", str(beside), "--json", str(out), "--report", str(report)]
+    assert main(["analyse", str(PORTRAIT), *arguments]) == 0
+    assert "somebodys-vit: " in capsys.readouterr().out
+    (entry,) = json.loads(out.read_text(encoding="utf-8"))["files"]
+    opinion = entry["tracks"][0]["opinions"][0]
+    assert (opinion["detector"]["name"], opinion["view"], opinion["refused"]) == ("somebodys-vit", "picture", "")
+    assert "face" not in opinion
+    assert "somebodys-vit" in report.read_text(encoding="utf-8")
+
+
+def test_everything_there_is_can_be_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], detector_folder: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    put_in_cache(tmp_path / "hub", "owner/repo", detector_folder)
+    assert main(["detectors", "--all"]) == 0
+    said = capsys.readouterr().out
+    assert f"hf:owner/repo@{COMMIT}\n  cached, " in said
+    assert "not measured by Telltale" in said
+    assert all(name in said for name in embedded())

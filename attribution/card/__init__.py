@@ -4,11 +4,23 @@
 guessed, and none is ignored.
 """
 
-from attribution.card.parts import ArtifactRule, Calibration, Cell, CropSettings, Label, MeasuredTable, Probe, Thresholds, Training
+from attribution.card.parts import (
+    RESAMPLINGS,
+    ArtifactRule,
+    Calibration,
+    Cell,
+    CropSettings,
+    Label,
+    MeasuredTable,
+    Probe,
+    Thresholds,
+    Training,
+)
 from attribution.card.whole import (
     CARD_FILE,
     CONFIG_FILE,
     MODEL_FILE,
+    README_FILE,
     REFERENCE_FILE,
     SCHEMA,
     VERIFIED_FILES,
@@ -20,7 +32,9 @@ __all__ = [
     "CARD_FILE",
     "CONFIG_FILE",
     "MODEL_FILE",
+    "README_FILE",
     "REFERENCE_FILE",
+    "RESAMPLINGS",
     "SCHEMA",
     "VERIFIED_FILES",
     "ArtifactRule",

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 
 from attribution.card import checks
-from attribution.evidence.checks import FAMILIES, UNKNOWN_METHOD
+from attribution.evidence.checks import LABEL_FAMILIES, UNKNOWN_METHOD
 
 Cell = str | float | int | None
+RESAMPLINGS = ("lanczos", "bicubic", "bilinear")
 
 
 @dataclass(frozen=True)
@@ -26,28 +27,40 @@ class Label:
     def __post_init__(self) -> None:
         checks.need(isinstance(self.name, str) and re.fullmatch(r"[a-z0-9][a-z0-9_]{0,39}", self.name) is not None, "a label's name")
         checks.need(self.name != UNKNOWN_METHOD, f"a label called {UNKNOWN_METHOD!r}")
-        checks.need(self.family in FAMILIES, f"the family of {self.name} must be one of {', '.join(FAMILIES)}")
+        checks.need(self.family in LABEL_FAMILIES, f"the family of {self.name} must be one of {', '.join(LABEL_FAMILIES)}")
         for what in ("display_name", "description", "source", "architecture"):
             checks.text(f"{self.name}.{what}", getattr(self, what))
 
 
 @dataclass(frozen=True)
 class CropSettings:
-    """The crop rule: a square of side `scale`·h (h = height of the detector's box), centred `down`·h below the box's centre, resampled
-    to `side_px`."""
+    """What the detector sees, resampled to `side_px`×`side_px`.
+
+    With `detector` "mtcnn" a face: a square of side `scale`·h (h = height of MTCNN's box), centred `down`·h below the box's centre. With
+    "none" the whole picture: squeezed to a square, or with `short_px` its shorter side at that many pixels and of that the middle.
+    """
 
     detector: str = "mtcnn"
     scale: float = 0.86
     down: float = 0.054
     side_px: int = 224
     resample: str = "lanczos"
+    short_px: int | None = None
 
     def __post_init__(self) -> None:
-        checks.need(self.detector == "mtcnn", "crop.detector must be 'mtcnn'")
-        checks.need(self.resample == "lanczos", "crop.resample must be 'lanczos'")
+        checks.need(self.detector in ("mtcnn", "none"), "crop.detector must be 'mtcnn' or 'none'")
+        checks.need(self.resample in RESAMPLINGS, f"crop.resample must be one of {', '.join(RESAMPLINGS)}")
         checks.number("crop.scale", self.scale, 0.1, 10)
         checks.number("crop.down", self.down, -2, 2)
         checks.whole("crop.side_px", self.side_px, 32, 1024)
+        if self.short_px is not None:
+            checks.need(self.detector == "none", "crop.short_px is for whole pictures")
+            checks.whole("crop.short_px", self.short_px, self.side_px, 4096)
+
+    @property
+    def view(self) -> str:
+        """`face` or `picture`."""
+        return "face" if self.detector == "mtcnn" else "picture"
 
 
 @dataclass(frozen=True)

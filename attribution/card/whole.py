@@ -19,9 +19,13 @@ MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 REFERENCE_FILE = "reference.safetensors"
 CARD_FILE = "card.json"
+README_FILE = "README.md"
 VERIFIED_FILES = (MODEL_FILE, CONFIG_FILE, REFERENCE_FILE)
 
 _Part = TypeVar("_Part")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
+# That of a repository.
+_ADAPTED_NAME = rf"({_NAME}/)?{_NAME}"
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,9 @@ class Card:
     """The whole card. `files` holds the sha256 of every file that is read beside it; `limits` are plain sentences for the user. `scope` is
     `any` for a detector that may be asked about every face, `generated` for one that knows wholly generated faces alone: it is refused
     for face swaps, and finding nothing it clears no face of them; `face_swap` for one that knows face swaps and pasted parts alone.
-    `artifacts` says which boxes are kept of a detector that localises, and is None for others."""
+    `artifacts` says which boxes are kept of a detector that localises, and is None for others. `adapter` is the public format that a
+    detector was read from which brought no card: its card then holds what its own files say and no measurement, and there are no reference
+    faces."""
 
     name: str
     licence: str
@@ -45,11 +51,13 @@ class Card:
     description: str = ""
     scope: str = "any"
     artifacts: ArtifactRule | None = None
+    adapter: str = ""
     schema: str = SCHEMA
 
     def __post_init__(self) -> None:
-        good_name = isinstance(self.name, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", self.name) is not None
+        good_name = isinstance(self.name, str) and re.fullmatch(_ADAPTED_NAME if self.adapter else _NAME, self.name) is not None
         checks.need(good_name, "its name must be letters, digits, dots and hyphens")
+        checks.text("adapter", self.adapter, 80)
         checks.need(self.scope in SCOPES, f"its scope must be one of {', '.join(SCOPES)}")
         for what in ("licence", "description"):
             checks.text(what, getattr(self, what))
@@ -62,9 +70,8 @@ class Card:
         checks.need(len(self.probes) >= 1, "it needs a probe")
         checks.need(len(self.calibration.patch_bias) in (0, len(names)), "calibration.patch_bias needs one value per label")
         checks.need(all(len(probe.logits) == len(names) for probe in self.probes), "a probe needs one logit per label")
-        checks.need(
-            isinstance(self.files, Mapping) and set(self.files) == set(VERIFIED_FILES), f"files must name {', '.join(VERIFIED_FILES)}"
-        )
+        named = (MODEL_FILE, CONFIG_FILE) if self.adapter else VERIFIED_FILES
+        checks.need(isinstance(self.files, Mapping) and set(self.files) == set(named), f"files must name {', '.join(named)}")
         checks.need(all(checks.is_sha256(digest) for digest in self.files.values()), "files must map to 64 hex digits")
 
     def to_json(self) -> dict[str, Any]:
@@ -81,6 +88,7 @@ class Card:
                 f"The detector's card has the schema {str(data.get('schema'))[:40]!r}; this version reads {SCHEMA!r}.",
                 "Use a detector made for this version of Telltale.",
             )
+        checks.need(not data.get("adapter"), "a detector with a card needs no adapter")
         parts = {
             **data,
             "labels": tuple(_part(Label, item, "labels") for item in _list(data, "labels")),

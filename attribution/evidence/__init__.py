@@ -15,7 +15,7 @@ from attribution.evidence.answers import (
     Verdict,
 )
 from attribution.evidence.artifact import Artifact
-from attribution.evidence.checks import FAMILIES, KINDS, STATES, UNKNOWN_METHOD, Box
+from attribution.evidence.checks import FAMILIES, KINDS, LABEL_FAMILIES, STATES, UNKNOWN_FAMILY, UNKNOWN_METHOD, VIEWS, Box
 from attribution.evidence.opinion import AGREEMENTS, Opinion, Patches
 from attribution.evidence.outcome import SCHEMA, Evidence, Unusable, document, read_document
 from attribution.evidence.pixels import Face, Frame, Heatmap, Reading, Track
@@ -25,9 +25,12 @@ __all__ = [
     "AGREEMENTS",
     "FAMILIES",
     "KINDS",
+    "LABEL_FAMILIES",
     "SCHEMA",
     "STATES",
+    "UNKNOWN_FAMILY",
     "UNKNOWN_METHOD",
+    "VIEWS",
     "Artifact",
     "Box",
     "DetectorInfo",

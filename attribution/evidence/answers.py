@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from attribution.evidence import checks
-from attribution.evidence.checks import FAMILIES, KINDS, STATES, UNKNOWN_METHOD, need
+from attribution.evidence.checks import FAMILIES, KINDS, LABEL_FAMILIES, STATES, UNKNOWN_METHOD, need
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Media:
 
 @dataclass(frozen=True)
 class DetectorInfo:
-    """Which detector answered. `families[i]` is the family of `labels[i]`; `display_names` and `limits` are for people."""
+    """Which detector answered. `families[i]` is the family of `labels[i]`, `unknown` where the label does not tell it;
+    `display_names` and `limits` are for people."""
 
     name: str
     weights_sha256: str
@@ -51,16 +52,22 @@ class DetectorInfo:
     licence: str = ""
     limits: tuple[str, ...] = ()
     """The detector's own measured limits, one plain sentence each, from its card."""
+    source: str = ""
+    """Where it came from: `hf:owner/repo@` and the 40 hex digits of the commit; empty for embedded detectors and local folders."""
+    measured: bool = True
+    """Whether its card holds measurements of these very weights. Where it does not, its probabilities are not calibrated either."""
 
     def __post_init__(self) -> None:
         checks.text("DetectorInfo.name", self.name)
         checks.sha256("DetectorInfo.weights_sha256", self.weights_sha256)
         checks.text("DetectorInfo.licence", self.licence)
+        checks.text("DetectorInfo.source", self.source)
+        checks.instance("DetectorInfo.measured", self.measured, bool)
         for what in ("labels", "families", "display_names", "limits"):
             checks.instances(f"DetectorInfo.{what}", getattr(self, what), str)
         need(len(self.labels) == len(self.families) > 0, "labels and families differ in number")
         need(len(set(self.labels)) == len(self.labels), "a label twice")
-        need(all(family in FAMILIES for family in self.families), f"families = {self.families!r}")
+        need(all(family in LABEL_FAMILIES for family in self.families), f"families = {self.families!r}")
         need(not self.display_names or len(self.display_names) == len(self.labels), "display names differ in number")
 
     def display(self, label: str) -> str:

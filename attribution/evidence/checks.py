@@ -11,8 +11,12 @@ import numpy as np
 from attribution.errors import EvidenceError
 
 FAMILIES = ("real", "face_swap", "reenactment", "gan", "diffusion")
+UNKNOWN_FAMILY = "unknown"
+"""The family of a label that tells a manipulation and not by what kind of method, as those of most public detectors do."""
+LABEL_FAMILIES = (*FAMILIES, UNKNOWN_FAMILY)
 STATES = ("manipulated", "no_manipulation_found", "inconclusive")
 KINDS = ("picture", "clip")
+VIEWS = ("face", "picture")
 UNKNOWN_METHOD = "unknown"
 
 Box = tuple[float, float, float, float]

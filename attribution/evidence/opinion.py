@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from attribution.evidence import checks
 from attribution.evidence.answers import DetectorInfo, Placement, Verdict
-from attribution.evidence.checks import FAMILIES, Box, need
+from attribution.evidence.checks import LABEL_FAMILIES, VIEWS, Box, need
+from attribution.evidence.pixels import Face
 
-AGREEMENTS = ("same method", "same family", "differs", "undecided")
+AGREEMENTS = ("same method", "same family", "same answer", "differs", "undecided")
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,11 @@ class Patches:
 @dataclass(frozen=True)
 class Opinion:
     """What a detector beside the chosen one says of a face. Either `refused` holds the plain sentence that says why it was not asked, or
-    `verdict` and the probabilities are there. `agreement` compares its verdict with the track's own, as that was before a disagreement made
-    it inconclusive: the same method, the same family (or the same state where neither names one), a different answer, or undecided when
-    either is inconclusive. `architecture` is the architecture of the generator that its verdict names."""
+    `verdict` and the probabilities are there. `agreement` compares its verdict with the track's own, as that was before a disagreement
+    made it inconclusive: the same method, the same family (or the same state where neither names one), the same answer where only one of
+    them names a family, a different answer, or undecided when either is inconclusive. `architecture` is the architecture of the generator
+    that its verdict names. `view` says what it saw: the `face`, or the whole `picture` that the face is in. `face` is what it saw where
+    that was cut otherwise than the track's own faces; it is None when read from JSON."""
 
     detector: DetectorInfo
     refused: str = ""
@@ -54,10 +57,13 @@ class Opinion:
     agreement: str | None = None
     architecture: str | None = None
     patches: Patches | None = None
+    view: str = "face"
+    face: Face | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         checks.instance("Opinion.detector", self.detector, DetectorInfo)
         checks.text("Opinion.refused", self.refused)
+        need(self.view in VIEWS, f"Opinion.view = {self.view!r}")
         need(bool(self.refused) == (self.verdict is None), "an opinion that is neither given nor refused, or both")
         if self.patches is not None:
             checks.instance("Opinion.patches", self.patches, Patches)
@@ -68,7 +74,7 @@ class Opinion:
         checks.shares("Opinion.p_methods", self.p_methods)
         checks.shares("Opinion.p_families", self.p_families)
         need(set(self.p_methods) <= set(self.detector.labels), "a probability of a method that the detector does not know")
-        need(all(family in FAMILIES for family in self.p_families), "an unknown family")
+        need(all(family in LABEL_FAMILIES for family in self.p_families), "an unknown family")
         checks.probability("Opinion.p_manipulated", self.p_manipulated)
         need(self.agreement in AGREEMENTS, f"Opinion.agreement = {self.agreement!r}")
         if self.placement is not None:

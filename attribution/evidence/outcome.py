@@ -53,7 +53,7 @@ class Evidence:
         return {
             "media": _plain(self.media),
             "detector": _plain(self.detector),
-            "tracks": [_plain(track, leave_out=("track", "reading")) for track in self.tracks],
+            "tracks": [_plain(track, leave_out=("track", "reading", "face")) for track in self.tracks],
             "verdict": _plain(self.verdict),
             "faces_found": self.faces_found,
             "settings": _plain(self.settings),
@@ -126,11 +126,11 @@ def _not_a_result() -> EvidenceError:
 def _plain(value: Any, leave_out: tuple[str, ...] = ()) -> Any:
     """Dataclasses, tuples and numpy numbers as JSON values."""
     if hasattr(value, "__dataclass_fields__"):
-        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__ if name not in leave_out}
+        return {name: _plain(getattr(value, name), leave_out) for name in value.__dataclass_fields__ if name not in leave_out}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item, leave_out) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [_plain(item, leave_out) for item in value]
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -168,7 +168,7 @@ def _opinion(data: Mapping[str, Any]) -> Opinion:
         "placement": _placement(data.get("placement")),
         "patches": _patches(data.get("patches")),
     }
-    return Opinion(**{**data, **changed})
+    return Opinion(**{**data, **changed, "face": None})
 
 
 def _track(data: Mapping[str, Any]) -> TrackEvidence:

@@ -40,18 +40,19 @@ class Frame:
 
 @dataclass(frozen=True, repr=False)
 class Face:
-    """One face in one frame. `landmarks` is 5×2: left eye, right eye, nose, mouth left, mouth right (as seen in the picture).
+    """One face in one frame, or all of a frame as a detector of whole pictures sees it. `landmarks` is 5×2: left eye, right eye, nose,
+    mouth left, mouth right (as seen in the picture); they and `p_face` are None of a whole frame.
 
-    `crop` is the square S×S×3 uint8 that the detector sees, cut from the full-resolution picture at `crop_box`;
-    `crop_side_px` is the side of `crop_box` in original pixels (how much real detail there is).
+    `crop` is the square S×S×3 uint8 that the detector sees, cut from the full-resolution picture at `crop_box`, which is a square but for
+    whole frames; `crop_side_px` is its shorter side in original pixels (how much real detail there is).
     `sharpness` is the variance of the Laplacian of the crop's luma, `brightness` its mean luma in 0..255.
     """
 
     frame_index: int
     seconds: float
     box: Box
-    landmarks: np.ndarray
-    p_face: float
+    landmarks: np.ndarray | None
+    p_face: float | None
     crop_box: Box
     crop: np.ndarray
     sharpness: float
@@ -62,9 +63,11 @@ class Face:
         checks.number("Face.seconds", self.seconds)
         checks.box("Face.box", self.box)
         checks.box("Face.crop_box", self.crop_box)
-        need(isinstance(self.landmarks, np.ndarray) and self.landmarks.shape == (5, 2), "Face.landmarks must be 5×2")
-        need(bool(np.isfinite(self.landmarks).all()), "Face.landmarks that are not finite")
-        checks.probability("Face.p_face", self.p_face)
+        need((self.landmarks is None) == (self.p_face is None), "a face without landmarks, or landmarks without a face")
+        if self.landmarks is not None:
+            need(isinstance(self.landmarks, np.ndarray) and self.landmarks.shape == (5, 2), "Face.landmarks must be 5×2")
+            need(bool(np.isfinite(self.landmarks).all()), "Face.landmarks that are not finite")
+            checks.probability("Face.p_face", self.p_face)
         checks.picture("Face.crop", self.crop)
         need(self.crop.shape[0] == self.crop.shape[1], "a crop that is not square")
         checks.number("Face.sharpness", self.sharpness, 0)
@@ -72,7 +75,7 @@ class Face:
 
     @property
     def crop_side_px(self) -> float:
-        return self.crop_box[2] - self.crop_box[0]
+        return min(self.crop_box[2] - self.crop_box[0], self.crop_box[3] - self.crop_box[1])
 
     def __repr__(self) -> str:
         box = ", ".join(f"{v:.0f}" for v in self.box)

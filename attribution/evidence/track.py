@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from attribution.evidence import checks
 from attribution.evidence.answers import Interval, Moment, Placement, Verdict
 from attribution.evidence.artifact import Artifact
-from attribution.evidence.checks import FAMILIES, Box, need
+from attribution.evidence.checks import LABEL_FAMILIES, VIEWS, Box, need
 from attribution.evidence.opinion import Opinion
 from attribution.evidence.pixels import Reading, Track
 
@@ -37,8 +37,20 @@ class TrackEvidence:
     """What the detectors beside the chosen one say of this face, or why they were not asked."""
     artifacts: tuple[Artifact, ...] = ()
     """Where a detector that localises sees the traces of a manipulation, on the face that is shown; most confident first."""
+    view: str = "face"
+    """What the detector saw: `face`, or `picture` for one that reads whole pictures, whose only track is the whole file."""
     track: Track | None = field(default=None, compare=False, repr=False)
     reading: Reading | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def shown(self) -> int | None:
+        """The index of the face that stands for the track: the one with the most real detail within its worst stretch, or else of all. None
+        when the track carries no pixels."""
+        if self.track is None:
+            return None
+        faces, worst = self.track.faces, self.worst
+        inside = [i for i, face in enumerate(faces) if worst is not None and worst.first_seconds <= face.seconds <= worst.last_seconds]
+        return max(inside or range(len(faces)), key=lambda i: (round(faces[i].crop_side_px), faces[i].sharpness))
 
     def __post_init__(self) -> None:
         checks.count("TrackEvidence.id", self.id)
@@ -56,9 +68,10 @@ class TrackEvidence:
         checks.instances("TrackEvidence.artifacts", self.artifacts, Artifact)
         confidences = [one.confidence for one in self.artifacts]
         need(confidences == sorted(confidences, reverse=True), "artifacts that are not ordered by confidence")
+        need(self.view in VIEWS, f"TrackEvidence.view = {self.view!r}")
         checks.shares("p_methods", self.p_methods)
         checks.shares("p_families", self.p_families)
-        need(all(family in FAMILIES for family in self.p_families), "an unknown family")
+        need(all(family in LABEL_FAMILIES for family in self.p_families), "an unknown family")
         checks.probability("p_manipulated", self.p_manipulated)
         for what in ("crop_side_px", "sharpness", "brightness"):
             checks.number(f"TrackEvidence.{what}", getattr(self, what), 0)

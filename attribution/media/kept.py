@@ -24,6 +24,7 @@ MOST_KEPT_PIXELS = 3840 * 2160
 # 8-bit planar formats that an area can be cut from as they are; others become one of them.
 _KEPT_FORMATS = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p")
 _LANCZOS_REACH = 3
+FILTERS = {"lanczos": Image.Resampling.LANCZOS, "bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 # Setting up a scaler costs more than a frame; these keep theirs between frames. Only one thread reads a clip.
 _FOR_DETECTION, _FOR_KEEPING = VideoReformatter(), VideoReformatter()
@@ -39,9 +40,9 @@ class KeptPicture:
     height: int
     seconds: float = 0.0
 
-    def crop(self, box: tuple[float, float, float, float], side_px: int) -> np.ndarray:
-        """side×side×3 uint8: the area `box` (x0, y0, x1, y1 in shown pixels), Lanczos."""
-        return np.asarray(self.image.resize((side_px, side_px), Image.Resampling.LANCZOS, box=box))
+    def crop(self, box: tuple[float, float, float, float], side_px: int, resample: str = "lanczos") -> np.ndarray:
+        """side×side×3 uint8: the area `box` (x0, y0, x1, y1 in shown pixels), resampled with one of FILTERS."""
+        return np.asarray(self.image.resize((side_px, side_px), FILTERS[resample], box=box))
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,15 @@ class KeptFrame:
     seconds: float
     orientation: int
 
-    def crop(self, box: tuple[float, float, float, float], side_px: int) -> np.ndarray:
-        """side×side×3 uint8: the area `box` (x0, y0, x1, y1 in shown pixels), Lanczos."""
+    def crop(self, box: tuple[float, float, float, float], side_px: int, resample: str = "lanczos") -> np.ndarray:
+        """side×side×3 uint8: the area `box` (x0, y0, x1, y1 in shown pixels), resampled with one of FILTERS."""
         stored = (self.frame.width, self.frame.height)
         across, down = stored[::-1] if turn.swaps_sides(self.orientation) else stored
         per_x, per_y = across / self.width, down / self.height
         x0, x1 = box[0] * per_x, min(box[2] * per_x, across)
         y0, y1 = box[1] * per_y, min(box[3] * per_y, down)
-        # Lanczos looks beyond the box, three source pixels for each pixel of the result; 2 more for the chroma's grid.
+        # Lanczos, which reaches furthest of them, looks beyond the box, three source pixels for each pixel of the result; 2 more for the
+        # chroma's grid.
         margin_x = math.ceil(_LANCZOS_REACH * max(1.0, (x1 - x0) / side_px)) + 2
         margin_y = math.ceil(_LANCZOS_REACH * max(1.0, (y1 - y0) / side_px)) + 2
         left, right = max(0, math.floor(x0) - margin_x), min(across, math.ceil(x1) + margin_x)
@@ -72,7 +74,7 @@ class KeptFrame:
         rgb = _area(self.frame, even)[area[1] - even[1] :, area[0] - even[0] :][: area[3] - area[1], : area[2] - area[0]]
         image = Image.fromarray(turn.upright(rgb, self.orientation))
         inside = (x0 - left, y0 - top, x1 - left, y1 - top)
-        return np.asarray(image.resize((side_px, side_px), Image.Resampling.LANCZOS, box=inside))
+        return np.asarray(image.resize((side_px, side_px), FILTERS[resample], box=inside))
 
 
 def small_size(width: int, height: int, short_px: int | None, long_px: int) -> tuple[int, int]:

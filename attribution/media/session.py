@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from attribution import errors
+from attribution.card import RESAMPLINGS
 from attribution.errors import DamagedMedia, DecodeTimeout, EmptyMedia, MediaTooLarge, MissingMedia, UnsupportedMedia
 from attribution.evidence import Frame, Media, checks
 from attribution.evidence.checks import Box, need
@@ -49,11 +50,13 @@ class OpenedMedia:
         self._lock = threading.Lock()
         self._closer = weakref.finalize(self, worker.kill)
 
-    def crops(self, requests: Sequence[tuple[int, Box]], side_px: int) -> list[np.ndarray]:
-        """For each (index of a frame, square box in original pixels inside the picture): side×side×3 uint8, cut from full resolution
-        with Lanczos, in the order asked. Raises DecodeTimeout or DamagedMedia when the decoder fails, EvidenceError for a box outside."""
+    def crops(self, requests: Sequence[tuple[int, Box]], side_px: int, resample: str = "lanczos") -> list[np.ndarray]:
+        """For each (index of a frame, box in original pixels inside the picture): side×side×3 uint8, cut from full resolution with
+        `resample` (`lanczos`, `bicubic` or `bilinear`), in the order asked; a box that is no square is squeezed. Raises DecodeTimeout or
+        DamagedMedia when the decoder fails, EvidenceError for a box outside."""
         checks.count("side_px", side_px, 1)
         need(side_px <= _MOST_SIDE_PX, f"side_px = {side_px!r}")
+        need(resample in RESAMPLINGS, f"resample = {resample!r}")
         asked = [self._request(index, box) for index, box in requests]
         # Requests for one frame follow each other, and no answer grows beyond a bound.
         order = sorted(range(len(asked)), key=lambda at: asked[at][0])
@@ -61,7 +64,7 @@ class OpenedMedia:
         with self._lock:
             for first in range(0, len(order), _CROPS_AT_A_TIME):
                 part = order[first : first + _CROPS_AT_A_TIME]
-                cut.update(zip(part, self._cut([asked[at] for at in part], side_px), strict=True))
+                cut.update(zip(part, self._cut([asked[at] for at in part], side_px, resample), strict=True))
         return [cut[at] for at in range(len(asked))]
 
     def close(self) -> None:
@@ -84,11 +87,11 @@ class OpenedMedia:
         need(inside, f"a crop box outside the picture: {box!r}")
         return [int(index), max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)]
 
-    def _cut(self, requests: list[list[float]], side_px: int) -> list[np.ndarray]:
+    def _cut(self, requests: list[list[float]], side_px: int, resample: str) -> list[np.ndarray]:
         if not self._closer.alive:
             raise DecodeTimeout("The file was closed before its faces were cut.", "Open it again.")
         with self._worker.within(self._limits.seconds):
-            self._worker.send({"crops": requests, "side_px": int(side_px)})
+            self._worker.send({"crops": requests, "side_px": int(side_px), "resample": resample})
             if self._worker.receive().get("crops") != len(requests):
                 raise WireError("another number of crops")
             cut = []

@@ -93,10 +93,10 @@ def _as_refusal(error: Exception) -> MediaError:
 
 def _cut(request: dict[str, Any], kept: list[Any], answer: BinaryIO) -> None:
     """Send the crops in the order asked: side×side×3 bytes each. Any failure ends the process, which the parent sees."""
-    side_px = request["side_px"]
+    side_px, resample = request["side_px"], request["resample"]
     wire.send(answer, {"crops": len(request["crops"])})
     with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as hands:
-        for cut in hands.map(lambda asked: kept[asked[0]].crop(tuple(asked[1:]), side_px), request["crops"]):
+        for cut in hands.map(lambda asked: kept[asked[0]].crop(tuple(asked[1:]), side_px, resample), request["crops"]):
             wire.send_bytes(answer, np.ascontiguousarray(cut))
 
 

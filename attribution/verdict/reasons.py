@@ -80,6 +80,14 @@ def method_not_named(share: float, label: str, info: DetectorInfo) -> str:
     return f"The method is not clear: {info.display(label)} has only {percent(share)}."
 
 
+def method_not_told(label: str, info: DetectorInfo) -> str:
+    return f"The detector’s answer is “{info.display(label)}”, which does not tell the method."
+
+
+def unmeasured(name: str) -> str:
+    return f"Telltale has not measured {name}: how often such an answer is wrong is not known, and its probability is not calibrated."
+
+
 def method_unlike() -> str:
     return "The method is not among those that the detector knows, or the picture was changed in a way that it does not know."
 

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution.card import Thresholds
-from attribution.evidence import UNKNOWN_METHOD, DetectorInfo, Interval, Moment, Placement, Reading, Track, TrackEvidence, Verdict
+from attribution.evidence import (
+    UNKNOWN_FAMILY,
+    UNKNOWN_METHOD,
+    DetectorInfo,
+    Interval,
+    Moment,
+    Placement,
+    Reading,
+    Track,
+    TrackEvidence,
+    Verdict,
+)
 from attribution.verdict import reasons, stretches
 from attribution.verdict.stretches import Stretch
 
@@ -22,6 +33,7 @@ class _Case:
     p_manipulated: np.ndarray
     logits: np.ndarray
     placements: tuple[Placement, ...]
+    """Empty where the detector brings no reference faces."""
 
 
 def negative_free_energy(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -33,14 +45,15 @@ def negative_free_energy(logits: np.ndarray, temperature: float = 1.0) -> np.nda
 
 
 def judge_track(
-    track: Track, reading: Reading, placements: Sequence[Placement], thresholds: Thresholds, info: DetectorInfo, kind: str
+    track: Track, reading: Reading, placements: Sequence[Placement] | None, thresholds: Thresholds, info: DetectorInfo, kind: str
 ) -> TrackEvidence:
-    """The verdict on one track. `reading` and `placements` are aligned with `track.faces`; `kind` is `picture` or `clip`.
+    """The verdict on one track. `reading` and `placements` are aligned with `track.faces`; without reference faces `placements` is None,
+    and nothing can be said of how like or unlike them a face is. `kind` is `picture` or `clip`.
 
     The evidence's `timeline` (clips) has a moment for every face of the track; its probabilities, `worst` and `placement` belong to the
     worst sustained interval, or to the single face of a picture.
     """
-    if not len(track.faces) == len(reading.logits) == len(placements):
+    if not len(track.faces) == len(reading.logits) == (len(track.faces) if placements is None else len(placements)):
         raise ValueError("reading and placements must be aligned with the faces of the track")
     clip = kind == "clip"
     untouched = np.array([family == "real" for family in info.families])
@@ -54,7 +67,7 @@ def judge_track(
         reading.p_methods[examined],
         p_all[examined],
         reading.logits[examined],
-        tuple(placements[i] for i in examined),
+        tuple(placements[i] for i in examined) if placements is not None else (),
     )
     guilty, decisive = _decisive(case, thresholds, clip)
     within = slice(decisive.first, decisive.last + 1)
@@ -86,10 +99,11 @@ def judge_track(
         worst=Interval(float(case.seconds[decisive.first]), float(case.seconds[decisive.last]), decisive.median, decisive.faces)
         if clip
         else None,
-        placement=case.placements[shown],
+        placement=case.placements[shown] if case.placements else None,
         crop_side_px=best.crop_side_px,
         sharpness=best.sharpness,
         brightness=best.brightness,
+        view="face" if best.landmarks is not None else "picture",
         track=track,
         reading=reading,
     )
@@ -121,6 +135,7 @@ def _verdict(
 ) -> Verdict:
     examined = len(case.seconds)
     notes = [reasons.left_out(examined, faces)] if examined < faces else []
+    unmeasured = () if info.measured else (reasons.unmeasured(info.name),)
     within = slice(decisive.first, decisive.last + 1)
     unlike = _unlike(case, within if guilty else slice(None), thresholds)
     veto = _veto(case, within, bool(guilty), thresholds, info)
@@ -129,7 +144,7 @@ def _verdict(
             return _inconclusive([*veto, *unlike, *notes])
         when = _when(case, guilty, thresholds) if clip else []
         method, family, why = _method(p_methods, bool(unlike), thresholds, info)
-        return Verdict("manipulated", method, family, p_manipulated, (*when, *why, *unlike, *notes))
+        return Verdict("manipulated", method, family, p_manipulated, (*when, *why, *unlike, *notes, *unmeasured))
     highest = max(decisive.median, p_manipulated)
     # Neighbours contradict only what the network says, and between its thresholds it says nothing.
     doubts = [reasons.not_sure(highest, thresholds)] if highest > thresholds.p_manipulated_below else list(veto)
@@ -144,7 +159,7 @@ def _verdict(
     doubts += unlike
     if doubts:
         return _inconclusive([*doubts, *notes])
-    return Verdict("no_manipulation_found", None, "real", 1 - p_manipulated, tuple(notes))
+    return Verdict("no_manipulation_found", None, "real", 1 - p_manipulated, (*notes, *unmeasured))
 
 
 def _inconclusive(why: Sequence[str]) -> Verdict:
@@ -154,9 +169,10 @@ def _inconclusive(why: Sequence[str]) -> Verdict:
 def _unlike(case: _Case, within: slice, thresholds: Thresholds) -> list[str]:
     """Open set: too far from every reference face, or too weak a response, in the middle of the stretch."""
     found = []
-    atypicality = float(np.median([placement.atypicality for placement in case.placements[within]]))
-    if atypicality > thresholds.max_atypicality:
-        found.append(reasons.atypical(atypicality))
+    if case.placements:
+        atypicality = float(np.median([placement.atypicality for placement in case.placements[within]]))
+        if atypicality > thresholds.max_atypicality:
+            found.append(reasons.atypical(atypicality))
     if thresholds.energy_min is not None and not found:
         energy = float(np.median(negative_free_energy(case.logits[within], thresholds.energy_temperature)))
         if energy < thresholds.energy_min:
@@ -199,10 +215,11 @@ def _method(p_methods: np.ndarray, unlike: bool, thresholds: Thresholds, info: D
     shares = sorted(((label, p / total) for label, _, p in made), key=lambda one: -one[1])
     best, share = shares[0]
     if share >= thresholds.method_min_p:
-        return best, info.families[info.labels.index(best)], []
+        family = info.families[info.labels.index(best)]
+        return (best, family, []) if family != UNKNOWN_FAMILY else (UNKNOWN_METHOD, None, [reasons.method_not_told(best, info)])
     unclear = reasons.method_unclear(shares, info) if len(shares) > 1 else reasons.method_not_named(share, best, info)
     by_family = {family: sum(p for _, one, p in made if one == family) / total for _, family, _ in made}
     family = max(by_family, key=lambda one: by_family[one])
-    if by_family[family] >= thresholds.family_min_p:
+    if by_family[family] >= thresholds.family_min_p and family != UNKNOWN_FAMILY:
         return UNKNOWN_METHOD, family, [unclear, reasons.family_only(family)]
     return UNKNOWN_METHOD, None, [unclear]

@@ -1,0 +1,77 @@
+"""Random detectors of others for tests, really built and saved: in timm's format, and as the Hub's client leaves them in its cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors.torch import save_file
+
+SIDE_PX = 64
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.3, 0.4]
+
+
+def random_model(classes: int = 2, seed: int = 3) -> torch.nn.Module:
+    """A tiny ViT of timm's whose answers differ from input to input."""
+    torch.manual_seed(seed)
+    model = timm.create_model("vit_tiny_patch16_224", num_classes=classes, img_size=SIDE_PX)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return model.eval()
+
+
+def write_timm_folder(
+    folder: Path, labels: Sequence[str] | None = ("Real", "Fake"), classes: int | None = None, seed: int = 3, **changes: Any
+) -> Path:
+    """A folder in timm's hub format, without a card of ours. `changes` go into config.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    count = classes if classes is not None else len(labels or ())
+    config: dict[str, Any] = {
+        "architecture": "vit_tiny_patch16_224",
+        "num_classes": count,
+        "num_features": 192,
+        "model_args": {"img_size": SIDE_PX},
+        "pretrained_cfg": {
+            "input_size": [3, SIDE_PX, SIDE_PX],
+            "interpolation": "bicubic",
+            "crop_pct": 1.0,
+            "crop_mode": "center",
+            "mean": MEAN,
+            "std": STD,
+        },
+    }
+    if labels is not None:
+        config["label_names"] = list(labels)
+    (folder / "config.json").write_text(json.dumps({**config, **changes}), encoding="utf-8")
+    state = {key: value.contiguous() for key, value in random_model(count, seed).state_dict().items()}
+    save_file(state, folder / "model.safetensors")
+    return folder
+
+
+def put_in_cache(cache: Path, repository: str, folder: Path, commit: str = COMMIT) -> Path:
+    """The files of a folder as the Hub's client leaves them: content under its digest, names as links to it. Gives the
+    snapshot's folder."""
+    root = cache / f"models--{repository.replace('/', '--')}"
+    snapshot = root / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (root / "blobs").mkdir(exist_ok=True)
+    (root / "refs").mkdir(exist_ok=True)
+    (root / "refs" / "main").write_text(commit, encoding="ascii")
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        large = path.suffix == ".safetensors"
+        digest = hashlib.sha256(content) if large else hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+        (root / "blobs" / digest.hexdigest()).write_bytes(content)
+        (snapshot / path.name).symlink_to(Path("../../blobs") / digest.hexdigest())
+    return snapshot
+
+
+def change_config(folder: Path, change: Mapping[str, Any]) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, **change}), encoding="utf-8")

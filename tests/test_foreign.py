@@ -1,0 +1,358 @@
+"""Detectors of others: loaded exactly or refused, never called measured, and their labels never guessed."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from safetensors.torch import load_file, save_file
+
+from attribution import evidence
+from attribution.choice import Choice
+from attribution.detector import Examiner
+from attribution.errors import DamagedDetector, DetectorError, UnmappedLabels, UnusableDetector
+from attribution.evidence import read_document
+from attribution.foreign import FACE_SCALE
+from attribution.network import features, normalise
+from attribution.pipeline import Kit, examine, explain, explain_opinion, load_kit
+from attribution.weights import DEFAULT_DETECTOR, load
+from conftest import Shelf
+from foreign_detectors import COMMIT, MEAN, SIDE_PX, STD, change_config, put_in_cache, random_model, write_timm_folder
+from make_media import scene, write_picture
+
+ROOT = Path(__file__).resolve().parent.parent
+PORTRAIT = ROOT / "examples" / "grace_hopper.jpg"
+
+
+@pytest.fixture(scope="module")
+def foreign_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Read it, do not change it."""
+    return write_timm_folder(tmp_path_factory.mktemp("foreign") / "somebodys-vit")
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path) -> Path:
+    return write_timm_folder(tmp_path / "somebodys-vit")
+
+
+@pytest.fixture(scope="module")
+def whole_kit(foreign_folder: Path) -> Kit:
+    return load_kit(str(foreign_folder), "cpu")
+
+
+def some_pictures(count: int = 3) -> np.ndarray:
+    return np.random.default_rng(5).integers(0, 256, (count, SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
+
+
+def test_it_answers_as_the_original_does(foreign_folder: Path) -> None:
+    detector = load(str(foreign_folder))
+    pictures = some_pictures()
+    with torch.inference_mode():
+        theirs = random_model()(normalise(torch.from_numpy(pictures), MEAN, STD))
+        ours = features(detector.model, normalise(torch.from_numpy(pictures), detector.mean, detector.std))[1]
+    assert (theirs - ours).abs().max() < 1e-4
+    reading = Examiner(detector).read(pictures)
+    assert reading.logits == pytest.approx(theirs.numpy(), abs=1e-4)
+    assert np.linalg.norm(reading.embeddings, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_what_is_said_of_it(foreign_folder: Path) -> None:
+    detector = load(str(foreign_folder))
+    assert (detector.info.labels, detector.info.families) == (("real", "fake"), ("real", "unknown"))
+    assert detector.info.display("fake") == "Fake"
+    assert not detector.info.measured
+    assert (detector.name, detector.info.source) == ("somebodys-vit", "")
+    assert any("never measured" in limit for limit in detector.info.limits)
+    assert detector.card.crop.view == "picture"
+    assert detector.card.measured == ()
+    assert str(foreign_folder.parent) not in repr(detector)
+
+
+@pytest.mark.parametrize(
+    ("labels", "families"),
+    [
+        (("human", "artificial"), ("real", "unknown")),
+        (("AI", "Deepfake", "Real"), ("unknown", "unknown", "real")),
+        (("faceswap", "diffusion", "authentic"), ("face_swap", "diffusion", "real")),
+    ],
+)
+def test_labels_are_read_in_any_order(tmp_path: Path, labels: tuple[str, ...], families: tuple[str, ...]) -> None:
+    assert load(str(write_timm_folder(tmp_path / "f", labels))).info.families == families
+
+
+@pytest.mark.parametrize("labels", [("LABEL_0", "LABEL_1"), ("Real", "Original"), ("fake", "generated"), ("real", "elephant"), None])
+def test_labels_that_tell_nothing_are_asked_for(tmp_path: Path, labels: tuple[str, ...] | None) -> None:
+    folder = write_timm_folder(tmp_path / "f", labels, classes=2)
+    with pytest.raises(UnmappedLabels) as caught:
+        load(str(folder))
+    names = caught.value.labels
+    assert len(names) == 2
+    if labels is not None:
+        assert names == labels
+    loaded = load(Choice(str(folder), ((names[0], "manipulated"), (names[1], "real"))))
+    assert loaded.info.families == ("unknown", "real")
+    with pytest.raises(UnusableDetector, match="no label"):
+        load(Choice(str(folder), (("another", "real"),)))
+
+
+def test_what_it_sees_can_be_chosen(foreign_folder: Path) -> None:
+    crop = load(Choice(str(foreign_folder), view="face")).card.crop
+    assert (crop.view, crop.scale, crop.down, crop.side_px, crop.resample) == ("face", FACE_SCALE, 0.0, SIDE_PX, "bicubic")
+    assert load(Choice(str(foreign_folder), view="picture")).card.crop.view == "picture"
+
+
+def flip_a_bit(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 64
+    path.write_bytes(content)
+
+
+def change_tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        tensors = load_file(folder / "model.safetensors")
+        change(tensors)
+        save_file(tensors, folder / "model.safetensors")
+
+    return damage
+
+
+def prefix(tensors: dict[str, torch.Tensor]) -> None:
+    for key in list(tensors):
+        tensors[f"strange.{key}"] = tensors.pop(key)
+
+
+def prefix_some(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["model.cls_token"] = tensors.pop("cls_token")
+
+
+class Bomb:
+    """Leaves a trace when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.trace,)
+
+
+def pickled(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(pickle.dumps(Bomb(folder / "executed")))
+
+
+def only_a_pickle(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(folder / "executed")))
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "truncated": lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:-5000]),
+    "a web page": lambda f: (f / "model.safetensors").write_text("<!doctype html><title>Log in</title>"),
+    "empty": lambda f: (f / "model.safetensors").write_bytes(b""),
+    "pickle": pickled,
+    "only a pickle": only_a_pickle,
+    "more classes": lambda f: change_config(f, {"num_classes": 5, "label_names": ["real", "a", "b", "c", "d"]}),
+    "fewer names": lambda f: change_config(f, {"label_names": ["real"]}),
+    "missing key": change_tensors(lambda tensors: tensors.pop("norm.bias")),
+    "extra key": change_tensors(lambda tensors: tensors.update(extra=torch.zeros(1))),
+    "prefixed keys": change_tensors(prefix),
+    "some prefixed keys": change_tensors(prefix_some),
+    "another shape": change_tensors(lambda tensors: tensors.update({"head.weight": torch.zeros(3, 192)})),
+    "not finite": change_tensors(lambda tensors: tensors["head.bias"].fill_(float("nan"))),
+    "always the same": change_tensors(lambda tensors: tensors["head.weight"].zero_()),
+    "another architecture": lambda f: change_config(f, {"architecture": "resnet18", "model_args": {}}),
+    "no architecture": lambda f: change_config(f, {"architecture": None}),
+    "an architecture of nobody": lambda f: change_config(f, {"architecture": "os.system"}),
+    "a path to unpickle": lambda f: change_config(f, {"model_args": {"checkpoint_path": "evil.pth"}}),
+    "gigabytes": lambda f: change_config(f, {"model_args": {"img_size": SIDE_PX, "depth": 10**6}}),
+    "no configuration": lambda f: (f / "config.json").unlink(),
+    "a broken configuration": lambda f: (f / "config.json").write_text("[" * 100_000),
+    "no colours": lambda f: change_config(f, {"pretrained_cfg": {"input_size": [3, SIDE_PX, SIDE_PX]}}),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_it_is_refused_with_a_sentence(own_folder: Path, name: str) -> None:
+    DAMAGE[name](own_folder)
+    with pytest.raises(DetectorError) as caught:
+        load(str(own_folder))
+    said = str(caught.value)
+    assert said.rstrip().endswith(".")
+    assert str(own_folder.parent) not in said
+    assert "Traceback" not in said
+    assert not (own_folder / "executed").exists()
+
+
+def test_from_the_hub_cache_its_bytes_are_compared_with_what_the_hub_said(
+    own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    snapshot = put_in_cache(tmp_path / "hub", "owner/repo", own_folder)
+    asked = f"hf:owner/repo@{COMMIT}"
+    loaded = load(asked)
+    assert (loaded.name, loaded.info.source) == ("owner/repo", asked)
+    blob = (snapshot / "model.safetensors").resolve()
+    content = bytearray(blob.read_bytes())
+    content[-1000] ^= 64
+    blob.write_bytes(content)
+    with pytest.raises(DamagedDetector, match="digest"):
+        load(asked)
+
+
+def test_a_picture_without_a_face_is_judged_as_a_whole(whole_kit: Kit, tmp_path: Path) -> None:
+    found = examine(write_picture(tmp_path / "none.png", scene(320, 200)), whole_kit)
+    (track,) = found.evidence.tracks
+    assert track.view == "picture"
+    assert track.placement is None
+    assert track.box == (0, 0, found.evidence.media.width, found.evidence.media.height)
+    assert found.evidence.faces_found == 0
+    assert not found.evidence.settings["mirrored"]
+
+
+def test_its_evidence_survives_json(whole_kit: Kit) -> None:
+    found = examine(PORTRAIT, whole_kit).evidence
+    data = json.loads(json.dumps(evidence.document([found])))
+    assert data["files"][0]["tracks"][0]["view"] == "picture"
+    assert data["files"][0]["detector"]["measured"] is False
+    assert read_document(data) == [found]
+
+
+def test_a_heatmap_of_it(whole_kit: Kit) -> None:
+    (heatmap,) = explain(examine(PORTRAIT, whole_kit).evidence, whole_kit)
+    assert heatmap.values.shape == (SIDE_PX, SIDE_PX)
+    assert heatmap.values.max() == pytest.approx(1)
+
+
+def certain(folder: Path, label: int) -> Path:
+    """Make it answer that label, certainly, whatever it sees (but never quite the same)."""
+    tensors = load_file(folder / "model.safetensors")
+    tensors["head.weight"].mul_(1e-3)
+    tensors["head.bias"].fill_(-4.0)[label] = 4.0
+    save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize(("label", "state"), [(0, "no_manipulation_found"), (1, "manipulated")])
+def test_a_definite_answer_says_that_nobody_measured_it(own_folder: Path, label: int, state: str) -> None:
+    verdict = examine(PORTRAIT, load_kit(str(certain(own_folder, label)), "cpu")).evidence.verdict
+    assert verdict.state == state
+    assert any("has not measured" in reason for reason in verdict.reasons)
+    assert (verdict.method, verdict.family) == ((None, "real") if label == 0 else ("unknown", None))
+    assert label == 0 or any("does not tell the method" in reason for reason in verdict.reasons)
+
+
+def test_beside_the_default_it_sees_its_own_picture_and_overturns_nothing(detector_folder: Path, own_folder: Path) -> None:
+    kit = load_kit(str(detector_folder), "cpu", beside=str(certain(own_folder, 1)))
+    alone = examine(PORTRAIT, load_kit(str(detector_folder), "cpu")).evidence
+    found = examine(PORTRAIT, kit).evidence
+    (track,) = found.tracks
+    opinion = track.opinions[0]
+    assert (opinion.detector.name, opinion.view, opinion.refused) == ("somebodys-vit", "picture", "")
+    assert opinion.face is not None
+    assert opinion.face.crop.shape == (SIDE_PX, SIDE_PX, 3)
+    assert found.verdict.state == alone.verdict.state
+    assert explain_opinion(track, opinion, kit).values.shape == (SIDE_PX, SIDE_PX)
+    assert read_document(json.loads(json.dumps(evidence.document([found])))) == [found]
+
+
+def test_a_face_detector_beside_one_of_whole_pictures_is_refused(detector_folder: Path, foreign_folder: Path) -> None:
+    kit = load_kit(str(foreign_folder), "cpu", beside=str(detector_folder))
+    (track,) = examine(PORTRAIT, kit).evidence.tracks
+    assert "whole pictures" in track.opinions[0].refused
+
+
+def test_as_a_face_detector_it_can_be_compared_either_way(detector_folder: Path, foreign_folder: Path) -> None:
+    kit = load_kit(Choice(str(foreign_folder), view="face"), "cpu", beside=str(detector_folder))
+    (track,) = examine(PORTRAIT, kit).evidence.tracks
+    (opinion,) = track.opinions
+    assert (track.view, opinion.view, opinion.refused) == ("face", "face", "")
+    assert opinion.placement is not None
+    assert track.placement is None
+
+
+def test_the_same_detector_twice_is_refused(foreign_folder: Path) -> None:
+    with pytest.raises(UnusableDetector, match="same one"):
+        load_kit(str(foreign_folder), "cpu", beside=str(foreign_folder))
+
+
+def test_two_labels_of_untouched_faces_are_asked_for_and_may_be_said(tmp_path: Path) -> None:
+    folder = write_timm_folder(tmp_path / "f", ("real", "original", "fake"))
+    with pytest.raises(UnmappedLabels, match="More than one"):
+        load(str(folder))
+    said = Choice(str(folder), (("real", "real"), ("original", "real"), ("fake", "manipulated")))
+    assert load(said).info.families == ("real", "real", "unknown")
+
+
+# What is known of public repositories
+
+
+class OneLogit(torch.nn.Module, PyTorchModelHubMixin):
+    """A wrapper as the public one of that kind: a timm ViT under `vit`, with a head of one logit."""
+
+    def __init__(self, model_size: str = "small", input_size: int = 384, patch_size: int = 16, device: str = "cuda") -> None:
+        super().__init__()
+        self.vit = timm.create_model(f"vit_{model_size}_patch{patch_size}_{input_size}", num_classes=1)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return self.vit(pictures)
+
+
+def test_a_known_repository_says_what_its_files_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    torch.manual_seed(1)
+    theirs = OneLogit("tiny", 384, 16, device="cuda").eval()
+    head: Any = theirs.vit.head
+    torch.nn.init.normal_(head.weight, std=0.1)
+    theirs.save_pretrained(tmp_path / "saved")
+    put_in_cache(tmp_path / "hub", "OwensLab/commfor-model-384", tmp_path / "saved")
+    put_in_cache(tmp_path / "hub", "owner/another", tmp_path / "saved")
+    detector = load("hf:OwensLab/commfor-model-384")
+    assert (detector.card.crop.view, detector.card.crop.side_px, detector.card.crop.short_px) == ("picture", 384, 440)
+    assert detector.info.families == ("real", "unknown")
+    assert detector.info.licence == "MIT"
+    pictures = np.random.default_rng(5).integers(0, 256, (2, 384, 384, 3), dtype=np.uint8)
+    inputs = normalise(torch.from_numpy(pictures), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    with torch.inference_mode():
+        z = theirs(inputs)[:, 0].numpy()
+    reading = Examiner(detector).read(pictures)
+    assert reading.logits[:, 1] - reading.logits[:, 0] == pytest.approx(z, abs=1e-4)
+    assert reading.p_methods[:, 1] == pytest.approx(1 / (1 + np.exp(-z)), abs=1e-5)
+    with pytest.raises(UnusableDetector, match="preprocessor_config"):
+        load("hf:owner/another")
+
+
+def test_a_known_one_that_cannot_be_used_says_why(own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    put_in_cache(tmp_path / "hub", "yermandy/GenD_PE_L", own_folder)
+    with pytest.raises(UnusableDetector, match="unit length"):
+        load("hf:yermandy/GenD_PE_L")
+
+
+def test_boxes_of_a_detector_beside_lie_on_what_it_saw(embed: Shelf, foreign_folder: Path) -> None:
+    shelf = embed("landmark_swap", "swapped")
+    kit = load_kit(Choice(str(foreign_folder), view="face"), "cpu", beside=str(shelf / "random-caddm"))
+    (track,) = examine(PORTRAIT, kit).evidence.tracks
+    opinion = track.opinions[0]
+    assert opinion.verdict is not None
+    assert opinion.face is not None
+    width, height = 512, 600
+    assert track.artifacts
+    assert all(0 <= one.box[0] < one.box[2] <= width and 0 <= one.box[1] < one.box[3] <= height for one in track.artifacts)
+
+
+def test_what_is_asked_anyway_is_not_asked_twice(embed: Shelf) -> None:
+    shelf = embed("landmark_swap", "swapped")
+    kit = load_kit(str(shelf / "random-caddm"), "cpu", beside=DEFAULT_DETECTOR)
+    assert kit.router is not None
+    assert [one.info.name for one in kit.beside] == [kit.router.info.name]
