@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--naive", action=argparse.BooleanOptionalAction, default=True, help="measure the naive way too (minutes)")
     parser.add_argument("--naive-frames", type=int, help="end the naive way after so many frames, and say that its time is extrapolated")
     parser.add_argument("--server", action=argparse.BooleanOptionalAction, default=True, help="measure the app as a process")
+    parser.add_argument("--switching", action=argparse.BooleanOptionalAction, default=True, help="measure what changing the detector costs")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures as JSON too")
 
 
@@ -27,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
 
     from attribution.lab import measuring
     from attribution.lab.moving_clip import write_moving_clip
+    from attribution.lab.switching import measure_switching
     from attribution.pipeline import load_kit
 
     machine = measuring.describe_machine()
@@ -44,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
         if args.server:
             measuring.measure_server(clip, args.runs, args.detector, report)
         clip_seconds = measuring.measure_examination(kit, clip, args.runs, report)
+        if args.switching:
+            measure_switching(kit, report)
         if args.naive:
             measuring.measure_naive(kit, clip, args.naive_frames, clip_seconds, report)
         if torch.cuda.is_available():

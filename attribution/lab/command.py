@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from attribution.errors import TelltaleError
+from attribution.errors import LabError, TelltaleError
 
 _DATA_HELP = "folder of the labelled faces (default: the environment variable TELLTALE_DATA)"
 
@@ -22,13 +22,13 @@ def main(argv: list[str]) -> int:
     _prepare_arguments(commands.add_parser("prepare", help="decode the faces and make the pools of forgeries, once"))
     _train_arguments(commands.add_parser("train", help="train a detector, or resume a training that was stopped"))
     _study_arguments(commands.add_parser("study", help="train and measure the whole study: do attribution detectors generalise?"))
-    _publish_arguments(commands.add_parser("publish", help="measure a finished run and write its detector folder"))
+    _publish_arguments(commands.add_parser("publish", help="measure a finished run and write its folder, or push a folder to the Hub"))
     _localise_arguments(commands.add_parser("localise", help="where detectors point, against areas that are known, into their cards"))
     readme = commands.add_parser("readme", help="write the measured limits into README.md")
     readme.add_argument("--file", type=Path, default=Path("README.md"))
     commands.add_parser("examples", help="re-make the example pictures and the clip").add_argument("--out", type=Path, default=None)
 
-    from attribution.lab import benchmark
+    from attribution.lab import adapters, benchmark
     from attribution.lab.caddm import command as caddm
     from attribution.lab.caddm import sheet
     from attribution.lab.dnadet import command as dna_det
@@ -44,12 +44,13 @@ def main(argv: list[str]) -> int:
     )
     sheet.add_arguments(commands.add_parser("forge", help="a contact sheet of the forgeries that CADDM is trained on"), _DATA_HELP)
     benchmark.add_arguments(commands.add_parser("benchmark", help="speed and memory, the naive way beside them"))
+    adapters.add_arguments(commands.add_parser("adapters", help="each adapter against the original implementation, in one table"))
     args = parser.parse_args(argv)
     run = {
         "autoencoder": _autoencoder, "prepare": _prepare, "train": _train, "study": _study, "publish": _publish,
         "readme": _readme, "examples": _examples, "benchmark": benchmark.run,
         "dna-det": dna_det.run, "forge": sheet.run, "caddm": caddm.run, "localise": _localise,
-        "zeroshot": zeroshot.run,
+        "zeroshot": zeroshot.run, "adapters": adapters.run,
     }[args.command]  # fmt: skip
     try:
         return run(args)
@@ -159,19 +160,40 @@ def _study(args: argparse.Namespace) -> int:
 
 
 def _publish_arguments(parser: argparse.ArgumentParser) -> None:
-    _common(parser)
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="the detector folder, for example weights/NAME")
-    parser.add_argument("--minutes", type=float, required=True, help="how long the training took, for the card")
-    parser.add_argument("--train-command", required=True, help="the command that made the run, for the card")
+    parser.add_argument("folder", type=Path, nargs="?", help="a finished detector folder, to push it with --to")
+    parser.add_argument("--to", metavar="OWNER/REPO", help="push the folder to this repository of the Hub (HF_TOKEN, HF_ENDPOINT)")
+    parser.add_argument("--branch", help="push to this branch of it (default: main)")
+    parser.add_argument("--public", action="store_true", help="a repository that is made for it can be read by everybody")
+    parser.add_argument("--data", help=_DATA_HELP)
+    parser.add_argument("--work", type=Path, help="folder for decoded faces and forgeries (several GB)")
+    parser.add_argument("--run", type=Path, help="measure this finished run, and write its folder to --out")
+    parser.add_argument("--out", type=Path, help="the detector folder, for example weights/NAME")
+    parser.add_argument("--minutes", type=float, help="how long the training took, for the card")
+    parser.add_argument("--train-command", help="the command that made the run, for the card")
     parser.add_argument("--note", action="append", default=[], help="a sentence for the card on how the weights came about (repeatable)")
     parser.add_argument("--study", type=Path, help="results of `lab study`, for the limits (attribution/lab/results/study.json)")
 
 
 def _publish(args: argparse.Namespace) -> int:
-    from attribution.lab.publish import publish
+    needed = {"--run": args.run, "--work": args.work, "--out": args.out, "--minutes": args.minutes, "--train-command": args.train_command}
+    given = [flag for flag, value in needed.items() if value is not None]
+    missing = [flag for flag in needed if flag not in given]
+    if given and (missing or args.folder is not None):
+        also = "no folder" if args.folder is not None else f"{', '.join(missing)} too"
+        raise LabError(f"To measure a run and write its folder, `lab publish` needs {also}.", "See `lab publish --help`.")
+    if not given and (args.folder is None or args.to is None):
+        raise LabError(
+            "`lab publish` measures a run (--run) or pushes a finished folder (FOLDER --to OWNER/REPO).", "See `lab publish --help`."
+        )
+    if given:
+        from attribution.lab.publish import publish
 
-    publish(args.run, args.data, args.work, args.out, args.out.name, args.minutes, args.train_command, args.study, args.note)
+        publish(args.run, args.data, args.work, args.out, args.out.name, args.minutes, args.train_command, args.study, args.note)
+    if args.to is not None:
+        from attribution.lab.push import push
+
+        pushed = push(args.folder or args.out, args.to, revision=args.branch, private=not args.public)
+        print(f"{pushed.url}\nUse it as hf:{pushed.repository}@{pushed.revision}")
     return 0
 
 

@@ -1,0 +1,135 @@
+"""What choosing another detector costs: the time to its first answer, the check of its files, and the memory after many changes."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from attribution import hub
+from attribution.choice import Choice, Selection
+from attribution.lab.measuring import PICTURE, Figure
+from attribution.network import build_backbone
+from attribution.pipeline import Kit, examine, load_kit
+from attribution.weights import embedded
+
+SWITCHES = 20
+_ARCHITECTURE = "vit_small_patch16_224"
+_COMMIT = "0123456789abcdef0123456789abcdef01234567"
+_REPOSITORY = "benchmark/random-vit"
+_CHECKED_BYTES = 100_000_000
+
+
+def measure_switching(kit: Kit, report: Callable[[Figure], None]) -> None:
+    """Every figure, in a process that has answered once: what a running app does when a reader chooses another detector."""
+    examine(PICTURE, kit)
+    for name in embedded():
+        report(Figure(f"{name}: load to first answer", "s", _first_answers(Choice(name), kit, 3), most=1.5, note="embedded"))
+    with tempfile.TemporaryDirectory(prefix="telltale-hub-") as folder:
+        before = os.environ.get("HF_HUB_CACHE")
+        os.environ["HF_HUB_CACHE"] = folder
+        try:
+            size = write_cached_detector(Path(folder))
+            choice = Choice(f"hf:{_REPOSITORY}@{_COMMIT}")
+            times = _first_answers(choice, kit, 3)
+            note = f"{size / 1e6:.0f} MB, whole picture"
+            report(Figure("detector in the Hub cache: load to first answer", "s", times, most=4.0, note=note))
+            report(_memory(kit, [Choice(name) for name in embedded()] + [choice]))
+        finally:
+            if before is None:
+                del os.environ["HF_HUB_CACHE"]
+            else:
+                os.environ["HF_HUB_CACHE"] = before
+    report(_verification())
+
+
+def write_cached_detector(cache: Path) -> int:
+    """A random detector in timm's format, laid out as the Hub's client leaves one in its cache (content under its digest, names as links to
+    it); its size in bytes."""
+    root = cache / f"models--{_REPOSITORY.replace('/', '--')}"
+    blobs, snapshot = root / "blobs", root / "snapshots" / _COMMIT
+    blobs.mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    torch.manual_seed(7)
+    model = build_backbone(_ARCHITECTURE, 2)
+    # The head of a fresh network is all zeros: it would answer the same whatever it sees.
+    torch.nn.init.normal_(model.get_classifier().weight, std=0.1)  # type: ignore[operator]
+    config = {
+        "architecture": _ARCHITECTURE, "num_classes": 2, "num_features": 384, "label_names": ["Real", "Fake"],
+        "pretrained_cfg": {
+            "input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 1.0, "crop_mode": "center", "mean": [0.5] * 3,
+            "std": [0.5] * 3,
+        },
+    }  # fmt: skip
+    (blobs / "config").write_text(json.dumps(config), encoding="utf-8")
+    save_file({key: value.contiguous() for key, value in model.state_dict().items()}, blobs / "model")
+    size = 0
+    for written, name, digest in (("config", "config.json", _git_digest), ("model", "model.safetensors", _sha256)):
+        content = (blobs / written).read_bytes()
+        (blobs / written).rename(blobs / digest(content))
+        (snapshot / name).symlink_to(Path("../../blobs") / digest(content))
+        size += len(content)
+    return size
+
+
+def _git_digest(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _first_answers(choice: Choice, kit: Kit, runs: int) -> tuple[float, ...]:
+    """Seconds from the choice to the evidence on a picture with one face, face detection included; the first run counts as well."""
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        examine(PICTURE, load_kit(choice, "cpu", like=kit))
+        times.append(time.perf_counter() - started)
+        gc.collect()
+    return tuple(times)
+
+
+def _memory(kit: Kit, choices: list[Choice]) -> Figure:
+    """Memory after many changes as a share of what it was after each detector had been used once, as the app holds them."""
+    from attribution.lab.serving import resident_bytes
+
+    held: list[Selection] = []
+    kits: dict[Selection, Kit] = {}
+
+    def use(choice: Choice) -> None:
+        selection = Selection(choice)
+        kits[selection] = load_kit(choice, "cpu", like=kit)
+        held.append(selection)
+        examine(PICTURE, kits[selection])
+        while len(held) > 2:
+            kits.pop(held.pop(0), None)
+        gc.collect()
+
+    for choice in choices:
+        use(choice)
+    before = resident_bytes()
+    for number in range(SWITCHES):
+        use(choices[number % len(choices)])
+    share = resident_bytes() / max(1, before)
+    return Figure(f"memory after {SWITCHES} changes of detector", "×", (share,), most=1.1, note=f"{before / 1e9:.2f} GB before them")
+
+
+def _verification() -> Figure:
+    content = os.urandom(_CHECKED_BYTES)
+    digest = f"sha256:{_sha256(content)}"
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        hub.check("model.safetensors", content, digest)
+        times.append(time.perf_counter() - started)
+    return Figure("check of 100 MB of weights (SHA-256)", "s", tuple(times), most=0.3)
