@@ -8,14 +8,17 @@ import signal
 import sys
 from pathlib import Path
 
+from attribution.gpu import on_zero_gpu, prepare
 from attribution.ui.shelf import Shelf, private_folder
 
 
 def main() -> None:
     """Serve until the process is told to stop. The page is up before the detector, and PyTorch with it, begins to load."""
     flags = argparse.ArgumentParser(prog="app.py", description="Telltale: which method made or manipulated a face.")
-    flags.add_argument("--host", default="0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1", help="address to serve on")
-    flags.add_argument("--port", type=int, help="port to serve on; the first free one from 7860 when left out")
+    # Gradio's own variables count here as they do for every Gradio app: hosts set them.
+    host = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1")
+    flags.add_argument("--host", default=host, help="address to serve on")
+    flags.add_argument("--port", type=int, help="port to serve on; GRADIO_SERVER_PORT, or the first free one from 7860, when left out")
     flags.add_argument("--detector", default="default", help="name, folder or hf:owner/repo@revision of the detector")
     flags.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the detector runs")
     flags.add_argument("--data", type=Path, help="your own copy of the face data set, for pictures of the nearest references")
@@ -25,17 +28,24 @@ def main() -> None:
     # Gradio reads both of them as it is imported or started: no telemetry, and its temporary files where we delete them.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    prepare()
+    from attribution.ui.api import answer_in_json
     from attribution.ui.engine import Engine
     from attribution.ui.handlers import Desk
+    from attribution.ui.jobs import borrow_gpus
     from attribution.ui.layout import LAUNCH, build, examples, look
 
     shelf = Shelf(folder)
     shelf.sweep_for_ever()
     engine = Engine(asked.detector, asked.device)
+    if on_zero_gpu():
+        engine.load()
+        borrow_gpus(engine)
     page = build(Desk(shelf, engine, examples(shelf), asked.data))
     # The private folder goes at exit, and SIGTERM alone would be no exit.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _, address, _ = page.launch(server_name=asked.host, server_port=asked.port, prevent_thread_lock=True, **look(), **LAUNCH)
+    answer_in_json(page)
     sys.stdout.write(f"Telltale is at {address}\n")
     sys.stdout.flush()
     engine.start()

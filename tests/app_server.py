@@ -14,6 +14,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
+
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT_SECONDS = 240
 
@@ -36,11 +38,11 @@ class Server(NamedTuple):
         return json.loads(self.get("config")[1])
 
 
-def start(detector: str, temporary: Path, **environment: str) -> Server:
+def start(detector: str, temporary: Path, program: Path = ROOT / "app.py", device: str = "cpu", **environment: str) -> Server:
     """Start app.py on a free port, as a user would, from a folder that is not the project's."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GRADIO_")}
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "app.py"), "--detector", detector, "--device", "cpu"],
+        [sys.executable, str(program), "--detector", detector, "--device", device],
         cwd=temporary,
         env={**clean, "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1", **environment},
         stdout=subprocess.PIPE,
@@ -66,3 +68,21 @@ def stop(server: Server, how: int = signal.SIGTERM) -> int:
     assert server.process.stdout is not None
     server.process.stdout.close()
     return status
+
+
+def ask(server: Server, file: Any, detector: Any = "default") -> dict[str, Any]:
+    """The document that a program gets which speaks plain HTTP; RuntimeError when there is none."""
+    event = httpx.post(server.address + "gradio_api/call/analyse", json={"data": [file, detector]}).json()["event_id"]
+    *_, last = httpx.get(f"{server.address}gradio_api/call/analyse/{event}", timeout=120).text.strip().split("\n\n")
+    kind, _, data = last.partition("\n")
+    if kind != "event: complete":
+        raise RuntimeError("the server gave no document")
+    return json.loads(data.removeprefix("data: "))[0]
+
+
+def upload(server: Server, file: Path) -> str:
+    """POST the file as any program would; the path that the server gave it."""
+    with file.open("rb") as content:
+        answered = httpx.post(server.address + "gradio_api/upload", files={"files": (file.name, content)}, timeout=60)
+    (path,) = answered.raise_for_status().json()
+    return path

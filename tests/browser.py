@@ -32,10 +32,10 @@ def find_chromium() -> str | None:
 
 
 @contextmanager
-def chromium(path: str) -> Iterator[Browser]:
+def chromium(path: str, *more_flags: str) -> Iterator[Browser]:
     """Playwright starts it with a fresh profile and removes that afterwards."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *more_flags])
         try:
             yield browser
         finally:

@@ -1,0 +1,209 @@
+"""Nothing of ZeroGPU costs anything elsewhere; what would cross to the process with the GPU can be pickled; and where the package `spaces`
+is installed, a whole examination goes through it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+
+from app_server import ROOT, ask, start, stop, upload
+from attribution import gpu, pipeline
+from attribution.errors import EvidenceError, TelltaleError, UnmappedLabels
+from attribution.patches import Tiles
+from attribution.ui import jobs
+
+if TYPE_CHECKING:
+    from attribution.pipeline import Kit
+
+PORTRAIT = ROOT / "examples" / "astronaut.png"
+CLIP = ROOT / "examples" / "clip_seconds_3_to_5.mp4"
+
+
+def there_and_back(value: Any) -> Any:
+    return pickle.loads(pickle.dumps(value))
+
+
+def test_elsewhere_a_job_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
+
+    def job() -> int:
+        return 1
+
+    assert not gpu.on_zero_gpu()
+    assert gpu.on_gpu(lambda: 20.0)(job) is job
+
+
+@pytest.mark.parametrize("said", ["", "0", "false", "no"])
+def test_what_zero_gpu_does_not_say_is_no_zero_gpu(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACES_ZERO_GPU", said)
+    assert not gpu.on_zero_gpu()
+
+
+def test_without_the_package_there_is_no_zero_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert not gpu.on_zero_gpu()
+
+
+def test_nothing_is_imported_elsewhere() -> None:
+    script = (
+        "import sys; from attribution import gpu; gpu.prepare(); gpu.on_gpu(lambda: 1.0)(print)\n"
+        "sys.exit(str([name for name in ('spaces', 'torch', 'gradio') if name in sys.modules] or ''))"
+    )
+    clean = {name: value for name, value in os.environ.items() if name != "SPACES_ZERO_GPU"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=clean, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr.strip() == ""
+
+
+@pytest.mark.parametrize(("asked", "given"), [(-5, 10), (0, 10), (10.2, 11), (59.5, 60), (10**9, 120), (math.inf, 120), (math.nan, 120)])
+def test_no_more_is_asked_for_than_a_visitor_may_have(asked: float, given: int) -> None:
+    assert gpu.within_bounds(asked) == given
+
+
+def test_more_frames_and_faces_take_longer() -> None:
+    times = [gpu.seconds_to_read(frames, faces) for frames, faces in ((1, 1), (1, 32), (64, 64), (64, 384), (64, 2048))]
+    assert times == sorted(times)
+    assert len(set(times)) == len(times)
+
+
+def test_the_time_is_computed_from_the_file(tmp_path: Path) -> None:
+    words = tmp_path / "words.mp4"
+    words.write_text("no clip", encoding="utf-8")
+    picture, clip = (gpu.within_bounds(jobs.seconds_to_examine(path)) for path in (PORTRAIT, CLIP))
+    assert gpu.LEAST_SECONDS <= picture < clip <= 60, "two clips fit into what an anonymous visitor has for a day"
+    for path in (words, tmp_path / "nothing", tmp_path):
+        assert gpu.within_bounds(jobs.seconds_to_examine(path)) == gpu.LEAST_SECONDS
+    assert gpu.within_bounds(jobs.seconds_to_explain()) <= picture + 1
+
+
+@pytest.mark.parametrize("file", [PORTRAIT, CLIP])
+def test_a_whole_analysis_survives_the_way(file: Path, kit: Kit) -> None:
+    found = pipeline.examine(file, kit)
+    again = there_and_back(found)
+    assert again.evidence.to_json() == found.evidence.to_json()
+    assert len(again.frames) == len(found.frames)
+    assert all(np.array_equal(one.rgb, other.rgb) for one, other in zip(again.frames, found.frames, strict=True))
+    for one, other in zip(again.evidence.tracks, found.evidence.tracks, strict=True):
+        assert one.track is not None
+        assert other.track is not None
+        assert all(np.array_equal(face.crop, twin.crop) for face, twin in zip(one.track.faces, other.track.faces, strict=True))
+        assert one.reading is not None
+        assert other.reading is not None
+        assert np.array_equal(one.reading.logits, other.reading.logits)
+
+
+def kinds(kind: type[TelltaleError]) -> Iterator[type[TelltaleError]]:
+    yield kind
+    for one in kind.__subclasses__():
+        yield from kinds(one)
+
+
+@pytest.mark.parametrize("kind", sorted(set(kinds(TelltaleError)), key=str))
+def test_every_error_survives_the_way(kind: type[TelltaleError]) -> None:
+    error = kind("What happened.", "What to do.")
+    if isinstance(error, UnmappedLabels):
+        error.labels = ("LABEL_0", "LABEL_1")
+    again: Any = there_and_back(jobs.Outcome(error=error)).error
+    assert type(again) is kind
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)
+
+
+def test_jobs_and_what_they_are_given_can_be_pickled(kit: Kit) -> None:
+    for job in (jobs.examine, jobs.heatmap, jobs.opinion_heatmap, jobs.patches):
+        assert there_and_back(job) is job
+    (track,) = pipeline.examine(PORTRAIT, kit).evidence.tracks
+    assert track.track is not None
+    crop = track.track.faces[0].crop
+    assert np.array_equal(there_and_back(crop), crop)
+    assert there_and_back(track).p_methods == track.p_methods
+    tiles = there_and_back(Tiles(((0.0, 0.0, 96.0, 96.0),), crop[None]))
+    assert np.array_equal(tiles.pixels, crop[None])
+
+
+def test_a_job_is_done_here_where_no_gpu_is_lent(kit: Kit) -> None:
+    steps: list[tuple[float, str]] = []
+    found = jobs.work(kit, 30.0, jobs.examine, PORTRAIT, "shown.png", progress=lambda share, doing: steps.append((share, doing)))
+    assert found.evidence.media.name == "shown.png"
+    assert steps[-1] == (1.0, "Done")
+    face = found.evidence.tracks[0].track
+    assert face is not None
+    assert jobs.work(kit, 10.0, jobs.heatmap, face.faces[0].crop, "stylegan2").values.shape == face.faces[0].crop.shape[:2]
+    with pytest.raises(EvidenceError):
+        jobs.work(kit, 10.0, refuse)
+
+
+class Device(NamedTuple):
+    """What ZeroGPU answers to `spaces`: a GPU for everybody, at once."""
+
+    address: str
+    asked: list[tuple[str, dict[str, str]]]
+
+
+@pytest.fixture
+def device() -> Iterator[Device]:
+    asked: list[tuple[str, dict[str, str]]] = []
+
+    class Lender(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            path = urlsplit(self.path)
+            asked.append((path.path, {name: values[0] for name, values in parse_qs(path.query).items()}))
+            answer = json.dumps({"idle": False, "nvidiaIndex": 0, "nvidiaUUID": "none", "allowToken": "one"}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    lender = ThreadingHTTPServer(("127.0.0.1", 0), Lender)
+    threading.Thread(target=lender.serve_forever, daemon=True).start()
+    yield Device(f"http://127.0.0.1:{lender.server_port}", asked)
+    lender.shutdown()
+    lender.server_close()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("spaces") is None, reason="the package spaces, which ZeroGPU brings, is not installed")
+def test_a_file_is_examined_by_way_of_the_package(detector_folder: Path, device: Device, tmp_path: Path) -> None:
+    zero_gpu = {"SPACES_ZERO_GPU": "true", "SPACES_ZERO_DEVICE_API_URL": device.address, "HOME": str(tmp_path)}
+    server = start(str(detector_folder), tmp_path, program=ROOT / "tests" / "zero_gpu.py", device="auto", **zero_gpu)
+    try:
+        assert device.asked == [("/startup-report", {})], "the networks are placed and the job is known before the page is launched"
+        for file in (PORTRAIT, CLIP):
+            (entry,) = ask(server, upload(server, file))["files"]
+            assert entry["settings"]["device"] == "cuda"
+            assert entry["tracks"]
+        (entry,) = ask(server, upload(server, ROOT / "README.md"))["files"]
+        assert "text file" in entry["error"]
+        # The process with the GPU does not know it: it is asked on the CPU.
+        (entry,) = ask(server, upload(server, PORTRAIT), "telltale-caddm")["files"]
+        assert entry["detector"]["name"] == "telltale-caddm"
+        assert entry["settings"]["device"] == "cpu"
+    finally:
+        stop(server)
+    lent = [given for path, given in device.asked if path == "/schedule"]
+    assert [int(given["durationSeconds"]) for given in lent] == [
+        gpu.within_bounds(jobs.seconds_to_examine(file)) for file in (PORTRAIT, CLIP)
+    ]
+    assert [path for path, _ in device.asked if path != "/startup-report"] == ["/schedule", "/allow", "/release"] * 2
+    assert {given["fail"] for path, given in device.asked if path == "/release"} == {"false"}
+
+
+def refuse(kit: Kit, report: Any) -> None:
+    raise EvidenceError("No.", "Yes.")
