@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from attribution.choice import Choice, Selection
 from attribution.errors import TelltaleError, UnknownDetector
-from attribution.ui.engine import Abandoned, Engine, Step, Watched, log_quietly
+from attribution.ui.engine import Abandoned, Engine, Engines, Step, Watched, log_quietly
 
 
 def test_a_detector_that_is_not_there_is_said_to_whoever_asks() -> None:
@@ -108,3 +109,49 @@ def test_the_log_holds_no_word_of_the_message(caplog: pytest.LogCaptureFixture) 
     assert "ValueError at test_engine.py:" in caplog.text
     assert "canary" not in caplog.text
     assert "secret" not in caplog.text
+
+
+# Detectors that readers choose
+
+
+def test_a_choice_gets_an_engine_of_its_own_and_the_default_stays(detector_folder: Path) -> None:
+    default = Engine("default", "cpu")
+    engines = Engines(default)
+    chosen = Selection(Choice(str(detector_folder)))
+    assert engines.of(None) is engines.of(default.selection) is default
+    engine = engines.of(chosen)
+    kit = engine.kit(60)
+    assert kit is not None
+    assert kit.examiner.info.name == "random-for-tests"
+    assert engines.of(chosen) is engine
+    own, shared = default.kit(60), kit.finder
+    assert own is not None
+    assert shared is own.finder
+
+
+def test_what_nobody_chose_for_longest_is_let_go(detector_folder: Path) -> None:
+    engines = Engines(Engine(str(detector_folder), "cpu"), most=2)
+    choices = [Selection(Choice(f"no such detector {number}")) for number in range(3)]
+    first, second = engines.of(choices[0]), engines.of(choices[1])
+    engines.of(choices[2])
+    with pytest.raises(UnknownDetector):
+        second.kit(60)
+    assert engines.of(choices[0]) is not first
+
+
+def test_one_that_failed_is_tried_anew(detector_folder: Path) -> None:
+    engines = Engines(Engine(str(detector_folder), "cpu"))
+    chosen = Selection(Choice("no such detector"))
+    engine = engines.of(chosen)
+    with pytest.raises(UnknownDetector):
+        engine.kit(60)
+    assert engine.failed
+    assert engines.of(chosen) is not engine
+
+
+def test_a_cancelled_load_ends_at_its_next_report(detector_folder: Path) -> None:
+    engine = Engine(str(detector_folder), "cpu")
+    engine.cancel()
+    with pytest.raises(Abandoned):
+        engine._report(0.5, "half of it")
+    assert engine.step == Step(0.0, "")

@@ -234,7 +234,7 @@ def test_whoever_leaves_midway_leaves_nothing(visitor: Visitor) -> None:
 
 
 def test_whatever_breaks_is_our_fault_in_one_sentence(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("attribution.pipeline.find_tracks", lambda *anything: 1 / 0)
+    monkeypatch.setattr("attribution.pipeline.find_inputs", lambda *anything: 1 / 0)
     status, file, _ = visitor.see(PORTRAIT)
     assert text.OUR_FAULT in status["value"]
     assert "division" not in status["value"]
@@ -304,7 +304,7 @@ def test_the_map_holds_every_reference_and_the_face(visitor: Visitor) -> None:
     assert visitor.desk.place(visitor.request) == gr.skip()
     visitor.see(PORTRAIT)
     figure = visitor.desk.place(visitor.request)
-    kit = visitor.desk.engine.kit()
+    kit = visitor.desk.engines.default.kit()
     assert kit is not None
     assert sum(len(trace.x) for trace in figure.data if trace.meta != "examined") == len(kit.bank.methods)
     assert [trace.name for trace in figure.data if trace.meta == "examined"] == ["Face 1"]
@@ -513,7 +513,7 @@ def test_a_generated_face_gets_a_second_opinion_with_heatmap_map_and_patches(con
     assert is_inert(report)
     assert "carries the evidence" in report
     figure = desk.place_opinion(request)
-    kit = desk.engine.kit()
+    kit = desk.engines.default.kit()
     assert kit is not None
     assert kit.specialists[0].bank is not None
     assert sum(len(trace.x) for trace in figure.data if trace.meta != "examined") == len(kit.specialists[0].bank.methods)

@@ -11,6 +11,7 @@ from attribution.card import MeasuredTable
 from attribution.evidence import STATES, DetectorInfo, Interval, Media, Neighbour, Placement, Verdict
 from attribution.ui import text
 from attribution.views import panels
+from attribution.views.custody import custody
 from attribution.views.localisation import heatmap_words
 from samples import DETECTOR, HOSTILE, INCONCLUSIVE, MANIPULATED, NONE_FOUND, Markup, clip, face, heatmap, is_inert, picture, track
 
@@ -140,7 +141,7 @@ def test_a_detector_without_limits_is_not_one_without_limits() -> None:
 
 
 def test_custody_names_file_detector_settings_versions_and_time() -> None:
-    page = Markup(panels.custody(clip()))
+    page = Markup(custody(clip()))
     assert page.problem == ""
     for words in (
         "clip.mp4",
@@ -176,7 +177,7 @@ def test_hostile_words_stay_words_everywhere() -> None:
         heatmap_words(heatmap("flux1"), detector, [MeasuredTable(HOSTILE, (HOSTILE,), ((HOSTILE,),), HOSTILE)]),
         panels.neighbour_table(placement, detector),
         panels.measured([table], detector),
-        panels.custody(evidence),
+        custody(evidence),
     ):
         assert is_inert(markup)
         assert Markup(markup).problem == ""

@@ -14,7 +14,7 @@ import gradio as gr
 from attribution.errors import TelltaleError
 from attribution.study import STUDY_FILE, ZEROSHOT_FILE, ZEROSHOT_SCHEMA, read_study
 from attribution.ui import limits_text, notices, opinion, opinion_text, results, text
-from attribution.ui.engine import Engine, Watched, log_quietly
+from attribution.ui.engine import Engine, Engines, Watched, log_quietly
 from attribution.ui.opinion import OpinionParts
 from attribution.ui.portraits import example_crops
 from attribution.ui.results import FaceParts, FileParts
@@ -70,7 +70,7 @@ class Desk:
         zeroshot_file: Path = ZEROSHOT_FILE,
     ) -> None:
         self.shelf = shelf
-        self.engine = engine
+        self.engines = Engines(engine)
         self.examples = examples
         self.data_folder = data_folder
         self.study_file = study_file
@@ -103,7 +103,9 @@ class Desk:
         try:
             self.shelf.clear(session)
             yield self._parts(notices.progress(0.0, text.WAITING), FileParts.hidden())
-            watched = Watched(lambda progress: results.examine(job, self.engine, progress))
+            session.examined_with = session.selection
+            engine = self._engine(session)
+            watched = Watched(lambda progress: results.examine(job, engine, progress))
             for step in watched:
                 yield self._parts(gr.skip() if step is None else notices.progress(step.share, step.doing))
             found = watched.result()
@@ -111,7 +113,7 @@ class Desk:
             session.chosen, session.moment = results.first_look(session.evidence)
             session.picture, session.tiles = results.whole_picture(found), found.tiles
             video = results.player(found, job, session, self.shelf)
-            parts = results.file_parts(found, session, video, self.engine)
+            parts = results.file_parts(found, session, video, engine)
             yield self._parts(notices.no_status(), parts, self._face(session), self._opinion(session))
         except TelltaleError as error:
             yield self._parts(notices.problem(str(error)), FileParts.hidden())
@@ -137,15 +139,16 @@ class Desk:
         session = self._session(request)
         if session.evidence is None or not session.evidence.tracks or not label:
             return _UNCHANGED
-        return _or_warn(lambda: results.explain(session, label, self.engine))
+        return _or_warn(lambda: results.explain(session, label, self._engine(session)))
 
     def place(self, request: gr.Request) -> Any:
         """Gives the map of references with the page's faces on it."""
-        return results.reference_map(self._session(request), self.engine)
+        session = self._session(request)
+        return results.reference_map(session, self._engine(session))
 
     def explain_opinion(self, request: gr.Request) -> tuple[Any, Any, Any]:
         """Draw the second detector's heatmap of the chosen face. Gives the slider, the words beside it and the downloads."""
-        session, kit = self._session(request), self._kit()
+        kit = self._kit(session := self._session(request))
         if session.evidence is None or kit is None:
             return _UNCHANGED
 
@@ -157,7 +160,7 @@ class Desk:
 
     def choose_opinion(self, event: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
         """Another second opinion was chosen. Gives its parts, and an empty slider, words and map: they still show the other one's."""
-        session, kit = self._session(request), self._kit()
+        kit = self._kit(session := self._session(request))
         if session.evidence is None or kit is None:
             gr.Warning(text.GONE)
             return (*OpinionParts.unchanged(), *_UNCHANGED)
@@ -168,8 +171,8 @@ class Desk:
 
     def place_opinion(self, request: gr.Request) -> Any:
         """Gives the second detector's own map of references with the page's faces on it."""
-        kit = self._kit()
-        return opinion.reference_map(self._session(request), kit) if kit is not None else gr.skip()
+        kit = self._kit(session := self._session(request))
+        return opinion.reference_map(session, kit) if kit is not None else gr.skip()
 
     def ask_for_patches(self, request: gr.Request) -> tuple[Any, Any]:
         """The patch view was asked for. Gives the button and what stands in place of the mosaic until it is there."""
@@ -180,7 +183,7 @@ class Desk:
 
     def read_patches(self, request: gr.Request) -> tuple[Any, Any, Any]:
         """Read the patches around the chosen face. Gives the button, the mosaic and the downloads."""
-        session, kit = self._session(request), self._kit()
+        kit = self._kit(session := self._session(request))
         if session.evidence is None or kit is None:
             return gr.skip(), gr.skip(), gr.skip()
         try:
@@ -200,7 +203,7 @@ class Desk:
         yield notices.header(notices.pill("starting", text.DETECTOR_STARTING))
         while True:
             try:
-                kit = self.engine.kit(0)
+                kit = self.engines.default.kit(0)
             except TelltaleError as error:
                 yield notices.header(notices.pill("failed", f"{text.DETECTOR_FAILED}: {error}"))
                 return
@@ -216,7 +219,7 @@ class Desk:
     async def limits(self) -> AsyncIterator[str]:
         """The page of measured limits, once the detector that it speaks of is ready, or why there is none."""
         try:
-            while (kit := self.engine.kit(0)) is None:
+            while (kit := self.engines.default.kit(0)) is None:
                 await asyncio.sleep(0.25)
             card = kit.examiner.card
             others = [one.examiner.card for one in kit.beside if one.examiner is not None]
@@ -250,16 +253,21 @@ class Desk:
         return notices.progress(0.0, text.WAITING)
 
     def _face(self, session: Session) -> FaceParts:
-        return results.face_parts(session, self.engine, self.data_folder)
+        return results.face_parts(session, self._engine(session), self.data_folder)
 
     def _opinion(self, session: Session) -> OpinionParts:
-        kit = self._kit()
+        kit = self._kit(session)
         return opinion.parts(session, kit) if kit is not None else OpinionParts.hidden()
 
-    def _kit(self) -> Kit | None:
-        """The kit when it is ready; None before, and where there is none."""
+    def _engine(self, session: Session) -> Engine:
+        """The engine that gave the page's evidence, or gives it now."""
+        return self.engines.of(session.examined_with)
+
+    def _kit(self, session: Session) -> Kit | None:
+        """The kit; None while the default one is not ready, and where there is none. One that was let go is waited for."""
+        engine = self._engine(session)
         try:
-            return self.engine.kit(0)
+            return engine.kit(0 if engine is self.engines.default else None)
         except TelltaleError:
             return None
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from attribution.ui import failures_text, limits_text, notices, opinion_layout, text, theme
+from attribution.ui import api, choosing_layout, failures_text, limits_text, notices, opinion_layout, text, theme
 from attribution.ui.handlers import Desk, Example
 from attribution.ui.results import FaceParts, FileParts
 from attribution.ui.shelf import Shelf
@@ -29,7 +29,7 @@ LAUNCH: dict[str, Any] = {
     "footer_links": [],
     "share": False,
     "ssr_mode": False,
-    "mcp_server": False,
+    "mcp_server": True,
     "pwa": False,
     "quiet": True,
 }
@@ -72,6 +72,7 @@ def build(desk: Desk) -> gr.Blocks:
     """The whole page, wired to a desk."""
     with gr.Blocks(title=f"{text.NAME}: {text.PURPOSE}", analytics_enabled=False, delete_cache=(60, 600), fill_width=True) as page:
         header = gr.HTML(notices.header(notices.pill("starting", text.DETECTOR_STARTING)), apply_default_css=False)
+        choosing_layout.build(page, desk, header)
         with gr.Row(elem_id="tt-entry"):
             with gr.Column(scale=7, min_width=320):
                 file = gr.File(label=text.DROP_LABEL, show_label=False, file_types=PICTURES + CLIPS, elem_id="tt-drop")
@@ -83,7 +84,6 @@ def build(desk: Desk) -> gr.Blocks:
             verdict = gr.HTML("", apply_default_css=False)
             faces = _faces()
             with gr.Column(elem_classes="tt-panel", elem_id="tt-limits"):
-                _title(text.LIMITS_TITLE)
                 limits = gr.HTML("", apply_default_css=False)
             with gr.Column(elem_classes="tt-panel"):
                 _title(text.CUSTODY_TITLE)
@@ -91,6 +91,7 @@ def build(desk: Desk) -> gr.Blocks:
                 custody = gr.HTML("", apply_default_css=False)
         file_parts = FileParts(result, verdict, faces.card, faces.rest, faces.stage, faces.choices, limits, custody, downloads)
         _wire(page, desk, header, file, gallery, status, file_parts, faces, downloads)
+        api.offer(desk, MAX_MEGABYTES * 10**6)
     _limits_page(page, desk)
     _failures_page(page, desk)
     return page
@@ -118,14 +119,12 @@ def _faces() -> _Faces:
     """The file with its faces, and all about the chosen one."""
     with gr.Row(elem_classes="tt-pair"):
         with gr.Column(scale=7, min_width=320, elem_classes="tt-panel"):
-            _title(text.FACES_TITLE)
             stage = gr.HTML("", js_on_load=_FACES_SCRIPT, apply_default_css=False)
             choices = gr.HTML("", js_on_load=_FACES_SCRIPT, apply_default_css=False, visible=False)
         with gr.Column(scale=5, min_width=320, elem_classes="tt-pile") as card:
             with gr.Column(elem_classes="tt-panel"):
                 face = gr.HTML("", apply_default_css=False)
             with gr.Column(elem_classes="tt-panel tt-grow"):
-                _title(text.METHODS_TITLE, text.METHODS_HINT)
                 bars = gr.HTML("", apply_default_css=False)
     with gr.Column(elem_id="tt-faces") as rest:
         with gr.Column(elem_classes="tt-panel"):
@@ -133,14 +132,14 @@ def _faces() -> _Faces:
             label, slider, words = _heatmap()
             areas = gr.HTML("", visible=False, elem_classes="tt-part", apply_default_css=False)
         with gr.Row(elem_classes="tt-pair"):
-            with gr.Column(scale=7, min_width=320, elem_classes="tt-panel"):
+            with gr.Column(scale=7, min_width=320, elem_classes="tt-panel") as places:
                 _title(text.MAP_TITLE, text.MAP_HINT)
                 chart = gr.Plot(show_label=False, container=False, elem_id="tt-map", elem_classes="tt-map")
             with gr.Column(scale=5, min_width=320, elem_classes="tt-panel"):
                 _title(text.NEIGHBOURS_TITLE)
                 neighbours = gr.HTML("", apply_default_css=False)
         second = opinion_layout.build()
-    return _Faces(stage, choices, card, rest, FaceParts(face, bars, areas, label, neighbours), slider, words, chart, second)
+    return _Faces(stage, choices, card, rest, FaceParts(face, bars, areas, label, places, neighbours), slider, words, chart, second)
 
 
 def _heatmap() -> tuple[gr.Dropdown, gr.ImageSlider, gr.HTML]:
@@ -191,8 +190,7 @@ def _wire(
 
 
 def _title(title: str, hint: str = "") -> None:
-    words = f"<p>{html.escape(hint)}</p>" if hint else ""
-    gr.HTML(f'<div class="tt-title"><h3>{html.escape(title)}</h3>{words}</div>', apply_default_css=False)
+    gr.HTML(notices.title(title, hint), apply_default_css=False)
 
 
 def _hint() -> str:

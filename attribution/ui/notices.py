@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from attribution.evidence import DetectorInfo
 from attribution.ui import failures_text, limits_text, text
 from attribution.views import panels
 
@@ -68,6 +69,11 @@ def limits_link(words: str) -> str:
     return _beside(limits_text.PATH, words)
 
 
+def all_limits(detector: DetectorInfo) -> str:
+    """The way to the measured limits as a paragraph, for a detector that they may speak of."""
+    return f"<p>{limits_link(limits_text.SEE_ALL)}</p>" if detector.measured and not detector.source else ""
+
+
 def failures_link(words: str) -> str:
     """The way to the page on why detectors fail; it opens beside the page, too."""
     return _beside(failures_text.PATH, words)
@@ -78,6 +84,13 @@ def _beside(path: str, words: str) -> str:
         f'<a class="tt-link" href="./{path}" target="_blank" rel="noopener">{words}'
         f'<span class="tt-unseen"> ({limits_text.NEW_TAB})</span></a>'
     )
+
+
+def title(words: str, hint: str = "", level: str = "h3") -> str:
+    """The heading of a panel (`h3`) or of a part of one (`h4`), and a word on what it shows."""
+    below = f"<p>{html.escape(hint)}</p>" if hint else ""
+    kind = "tt-title" if level == "h3" else "tt-title tt-subtitle"
+    return f'<div class="{kind}"><{level}>{html.escape(words)}</{level}>{below}</div>'
 
 
 def waiting(sentence: str) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import gradio as gr
 
 from attribution.evidence import Evidence, Opinion, Patches, TrackEvidence
-from attribution.ui import area_text, limits_text, notices
+from attribution.ui import area_text, jobs, notices
 from attribution.ui import opinion_text as text
+from attribution.ui import text as page_text
 from attribution.ui.shelf import Session
 from attribution.views import agreement, artifacts, charts, opinion, overlay, panels
 
@@ -36,6 +37,7 @@ class OpinionParts(NamedTuple):
     answer: Any
     detail: Any
     areas: Any
+    map: Any
     neighbours: Any
     patches: Any
     button: Any
@@ -69,13 +71,26 @@ def parts(session: Session, kit: Kit) -> OpinionParts:
         answer=opinion.heading(track, index, first) + opinion.answer(track, shown, first),
         detail=gr.update(visible=given),
         areas=gr.update(value=areas, visible=bool(areas)),
-        neighbours=panels.neighbour_table(shown.placement, shown.detector) if shown.placement is not None else "",
+        map=gr.update(visible=shown.placement is not None),
+        neighbours=_neighbours(shown) if given else "",
         patches=gr.update(visible=patches is not None or _readable(session, kit) is not None),
         button=gr.update(visible=patches is None),
         mosaic=_mosaic(session, kit, track, patches) if patches is not None else "",
         limits=_limits(shown, index, kit) if given else "",
         others=gr.update(value=others, visible=bool(others)),
     )
+
+
+def side_by_side(evidence: Evidence, kit: Kit) -> str:
+    """Both answers side by side, where the reader chose a second detector, on the face that the verdict rests on."""
+    asked = next((one.info for one in kit.beside if one.asked_for), None)
+    if asked is None or not evidence.tracks:
+        return ""
+    index = panels.telling_track(evidence)
+    track = evidence.tracks[index]
+    heard = next((one for one in track.opinions if one.detector == asked), None)
+    about = page_text.FACE_OF.format(number=index + 1, total=len(evidence.tracks)) if len(evidence.tracks) > 1 else ""
+    return agreement.side_by_side(track, heard, evidence.detector, about) if heard is not None else ""
 
 
 def look_at(session: Session, index: Any) -> bool:
@@ -96,12 +111,14 @@ def explain(session: Session, kit: Kit) -> tuple[Any, Any]:
         return gr.skip(), gr.skip()
     key = (session.chosen, index)
     if key not in session.opinion_heatmaps:
-        from attribution.pipeline import explain_opinion
-
-        session.opinion_heatmaps[key] = explain_opinion(track, track.opinions[index], kit)
+        session.opinion_heatmaps[key] = jobs.work(kit, jobs.seconds_to_explain(), jobs.opinion_heatmap, track, track.opinions[index])
     heatmap, detector = session.opinion_heatmaps[key], track.opinions[index].detector
-    large = overlay.scaled(track.track.faces[face].crop, SLIDER_SIDE_PX)
+    # Where it sees something else than the first detector, the heatmap lies on that.
+    seen = track.opinions[index].face or track.track.faces[face]
+    large = overlay.scaled(seen.crop, SLIDER_SIDE_PX)
+    note = "" if track.opinions[index].face is None else text.HEAT_OF_OTHER.format(name=html.escape(text.name_of(detector.name)))
     words = opinion.heat_words(heatmap, detector, kit.tables.get(detector.weights_sha256))
+    words = f'<p class="tt-small">{note}</p>{words}' if note else words
     return (large, overlay.heat_over(large, heatmap.values)), words
 
 
@@ -148,10 +165,8 @@ def patch_view(session: Session, kit: Kit) -> tuple[Any, Any]:
     if track is None or (patches_of(session) is None and found is None):
         return gr.update(visible=False, interactive=True), ""
     if patches_of(session) is None and found is not None:
-        from attribution.patches import patch_view as read
-
-        number, examiner, tiles = found
-        session.patches[(session.chosen, number)] = read(examiner, tiles)
+        number, _, tiles = found
+        session.patches[(session.chosen, number)] = jobs.work(kit, jobs.seconds_to_explain(), jobs.patches, number, tiles)
     return gr.update(visible=False, interactive=True), _mosaic(session, kit, track, patches_of(session))
 
 
@@ -243,7 +258,14 @@ def _limits(shown: Opinion, index: int, kit: Kit) -> str:
     examiner = kit.beside[index].examiner if index < len(kit.beside) else None
     tables = first_tables(examiner.card) if examiner is not None else []
     name = html.escape(text.name_of(shown.detector.name))
+    title = text.LIMITS_TITLE if shown.detector.measured else text.UNMEASURED_TITLE
     return (
-        f'<details class="tt-second-limits"><summary>{text.LIMITS_TITLE.format(name=name)}</summary>'
-        f"{opinion.limits(shown.detector, tables)}<p>{notices.limits_link(limits_text.SEE_ALL)}</p></details>"
+        f'<details class="tt-second-limits"><summary>{title.format(name=name)}</summary>'
+        f"{opinion.limits(shown.detector, tables)}{notices.all_limits(shown.detector)}</details>"
     )
+
+
+def _neighbours(shown: Opinion) -> str:
+    if shown.placement is not None:
+        return panels.neighbour_table(shown.placement, shown.detector)
+    return f'<p class="tt-refused">{text.NO_REFERENCES.format(name=html.escape(text.name_of(shown.detector.name)))}</p>'

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any, NamedTuple
 
 import gradio as gr
 
+from attribution.ui import notices
 from attribution.ui import opinion_text as text
 from attribution.ui.handlers import Desk
 from attribution.ui.opinion import OpinionParts
@@ -52,7 +52,7 @@ def build() -> SecondOpinion:
                     with gr.Column(scale=1, min_width=240):
                         words = gr.HTML("", apply_default_css=False)
             with gr.Row(elem_classes="tt-pair tt-part"):
-                with gr.Column(scale=7, min_width=320):
+                with gr.Column(scale=7, min_width=320) as places:
                     _heading(text.MAP_HEADING)
                     chart = gr.Plot(show_label=False, container=False, elem_id="tt-second-map", elem_classes="tt-map")
                 with gr.Column(scale=5, min_width=320):
@@ -64,7 +64,7 @@ def build() -> SecondOpinion:
             mosaic = gr.HTML("", apply_default_css=False)
         limits = gr.HTML("", apply_default_css=False)
         others = gr.HTML("", visible=False, apply_default_css=False)
-    parts = OpinionParts(section, choices, answer, detail, areas, neighbours, patches, button, mosaic, limits, others)
+    parts = OpinionParts(section, choices, answer, detail, areas, places, neighbours, patches, button, mosaic, limits, others)
     return SecondOpinion(parts, slider, words, chart)
 
 
@@ -83,5 +83,4 @@ def heat_slider(label: str, elem_id: str) -> gr.ImageSlider:
 
 
 def _heading(title: str, hint: str = "") -> None:
-    words = f"<p>{html.escape(hint)}</p>" if hint else ""
-    gr.HTML(f'<div class="tt-title tt-subtitle"><h4>{html.escape(title)}</h4>{words}</div>', apply_default_css=False)
+    gr.HTML(notices.title(title, hint, "h4"), apply_default_css=False)

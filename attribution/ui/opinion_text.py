@@ -24,6 +24,7 @@ OTHER_HINT = {
     "any": "It is asked about every face beside the first one.",
 }
 """By what the first detector looks for."""
+PICTURE_HINT = "It judges the whole picture that the face is in, not the face alone."
 SEVERAL_TITLE = "Second opinions"
 NONE_ASKED = "Detectors that know one kind of manipulation alone. None of them is asked about this face:"
 CHOOSE = "Choose a second opinion"
@@ -36,16 +37,21 @@ ANSWER_OF = "Answer of {name}"
 AGREEMENT = {
     "same method": "Both detectors agree",
     "same family": "Both detectors agree on the family",
+    "same answer": "Both detectors find a manipulation",
     "differs": "The two detectors disagree",
     "undecided": "No second answer",
 }
-SAME_METHOD = "Both name {method}. They learned from faces of the same collections: they can be wrong together."
+SAME_METHOD = "Both name {method}."
+SAME_COLLECTIONS = "They learned from faces of the same collections: they can be wrong together."
+OTHER_COLLECTIONS = "What {name} learned from is not known here: whether the two can be wrong together cannot be said."
+NOT_MEASURED = "Telltale has not measured {name}, and its probability is not calibrated: agreement with it proves little."
+OTHER_VIEW = "{name} judged {seen}, the first detector {first_seen}: they do not speak of quite the same thing."
+SEEN = {"face": "the face alone", "picture": "the whole picture"}
+FAMILY_NOT_TOLD = "Both find a manipulation; {teller} names the kind ({family}), the labels of {silent} do not tell any."
+NEITHER_TELLS = "Both find a manipulation, and neither tells by what kind of method."
 SAME_STATE = "Both give the same answer, and neither names a method."
-NEITHER_FINDS = "Neither finds a manipulation. They learned from faces of the same collections: they can be wrong together."
-BOTH_FIND = (
-    "The first detector says “{first}”, {name} says “{second}”: the same kind of manipulation. They learned from faces of "
-    "the same collections: they can be wrong together."
-)
+NEITHER_FINDS = "Neither finds a manipulation."
+BOTH_FIND = "The first detector says “{first}”, {name} says “{second}”: the same kind of manipulation."
 SAME_FAMILY = "Both call it {family}, but the first names {first} and {name} names {second}: do not rely on the name of the generator."
 ONE_NAMES = "Both call it {family}, but not both of them name the generator: treat the name as a guess."
 DIFFERS = "The first detector ({first_name}) says “{first}”, {name} says “{second}”. At least one of them is wrong."
@@ -65,6 +71,8 @@ FIRST_ONE = "{name}, the first detector"
 SECOND_ONE = "{name}, the second opinion"
 SAID = "{state}: {what}"
 SAYS = "probability of a manipulation: {p}"
+SAYS_UNCALIBRATED = "probability of a manipulation: {p}, not calibrated"
+SIDE_BY_SIDE = "Side by side"
 NEXT_TITLE = "What to do next"
 NEXT = (
     "Compare both heatmaps with the picture, and the marked areas where there are any.",
@@ -75,7 +83,7 @@ NEXT = (
 # Grad-CAM
 HEAT_TITLE = "Where {name} looked"
 HEAT_HEADING = "Where it looked"
-HEAT_SLIDER = "Drag to compare the face with the second detector’s heatmap"
+HEAT_SLIDER = "Drag to compare what the second detector saw with its heatmap"
 EVIDENCE_SHARE = "{share} of the picture carries the evidence: {spread}"
 SPREAD = {
     "spread": "it is spread over the whole picture, as the traces of a generator are.",
@@ -84,7 +92,10 @@ SPREAD = {
 }
 MAP_HEADING = "Among the faces that it knows"
 NEIGHBOURS_HEADING = "Nearest of its reference faces"
+HEAT_OF_OTHER = "The picture is as {name} saw it."
 LIMITS_TITLE = "How good is {name}? Measured."
+UNMEASURED_TITLE = "How good is {name}? Not measured."
+NO_REFERENCES = "{name} brings no reference faces, so there is no map of it and no nearest faces."
 LIMITS_SUMMARY = "What {name} cannot tell"
 
 # Patch by patch

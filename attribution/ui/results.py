@@ -12,10 +12,10 @@ import gradio as gr
 import numpy as np
 
 from attribution.evidence import Evidence, Face, Heatmap, Track, TrackEvidence, document
-from attribution.ui import limits_text, notices, opinion, text
+from attribution.ui import jobs, notices, opinion, text
 from attribution.ui.engine import Engine, Progress
 from attribution.ui.shelf import Job, Session, Shelf, nearest_face
-from attribution.views import agreement, charts, overlay, panels, report, stage
+from attribution.views import agreement, charts, custody, overlay, panels, report, stage
 from attribution.views.localisation import heatmap_words
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class FaceParts(NamedTuple):
     bars: Any
     areas: Any
     label: Any
+    map: Any
     neighbours: Any
 
     @classmethod
@@ -75,9 +76,7 @@ def examine(job: Job, engine: Engine, report_progress: Progress) -> Analysis:
         report_progress(0.0, text.STARTING)
         kit = engine.kit()
     assert kit is not None
-    from attribution.pipeline import examine as run
-
-    return run(job.path, kit, progress=report_progress, name=job.name)
+    return jobs.work(kit, jobs.seconds_to_examine(job.path), jobs.examine, job.path, job.name, progress=report_progress)
 
 
 def first_look(evidence: Evidence) -> tuple[int, int]:
@@ -135,14 +134,15 @@ def file_parts(found: Analysis, session: Session, video_url: str | None, engine:
     note, said = agreement.verdict_note(evidence, link=True)
     return FileParts(
         result=gr.update(visible=True),
-        verdict=panels.verdict_banner(evidence, note=note, said=said),
+        verdict=panels.verdict_banner(evidence, note=note, said=said) + opinion.side_by_side(evidence, kit),
         card=gr.update(visible=bool(evidence.tracks)),
         faces=gr.update(visible=bool(evidence.tracks)),
-        stage=shown,
+        stage=notices.title(stage.title(evidence)) + shown,
         choices=gr.update(value=stage.face_choices(evidence, crops, session.chosen), visible=len(evidence.tracks) > 1),
-        limits=f'<div class="tt-measured">{panels.measured(opinion.first_tables(kit.examiner.card), evidence.detector)}'
-        f"<p>{notices.limits_link(limits_text.SEE_ALL)}</p></div>",
-        custody=panels.custody(evidence),
+        limits=notices.title(panels.limits_title(evidence.detector))
+        + f'<div class="tt-measured">{panels.measured(opinion.first_tables(kit.examiner.card), evidence.detector)}'
+        f"{notices.all_limits(evidence.detector)}</div>",
+        custody=custody.custody(evidence),
         downloads=downloads(session, kit),
     )
 
@@ -155,7 +155,7 @@ def face_parts(session: Session, engine: Engine, data_folder: Path | None = None
     track = evidence.tracks[session.chosen]
     face = _face(session)
     crop = overlay.data_uri(face.crop, 92) if face is not None else None
-    neighbours = ""
+    neighbours = panels.no_references()
     if track.placement is not None:
         pictures = thumbnails(track, engine, data_folder)
         neighbours = panels.neighbour_table(track.placement, evidence.detector, pictures)
@@ -164,9 +164,11 @@ def face_parts(session: Session, engine: Engine, data_folder: Path | None = None
     card = panels.face_card(track, session.chosen + 1, evidence.detector, crop, face, reasons=len(evidence.tracks) > 1)
     return FaceParts(
         face=card + agreement.beside(track, evidence.detector),
-        bars=charts.method_bars(track.p_methods, evidence.detector),
+        bars=notices.title(text.METHODS_TITLE, text.METHODS_HINT if evidence.detector.measured else text.METHODS_UNCALIBRATED)
+        + charts.method_bars(track.p_methods, evidence.detector),
         areas=gr.update(value=areas, visible=bool(areas)),
         label=gr.update(choices=_choices(evidence, track), value=telling_label(evidence, track)),
+        map=gr.update(visible=track.placement is not None),
         neighbours=neighbours,
     )
 
@@ -186,6 +188,8 @@ def reference_map(session: Session, engine: Engine) -> Any:
         return gr.skip()
     examined = [(i + 1, t.placement.x, t.placement.y) for i, t in enumerate(evidence.tracks) if t.placement is not None]
     bank = kit.bank
+    if bank is None:
+        return gr.skip()
     return charts.reference_map(bank.points, bank.methods, bank.sources, evidence.detector, examined, session.chosen + 1)
 
 
@@ -196,9 +200,7 @@ def explain(session: Session, label: str, engine: Engine) -> tuple[Any, Any, Any
         return gr.skip(), gr.skip(), gr.skip()
     key = (session.chosen, session.moment, label)
     if key not in session.heatmaps:
-        from attribution.saliency import heatmaps
-
-        session.heatmaps[key] = heatmaps(kit.examiner, face.crop[None], [label])[0]
+        session.heatmaps[key] = jobs.work(kit, jobs.seconds_to_explain(), jobs.heatmap, face.crop, label)
     heatmap = session.heatmaps[key]
     large = overlay.scaled(face.crop, SLIDER_SIDE_PX)
     words = heatmap_words(heatmap, evidence.detector, kit.examiner.card.measured)
@@ -226,7 +228,7 @@ def thumbnails(track: TrackEvidence, engine: Engine, data_folder: Path | None) -
     """Pictures of the nearest references from the reader's own copy of the face data, by row of the bank. The bytes go to the browser as
     they are; none is decoded here. Empty without such a copy, or when the bank does not know where its faces lie."""
     kit = engine.kit()
-    paths = kit.bank.paths if kit is not None else ()
+    paths = kit.bank.paths if kit is not None and kit.bank is not None else ()
     if data_folder is None or not paths or track.placement is None:
         return {}
     root = data_folder.resolve()

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attribution.choice import Selection
 from attribution.evidence import Evidence, Face, Heatmap, Patches, Reading, Track, TrackEvidence
 from attribution.views.panels import shown_face
 
@@ -54,6 +55,10 @@ class Session:
     """What one open page holds."""
 
     job: Job | None = None
+    selection: Selection | None = None
+    """The detectors that this page chose for the files to come; None for the default."""
+    examined_with: Selection | None = None
+    """Those that gave the evidence."""
     evidence: Evidence | None = None
     picture: np.ndarray | None = None
     clip: Path | None = None

@@ -51,15 +51,29 @@ STATES_EXPLAINED = {
 }
 UNKNOWN_OF_FAMILY = "{family} by a method that this detector does not know"
 UNKNOWN = "A method that this detector does not know"
+NOT_TOLD = "A method that its labels do not tell"
 CONFIDENCE = "{words} confidence"
+UNCALIBRATED = {
+    "manipulated": "probability of a manipulation, not calibrated: Telltale has not measured this detector",
+    "no_manipulation_found": "probability of no manipulation, not calibrated: Telltale has not measured this detector",
+}
+"""In place of a confidence, where nothing was measured that it could rest on."""
 WHY = "Why"
 CANNOT_TELL = "What this detector cannot tell"
 ALL_LIMITS = "All measured limits"
+WHAT_IS_KNOWN = "What is known of it"
 NO_LIMITS = "The card of this detector states no limits. Treat its answers with great care."
 NOT_PROOF = "A detector is a lead to follow, not proof. Check the source, the place and the time as well."
 
 # The faces
 FACES_TITLE = "Faces in this file"
+WHOLE_TITLES = {"picture": "The picture that was judged", "clip": "The clip that was judged"}
+WHOLE = {"picture": "The whole picture", "clip": "The whole clip"}
+"""In place of a face, for detectors that look at no faces; by the kind of file."""
+WHOLE_FRAME = "The whole frame"
+WHOLE_AS_SEEN = {"picture": "The picture as the detector saw it", "frame": "The frame as the detector saw it"}
+WHOLE_HINT = "This detector looks for no faces: its answer, its numbers and its heatmap are about all that it sees at once."
+WHOLE_PART = "It sees what lies within the outline."
 CHOOSE_FACE = "Choose a face"
 LARGEST_OF = "The {shown} largest of {found} faces were examined."
 NO_FACE = "No face was found."
@@ -75,9 +89,10 @@ WORST = "Most suspicious stretch: {first}–{last}, {p} probability of manipulat
 # One face
 METHODS_TITLE = "Which method"
 METHODS_HINT = "Calibrated probability of every method that the detector knows, grouped by family."
+METHODS_UNCALIBRATED = "What the detector gives each of its labels. These numbers are not calibrated, and Telltale has not measured them."
 HEATMAP_TITLE = "Where the network looked"
 HEATMAP_CHOICE = "Explain the answer"
-HEATMAP_SLIDER = "Drag to compare the face with the heatmap"
+HEATMAP_SLIDER = "Drag to compare what the detector saw with the heatmap"
 HEATMAP_COLD = "ignored"
 HEATMAP_HOT = "decisive"
 HEATMAP_WARNING = "A heatmap shows where the network looked, not what was changed. It is not proof."
@@ -87,10 +102,7 @@ FAITHFUL = {
     "weakly": "Only a little.",
     "no": "No. Hiding the hot areas matters no more than hiding any other area: do not rely on this heatmap.",
 }
-DELETION = (
-    "When the hottest fifth of the face is blurred away, the probability of “{method}” {hot}; "
-    "when random areas of that size are, it {random}."
-)
+DELETION = "When the hottest fifth is blurred away, the probability of “{method}” {hot}; when random areas of that size are, it {random}."
 DELETION_HOT = "Hottest fifth"
 DELETION_RANDOM = "Random areas"
 DELETION_UNIT = "Points of probability lost when the area is blurred"
@@ -104,12 +116,20 @@ ATYPICAL_WARNING = "The detector has seen little like it: trust the answer less.
 NEIGHBOURS_TITLE = "Nearest reference faces"
 NEIGHBOURS_HINT = "Distance 0 means the same to the detector, 1 unrelated."
 NEIGHBOURS_HEAD = ("Method", "Source", "Distance")
-
+NO_REFERENCES = (
+    "This detector brings no reference faces, so there is no map and no nearest faces: whether it has seen anything like this cannot "
+    "be said."
+)
 # Limits and custody
 LIMITS_TITLE = "How good is this detector? Measured."
 LIMITS_HINT = (
     "Measured on faces that training never saw. Sources marked as unseen were collected by other people, or made with other tools, "
     "than those it was trained on."
+)
+UNMEASURED_TITLE = "How good is this detector? Not measured."
+UNMEASURED_HINT = (
+    "Telltale has never examined faces of known origin with this detector. What its makers say of it stands in its repository; take its "
+    "answers as a question, not as a finding."
 )
 CUSTODY_TITLE = "For your records"
 REPORT_BUTTON = "Report (HTML)"
@@ -131,8 +151,13 @@ MEASURE_NAMES = {
     "frames": "Frames examined",
     "notes": "Notes on reading",
     "detector": "Detector",
+    "source": "Where it came from",
+    "adapter": "Format that it was read from",
     "weights": "SHA-256 of its weights",
     "licence": "Licence of the detector",
+    "second": "Second detector",
+    "second_source": "Where that came from",
+    "second_weights": "SHA-256 of that one’s weights",
     "settings": "Settings",
     "versions": "Versions",
     "created": "Examined (UTC)",
@@ -141,6 +166,7 @@ FACE_MEASURES = {
     "p": "Probability of manipulation",
     "now": "At {moment}",
     "size": "Face in the file",
+    "whole_size": "Judged area",
     "sharpness": "Sharpness",
     "brightness": "Brightness",
     "seen": "Seen",

@@ -39,7 +39,7 @@ def css() -> str:
     words = json.dumps(text.DROP_WORDS, ensure_ascii=False).replace("\\n", "\\a ")
     light = f":root{{{_custom(LIGHT)}--tt-heat:{stops};--tt-drop-words:{words};color-scheme:light}}"
     dark = f".dark{{{_custom(DARK)}color-scheme:dark}}"
-    return light + dark + "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "opinion.css"))
+    return light + dark + "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "opinion.css", "choosing.css"))
 
 
 def area_css() -> str:
@@ -51,7 +51,7 @@ def area_css() -> str:
 
 def head() -> str:
     """What goes into the document's head: our script and a style sheet, and no referrer for whatever a reader opens from here."""
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.js", "choosing.js"))
     return f'<meta name="referrer" content="no-referrer"><style>{area_css()}</style><script>{script}</script>'
 
 

@@ -16,6 +16,7 @@ _EQUAL = f'<path d="M5 9h14M5 15h14" {_STROKE}/>'
 _ICONS = {
     "same method": _EQUAL,
     "same family": f'<path d="M4 10c3-3 5-3 8 0s5 3 8 0M4 16c3-3 5-3 8 0s5 3 8 0" {_STROKE}/>',
+    "same answer": f'<path d="M4 12c3-3 5-3 8 0s5 3 8 0" {_STROKE}/>',
     "differs": f'{_EQUAL}<path d="M16 4 8 20" {_STROKE}/>',
     "undecided": f'<path d="M5 12h3M10.5 12h3M16 12h3" {_STROKE}/>',
 }
@@ -76,11 +77,36 @@ def agreement(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> st
         return ""
     if overturned(track, opinion, first):
         return dispute(track, opinion, first)
-    meaning = html.escape(_meaning(track, first, opinion.verdict, opinion.detector, opinion.agreement))
+    said = _meaning(track, first, opinion.verdict, opinion.detector, opinion.agreement)
+    meaning = html.escape(" ".join((said, *_caveats(track, opinion))))
     return (
         f'<div class="tt-agreement tt-{_class(opinion.agreement)}" role="note">{_icon(opinion.agreement)}'
         f"<p><b>{_words(opinion, opinion.agreement)}.</b> {meaning}</p></div>"
     )
+
+
+def side_by_side(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, about: str = "") -> str:
+    """Both answers on a track with both probabilities, and whether they agree, for a second detector that the reader chose; why it was not
+    asked where it was not. `about` says what they are about, where a file has several faces."""
+    name = text.name_of(opinion.detector.name)
+    state = first_state(track, first)
+    found = "" if state != "manipulated" else method_words(track.verdict, first) or _found_by_first(track)
+    sides = _side(text.FIRST_ONE.format(name=text.name_of(first.name)), state, found, track.p_manipulated, first)
+    if opinion.verdict is None or opinion.p_manipulated is None:
+        refused = f'<p class="tt-refused">{html.escape(opinion.refused)}</p>'
+        sides, end = f'<dl class="tt-sides">{sides}</dl>{refused}', ""
+    else:
+        said = method_words(opinion.verdict, opinion.detector)
+        other = _side(text.SECOND_ONE.format(name=name), opinion.verdict.state, said, opinion.p_manipulated, opinion.detector)
+        kind = _kind(track, opinion, first)
+        jump = html.escape(text.JUMP.format(name=name))
+        sides = f'<dl class="tt-sides">{sides}{other}</dl>'
+        end = (
+            f'<p class="tt-agreement tt-{_class(kind)}">{_icon(kind)}<span><b>{_words(opinion, kind)}.</b> '
+            f'{html.escape(" ".join(_caveats(track, opinion)))} <a href="#tt-opinion">{jump}</a></span></p>'
+        )
+    heading = f"{text.SIDE_BY_SIDE}: {html.escape(about)}" if about else text.SIDE_BY_SIDE
+    return f'<section class="tt-panel tt-both" aria-label="{heading}"><h3>{heading}</h3>{sides}{end}</section>'
 
 
 def dispute(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, link: bool = False) -> str:
@@ -94,12 +120,12 @@ def dispute(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, link: b
     if opinion.agreement == "differs":
         lead = text.CONTRADICTED
         state = first_state(track, first)
-        one = _side(first_one, state, _found_by_first(track) if state == "manipulated" else "", track.p_manipulated)
+        one = _side(first_one, state, _found_by_first(track) if state == "manipulated" else "", track.p_manipulated, first)
     else:
         family = family_style(two.family).name
         lead = text.OUT_OF_FIELD.format(first=first_name, what=text.LOOKS_FOR[looks_for(first)], second=name, said=f"“{family}”")
-        one = _side(first_one, "", "", track.p_manipulated)
-    other = _side(second_one, two.state, method_words(two, opinion.detector), opinion.p_manipulated)
+        one = _side(first_one, "", "", track.p_manipulated, first)
+    other = _side(second_one, two.state, method_words(two, opinion.detector), opinion.p_manipulated, opinion.detector)
     steps = "".join(f"<li>{step}</li>" for step in text.NEXT)
     jump = html.escape(text.JUMP.format(name=name))
     way = f' <a href="#tt-opinion">{jump}</a>' if link else ""
@@ -123,12 +149,12 @@ def verdict_note(evidence: Evidence, link: bool = False) -> tuple[str, tuple[str
     return dispute(track, opinion, first, link), said
 
 
-def _side(name: str, state: str, what: str, p_manipulated: float) -> str:
-    """What one detector said of a disputed face."""
+def _side(name: str, state: str, what: str, p_manipulated: float, detector: DetectorInfo) -> str:
+    """What one of two detectors said of a face."""
     words = page_text.STATES.get(state, "")
     words = text.SAID.format(state=words, what=what) if what else words
     answer = f"<b>{state_icon(state, 18)}<span>{html.escape(words)}</span></b>" if words else ""
-    p = text.SAYS.format(p=page_text.percent(p_manipulated))
+    p = (text.SAYS if detector.measured else text.SAYS_UNCALIBRATED).format(p=page_text.percent(p_manipulated))
     bar = f'<span class="tt-bar" aria-hidden="true"><i style="width:{100 * p_manipulated:.0f}%"></i></span>'
     return f'<div class="tt-{state or "unsaid"}"><dt>{html.escape(name)}</dt><dd>{answer}<span class="tt-small">{p}</span>{bar}</dd></div>'
 
@@ -148,9 +174,23 @@ def _kind(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> str:
 
 
 def _words(opinion: Opinion, kind: str) -> str:
-    """The agreement in words. Where nothing was found there is no family to speak of."""
-    nothing = opinion.verdict is not None and opinion.verdict.state == "no_manipulation_found"
-    return text.AGREEMENT["same method" if kind == "same family" and nothing else kind]
+    """The agreement in words. Where nothing was found, or no kind of method is told, there is no family to speak of."""
+    if kind == "same family" and opinion.verdict is not None and opinion.verdict.family in (None, "real"):
+        kind = "same method" if opinion.verdict.family == "real" else "same answer"
+    return text.AGREEMENT[kind]
+
+
+def _caveats(track: TrackEvidence, opinion: Opinion) -> list[str]:
+    """What else the reader has to know of an opinion beside an answer (not escaped)."""
+    name, seen = text.name_of(opinion.detector.name), text.SEEN
+    found = [text.OTHER_VIEW.format(name=name, seen=seen[opinion.view], first_seen=seen[track.view])] if opinion.view != track.view else []
+    return [*found, *([] if opinion.detector.measured else [text.NOT_MEASURED.format(name=name)])]
+
+
+def _together(first: DetectorInfo, second: DetectorInfo) -> str:
+    """What is known of why two detectors that agree may both be wrong."""
+    stranger = next((one for one in (second, first) if one.source or not one.measured), None)
+    return text.SAME_COLLECTIONS if stranger is None else text.OTHER_COLLECTIONS.format(name=text.name_of(stranger.name))
 
 
 def _class(kind: str) -> str:
@@ -177,12 +217,18 @@ def _meaning(track: TrackEvidence, first: DetectorInfo, two: Verdict, second: De
             in_method, in_state = text.DIFFERS_IN_SWAP, text.DIFFERS_ON_SWAP
         meaning = in_method if state == two.state == "manipulated" else in_state
         return f"{text.DIFFERS.format(first_name=first_name, first=said, name=name, second=also)} {meaning}"
+    together = _together(first, second)
     if state != "manipulated":
-        return text.SAME_STATE if of_generators else text.NEITHER_FINDS
+        return text.SAME_STATE if of_generators else f"{text.NEITHER_FINDS} {together}"
     if agreed == "same method":
-        return text.SAME_METHOD.format(method=also)
+        return f"{text.SAME_METHOD.format(method=also)} {together}"
+    if agreed == "same answer":
+        teller, silent, family = (first_name, name, one.family) if one.family is not None else (name, first_name, two.family)
+        return f"{text.FAMILY_NOT_TOLD.format(teller=teller, silent=silent, family=family_style(family).name)} {together}"
+    if two.family is None:
+        return f"{text.NEITHER_TELLS} {together}"
     if not of_generators:
-        return text.BOTH_FIND.format(first=said, name=name, second=also)
+        return f"{text.BOTH_FIND.format(first=said, name=name, second=also)} {together}"
     family = family_style(two.family).name
     if one.method in first.labels and two.method in second.labels:
         return text.SAME_FAMILY.format(family=family, first=said, name=name, second=also)

@@ -164,7 +164,7 @@ def _cut(shares: Box) -> Box:
 
 def _features(face: Face | None, square: Box) -> list[Box]:
     """Boxes around each eye, the nose and the mouth, as shares of the square."""
-    if face is None:
+    if face is None or face.landmarks is None:
         return []
     reach = _FEATURE_REACH * (square[2] - square[0])
     points = face.landmarks

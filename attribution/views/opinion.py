@@ -22,7 +22,7 @@ from attribution.views.charts import method_bars
 from attribution.views.islands import islands, sentences
 from attribution.views.localisation import heatmap_words
 from attribution.views.measures import Rows, Unfit, percent
-from attribution.views.panels import confidence_line, measured, method_line, neighbour_table, reason_list, state_badge
+from attribution.views.panels import confidence_line, measure_list, measured, method_line, neighbour_table, reason_list, state_badge
 
 _CROP_SIDE_PX = 224
 _ISLANDS_TABLE = "Patch islands"
@@ -42,13 +42,15 @@ def heading(track: TrackEvidence, index: int, first: DetectorInfo) -> str:
     """The head of the part that opinion `index` has in full, and what its detector is for; where nobody was asked and there are several to
     ask, the head of all."""
     if track.opinions[index].verdict is not None or len(track.opinions) == 1:
-        return title(track.opinions[index].detector, first)
+        return title(track.opinions[index].detector, first, track.opinions[index].view != track.view)
     return f'<div class="tt-title"><h3>{text.SEVERAL_TITLE}</h3><p>{text.NONE_ASKED}</p></div>'
 
 
-def title(detector: DetectorInfo, first: DetectorInfo) -> str:
-    """The heading of an opinion beside that of the `first` detector, and what this second one is for."""
+def title(detector: DetectorInfo, first: DetectorInfo, otherwise: bool = False) -> str:
+    """The heading of an opinion beside that of the `first` detector, and what this second one is for; `otherwise` where it sees whole
+    pictures and the first one faces."""
     hint = {"generated": text.HINT, "face_swap": text.SWAP_HINT}.get(looks_for(detector), text.OTHER_HINT[looks_for(first)])
+    hint = text.PICTURE_HINT if otherwise else hint
     return f'<div class="tt-title"><h3>{_heading(detector)}</h3><p>{hint}</p></div>'
 
 
@@ -89,7 +91,7 @@ def answer(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> str:
     return (
         f'<div class="tt-second">{agreement(track, opinion, first)}'
         f'<div class="tt-second-answer"><h4>{text.ANSWER_OF.format(name=name)}</h4>{state_badge(opinion.verdict)}'
-        f"{method_line(opinion.verdict, opinion.detector)}{confidence_line(opinion.verdict)}{_architecture(opinion)}"
+        f"{method_line(opinion.verdict, opinion.detector)}{confidence_line(opinion.verdict, opinion.detector)}{_architecture(opinion)}"
         f"{reason_list(opinion.verdict)}</div>"
         f'<div class="tt-second-bars"><h4>{page_text.METHODS_TITLE}</h4>{method_bars(opinion.p_methods, opinion.detector)}</div></div>'
     )
@@ -155,17 +157,18 @@ def section(
     picture: np.ndarray | None,
     tables: Sequence[MeasuredTable] | None = None,
 ) -> str:
-    """The whole opinion on face `number` for the report, without anything to click. `face` is the face of the heatmap, `tables` are those
-    of the detector's card, None where they are not at hand."""
+    """The whole opinion on face `number` for the report, without anything to click. `face` is the face of the heatmap unless the opinion
+    has one of its own, `tables` are those of the detector's card, None where they are not at hand."""
     detector = opinion.detector
     name = html.escape(text.name_of(detector.name))
-    parts = [f"<h4>{_heading(detector)}</h4>{answer(track, opinion, first)}"]
+    parts = [f"<h4>{_heading(detector)}</h4>{answer(track, opinion, first)}{_source(detector)}"]
     marked = artifacts.marked_face(track)
     crop = overlay.data_uri(overlay.fitted(marked.crop, _CROP_SIDE_PX)) if marked is not None else None
-    seen = areas(track, opinion, number, tables, crop, switch=False)
-    parts += [f"<h4>{area_text.HEADING}</h4>{seen}"] if seen else []
-    if heatmap is not None and face is not None and opinion.verdict is not None:
-        heat = overlay.data_uri(overlay.fitted(overlay.heat_over(face.crop, heatmap.values), _CROP_SIDE_PX))
+    marks = areas(track, opinion, number, tables, crop, switch=False)
+    parts += [f"<h4>{area_text.HEADING}</h4>{marks}"] if marks else []
+    seen = opinion.face or face
+    if heatmap is not None and seen is not None and opinion.verdict is not None:
+        heat = overlay.data_uri(overlay.fitted(overlay.heat_over(seen.crop, heatmap.values), _CROP_SIDE_PX))
         heading = f"{text.HEAT_TITLE.format(name=name)}: {html.escape(detector.display(heatmap.label))}"
         parts.append(
             f'<h4>{heading}</h4><div class="heat"><img src="{heat}" alt="{heading}" width="224" height="224">'
@@ -180,6 +183,15 @@ def section(
         said = "".join(f"<li>{html.escape(limit)}</li>" for limit in detector.limits) or f"<li>{page_text.NO_LIMITS}</li>"
         parts.append(f"<h4>{text.LIMITS_SUMMARY.format(name=name)}</h4><ul>{said}</ul>")
     return f'<div class="tt-opinion">{"".join(parts)}</div>'
+
+
+def _source(detector: DetectorInfo) -> str:
+    """Where a detector of others came from, and which weights answered."""
+    if not detector.source and detector.measured:
+        return ""
+    names = page_text.MEASURE_NAMES
+    values = {names["source"]: detector.source.removeprefix("hf:"), names["weights"]: detector.weights_sha256}
+    return measure_list({**values, names["licence"]: detector.licence})
 
 
 def _heading(detector: DetectorInfo) -> str:

@@ -1,4 +1,4 @@
-"""The parts of the page and of the report as HTML: verdict, one face, nearest references, measured limits, custody.
+"""The parts of the page and of the report as HTML: verdict, one face, nearest references, measured limits.
 
 Pure functions from evidence to strings. Every text that comes from a file, a card or a user is escaped here; no part holds a script.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import html
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from attribution.evidence import Evidence, Face, Interval, Neighbour, Placement, TrackEvidence, Verdict
+from attribution.evidence import UNKNOWN_FAMILY, Evidence, Face, Interval, Neighbour, Placement, TrackEvidence, Verdict
 from attribution.evidence.answers import DetectorInfo
 from attribution.ui import text
 from attribution.views.charts import family_mark
@@ -49,7 +49,12 @@ def method_words(verdict: Verdict, detector: DetectorInfo) -> str:
         return detector.display(verdict.method)
     if verdict.family in FAMILY_STYLES:
         return text.UNKNOWN_OF_FAMILY.format(family=FAMILY_STYLES[verdict.family].name)
-    return text.UNKNOWN
+    return text.NOT_TOLD if UNKNOWN_FAMILY in detector.families else text.UNKNOWN
+
+
+def name_of(track: TrackEvidence, number: int, kind: str) -> str:
+    """What was judged, for people: a face by its number, or all of a file of that kind."""
+    return text.FACE.format(number=number) if track.view == "face" else text.WHOLE[kind]
 
 
 def telling_track(evidence: Evidence) -> int:
@@ -62,13 +67,8 @@ def telling_track(evidence: Evidence) -> int:
 
 
 def shown_face(track: TrackEvidence) -> int | None:
-    """The index of the face that stands for a track: the one with the most real detail within its worst stretch, or else of all. None
-    when the track carries no pixels."""
-    if track.track is None:
-        return None
-    faces, worst = track.track.faces, track.worst
-    inside = [i for i, face in enumerate(faces) if worst is not None and worst.first_seconds <= face.seconds <= worst.last_seconds]
-    return max(inside or range(len(faces)), key=lambda i: (round(faces[i].crop_side_px), faces[i].sharpness))
+    """`track.shown`."""
+    return track.shown
 
 
 def verdict_banner(evidence: Evidence, anchor: str = "", note: str = "", said: Collection[str] = ()) -> str:
@@ -80,7 +80,7 @@ def verdict_banner(evidence: Evidence, anchor: str = "", note: str = "", said: C
     return (
         f'<section class="tt-verdict tt-{verdict.state}" id="tt-verdict{anchor}" tabindex="-1" aria-label="{text.STATES[verdict.state]}">'
         f'<div class="tt-answer"><div class="tt-state">{state_icon(verdict.state, 40)}<h2>{text.STATES[verdict.state]}</h2></div>'
-        f"{method_line(verdict, detector)}{_where(evidence)}{confidence_line(verdict)}"
+        f"{method_line(verdict, detector)}{_where(evidence)}{confidence_line(verdict, detector)}"
         f"{explained}{reason_list(verdict, said)}</div>"
         f"{_cannot_tell(detector, anchor)}</section>"
     )
@@ -96,9 +96,11 @@ def face_card(
 ) -> str:
     """What is said of one face: its crop, verdict, reasons and measures. `shown` is the face of that crop, and the measures are its own;
     reasons may be left out where the verdict on the file has just given the same ones."""
-    name = text.FACE.format(number=number)
+    whole = track.view == "picture"
+    name = name_of(track, number, "clip" if track.timeline else "picture")
     moment = text.seconds(shown.seconds) if shown is not None and track.timeline else ""
-    caption = f"<figcaption>{moment}</figcaption>" if moment else ""
+    seen = text.WHOLE_AS_SEEN["frame" if moment else "picture"] if whole else ""
+    caption = f"<figcaption>{' · '.join(words for words in (moment, seen) if words)}</figcaption>" if moment or seen else ""
     figure = f'<figure class="tt-crop"><img src="{crop_uri}" alt="{name}" width="224" height="224">{caption}</figure>' if crop_uri else ""
     best = shown or track
     names = text.FACE_MEASURES
@@ -106,17 +108,28 @@ def face_card(
     if shown is not None and moment:
         now = min(track.timeline, key=lambda one: abs(one.seconds - shown.seconds))
         measures[names["now"].format(moment=moment)] = text.percent(now.p_manipulated)
-    measures[names["size"]] = f"{best.crop_side_px:.0f} px wide"
+    measures[names["whole_size" if whole else "size"]] = _extent(track, shown) if whole else f"{best.crop_side_px:.0f} px wide"
     measures[names["sharpness"]] = f"{best.sharpness:.0f} ({text.SHARPNESS_UNIT})"
     measures[names["brightness"]] = f"{best.brightness:.0f} of 255"
     if track.timeline:
         measures[names["seen"]] = f"{text.seconds(track.first_seconds)}–{text.seconds(track.last_seconds)}, {track.faces} frames"
     return (
         f'<div class="tt-face">{figure}<div class="tt-face-text"><h3>{name}</h3>{state_badge(track.verdict)}'
-        f"{method_line(track.verdict, detector)}{confidence_line(track.verdict)}</div>"
+        f"{method_line(track.verdict, detector)}{confidence_line(track.verdict, detector)}</div>"
         f'<div class="tt-face-rest">{_worst(track.worst, track.verdict)}{reason_list(track.verdict) if reasons else ""}'
-        f"{_measures(measures)}</div></div>"
+        f"{measure_list(measures)}</div></div>"
     )
+
+
+def _extent(track: TrackEvidence, shown: Face | None) -> str:
+    """How much of the file a detector of whole pictures judged, in its pixels."""
+    left, top, right, bottom = shown.crop_box if shown is not None else track.box
+    return f"{right - left:.0f} × {bottom - top:.0f} px"
+
+
+def no_references() -> str:
+    """In the place of the nearest references, for a detector that brings none."""
+    return f'<p class="tt-refused">{text.NO_REFERENCES}</p>'
 
 
 def neighbour_table(placement: Placement, detector: DetectorInfo, pictures: Mapping[int, str] | None = None) -> str:
@@ -133,10 +146,16 @@ def neighbour_table(placement: Placement, detector: DetectorInfo, pictures: Mapp
     )
 
 
+def limits_title(detector: DetectorInfo) -> str:
+    """The heading of what is known of a detector's errors."""
+    return text.LIMITS_TITLE if detector.measured else text.UNMEASURED_TITLE
+
+
 def measured(tables: Sequence[Table], detector: DetectorInfo) -> str:
     """The measured limits of a detector: its sentences, and the tables of its card, of which the first is open."""
     sentences = "".join(f"<li>{html.escape(limit)}</li>" for limit in detector.limits) or f"<li>{text.NO_LIMITS}</li>"
-    parts = [f'<p class="tt-small">{text.LIMITS_HINT}</p><ul class="tt-limits">{sentences}</ul>']
+    hint = text.LIMITS_HINT if detector.measured else text.UNMEASURED_HINT
+    parts = [f'<p class="tt-small">{hint}</p><ul class="tt-limits">{sentences}</ul>']
     for index, table in enumerate(tables):
         head = "".join(_column(name, [row[i] for row in table.rows]) for i, name in enumerate(table.columns))
         rows = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in table.rows)
@@ -149,35 +168,8 @@ def measured(tables: Sequence[Table], detector: DetectorInfo) -> str:
     return "".join(parts)
 
 
-def custody(evidence: Evidence) -> str:
-    """What a record needs: the file by its hash, the detector by the hash of its weights, settings, versions and time."""
-    media, detector, names = evidence.media, evidence.detector, text.MEASURE_NAMES
-    frames = f"{media.frames_read} of {media.frames_wanted}" if media.frames_read < media.frames_wanted else f"{media.frames_read}"
-    values = {
-        names["file"]: media.name,
-        names["sha256"]: media.sha256,
-        names["bytes"]: text.size(media.bytes),
-        names["container"]: media.container,
-        names["pixels"]: f"{media.width} × {media.height} px",
-        names["duration"]: text.seconds(media.duration_seconds) if media.duration_seconds is not None else "",
-        names["frames"]: frames if media.kind == "clip" else "",
-        names["notes"]: " ".join(media.notes),
-        names["detector"]: detector.name,
-        names["weights"]: detector.weights_sha256,
-        names["licence"]: detector.licence,
-        names["settings"]: _listed(evidence.settings),
-        names["versions"]: _listed(evidence.versions),
-        names["created"]: evidence.created_utc,
-    }
-    return _measures(values, "tt-custody")
-
-
-def _listed(values: Mapping[str, Any]) -> str:
-    """Settings as words: `device cpu, crop (scale 0.86, side_px 224)`."""
-    return ", ".join(f"{key} ({_listed(value)})" if isinstance(value, Mapping) else f"{key} {value}" for key, value in values.items())
-
-
-def _measures(values: Mapping[str, str], kind: str = "tt-measures") -> str:
+def measure_list(values: Mapping[str, str], kind: str = "tt-measures") -> str:
+    """Names and values as a list; those without a value are left out."""
     rows = "".join(f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd></div>" for name, value in values.items() if value)
     return f'<dl class="{kind}">{rows}</dl>'
 
@@ -200,13 +192,15 @@ def _where(evidence: Evidence) -> str:
     return f'<p class="tt-where">{", ".join(parts)}</p>' if parts else ""
 
 
-def confidence_line(verdict: Verdict) -> str:
-    """The confidence in a number, a gauge and a word; empty when inconclusive."""
+def confidence_line(verdict: Verdict, detector: DetectorInfo) -> str:
+    """The confidence in a number, a gauge and a word; of a detector that was not measured, that its number is no confidence. Empty when
+    inconclusive."""
     if verdict.confidence is None:
         return ""
     words = text.CONFIDENCE.format(words=text.confidence_words(verdict.confidence))
+    words, kind = (words, "") if detector.measured else (text.UNCALIBRATED[verdict.state], " tt-uncalibrated")
     return (
-        f'<p class="tt-confidence"><b>{text.percent(verdict.confidence)}</b><span class="tt-gauge" aria-hidden="true">'
+        f'<p class="tt-confidence{kind}"><b>{text.percent(verdict.confidence)}</b><span class="tt-gauge" aria-hidden="true">'
         f'<i style="width:{100 * verdict.confidence:.0f}%"></i></span><span>{words}</span></p>'
     )
 
@@ -226,9 +220,10 @@ def reason_list(verdict: Verdict, but: Collection[str] = ()) -> str:
 
 def _cannot_tell(detector: DetectorInfo, anchor: str) -> str:
     limits = "".join(f"<li>{html.escape(limit)}</li>" for limit in detector.limits[:LIMITS_IN_BANNER]) or f"<li>{text.NO_LIMITS}</li>"
+    more = text.ALL_LIMITS if detector.measured else text.WHAT_IS_KNOWN
     return (
         f'<aside class="tt-cannot"><h3>{text.CANNOT_TELL}</h3><ul>{limits}</ul>'
-        f'<p class="tt-small">{text.NOT_PROOF} <a href="#tt-limits{anchor}">{text.ALL_LIMITS}</a></p></aside>'
+        f'<p class="tt-small">{text.NOT_PROOF} <a href="#tt-limits{anchor}">{more}</a></p></aside>'
     )
 
 

@@ -13,11 +13,12 @@ from attribution.card import MeasuredTable
 from attribution.evidence import DetectorInfo, Evidence, Face, Heatmap, TrackEvidence, Unusable
 from attribution.ui import area_text, opinion_text, text
 from attribution.version import __version__
-from attribution.views import agreement, artifacts, opinion, overlay
+from attribution.views import agreement, artifacts, opinion, overlay, stage
 from attribution.views.charts import method_bars, timeline
+from attribution.views.custody import custody
 from attribution.views.localisation import heatmap_words
 from attribution.views.palette import AREA_GROUND, AREA_LINE, LIGHT
-from attribution.views.panels import custody, face_card, measured, neighbour_table, shown_face, verdict_banner
+from attribution.views.panels import face_card, limits_title, measured, neighbour_table, no_references, shown_face, verdict_banner
 
 _PICTURE_SIDE_PX = 720
 _CROP_SIDE_PX = 224
@@ -81,7 +82,7 @@ def _file(evidence: Evidence, anchor: str, drawn: _Drawn) -> str:
     return (
         f'<article><h2 class="file">{html.escape(evidence.media.name)}</h2>{verdict_banner(evidence, anchor, note, said)}'
         f"{_picture(evidence, drawn.picture)}{faces}"
-        f'<section id="tt-limits{anchor}"><h3>{text.LIMITS_TITLE}</h3>{measured((), evidence.detector)}</section>'
+        f'<section id="tt-limits{anchor}"><h3>{limits_title(evidence.detector)}</h3>{measured((), evidence.detector)}</section>'
         f"<section><h3>{text.CUSTODY_TITLE}</h3>{custody(evidence)}</section></article>"
     )
 
@@ -91,11 +92,12 @@ def _picture(evidence: Evidence, picture: np.ndarray | None) -> str:
         return ""
     media, small = evidence.media, overlay.fitted(picture, _PICTURE_SIDE_PX)
     share_x, share_y = small.shape[1] / media.width, small.shape[0] / media.height
-    boxes = [(t.box[0] * share_x, t.box[1] * share_y, t.box[2] * share_x, t.box[3] * share_y) for t in evidence.tracks]
+    faces = [track.box for track in evidence.tracks if track.view == "face"]
+    boxes = [(box[0] * share_x, box[1] * share_y, box[2] * share_x, box[3] * share_y) for box in faces]
     numbered = overlay.data_uri(overlay.boxes_on(small, boxes, range(1, len(boxes) + 1)))
     areas = "".join(artifacts.layer(track, index, media.width, media.height, True) for index, track in enumerate(evidence.tracks))
     return (
-        f'<section><h3>{text.FACES_TITLE}</h3><div class="framed"><img class="whole" src="{numbered}" alt="{html.escape(media.name)}">'
+        f'<section><h3>{stage.title(evidence)}</h3><div class="framed"><img class="whole" src="{numbered}" alt="{html.escape(media.name)}">'
         f"{areas}</div></section>"
     )
 
@@ -127,6 +129,8 @@ def _face(evidence: Evidence, index: int, track: TrackEvidence, drawn: _Drawn) -
         parts.append(f'<p class="tt-small">{text.TIMELINE_AXIS}: 0 s – {text.seconds(duration)}</p>')
     if track.placement is not None and track.placement.neighbours:
         parts.append(f"<h4>{text.NEIGHBOURS_TITLE}</h4>{neighbour_table(track.placement, detector)}")
+    elif track.placement is None and not detector.measured:
+        parts.append(f"<h4>{text.NEIGHBOURS_TITLE}</h4>{no_references()}")
     for number, one in enumerate(track.opinions):
         if one.verdict is None and one.patches is None:
             continue

@@ -20,9 +20,10 @@ from attribution.views.panels import shown_face, state_badge
 
 
 def picture_stage(evidence: Evidence, picture_uri: str, chosen: int) -> str:
-    """The whole picture, each face a numbered button on it."""
+    """The whole picture, each face a numbered button on it; where all of it was judged, the part that the detector saw."""
     media = evidence.media
-    boxes = "".join(_box_button(index, track, media.width, media.height, chosen) for index, track in enumerate(evidence.tracks))
+    faces = [(index, track) for index, track in enumerate(evidence.tracks) if track.view == "face"]
+    boxes = "".join(_box_button(index, track, media.width, media.height, chosen) for index, track in faces) + _judged(evidence)
     areas = _areas(evidence, chosen)
     alt = html.escape(media.name)
     return (
@@ -34,7 +35,8 @@ def picture_stage(evidence: Evidence, picture_uri: str, chosen: int) -> str:
 def clip_stage(evidence: Evidence, frames: Sequence[tuple[float, str]], video_url: str | None, chosen: int) -> str:
     """The player when the browser can show the clip (`video_url`), else its examined frames (seconds, data URI), and the timeline below."""
     media = evidence.media
-    follow = "".join(f'<i class="tt-follow" data-face="{index}"><b>{index + 1}</b></i>' for index in range(len(evidence.tracks)))
+    faces = [index for index, track in enumerate(evidence.tracks) if track.view == "face"]
+    follow = "".join(f'<i class="tt-follow" data-face="{index}"><b>{index + 1}</b></i>' for index in faces) + _judged(evidence)
     images = "".join(f'<img class="tt-frame" data-seconds="{seconds:.3f}" src="{uri}" alt="" loading="lazy">' for seconds, uri in frames)
     player = f'<video src="{html.escape(video_url)}" controls playsinline preload="metadata"></video>' if video_url else ""
     missing = "" if video_url else f'<p class="tt-small tt-player-missing">{text.PLAYER_MISSING}</p>'
@@ -46,6 +48,11 @@ def clip_stage(evidence: Evidence, frames: Sequence[tuple[float, str]], video_ur
         f"{follow}{areas}</div>{_switch(areas)}"
         f"{missing}{failed}{_timeline(evidence, chosen)}{_crowd(evidence)}</div>"
     )
+
+
+def title(evidence: Evidence) -> str:
+    """The heading of the file with what was examined of it."""
+    return text.WHOLE_TITLES[evidence.media.kind] if any(track.view == "picture" for track in evidence.tracks) else text.FACES_TITLE
 
 
 def face_choices(evidence: Evidence, crops: Sequence[str | None], chosen: int) -> str:
@@ -138,9 +145,24 @@ def _shares(box: Box, width: int, height: int) -> tuple[float, float, float, flo
     return left, top, right, bottom
 
 
+def _judged(evidence: Evidence) -> str:
+    """The outline of what a detector of whole pictures saw, where that is not all of it."""
+    seen = [track.track.faces[0].crop_box for track in evidence.tracks if track.view == "picture" and track.track is not None]
+    if not seen:
+        return ""
+    left, top, right, bottom = _shares(seen[0], evidence.media.width, evidence.media.height)
+    if (right - left) * (bottom - top) > 0.999:
+        return ""
+    place = f"left:{100 * left:.2f}%;top:{100 * top:.2f}%;width:{100 * (right - left):.2f}%;height:{100 * (bottom - top):.2f}%"
+    return f'<i class="tt-judged" style="{place}" aria-hidden="true"></i>'
+
+
 def _crowd(evidence: Evidence) -> str:
     if not evidence.tracks:
         return f'<p class="tt-small">{text.NO_FACE}</p>'
+    if any(track.view == "picture" for track in evidence.tracks):
+        part = f" {text.WHOLE_PART}" if _judged(evidence) else ""
+        return f'<p class="tt-small">{text.WHOLE_HINT}{part}</p>'
     if evidence.faces_found > len(evidence.tracks) and evidence.media.kind == "picture":
         return f'<p class="tt-small">{text.LARGEST_OF.format(shown=len(evidence.tracks), found=evidence.faces_found)}</p>'
     return ""

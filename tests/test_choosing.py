@@ -1,0 +1,355 @@
+"""The panel where detectors are chosen: real engines with random detectors, a Hub on loopback, and what a browser should never send."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from attribution import weights
+from attribution.choice import Choice, Selection
+from attribution.ui import choosing_text as text
+from attribution.ui.choosing import Chooser
+from attribution.ui.draft import ChoosingParts
+from attribution.ui.engine import Engine
+from attribution.ui.handlers import Desk
+from attribution.ui.shelf import MOST_SESSIONS, Shelf
+from attribution.weights import DEFAULT_DETECTOR
+from conftest import SURE, write_detector
+from foreign_detectors import change_config, write_timm_folder
+from hub_server import Fault, LoopbackHub
+from samples import HOSTILE, Markup, is_inert, plain
+
+NOTHING = {"typed": "", "view": "", "meanings": {}}
+SLOW = Fault("/store/", pause=0.02, piece=2**18)
+
+
+@pytest.fixture(scope="module")
+def shelf_of_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What stands for `weights/`: a default, and a second detector."""
+    folder = tmp_path_factory.mktemp("weights")
+    write_detector(folder / DEFAULT_DETECTOR, thresholds=SURE, name=DEFAULT_DETECTOR)
+    write_detector(folder / "random-second", thresholds=SURE, favours="flux1", name="random-second")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def public(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of detectors of others, to be put on a Hub."""
+    folder = tmp_path_factory.mktemp("public")
+    write_timm_folder(folder / "told", ["Real", "Fake"])
+    write_timm_folder(folder / "untold", ["LABEL_0", "LABEL_1"], seed=5)
+    write_timm_folder(folder / "many", [f"class_{number}" for number in range(14)])
+    write_timm_folder(folder / "damaged", ["Real", "Fake"])
+    change_config(folder / "damaged", {"num_classes": 3, "label_names": ["Real", "Fake", "Other"]})
+    return folder
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
+    with LoopbackHub() as running:
+        for name, value in running.environment().items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def default(shelf_of_weights: Path) -> Engine:
+    patch = pytest.MonkeyPatch()
+    patch.setattr(weights, "EMBEDDED_FOLDER", shelf_of_weights)
+    engine = Engine("default", "cpu")
+    assert engine.kit() is not None
+    patch.undo()
+    return engine
+
+
+@pytest.fixture
+def page(hub: LoopbackHub, default: Engine, shelf_of_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
+    monkeypatch.setattr(weights, "EMBEDDED_FOLDER", shelf_of_weights)
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+    return Page(Desk(Shelf(folder), default, []))
+
+
+class Page:
+    """One open page with its panel."""
+
+    def __init__(self, desk: Desk, name: str = "page", chooser: Chooser | None = None) -> None:
+        self.desk = desk
+        self.chooser = chooser or Chooser(desk.shelf, desk.engines)
+        self.request: Any = SimpleNamespace(session_hash=name)
+
+    @property
+    def selection(self) -> Selection | None:
+        return self.desk.shelf.session(self.request.session_hash).selection
+
+    def toggle(self) -> tuple[str, str]:
+        line, panel = asyncio.run(self.chooser.toggle(self.request))
+        return line, panel["value"]
+
+    def act(
+        self, what: Any, first: Any = "default", beside: Any = "", slot: Any = "", during: Callable[[], Any] | None = None
+    ) -> list[Any]:
+        """Every step of an event; `during` is called once, when a share of a download is told. Slots are option values, or all that the
+        browser would say of one."""
+        said = {
+            key: {**NOTHING, "chosen": one} if isinstance(one, str) else {**NOTHING, **one}
+            for key, one in (("first", first), ("beside", beside))
+        }
+        event: Any = SimpleNamespace(index=what, value={**said, "slot": slot})
+
+        async def all_steps() -> list[Any]:
+            steps, done = [], False
+            async for parts in self.chooser.act(event, self.request):
+                steps.append(parts)
+                if during is not None and not done and " MB" in shown(parts.progress):
+                    during()
+                    done = True
+            return steps
+
+        return asyncio.run(all_steps())
+
+    def look(self, repository: str, slot: str = "first", **other: Any) -> list[Any]:
+        return self.act("look", **{slot: {"chosen": "other", "typed": repository}}, slot=slot, **other)
+
+
+def shown(update: Any) -> str:
+    value = update.get("value") if isinstance(update, dict) else update
+    return value if isinstance(value, str) else ""
+
+
+def problem(steps: list[ChoosingParts]) -> str:
+    """The sentence at the panel after the last step."""
+    panel = Markup(shown(steps[-1].panel))
+    alerts = [attributes for _, attributes in panel.tags if attributes.get("role") == "alert"]
+    if not alerts:
+        return ""
+    markup = shown(steps[-1].panel)
+    return plain(markup[markup.index("tt-choose-problem") :].split("</p>")[0].split(">", 1)[1])
+
+
+def test_the_panel_lists_what_there_is_and_asks_nobody(page: Page, hub: LoopbackHub) -> None:
+    line, panel = page.toggle()
+    assert 'aria-expanded="true"' in line
+    assert DEFAULT_DETECTOR in plain(line)
+    markup = Markup(panel)
+    assert markup.problem == ""
+    assert is_inert(panel)
+    options = [one["value"] for one in markup.of("option")]
+    assert options[0] == "default"
+    assert {"random-second", "other", "hf:OwensLab/commfor-model-384"} <= set(options)
+    # What cannot be used is said, and not offered.
+    assert "hf:Wvolf/ViT_Deepfake_Detection" not in options
+    assert "Wvolf/ViT_Deepfake_Detection" in plain(panel)
+    assert hub.requests == []
+    assert page.toggle()[1] == ""
+
+
+def test_another_embedded_detector_is_used_for_the_next_file(page: Page) -> None:
+    page.toggle()
+    steps = page.act("use", "random-second", "default")
+    last = steps[-1]
+    assert problem(steps) == ""
+    assert page.selection == Selection(Choice("random-second"), Choice("default"))
+    assert "random-second" in plain(last.line)
+    assert f"beside it {DEFAULT_DETECTOR}" in plain(last.line)
+    assert f"random-second and {DEFAULT_DETECTOR} are ready on CPU" in plain(last.header)
+    assert last.panel["visible"] is False
+    # And back again.
+    page.toggle()
+    page.act("use", "default")
+    assert page.selection is None
+
+
+def test_a_repository_is_looked_up_then_downloaded_with_progress_then_used(page: Page, hub: LoopbackHub, public: Path) -> None:
+    commit = hub.add("acme/told", public / "told", licence="apache-2.0")
+    page.toggle()
+    steps = page.look("acme/told")
+    panel = shown(steps[-1].panel)
+    for part in ("apache-2.0", commit, "model.safetensors", "22.0 MB", text.LOOKED):
+        assert part in plain(panel)
+    assert not hub.asked("/store/")
+    hub.faults.append(SLOW)
+    steps = page.act("use", f"hf:acme/told@{commit}")
+    bars = [attributes for step in steps for attributes in Markup(shown(step.progress)).of_class("tt-progress")]
+    shares = [int(one["aria-valuenow"]) for one in bars if "aria-valuenow" in one]
+    assert shares == sorted(shares)
+    assert len(set(shares)) > 2
+    assert "MB of 22.0 MB" in " ".join(one.get("aria-valuetext", "") for one in bars)
+    assert page.selection == Selection(Choice(f"hf:acme/told@{commit}"))
+    assert f"acme/told@{commit[:7]} is ready on CPU" in plain(steps[-1].header)
+    # It is on this machine now.
+    _, panel = page.toggle()
+    chosen = [one for one in Markup(panel).of("option") if "selected" in one and one["value"].startswith("hf:")]
+    assert [one["value"] for one in chosen] == [f"hf:acme/told@{commit}"]
+    assert "data-needs" not in chosen[0]
+
+
+def test_a_cancelled_download_leaves_the_page_with_its_detector(page: Page, hub: LoopbackHub, public: Path) -> None:
+    commit = hub.add("acme/told", public / "told")
+    page.toggle()
+    page.look("acme/told")
+    hub.faults.append(SLOW)
+    steps = page.act("use", f"hf:acme/told@{commit}", during=lambda: page.chooser.cancel(page.request))
+    assert problem(steps) == text.CANCELLED
+    assert page.selection is None
+    assert all(step.header == gr.skip() for step in steps)
+    assert steps[-1].cancel["visible"] is False
+    hub.faults.clear()
+    assert problem(page.act("use", f"hf:acme/told@{commit}")) == ""
+    assert page.selection is not None
+
+
+def test_whoever_leaves_ends_the_download(page: Page, hub: LoopbackHub, public: Path) -> None:
+    commit = hub.add("acme/told", public / "told")
+    page.toggle()
+    page.look("acme/told")
+    hub.faults.append(SLOW)
+    page.act("use", f"hf:acme/told@{commit}", during=lambda: page.chooser.leave(page.request))
+    engine = page.desk.engines.of(Selection(Choice("random-second")))
+    assert engine.kit() is not None
+    assert page.selection is None
+
+
+def test_labels_that_do_not_tell_are_asked_for(page: Page, hub: LoopbackHub, public: Path) -> None:
+    commit = hub.add("acme/untold", public / "untold")
+    name = f"hf:acme/untold@{commit}"
+    page.toggle()
+    page.look("acme/untold")
+    steps = page.act("use", name)
+    asked = [one["data-label"] for one in Markup(shown(steps[-1].panel)).of("select") if "data-label" in one]
+    assert asked == ["LABEL_0", "LABEL_1"]
+    assert text.ASK_TITLE in plain(shown(steps[-1].panel))
+    assert problem(page.act("use", {"chosen": name, "meanings": {"LABEL_0": "real"}})) == text.ASK_ALL
+    assert problem(page.act("use", {"chosen": name, "meanings": {"LABEL_0": "real", "LABEL_1": "no meaning"}})) == text.ASK_ALL
+    assert problem(page.act("use", {"chosen": name, "meanings": {"LABEL_0": "real", "LABEL_1": "real"}})) == text.BOTH_SIDES
+    meanings = {"LABEL_0": "gan", "LABEL_1": "real"}
+    steps = page.act("use", {"chosen": name, "meanings": meanings, "view": "face"})
+    assert problem(steps) == ""
+    assert page.selection == Selection(Choice(name, tuple(meanings.items()), "face"))
+    kit = page.desk.engines.of(page.selection).kit()
+    assert kit is not None
+    assert kit.examiner.info.families == ("gan", "real")
+    assert kit.crop.view == "face"
+
+
+def test_the_right_one_of_two_is_asked_about(page: Page, hub: LoopbackHub, public: Path) -> None:
+    told, untold = (f"hf:acme/{name}@{hub.add(f'acme/{name}', public / name)}" for name in ("told", "untold"))
+    page.toggle()
+    page.look("acme/told")
+    page.look("acme/untold", "beside", first=told)
+    steps = page.act("use", told, untold)
+    slots = shown(steps[-1].panel).split('data-slot="beside"')
+    assert "data-label" not in slots[0]
+    assert 'data-label="LABEL_0"' in slots[1]
+
+
+def test_more_labels_than_fit_are_for_the_command_line(page: Page, hub: LoopbackHub, public: Path) -> None:
+    commit = hub.add("acme/many", public / "many")
+    page.toggle()
+    page.look("acme/many")
+    assert "14 labels" in problem(page.act("use", f"hf:acme/many@{commit}"))
+    assert page.selection is None
+
+
+@pytest.mark.parametrize(
+    ("repository", "part"), [("acme/gated", "gated"), ("acme/nothing-here", "acme/nothing-here"), ("no name", "not the name")]
+)
+def test_what_cannot_be_looked_up_is_one_sentence(page: Page, hub: LoopbackHub, public: Path, repository: str, part: str) -> None:
+    hub.add("acme/gated", public / "told", gated=True)
+    page.toggle()
+    steps = page.look(repository)
+    if repository == "acme/gated" and not problem(steps):
+        # A gated repository may be described to everybody: then the panel says so before anything is downloaded.
+        assert text.GATED in plain(shown(steps[-1].panel))
+        name = next(one["value"] for one in Markup(shown(steps[-1].panel)).of("option") if one["value"].startswith("hf:acme/gated@"))
+        steps = page.act("use", name)
+    assert part in problem(steps)
+    assert page.selection is None
+
+
+def test_a_damaged_detector_is_refused_and_the_page_goes_on(page: Page, hub: LoopbackHub, public: Path) -> None:
+    commit = hub.add("acme/damaged", public / "damaged")
+    page.toggle()
+    page.look("acme/damaged")
+    steps = page.act("use", "random-second", f"hf:acme/damaged@{commit}")
+    assert problem(steps).count(".") >= 1
+    assert page.selection is None
+    assert problem(page.act("use", "random-second")) == ""
+    assert page.selection == Selection(Choice("random-second"))
+
+
+def test_an_offline_page_says_so(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    page.toggle()
+    assert "offline" in problem(page.look("acme/told")).lower()
+
+
+def test_what_cannot_work_is_said_before_anything_is_loaded(page: Page) -> None:
+    page.toggle()
+    assert problem(page.act("use", "default", "default")) == text.SAME
+    assert problem(page.act("use", "other")) == text.NAME_FIRST
+    assert problem(page.act("use", "hf:OwensLab/commfor-model-384")) == text.LOOK_FIRST
+    assert problem(page.look("  ")) == text.NAME_FIRST
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        [],
+        "use",
+        {"first": None},
+        {"first": {"chosen": "/etc"}, "beside": {"chosen": ""}},
+        {"first": {"chosen": ["default"]}, "beside": {}},
+    ],
+)
+def test_what_no_panel_sends_is_refused(page: Page, value: Any) -> None:
+    page.toggle()
+    event: Any = SimpleNamespace(index="use", value=value)
+
+    async def last() -> list[Any]:
+        return [parts async for parts in page.chooser.act(event, page.request)]
+
+    assert problem(asyncio.run(last())) == text.STRANGE
+    assert page.selection is None
+
+
+def test_no_folder_of_the_server_can_be_asked_for(page: Page, public: Path) -> None:
+    page.toggle()
+    assert problem(page.act("use", str(public / "told"))) == text.STRANGE
+    assert problem(page.act("use", "hf:acme/told")) == text.STRANGE
+    assert problem(page.act("look", "random-second", slot="first")) == text.STRANGE
+    assert problem(page.act("look", "random-second", slot="nowhere")) == text.STRANGE
+
+
+def test_hostile_words_stay_words(page: Page, hub: LoopbackHub, public: Path) -> None:
+    hub.add("acme/told", public / "told", licence=HOSTILE[:60])
+    page.toggle()
+    assert is_inert(shown(page.look(HOSTILE)[-1].panel))
+    assert is_inert(shown(page.look("acme/told")[-1].panel))
+
+
+def test_pages_do_not_see_each_other(page: Page) -> None:
+    other = Page(page.desk, "other", page.chooser)
+    page.toggle()
+    assert page.act("use", "random-second")
+    assert other.selection is None
+    assert other.act("use", "random-second") == []
+    for number in range(MOST_SESSIONS + 3):
+        Page(page.desk, f"page {number}", page.chooser).chooser.cancel(SimpleNamespace(session_hash=f"page {number}"))  # type: ignore[arg-type]
+    assert len(page.chooser._drafts) <= MOST_SESSIONS
+
+
+def test_the_line_of_a_new_page_names_its_detector(page: Page, tmp_path: Path) -> None:
+    async def lines(chooser: Chooser) -> list[str]:
+        return [line async for line in chooser.opened()]
+
+    assert DEFAULT_DETECTOR in plain(asyncio.run(lines(page.chooser))[-1])
+    broken = Desk(page.desk.shelf, Engine(str(tmp_path / "nothing"), "cpu"), [])
+    assert text.NONE_READY in plain(asyncio.run(lines(Chooser(broken.shelf, broken.engines)))[-1])
