@@ -169,7 +169,6 @@ SAME_LEVEL = {
     ("views.zeroshot", "views.measures"),
     ("views.zeroshot", "views.sections"),
     ("ui.shelf", "patches"),
-    ("ui.shelf", "views.panels"),
     ("views.localisation", "views.measures"),
     ("views.places", "views.sections"),
     ("views.stage", "views.artifacts"),

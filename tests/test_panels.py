@@ -83,12 +83,12 @@ def test_the_telling_track_is_the_most_manipulated_of_those_that_agree_with_the_
 
 def test_the_shown_face_lies_within_the_worst_stretch() -> None:
     one = track(0, MANIPULATED, 32, worst=Interval(3.0, 5.0, 0.9, 9))
-    shown = panels.shown_face(one)
+    shown = one.shown
     assert shown is not None
     assert one.track is not None
     assert 3 <= one.track.faces[shown].seconds <= 5
-    assert panels.shown_face(track(0, MANIPULATED, 4)) == 3, "the sharpest of all"
-    assert panels.shown_face(track(track=None, reading=None)) is None
+    assert track(0, MANIPULATED, 4).shown == 3, "the sharpest of all"
+    assert track(track=None, reading=None).shown is None
 
 
 def test_a_face_card_has_its_measures_and_may_leave_out_reasons() -> None:

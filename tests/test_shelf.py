@@ -16,7 +16,6 @@ import pytest
 from attribution.evidence import Interval
 from attribution.ui import shelf as shelves
 from attribution.ui.shelf import Job, Shelf, lighter, nearest_face, private_folder
-from attribution.views.panels import shown_face
 from samples import MANIPULATED, clip, picture
 
 
@@ -213,11 +212,11 @@ def test_the_face_that_stands_for_a_track_stays() -> None:
     (whole, _) = clip(faces=32).tracks
     for worst in (Interval(3.0, 5.0, 0.95, 9), Interval(0.5, 1.0, 0.95, 3), None):
         track = replace(whole, worst=worst)
-        shown = shown_face(track)
+        shown = track.shown
         assert track.track is not None
         assert shown is not None
         light = lighter(picture(MANIPULATED, tracks=(track,)), most_crops=3).tracks[0]
-        again = shown_face(light)
+        again = light.shown
         assert light.track is not None
         assert again is not None
         assert light.track.faces[again].seconds == track.track.faces[shown].seconds, "what was marked on it is drawn on it"

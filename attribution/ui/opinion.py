@@ -106,7 +106,7 @@ def explain(session: Session, kit: Kit) -> tuple[Any, Any]:
     """The slider between the face and the heatmap of the shown opinion, and the words beside it; unchanged where none was given. Raises
     TelltaleError."""
     track, index = _track(session), _shown(session)
-    face = panels.shown_face(track) if track is not None else None
+    face = track.shown if track is not None else None
     if track is None or track.track is None or index is None or face is None or track.opinions[index].verdict is None:
         return gr.skip(), gr.skip()
     key = (session.chosen, index)

@@ -84,7 +84,7 @@ def first_look(evidence: Evidence) -> tuple[int, int]:
     if not evidence.tracks:
         return 0, 0
     chosen = panels.telling_track(evidence)
-    return chosen, panels.shown_face(evidence.tracks[chosen]) or 0
+    return chosen, evidence.tracks[chosen].shown or 0
 
 
 def look_at(session: Session, index: Any, seconds: Any) -> None:
@@ -100,7 +100,7 @@ def look_at(session: Session, index: Any, seconds: Any) -> None:
     if isinstance(seconds, int | float) and track.track is not None:
         session.moment = nearest_face(track.track.faces, float(seconds))
     else:
-        session.moment = panels.shown_face(track) or 0
+        session.moment = track.shown or 0
 
 
 def whole_picture(found: Analysis) -> np.ndarray | None:
@@ -245,7 +245,7 @@ def _for_report(session: Session, evidence: Evidence) -> tuple[Evidence, dict[in
     """The evidence with the face that stands for each track as its only one, and the heatmaps that were drawn of exactly these."""
     tracks, heatmaps = [], {}
     for index, track in enumerate(evidence.tracks):
-        face = panels.shown_face(track)
+        face = track.shown
         heatmap = session.heatmaps.get((index, face or 0, telling_label(evidence, track)))
         if heatmap is not None:
             heatmaps[index] = heatmap
@@ -268,7 +268,7 @@ def _choices(evidence: Evidence, track: TrackEvidence) -> list[tuple[str, str]]:
 
 
 def _small(track: TrackEvidence) -> str | None:
-    face = panels.shown_face(track)
+    face = track.shown
     return overlay.data_uri(overlay.fitted(track.track.faces[face].crop, 112), 85) if track.track is not None and face is not None else None
 
 

@@ -26,7 +26,6 @@ import numpy as np
 
 from attribution.choice import Selection
 from attribution.evidence import Evidence, Face, Heatmap, Patches, Reading, Track, TrackEvidence
-from attribution.views.panels import shown_face
 
 if TYPE_CHECKING:
     from attribution.patches import Tiles
@@ -210,7 +209,7 @@ def _lighter(evidence: TrackEvidence, each: int) -> TrackEvidence:
     if track is None or len(track.faces) <= each:
         return evidence
     # What was marked or explained by the pipeline is this face.
-    shown = shown_face(evidence) or 0
+    shown = evidence.shown or 0
     wanted = sorted({shown, *(round(i) for i in np.linspace(0, len(track.faces) - 1, each - 1))} if each > 1 else {shown})
     kept = None
     if reading is not None:

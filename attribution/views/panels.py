@@ -66,11 +66,6 @@ def telling_track(evidence: Evidence) -> int:
     return max(range(len(ranked)), key=ranked.__getitem__) if ranked and evidence.verdict.state != "no_manipulation_found" else 0
 
 
-def shown_face(track: TrackEvidence) -> int | None:
-    """`track.shown`."""
-    return track.shown
-
-
 def verdict_banner(evidence: Evidence, anchor: str = "", note: str = "", said: Collection[str] = ()) -> str:
     """The answer on the file, and beside it what the detector cannot tell. `anchor` makes its id and its link to the limits
     (`tt-verdict…`, `#tt-limits…`) those of one file among several. `note` is HTML that stands in place of the explanation of the state;

@@ -18,7 +18,7 @@ from attribution.views.charts import method_bars, timeline
 from attribution.views.custody import custody
 from attribution.views.localisation import heatmap_words
 from attribution.views.palette import AREA_GROUND, AREA_LINE, LIGHT
-from attribution.views.panels import face_card, limits_title, measured, neighbour_table, no_references, shown_face, verdict_banner
+from attribution.views.panels import face_card, limits_title, measured, neighbour_table, no_references, verdict_banner
 
 _PICTURE_SIDE_PX = 720
 _CROP_SIDE_PX = 224
@@ -46,7 +46,7 @@ def report_html(
 ) -> str:
     """The report on every outcome, in order.
 
-    A track that carries pixels is shown by the face that stands for it (`panels.shown_face`); `heatmaps` maps (outcome, track), counted
+    A track that carries pixels is shown by the face that stands for it (its `shown`); `heatmaps` maps (outcome, track), counted
     from 0, to a heatmap of that face;
     `pictures` maps an outcome to its whole picture (H×W×3 uint8, any size of the same aspect as the media), drawn with numbered boxes;
     `opinion_heatmaps` maps (outcome, track, opinion), counted from 0, to a heatmap of the same face by the detector of that opinion;
@@ -104,7 +104,7 @@ def _picture(evidence: Evidence, picture: np.ndarray | None) -> str:
 
 def _face(evidence: Evidence, index: int, track: TrackEvidence, drawn: _Drawn) -> str:
     detector = evidence.detector
-    shown = shown_face(track)
+    shown = track.shown
     face = track.track.faces[shown] if track.track is not None and shown is not None else None
     heatmap = drawn.heatmaps.get(index)
     parts = [

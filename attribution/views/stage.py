@@ -16,7 +16,7 @@ from attribution.ui import area_text, text
 from attribution.views import artifacts
 from attribution.views.charts import timeline
 from attribution.views.palette import STATE_ICONS
-from attribution.views.panels import shown_face, state_badge
+from attribution.views.panels import state_badge
 
 
 def picture_stage(evidence: Evidence, picture_uri: str, chosen: int) -> str:
@@ -125,7 +125,7 @@ def _clip_data(evidence: Evidence) -> str:
     tracks = []
     for track in evidence.tracks:
         faces = track.track.faces if track.track is not None else ()
-        shown = shown_face(track)
+        shown = track.shown
         tracks.append(
             {
                 "start": round(faces[shown].seconds if shown is not None else track.first_seconds, 3),
