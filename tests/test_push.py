@@ -15,9 +15,10 @@ from huggingface_hub import constants
 
 from attribution import hub
 from attribution.errors import DamagedDetector, LabError
+from attribution.lab.command import main
 from attribution.lab.push import push
 from attribution.network import features, normalise
-from attribution.weights import LoadedDetector, load_folder
+from attribution.weights import LoadedDetector, load, load_folder
 from conftest import some_crops
 from hub_server import READER, WRITER, Fault, LoopbackHub
 
@@ -215,3 +216,30 @@ def test_no_network(server: LoopbackHub, detector_folder: Path, monkeypatch: pyt
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(LabError, match="cannot be reached"):
         push(detector_folder, NAME)
+
+
+# The command
+
+
+def test_the_command_pushes_a_folder_and_says_how_to_use_it(
+    server: LoopbackHub, detector_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["publish", str(detector_folder), "--to", NAME, "--public"]) == 0
+    revision = server.repositories[NAME].branches["main"]
+    assert f"hf:{NAME}@{revision}" in capsys.readouterr().out
+    assert load(f"hf:{NAME}@{revision}").info.source == f"hf:{NAME}@{revision}"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "measures a run"),
+        (["FOLDER"], "measures a run"),
+        (["--to", NAME], "measures a run"),
+        (["--run", "RUN"], "--work, --out, --minutes, --train-command too"),
+        (["FOLDER", "--run", "RUN", "--work", "W", "--out", "O", "--minutes", "1", "--train-command", "C"], "no folder"),
+    ],
+)
+def test_half_a_command_is_refused_with_a_sentence(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["publish", *words]) == 2
+    assert said in capsys.readouterr().err
