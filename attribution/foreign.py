@@ -59,7 +59,7 @@ def load_folder(folder: Path, name: str, choice: Choice, digests: Mapping[str, s
     preprocessor = parse_json(contents[PREPROCESSOR_FILE], PREPROCESSOR_FILE) if PREPROCESSOR_FILE in contents else None
     checkpoint = known.find(name)
     if checkpoint is not None and checkpoint.refused:
-        raise UnusableDetector(f"{name} cannot be used. {checkpoint.refused}", "Choose another detector.")
+        raise UnusableDetector(f"{name} cannot be used: {checkpoint.refused.rstrip('.')}.", "Choose another detector.")
     adapted = adapt(
         Source(config, preprocessor, parse_tensors(contents.pop(MODEL_FILE), MODEL_FILE), checkpoint.hints if checkpoint else {})
     )
@@ -104,7 +104,7 @@ def _labels(adapted: Adapted, choice: Choice, checkpoint: known.Checkpoint | Non
     # Somebody who says what every label means may call two of them untouched.
     if unclear and (not choice.meanings or None in meanings or "real" not in meanings or set(meanings) == {"real"}):
         raise UnmappedLabels(
-            f"What the labels of this detector mean is not clear: {_listed(names)}. {unclear}",
+            f"What the labels of this detector mean is not clear: {_listed(names)}. {unclear.rstrip('.')}.",
             f"Say for each whether it stands for an untouched face (real), for a manipulation ({MANIPULATED}), or for which kind of one.",
             names,
         )

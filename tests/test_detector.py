@@ -20,6 +20,7 @@ from conftest import LABELS, MEAN, SIDE_PX, STD, some_crops
 def test_a_reading_is_what_the_network_says(examiner: Examiner, loaded_detector: LoadedDetector) -> None:
     crops = some_crops(3)
     reading = examiner.read(crops)
+    assert loaded_detector.projection is not None
     with torch.inference_mode():
         pooled, logits = features(loaded_detector.model, normalise(torch.from_numpy(crops), MEAN, STD))
         embeddings = loaded_detector.projection(pooled)

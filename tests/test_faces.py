@@ -49,7 +49,8 @@ class Opened:
         copies = [rgb if scale == 1 else np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS)) for rgb in full]
         self.frames = tuple(Frame(i, second, rgb, scale) for i, (second, rgb) in enumerate(zip(seconds, copies, strict=True)))
 
-    def crops(self, requests: Sequence[tuple[int, Box]], side_px: int) -> list[np.ndarray]:
+    def crops(self, requests: Sequence[tuple[int, Box]], side_px: int, resample: str = "lanczos") -> list[np.ndarray]:
+        assert resample == "lanczos"
         size = (side_px, side_px)
         return [np.asarray(Image.fromarray(self.full[i]).resize(size, Image.Resampling.LANCZOS, box=box)) for i, box in requests]
 
@@ -152,6 +153,7 @@ def test_a_portrait_gives_one_track_of_one_face_cut_as_the_training_faces_were(f
     assert points[:2, 1].max() < points[2, 1] < points[3:, 1].min()
     assert face.crop.shape == (224, 224, 3)
     assert face.crop_side_px == pytest.approx(0.86 * (face.box[3] - face.box[1]))
+    assert face.p_face is not None
     assert face.p_face > 0.99
     assert 100 < face.brightness < 220
     assert face.sharpness > 10
@@ -181,6 +183,7 @@ def test_crops_come_from_full_resolution_although_faces_are_found_in_a_small_cop
     face = tracks_of(Opened([large], side_px=512), finder, rule=rule).tracks[0].best
     small = tracks_of(Opened([portrait("astronaut.png")]), finder).tracks[0].best
     assert np.array(face.box) == pytest.approx(4 * np.array(small.box), abs=12)
+    assert small.landmarks is not None
     assert face.landmarks == pytest.approx(4 * small.landmarks, abs=12)
     assert face.crop.shape == (384, 384, 3)
     exact = face.crop_box

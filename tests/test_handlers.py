@@ -306,6 +306,7 @@ def test_the_map_holds_every_reference_and_the_face(visitor: Visitor) -> None:
     figure = visitor.desk.place(visitor.request)
     kit = visitor.desk.engines.default.kit()
     assert kit is not None
+    assert kit.bank is not None
     assert sum(len(trace.x) for trace in figure.data if trace.meta != "examined") == len(kit.bank.methods)
     assert [trace.name for trace in figure.data if trace.meta == "examined"] == ["Face 1"]
 
@@ -376,6 +377,8 @@ def test_the_clip_of_an_earlier_result_goes_with_the_next(visitor: Visitor, port
 def test_thumbnails_come_from_the_readers_own_data_and_from_nowhere_else(engine: Engine, tmp_path: Path) -> None:
     kit = engine.kit()
     assert kit is not None
+    bank = kit.bank
+    assert bank is not None
     (tmp_path / "shelf").mkdir()
     data = tmp_path / "data"
     data.mkdir()
@@ -386,7 +389,7 @@ def test_thumbnails_come_from_the_readers_own_data_and_from_nowhere_else(engine:
     spellings = ["face.jpg", "../secret.jpg", str(tmp_path / "secret.jpg"), "notes.txt", "gone.jpg", "huge.png"]
     told: Any = SimpleNamespace(
         kit=lambda seconds=None: dataclasses.replace(
-            kit, bank=dataclasses.replace(kit.bank, paths=tuple(spellings[i % len(spellings)] for i in range(len(kit.bank.methods))))
+            kit, bank=dataclasses.replace(bank, paths=tuple(spellings[i % len(spellings)] for i in range(len(bank.methods))))
         )
     )
     visitor = Visitor(Desk(Shelf(tmp_path / "shelf"), told, [], data))

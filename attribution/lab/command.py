@@ -183,7 +183,7 @@ def _publish(args: argparse.Namespace) -> int:
         raise LabError(f"To measure a run and write its folder, `lab publish` needs {also}.", "See `lab publish --help`.")
     if not given and (args.folder is None or args.to is None):
         raise LabError(
-            "`lab publish` measures a run (--run) or pushes a finished folder (FOLDER --to OWNER/REPO).", "See `lab publish --help`."
+            "The command measures a run (--run) or pushes a finished folder (FOLDER --to OWNER/REPO).", "See `lab publish --help`."
         )
     if given:
         from attribution.lab.publish import publish

@@ -96,7 +96,7 @@ def _compare(pushed: Pushed, contents: dict[str, bytes]) -> None:
             hub.check(file, content, digests.get(file, ""))
     except DetectorError as error:
         raise LabError(
-            f"The detector was pushed as {pushed.revision}, but could not be compared with what was sent: {error.what}",
+            f"The detector was pushed as {pushed.revision}, but could not be compared with what was sent: {error.what.rstrip('.')}.",
             "Look at the repository's page before you tell anybody of it.",
         ) from error
 

@@ -186,7 +186,7 @@ def _unpacked(uri: str, shelf: Shelf, max_bytes: int) -> Job:
     """A job for the content of a data URI."""
     head, _, data = uri.partition(",")
     if not head.lower().endswith(";base64"):
-        raise UnsupportedMedia("This data URI is not in base64.", "Write it as data:image/png;base64,…")
+        raise UnsupportedMedia("This data URI is not in base64.", "Write it as data:image/png;base64, and the bytes.")
     if len(data) * 3 // 4 > max_bytes + 2:
         raise MediaTooLarge(f"The file is larger than {max_bytes // 10**6} MB.", "Scale it down or cut it shorter first.")
     try:
