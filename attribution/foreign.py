@@ -31,6 +31,7 @@ FACE_SCALE = 1.3
 
 _PROBE_SEEDS = (11, 12, 13)
 _LEAST_SPREAD = 1e-6
+_UNTOUCHED = "No manipulation (its label: {name})"
 _BATCH_TOLERANCE = 1e-3
 _ABOVE, _BELOW, _NAMED = 0.9, 0.1, 0.6
 _LEAST_FACE_PX = 60.0
@@ -112,7 +113,9 @@ def _labels(adapted: Adapted, choice: Choice, checkpoint: known.Checkpoint | Non
     for name, family in zip(names, meanings, strict=True):
         slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:36] or "label"
         taken = {one.name for one in labels} | {"unknown"}
-        labels.append(Label(slug if slug not in taken else f"{slug}_{len(labels)}", name[:200], str(family)))
+        # Whatever its makers call it: that a face is authentic nobody can tell.
+        shown = _UNTOUCHED.format(name=name[:200]) if family == "real" else name[:200]
+        labels.append(Label(slug if slug not in taken else f"{slug}_{len(labels)}", shown, str(family)))
     return tuple(labels)
 
 

@@ -68,6 +68,7 @@ def test_what_is_said_of_it(foreign_folder: Path) -> None:
     detector = load(str(foreign_folder))
     assert (detector.info.labels, detector.info.families) == (("real", "fake"), ("real", "unknown"))
     assert detector.info.display("fake") == "Fake"
+    assert detector.info.display("real") == "No manipulation (its label: Real)"
     assert not detector.info.measured
     assert (detector.name, detector.info.source) == ("somebodys-vit", "")
     assert any("never measured" in limit for limit in detector.info.limits)
