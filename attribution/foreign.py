@@ -21,11 +21,11 @@ from attribution.card import CONFIG_FILE, MODEL_FILE, Calibration, Card, CropSet
 from attribution.choice import MANIPULATED, Choice
 from attribution.errors import DamagedDetector, UnmappedLabels, UnusableDetector
 from attribution.evidence import UNKNOWN_FAMILY
+from attribution.hub import PREPROCESSOR_FILE
 from attribution.labels import read_meanings, why_unclear
 from attribution.loaded import AGAIN, LoadedDetector, info_of, load_exactly, parse_json, parse_tensors, probe_logits, read_bytes
 from attribution.network import build_backbone, features, normalise
 
-PREPROCESSOR_FILE = "preprocessor_config.json"
 FACE_SCALE = 1.3
 """The square that faces are cut to for a detector that does not say how its own were, in heights of the face's box."""
 
@@ -55,7 +55,7 @@ def load_folder(folder: Path, name: str, choice: Choice, digests: Mapping[str, s
     for file, content in contents.items():
         if file in digests:
             hub.check(file, content, digests[file])
-    sha256 = {file: hashlib.sha256(contents[file]).hexdigest() for file in (MODEL_FILE, CONFIG_FILE)}
+    sha256 = {file: _sha256(contents[file], digests.get(file, "")) for file in (MODEL_FILE, CONFIG_FILE)}
     config = parse_json(contents[CONFIG_FILE], CONFIG_FILE)
     preprocessor = parse_json(contents[PREPROCESSOR_FILE], PREPROCESSOR_FILE) if PREPROCESSOR_FILE in contents else None
     checkpoint = known.find(name)
@@ -74,6 +74,11 @@ def load_folder(folder: Path, name: str, choice: Choice, digests: Mapping[str, s
     return LoadedDetector(
         name, card, model, None, folder, sha256[MODEL_FILE], info_of(card, source), adapted.architecture, adapted.mean, adapted.std
     )
+
+
+def _sha256(content: bytes, checked: str) -> str:
+    """The sha256 of a file, which the digest that it was checked against may be already: large weights are hashed once."""
+    return checked.removeprefix("sha256:") if checked.startswith("sha256:") else hashlib.sha256(content).hexdigest()
 
 
 def meanings_of(label_names: tuple[str, ...], choice: Choice, checkpoint: known.Checkpoint | None) -> tuple[str | None, ...]:

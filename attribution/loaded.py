@@ -21,10 +21,10 @@ from torch import nn
 from attribution.card import MODEL_FILE, Card, probe_crop
 from attribution.errors import DamagedDetector, UnusableDetector
 from attribution.evidence import DetectorInfo
+from attribution.hub import LARGEST_FILE_BYTES
 from attribution.network import Projection, features, normalise
 
 AGAIN = "Get the detector again from its source."
-LARGEST_FILE_BYTES = 2 * 2**30
 
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 

@@ -121,6 +121,8 @@ FLOORS = ("views", "ui")
 SAME_LEVEL = {
     ("card", "evidence"),
     ("choice", "evidence"),
+    ("hub", "card"),
+    ("loaded", "hub"),
     ("labels", "evidence"),
     ("adapters", "card"),
     ("adapters", "architectures"),

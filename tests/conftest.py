@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -250,6 +251,22 @@ def embed(
         return folder
 
     return shelf
+
+
+@pytest.fixture(scope="module")
+def browser(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """An installed Chromium, with the BROWSER_FLAGS of the module that asks. Without one its tests are skipped, or fail where
+    FAIL_WITHOUT_BROWSER is set."""
+    missing = pytest.fail if os.environ.get("FAIL_WITHOUT_BROWSER") else pytest.skip
+    try:
+        from browser import chromium, find_chromium
+    except ModuleNotFoundError:
+        missing("playwright is not installed (pip install -r tests/requirements.txt)")
+    path = find_chromium()
+    if path is None:
+        missing("no Chromium was found; install one, or name it in CHROMIUM")
+    with chromium(path, *getattr(request.module, "BROWSER_FLAGS", ())) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -88,21 +87,6 @@ def server(detector_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     running = start(str(detector_folder), tmp_path_factory.mktemp("server"))
     yield running
     stop(running)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """An installed Chromium. Without one these tests are skipped, or fail where FAIL_WITHOUT_BROWSER is set."""
-    missing = pytest.fail if os.environ.get("FAIL_WITHOUT_BROWSER") else pytest.skip
-    try:
-        from browser import chromium, find_chromium
-    except ModuleNotFoundError:
-        missing("playwright is not installed (pip install -r tests/requirements.txt)")
-    path = find_chromium()
-    if path is None:
-        missing("no Chromium was found; install one, or name it in CHROMIUM")
-    with chromium(path) as running:
-        yield running
 
 
 @pytest.fixture

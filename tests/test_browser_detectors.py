@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,21 +49,6 @@ def server(hub: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     running = start(str(folder), tmp_path_factory.mktemp("server"), ROOT / "app.py", "cpu", **hub.environment())
     yield running
     stop(running)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """An installed Chromium. Without one these tests are skipped, or fail where FAIL_WITHOUT_BROWSER is set."""
-    missing = pytest.fail if os.environ.get("FAIL_WITHOUT_BROWSER") else pytest.skip
-    try:
-        from browser import chromium, find_chromium
-    except ModuleNotFoundError:
-        missing("playwright is not installed (pip install -r tests/requirements.txt)")
-    path = find_chromium()
-    if path is None:
-        missing("no Chromium was found; install one, or name it in CHROMIUM")
-    with chromium(path) as running:
-        yield running
 
 
 class Panel:

@@ -3,7 +3,6 @@ written, and an image that runs as nobody in particular."""
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import threading
@@ -18,6 +17,8 @@ from app_server import ROOT, Server, ask, start, stop, upload
 from attribution.ui import failures_text, limits_text
 
 LARGEST_BYTES = 10 * 10**6
+# No cookies of frames.
+BROWSER_FLAGS = ("--test-third-party-cookie-phaseout",)
 EXAMPLE = ROOT / "examples" / "landmark_swap.png"
 SANDBOX = "allow-scripts allow-same-origin allow-forms allow-downloads allow-popups allow-popups-to-escape-sandbox"
 # What browsers answer where storage is forbidden to frames of other sites.
@@ -146,21 +147,6 @@ def frame(server: Server) -> Iterator[str]:
     yield f"http://localhost:{listening.server_port}/"
     listening.shutdown()
     listening.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """An installed Chromium that keeps no cookies of frames. Without one the test is skipped; FAIL_WITHOUT_BROWSER lets it fail."""
-    missing = pytest.fail if os.environ.get("FAIL_WITHOUT_BROWSER") else pytest.skip
-    try:
-        from browser import chromium, find_chromium
-    except ModuleNotFoundError:
-        missing("playwright is not installed (pip install -r tests/requirements.txt)")
-    path = find_chromium()
-    if path is None:
-        missing("no Chromium was found; install one, or name it in CHROMIUM")
-    with chromium(path, "--test-third-party-cookie-phaseout") as running:
-        yield running
 
 
 def test_the_app_works_in_a_frame_of_another_site(browser: Any, frame: str, server: Server) -> None:

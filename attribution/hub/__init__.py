@@ -7,10 +7,23 @@ file's digest is compared with the Hub's, because the client returns a flipped b
 from attribution.hub.cache import cached, check, discard, find
 from attribution.hub.fetch import fetch, obtain
 from attribution.hub.look import look
-from attribution.hub.names import FILES, HubFile, HubName, Listing, Patience, Progress, Snapshot, parse
+from attribution.hub.names import (
+    FILES,
+    LARGEST_FILE_BYTES,
+    PREPROCESSOR_FILE,
+    HubFile,
+    HubName,
+    Listing,
+    Patience,
+    Progress,
+    Snapshot,
+    parse,
+)
 
 __all__ = [
     "FILES",
+    "LARGEST_FILE_BYTES",
+    "PREPROCESSOR_FILE",
     "HubFile",
     "HubName",
     "Listing",

@@ -18,22 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from attribution.card import CARD_FILE, CONFIG_FILE, MODEL_FILE, REFERENCE_FILE
 from attribution.errors import DamagedDetector
 from attribution.hub.client import cache_root
-from attribution.hub.names import (
-    CARD_FILE,
-    COMMIT,
-    CONFIG_FILE,
-    DEFAULT_BRANCH,
-    FILES,
-    MODEL_FILE,
-    REFERENCE_FILE,
-    HubFile,
-    HubName,
-    Listing,
-    Snapshot,
-    parse,
-)
+from attribution.hub.names import COMMIT, DEFAULT_BRANCH, FILES, HubFile, HubName, Listing, Snapshot, parse
 
 _KINDS = {40: "git", 64: "sha256"}
 _BLOB = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")

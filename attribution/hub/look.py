@@ -11,22 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from attribution.card import CONFIG_FILE, MODEL_FILE
 from attribution.errors import DamagedDetector, UnusableDetector
 from attribution.hub import client
-from attribution.hub.names import (
-    COMMIT,
-    CONFIG_FILE,
-    DEFAULT_BRANCH,
-    FILES,
-    LARGEST_FILE_BYTES,
-    MODEL_FILE,
-    PATIENCE,
-    HubFile,
-    HubName,
-    Listing,
-    Patience,
-    parse,
-)
+from attribution.hub.names import COMMIT, DEFAULT_BRANCH, FILES, LARGEST_FILE_BYTES, PATIENCE, HubFile, HubName, Listing, Patience, parse
 
 _MOST_ANSWER_BYTES = 32 * 2**20
 _SHA256 = re.compile(r"[0-9a-f]{64}")

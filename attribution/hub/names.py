@@ -7,14 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from attribution.card import CARD_FILE, CONFIG_FILE, MODEL_FILE, README_FILE, REFERENCE_FILE
 from attribution.errors import DamagedDetector, UnknownDetector
 
-MODEL_FILE = "model.safetensors"
-CONFIG_FILE = "config.json"
-CARD_FILE = "card.json"
-REFERENCE_FILE = "reference.safetensors"
+PREPROCESSOR_FILE = "preprocessor_config.json"
 # Nothing else is ever downloaded.
-FILES = (CONFIG_FILE, MODEL_FILE, CARD_FILE, REFERENCE_FILE, "preprocessor_config.json", "README.md")
+FILES = (CONFIG_FILE, MODEL_FILE, CARD_FILE, REFERENCE_FILE, PREPROCESSOR_FILE, README_FILE)
 LARGEST_FILE_BYTES = 2 * 2**30
 DEFAULT_BRANCH = "main"
 
