@@ -1,8 +1,7 @@
-"""Random detectors of others for tests, really built and saved: in timm's format, and as the Hub's client leaves them in its cache."""
+"""Random detectors of others for tests, really built, and saved in timm's format."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,24 +51,6 @@ def write_timm_folder(
     state = {key: value.contiguous() for key, value in random_model(count, seed).state_dict().items()}
     save_file(state, folder / "model.safetensors")
     return folder
-
-
-def put_in_cache(cache: Path, repository: str, folder: Path, commit: str = COMMIT) -> Path:
-    """The files of a folder as the Hub's client leaves them: content under its digest, names as links to it. Gives the
-    snapshot's folder."""
-    root = cache / f"models--{repository.replace('/', '--')}"
-    snapshot = root / "snapshots" / commit
-    snapshot.mkdir(parents=True)
-    (root / "blobs").mkdir(exist_ok=True)
-    (root / "refs").mkdir(exist_ok=True)
-    (root / "refs" / "main").write_text(commit, encoding="ascii")
-    for path in folder.iterdir():
-        content = path.read_bytes()
-        large = path.suffix == ".safetensors"
-        digest = hashlib.sha256(content) if large else hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
-        (root / "blobs" / digest.hexdigest()).write_bytes(content)
-        (snapshot / path.name).symlink_to(Path("../../blobs") / digest.hexdigest())
-    return snapshot
 
 
 def change_config(folder: Path, change: Mapping[str, Any]) -> None:

@@ -15,11 +15,12 @@ from PIL import Image
 from attribution import pipeline
 from attribution.cli import main
 from attribution.evidence import Evidence, Unusable, read_document
+from attribution.lab.hub_cache import put_in_cache
 from attribution.ui import area_text
 from attribution.version import __version__
 from attribution.weights import DEFAULT_DETECTOR, embedded
 from conftest import Shelf
-from foreign_detectors import COMMIT, put_in_cache, write_timm_folder
+from foreign_detectors import COMMIT, write_timm_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTRAIT = ROOT / "examples" / "grace_hopper.jpg"
@@ -294,7 +295,7 @@ def test_everything_there_is_can_be_listed(
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    put_in_cache(tmp_path / "hub", "owner/repo", detector_folder)
+    put_in_cache(tmp_path / "hub", "owner/repo", detector_folder, COMMIT)
     assert main(["detectors", "--all"]) == 0
     said = capsys.readouterr().out
     assert f"hf:owner/repo@{COMMIT}\n  cached, " in said

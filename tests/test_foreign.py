@@ -21,11 +21,12 @@ from attribution.detector import Examiner
 from attribution.errors import DamagedDetector, DetectorError, UnmappedLabels, UnusableDetector
 from attribution.evidence import read_document
 from attribution.foreign import FACE_SCALE
+from attribution.lab.hub_cache import put_in_cache
 from attribution.network import features, normalise
 from attribution.pipeline import Kit, examine, explain, explain_opinion, load_kit
 from attribution.weights import DEFAULT_DETECTOR, load
 from conftest import Shelf
-from foreign_detectors import COMMIT, MEAN, SIDE_PX, STD, change_config, put_in_cache, random_model, write_timm_folder
+from foreign_detectors import COMMIT, MEAN, SIDE_PX, STD, change_config, random_model, write_timm_folder
 from make_media import scene, write_picture
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -197,7 +198,7 @@ def test_from_the_hub_cache_its_bytes_are_compared_with_what_the_hub_said(
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    snapshot = put_in_cache(tmp_path / "hub", "owner/repo", own_folder)
+    snapshot = put_in_cache(tmp_path / "hub", "owner/repo", own_folder, COMMIT)
     asked = f"hf:owner/repo@{COMMIT}"
     loaded = load(asked)
     assert (loaded.name, loaded.info.source) == ("owner/repo", asked)
@@ -315,8 +316,8 @@ def test_a_known_repository_says_what_its_files_do_not(tmp_path: Path, monkeypat
     head: Any = theirs.vit.head
     torch.nn.init.normal_(head.weight, std=0.1)
     theirs.save_pretrained(tmp_path / "saved")
-    put_in_cache(tmp_path / "hub", "OwensLab/commfor-model-384", tmp_path / "saved")
-    put_in_cache(tmp_path / "hub", "owner/another", tmp_path / "saved")
+    put_in_cache(tmp_path / "hub", "OwensLab/commfor-model-384", tmp_path / "saved", COMMIT)
+    put_in_cache(tmp_path / "hub", "owner/another", tmp_path / "saved", COMMIT)
     detector = load("hf:OwensLab/commfor-model-384")
     assert (detector.card.crop.view, detector.card.crop.side_px, detector.card.crop.short_px) == ("picture", 384, 440)
     assert detector.info.families == ("real", "unknown")
@@ -335,7 +336,7 @@ def test_a_known_repository_says_what_its_files_do_not(tmp_path: Path, monkeypat
 def test_a_known_one_that_cannot_be_used_says_why(own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    put_in_cache(tmp_path / "hub", "yermandy/GenD_PE_L", own_folder)
+    put_in_cache(tmp_path / "hub", "yermandy/GenD_PE_L", own_folder, COMMIT)
     with pytest.raises(UnusableDetector, match="unit length"):
         load("hf:yermandy/GenD_PE_L")
 

@@ -15,7 +15,9 @@ import torch
 from safetensors.torch import save_file
 
 from attribution import hub
+from attribution.card import CONFIG_FILE, MODEL_FILE
 from attribution.choice import Choice, Selection
+from attribution.lab.hub_cache import put_in_cache
 from attribution.lab.measuring import PICTURE, Figure
 from attribution.network import build_backbone
 from attribution.pipeline import Kit, examine, load_kit
@@ -52,12 +54,7 @@ def measure_switching(kit: Kit, report: Callable[[Figure], None]) -> None:
 
 
 def write_cached_detector(cache: Path) -> int:
-    """A random detector in timm's format, laid out as the Hub's client leaves one in its cache (content under its digest, names as links to
-    it); its size in bytes."""
-    root = cache / f"models--{_REPOSITORY.replace('/', '--')}"
-    blobs, snapshot = root / "blobs", root / "snapshots" / _COMMIT
-    blobs.mkdir(parents=True)
-    snapshot.mkdir(parents=True)
+    """A random detector in timm's format in that Hub cache; its size in bytes."""
     torch.manual_seed(7)
     model = build_backbone(_ARCHITECTURE, 2)
     # The head of a fresh network is all zeros: it would answer the same whatever it sees.
@@ -69,23 +66,12 @@ def write_cached_detector(cache: Path) -> int:
             "std": [0.5] * 3,
         },
     }  # fmt: skip
-    (blobs / "config").write_text(json.dumps(config), encoding="utf-8")
-    save_file({key: value.contiguous() for key, value in model.state_dict().items()}, blobs / "model")
-    size = 0
-    for written, name, digest in (("config", "config.json", _git_digest), ("model", "model.safetensors", _sha256)):
-        content = (blobs / written).read_bytes()
-        (blobs / written).rename(blobs / digest(content))
-        (snapshot / name).symlink_to(Path("../../blobs") / digest(content))
-        size += len(content)
-    return size
-
-
-def _git_digest(content: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    with tempfile.TemporaryDirectory(prefix="telltale-detector-") as name:
+        folder = Path(name)
+        (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
+        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, folder / MODEL_FILE)
+        put_in_cache(cache, _REPOSITORY, folder, _COMMIT)
+        return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def _first_answers(choice: Choice, kit: Kit, runs: int) -> tuple[float, ...]:
@@ -126,7 +112,7 @@ def _memory(kit: Kit, choices: list[Choice]) -> Figure:
 
 def _verification() -> Figure:
     content = os.urandom(_CHECKED_BYTES)
-    digest = f"sha256:{_sha256(content)}"
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     times = []
     for _ in range(5):
         started = time.perf_counter()
