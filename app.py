@@ -8,8 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-from attribution.gpu import on_zero_gpu, prepare
-from attribution.ui.shelf import Shelf, private_folder
+from attribution.web.uploads import Uploads, private_folder
+from attribution.web.zerogpu import on_zero_gpu, prepare
 
 
 def main() -> None:
@@ -29,19 +29,19 @@ def main() -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     prepare()
-    from attribution.ui.api import answer_in_json
-    from attribution.ui.engine import Engine
-    from attribution.ui.handlers import Desk
-    from attribution.ui.jobs import borrow_gpus
-    from attribution.ui.layout import LAUNCH, build, examples, look
+    from attribution.web.api import answer_in_json
+    from attribution.web.engine import Engine
+    from attribution.web.events import Events
+    from attribution.web.examination import borrow_gpus
+    from attribution.web.layout import LAUNCH, build, examples, look
 
-    shelf = Shelf(folder)
-    shelf.sweep_for_ever()
+    uploads = Uploads(folder)
+    uploads.sweep_for_ever()
     engine = Engine(asked.detector, asked.device)
     if on_zero_gpu():
         engine.load()
         borrow_gpus(engine)
-    page = build(Desk(shelf, engine, examples(shelf), asked.data))
+    page = build(Events(uploads, engine, examples(uploads), asked.data))
     # The private folder goes at exit, and SIGTERM alone would be no exit.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _, address, _ = page.launch(server_name=asked.host, server_port=asked.port, prevent_thread_lock=True, **look(), **LAUNCH)

@@ -1,7 +1,7 @@
 """Telltale: which method made or manipulated a face, and how far that answer can be trusted.
 
-    from attribution import analyse, load_kit
-    evidence = analyse("picture.jpg", load_kit())
+    from attribution import analyse, load_pipeline
+    evidence = analyse("picture.jpg", load_pipeline())
 
 The names are fetched when they are first used: importing the package itself costs nothing.
 """
@@ -14,30 +14,30 @@ from typing import TYPE_CHECKING, Any
 from attribution.version import __version__
 
 if TYPE_CHECKING:
+    from attribution.detectors.weights import embedded
     from attribution.errors import TelltaleError
     from attribution.evidence import Evidence, Unusable, document, read_document
-    from attribution.pipeline import Analysis, Kit, analyse, examine, load_kit
-    from attribution.weights import embedded
+    from attribution.pipeline import Analysis, Pipeline, analyse, examine, load_pipeline
 
 
 _HOMES = {
     "Analysis": "attribution.pipeline",
     "Evidence": "attribution.evidence",
-    "Kit": "attribution.pipeline",
+    "Pipeline": "attribution.pipeline",
     "TelltaleError": "attribution.errors",
     "Unusable": "attribution.evidence",
     "analyse": "attribution.pipeline",
     "document": "attribution.evidence",
-    "embedded": "attribution.weights",
+    "embedded": "attribution.detectors.weights",
     "examine": "attribution.pipeline",
-    "load_kit": "attribution.pipeline",
+    "load_pipeline": "attribution.pipeline",
     "read_document": "attribution.evidence",
 }
 
 __all__ = [
     "Analysis",
     "Evidence",
-    "Kit",
+    "Pipeline",
     "TelltaleError",
     "Unusable",
     "__version__",
@@ -45,7 +45,7 @@ __all__ = [
     "document",
     "embedded",
     "examine",
-    "load_kit",
+    "load_pipeline",
     "read_document",
 ]
 

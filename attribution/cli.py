@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attribution.choice import MEANINGS, Choice, read_meanings_flag
+from attribution.detectors.spec import MEANINGS, DetectorSpec, read_meanings_flag
 from attribution.errors import TelltaleError, UnmappedLabels
 from attribution.evidence import VIEWS, DetectorInfo, Evidence, Opinion, TrackEvidence, Unusable, Verdict, document
 from attribution.version import __version__
@@ -23,7 +23,7 @@ from attribution.version import __version__
 if TYPE_CHECKING:
     import numpy as np
 
-    from attribution.pipeline import Kit
+    from attribution.pipeline import Pipeline
 
 _MEANINGS = ", ".join(MEANINGS)
 STATES = {
@@ -67,12 +67,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _detectors(everything: bool) -> int:
     if not everything:
-        from attribution.weights import embedded
+        from attribution.detectors.weights import embedded
 
         for name in embedded():
             print(name)
         return 0
-    from attribution.catalogue import entries
+    from attribution.detectors.catalogue import entries
 
     for entry in entries():
         size = f"{entry.bytes / 1e6:.1f} MB" if entry.bytes is not None else "size not known before the Hub is asked"
@@ -83,7 +83,7 @@ def _detectors(everything: bool) -> int:
 
 def _lab(words: list[str]) -> int:
     try:
-        from attribution.lab.command import main as lab_main
+        from attribution.lab.cli import main as lab_main
     except ModuleNotFoundError as error:
         package = (error.name or "a package").partition(".")[0]
         return _fail(f"The lab needs {package}, which is not installed. Run: pip install -r attribution/lab/requirements.txt")
@@ -95,18 +95,18 @@ def _analyse(args: argparse.Namespace) -> int:
     for path in outputs:
         _check_writable(path)
 
-    from attribution.pipeline import load_kit
+    from attribution.pipeline import load_pipeline
 
-    first = Choice(args.detector, read_meanings_flag(args.labels), args.sees)
-    beside = Choice(args.beside, read_meanings_flag(args.beside_labels), args.beside_sees) if args.beside is not None else None
+    first = DetectorSpec(args.detector, read_meanings_flag(args.labels), args.sees)
+    beside = DetectorSpec(args.beside, read_meanings_flag(args.beside_labels), args.beside_sees) if args.beside is not None else None
     try:
-        kit = load_kit(first, args.device, beside)
+        pipeline = load_pipeline(first, args.device, beside)
     except UnmappedLabels as error:
         return _fail(f"{error} Give it as --labels LABEL=MEANING,… (or --beside-labels); meanings are: {_MEANINGS}.")
     outcomes: list[Evidence | Unusable] = []
     pictures = {}
     for index, file in enumerate(args.files):
-        outcome, picture = _one(file, kit)
+        outcome, picture = _one(file, pipeline)
         outcomes.append(outcome)
         if args.report is not None and picture is not None:
             pictures[index] = picture
@@ -114,21 +114,21 @@ def _analyse(args: argparse.Namespace) -> int:
             _fail(f"{outcome.name}: {outcome.error}")
         else:
             # Whoever asks a detector that knows one kind of manipulation alone has to know when nobody looked for the others.
-            print(_summary(outcome, with_refusals=kit.router is not None))
+            print(_summary(outcome, with_refusals=pipeline.router is not None))
     if args.json is not None:
         _write(args.json, json.dumps(document(outcomes), indent=2, allow_nan=False) + "\n")
     if args.report is not None:
-        _write(args.report, _report(outcomes, pictures, kit))
+        _write(args.report, _report(outcomes, pictures, pipeline))
     return 2 if any(isinstance(outcome, Unusable) for outcome in outcomes) else 0
 
 
-def _one(file: str, kit: Kit):
+def _one(file: str, pipeline: Pipeline):
     """A file's evidence or the sentence that says why there is none, and its picture where one frame shows all of it."""
     from attribution.pipeline import examine
 
     name = Path(file).name or file
     try:
-        analysis = examine(file, kit)
+        analysis = examine(file, pipeline)
     except TelltaleError as error:
         return Unusable(name, str(error)), None
     # One file must not take the results of all the others with it.
@@ -138,22 +138,22 @@ def _one(file: str, kit: Kit):
     return analysis.evidence, picture
 
 
-def _report(outcomes: Sequence[Evidence | Unusable], pictures: Mapping[int, np.ndarray], kit: Kit) -> str:
+def _report(outcomes: Sequence[Evidence | Unusable], pictures: Mapping[int, np.ndarray], pipeline: Pipeline) -> str:
     from attribution.pipeline import explain, explain_opinion
-    from attribution.views.report import report_html
+    from attribution.render.report import report_html
 
     heatmaps, opinion_heatmaps = {}, {}
     for index, outcome in enumerate(outcomes):
         if isinstance(outcome, Unusable):
             continue
-        heatmaps |= {(index, number): heatmap for number, heatmap in enumerate(explain(outcome, kit))}
+        heatmaps |= {(index, number): heatmap for number, heatmap in enumerate(explain(outcome, pipeline))}
         opinion_heatmaps |= {
-            (index, number, place): explain_opinion(track, opinion, kit)
+            (index, number, place): explain_opinion(track, opinion, pipeline)
             for number, track in enumerate(outcome.tracks)
             for place, opinion in enumerate(track.opinions)
             if opinion.verdict is not None
         }
-    return report_html(outcomes, heatmaps, pictures, opinion_heatmaps, kit.tables)
+    return report_html(outcomes, heatmaps, pictures, opinion_heatmaps, pipeline.tables)
 
 
 def _summary(evidence: Evidence, with_refusals: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""The composition root: a `Kit` of parts, and one file → its evidence."""
+"""The composition root: a `Pipeline` of parts, and one file → its evidence."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution import opinions
-from attribution.card import Card, CropSettings, MeasuredTable
-from attribution.choice import Choice
-from attribution.detector import Examiner, pick_device
+from attribution.detectors.card import Card, CropSettings, MeasuredTable
+from attribution.detectors.predictor import Predictor, pick_device
+from attribution.detectors.spec import DetectorSpec
+from attribution.detectors.weights import DEFAULT_DETECTOR, load
 from attribution.errors import UnusableDetector
 from attribution.evidence import Evidence, Face, Frame, Heatmap, Opinion, Track, TrackEvidence
-from attribution.faces import FaceFinder
-from attribution.inputs import as_seen, find_inputs
-from attribution.locate import locate, shown_face
+from attribution.explain.gradcam import heatmaps
+from attribution.explain.locate import locate, shown_face
+from attribution.explain.patches import Tiles, cut_tiles, reads_patches
+from attribution.explain.reference import ReferenceBank
+from attribution.faces.finder import FaceFinder
+from attribution.faces.inputs import as_seen, find_inputs
 from attribution.media import MediaLimits, OpenedMedia, open_media, prepare
-from attribution.opinions import Specialist
-from attribution.patches import Tiles, cut_tiles, reads_patches
-from attribution.reference import ReferenceBank
-from attribution.saliency import heatmaps
-from attribution.scopes import ANY
+from attribution.verdict import ensemble as opinions
 from attribution.verdict import judge_file
+from attribution.verdict.ensemble import Specialist
+from attribution.verdict.scopes import ANY
 from attribution.version import __version__
-from attribution.weights import DEFAULT_DETECTOR, load
 
 Progress = Callable[[float, str], None]
 """Called with the share done (0..1) and what is being done. Whatever it raises ends the examination."""
@@ -38,14 +38,14 @@ _PACKAGES = ("torch", "timm", "facenet-pytorch", "numpy", "opencv-python-headles
 
 
 @dataclass(frozen=True)
-class Kit:
-    """The parts that examine a file. They hold no state of a file: one kit serves many files, and several threads.
+class Pipeline:
+    """The parts that examine a file. They hold no state of a file: one pipeline serves many files, and several threads.
 
-    `specialists` are asked beside the examiner about the faces that are their business (`scopes`); `router` is there when the examiner
+    `specialists` are asked beside the predictor about the faces that are their business (`scopes`); `router` is there when the predictor
     itself is such a specialist. `bank` is None for a detector that brings no reference faces.
     """
 
-    examiner: Examiner
+    predictor: Predictor
     finder: FaceFinder
     bank: ReferenceBank | None
     limits: MediaLimits = field(default_factory=MediaLimits)
@@ -56,7 +56,7 @@ class Kit:
     @property
     def crop(self) -> CropSettings:
         """What the chosen detector sees."""
-        return self.examiner.card.crop
+        return self.predictor.card.crop
 
     @property
     def beside(self) -> tuple[Specialist, ...]:
@@ -66,14 +66,14 @@ class Kit:
     @property
     def tables(self) -> dict[str, tuple[MeasuredTable, ...]]:
         """The measured tables in the card of every loaded detector, by the SHA-256 of its weights."""
-        examiners = (self.examiner, *(one.examiner for one in self.beside))
-        return {one.info.weights_sha256: one.card.measured for one in examiners if one is not None}
+        predictors = (self.predictor, *(one.predictor for one in self.beside))
+        return {one.info.weights_sha256: one.card.measured for one in predictors if one is not None}
 
 
 @dataclass(frozen=True, repr=False)
 class Analysis:
     """Evidence, and the frames it rests on (RGB at detection size, in order of time). `tiles` is aligned with the evidence's tracks: the
-    surroundings of the 4 largest faces of a picture, for the patch view; None for others, in clips, and where no detector of the kit reads
+    surroundings of the 4 largest faces of a picture, for the patch view; None for others, in clips, and where no detector of the pipeline reads
     patches."""
 
     evidence: Evidence
@@ -84,15 +84,15 @@ class Analysis:
         return f"Analysis({self.evidence.media.name!r}, {self.evidence.verdict.state}, {len(self.frames)} frames)"
 
 
-def load_kit(
-    detector: str | Choice = "default",
+def load_pipeline(
+    detector: str | DetectorSpec = "default",
     device: str = "auto",
-    beside: str | Choice | None = None,
+    beside: str | DetectorSpec | None = None,
     progress: Progress | None = None,
-    like: Kit | None = None,
-) -> Kit:
+    like: Pipeline | None = None,
+) -> Pipeline:
     """Load a detector (NAME, DIR or `hf:owner/repo[@revision]`) and all that works beside it on `auto`, `cpu` or `cuda`; `beside` is a
-    second one that the reader wants to hear about the same faces. `progress` is told of downloads. `like` is a kit whose face finder and
+    second one that the reader wants to hear about the same faces. `progress` is told of downloads. `like` is a pipeline whose face finder and
     embedded specialists may be shared.
 
     Raises DetectorError or DeviceError; an embedded detector beside the chosen one that cannot be loaded refuses its opinions instead.
@@ -100,7 +100,7 @@ def load_kit(
     chosen = pick_device(device)
     prepare()
     loaded = load(detector, progress)
-    shared = like is not None and like.examiner.device == chosen
+    shared = like is not None and like.predictor.device == chosen
     finder = like.finder if like is not None and shared else FaceFinder(chosen)
     if like is not None and shared and not loaded.card.adapter and loaded.card.scope == ANY and like.crop == loaded.card.crop:
         specialists = tuple(one for one in like.specialists if not one.asked_for)
@@ -115,49 +115,49 @@ def load_kit(
     if router is not None:
         # It is heard about every face anyway.
         specialists = tuple(one for one in specialists if one.info.weights_sha256 != router.info.weights_sha256)
-    return Kit(Examiner(loaded, chosen), finder, opinions.bank_of(loaded), specialists=specialists, router=router)
+    return Pipeline(Predictor(loaded, chosen), finder, opinions.bank_of(loaded), specialists=specialists, router=router)
 
 
-def analyse(path: str | Path, kit: Kit, progress: Progress | None = None, name: str | None = None) -> Evidence:
+def analyse(path: str | Path, pipeline: Pipeline, progress: Progress | None = None, name: str | None = None) -> Evidence:
     """The evidence on one picture or clip; `name` replaces the file's own. Raises MediaError when the file cannot be used.
 
     A file without a face is evidence too: inconclusive, with that reason.
     """
-    return examine(path, kit, progress, name).evidence
+    return examine(path, pipeline, progress, name).evidence
 
 
-def examine(path: str | Path, kit: Kit, progress: Progress | None = None, name: str | None = None) -> Analysis:
+def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = None, name: str | None = None) -> Analysis:
     """`analyse`, together with the frames that were looked at."""
     report: Progress = progress or _silent
     report(0.0, "Reading the file")
-    with open_media(path, kit.limits, name) as opened:
+    with open_media(path, pipeline.limits, name) as opened:
         count = len(opened.frames)
         report(0.3, "Looking for faces" if count == 1 else f"Looking for faces in {count} frames")
-        found = find_inputs(opened, kit.finder, kit.crop, kit.max_faces)
+        found = find_inputs(opened, pipeline.finder, pipeline.crop, pipeline.max_faces)
         media, frames = opened.media, opened.frames
-        tiles = cut_tiles(opened, found.tracks, kit.crop.side_px) if _shows_patches(kit) else (None,) * len(found.tracks)
-        seen = _seen_otherwise(opened, found.tracks, kit)
+        tiles = cut_tiles(opened, found.tracks, pipeline.crop.side_px) if _shows_patches(pipeline) else (None,) * len(found.tracks)
+        seen = _seen_otherwise(opened, found.tracks, pipeline)
     faces = sum(len(track.faces) for track in found.tracks)
     picture = media.kind == "picture"
     report(0.7, f"Examining {faces} {'face' if picture and faces == 1 else 'faces'}")
-    reading = opinions.read_faces(found.tracks, kit.examiner, media.kind)
+    reading = opinions.read_faces(found.tracks, pipeline.predictor, media.kind)
     report(0.85, "Comparing with the reference faces")
-    tracks = opinions.judge(found.tracks, reading, kit.examiner, kit.bank, media.kind)
-    if kit.beside and tracks:
+    tracks = opinions.judge(found.tracks, reading, pipeline.predictor, pipeline.bank, media.kind)
+    if pipeline.beside and tracks:
         report(0.9, "Asking a second detector where there is one to ask")
-        tracks = opinions.consult(tracks, kit.specialists, tiles, media.kind, seen)
-        tracks = opinions.weigh(tracks, kit.examiner.card, kit.specialists)
-        if kit.router is not None:
-            tracks = opinions.route(tracks, kit.examiner.card, kit.router, media.kind)
-    tracks = locate(tracks, kit.examiner, kit.specialists, media.width, media.height)
-    thresholds = kit.examiner.card.thresholds
+        tracks = opinions.consult(tracks, pipeline.specialists, tiles, media.kind, seen)
+        tracks = opinions.weigh(tracks, pipeline.predictor.card, pipeline.specialists)
+        if pipeline.router is not None:
+            tracks = opinions.route(tracks, pipeline.predictor.card, pipeline.router, media.kind)
+    tracks = locate(tracks, pipeline.predictor, pipeline.specialists, media.width, media.height)
+    thresholds = pipeline.predictor.card.thresholds
     evidence = Evidence(
         media=media,
-        detector=kit.examiner.info,
+        detector=pipeline.predictor.info,
         tracks=tracks,
         verdict=judge_file(tracks, (*media.notes, *found.notes), thresholds.min_faces_in_clip if not picture else 1),
         faces_found=found.faces_found,
-        settings=_settings(kit, media.kind),
+        settings=_settings(pipeline, media.kind),
         versions=dict(_versions()),
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
@@ -165,26 +165,26 @@ def examine(path: str | Path, kit: Kit, progress: Progress | None = None, name: 
     return Analysis(evidence, frames, tiles)
 
 
-def explain(evidence: Evidence, kit: Kit) -> list[Heatmap]:
+def explain(evidence: Evidence, pipeline: Pipeline) -> list[Heatmap]:
     """A heatmap for every track of fresh evidence: of its `shown_face`, for the method of its verdict, or else for its likeliest label."""
     if any(track.track is None for track in evidence.tracks):
         raise ValueError("evidence that was read from JSON has no pixels to explain")
     labels = [_label_to_explain(track.verdict.method, track.p_methods) for track in evidence.tracks]
-    crops = _crops([shown_face(track) for track in evidence.tracks], kit.crop.side_px)
-    return heatmaps(kit.examiner, crops, labels)
+    crops = _crops([shown_face(track) for track in evidence.tracks], pipeline.crop.side_px)
+    return heatmaps(pipeline.predictor, crops, labels)
 
 
-def explain_opinion(track: TrackEvidence, opinion: Opinion, kit: Kit) -> Heatmap:
+def explain_opinion(track: TrackEvidence, opinion: Opinion, pipeline: Pipeline) -> Heatmap:
     """The heatmap of a second opinion on a track of fresh evidence: of its `shown_face`, for the method of the opinion's verdict, or else
     for its likeliest label.
 
-    Raises ValueError for an opinion that was refused, one of a detector that is not in the kit, and a track without pixels.
+    Raises ValueError for an opinion that was refused, one of a detector that is not in the pipeline, and a track without pixels.
     """
-    examiner = next((one.examiner for one in kit.beside if one.info == opinion.detector), None)
-    if opinion.verdict is None or examiner is None:
+    predictor = next((one.predictor for one in pipeline.beside if one.info == opinion.detector), None)
+    if opinion.verdict is None or predictor is None:
         raise ValueError(f"there is no opinion of {opinion.detector.name} to explain")
     label = _label_to_explain(opinion.verdict.method, opinion.p_methods)
-    return heatmaps(examiner, _crops([opinion.face or shown_face(track)], examiner.card.crop.side_px), [label])[0]
+    return heatmaps(predictor, _crops([opinion.face or shown_face(track)], predictor.card.crop.side_px), [label])[0]
 
 
 def _label_to_explain(method: str | None, p_methods: Mapping[str, float]) -> str:
@@ -192,28 +192,28 @@ def _label_to_explain(method: str | None, p_methods: Mapping[str, float]) -> str
     return method if method is not None and method in p_methods else max(p_methods, key=lambda one: p_methods[one])
 
 
-def _shows_patches(kit: Kit) -> bool:
-    examiners = (kit.examiner, *(one.examiner for one in kit.specialists))
-    return kit.crop.view == "face" and any(
-        examiner is not None and reads_patches(examiner) and examiner.card.crop == kit.crop for examiner in examiners
+def _shows_patches(pipeline: Pipeline) -> bool:
+    predictors = (pipeline.predictor, *(one.predictor for one in pipeline.specialists))
+    return pipeline.crop.view == "face" and any(
+        predictor is not None and reads_patches(predictor) and predictor.card.crop == pipeline.crop for predictor in predictors
     )
 
 
-def _router(card: Card, device: str, like: Kit | None) -> Specialist | None:
-    """The embedded default beside a detector with a scope of its own: that of the kit that may be shared, where it is the default."""
-    if like is not None and card.scope != ANY and like.examiner.device == device and like.examiner.info.name == DEFAULT_DETECTOR:
-        return Specialist(like.examiner.info, like.examiner, like.bank)
+def _router(card: Card, device: str, like: Pipeline | None) -> Specialist | None:
+    """The embedded default beside a detector with a scope of its own: that of the pipeline that may be shared, where it is the default."""
+    if like is not None and card.scope != ANY and like.predictor.device == device and like.predictor.info.name == DEFAULT_DETECTOR:
+        return Specialist(like.predictor.info, like.predictor, like.bank)
     return opinions.load_router(card, device)
 
 
-def _seen_otherwise(opened: OpenedMedia, tracks: Sequence[Track], kit: Kit) -> dict[int, tuple[Track, ...]]:
+def _seen_otherwise(opened: OpenedMedia, tracks: Sequence[Track], pipeline: Pipeline) -> dict[int, tuple[Track, ...]]:
     """The tracks as specialists with a crop rule of their own see them, by the specialist's number; none where it looks at faces and the
     chosen detector at whole pictures."""
     seen: dict[int, tuple[Track, ...]] = {}
-    for number, one in enumerate(kit.specialists):
-        if one.examiner is not None and one.examiner.card.crop != kit.crop:
-            crop = one.examiner.card.crop
-            blind = crop.view == "face" and kit.crop.view == "picture"
+    for number, one in enumerate(pipeline.specialists):
+        if one.predictor is not None and one.predictor.card.crop != pipeline.crop:
+            crop = one.predictor.card.crop
+            blind = crop.view == "face" and pipeline.crop.view == "picture"
             seen[number] = () if blind else as_seen(opened, tracks, crop)
     return seen
 
@@ -222,34 +222,34 @@ def _crops(faces: list[Face], side_px: int) -> np.ndarray:
     return np.stack([face.crop for face in faces]) if faces else np.empty((0, side_px, side_px, 3), dtype=np.uint8)
 
 
-def _settings(kit: Kit, kind: str) -> dict[str, object]:
-    card = kit.examiner.card
+def _settings(pipeline: Pipeline, kind: str) -> dict[str, object]:
+    card = pipeline.predictor.card
     return {
-        "device": kit.examiner.device,
-        "mirrored": opinions.reads_mirrored(kit.examiner, kind),
-        "max_faces": kit.max_faces,
+        "device": pipeline.predictor.device,
+        "mirrored": opinions.reads_mirrored(pipeline.predictor, kind),
+        "max_faces": pipeline.max_faces,
         "crop": asdict(card.crop),
         "scope": card.scope,
         "adapter": card.adapter,
         "temperature": card.calibration.temperature,
         "thresholds": asdict(card.thresholds),
         "artifacts": _artifact_rule(card),
-        "limits": asdict(kit.limits),
-        "specialists": {one.info.name: _settings_of(one, kind) for one in kit.specialists},
-        "router": {one.info.name: _settings_of(one, kind) for one in kit.beside if one is kit.router},
+        "limits": asdict(pipeline.limits),
+        "specialists": {one.info.name: _settings_of(one, kind) for one in pipeline.specialists},
+        "router": {one.info.name: _settings_of(one, kind) for one in pipeline.beside if one is pipeline.router},
     }
 
 
 def _settings_of(specialist: Specialist, kind: str) -> dict[str, object]:
-    if specialist.examiner is None:
+    if specialist.predictor is None:
         return {"problem": specialist.problem}
-    card = specialist.examiner.card
+    card = specialist.predictor.card
     return {
         "weights_sha256": specialist.info.weights_sha256,
         "asked_for": specialist.asked_for,
         "scope": card.scope,
         "adapter": card.adapter,
-        "mirrored": opinions.reads_mirrored(specialist.examiner, kind),
+        "mirrored": opinions.reads_mirrored(specialist.predictor, kind),
         "temperature": card.calibration.temperature,
         "thresholds": asdict(card.thresholds),
         "artifacts": _artifact_rule(card),

@@ -15,15 +15,25 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from attribution import weights
-from attribution.card import ArtifactRule, Calibration, Card, CropSettings, Label, MeasuredTable, Probe, Thresholds, Training
-from attribution.detector import Examiner
-from attribution.network import CADDM, DNA_DET, Projection, build_backbone, features, normalise, pooled_width
-from attribution.reference import kth_distances, write_reference
-from attribution.weights import LoadedDetector, load_folder, probe_logits
+from attribution.detectors import weights
+from attribution.detectors.card import (
+    ArtifactRule,
+    Calibration,
+    Card,
+    CropSettings,
+    Label,
+    MeasuredTable,
+    Probe,
+    Thresholds,
+    Training,
+)
+from attribution.detectors.predictor import Predictor
+from attribution.detectors.weights import LoadedDetector, load_folder, probe_logits
+from attribution.explain.reference import kth_distances, write_reference
+from attribution.models.backbones import CADDM, DNA_DET, Projection, build_backbone, features, normalise, pooled_width
 
 if TYPE_CHECKING:
-    from attribution.pipeline import Kit
+    from attribution.pipeline import Pipeline
 
 LABELS = (
     Label("real", "No manipulation", "real", "An untouched photograph.", "portraits"),
@@ -174,7 +184,7 @@ class Folders(Protocol):
     def __call__(self, favours: str, side_px: int = ...) -> Path: ...
 
 
-class Shelf(Protocol):
+class Uploads(Protocol):
     """For the answer of the default, and that of the detector of face swaps where there is to be one, a folder that stands for `weights/`
     during a test; it is the test's own."""
 
@@ -236,11 +246,11 @@ def swap_folder(swap_folders: Folders) -> Path:
 @pytest.fixture
 def embed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default_folders: Folders, generated_folders: Folders, swap_folders: Folders
-) -> Shelf:
-    """A shelf with a default which finds that label everywhere, a DNA-Det which finds StyleGAN2, and with `swap` (`swapped` or `real`) a
+) -> Uploads:
+    """A uploads with a default which finds that label everywhere, a DNA-Det which finds StyleGAN2, and with `swap` (`swapped` or `real`) a
     CADDM which finds that. With a CADDM all of them read crops of its side."""
 
-    def shelf(favours: str, swap: str = "") -> Path:
+    def uploads(favours: str, swap: str = "") -> Path:
         folder = tmp_path / "weights"
         side_px = SWAP_SIDE_PX if swap else SIDE_PX
         shutil.copytree(default_folders(favours, side_px), folder / weights.DEFAULT_DETECTOR)
@@ -250,7 +260,7 @@ def embed(
         monkeypatch.setattr(weights, "EMBEDDED_FOLDER", folder)
         return folder
 
-    return shelf
+    return uploads
 
 
 @pytest.fixture(scope="module")
@@ -275,13 +285,13 @@ def loaded_detector(detector_folder: Path) -> LoadedDetector:
 
 
 @pytest.fixture(scope="session")
-def examiner(loaded_detector: LoadedDetector) -> Examiner:
-    return Examiner(loaded_detector, "cpu")
+def predictor(loaded_detector: LoadedDetector) -> Predictor:
+    return Predictor(loaded_detector, "cpu")
 
 
 @pytest.fixture(scope="session")
-def kit(detector_folder: Path) -> Kit:
+def pipeline(detector_folder: Path) -> Pipeline:
     """Every part that examines a file, with the random detector."""
-    from attribution.pipeline import load_kit
+    from attribution.pipeline import load_pipeline
 
-    return load_kit(str(detector_folder), "cpu")
+    return load_pipeline(str(detector_folder), "cpu")

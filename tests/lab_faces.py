@@ -43,7 +43,7 @@ def make_faces(folder: Path, untouched: Sequence[str] = ("dfdc", "ffhq")) -> Pat
 
 def make_work(data: Path, folder: Path) -> Path:
     """Decoded faces and pools of forgeries, by the committed auto-encoder."""
-    weights = Path(__file__).parent.parent / "attribution" / "lab" / "autoencoder.safetensors"
+    weights = Path(__file__).parent.parent / "attribution" / "lab" / "forge" / "autoencoder.safetensors"
     (folder / weights.name).write_bytes(weights.read_bytes())
     prepare(data, read_manifest(data), folder, ("train", "val", "test", "cross"), sizes=SIZES)
     return folder

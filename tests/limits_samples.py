@@ -7,7 +7,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from attribution.card import ArtifactRule, Calibration, Card, Cell, CropSettings, Label, MeasuredTable, Probe, Thresholds, Training
+from attribution.detectors.card import (
+    ArtifactRule,
+    Calibration,
+    Card,
+    Cell,
+    CropSettings,
+    Label,
+    MeasuredTable,
+    Probe,
+    Thresholds,
+    Training,
+)
 
 VERDICT_COLUMNS = ("family", "source", "faces", "manipulated", "none found", "inconclusive", "definite", "wrong of definite")
 ERROR_COLUMNS = ("split", "group", "untouched", "accused", "low", "high", "manipulated", "cleared", "low", "high", "inconclusive")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from attribution.card import MeasuredTable
+from attribution.detectors.card import MeasuredTable
 from attribution.evidence import (
     Artifact,
     DetectorInfo,
@@ -22,7 +22,7 @@ from attribution.evidence import (
     Opinion,
     Patches,
     Placement,
-    Reading,
+    Predictions,
     Track,
     TrackEvidence,
     Verdict,
@@ -67,7 +67,7 @@ def track(number: int = 0, verdict: Verdict = MANIPULATED, faces: int = 1, **cha
         "sharpness": 250.0,
         "brightness": 120.0,
         "track": Track(number, members),
-        "reading": Reading(np.log(rows), rows, np.eye(faces, 8, dtype=np.float32) + (np.arange(faces)[:, None] >= 8) * np.eye(8)[0]),
+        "reading": Predictions(np.log(rows), rows, np.eye(faces, 8, dtype=np.float32) + (np.arange(faces)[:, None] >= 8) * np.eye(8)[0]),
     }
     return TrackEvidence(**{**values, **changes})
 

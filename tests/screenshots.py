@@ -16,7 +16,9 @@ from typing import Literal
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app_server import ROOT, start, stop
-from attribution.ui import failures_text, limits_text, text
+from attribution.text import failures as failures_text
+from attribution.text import limits as limits_text
+from attribution.text import page as text
 from browser import Reader, chromium, find_chromium
 
 LOOKS: tuple[tuple[Literal["dark", "light"], int], ...] = (("dark", 1280), ("light", 390), ("light", 1280))

@@ -13,15 +13,15 @@ import pytest
 import torch
 import transformers
 
-from attribution.adapters import FORMATS, Adapted, Source, adapt
-from attribution.adapters.conclusion import ONE_LOGIT_NAMES
-from attribution.card import CropSettings
+from attribution.detectors.adapters import FORMATS, Adapted, Source, adapt
+from attribution.detectors.adapters.conclusion import ONE_LOGIT_NAMES
+from attribution.detectors.card import CropSettings
+from attribution.detectors.loading import load_exactly
 from attribution.errors import DamagedDetector, DetectorError, UnusableDetector
-from attribution.lab import adapters as lab
-from attribution.lab import originals
-from attribution.lab.originals import Original, hub, mixin, probed, read_source, siglip, swin, vit
-from attribution.loaded import load_exactly
-from attribution.network import build_backbone, features
+from attribution.lab.bench import adapters as lab
+from attribution.lab.bench import originals
+from attribution.lab.bench.originals import Original, hub, mixin, probed, read_source, siglip, swin, vit
+from attribution.models.backbones import build_backbone, features
 
 SMALL: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 160}
 SMALL_SWIN: dict[str, Any] = {"embed_dim": 16, "depths": [2, 3], "num_heads": [2, 4], "window_size": 4}

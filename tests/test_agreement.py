@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from attribution.evidence import AGREEMENTS, DetectorInfo, Opinion, TrackEvidence, Verdict
-from attribution.ui import opinion_text as text
-from attribution.views import agreement as view
+from attribution.render import agreement as view
+from attribution.text import opinions as text
 from samples import (
     DETECTOR,
     GENERATED,

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from attribution.anchors import MAPS, WHOLE_CROP_ANCHORS, anchors, decode, encode
-from attribution.lab.caddm.matching import NEGATIVES_WITHOUT_POSITIVE, artifact_loss, hard_negatives, match
+from attribution.lab.train.caddm_matching import NEGATIVES_WITHOUT_POSITIVE, artifact_loss, hard_negatives, match
+from attribution.models.anchors import MAPS, WHOLE_CROP_ANCHORS, anchors, decode, encode
 
 
 def in_px(box: torch.Tensor) -> list[float]:

@@ -21,11 +21,11 @@ from app_server import ROOT, Server, ask, start, stop, upload
 from attribution.errors import DamagedMedia, MediaError, MediaTooLarge, MissingMedia, UnsupportedMedia
 from attribution.evidence import document, read_document
 from attribution.pipeline import analyse
-from attribution.ui.api import arrived
-from attribution.ui.shelf import Shelf
+from attribution.web.api import arrived
+from attribution.web.uploads import Uploads
 
 if TYPE_CHECKING:
-    from attribution.pipeline import Kit
+    from attribution.pipeline import Pipeline
 
 PORTRAIT = ROOT / "examples" / "astronaut.png"
 NOTHING_FETCHED = "not fetched from an address"
@@ -124,25 +124,27 @@ def test_two_endpoints_are_offered_and_described(server: Server) -> None:
         assert len(endpoint["description"]) > 100
 
 
-def test_the_python_client_gets_the_document_of_the_contract(client: Program, server: Server, kit: Kit, tmp_path: Path) -> None:
+def test_the_python_client_gets_the_document_of_the_contract(client: Program, server: Server, pipeline: Pipeline, tmp_path: Path) -> None:
     file = own_file(tmp_path)
     answer = client.predict(file=str(file), api_name="/analyse")
-    assert timeless(answer) == timeless(json.loads(json.dumps(document([analyse(file, kit)]))))
+    assert timeless(answer) == timeless(json.loads(json.dumps(document([analyse(file, pipeline)]))))
     assert read_document(answer)
     assert uploads(server) == []
 
 
-def test_plain_http_is_enough(server: Server, kit: Kit, tmp_path: Path) -> None:
+def test_plain_http_is_enough(server: Server, pipeline: Pipeline, tmp_path: Path) -> None:
     file = own_file(tmp_path)
     answer = ask(server, upload(server, file))
-    assert answer["files"][0]["verdict"] == analyse(file, kit).to_json()["verdict"]
+    assert answer["files"][0]["verdict"] == analyse(file, pipeline).to_json()["verdict"]
 
 
-def test_a_file_that_cannot_be_used_has_its_sentence_in_the_document(client: Program, server: Server, kit: Kit, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_has_its_sentence_in_the_document(
+    client: Program, server: Server, pipeline: Pipeline, tmp_path: Path
+) -> None:
     file = tmp_path / "words.png"
     file.write_text("not a picture", encoding="utf-8")
     with pytest.raises(MediaError) as refused:
-        analyse(file, kit)
+        analyse(file, pipeline)
     answer = client.predict(file=str(file), api_name="/analyse")
     assert answer == {"schema": "telltale-evidence/1", "files": [{"media": {"name": "words.png"}, "error": str(refused.value)}]}
     assert uploads(server) == []
@@ -199,11 +201,11 @@ def test_only_uploads_are_read(server: Server) -> None:
 
 
 def test_data_uris_are_unpacked_and_checked(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+    uploads = Uploads(tmp_path)
     good = "data:image/png;base64," + base64.b64encode(PORTRAIT.read_bytes()).decode()
-    job = arrived(good, shelf, PORTRAIT.stat().st_size)
+    job = arrived(good, uploads, PORTRAIT.stat().st_size)
     assert job.path.read_bytes() == PORTRAIT.read_bytes()
-    shelf.release(job)
+    uploads.release(job)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     for given, error in (
         ("data:image/png;base64,iVBOR!!!", DamagedMedia),
@@ -215,7 +217,7 @@ def test_data_uris_are_unpacked_and_checked(tmp_path: Path) -> None:
         ([good], MissingMedia),
     ):
         with pytest.raises(error):
-            arrived(given, shelf, 1000)
+            arrived(given, uploads, 1000)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
@@ -225,10 +227,10 @@ import asyncio, json, sys
 from pathlib import Path
 from gradio.blocks import Block
 from attribution.ui.engine import Engine
-from attribution.ui.handlers import Desk
+from attribution.ui.handlers import Events
 from attribution.ui.layout import build
-from attribution.ui.shelf import Shelf
-page = build(Desk(Shelf(Path(sys.argv[1])), Engine("none", "cpu"), []))
+from attribution.ui.uploads import Uploads
+page = build(Events(Uploads(Path(sys.argv[1])), Engine("none", "cpu"), []))
 heavy = [[f.api_name, f.concurrency_limit] for f in page.fns.values() if f.concurrency_id == "detector"]
 public = [f.api_name for f in page.fns.values() if f.api_visibility != "private"]
 given = [asyncio.run(Block.async_move_resource_to_block_cache(block, sys.argv[2])) for block in page.blocks.values()]

@@ -93,9 +93,9 @@ def test_an_upload_that_is_too_large_is_refused(server: Server) -> None:
 
 def test_the_page_comes_before_pytorch(detector_folder: Path) -> None:
     script = (
-        "import sys\nfrom pathlib import Path\nfrom attribution.ui.engine import Engine\nfrom attribution.ui.handlers import Desk\n"
-        "from attribution.ui.layout import build, examples, look\nfrom attribution.ui.shelf import Shelf, private_folder\n"
-        "shelf = Shelf(private_folder())\nbuild(Desk(shelf, Engine(), examples(shelf)))\nlook()\n"
+        "import sys\nfrom pathlib import Path\nfrom attribution.web.engine import Engine\nfrom attribution.web.events import Events\n"
+        "from attribution.web.layout import build, examples, look\nfrom attribution.web.uploads import Uploads, private_folder\n"
+        "uploads = Uploads(private_folder())\nbuild(Events(uploads, Engine(), examples(uploads)))\nlook()\n"
         "sys.exit(str([name for name in ('torch', 'timm', 'facenet_pytorch', 'cv2', 'av') if name in sys.modules] or ''))"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from attribution.evidence import Artifact, Box, TrackEvidence
-from attribution.ui import area_text as text
-from attribution.views import artifacts
+from attribution.render import artifacts
+from attribution.text import areas as text
 from limits_samples import table
 from samples import HOSTILE, SWAPS, Markup, artifact, clip, face, is_inert, track
 

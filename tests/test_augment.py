@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attribution.lab.augment import augment, jpeg
+from attribution.lab.forge.augment import augment, jpeg
 
 SMOOTH = np.linspace(0, 255, 224 * 224 * 3).reshape(224, 224, 3).astype(np.uint8)
 

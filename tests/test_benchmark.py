@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from attribution.errors import LabError
-from attribution.lab import measuring
-from attribution.lab.measuring import Figure
-from attribution.lab.moving_clip import write_moving_clip
-from attribution.lab.naive import NaiveRun, examine_naively
-from attribution.lab.serving import Server
-from attribution.network import build_backbone, explained_layer
+from attribution.lab.bench import measuring
+from attribution.lab.bench.measuring import Figure
+from attribution.lab.bench.moving_clip import write_moving_clip
+from attribution.lab.bench.naive import NaiveRun, examine_naively
+from attribution.lab.bench.server import Server
+from attribution.models.backbones import build_backbone, explained_layer
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from Linux's /proc")
 

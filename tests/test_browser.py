@@ -16,13 +16,17 @@ from PIL import Image
 import zeroshot_tables
 from app_server import ROOT, Server, start, stop
 from attribution.evidence import Opinion
-from attribution.study import Study
-from attribution.ui import failures_text, limits_text, swap_limits_text, text, theme
-from attribution.views import agreement, artifacts, overlay, panels
-from attribution.views import opinion as opinion_view
-from attribution.views.failures import failures_page
-from attribution.views.limits import limits_page
-from attribution.views.stage import clip_stage, picture_stage
+from attribution.measured.failures import failures_page
+from attribution.measured.limits import limits_page
+from attribution.measured.study import Study
+from attribution.render import agreement, artifacts, overlay, panels
+from attribution.render import opinion as opinion_view
+from attribution.render.stage import clip_stage, picture_stage
+from attribution.text import failures as failures_text
+from attribution.text import limits as limits_text
+from attribution.text import page as text
+from attribution.text import swap_limits as swap_limits_text
+from attribution.web import theme
 from conftest import REFERENCES
 from limits_samples import STUDY, card, generator_card, swap_card
 from samples import (
@@ -457,7 +461,7 @@ def test_a_packed_table_opens_as_a_table(browser: Any) -> None:
 def why_alone(browser: Any, color_scheme: str = "light", width: int = 390) -> Any:
     """With every table there is: the page and the script alone, without a server."""
     page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=color_scheme)
-    script = (Path(theme.__file__).parent / "page.js").read_text(encoding="utf-8")
+    script = (Path(theme.__file__).parent / "static" / "page.js").read_text(encoding="utf-8")
     body = failures_page(Study(zeroshot_tables.tables()), {"astronaut.png": noise(64, 64)})
     page.set_content(f'<body class="gradio-container {color_scheme}"><style>{theme.css()}</style><script>{script}</script>{body}</body>')
     return page

@@ -10,9 +10,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from app_server import ROOT, Server, start, stop
-from attribution.ui import choosing_text as text
-from attribution.ui import opinion_text
-from attribution.ui import text as page_text
+from attribution.text import detectors as text
+from attribution.text import opinions as opinion_text
+from attribution.text import page as page_text
 from conftest import SURE, write_detector
 from foreign_detectors import change_config, write_timm_folder
 from hub_server import Fault, LoopbackHub

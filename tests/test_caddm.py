@@ -15,16 +15,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from attribution.anchors import anchors, encode
-from attribution.artifacts import CropArtifact, calibrated, find_artifacts, localises, read_boxes
-from attribution.caddm import CHANNELS, ArtifactModule, Caddm
-from attribution.card import ArtifactRule
-from attribution.detector import Examiner
+from attribution.detectors.card import ArtifactRule
+from attribution.detectors.predictor import Predictor
+from attribution.detectors.weights import load_folder
 from attribution.errors import LabError, UnusableDetector
-from attribution.lab.caddm.matching import match
-from attribution.lab.caddm.net import Net, Settings, start_from
-from attribution.network import CADDM, build_backbone, build_caddm, features, pooled_width
-from attribution.weights import load_folder
+from attribution.explain.artifacts import CropArtifact, calibrated, find_artifacts, localises, read_boxes
+from attribution.lab.train.caddm_matching import match
+from attribution.lab.train.caddm_net import Net, Settings, start_from
+from attribution.models.anchors import anchors, encode
+from attribution.models.backbones import CADDM, build_backbone, build_caddm, features, pooled_width
+from attribution.models.caddm import CHANNELS, ArtifactModule, Caddm
 from conftest import digest
 
 
@@ -176,36 +176,36 @@ def said(boxes: Mapping[int, tuple[float, Sequence[float]]]) -> tuple[torch.Tens
 
 class TestFoundArtifacts:
     @pytest.fixture
-    def examiner(self, swap_folder, monkeypatch) -> Examiner:
-        return Examiner(load_folder(swap_folder))
+    def predictor(self, swap_folder, monkeypatch) -> Predictor:
+        return Predictor(load_folder(swap_folder))
 
-    def answering(self, examiner: Examiner, monkeypatch, boxes: Mapping[int, tuple[float, Sequence[float]]]) -> tuple[CropArtifact, ...]:
-        assert isinstance(examiner.model, Caddm)
-        monkeypatch.setattr(examiner.model.artifact_module, "boxes", lambda maps: said(boxes))
-        return find_artifacts(examiner, np.zeros((1, 224, 224, 3), np.uint8))[0]
+    def answering(self, predictor: Predictor, monkeypatch, boxes: Mapping[int, tuple[float, Sequence[float]]]) -> tuple[CropArtifact, ...]:
+        assert isinstance(predictor.model, Caddm)
+        monkeypatch.setattr(predictor.model.artifact_module, "boxes", lambda maps: said(boxes))
+        return find_artifacts(predictor, np.zeros((1, 224, 224, 3), np.uint8))[0]
 
-    def test_nothing_is_a_value(self, examiner, monkeypatch):
-        assert self.answering(examiner, monkeypatch, {}) == ()
+    def test_nothing_is_a_value(self, predictor, monkeypatch):
+        assert self.answering(predictor, monkeypatch, {}) == ()
 
-    def test_boxes_in_pixels_the_most_confident_first(self, examiner, monkeypatch):
-        found = self.answering(examiner, monkeypatch, {48: (0.9, [90, 70, 130, 150]), 0: (0.97, [4, 6, 40, 66])})
+    def test_boxes_in_pixels_the_most_confident_first(self, predictor, monkeypatch):
+        found = self.answering(predictor, monkeypatch, {48: (0.9, [90, 70, 130, 150]), 0: (0.97, [4, 6, 40, 66])})
         assert [round(one.confidence, 2) for one in found] == [0.97, 0.9]
         assert found[0].box == pytest.approx((4, 6, 40, 66), abs=0.01)
         assert found[1].box == pytest.approx((90, 70, 130, 150), abs=0.01)
 
-    def test_overlapping_ones_are_thinned_out(self, examiner, monkeypatch):
-        found = self.answering(examiner, monkeypatch, {48: (0.99, [90, 70, 130, 150]), 46: (0.95, [92, 72, 130, 150])})
+    def test_overlapping_ones_are_thinned_out(self, predictor, monkeypatch):
+        found = self.answering(predictor, monkeypatch, {48: (0.99, [90, 70, 130, 150]), 46: (0.95, [92, 72, 130, 150])})
         assert [round(one.confidence, 2) for one in found] == [0.99]
 
-    def test_the_whole_crop_stands_back_behind_a_smaller_box(self, examiner, monkeypatch):
+    def test_the_whole_crop_stands_back_behind_a_smaller_box(self, predictor, monkeypatch):
         both = {166: (0.999, [0, 0, 224, 224]), 48: (0.9, [90, 70, 130, 150])}
-        assert [one.box for one in self.answering(examiner, monkeypatch, both)] == [pytest.approx((90, 70, 130, 150), abs=0.01)]
-        alone = self.answering(examiner, monkeypatch, {166: (0.999, [0, 0, 224, 224])})
+        assert [one.box for one in self.answering(predictor, monkeypatch, both)] == [pytest.approx((90, 70, 130, 150), abs=0.01)]
+        alone = self.answering(predictor, monkeypatch, {166: (0.999, [0, 0, 224, 224])})
         assert [one.box for one in alone] == [pytest.approx((0, 0, 224, 224), abs=0.01)]
 
-    def test_below_the_cards_confidence_nothing_counts(self, examiner, monkeypatch):
-        least = examiner.card.artifacts.min_confidence  # type: ignore[union-attr]
-        assert self.answering(examiner, monkeypatch, {48: (least - 0.01, [90, 70, 130, 150])}) == ()
+    def test_below_the_cards_confidence_nothing_counts(self, predictor, monkeypatch):
+        least = predictor.card.artifacts.min_confidence  # type: ignore[union-attr]
+        assert self.answering(predictor, monkeypatch, {48: (least - 0.01, [90, 70, 130, 150])}) == ()
 
     def test_the_card_calibrates_the_boxes_smaller_than_the_crop(self):
         raw = torch.full((1, 168), 0.2)
@@ -215,28 +215,28 @@ class TestFoundArtifacts:
         assert found[0, 166:].tolist() == pytest.approx([0.2, 0.2])
         assert torch.allclose(calibrated(raw, ArtifactRule(0.5)), raw, atol=1e-6)
 
-    def test_faces_by_the_dozen_and_none(self, examiner):
+    def test_faces_by_the_dozen_and_none(self, predictor):
         crops = np.random.default_rng(1).integers(0, 255, (35, 224, 224, 3), np.uint8)
-        confidences, boxes = read_boxes(examiner, crops)
+        confidences, boxes = read_boxes(predictor, crops)
         assert confidences.shape == (35, 168)
         assert boxes.shape == (35, 168, 4)
-        alone = read_boxes(examiner, crops[33:34])
+        alone = read_boxes(predictor, crops[33:34])
         assert torch.allclose(alone[0], confidences[33:34], atol=1e-4)
         assert torch.allclose(alone[1], boxes[33:34], atol=1e-4)
-        assert find_artifacts(examiner, crops[:0]) == []
+        assert find_artifacts(predictor, crops[:0]) == []
 
-    def test_other_detectors_do_not_localise(self, detector_folder, examiner):
-        other = Examiner(load_folder(detector_folder))
-        assert localises(examiner)
+    def test_other_detectors_do_not_localise(self, detector_folder, predictor):
+        other = Predictor(load_folder(detector_folder))
+        assert localises(predictor)
         assert not localises(other)
         with pytest.raises(ValueError, match="does not say where"):
             find_artifacts(other, np.zeros((1, 224, 224, 3), np.uint8))
         with pytest.raises(ValueError, match="artifact detection module"):
             read_boxes(other, np.zeros((1, 224, 224, 3), np.uint8))
 
-    def test_crops_of_another_shape_are_refused(self, examiner):
+    def test_crops_of_another_shape_are_refused(self, predictor):
         with pytest.raises(ValueError, match="crops must be"):
-            find_artifacts(examiner, np.zeros((1, 100, 100, 3), np.uint8))
+            find_artifacts(predictor, np.zeros((1, 100, 100, 3), np.uint8))
 
 
 def test_a_folder_for_crops_of_another_side_is_refused(swap_folder, tmp_path):

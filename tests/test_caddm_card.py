@@ -7,12 +7,11 @@ from dataclasses import asdict
 
 import pytest
 
-from attribution.card import MeasuredTable, Training
-from attribution.lab.caddm.labels import LABELS
-from attribution.lab.caddm.limits import limits_of
-from attribution.lab.caddm.net import Settings
-from attribution.lab.modelcard import model_card
-from attribution.lab.summary import swaps
+from attribution.detectors.card import MeasuredTable, Training
+from attribution.lab.publish.caddm_labels import LABELS
+from attribution.lab.publish.caddm_limits import limits_of
+from attribution.lab.publish.modelcard import model_card
+from attribution.lab.train.caddm_net import Settings
 from limits_samples import LOCALISED, SWAPS, card, generator_card, swap_card, table
 
 SETTINGS = asdict(Settings(data="", work="", out="", start="backbone.safetensors", steps=3000, frozen=1, shares=(0.2, 0.2, 0.1, 0.5)))
@@ -98,21 +97,3 @@ def test_the_cards_of_the_other_detectors_do_not_speak_of_it() -> None:
     generated = words(model_card(generator_card(training=made)))
     assert "(8 bits a value), each face read once." in generated
     assert "anchor" not in generated
-
-
-def test_the_readme_has_its_figures_beside_what_they_are_compared_with() -> None:
-    said = "\n".join(swaps(swap_card()))
-    assert "| DFDC: untouched against swapped, AUC of single faces | 742 | 0.94 | 0.925–0.955 | plain detector 0.93 (0.915–0.945) |" in said
-    assert "| partial swaps: box hits the area | 400 | 0.73 | 0.68–0.77 | crop centre 0.38 (0.33–0.43) |" in said
-    assert "| partial swaps: overlap of the box (IoU) | 400 | 0.41 | 0.38–0.44 | best constant box 0.2 (0.18–0.22) |" in said
-    assert "| 900 | 0.21 | 0.18–0.24 | plain detector 0.34 (0.31–0.37); chance 0.017 |" in said
-    assert "is confirmed on our data" in said
-    assert "40 wrong answers were prevented by that and 12 right ones lost." in words(said)
-    assert all(len(line) <= 140 for line in said.splitlines() if not line.startswith("|"))
-
-
-@pytest.mark.parametrize("title", TITLES)
-def test_a_table_that_is_not_there_costs_its_own_lines_of_the_readme_only(title: str) -> None:
-    said = "\n".join(swaps(swap_card(*without(title))))
-    assert "[Its model card](weights/telltale-caddm/README.md)" in said
-    assert "None" not in said

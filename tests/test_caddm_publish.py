@@ -9,15 +9,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from attribution.artifacts import find_artifacts, localises
-from attribution.detector import Examiner
+from attribution.detectors.predictor import Predictor
+from attribution.detectors.weights import LoadedDetector, load_folder
 from attribution.errors import LabError
-from attribution.lab.caddm.net import Settings
-from attribution.lab.caddm.publish import Runs, publish
-from attribution.lab.caddm.reading import load_run
-from attribution.lab.caddm.training import train
-from attribution.network import build_backbone
-from attribution.weights import LoadedDetector, load_folder
+from attribution.explain.artifacts import find_artifacts, localises
+from attribution.lab.measure.caddm_reading import load_run
+from attribution.lab.publish.caddm import Runs, publish
+from attribution.lab.train.caddm import train
+from attribution.lab.train.caddm_net import Settings
+from attribution.models.backbones import build_backbone
 from lab_faces import make_faces, make_work
 
 
@@ -48,10 +48,10 @@ def test_the_folder_loads_as_a_detector_of_face_swaps_that_says_where(published:
     assert [label.family for label in card.labels] == ["real", "face_swap"]
     assert card.artifacts is not None
     assert (published.folder / "model.safetensors").stat().st_size < 10e6
-    examiner = Examiner(published)
-    assert localises(examiner)
-    assert examiner.read(np.zeros((2, 224, 224, 3), np.uint8)).p_methods.shape == (2, 2)
-    assert len(find_artifacts(examiner, np.zeros((2, 224, 224, 3), np.uint8))) == 2
+    predictor = Predictor(published)
+    assert localises(predictor)
+    assert predictor.read(np.zeros((2, 224, 224, 3), np.uint8)).p_methods.shape == (2, 2)
+    assert len(find_artifacts(predictor, np.zeros((2, 224, 224, 3), np.uint8))) == 2
 
 
 def test_its_tables_and_sentences_are_measured(published: LoadedDetector) -> None:

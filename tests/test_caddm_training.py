@@ -11,13 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from attribution.lab.augment import photometric
-from attribution.lab.caddm.net import Settings
-from attribution.lab.caddm.sampling import BATCH, SWAPS, WITH_BASE, Sampler, _Move
-from attribution.lab.caddm.training import train
 from attribution.lab.data import REAL, Row, read_manifest
+from attribution.lab.forge.augment import photometric
 from attribution.lab.pools import Samples, load_samples
-from attribution.network import CADDM, build_backbone
+from attribution.lab.train.caddm import train
+from attribution.lab.train.caddm_net import Settings
+from attribution.lab.train.caddm_sampling import BATCH, SWAPS, WITH_BASE, Sampler, _Move
+from attribution.models.backbones import CADDM, build_backbone
 from lab_faces import make_faces, make_work
 
 

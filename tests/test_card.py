@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attribution.card import ArtifactRule, Card, Thresholds, probe_crop
+from attribution.detectors.card import ArtifactRule, Card, Thresholds, probe_crop
 from attribution.errors import DamagedDetector, UnusableDetector
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from attribution import known, weights
-from attribution.catalogue import KINDS, Entry, entries, looked_up
-from attribution.choice import Choice
-from attribution.hub import HubFile, Listing, parse
+from attribution.detectors import registry as known
+from attribution.detectors import weights
+from attribution.detectors.catalogue import KINDS, Entry, entries, looked_up
+from attribution.detectors.hub import HubFile, Listing, parse
+from attribution.detectors.spec import DetectorSpec
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -71,7 +72,9 @@ def test_every_known_one_has_a_name_and_meanings_that_may_be_chosen() -> None:
     for one in known.CHECKPOINTS:
         assert parse(f"hf:{one.repository}").repository == one.repository
         assert known.find(one.repository.upper()) is one
-        assert Choice(f"hf:{one.repository}", tuple((label, meaning.replace("unknown", "manipulated")) for label, meaning in one.meanings))
+        assert DetectorSpec(
+            f"hf:{one.repository}", tuple((label, meaning.replace("unknown", "manipulated")) for label, meaning in one.meanings)
+        )
     assert known.find("owner/nothing-known") is None
 
 

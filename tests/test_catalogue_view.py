@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from attribution.catalogue import Entry
-from attribution.choice import MEANINGS
+from attribution.detectors.catalogue import Entry
+from attribution.detectors.spec import MEANINGS
 from attribution.evidence import VIEWS
-from attribution.ui import choosing_text as text
-from attribution.views import catalogue as view
-from attribution.views.catalogue import NONE, OTHER, OWN, Looked, Slot
+from attribution.render import detector_panel as view
+from attribution.render.detector_panel import NONE, OTHER, OWN, Looked, Slot
+from attribution.text import detectors as text
 from samples import HOSTILE, Markup, is_inert, plain
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

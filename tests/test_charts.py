@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from attribution.evidence import DetectorInfo
-from attribution.views.charts import family_mark, method_bars, reference_map, timeline
-from attribution.views.palette import FAMILY_STYLES
+from attribution.render.charts import family_mark, method_bars, reference_map, timeline
+from attribution.render.palette import FAMILY_STYLES
 from samples import DETECTOR, HOSTILE, LABELS, MANIPULATED, NONE_FOUND, Markup, P, clip, is_inert, picture
 
 

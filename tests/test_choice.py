@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from attribution.choice import MEANINGS, Choice, Selection, read_meanings_flag
+from attribution.detectors.spec import MEANINGS, DetectorSpec, Selection, read_meanings_flag
 from attribution.errors import UnusableDetector
 
 
 def test_a_choice_is_a_key() -> None:
-    one = Selection(Choice("hf:owner/repo", (("LABEL_0", "real"),), "face"), Choice())
-    assert {one: 1}[Selection(Choice("hf:owner/repo", (("LABEL_0", "real"),), "face"), Choice())] == 1
-    assert one != Selection(Choice("hf:owner/repo", (("LABEL_0", "gan"),), "face"), Choice())
+    one = Selection(DetectorSpec("hf:owner/repo", (("LABEL_0", "real"),), "face"), DetectorSpec())
+    assert {one: 1}[Selection(DetectorSpec("hf:owner/repo", (("LABEL_0", "real"),), "face"), DetectorSpec())] == 1
+    assert one != Selection(DetectorSpec("hf:owner/repo", (("LABEL_0", "gan"),), "face"), DetectorSpec())
 
 
 @pytest.mark.parametrize("meaning", ["", "fake", "Real", "unknown"])
 def test_a_meaning_that_is_none_is_refused(meaning: str) -> None:
     with pytest.raises(UnusableDetector, match="no meaning"):
-        Choice("x", (("LABEL_0", meaning),))
+        DetectorSpec("x", (("LABEL_0", meaning),))
 
 
 def test_a_view_that_is_none_is_refused() -> None:
     with pytest.raises(UnusableDetector, match="face or the whole picture"):
-        Choice("x", view="ear")
+        DetectorSpec("x", view="ear")
 
 
 def test_the_flag_is_read() -> None:
     assert read_meanings_flag("") == ()
     assert read_meanings_flag("LABEL_0=real, a=b=manipulated ,") == (("LABEL_0", "real"), ("a=b", "manipulated"))
-    assert all(Choice("x", ((meaning, meaning),)) for meaning in MEANINGS)
+    assert all(DetectorSpec("x", ((meaning, meaning),)) for meaning in MEANINGS)
 
 
 @pytest.mark.parametrize("text", ["LABEL_0", "=real", "a=real,b"])

@@ -11,15 +11,15 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from attribution import weights
-from attribution.choice import Choice, Selection
-from attribution.ui import choosing_text as text
-from attribution.ui.choosing import Chooser
-from attribution.ui.draft import ChoosingParts
-from attribution.ui.engine import Engine
-from attribution.ui.handlers import Desk
-from attribution.ui.shelf import MOST_SESSIONS, Shelf
-from attribution.weights import DEFAULT_DETECTOR
+from attribution.detectors import weights
+from attribution.detectors.spec import DetectorSpec, Selection
+from attribution.detectors.weights import DEFAULT_DETECTOR
+from attribution.text import detectors as text
+from attribution.web.detector_panel import DetectorPanel
+from attribution.web.engine import Engine
+from attribution.web.events import Events
+from attribution.web.panel_state import PanelParts
+from attribution.web.uploads import MOST_SESSIONS, Uploads
 from conftest import SURE, write_detector
 from foreign_detectors import change_config, write_timm_folder
 from hub_server import Fault, LoopbackHub
@@ -63,7 +63,7 @@ def default(shelf_of_weights: Path) -> Engine:
     patch = pytest.MonkeyPatch()
     patch.setattr(weights, "EMBEDDED_FOLDER", shelf_of_weights)
     engine = Engine("default", "cpu")
-    assert engine.kit() is not None
+    assert engine.pipeline() is not None
     patch.undo()
     return engine
 
@@ -71,25 +71,25 @@ def default(shelf_of_weights: Path) -> Engine:
 @pytest.fixture
 def page(hub: LoopbackHub, default: Engine, shelf_of_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
     monkeypatch.setattr(weights, "EMBEDDED_FOLDER", shelf_of_weights)
-    folder = tmp_path / "shelf"
+    folder = tmp_path / "uploads"
     folder.mkdir()
-    return Page(Desk(Shelf(folder), default, []))
+    return Page(Events(Uploads(folder), default, []))
 
 
 class Page:
     """One open page with its panel."""
 
-    def __init__(self, desk: Desk, name: str = "page", chooser: Chooser | None = None) -> None:
-        self.desk = desk
-        self.chooser = chooser or Chooser(desk.shelf, desk.engines)
+    def __init__(self, events: Events, name: str = "page", panel: DetectorPanel | None = None) -> None:
+        self.events = events
+        self.panel = panel or DetectorPanel(events.uploads, events.engines)
         self.request: Any = SimpleNamespace(session_hash=name)
 
     @property
     def selection(self) -> Selection | None:
-        return self.desk.shelf.session(self.request.session_hash).selection
+        return self.events.uploads.session(self.request.session_hash).selection
 
     def toggle(self) -> tuple[str, str]:
-        line, panel = asyncio.run(self.chooser.toggle(self.request))
+        line, panel = asyncio.run(self.panel.toggle(self.request))
         return line, panel["value"]
 
     def act(
@@ -105,7 +105,7 @@ class Page:
 
         async def all_steps() -> list[Any]:
             steps, done = [], False
-            async for parts in self.chooser.act(event, self.request):
+            async for parts in self.panel.act(event, self.request):
                 steps.append(parts)
                 if during is not None and not done and " MB" in shown(parts.progress):
                     during()
@@ -123,7 +123,7 @@ def shown(update: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def problem(steps: list[ChoosingParts]) -> str:
+def problem(steps: list[PanelParts]) -> str:
     """The sentence at the panel after the last step."""
     panel = Markup(shown(steps[-1].panel))
     alerts = [attributes for _, attributes in panel.tags if attributes.get("role") == "alert"]
@@ -155,7 +155,7 @@ def test_another_embedded_detector_is_used_for_the_next_file(page: Page) -> None
     steps = page.act("use", "random-second", "default")
     last = steps[-1]
     assert problem(steps) == ""
-    assert page.selection == Selection(Choice("random-second"), Choice("default"))
+    assert page.selection == Selection(DetectorSpec("random-second"), DetectorSpec("default"))
     assert "random-second" in plain(last.line)
     assert f"beside it {DEFAULT_DETECTOR}" in plain(last.line)
     assert f"random-second and {DEFAULT_DETECTOR} are ready on CPU" in plain(last.header)
@@ -181,7 +181,7 @@ def test_a_repository_is_looked_up_then_downloaded_with_progress_then_used(page:
     assert shares == sorted(shares)
     assert len(set(shares)) > 2
     assert "MB of 22.0 MB" in " ".join(one.get("aria-valuetext", "") for one in bars)
-    assert page.selection == Selection(Choice(f"hf:acme/told@{commit}"))
+    assert page.selection == Selection(DetectorSpec(f"hf:acme/told@{commit}"))
     assert f"acme/told@{commit[:7]} is ready on CPU" in plain(steps[-1].header)
     # It is on this machine now.
     _, panel = page.toggle()
@@ -195,7 +195,7 @@ def test_a_cancelled_download_leaves_the_page_with_its_detector(page: Page, hub:
     page.toggle()
     page.look("acme/told")
     hub.faults.append(SLOW)
-    steps = page.act("use", f"hf:acme/told@{commit}", during=lambda: page.chooser.cancel(page.request))
+    steps = page.act("use", f"hf:acme/told@{commit}", during=lambda: page.panel.cancel(page.request))
     assert problem(steps) == text.CANCELLED
     assert page.selection is None
     assert all(step.header == gr.skip() for step in steps)
@@ -210,9 +210,9 @@ def test_whoever_leaves_ends_the_download(page: Page, hub: LoopbackHub, public: 
     page.toggle()
     page.look("acme/told")
     hub.faults.append(SLOW)
-    page.act("use", f"hf:acme/told@{commit}", during=lambda: page.chooser.leave(page.request))
-    engine = page.desk.engines.of(Selection(Choice("random-second")))
-    assert engine.kit() is not None
+    page.act("use", f"hf:acme/told@{commit}", during=lambda: page.panel.leave(page.request))
+    engine = page.events.engines.of(Selection(DetectorSpec("random-second")))
+    assert engine.pipeline() is not None
     assert page.selection is None
 
 
@@ -231,11 +231,11 @@ def test_labels_that_do_not_tell_are_asked_for(page: Page, hub: LoopbackHub, pub
     meanings = {"LABEL_0": "gan", "LABEL_1": "real"}
     steps = page.act("use", {"chosen": name, "meanings": meanings, "view": "face"})
     assert problem(steps) == ""
-    assert page.selection == Selection(Choice(name, tuple(meanings.items()), "face"))
-    kit = page.desk.engines.of(page.selection).kit()
-    assert kit is not None
-    assert kit.examiner.info.families == ("gan", "real")
-    assert kit.crop.view == "face"
+    assert page.selection == Selection(DetectorSpec(name, tuple(meanings.items()), "face"))
+    pipeline = page.events.engines.of(page.selection).pipeline()
+    assert pipeline is not None
+    assert pipeline.predictor.info.families == ("gan", "real")
+    assert pipeline.crop.view == "face"
 
 
 def test_the_right_one_of_two_is_asked_about(page: Page, hub: LoopbackHub, public: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_damaged_detector_is_refused_and_the_page_goes_on(page: Page, hub: Loo
     assert problem(steps).count(".") >= 1
     assert page.selection is None
     assert problem(page.act("use", "random-second")) == ""
-    assert page.selection == Selection(Choice("random-second"))
+    assert page.selection == Selection(DetectorSpec("random-second"))
 
 
 def test_an_offline_page_says_so(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +314,7 @@ def test_what_no_panel_sends_is_refused(page: Page, value: Any) -> None:
     event: Any = SimpleNamespace(index="use", value=value)
 
     async def last() -> list[Any]:
-        return [parts async for parts in page.chooser.act(event, page.request)]
+        return [parts async for parts in page.panel.act(event, page.request)]
 
     assert problem(asyncio.run(last())) == text.STRANGE
     assert page.selection is None
@@ -336,20 +336,20 @@ def test_hostile_words_stay_words(page: Page, hub: LoopbackHub, public: Path) ->
 
 
 def test_pages_do_not_see_each_other(page: Page) -> None:
-    other = Page(page.desk, "other", page.chooser)
+    other = Page(page.events, "other", page.panel)
     page.toggle()
     assert page.act("use", "random-second")
     assert other.selection is None
     assert other.act("use", "random-second") == []
     for number in range(MOST_SESSIONS + 3):
-        Page(page.desk, f"page {number}", page.chooser).chooser.cancel(SimpleNamespace(session_hash=f"page {number}"))  # type: ignore[arg-type]
-    assert len(page.chooser._drafts) <= MOST_SESSIONS
+        Page(page.events, f"page {number}", page.panel).panel.cancel(SimpleNamespace(session_hash=f"page {number}"))  # type: ignore[arg-type]
+    assert len(page.panel._drafts) <= MOST_SESSIONS
 
 
 def test_the_line_of_a_new_page_names_its_detector(page: Page, tmp_path: Path) -> None:
-    async def lines(chooser: Chooser) -> list[str]:
-        return [line async for line in chooser.opened()]
+    async def lines(panel: DetectorPanel) -> list[str]:
+        return [line async for line in panel.opened()]
 
-    assert DEFAULT_DETECTOR in plain(asyncio.run(lines(page.chooser))[-1])
-    broken = Desk(page.desk.shelf, Engine(str(tmp_path / "nothing"), "cpu"), [])
-    assert text.NONE_READY in plain(asyncio.run(lines(Chooser(broken.shelf, broken.engines)))[-1])
+    assert DEFAULT_DETECTOR in plain(asyncio.run(lines(page.panel))[-1])
+    broken = Events(page.events.uploads, Engine(str(tmp_path / "nothing"), "cpu"), [])
+    assert text.NONE_READY in plain(asyncio.run(lines(DetectorPanel(broken.uploads, broken.engines)))[-1])

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from attribution import pipeline
+from attribution import pipeline as product
 from attribution.cli import main
+from attribution.detectors.weights import DEFAULT_DETECTOR, embedded
 from attribution.evidence import Evidence, Unusable, read_document
-from attribution.lab.hub_cache import put_in_cache
-from attribution.ui import area_text
+from attribution.lab.bench.hub_cache import put_in_cache
+from attribution.text import areas as area_text
 from attribution.version import __version__
-from attribution.weights import DEFAULT_DETECTOR, embedded
-from conftest import Shelf
+from conftest import Uploads
 from foreign_detectors import COMMIT, write_timm_folder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,14 +69,14 @@ def test_good_files_exit_with_0(with_detector: list[str], capsys: pytest.Capture
 def test_a_bug_on_one_file_does_not_take_the_others_with_it(
     with_detector: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    examine = pipeline.examine
+    examine = product.examine
 
-    def broken(path: str, kit: pipeline.Kit) -> pipeline.Analysis:
+    def broken(path: str, pipeline: product.Pipeline) -> product.Analysis:
         if path.endswith("png"):
             raise KeyError("secret")
-        return examine(path, kit)
+        return examine(path, pipeline)
 
-    monkeypatch.setattr(pipeline, "examine", broken)
+    monkeypatch.setattr(product, "examine", broken)
     out = tmp_path / "out.json"
     assert main(["analyse", *PORTRAITS, *with_detector, "--json", str(out)]) == 2
     told = capsys.readouterr()
@@ -139,7 +139,7 @@ def test_the_lab_has_its_own_commands(capsys: pytest.CaptureFixture[str]) -> Non
     assert "python -m attribution lab" in capsys.readouterr().out
 
 
-def test_a_second_opinion_is_a_line(embed: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_opinion_is_a_line(embed: Uploads, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     embed("stylegan2")
     json_out, html_out = tmp_path / "out.json", tmp_path / "out.html"
     assert main(["analyse", PORTRAITS[0], "--device", "cpu", "--json", str(json_out), "--report", str(html_out)]) == 0
@@ -155,7 +155,7 @@ def test_a_second_opinion_is_a_line(embed: Shelf, tmp_path: Path, capsys: pytest
     assert area_text.HEATMAPS_NOT_MEASURED in html_out.read_text(encoding="utf-8"), "as the card says, which is at hand"
 
 
-def test_with_several_faces_an_opinion_stands_under_its_face(embed: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_several_faces_an_opinion_stands_under_its_face(embed: Uploads, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     embed("flux1")
     both = Image.new("RGB", (500, 400))
     for x, portrait, area in zip((0, 180), PORTRAITS, ((140, 20, 320, 210), (80, 20, 400, 400)), strict=True):
@@ -170,27 +170,27 @@ def test_with_several_faces_an_opinion_stands_under_its_face(embed: Shelf, tmp_p
         assert lines[number + 1].endswith(", differs")
 
 
-def test_what_was_not_asked_is_not_told(embed: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_not_asked_is_not_told(embed: Uploads, capsys: pytest.CaptureFixture[str]) -> None:
     embed("landmark_swap")
     assert main(["analyse", PORTRAITS[0], "--device", "cpu"]) == 0
     assert "random-dna-det" not in capsys.readouterr().out
 
 
-def test_a_detector_for_generated_faces_tells_of_its_router(embed: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
-    shelf = embed("landmark_swap")
+def test_a_detector_for_generated_faces_tells_of_its_router(embed: Uploads, capsys: pytest.CaptureFixture[str]) -> None:
+    uploads = embed("landmark_swap")
     asked = ["analyse", PORTRAITS[0], "--device", "cpu", "--detector", "random-dna-det"]
     assert main(asked) == 0
     told = capsys.readouterr().out
     assert told.startswith("astronaut.png: inconclusive\n  random-dna-det looks for wholly generated faces alone, and random-default calls")
     assert "\n  random-default: manipulated, Landmark face swap (confidence 99 %), undecided\n" in told
-    (shelf / DEFAULT_DETECTOR / "model.safetensors").write_bytes(b"")
+    (uploads / DEFAULT_DETECTOR / "model.safetensors").write_bytes(b"")
     assert main(asked) == 0
     told = capsys.readouterr().out
     assert told.startswith("astronaut.png: manipulated, StyleGAN2")
     assert "\n  random-default could not be loaded, so it was not asked." in told
 
 
-def test_a_disagreement_and_the_marked_places_are_told(embed: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_disagreement_and_the_marked_places_are_told(embed: Uploads, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     embed("real", "swapped")
     out = tmp_path / "out.json"
     assert main(["analyse", PORTRAITS[0], "--device", "cpu", "--json", str(out)]) == 0
@@ -205,7 +205,7 @@ def test_a_disagreement_and_the_marked_places_are_told(embed: Shelf, tmp_path: P
     assert re.fullmatch(r"  random-caddm: .*swap.*\(confidence .*9\d? ?%\), differs", third)
 
 
-def test_of_several_files_and_faces_each_tells_of_its_own(embed: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_several_files_and_faces_each_tells_of_its_own(embed: Uploads, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     embed("real", "swapped")
     both = Image.new("RGB", (500, 400))
     for x, portrait, area in zip((0, 180), PORTRAITS, ((140, 20, 320, 210), (80, 20, 400, 400)), strict=True):
@@ -231,7 +231,7 @@ def test_of_several_files_and_faces_each_tells_of_its_own(embed: Shelf, tmp_path
     assert all(track.artifacts for outcome in outcomes if isinstance(outcome, Evidence) for track in outcome.tracks)
 
 
-def test_boxes_are_counted(embed: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_boxes_are_counted(embed: Uploads, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     card_file, out = embed("stylegan2", "swapped") / "random-caddm" / "card.json", tmp_path / "out.json"
     card = json.loads(card_file.read_text(encoding="utf-8"))
     asked = ["analyse", PORTRAITS[0], "--device", "cpu", "--detector", "random-caddm", "--json", str(out)]

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from attribution.card import MeasuredTable
+from attribution.detectors.card import MeasuredTable
 from attribution.errors import LabError
 from attribution.evidence import DetectorInfo
-from attribution.lab import curves
-from attribution.lab.predict import Predictions
+from attribution.lab.measure import curves
+from attribution.lab.measure.predict import SplitPredictions
 
 INFO = DetectorInfo(
     "test", "0" * 64, ("real", "dfdc_swap", "landmark_swap", "stylegan2", "flux1"), ("real", "face_swap", "face_swap", "gan", "diffusion")
@@ -19,10 +19,10 @@ INFO = DetectorInfo(
 FAMILY = dict(zip(INFO.labels, INFO.families, strict=True))
 
 
-def predictions(rows: Sequence[tuple[str, str, Sequence[float]]]) -> Predictions:
+def predictions(rows: Sequence[tuple[str, str, Sequence[float]]]) -> SplitPredictions:
     """Faces of (true method, source, probabilities at temperature 1)."""
     count = len(rows)
-    return Predictions(
+    return SplitPredictions(
         logits=np.log(np.array([p for _, _, p in rows], float).reshape(count, len(INFO.labels))),
         embeddings=np.eye(max(count, 1), 8)[:count],
         methods=np.array([method for method, _, _ in rows], dtype="<U20"),
@@ -88,7 +88,7 @@ def test_calibration_per_source_keeps_families_apart():
     assert table.rows == (("face_swap", "dfdc", 4, 0.05, 0.05), ("real", "dfdc", 4, 0.2, 0.2))
 
 
-def graded() -> Predictions:
+def graded() -> SplitPredictions:
     """Ten real and ten diffusion faces of falling confidence; the two least sure of each family are wrong."""
     rows = []
     for place in range(10):

@@ -6,8 +6,8 @@ import copy
 
 import torch
 
-from attribution.lab.depthwise import _Depthwise3x3Stride2, quicken
-from attribution.network import build_backbone
+from attribution.lab.train.depthwise import _Depthwise3x3Stride2, quicken
+from attribution.models.backbones import build_backbone
 
 
 def test_gradients_are_right_by_finite_differences():

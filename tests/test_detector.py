@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from attribution.detector import Examiner, pick_device
+from attribution.detectors.predictor import Predictor, pick_device
+from attribution.detectors.weights import LoadedDetector
 from attribution.errors import DeviceError
-from attribution.network import features, normalise
-from attribution.weights import LoadedDetector
+from attribution.models.backbones import features, normalise
 from conftest import LABELS, MEAN, SIDE_PX, STD, some_crops
 
 
-def test_a_reading_is_what_the_network_says(examiner: Examiner, loaded_detector: LoadedDetector) -> None:
+def test_a_reading_is_what_the_network_says(predictor: Predictor, loaded_detector: LoadedDetector) -> None:
     crops = some_crops(3)
-    reading = examiner.read(crops)
+    reading = predictor.read(crops)
     assert loaded_detector.projection is not None
     with torch.inference_mode():
         pooled, logits = features(loaded_detector.model, normalise(torch.from_numpy(crops), MEAN, STD))
@@ -30,38 +30,38 @@ def test_a_reading_is_what_the_network_says(examiner: Examiner, loaded_detector:
     assert len({row.tobytes() for row in reading.logits}) == 3
 
 
-def test_probabilities_are_calibrated_by_the_card(examiner: Examiner) -> None:
-    reading = examiner.read(some_crops(4))
+def test_probabilities_are_calibrated_by_the_card(predictor: Predictor) -> None:
+    reading = predictor.read(some_crops(4))
     expected = np.exp(reading.logits / 1.5)
     assert reading.p_methods == pytest.approx(expected / expected.sum(axis=1, keepdims=True), abs=1e-6)
 
 
-def test_huge_logits_are_no_overflow(examiner: Examiner) -> None:
-    p = examiner.calibrated(np.array([[1e4, 0, -1e4, 1e4]], dtype=np.float32))
+def test_huge_logits_are_no_overflow(predictor: Predictor) -> None:
+    p = predictor.calibrated(np.array([[1e4, 0, -1e4, 1e4]], dtype=np.float32))
     assert p[0].tolist() == [0.5, 0, 0, 0.5]
 
 
-def test_the_batch_size_changes_nothing(examiner: Examiner) -> None:
+def test_the_batch_size_changes_nothing(predictor: Predictor) -> None:
     crops = some_crops(37)
-    together = examiner.read(crops)
-    alone = [examiner.read(crops[i : i + 1]).logits[0] for i in (0, 15, 16, 36)]
+    together = predictor.read(crops)
+    alone = [predictor.read(crops[i : i + 1]).logits[0] for i in (0, 15, 16, 36)]
     assert np.stack(alone) == pytest.approx(together.logits[[0, 15, 16, 36]], abs=1e-4)
 
 
-def test_mirrored_is_the_mean_of_both_views(examiner: Examiner) -> None:
+def test_mirrored_is_the_mean_of_both_views(predictor: Predictor) -> None:
     crops = some_crops(3)
-    both = examiner.read(crops, mirrored=True)
+    both = predictor.read(crops, mirrored=True)
     flipped = np.ascontiguousarray(crops[:, :, ::-1])
-    one, other = examiner.read(crops), examiner.read(flipped)
+    one, other = predictor.read(crops), predictor.read(flipped)
     assert both.logits == pytest.approx((one.logits + other.logits) / 2, abs=1e-4)
     mean = one.embeddings + other.embeddings
     assert both.embeddings == pytest.approx(mean / np.linalg.norm(mean, axis=1, keepdims=True), abs=1e-4)
-    assert examiner.read(flipped, mirrored=True).logits == pytest.approx(both.logits, abs=1e-4)
+    assert predictor.read(flipped, mirrored=True).logits == pytest.approx(both.logits, abs=1e-4)
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_no_faces_are_a_reading_of_none(examiner: Examiner, mirrored: bool) -> None:
-    reading = examiner.read(some_crops(1)[:0], mirrored)
+def test_no_faces_are_a_reading_of_none(predictor: Predictor, mirrored: bool) -> None:
+    reading = predictor.read(some_crops(1)[:0], mirrored)
     assert reading.logits.shape == reading.p_methods.shape == (0, len(LABELS))
     assert reading.embeddings.shape == (0, 16)
 
@@ -77,17 +77,17 @@ def test_no_faces_are_a_reading_of_none(examiner: Examiner, mirrored: bool) -> N
         [[0]],
     ],
 )
-def test_other_arrays_are_refused(examiner: Examiner, crops: object) -> None:
+def test_other_arrays_are_refused(predictor: Predictor, crops: object) -> None:
     with pytest.raises(ValueError, match="uint8"):
-        examiner.read(crops)  # type: ignore[arg-type]
+        predictor.read(crops)  # type: ignore[arg-type]
 
 
-def test_crops_that_lie_strangely_in_memory_read_the_same(examiner: Examiner) -> None:
+def test_crops_that_lie_strangely_in_memory_read_the_same(predictor: Predictor) -> None:
     crops = some_crops(2)
     read_only = crops.copy()
     read_only.flags.writeable = False
     for strange in (np.asfortranarray(crops), crops[::-1][::-1], read_only):
-        assert np.array_equal(examiner.read(strange).logits, examiner.read(crops).logits)
+        assert np.array_equal(predictor.read(strange).logits, predictor.read(crops).logits)
 
 
 class SmallMemory(nn.Module):
@@ -113,7 +113,7 @@ class SmallMemory(nn.Module):
 @pytest.mark.parametrize(("most", "mirrored"), [(3, False), (2, True), (1, False), (1, True), (0, False), (0, True)])
 def test_out_of_memory_halves_the_batch_and_then_takes_the_cpu(loaded_detector: LoadedDetector, most: int, mirrored: bool) -> None:
     crops = some_crops(7)
-    cramped = Examiner(loaded_detector, "cpu")
+    cramped = Predictor(loaded_detector, "cpu")
     expected = cramped.read(crops, mirrored)
     cramped.model = SmallMemory(cramped.model, most)
     found = cramped.read(crops, mirrored)
@@ -125,7 +125,7 @@ def test_out_of_memory_halves_the_batch_and_then_takes_the_cpu(loaded_detector: 
 def test_a_detector_serves_several_examiners(loaded_detector: LoadedDetector) -> None:
     twin = replace(loaded_detector, model=copy.deepcopy(loaded_detector.model))
     crops = some_crops(2)
-    assert np.array_equal(Examiner(twin, "cpu").read(crops).logits, Examiner(loaded_detector, "cpu").read(crops).logits)
+    assert np.array_equal(Predictor(twin, "cpu").read(crops).logits, Predictor(loaded_detector, "cpu").read(crops).logits)
 
 
 def test_devices() -> None:
@@ -137,7 +137,7 @@ def test_devices() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_gpu_that_is_not_there_is_refused(loaded_detector: LoadedDetector) -> None:
-    for start in (lambda: pick_device("cuda"), lambda: Examiner(loaded_detector, "cuda")):
+    for start in (lambda: pick_device("cuda"), lambda: Predictor(loaded_detector, "cuda")):
         with pytest.raises(DeviceError, match="no GPU"):
             start()
 
@@ -145,8 +145,8 @@ def test_a_gpu_that_is_not_there_is_refused(loaded_detector: LoadedDetector) -> 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 def test_the_gpu_reads_the_same_and_leaves_the_network_on_the_cpu(loaded_detector: LoadedDetector) -> None:
     crops = some_crops(5)
-    on_gpu = Examiner(loaded_detector, "cuda").read(crops, mirrored=True)
+    on_gpu = Predictor(loaded_detector, "cuda").read(crops, mirrored=True)
     assert next(loaded_detector.model.parameters()).device.type == "cpu"
-    on_cpu = Examiner(loaded_detector, "cpu").read(crops, mirrored=True)
+    on_cpu = Predictor(loaded_detector, "cpu").read(crops, mirrored=True)
     assert on_gpu.logits == pytest.approx(on_cpu.logits, abs=1e-2)
     assert on_gpu.p_methods == pytest.approx(on_cpu.p_methods, abs=1e-3)

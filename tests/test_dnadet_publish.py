@@ -9,18 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attribution.detector import Examiner
-from attribution.lab.dnadet import islands, measuring, robustness
-from attribution.lab.dnadet.comparisons import Runs
-from attribution.lab.dnadet.measuring import Said, macro_f1, recall, said
-from attribution.lab.dnadet.net import Settings
-from attribution.lab.dnadet.publish import publish
-from attribution.lab.dnadet.sampling import CLASSES
-from attribution.lab.dnadet.training import train
-from attribution.lab.modelcard import model_card
-from attribution.lab.predict import Predictions
-from attribution.lab.publish import info_of
-from attribution.weights import LoadedDetector, load_folder
+from attribution.detectors.predictor import Predictor
+from attribution.detectors.weights import LoadedDetector, load_folder
+from attribution.lab.measure import dnadet_tables as measuring
+from attribution.lab.measure import islands, robustness
+from attribution.lab.measure.dnadet_comparisons import Runs
+from attribution.lab.measure.dnadet_tables import Said, macro_f1, recall, said
+from attribution.lab.measure.predict import SplitPredictions
+from attribution.lab.publish.dnadet import publish
+from attribution.lab.publish.methods import info_of
+from attribution.lab.publish.modelcard import model_card
+from attribution.lab.train.dnadet import train
+from attribution.lab.train.dnadet_net import Settings
+from attribution.lab.train.dnadet_sampling import CLASSES
 from lab_faces import make_faces, make_work
 
 
@@ -56,7 +57,7 @@ def test_the_folder_loads_as_a_detector_of_generated_faces(published: LoadedDete
     assert all(label.architecture for label in card.labels[1:])
     assert (published.folder / "model.safetensors").stat().st_size < 10e6
     crops = np.zeros((2, 224, 224, 3), np.uint8)
-    assert Examiner(published).read(crops).p_methods.shape == (2, 5)
+    assert Predictor(published).read(crops).p_methods.shape == (2, 5)
 
 
 def test_every_table_of_the_evaluation_is_there(published: LoadedDetector) -> None:
@@ -79,13 +80,13 @@ def test_the_model_card_says_how_it_was_made_and_what_was_mended(published: Load
     assert len(published.card.limits) >= 6
 
 
-def _found(truth: list[str], answers: list[str]) -> tuple[Predictions, object]:
+def _found(truth: list[str], answers: list[str]) -> tuple[SplitPredictions, object]:
     info = info_of("any")
     logits = np.zeros((len(truth), len(info.labels)), np.float32)
     for row, answer in enumerate(answers):
         logits[row, info.labels.index(answer)] = 5
     names = np.array(truth)
-    return Predictions(logits, np.eye(len(truth), 4), names, names, names, names, names), info
+    return SplitPredictions(logits, np.eye(len(truth), 4), names, names, names, names, names), info
 
 
 def test_answers_are_the_likeliest_labels_and_swaps_are_not_generated() -> None:

@@ -13,12 +13,20 @@ from safetensors.torch import load_file
 
 from attribution.errors import LabError
 from attribution.lab.data import SIDE_PX, read_manifest
-from attribution.lab.dnadet.net import TEMPERATURE, AutomaticWeights, Net, Settings, start_from, start_with_frequencies
-from attribution.lab.dnadet.sampling import CLASSES, PATCHES, PICTURES, ArchitectureSampler, TransformationSampler, cut, magnified
-from attribution.lab.dnadet.training import train
-from attribution.lab.dnadet.transformations import CROP_PX, transformations
+from attribution.lab.forge.transformations import CROP_PX, transformations
 from attribution.lab.pools import Samples, load_samples
-from attribution.network import PATCH_PX, DnaDet
+from attribution.lab.train.dnadet import train
+from attribution.lab.train.dnadet_net import TEMPERATURE, AutomaticWeights, Net, Settings, start_from, start_with_frequencies
+from attribution.lab.train.dnadet_sampling import (
+    CLASSES,
+    PATCHES,
+    PICTURES,
+    ArchitectureSampler,
+    TransformationSampler,
+    cut,
+    magnified,
+)
+from attribution.models.backbones import PATCH_PX, DnaDet
 from lab_faces import make_faces
 
 READ_PX = 96

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.lab.dnadet.transformations import CROP_PX, Transformation, transformations
+from attribution.lab.forge.transformations import CROP_PX, Transformation, transformations
 
 ALL = transformations()
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"

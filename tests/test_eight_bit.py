@@ -7,9 +7,9 @@ import re
 import pytest
 import torch
 
-from attribution.eight_bit import CLIPPING_RATIOS, SCALE_SUFFIX, compress, expand
+from attribution.detectors.eight_bit import CLIPPING_RATIOS, SCALE_SUFFIX, compress, expand
 from attribution.errors import DamagedDetector
-from attribution.network import DNA_DET, build_backbone
+from attribution.models.backbones import DNA_DET, build_backbone
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 

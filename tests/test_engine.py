@@ -8,32 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from attribution.choice import Choice, Selection
+from attribution.detectors.spec import DetectorSpec, Selection
 from attribution.errors import TelltaleError, UnknownDetector
-from attribution.ui.engine import Abandoned, Engine, Engines, Step, Watched, log_quietly
+from attribution.web.engine import Abandoned, Engine, Engines, Step, Watched, log_quietly
 
 
 def test_a_detector_that_is_not_there_is_said_to_whoever_asks() -> None:
     engine = Engine("no such detector", "cpu")
     for _ in range(2):
         with pytest.raises(UnknownDetector):
-            engine.kit()
+            engine.pipeline()
 
 
 def test_the_kit_is_loaded_once(detector_folder: Path) -> None:
     engine = Engine(str(detector_folder), "cpu")
     engine.start()
     engine.start()
-    kit = engine.kit()
-    assert kit is not None
-    assert engine.kit(0) is kit
-    assert kit.examiner.device == "cpu"
+    pipeline = engine.pipeline()
+    assert pipeline is not None
+    assert engine.pipeline(0) is pipeline
+    assert pipeline.predictor.device == "cpu"
 
 
 def test_whoever_does_not_wait_gets_none(detector_folder: Path) -> None:
     engine = Engine(str(detector_folder), "cpu")
-    assert engine.kit(0) is None
-    assert engine.kit() is not None
+    assert engine.pipeline(0) is None
+    assert engine.pipeline() is not None
 
 
 def test_a_job_reports_its_steps_and_its_result() -> None:
@@ -117,34 +117,34 @@ def test_the_log_holds_no_word_of_the_message(caplog: pytest.LogCaptureFixture) 
 def test_a_choice_gets_an_engine_of_its_own_and_the_default_stays(detector_folder: Path) -> None:
     default = Engine("default", "cpu")
     engines = Engines(default)
-    chosen = Selection(Choice(str(detector_folder)))
+    chosen = Selection(DetectorSpec(str(detector_folder)))
     assert engines.of(None) is engines.of(default.selection) is default
     engine = engines.of(chosen)
-    kit = engine.kit(60)
-    assert kit is not None
-    assert kit.examiner.info.name == "random-for-tests"
+    pipeline = engine.pipeline(60)
+    assert pipeline is not None
+    assert pipeline.predictor.info.name == "random-for-tests"
     assert engines.of(chosen) is engine
-    own, shared = default.kit(60), kit.finder
+    own, shared = default.pipeline(60), pipeline.finder
     assert own is not None
     assert shared is own.finder
 
 
 def test_what_nobody_chose_for_longest_is_let_go(detector_folder: Path) -> None:
     engines = Engines(Engine(str(detector_folder), "cpu"), most=2)
-    choices = [Selection(Choice(f"no such detector {number}")) for number in range(3)]
+    choices = [Selection(DetectorSpec(f"no such detector {number}")) for number in range(3)]
     first, second = engines.of(choices[0]), engines.of(choices[1])
     engines.of(choices[2])
     with pytest.raises(UnknownDetector):
-        second.kit(60)
+        second.pipeline(60)
     assert engines.of(choices[0]) is not first
 
 
 def test_one_that_failed_is_tried_anew(detector_folder: Path) -> None:
     engines = Engines(Engine(str(detector_folder), "cpu"))
-    chosen = Selection(Choice("no such detector"))
+    chosen = Selection(DetectorSpec("no such detector"))
     engine = engines.of(chosen)
     with pytest.raises(UnknownDetector):
-        engine.kit(60)
+        engine.pipeline(60)
     assert engine.failed
     assert engines.of(chosen) is not engine
 

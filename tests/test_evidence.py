@@ -27,7 +27,7 @@ from attribution.evidence import (
     Opinion,
     Patches,
     Placement,
-    Reading,
+    Predictions,
     Track,
     TrackEvidence,
     Unusable,
@@ -94,13 +94,13 @@ def make_detector(**changes: Any) -> DetectorInfo:
     return DetectorInfo(**{**values, **changes})
 
 
-def make_reading(faces: int = 2, **changes: Any) -> Reading:
+def make_reading(faces: int = 2, **changes: Any) -> Predictions:
     random = np.random.default_rng(1)
     logits = random.normal(size=(faces, 3)).astype(np.float32)
     p_methods = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     embeddings = random.normal(size=(faces, 8)).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return Reading(**{"logits": logits, "p_methods": p_methods, "embeddings": embeddings, **changes})
+    return Predictions(**{"logits": logits, "p_methods": p_methods, "embeddings": embeddings, **changes})
 
 
 def make_verdict(**changes: Any) -> Verdict:
@@ -440,7 +440,7 @@ def test_numpy_numbers_are_numbers() -> None:
 
 
 def test_an_empty_reading_is_a_reading() -> None:
-    reading = Reading(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 8)))
+    reading = Predictions(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 8)))
     assert "0 faces" in repr(reading)
 
 

@@ -18,11 +18,11 @@ from facenet_pytorch import MTCNN
 from facenet_pytorch.models.utils import detect_face
 from PIL import Image
 
-from attribution import faces
 from attribution.evidence import Box, Frame, Media, Track
-from attribution.faces import CropRule, FaceFinder, FoundFaces, find_tracks
+from attribution.faces import finder as faces
+from attribution.faces.finder import CropRule, FaceFinder, FoundFaces, find_tracks
+from attribution.faces.tracker import overlap
 from attribution.media import OpenedMedia, open_media
-from attribution.tracking import overlap
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 RULE = CropRule()

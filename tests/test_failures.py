@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attribution.card import Cell, MeasuredTable
-from attribution.study import ABSENT, OTHER_FORM, STUDY_FILE, ZEROSHOT_FILE, ZEROSHOT_SCHEMA, Study, read_study
-from attribution.ui import failures_text as text
-from attribution.ui import limits_text
-from attribution.ui.portraits import example_crops
-from attribution.views import choosers
-from attribution.views.attention import heat_uri
-from attribution.views.failures import failures_page
-from attribution.views.measures import Estimate
-from attribution.views.zeroshot import decided, over
+from attribution.detectors.card import Cell, MeasuredTable
+from attribution.detectors.tables import Estimate
+from attribution.measured import choosers
+from attribution.measured.attention import heat_uri
+from attribution.measured.failures import failures_page
+from attribution.measured.study import ABSENT, OTHER_FORM, STUDY_FILE, ZEROSHOT_FILE, ZEROSHOT_SCHEMA, Study, read_study
+from attribution.measured.zeroshot import decided, over
+from attribution.text import failures as text
+from attribution.text import limits as limits_text
+from attribution.web.example_crops import example_crops
 from limits_samples import write_study
 from samples import HOSTILE, Markup, is_inert, misfits, noise, plain, section
 from zeroshot_tables import CAVEAT, DETECTORS, OWN, TRAINED, World, tables, write_zeroshot

@@ -7,11 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from attribution.card import MeasuredTable
-from attribution.lab import fairness
-from attribution.lab.fairness import JudgedFaces, judged_faces, lightness_of, lightness_table, size_table, within_sources_table
+from attribution.detectors.card import MeasuredTable
+from attribution.lab.measure import fairness
+from attribution.lab.measure.fairness import (
+    JudgedFaces,
+    judged_faces,
+    lightness_of,
+    lightness_table,
+    size_table,
+    within_sources_table,
+)
+from attribution.lab.measure.predict import SplitPredictions
 from attribution.lab.pools import Samples
-from attribution.lab.predict import Predictions
 from samples import INCONCLUSIVE, MANIPULATED, NONE_FOUND, track
 
 A, N, I = "manipulated", "no_manipulation_found", "inconclusive"  # noqa: E741
@@ -150,12 +157,12 @@ def test_small_sources_and_sources_of_one_lightness_are_left_out():
         assert within_sources_table([split]).rows[0][2:] == (0, 0, None, None, None)
 
 
-def samples_of(crops: np.ndarray) -> tuple[Samples, Predictions]:
+def samples_of(crops: np.ndarray) -> tuple[Samples, SplitPredictions]:
     count = len(crops)
     families = ("real", *["gan"] * (count - 1))
     names = tuple(str(index) for index in range(count))
     samples = Samples((crops,), families, families, names, names, names, np.full(count, -1))
-    return samples, Predictions(
+    return samples, SplitPredictions(
         np.zeros((count, 2)), np.zeros((count, 8)), *(np.array(x) for x in (families, families, names, names, names))
     )
 

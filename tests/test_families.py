@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from attribution.adapters import Adapted
-from attribution.card import CropSettings
-from attribution.detector import Examiner
-from attribution.lab.adapters import detector_of
-from attribution.network import as_maps, build_backbone, explained, explained_layer, features, pooled_width
-from attribution.saliency import grad_cam_of_the_package, grad_cam_through_the_head, heatmaps
+from attribution.detectors.adapters import Adapted
+from attribution.detectors.card import CropSettings
+from attribution.detectors.predictor import Predictor
+from attribution.explain.gradcam import grad_cam_of_the_package, grad_cam_through_the_head, heatmaps
+from attribution.lab.bench.adapters import detector_of
+from attribution.models.backbones import as_maps, build_backbone, explained, explained_layer, features, pooled_width
 
 SHORT = {"depth": 3}
 SHORT_SWIN = {"depths": (1, 1, 2, 1)}
@@ -36,7 +36,7 @@ FAMILIES: list[tuple[str, dict[str, Any], int, bool]] = [
 ]
 
 
-def examiner_of(architecture: str, arguments: dict[str, Any], side_px: int) -> Examiner:
+def examiner_of(architecture: str, arguments: dict[str, Any], side_px: int) -> Predictor:
     torch.manual_seed(3)
     model = build_backbone(architecture, 2, arguments).train()
     with torch.no_grad():
@@ -50,7 +50,7 @@ def examiner_of(architecture: str, arguments: dict[str, Any], side_px: int) -> E
     model.eval().requires_grad_(False)
     crop = CropSettings("none", side_px=side_px, resample="bicubic")
     adapted = Adapted("timm", architecture, 2, arguments, {}, (), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), crop, False)
-    return Examiner(detector_of(architecture, adapted, model))
+    return Predictor(detector_of(architecture, adapted, model))
 
 
 def pictures(side_px: int, count: int, seed: int) -> np.ndarray:
@@ -62,10 +62,10 @@ def pictures(side_px: int, count: int, seed: int) -> np.ndarray:
     return found.astype(np.uint8)
 
 
-def make_the_corner_matter(examiner: Examiner, crop: np.ndarray) -> None:
+def make_the_corner_matter(predictor: Predictor, crop: np.ndarray) -> None:
     """Give the head weights with which class 1 rests on what tells the upper right corner of this picture from the rest of it."""
-    model: Any = examiner.model
-    architecture = examiner.detector.architecture
+    model: Any = predictor.model
+    architecture = predictor.detector.architecture
     held: list[torch.Tensor] = []
 
     def cut(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
@@ -73,7 +73,7 @@ def make_the_corner_matter(examiner: Examiner, crop: np.ndarray) -> None:
         return held[0]
 
     with torch.enable_grad(), explained_layer(model, architecture).register_forward_hook(cut):
-        pooled = features(model, examiner.inputs(crop[None]))[0]
+        pooled = features(model, predictor.inputs(crop[None]))[0]
         maps = as_maps(held[0].detach(), model, architecture)[0]
         corner = maps.shape[1] // 4
         near, all_places = maps[:, :corner, -corner:].mean((1, 2)), maps.mean((1, 2))
@@ -92,11 +92,11 @@ def make_the_corner_matter(examiner: Examiner, crop: np.ndarray) -> None:
 
 @pytest.mark.parametrize(("architecture", "arguments", "side_px", "quick"), FAMILIES, ids=[f"{one[0]}-{one[3]}" for one in FAMILIES])
 def test_the_heat_lies_on_the_corner_that_decides(architecture: str, arguments: dict[str, Any], side_px: int, quick: bool) -> None:
-    examiner = examiner_of(architecture, arguments, side_px)
-    assert explained(examiner.model, architecture).is_feature_map is quick
+    predictor = examiner_of(architecture, arguments, side_px)
+    assert explained(predictor.model, architecture).is_feature_map is quick
     crops = pictures(side_px, 1, 9)
-    make_the_corner_matter(examiner, crops[0])
-    (found,) = heatmaps(examiner, crops, ["class_1"])
+    make_the_corner_matter(predictor, crops[0])
+    (found,) = heatmaps(predictor, crops, ["class_1"])
     heat = found.values
     assert heat.shape == (side_px, side_px)
     assert heat.min() >= 0
@@ -105,25 +105,25 @@ def test_the_heat_lies_on_the_corner_that_decides(architecture: str, arguments: 
     half = side_px // 2
     elsewhere = np.concatenate([heat[half:].ravel(), heat[:half, :half].ravel()])
     assert heat[:half, half:].mean() > 2 * elsewhere.mean()
-    reading = examiner.read(crops)
-    assert reading.embeddings.shape == (1, pooled_width(examiner.model))
+    reading = predictor.read(crops)
+    assert reading.embeddings.shape == (1, pooled_width(predictor.model))
     assert np.linalg.norm(reading.embeddings, axis=1) == pytest.approx([1], abs=1e-5)
 
 
 @pytest.mark.parametrize(("architecture", "arguments", "side_px", "quick"), [one for one in FAMILIES if one[3]][:6], ids=str)
 def test_the_quick_way_is_the_package_s(architecture: str, arguments: dict[str, Any], side_px: int, quick: bool) -> None:
-    examiner = examiner_of(architecture, arguments, side_px)
+    predictor = examiner_of(architecture, arguments, side_px)
     crops = pictures(side_px, 2, 4)
-    ours = grad_cam_through_the_head(examiner, crops, [0, 1])
-    assert ours == pytest.approx(grad_cam_of_the_package(examiner, crops, [0, 1]), abs=2e-3)
+    ours = grad_cam_through_the_head(predictor, crops, [0, 1])
+    assert ours == pytest.approx(grad_cam_of_the_package(predictor, crops, [0, 1]), abs=2e-3)
     assert ours.max() > 0
 
 
 def test_explaining_leaves_the_shared_network_as_it_was() -> None:
-    examiner = examiner_of("vit_tiny_patch16_224", {**SHORT, "img_size": 64}, 64)
+    predictor = examiner_of("vit_tiny_patch16_224", {**SHORT, "img_size": 64}, 64)
     crops = pictures(64, 2, 4)
-    before = examiner.read(crops).logits
-    grad_cam_of_the_package(examiner, crops, [0, 1])
-    assert all(not module._forward_hooks and not module._backward_hooks for module in examiner.model.modules())
-    assert not any(parameter.requires_grad or parameter.grad is not None for parameter in examiner.model.parameters())
-    assert np.array_equal(examiner.read(crops).logits, before)
+    before = predictor.read(crops).logits
+    grad_cam_of_the_package(predictor, crops, [0, 1])
+    assert all(not module._forward_hooks and not module._backward_hooks for module in predictor.model.modules())
+    assert not any(parameter.requires_grad or parameter.grad is not None for parameter in predictor.model.parameters())
+    assert np.array_equal(predictor.read(crops).logits, before)

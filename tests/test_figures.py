@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from attribution.card import MeasuredTable
-from attribution.views import figures, plots
-from attribution.views.figures import Axis, Dot, Line
-from attribution.views.measures import Estimate
-from attribution.views.palette import DARK, LIGHT, Tones, contrast, levels
-from attribution.views.plots import Bin, Point
+from attribution.detectors.card import MeasuredTable
+from attribution.detectors.tables import Estimate
+from attribution.measured import figures, plots
+from attribution.measured.figures import Axis, Dot, Line
+from attribution.measured.plots import Bin, Point
+from attribution.render.palette import DARK, LIGHT, Tones, contrast, levels
 from samples import HOSTILE, Markup, is_inert
 
 POINTS = [Point(1.0, Estimate(0.9, 0.88, 0.92)), Point(0.2, Estimate(0.99, 0.98, 1.0)), Point(0.6, Estimate(0.95, 0.93, 0.97))]

@@ -16,16 +16,16 @@ from huggingface_hub import PyTorchModelHubMixin
 from safetensors.torch import load_file, save_file
 
 from attribution import evidence
-from attribution.choice import Choice
-from attribution.detector import Examiner
+from attribution.detectors.predictor import Predictor
+from attribution.detectors.spec import DetectorSpec
+from attribution.detectors.third_party import FACE_SCALE
+from attribution.detectors.weights import DEFAULT_DETECTOR, load
 from attribution.errors import DamagedDetector, DetectorError, UnmappedLabels, UnusableDetector
 from attribution.evidence import read_document
-from attribution.foreign import FACE_SCALE
-from attribution.lab.hub_cache import put_in_cache
-from attribution.network import features, normalise
-from attribution.pipeline import Kit, examine, explain, explain_opinion, load_kit
-from attribution.weights import DEFAULT_DETECTOR, load
-from conftest import Shelf
+from attribution.lab.bench.hub_cache import put_in_cache
+from attribution.models.backbones import features, normalise
+from attribution.pipeline import Pipeline, examine, explain, explain_opinion, load_pipeline
+from conftest import Uploads
 from foreign_detectors import COMMIT, MEAN, SIDE_PX, STD, change_config, random_model, write_timm_folder
 from make_media import scene, write_picture
 
@@ -45,8 +45,8 @@ def own_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole_kit(foreign_folder: Path) -> Kit:
-    return load_kit(str(foreign_folder), "cpu")
+def whole_kit(foreign_folder: Path) -> Pipeline:
+    return load_pipeline(str(foreign_folder), "cpu")
 
 
 def some_pictures(count: int = 3) -> np.ndarray:
@@ -60,7 +60,7 @@ def test_it_answers_as_the_original_does(foreign_folder: Path) -> None:
         theirs = random_model()(normalise(torch.from_numpy(pictures), MEAN, STD))
         ours = features(detector.model, normalise(torch.from_numpy(pictures), detector.mean, detector.std))[1]
     assert (theirs - ours).abs().max() < 1e-4
-    reading = Examiner(detector).read(pictures)
+    reading = Predictor(detector).read(pictures)
     assert reading.logits == pytest.approx(theirs.numpy(), abs=1e-4)
     assert np.linalg.norm(reading.embeddings, axis=1) == pytest.approx(1, abs=1e-5)
 
@@ -99,16 +99,16 @@ def test_labels_that_tell_nothing_are_asked_for(tmp_path: Path, labels: tuple[st
     assert len(names) == 2
     if labels is not None:
         assert names == labels
-    loaded = load(Choice(str(folder), ((names[0], "manipulated"), (names[1], "real"))))
+    loaded = load(DetectorSpec(str(folder), ((names[0], "manipulated"), (names[1], "real"))))
     assert loaded.info.families == ("unknown", "real")
     with pytest.raises(UnusableDetector, match="no label"):
-        load(Choice(str(folder), (("another", "real"),)))
+        load(DetectorSpec(str(folder), (("another", "real"),)))
 
 
 def test_what_it_sees_can_be_chosen(foreign_folder: Path) -> None:
-    crop = load(Choice(str(foreign_folder), view="face")).card.crop
+    crop = load(DetectorSpec(str(foreign_folder), view="face")).card.crop
     assert (crop.view, crop.scale, crop.down, crop.side_px, crop.resample) == ("face", FACE_SCALE, 0.0, SIDE_PX, "bicubic")
-    assert load(Choice(str(foreign_folder), view="picture")).card.crop.view == "picture"
+    assert load(DetectorSpec(str(foreign_folder), view="picture")).card.crop.view == "picture"
 
 
 def flip_a_bit(folder: Path) -> None:
@@ -210,7 +210,7 @@ def test_from_the_hub_cache_its_bytes_are_compared_with_what_the_hub_said(
         load(asked)
 
 
-def test_a_picture_without_a_face_is_judged_as_a_whole(whole_kit: Kit, tmp_path: Path) -> None:
+def test_a_picture_without_a_face_is_judged_as_a_whole(whole_kit: Pipeline, tmp_path: Path) -> None:
     found = examine(write_picture(tmp_path / "none.png", scene(320, 200)), whole_kit)
     (track,) = found.evidence.tracks
     assert track.view == "picture"
@@ -220,7 +220,7 @@ def test_a_picture_without_a_face_is_judged_as_a_whole(whole_kit: Kit, tmp_path:
     assert not found.evidence.settings["mirrored"]
 
 
-def test_its_evidence_survives_json(whole_kit: Kit) -> None:
+def test_its_evidence_survives_json(whole_kit: Pipeline) -> None:
     found = examine(PORTRAIT, whole_kit).evidence
     data = json.loads(json.dumps(evidence.document([found])))
     assert data["files"][0]["tracks"][0]["view"] == "picture"
@@ -228,7 +228,7 @@ def test_its_evidence_survives_json(whole_kit: Kit) -> None:
     assert read_document(data) == [found]
 
 
-def test_a_heatmap_of_it(whole_kit: Kit) -> None:
+def test_a_heatmap_of_it(whole_kit: Pipeline) -> None:
     (heatmap,) = explain(examine(PORTRAIT, whole_kit).evidence, whole_kit)
     assert heatmap.values.shape == (SIDE_PX, SIDE_PX)
     assert heatmap.values.max() == pytest.approx(1)
@@ -245,7 +245,7 @@ def certain(folder: Path, label: int) -> Path:
 
 @pytest.mark.parametrize(("label", "state"), [(0, "no_manipulation_found"), (1, "manipulated")])
 def test_a_definite_answer_says_that_nobody_measured_it(own_folder: Path, label: int, state: str) -> None:
-    verdict = examine(PORTRAIT, load_kit(str(certain(own_folder, label)), "cpu")).evidence.verdict
+    verdict = examine(PORTRAIT, load_pipeline(str(certain(own_folder, label)), "cpu")).evidence.verdict
     assert verdict.state == state
     assert any("has not measured" in reason for reason in verdict.reasons)
     assert (verdict.method, verdict.family) == ((None, "real") if label == 0 else ("unknown", None))
@@ -253,28 +253,28 @@ def test_a_definite_answer_says_that_nobody_measured_it(own_folder: Path, label:
 
 
 def test_beside_the_default_it_sees_its_own_picture_and_overturns_nothing(detector_folder: Path, own_folder: Path) -> None:
-    kit = load_kit(str(detector_folder), "cpu", beside=str(certain(own_folder, 1)))
-    alone = examine(PORTRAIT, load_kit(str(detector_folder), "cpu")).evidence
-    found = examine(PORTRAIT, kit).evidence
+    pipeline = load_pipeline(str(detector_folder), "cpu", beside=str(certain(own_folder, 1)))
+    alone = examine(PORTRAIT, load_pipeline(str(detector_folder), "cpu")).evidence
+    found = examine(PORTRAIT, pipeline).evidence
     (track,) = found.tracks
     opinion = track.opinions[0]
     assert (opinion.detector.name, opinion.view, opinion.refused) == ("somebodys-vit", "picture", "")
     assert opinion.face is not None
     assert opinion.face.crop.shape == (SIDE_PX, SIDE_PX, 3)
     assert found.verdict.state == alone.verdict.state
-    assert explain_opinion(track, opinion, kit).values.shape == (SIDE_PX, SIDE_PX)
+    assert explain_opinion(track, opinion, pipeline).values.shape == (SIDE_PX, SIDE_PX)
     assert read_document(json.loads(json.dumps(evidence.document([found])))) == [found]
 
 
 def test_a_face_detector_beside_one_of_whole_pictures_is_refused(detector_folder: Path, foreign_folder: Path) -> None:
-    kit = load_kit(str(foreign_folder), "cpu", beside=str(detector_folder))
-    (track,) = examine(PORTRAIT, kit).evidence.tracks
+    pipeline = load_pipeline(str(foreign_folder), "cpu", beside=str(detector_folder))
+    (track,) = examine(PORTRAIT, pipeline).evidence.tracks
     assert "whole pictures" in track.opinions[0].refused
 
 
 def test_as_a_face_detector_it_can_be_compared_either_way(detector_folder: Path, foreign_folder: Path) -> None:
-    kit = load_kit(Choice(str(foreign_folder), view="face"), "cpu", beside=str(detector_folder))
-    (track,) = examine(PORTRAIT, kit).evidence.tracks
+    pipeline = load_pipeline(DetectorSpec(str(foreign_folder), view="face"), "cpu", beside=str(detector_folder))
+    (track,) = examine(PORTRAIT, pipeline).evidence.tracks
     (opinion,) = track.opinions
     assert (track.view, opinion.view, opinion.refused) == ("face", "face", "")
     assert opinion.placement is not None
@@ -283,14 +283,14 @@ def test_as_a_face_detector_it_can_be_compared_either_way(detector_folder: Path,
 
 def test_the_same_detector_twice_is_refused(foreign_folder: Path) -> None:
     with pytest.raises(UnusableDetector, match="same one"):
-        load_kit(str(foreign_folder), "cpu", beside=str(foreign_folder))
+        load_pipeline(str(foreign_folder), "cpu", beside=str(foreign_folder))
 
 
 def test_two_labels_of_untouched_faces_are_asked_for_and_may_be_said(tmp_path: Path) -> None:
     folder = write_timm_folder(tmp_path / "f", ("real", "original", "fake"))
     with pytest.raises(UnmappedLabels, match="More than one"):
         load(str(folder))
-    said = Choice(str(folder), (("real", "real"), ("original", "real"), ("fake", "manipulated")))
+    said = DetectorSpec(str(folder), (("real", "real"), ("original", "real"), ("fake", "manipulated")))
     assert load(said).info.families == ("real", "real", "unknown")
 
 
@@ -326,7 +326,7 @@ def test_a_known_repository_says_what_its_files_do_not(tmp_path: Path, monkeypat
     inputs = normalise(torch.from_numpy(pictures), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     with torch.inference_mode():
         z = theirs(inputs)[:, 0].numpy()
-    reading = Examiner(detector).read(pictures)
+    reading = Predictor(detector).read(pictures)
     assert reading.logits[:, 1] - reading.logits[:, 0] == pytest.approx(z, abs=1e-4)
     assert reading.p_methods[:, 1] == pytest.approx(1 / (1 + np.exp(-z)), abs=1e-5)
     with pytest.raises(UnusableDetector, match="preprocessor_config"):
@@ -341,10 +341,10 @@ def test_a_known_one_that_cannot_be_used_says_why(own_folder: Path, tmp_path: Pa
         load("hf:yermandy/GenD_PE_L")
 
 
-def test_boxes_of_a_detector_beside_lie_on_what_it_saw(embed: Shelf, foreign_folder: Path) -> None:
-    shelf = embed("landmark_swap", "swapped")
-    kit = load_kit(Choice(str(foreign_folder), view="face"), "cpu", beside=str(shelf / "random-caddm"))
-    (track,) = examine(PORTRAIT, kit).evidence.tracks
+def test_boxes_of_a_detector_beside_lie_on_what_it_saw(embed: Uploads, foreign_folder: Path) -> None:
+    uploads = embed("landmark_swap", "swapped")
+    pipeline = load_pipeline(DetectorSpec(str(foreign_folder), view="face"), "cpu", beside=str(uploads / "random-caddm"))
+    (track,) = examine(PORTRAIT, pipeline).evidence.tracks
     opinion = track.opinions[0]
     assert opinion.verdict is not None
     assert opinion.face is not None
@@ -353,8 +353,8 @@ def test_boxes_of_a_detector_beside_lie_on_what_it_saw(embed: Shelf, foreign_fol
     assert all(0 <= one.box[0] < one.box[2] <= width and 0 <= one.box[1] < one.box[3] <= height for one in track.artifacts)
 
 
-def test_what_is_asked_anyway_is_not_asked_twice(embed: Shelf) -> None:
-    shelf = embed("landmark_swap", "swapped")
-    kit = load_kit(str(shelf / "random-caddm"), "cpu", beside=DEFAULT_DETECTOR)
-    assert kit.router is not None
-    assert [one.info.name for one in kit.beside] == [kit.router.info.name]
+def test_what_is_asked_anyway_is_not_asked_twice(embed: Uploads) -> None:
+    uploads = embed("landmark_swap", "swapped")
+    pipeline = load_pipeline(str(uploads / "random-caddm"), "cpu", beside=DEFAULT_DETECTOR)
+    assert pipeline.router is not None
+    assert [one.info.name for one in pipeline.beside] == [pipeline.router.info.name]

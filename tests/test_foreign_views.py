@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from attribution.evidence import Box, DetectorInfo, Evidence, Face, Moment, Opinion, Track, TrackEvidence, Verdict
-from attribution.ui import opinion_text, text
-from attribution.ui.notices import all_limits
-from attribution.views import agreement, custody, opinion, panels, stage
-from attribution.views.report import report_html
+from attribution.render import agreement, opinion, panels, stage
+from attribution.render import provenance as custody
+from attribution.render.report import report_html
+from attribution.text import opinions as opinion_text
+from attribution.text import page as text
+from attribution.web.page_parts import all_limits
 from samples import DETECTOR, HOSTILE, MANIPULATED, NONE_FOUND, Markup, clip, face, heatmap, is_inert, noise, picture, plain, track
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

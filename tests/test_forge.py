@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attribution.lab.autoencoder import EMBEDDED, UPSAMPLINGS, load_autoencoder
-from attribution.lab.forge import autoencoder_swap, blend, choose_donor, face_mask, face_outline, landmark_swap, match_colour, self_blend
+from attribution.lab.forge.autoencoder import EMBEDDED, UPSAMPLINGS, load_autoencoder
+from attribution.lab.forge.swaps import (
+    autoencoder_swap,
+    blend,
+    choose_donor,
+    face_mask,
+    face_outline,
+    landmark_swap,
+    match_colour,
+    self_blend,
+)
 
 LANDMARKS = np.array([[68, 63], [160, 63], [114, 115], [76, 165], [152, 165]], np.float32)
 

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from attribution.lab import metrics
-from attribution.lab.augment import LAB_JPEG_QUALITY, jpeg
-from attribution.lab.caddm import generalise, unseen
-from attribution.lab.caddm.generalise import PER_TARGET, Pictures, auc_tables, cases, clip_means
-from attribution.lab.caddm.mfs import UNSEEN_BLEND
 from attribution.lab.data import read_manifest
+from attribution.lab.forge import unseen
+from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
+from attribution.lab.forge.mfs import UNSEEN_BLEND
+from attribution.lab.measure import generalise, metrics
+from attribution.lab.measure.generalise import PER_TARGET, Pictures, auc_tables, cases, clip_means
 from attribution.lab.pools import Samples, load_samples
 from lab_faces import POINTS, make_faces, make_work
 

@@ -21,13 +21,14 @@ import numpy as np
 import pytest
 
 from app_server import ROOT, ask, start, stop, upload
-from attribution import gpu, pipeline
+from attribution import pipeline as product
 from attribution.errors import EvidenceError, TelltaleError, UnmappedLabels
-from attribution.patches import Tiles
-from attribution.ui import jobs
+from attribution.explain.patches import Tiles
+from attribution.web import examination as jobs
+from attribution.web import zerogpu as gpu
 
 if TYPE_CHECKING:
-    from attribution.pipeline import Kit
+    from attribution.pipeline import Pipeline
 
 PORTRAIT = ROOT / "examples" / "astronaut.png"
 CLIP = ROOT / "examples" / "clip_seconds_3_to_5.mp4"
@@ -91,8 +92,8 @@ def test_the_time_is_computed_from_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", [PORTRAIT, CLIP])
-def test_a_whole_analysis_survives_the_way(file: Path, kit: Kit) -> None:
-    found = pipeline.examine(file, kit)
+def test_a_whole_analysis_survives_the_way(file: Path, pipeline: Pipeline) -> None:
+    found = product.examine(file, pipeline)
     again = there_and_back(found)
     assert again.evidence.to_json() == found.evidence.to_json()
     assert len(again.frames) == len(found.frames)
@@ -123,10 +124,10 @@ def test_every_error_survives_the_way(kind: type[TelltaleError]) -> None:
     assert vars(again) == vars(error)
 
 
-def test_jobs_and_what_they_are_given_can_be_pickled(kit: Kit) -> None:
+def test_jobs_and_what_they_are_given_can_be_pickled(pipeline: Pipeline) -> None:
     for job in (jobs.examine, jobs.heatmap, jobs.opinion_heatmap, jobs.patches):
         assert there_and_back(job) is job
-    (track,) = pipeline.examine(PORTRAIT, kit).evidence.tracks
+    (track,) = product.examine(PORTRAIT, pipeline).evidence.tracks
     assert track.track is not None
     crop = track.track.faces[0].crop
     assert np.array_equal(there_and_back(crop), crop)
@@ -135,16 +136,16 @@ def test_jobs_and_what_they_are_given_can_be_pickled(kit: Kit) -> None:
     assert np.array_equal(tiles.pixels, crop[None])
 
 
-def test_a_job_is_done_here_where_no_gpu_is_lent(kit: Kit) -> None:
+def test_a_job_is_done_here_where_no_gpu_is_lent(pipeline: Pipeline) -> None:
     steps: list[tuple[float, str]] = []
-    found = jobs.work(kit, 30.0, jobs.examine, PORTRAIT, "shown.png", progress=lambda share, doing: steps.append((share, doing)))
+    found = jobs.work(pipeline, 30.0, jobs.examine, PORTRAIT, "shown.png", progress=lambda share, doing: steps.append((share, doing)))
     assert found.evidence.media.name == "shown.png"
     assert steps[-1] == (1.0, "Done")
     face = found.evidence.tracks[0].track
     assert face is not None
-    assert jobs.work(kit, 10.0, jobs.heatmap, face.faces[0].crop, "stylegan2").values.shape == face.faces[0].crop.shape[:2]
+    assert jobs.work(pipeline, 10.0, jobs.heatmap, face.faces[0].crop, "stylegan2").values.shape == face.faces[0].crop.shape[:2]
     with pytest.raises(EvidenceError):
-        jobs.work(kit, 10.0, refuse)
+        jobs.work(pipeline, 10.0, refuse)
 
 
 class Device(NamedTuple):
@@ -205,5 +206,5 @@ def test_a_file_is_examined_by_way_of_the_package(detector_folder: Path, device:
     assert {given["fail"] for path, given in device.asked if path == "/release"} == {"false"}
 
 
-def refuse(kit: Kit, report: Any) -> None:
+def refuse(pipeline: Pipeline, report: Any) -> None:
     raise EvidenceError("No.", "Yes.")

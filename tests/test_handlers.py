@@ -19,19 +19,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.card import ArtifactRule
+from attribution.detectors.card import ArtifactRule
+from attribution.detectors.weights import DEFAULT_DETECTOR
 from attribution.evidence import Evidence, read_document
-from attribution.network import CADDM
-from attribution.study import ABSENT, UNREADABLE
-from attribution.ui import area_text, limits_text, opinion_text, text
-from attribution.ui.engine import Engine
-from attribution.ui.handlers import Desk, Example
-from attribution.ui.opinion import OpinionParts
-from attribution.ui.results import FaceParts, FileParts
-from attribution.ui.shelf import Shelf
-from attribution.weights import DEFAULT_DETECTOR
+from attribution.measured.study import ABSENT, UNREADABLE
+from attribution.models.backbones import CADDM
+from attribution.text import areas as area_text
+from attribution.text import limits as limits_text
+from attribution.text import opinions as opinion_text
+from attribution.text import page as text
+from attribution.web.engine import Engine
+from attribution.web.events import Events, Example
+from attribution.web.opinion import OpinionParts
+from attribution.web.results import FaceParts, FileParts
+from attribution.web.uploads import Uploads
 from conftest import SURE, SWAP_LABELS, SWAP_SIDE_PX, write_detector
-from conftest import Shelf as Shelves
+from conftest import Uploads as Shelves
 from limits_samples import write_study
 from samples import HOSTILE, Markup, is_inert
 from zeroshot_tables import write_zeroshot
@@ -42,19 +45,19 @@ PORTRAIT = Path(__file__).resolve().parent.parent / "examples" / "astronaut.png"
 class Visitor:
     """One open page."""
 
-    def __init__(self, desk: Desk, name: str = "page") -> None:
-        self.desk = desk
+    def __init__(self, events: Events, name: str = "page") -> None:
+        self.events = events
         self.request: Any = SimpleNamespace(session_hash=name)
 
     def give(self, file: Path, name: str | None = None) -> Any:
         """Upload a copy of the file, as Gradio would put it."""
-        place = self.desk.shelf.folder / "0a1b" / (name or file.name)
+        place = self.events.uploads.folder / "0a1b" / (name or file.name)
         place.parent.mkdir(exist_ok=True)
         shutil.copyfile(file, place)
-        return self.desk.take_upload(str(place), self.request)
+        return self.events.take_upload(str(place), self.request)
 
     def examine(self) -> list[tuple[Any, ...]]:
-        return list(self.desk.examine(self.request))
+        return list(self.events.examine(self.request))
 
     def see(self, file: Path, name: str | None = None) -> tuple[Any, FileParts, FaceParts]:
         """Upload, examine; the last status, file parts and face parts."""
@@ -63,11 +66,11 @@ class Visitor:
 
     def choose(self, index: Any, value: Any = None) -> FaceParts:
         event: Any = SimpleNamespace(index=index, value=value)
-        return FaceParts(*self.desk.choose(event, self.request)[: len(FaceParts._fields)])
+        return FaceParts(*self.events.choose(event, self.request)[: len(FaceParts._fields)])
 
     @property
     def evidence(self) -> Evidence | None:
-        return self.desk.shelf.session(self.request.session_hash).evidence
+        return self.events.uploads.session(self.request.session_hash).evidence
 
 
 def parts(step: tuple[Any, ...]) -> tuple[Any, FileParts, FaceParts]:
@@ -82,22 +85,22 @@ def opinion_parts(step: tuple[Any, ...]) -> OpinionParts:
 @pytest.fixture(scope="module")
 def engine(detector_folder: Path) -> Engine:
     engine = Engine(str(detector_folder), "cpu")
-    assert engine.kit() is not None
+    assert engine.pipeline() is not None
     return engine
 
 
 @pytest.fixture
-def desk(engine: Engine, tmp_path: Path) -> Desk:
-    folder = tmp_path / "shelf"
+def events(engine: Engine, tmp_path: Path) -> Events:
+    folder = tmp_path / "uploads"
     folder.mkdir()
-    shelf = Shelf(folder)
-    example = Example(shelf.publish(PORTRAIT), PORTRAIT.name, "A portrait", "NASA")
-    return Desk(shelf, engine, [example])
+    uploads = Uploads(folder)
+    example = Example(uploads.publish(PORTRAIT), PORTRAIT.name, "A portrait", "NASA")
+    return Events(uploads, engine, [example])
 
 
 @pytest.fixture
-def visitor(desk: Desk) -> Visitor:
-    return Visitor(desk)
+def visitor(events: Events) -> Visitor:
+    return Visitor(events)
 
 
 @pytest.fixture
@@ -107,9 +110,9 @@ def warnings_shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return shown
 
 
-def uploads_left(desk: Desk) -> list[Path]:
-    published = {example.path for example in desk.examples}
-    return [path for path in desk.shelf.folder.rglob("*") if path.is_file() and path not in published]
+def uploads_left(events: Events) -> list[Path]:
+    published = {example.path for example in events.examples}
+    return [path for path in events.uploads.folder.rglob("*") if path.is_file() and path not in published]
 
 
 def test_a_picture_gets_a_verdict_a_face_and_a_record(visitor: Visitor) -> None:
@@ -141,22 +144,22 @@ def test_a_picture_gets_a_verdict_a_face_and_a_record(visitor: Visitor) -> None:
 
 def test_a_picture_is_deleted_once_examined(visitor: Visitor) -> None:
     visitor.see(PORTRAIT)
-    assert uploads_left(visitor.desk) == []
+    assert uploads_left(visitor.events) == []
 
 
 def test_an_example_is_examined_and_stays(visitor: Visitor) -> None:
     for _ in range(2):
         event: Any = SimpleNamespace(index=0, value=None)
-        visitor.desk.take_example(event, visitor.request)
+        visitor.events.take_example(event, visitor.request)
         _, file, _ = parts(visitor.examine()[-1])
         assert "astronaut.png" in file.custody
-    assert visitor.desk.examples[0].path.is_file()
+    assert visitor.events.examples[0].path.is_file()
 
 
 @pytest.mark.parametrize("index", [-1, 1, 99, None, "0", 0.5, [0]])
 def test_an_example_that_is_none_is_ignored(visitor: Visitor, index: Any) -> None:
     event: Any = SimpleNamespace(index=index, value=None)
-    assert visitor.desk.take_example(event, visitor.request) == gr.skip()
+    assert visitor.events.take_example(event, visitor.request) == gr.skip()
     assert visitor.examine() == []
 
 
@@ -179,7 +182,7 @@ def test_a_file_that_cannot_be_used_gets_one_sentence_and_the_next_one_a_verdict
     assert str(tmp_path) not in status["value"]
     assert "Traceback" not in status["value"]
     assert file.result["visible"] is False
-    assert uploads_left(visitor.desk) == []
+    assert uploads_left(visitor.events) == []
     _, file, _ = visitor.see(PORTRAIT)
     assert file.result["visible"] is True
 
@@ -191,13 +194,13 @@ def test_a_picture_without_a_face_is_inconclusive_and_shows_no_face(visitor: Vis
     assert file.faces["visible"] is False
     assert file.card["visible"] is False
     assert face == FaceParts.unchanged()
-    assert visitor.desk.explain("real", visitor.request)[0] == gr.skip()
+    assert visitor.events.explain("real", visitor.request)[0] == gr.skip()
 
 
 def test_the_old_result_goes_before_the_new_one_comes(visitor: Visitor) -> None:
     visitor.see(PORTRAIT)
     visitor.give(PORTRAIT)
-    first = next(visitor.desk.examine(visitor.request))
+    first = next(visitor.events.examine(visitor.request))
     _, file, _ = parts(first)
     assert file.result["visible"] is False
     assert file.verdict == ""
@@ -205,11 +208,11 @@ def test_the_old_result_goes_before_the_new_one_comes(visitor: Visitor) -> None:
 
 def test_nothing_to_examine_is_nothing(visitor: Visitor) -> None:
     assert visitor.examine() == []
-    assert visitor.desk.take_upload(None, visitor.request) == (gr.skip(), gr.skip())
+    assert visitor.events.take_upload(None, visitor.request) == (gr.skip(), gr.skip())
 
 
 def test_an_upload_that_is_gone_is_said(visitor: Visitor) -> None:
-    dropped, status = visitor.desk.take_upload(str(visitor.desk.shelf.folder / "gone.jpg"), visitor.request)
+    dropped, status = visitor.events.take_upload(str(visitor.events.uploads.folder / "gone.jpg"), visitor.request)
     assert dropped is None
     assert text.UPLOAD_GONE in status["value"]
 
@@ -218,18 +221,18 @@ def test_a_second_upload_replaces_one_that_waits(visitor: Visitor, tmp_path: Pat
     (tmp_path / "first.txt").write_bytes(b"first")
     visitor.give(tmp_path / "first.txt")
     visitor.give(PORTRAIT)
-    assert all(path.read_bytes() != b"first" for path in uploads_left(visitor.desk))
+    assert all(path.read_bytes() != b"first" for path in uploads_left(visitor.events))
     _, file, _ = parts(visitor.examine()[-1])
     assert "astronaut.png" in file.custody
 
 
 def test_whoever_leaves_midway_leaves_nothing(visitor: Visitor) -> None:
     visitor.give(PORTRAIT)
-    steps = visitor.desk.examine(visitor.request)
+    steps = visitor.events.examine(visitor.request)
     next(steps)
     steps.close()  # type: ignore[attr-defined]
-    visitor.desk.leave(visitor.request)
-    assert uploads_left(visitor.desk) == []
+    visitor.events.leave(visitor.request)
+    assert uploads_left(visitor.events) == []
     assert visitor.evidence is None
 
 
@@ -239,7 +242,7 @@ def test_whatever_breaks_is_our_fault_in_one_sentence(visitor: Visitor, monkeypa
     assert text.OUR_FAULT in status["value"]
     assert "division" not in status["value"]
     assert file.result["visible"] is False
-    assert uploads_left(visitor.desk) == []
+    assert uploads_left(visitor.events) == []
 
 
 def test_a_hostile_name_is_shown_and_stays_a_name(visitor: Visitor) -> None:
@@ -254,7 +257,7 @@ def test_a_heatmap_of_any_class_comes_with_its_test(visitor: Visitor) -> None:
     evidence = visitor.evidence
     assert evidence is not None
     for label in evidence.detector.labels:
-        (face, heat), words, downloads = visitor.desk.explain(label, visitor.request)
+        (face, heat), words, downloads = visitor.events.explain(label, visitor.request)
         assert face.shape == heat.shape
         assert face.dtype == heat.dtype == np.uint8
         assert not np.array_equal(face, heat)
@@ -265,15 +268,15 @@ def test_a_heatmap_of_any_class_comes_with_its_test(visitor: Visitor) -> None:
 @pytest.mark.parametrize("label", [None, "", "no such class", HOSTILE])
 def test_a_class_that_is_none_is_ignored(visitor: Visitor, label: str | None) -> None:
     visitor.see(PORTRAIT)
-    assert visitor.desk.explain(label, visitor.request) == (gr.skip(), gr.skip(), gr.skip())
+    assert visitor.events.explain(label, visitor.request) == (gr.skip(), gr.skip(), gr.skip())
 
 
 def test_a_heatmap_that_fails_is_said_and_changes_nothing(
     visitor: Visitor, warnings_shown: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     visitor.see(PORTRAIT)
-    monkeypatch.setattr("attribution.saliency.heatmaps", lambda *anything: 1 / 0)
-    assert visitor.desk.explain("real", visitor.request) == (gr.skip(), gr.skip(), gr.skip())
+    monkeypatch.setattr("attribution.explain.gradcam.heatmaps", lambda *anything: 1 / 0)
+    assert visitor.events.explain("real", visitor.request) == (gr.skip(), gr.skip(), gr.skip())
     assert warnings_shown == [text.OUR_FAULT]
 
 
@@ -281,7 +284,7 @@ def test_the_downloads_are_the_report_and_the_json_of_this_file(visitor: Visitor
     visitor.see(PORTRAIT)
     evidence = visitor.evidence
     assert evidence is not None
-    _, _, links = visitor.desk.explain("real", visitor.request)
+    _, _, links = visitor.events.explain("real", visitor.request)
     report, data = (base64.b64decode(link).decode() for link in re.findall(r'href="data:[^,]+,([^"]+)"', links))
     assert evidence.media.sha256 in report
     assert 'class="whole"' in report
@@ -294,20 +297,20 @@ def test_the_downloads_are_the_report_and_the_json_of_this_file(visitor: Visitor
 
 def test_the_report_holds_the_heatmap_of_the_answer_once_it_was_drawn(visitor: Visitor) -> None:
     _, file, face = visitor.see(PORTRAIT)
-    links = visitor.desk.explain(face.label["value"], visitor.request)[2]
+    links = visitor.events.explain(face.label["value"], visitor.request)[2]
     before, after = (base64.b64decode(re.findall(r'href="data:[^,]+,([^"]+)"', part)[0]).decode() for part in (file.downloads, links))
     assert text.HEATMAP_WARNING not in before
     assert text.HEATMAP_WARNING in after
 
 
 def test_the_map_holds_every_reference_and_the_face(visitor: Visitor) -> None:
-    assert visitor.desk.place(visitor.request) == gr.skip()
+    assert visitor.events.place(visitor.request) == gr.skip()
     visitor.see(PORTRAIT)
-    figure = visitor.desk.place(visitor.request)
-    kit = visitor.desk.engines.default.kit()
-    assert kit is not None
-    assert kit.bank is not None
-    assert sum(len(trace.x) for trace in figure.data if trace.meta != "examined") == len(kit.bank.methods)
+    figure = visitor.events.place(visitor.request)
+    pipeline = visitor.events.engines.default.pipeline()
+    assert pipeline is not None
+    assert pipeline.bank is not None
+    assert sum(len(trace.x) for trace in figure.data if trace.meta != "examined") == len(pipeline.bank.methods)
     assert [trace.name for trace in figure.data if trace.meta == "examined"] == ["Face 1"]
 
 
@@ -322,11 +325,11 @@ def test_choosing_without_a_result_says_that_it_is_gone(visitor: Visitor, warnin
     assert warnings_shown == [text.GONE]
 
 
-def test_a_page_cannot_see_another_page(desk: Desk) -> None:
-    first, second = Visitor(desk, "first"), Visitor(desk, "second")
+def test_a_page_cannot_see_another_page(events: Events) -> None:
+    first, second = Visitor(events, "first"), Visitor(events, "second")
     first.see(PORTRAIT)
     assert second.evidence is None
-    assert second.desk.explain("real", second.request)[0] == gr.skip()
+    assert second.events.explain("real", second.request)[0] == gr.skip()
 
 
 @pytest.fixture(scope="module")
@@ -348,15 +351,15 @@ def test_a_clip_keeps_its_player_until_the_page_closes(visitor: Visitor, portrai
     _, file, face = visitor.see(portrait_clip, "holiday.mp4")
     page = Markup(file.stage)
     assert is_inert(file.stage)
-    (kept,) = uploads_left(visitor.desk)
+    (kept,) = uploads_left(visitor.events)
     assert page.of("video")[0]["src"] == f"gradio_api/file={kept}"
     assert kept.read_bytes() == portrait_clip.read_bytes()
     assert "holiday" not in str(kept)
     assert page.of_class("tt-timeline")
     assert len(page.of_class("tt-frame")) > 5
     assert "figcaption" in face.face
-    visitor.desk.leave(visitor.request)
-    assert uploads_left(visitor.desk) == []
+    visitor.events.leave(visitor.request)
+    assert uploads_left(visitor.events) == []
 
 
 def test_a_moment_of_a_clip_can_be_looked_at(visitor: Visitor, portrait_clip: Path) -> None:
@@ -365,21 +368,21 @@ def test_a_moment_of_a_clip_can_be_looked_at(visitor: Visitor, portrait_clip: Pa
     assert "<figcaption>0.0 s</figcaption>" in early
     assert "<figcaption>2." in late
     assert early.split("<figcaption>")[0] != late.split("<figcaption>")[0], "another crop"
-    assert visitor.desk.explain("real", visitor.request)[1] != gr.skip()
+    assert visitor.events.explain("real", visitor.request)[1] != gr.skip()
 
 
 def test_the_clip_of_an_earlier_result_goes_with_the_next(visitor: Visitor, portrait_clip: Path) -> None:
     visitor.see(portrait_clip)
     visitor.see(PORTRAIT)
-    assert uploads_left(visitor.desk) == []
+    assert uploads_left(visitor.events) == []
 
 
 def test_thumbnails_come_from_the_readers_own_data_and_from_nowhere_else(engine: Engine, tmp_path: Path) -> None:
-    kit = engine.kit()
-    assert kit is not None
-    bank = kit.bank
+    pipeline = engine.pipeline()
+    assert pipeline is not None
+    bank = pipeline.bank
     assert bank is not None
-    (tmp_path / "shelf").mkdir()
+    (tmp_path / "uploads").mkdir()
     data = tmp_path / "data"
     data.mkdir()
     (data / "face.jpg").write_bytes(b"a face")
@@ -388,11 +391,11 @@ def test_thumbnails_come_from_the_readers_own_data_and_from_nowhere_else(engine:
     (data / "huge.png").write_bytes(bytes(300_000))
     spellings = ["face.jpg", "../secret.jpg", str(tmp_path / "secret.jpg"), "notes.txt", "gone.jpg", "huge.png"]
     told: Any = SimpleNamespace(
-        kit=lambda seconds=None: dataclasses.replace(
-            kit, bank=dataclasses.replace(bank, paths=tuple(spellings[i % len(spellings)] for i in range(len(bank.methods))))
+        pipeline=lambda seconds=None: dataclasses.replace(
+            pipeline, bank=dataclasses.replace(bank, paths=tuple(spellings[i % len(spellings)] for i in range(len(bank.methods))))
         )
     )
-    visitor = Visitor(Desk(Shelf(tmp_path / "shelf"), told, [], data))
+    visitor = Visitor(Events(Uploads(tmp_path / "uploads"), told, [], data))
     _, _, face = visitor.see(PORTRAIT)
     pictures = {image["src"] for image in Markup(face.neighbours).of("img")}
     assert pictures <= {"data:image/jpeg;base64," + base64.b64encode(b"a face").decode()}
@@ -410,36 +413,36 @@ def test_without_data_there_are_no_thumbnails(visitor: Visitor) -> None:
 
 
 def test_a_detector_that_is_not_there_is_said(tmp_path: Path) -> None:
-    visitor = Visitor(Desk(Shelf(tmp_path), Engine("no such detector", "cpu"), []))
+    visitor = Visitor(Events(Uploads(tmp_path), Engine("no such detector", "cpu"), []))
     status, _, _ = visitor.see(PORTRAIT)
     assert "no detector called" in status["value"]
 
 
-async def states(desk: Desk) -> list[str]:
-    return [state async for state in desk.detector_state()]
+async def states(events: Events) -> list[str]:
+    return [state async for state in events.detector_state()]
 
 
-def test_a_new_page_is_told_when_the_detector_is_ready(desk: Desk) -> None:
-    said = asyncio.run(states(desk))
+def test_a_new_page_is_told_when_the_detector_is_ready(events: Events) -> None:
+    said = asyncio.run(states(events))
     assert text.DETECTOR_STARTING in said[0]
     assert "random-for-tests is ready on CPU" in said[-1]
 
 
 def test_a_new_page_is_told_why_there_is_no_detector(tmp_path: Path) -> None:
     engine = Engine(f"<b>{tmp_path.name}</b>", "cpu")
-    said = asyncio.run(states(Desk(Shelf(tmp_path), engine, [])))
+    said = asyncio.run(states(Events(Uploads(tmp_path), engine, [])))
     assert text.DETECTOR_FAILED in said[-1]
     assert is_inert(said[-1])
     assert "<b>" not in said[-1]
 
 
-async def limits(desk: Desk) -> list[str]:
-    return [page async for page in desk.limits()]
+async def limits(events: Events) -> list[str]:
+    return [page async for page in events.limits()]
 
 
-def test_the_measured_limits_are_those_of_the_loaded_detector(desk: Desk, tmp_path: Path) -> None:
-    desk.study_file = tmp_path / "no study"
-    (page,) = asyncio.run(limits(desk))
+def test_the_measured_limits_are_those_of_the_loaded_detector(events: Events, tmp_path: Path) -> None:
+    events.study_file = tmp_path / "no study"
+    (page,) = asyncio.run(limits(events))
     assert Markup(page).problem == ""
     assert is_inert(page)
     assert "random-for-tests" in Markup(page).words
@@ -448,31 +451,31 @@ def test_the_measured_limits_are_those_of_the_loaded_detector(desk: Desk, tmp_pa
 
 
 def test_the_measured_limits_wait_for_the_detector_and_disturb_no_page(engine: Engine, tmp_path: Path) -> None:
-    answers = iter([None, engine.kit()])
-    told: Any = SimpleNamespace(kit=lambda seconds=None: next(answers))
-    shelf = Shelf(tmp_path)
-    (page,) = asyncio.run(limits(Desk(shelf, told, [], study_file=write_study(tmp_path / "study.json"))))
+    answers = iter([None, engine.pipeline()])
+    told: Any = SimpleNamespace(pipeline=lambda seconds=None: next(answers))
+    uploads = Uploads(tmp_path)
+    (page,) = asyncio.run(limits(Events(uploads, told, [], study_file=write_study(tmp_path / "study.json"))))
     assert "tt-m-matrix" in page
-    assert shelf._sessions == {}
+    assert uploads._sessions == {}
 
 
 def test_why_detectors_fail_needs_no_detector_and_follows_its_file(tmp_path: Path) -> None:
     example = Example(PORTRAIT, PORTRAIT.name, "A portrait", "NASA")
-    desk = Desk(Shelf(tmp_path), Engine("<b>none</b>", "cpu"), [example], zeroshot_file=tmp_path / "zeroshot.json")
-    assert ABSENT in Markup(desk.failures()).words
-    write_zeroshot(desk.zeroshot_file)
-    page = desk.failures()
+    events = Events(Uploads(tmp_path), Engine("<b>none</b>", "cpu"), [example], zeroshot_file=tmp_path / "zeroshot.json")
+    assert ABSENT in Markup(events.failures()).words
+    write_zeroshot(events.zeroshot_file)
+    page = events.failures()
     assert Markup(page).problem == ""
     assert is_inert(page)
     assert page.count("url(data:image/jpeg") == 1, "the face of the one example that is there"
-    assert desk.failures() is page, "drawn once for all"
-    desk.zeroshot_file.write_bytes(b"{")
-    assert UNREADABLE in Markup(desk.failures()).words
-    assert desk.shelf._sessions == {}
+    assert events.failures() is page, "drawn once for all"
+    events.zeroshot_file.write_bytes(b"{")
+    assert UNREADABLE in Markup(events.failures()).words
+    assert events.uploads._sessions == {}
 
 
 def test_without_a_detector_the_limits_say_why(tmp_path: Path) -> None:
-    (page,) = asyncio.run(limits(Desk(Shelf(tmp_path), Engine("<b>none</b>", "cpu"), [])))
+    (page,) = asyncio.run(limits(Events(Uploads(tmp_path), Engine("<b>none</b>", "cpu"), [])))
     assert limits_text.NO_DETECTOR in page
     assert "no detector called" in page
     assert "<b>" not in page
@@ -485,17 +488,17 @@ def consulted(embed: Shelves, tmp_path: Path) -> Callable[..., Visitor]:
 
     def visitor_of(favours: str, swap: str = "", chosen: str = DEFAULT_DETECTOR) -> Visitor:
         engine = Engine(str(embed(favours, swap) / chosen), "cpu")
-        assert engine.kit() is not None
-        folder = tmp_path / "shelf"
+        assert engine.pipeline() is not None
+        folder = tmp_path / "uploads"
         folder.mkdir()
-        return Visitor(Desk(Shelf(folder), engine, []))
+        return Visitor(Events(Uploads(folder), engine, []))
 
     return visitor_of
 
 
 def test_a_generated_face_gets_a_second_opinion_with_heatmap_map_and_patches(consulted: Callable[..., Visitor]) -> None:
     visitor = consulted("stylegan2")
-    desk, request = visitor.desk, visitor.request
+    events, request = visitor.events, visitor.request
     visitor.give(PORTRAIT)
     step = visitor.examine()[-1]
     second = opinion_parts(step)
@@ -509,41 +512,41 @@ def test_a_generated_face_gets_a_second_opinion_with_heatmap_map_and_patches(con
         assert Markup(part).problem == ""
     assert opinion_text.BESIDE in parts(step)[2].face
     assert limits_text.SEE_ALL in second.limits
-    (face, heat), words, downloads = desk.explain_opinion(request)
+    (face, heat), words, downloads = events.explain_opinion(request)
     assert face.shape == heat.shape
     assert "carries the evidence" in words
     report = base64.b64decode(re.findall(r'href="data:[^,]+,([^"]+)"', downloads)[0]).decode()
     assert is_inert(report)
     assert "carries the evidence" in report
-    figure = desk.place_opinion(request)
-    kit = desk.engines.default.kit()
-    assert kit is not None
-    assert kit.specialists[0].bank is not None
-    assert sum(len(trace.x) for trace in figure.data if trace.meta != "examined") == len(kit.specialists[0].bank.methods)
+    figure = events.place_opinion(request)
+    pipeline = events.engines.default.pipeline()
+    assert pipeline is not None
+    assert pipeline.specialists[0].bank is not None
+    assert sum(len(trace.x) for trace in figure.data if trace.meta != "examined") == len(pipeline.specialists[0].bank.methods)
     assert [trace.name for trace in figure.data if trace.meta == "examined"] == ["Face 1"]
-    chosen = OpinionParts(*desk.choose(SimpleNamespace(index=0, value=None), request)[-len(OpinionParts._fields) :])  # type: ignore[arg-type]
+    chosen = OpinionParts(*events.choose(SimpleNamespace(index=0, value=None), request)[-len(OpinionParts._fields) :])  # type: ignore[arg-type]
     assert chosen.answer == second.answer
-    (page,) = asyncio.run(limits(desk))
+    (page,) = asyncio.run(limits(events))
     assert Markup(page).problem == ""
     assert len(Markup(page).of_class("tt-chapter")) == 2
 
 
 def test_a_face_swap_gets_a_reason_and_its_patches_on_demand(consulted: Callable[..., Visitor], monkeypatch: pytest.MonkeyPatch) -> None:
     visitor = consulted("landmark_swap")
-    desk, request = visitor.desk, visitor.request
-    assert desk.read_patches(request) == (gr.skip(), gr.skip(), gr.skip())
+    events, request = visitor.events, visitor.request
+    assert events.read_patches(request) == (gr.skip(), gr.skip(), gr.skip())
     visitor.give(PORTRAIT)
     second = opinion_parts(visitor.examine()[-1])
     assert "so it was not asked" in second.answer
     assert second.detail["visible"] is False
     assert second.button["visible"] is True
     assert second.mosaic == second.limits == ""
-    assert desk.explain_opinion(request) == (gr.skip(), gr.skip(), gr.skip())
-    assert desk.place_opinion(request) == gr.skip()
-    button, waiting = desk.ask_for_patches(request)
+    assert events.explain_opinion(request) == (gr.skip(), gr.skip(), gr.skip())
+    assert events.place_opinion(request) == gr.skip()
+    button, waiting = events.ask_for_patches(request)
     assert button["interactive"] is False
     assert opinion_text.PATCH_WORKING in waiting
-    button, mosaic, downloads = desk.read_patches(request)
+    button, mosaic, downloads = events.read_patches(request)
     assert button["visible"] is False
     assert is_inert(mosaic)
     assert "tt-mosaic" in mosaic
@@ -552,10 +555,10 @@ def test_a_face_swap_gets_a_reason_and_its_patches_on_demand(consulted: Callable
     (read_back,) = read_document(json.loads(data))
     assert isinstance(read_back, Evidence)
     assert read_back.tracks[0].opinions[0].patches is None, "they are part of no answer"
-    monkeypatch.setattr("attribution.patches.patch_view", lambda *anything: 1 / 0)
-    assert desk.read_patches(request)[1] == mosaic, "kept, not read again"
+    monkeypatch.setattr("attribution.explain.patches.patch_view", lambda *anything: 1 / 0)
+    assert events.read_patches(request)[1] == mosaic, "kept, not read again"
     visitor.see(PORTRAIT)
-    button, said, downloads = desk.read_patches(request)
+    button, said, downloads = events.read_patches(request)
     assert button["interactive"] is True
     assert opinion_text.PATCH_OUR_FAULT in said
     assert 'role="alert"' in said
@@ -563,7 +566,7 @@ def test_a_face_swap_gets_a_reason_and_its_patches_on_demand(consulted: Callable
 
 
 def test_asking_for_patches_without_a_result_says_that_it_is_gone(visitor: Visitor, warnings_shown: list[str]) -> None:
-    assert visitor.desk.ask_for_patches(visitor.request) == (gr.skip(), gr.skip())
+    assert visitor.events.ask_for_patches(visitor.request) == (gr.skip(), gr.skip())
     assert warnings_shown == [text.GONE]
 
 
@@ -573,7 +576,7 @@ def test_a_clip_has_no_patches_to_ask_for(consulted: Callable[..., Visitor], por
     second = opinion_parts(visitor.examine()[-1])
     assert second.section["visible"] is True
     assert second.patches["visible"] is False
-    assert visitor.desk.read_patches(visitor.request)[1] == ""
+    assert visitor.events.read_patches(visitor.request)[1] == ""
 
 
 def fetched(links: str) -> tuple[str, str]:
@@ -606,7 +609,7 @@ def test_a_contradiction_stands_at_the_verdict_and_at_the_opinion_with_the_areas
     for part in (file.verdict, file.stage, second.answer, second.areas["value"], second.others["value"]):
         assert is_inert(part)
         assert Markup(part).problem == ""
-    _, words, downloads = visitor.desk.explain_opinion(visitor.request)
+    _, words, downloads = visitor.events.explain_opinion(visitor.request)
     assert area_text.HEATMAPS_NOT_MEASURED in words
     report, data = fetched(downloads)
     assert is_inert(report)
@@ -627,21 +630,21 @@ def test_the_detector_that_was_asked_is_in_full_and_the_other_has_a_line(consult
     assert "random-caddm" not in second.answer
     assert "random-caddm looks for face swaps and pasted parts" in second.others["value"]
     assert second.areas["visible"] is False
-    assert "carries the evidence" in visitor.desk.explain_opinion(visitor.request)[1]
-    assert visitor.desk.place_opinion(visitor.request) != gr.skip()
+    assert "carries the evidence" in visitor.events.explain_opinion(visitor.request)[1]
+    assert visitor.events.place_opinion(visitor.request) != gr.skip()
 
 
 def test_two_opinions_can_both_be_seen_in_full(embed: Shelves, tmp_path: Path, warnings_shown: list[str]) -> None:
-    shelf = embed("real", "swapped")
+    uploads = embed("real", "swapped")
     own: dict[str, Any] = {"labels": SWAP_LABELS, "scope": "face_swap", "artifacts": ArtifactRule(0.51), "name": "another-caddm"}
-    write_detector(shelf / "another-caddm", CADDM, side_px=SWAP_SIDE_PX, thresholds=SURE, favours="real", **own)
+    write_detector(uploads / "another-caddm", CADDM, side_px=SWAP_SIDE_PX, thresholds=SURE, favours="real", **own)
     (tmp_path / "uploads").mkdir()
-    visitor = Visitor(Desk(Shelf(tmp_path / "uploads"), Engine(str(shelf / DEFAULT_DETECTOR), "cpu"), []))
-    desk, request = visitor.desk, visitor.request
+    visitor = Visitor(Events(Uploads(tmp_path / "uploads"), Engine(str(uploads / DEFAULT_DETECTOR), "cpu"), []))
+    events, request = visitor.events, visitor.request
 
     def choose(index: Any) -> tuple[OpinionParts, tuple[Any, ...]]:
         event: Any = SimpleNamespace(index=index, value=None)
-        given = desk.choose_opinion(event, request)
+        given = events.choose_opinion(event, request)
         return OpinionParts(*given[: len(OpinionParts._fields)]), given[len(OpinionParts._fields) :]
 
     assert choose(0)[0] == OpinionParts.unchanged()
@@ -653,16 +656,16 @@ def test_two_opinions_can_both_be_seen_in_full(embed: Shelves, tmp_path: Path, w
     places = {name: names.index(name) for name in ("another-caddm", "random-caddm")}
     assert sorted(int(one["data-opinion"]) for one in page.of("button")) == sorted(places.values())
     assert "Answer of random-caddm" in second.answer, "the one that differs comes first"
-    first_words = desk.explain_opinion(request)[1]
+    first_words = events.explain_opinion(request)[1]
     other, emptied = choose(places["another-caddm"])
     assert "Answer of another-caddm" in other.answer
     assert other.choices == gr.skip(), "the keyboard keeps its place"
     assert emptied == (None, "", None), "a heatmap of the one never stands with the name of the other"
-    assert desk.explain_opinion(request)[1] != first_words
-    assert "Among" not in str(desk.place_opinion(request))
+    assert events.explain_opinion(request)[1] != first_words
+    assert "Among" not in str(events.place_opinion(request))
     for nonsense in (None, -1, 99, "0", 0.5, [0], names.index("random-dna-det")):
         assert choose(nonsense)[0] == OpinionParts.unchanged()
-    session = desk.shelf.session(request.session_hash)
+    session = events.uploads.session(request.session_hash)
     assert session.opinion == places["another-caddm"]
     visitor.give(PORTRAIT)
     assert "Answer of random-caddm" in opinion_parts(visitor.examine()[-1]).answer, "a new file starts afresh"

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from huggingface_hub import constants, hf_hub_download, scan_cache_dir, snapshot_download, try_to_load_from_cache
 
-from attribution import hub
+from attribution.detectors import hub
+from attribution.detectors.hub import HubFile, Listing, Patience
 from attribution.errors import DamagedDetector, DetectorError, UnknownDetector, UnusableDetector
-from attribution.hub import HubFile, Listing, Patience
 from hub_server import READER, STRANGER, WRITER, Fault, LoopbackHub, git_blob
 
 NAME = "owner/detector"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from attribution.errors import LabError
-from attribution.lab.caddm import identity
-from attribution.lab.caddm.identity import identity_tables, probe, probe_faces
+from attribution.lab.measure import identity
+from attribution.lab.measure.identity import identity_tables, probe, probe_faces
 from attribution.lab.pools import Samples
 
 PERSONS = tuple(name for name, count in (("a", 12), ("b", 10), ("c", 14)) for _ in range(count))

@@ -12,11 +12,11 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as pictures
 
-from attribution.card import CropSettings
+from attribution.detectors.card import CropSettings
 from attribution.errors import EvidenceError
 from attribution.evidence import Face
-from attribution.faces import FaceFinder
-from attribution.inputs import WHOLE_PICTURE, as_seen, find_inputs, picture_box, rule_of
+from attribution.faces.finder import FaceFinder
+from attribution.faces.inputs import WHOLE_PICTURE, as_seen, find_inputs, picture_box, rule_of
 from attribution.media import OpenedMedia, open_media
 from make_media import write_clip
 

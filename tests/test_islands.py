@@ -16,16 +16,16 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from attribution.detector import Examiner
+from attribution.detectors.predictor import Predictor
 from attribution.evidence import Patches
-from attribution.lab.autoencoder import UPSAMPLINGS, load_autoencoder
+from attribution.explain.patches import patch_view
 from attribution.lab.data import ENVIRONMENT_VARIABLE, find_data, read_manifest
-from attribution.lab.dnadet.islands import as_tiles, inside_and_outside, pasted
-from attribution.lab.dnadet.net import start_with_frequencies
-from attribution.network import DnaDet, normalise
-from attribution.patches import patch_view
-from attribution.pipeline import Analysis, Kit, examine, load_kit
-from attribution.views.islands import islands
+from attribution.lab.forge.autoencoder import UPSAMPLINGS, load_autoencoder
+from attribution.lab.measure.islands import as_tiles, inside_and_outside, pasted
+from attribution.lab.train.dnadet_net import start_with_frequencies
+from attribution.models.backbones import DnaDet, normalise
+from attribution.pipeline import Analysis, Pipeline, examine, load_pipeline
+from attribution.render.islands import islands
 from conftest import GENERATED_LABELS, MEAN, STD, write_detector
 
 PORTRAIT = Path(__file__).resolve().parent.parent / "examples" / "grace_hopper.jpg"
@@ -39,11 +39,11 @@ def _cut(picture: np.ndarray, count: int, random: np.random.Generator) -> list[n
 
 
 @pytest.fixture(scope="module")
-def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
-    """A kit whose detector has learnt to tell the auto-encoder's drawings from photographs."""
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """A pipeline whose detector has learnt to tell the auto-encoder's drawings from photographs."""
     folder = write_detector(tmp_path_factory.mktemp("detector"), "dna_det", {"img_size": 224}, 224, labels=GENERATED_LABELS)
-    kit = load_kit(str(folder), "cpu")
-    tiles = examine(PORTRAIT, kit).tiles[0]
+    pipeline = load_pipeline(str(folder), "cpu")
+    tiles = examine(PORTRAIT, pipeline).tiles[0]
     assert tiles is not None
     crops = [np.ascontiguousarray(tile[:, ::-1]) for tile in tiles.pixels]
     network = load_autoencoder()
@@ -63,17 +63,17 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    kit.examiner.model.load_state_dict(model.eval().state_dict())
-    return kit
+    pipeline.predictor.model.load_state_dict(model.eval().state_dict())
+    return pipeline
 
 
 @pytest.fixture(scope="module")
-def photograph(kit: Kit) -> Analysis:
-    return examine(PORTRAIT, kit)
+def photograph(pipeline: Pipeline) -> Analysis:
+    return examine(PORTRAIT, pipeline)
 
 
 @pytest.fixture(scope="module")
-def edited(kit: Kit, photograph: Analysis, tmp_path_factory: pytest.TempPathFactory) -> Analysis:
+def edited(pipeline: Pipeline, photograph: Analysis, tmp_path_factory: pytest.TempPathFactory) -> Analysis:
     """The portrait, its face drawn by the auto-encoder and pasted in."""
     track = photograph.evidence.tracks[0].track
     assert track is not None
@@ -82,40 +82,42 @@ def edited(kit: Kit, photograph: Analysis, tmp_path_factory: pytest.TempPathFact
     rgb[y0:y1, x0:x1] = load_autoencoder().resynthesise(np.ascontiguousarray(rgb[y0:y1, x0:x1]), "transposed")
     path = tmp_path_factory.mktemp("edited") / "edited.png"
     Image.fromarray(rgb).save(path)
-    return examine(path, kit)
+    return examine(path, pipeline)
 
 
-def _patches(found: Analysis, kit: Kit) -> Patches:
+def _patches(found: Analysis, pipeline: Pipeline) -> Patches:
     tiles = found.tiles[0]
     assert tiles is not None
-    return patch_view(kit.examiner, tiles)
+    return patch_view(pipeline.predictor, tiles)
 
 
-def test_a_pasted_face_is_an_island_and_the_photograph_around_it_is_none(kit: Kit, photograph: Analysis, edited: Analysis) -> None:
+def test_a_pasted_face_is_an_island_and_the_photograph_around_it_is_none(
+    pipeline: Pipeline, photograph: Analysis, edited: Analysis
+) -> None:
     media, track = edited.evidence.media, photograph.evidence.tracks[0].track
     assert track is not None
     face = track.best.crop_box
-    found = islands(_patches(edited, kit), kit.examiner.info, face, media.width, media.height)
+    found = islands(_patches(edited, pipeline), pipeline.predictor.info, face, media.width, media.height)
     assert found.on_face.generated >= 0.7 * found.on_face.patches
     assert found.around.generated <= 0.3 * found.around.patches
-    patches = _patches(edited, kit)
+    patches = _patches(edited, pipeline)
     centres = [((box[0] + box[2]) / 2, (box[1] + box[3]) / 2) for box in (patches.boxes[one] for one in found.members[0])]
     covered = sum(face[0] <= x <= face[2] and face[1] <= y <= face[3] for x, y in centres)
     assert covered >= 0.7 * found.on_face.patches, "the largest island covers the pasted face"
 
 
-def test_the_photograph_itself_has_no_such_island(kit: Kit, photograph: Analysis) -> None:
+def test_the_photograph_itself_has_no_such_island(pipeline: Pipeline, photograph: Analysis) -> None:
     media = photograph.evidence.media
-    found = islands(_patches(photograph, kit), kit.examiner.info, photograph.evidence.tracks[0].box, media.width, media.height)
+    found = islands(_patches(photograph, pipeline), pipeline.predictor.info, photograph.evidence.tracks[0].box, media.width, media.height)
     assert found.on_face.generated <= 0.3 * found.on_face.patches
 
 
 @pytest.mark.skipif(not os.environ.get(ENVIRONMENT_VARIABLE), reason=f"{ENVIRONMENT_VARIABLE} names no folder of labelled faces")
 def test_windows_of_generated_faces_stand_out_in_photographs() -> None:
-    from attribution.weights import EMBEDDED_FOLDER, load_folder
+    from attribution.detectors.weights import EMBEDDED_FOLDER, load_folder
 
     data = find_data()
-    examiner = Examiner(load_folder(EMBEDDED_FOLDER / "telltale-dna-det"))
+    predictor = Predictor(load_folder(EMBEDDED_FOLDER / "telltale-dna-det"))
     rows = [row for row in read_manifest(data) if row.split == "test"]
     photographs = [row for row in rows if row.source == "ffhq"][:12]
     inside, outside = [], []
@@ -123,7 +125,7 @@ def test_windows_of_generated_faces_stand_out_in_photographs() -> None:
         for photograph, generated in zip(photographs, [row for row in rows if row.method == method], strict=False):
             pictures = [np.asarray(Image.open(data / row.path).convert("RGB")) for row in (photograph, generated)]
             picture, corner = pasted(*pictures)
-            both = inside_and_outside(patch_view(examiner, as_tiles(picture)), corner)
+            both = inside_and_outside(patch_view(predictor, as_tiles(picture)), corner)
             inside.append(both[0].mean())
             outside.append(both[1].mean())
     assert np.mean(inside) >= np.mean(outside) + 0.3

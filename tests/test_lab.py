@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from attribution.detectors.weights import load
 from attribution.errors import LabError, MissingData
-from attribution.lab.calibration import calibrate
+from attribution.explain.reference import ReferenceBank
 from attribution.lab.data import decode, find_data, manifest_hash, read_manifest
+from attribution.lab.measure.calibration import calibrate
+from attribution.lab.measure.predict import SplitPredictions, load_net
 from attribution.lab.pools import FORGED, load_samples
-from attribution.lab.predict import Predictions, load_net
-from attribution.lab.publish import fold_in, publish
-from attribution.lab.sampling import PAIRS, SINGLES, Sampler
-from attribution.lab.train import LABELS, Settings, train
-from attribution.reference import ReferenceBank
-from attribution.weights import load
+from attribution.lab.publish.methods import fold_in, publish
+from attribution.lab.train.methods import LABELS, Settings, train
+from attribution.lab.train.sampling import PAIRS, SINGLES, Sampler
 from lab_faces import make_faces, make_work
 
 
@@ -161,7 +161,7 @@ def test_calibration_leaves_the_order_of_faces_within_a_class_alone():
     logits = random.normal(0, 2, (200, len(LABELS))).astype(np.float32)
     truth = np.array(LABELS)[logits.argmax(1)]
     names = np.array([""] * 200)
-    val = Predictions(logits, np.ones((200, 2)), truth, names, names, names, names)
+    val = SplitPredictions(logits, np.ones((200, 2)), truth, names, names, names, names)
     fitted = calibrate(val, LABELS)
     assert fitted.shifted(val).logits == pytest.approx(logits + fitted.bias, abs=1e-5)
     assert 0.2 <= fitted.temperature <= 8

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from attribution.card import MeasuredTable
+from attribution.detectors.card import MeasuredTable
 from attribution.errors import LabError
 from attribution.lab.data import METHOD_OF_SOURCE
 from attribution.lab.pools import left_out
-from attribution.lab.pretrained import read_pretrained
-from attribution.lab.study import results
-from attribution.lab.study.plan import COMPARED_WITHOUT, FOLDS, MAIN_SEEDS, Run, plan
-from attribution.lab.study.questions import halves, interval, resample
-from attribution.lab.train import LABELS, Settings, class_of
-from attribution.network import build_backbone
+from attribution.lab.studies.attribution import results
+from attribution.lab.studies.attribution.plan import COMPARED_WITHOUT, FOLDS, MAIN_SEEDS, Run, plan
+from attribution.lab.studies.attribution.questions import halves, interval, resample
+from attribution.lab.train.methods import LABELS, Settings, class_of
+from attribution.lab.train.pretrained import read_pretrained
+from attribution.models.backbones import build_backbone
 from lab_faces import make_faces, make_work
 
 UNTOUCHED = (

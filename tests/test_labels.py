@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from attribution.detectors.labels import read_meanings, why_unclear
 from attribution.evidence import LABEL_FAMILIES
-from attribution.labels import read_meanings, why_unclear
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from attribution.card import Label, MeasuredTable
-from attribution.study import Study, read_study
-from attribution.ui import limits_text as text
-from attribution.views.limits import limits_page
+from attribution.detectors.card import Label, MeasuredTable
+from attribution.measured.limits import limits_page
+from attribution.measured.study import Study, read_study
+from attribution.text import limits as text
 from limits_samples import GENERATORS, MEASURED, STUDY, card, generator_card, table, write_study
 from samples import HOSTILE, Markup, is_inert, misfits, plain, section
 

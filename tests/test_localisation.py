@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from attribution.card import MeasuredTable
-from attribution.ui import area_text as text
-from attribution.ui import text as page_text
-from attribution.views.localisation import box_hits, heatmap_hits, heatmap_words
+from attribution.detectors.card import MeasuredTable
+from attribution.render.localisation import box_hits, heatmap_hits, heatmap_words
+from attribution.text import areas as text
+from attribution.text import page as page_text
 from limits_samples import table
 from samples import DETECTOR, HOSTILE, Markup, heatmap, is_inert
 

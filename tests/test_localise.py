@@ -10,19 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attribution.card import Card, MeasuredTable
-from attribution.detector import Examiner
+from attribution.detectors.card import Card, MeasuredTable
+from attribution.detectors.predictor import Predictor
+from attribution.detectors.weights import load_folder
 from attribution.errors import LabError
-from attribution.lab import command, train
-from attribution.lab.caddm import localisation as where
-from attribution.lab.caddm import net
-from attribution.lab.caddm.localisation import Answer, Case
-from attribution.lab.caddm.resampling import group_bootstrap
+from attribution.explain.gradcam import grad_cam_through_the_head
+from attribution.lab import cli as command
 from attribution.lab.data import read_manifest
-from attribution.lab.localise import answers_of, localise, with_table
+from attribution.lab.measure import localisation as where
+from attribution.lab.measure.localisation import Answer, Case
+from attribution.lab.measure.localise import answers_of, localise, with_table
+from attribution.lab.measure.resampling import group_bootstrap
 from attribution.lab.pools import prepare
-from attribution.saliency import grad_cam_through_the_head
-from attribution.weights import load_folder
+from attribution.lab.train import caddm_net as net
+from attribution.lab.train import methods as train
 from conftest import Folders
 from lab_faces import SIZES, make_faces
 
@@ -278,13 +279,13 @@ def test_the_command_writes_the_table_into_every_card_and_changes_nothing_else(
 
 
 def test_heatmaps_explain_a_manipulated_label_even_of_a_detector_that_finds_none(cases: dict[str, list[Case]], default_folders: Folders):
-    examiner = Examiner(load_folder(default_folders("real", 224)))
+    predictor = Predictor(load_folder(default_folders("real", 224)))
     some = cases[where.PARTIAL]
     crops = np.stack([case.crop for case in some])
-    p = examiner.read(crops, mirrored=True).p_methods
+    p = predictor.read(crops, mirrored=True).p_methods
     assert (p.argmax(1) == 0).all()
-    maps = grad_cam_through_the_head(examiner, crops, (1 + p[:, 1:].argmax(1)).tolist())
-    assert answers_of(examiner, some)[where.HEATMAP] == [where.heatmap_answer(one) for one in maps]
+    maps = grad_cam_through_the_head(predictor, crops, (1 + p[:, 1:].argmax(1)).tolist())
+    assert answers_of(predictor, some)[where.HEATMAP] == [where.heatmap_answer(one) for one in maps]
 
 
 def test_a_detector_of_other_crops_is_refused(data: Path, work: Path, default_folders: Folders):

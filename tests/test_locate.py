@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attribution import opinions
-from attribution.artifacts import CropArtifact, find_artifacts
-from attribution.card import ArtifactRule
-from attribution.detector import Examiner
+from attribution.detectors.card import ArtifactRule
+from attribution.detectors.predictor import Predictor
+from attribution.detectors.weights import load_folder
 from attribution.evidence import Box, Face, Interval, Opinion, Track, TrackEvidence, Verdict
-from attribution.locate import in_original, locate, shown_face
-from attribution.opinions import Specialist
-from attribution.weights import load_folder
+from attribution.explain.artifacts import CropArtifact, find_artifacts
+from attribution.explain.locate import in_original, locate, shown_face
+from attribution.verdict import ensemble as opinions
+from attribution.verdict.ensemble import Specialist
 from conftest import SWAP_SIDE_PX, Folders, some_crops
 from samples import MANIPULATED
 
@@ -72,13 +72,13 @@ def evidence_of(number: int, faces: Sequence[Face], worst: Interval | None = Non
 @pytest.fixture(scope="module")
 def caddm(swap_folders: Folders) -> Specialist:
     detector = load_folder(swap_folders("swapped"))
-    return Specialist(detector.info, Examiner(detector, "cpu"), opinions.bank_of(detector))
+    return Specialist(detector.info, Predictor(detector, "cpu"), opinions.bank_of(detector))
 
 
 @pytest.fixture(scope="module")
-def seer(caddm: Specialist) -> Examiner:
-    assert caddm.examiner is not None
-    return caddm.examiner
+def seer(caddm: Specialist) -> Predictor:
+    assert caddm.predictor is not None
+    return caddm.predictor
 
 
 def answered(specialist: Specialist) -> Opinion:
@@ -94,7 +94,7 @@ def placed(found: Sequence[CropArtifact], face: Face) -> list[tuple[float, ...]]
     return [(*box, one.confidence) for box, one in zip(boxes, found, strict=True)]
 
 
-def test_the_chosen_detector_marks_every_face(seer: Examiner) -> None:
+def test_the_chosen_detector_marks_every_face(seer: Predictor) -> None:
     faces = [HALVED, face_at((300.0, 100.0, 748.0, 548.0), 1)]
     tracks = [evidence_of(number, [face]) for number, face in enumerate(faces)]
     located = locate(tracks, seer, [], WIDTH, HEIGHT)
@@ -112,12 +112,12 @@ def test_the_chosen_detector_marks_every_face(seer: Examiner) -> None:
     assert [replace(one, artifacts=()) for one in located] == tracks, "nothing else changes"
 
 
-def test_a_specialist_marks_the_faces_that_it_was_asked_about(examiner: Examiner, caddm: Specialist, seer: Examiner) -> None:
+def test_a_specialist_marks_the_faces_that_it_was_asked_about(predictor: Predictor, caddm: Specialist, seer: Predictor) -> None:
     faces = [face_at((100.0 * number, 40.0, 100.0 * number + 112, 152.0), number) for number in range(4)]
     tracks = [evidence_of(number, [face]) for number, face in enumerate(faces)]
     given, refused = (answered(caddm),), (Opinion(caddm.info, "It was not asked."),)
     tracks = [replace(track, opinions=one) for track, one in zip(tracks, (refused, given, (), given), strict=True)]
-    located = locate(tracks, examiner, [caddm], WIDTH, HEIGHT)
+    located = locate(tracks, predictor, [caddm], WIDTH, HEIGHT)
     assert [bool(track.artifacts) for track in located] == [False, True, False, True]
     for number in (1, 3):
         (found,) = find_artifacts(seer, faces[number].crop[None])
@@ -126,7 +126,7 @@ def test_a_specialist_marks_the_faces_that_it_was_asked_about(examiner: Examiner
 
 
 def test_the_first_specialist_that_localises_and_answered_marks(
-    examiner: Examiner, caddm: Specialist, generated_folder_as_specialist: Specialist
+    predictor: Predictor, caddm: Specialist, generated_folder_as_specialist: Specialist
 ) -> None:
     dna_det = generated_folder_as_specialist
     broken = Specialist(replace(caddm.info, name="broken"), None, None, "broken could not be loaded, so it was not asked.")
@@ -135,19 +135,19 @@ def test_the_first_specialist_that_localises_and_answered_marks(
     refused = Opinion(broken.info, broken.problem)
     generated = Opinion(dna_det.info, "It was not asked.")
     track = replace(evidence_of(0, [HALVED]), opinions=(refused, generated, answered(other), answered(caddm)))
-    (located,) = locate([track], examiner, everybody, WIDTH, HEIGHT)
+    (located,) = locate([track], predictor, everybody, WIDTH, HEIGHT)
     assert located.artifacts
-    (nobody,) = locate([replace(track, opinions=(refused, generated))], examiner, everybody, WIDTH, HEIGHT)
+    (nobody,) = locate([replace(track, opinions=(refused, generated))], predictor, everybody, WIDTH, HEIGHT)
     assert nobody.artifacts == ()
 
 
 @pytest.fixture(scope="module")
 def generated_folder_as_specialist(generated_folders: Folders) -> Specialist:
     detector = load_folder(generated_folders("stylegan2"))
-    return Specialist(detector.info, Examiner(detector, "cpu"), opinions.bank_of(detector))
+    return Specialist(detector.info, Predictor(detector, "cpu"), opinions.bank_of(detector))
 
 
-def test_of_a_clip_the_shown_face_is_marked_at_its_moment(seer: Examiner) -> None:
+def test_of_a_clip_the_shown_face_is_marked_at_its_moment(seer: Predictor) -> None:
     """The largest face lies outside of the worst interval."""
     boxes: list[Box] = [(100.0, 40.0, 212.0, 152.0), (300.0, 40.0, 412.0, 152.0), (310.0, 40.0, 400.0, 130.0), (0.0, 0.0, 448.0, 448.0)]
     faces = [face_at(box, number, 0.5 * number) for number, box in enumerate(boxes)]
@@ -160,29 +160,29 @@ def test_of_a_clip_the_shown_face_is_marked_at_its_moment(seer: Examiner) -> Non
     assert np.array(marked) == pytest.approx(np.array(placed(found, faces[1])), rel=1e-4, abs=1e-3)
 
 
-def test_nothing_to_mark(seer: Examiner, examiner: Examiner) -> None:
+def test_nothing_to_mark(seer: Predictor, predictor: Predictor) -> None:
     assert locate([], seer, [], WIDTH, HEIGHT) == ()
-    (track,) = locate([evidence_of(0, [HALVED])], examiner, [], WIDTH, HEIGHT)
+    (track,) = locate([evidence_of(0, [HALVED])], predictor, [], WIDTH, HEIGHT)
     assert track.artifacts == ()
-    strict = Examiner(replace(seer.detector, card=replace(seer.card, artifacts=ArtifactRule(1.0))), "cpu")
+    strict = Predictor(replace(seer.detector, card=replace(seer.card, artifacts=ArtifactRule(1.0))), "cpu")
     (track,) = locate([evidence_of(0, [HALVED])], strict, [], WIDTH, HEIGHT)
     assert track.artifacts == (), "no box is that sure"
-    silent = Examiner(replace(seer.detector, card=replace(seer.card, artifacts=None)), "cpu")
+    silent = Predictor(replace(seer.detector, card=replace(seer.card, artifacts=None)), "cpu")
     (track,) = locate([evidence_of(0, [HALVED])], silent, [], WIDTH, HEIGHT)
     assert track.artifacts == (), "a card without a rule"
 
 
-def test_a_face_that_the_detector_itself_clears_is_not_marked(seer: Examiner, examiner: Examiner, caddm: Specialist) -> None:
+def test_a_face_that_the_detector_itself_clears_is_not_marked(seer: Predictor, predictor: Predictor, caddm: Specialist) -> None:
     clear = Verdict("no_manipulation_found", None, "real", 0.9)
     track = replace(evidence_of(0, [HALVED]), verdict=clear)
     assert locate([track], seer, [], WIDTH, HEIGHT)[0].artifacts == ()
     clearing = replace(answered(caddm), verdict=clear, p_manipulated=0.1, agreement="differs")
-    (located,) = locate([replace(evidence_of(0, [HALVED]), opinions=(clearing,))], examiner, [caddm], WIDTH, HEIGHT)
+    (located,) = locate([replace(evidence_of(0, [HALVED]), opinions=(clearing,))], predictor, [caddm], WIDTH, HEIGHT)
     assert located.artifacts == ()
-    (located,) = locate([replace(track, opinions=(answered(caddm),))], examiner, [caddm], WIDTH, HEIGHT)
+    (located,) = locate([replace(track, opinions=(answered(caddm),))], predictor, [caddm], WIDTH, HEIGHT)
     assert located.artifacts, "the one that finds a swap says where, whatever the other finds"
 
 
-def test_a_track_without_pixels_cannot_be_marked(seer: Examiner) -> None:
+def test_a_track_without_pixels_cannot_be_marked(seer: Predictor) -> None:
     with pytest.raises(ValueError, match="no faces"):
         locate([replace(evidence_of(0, [HALVED]), track=None)], seer, [], WIDTH, HEIGHT)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from attribution.card import MeasuredTable
-from attribution.views.measures import (
+from attribution.detectors.card import MeasuredTable
+from attribution.detectors.tables import (
     NO_FACES,
     Estimate,
     Row,

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from attribution.lab.caddm import sheet
-from attribution.lab.caddm.mfs import (
+from attribution.lab.cli import main
+from attribution.lab.data import read_manifest
+from attribution.lab.forge import sheet
+from attribution.lab.forge.mfs import (
     BLENDS,
     KINDS,
     MIN_CHANGE,
@@ -26,8 +28,6 @@ from attribution.lab.caddm.mfs import (
     pyramid_blend,
     window_of_greatest_difference,
 )
-from attribution.lab.command import main
-from attribution.lab.data import read_manifest
 from attribution.lab.pools import FORGED, prepare
 from lab_faces import SIZES, make_faces
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from attribution.evidence import Patches
-from attribution.ui import opinion_text as text
-from attribution.views.islands import Islands, Tally, islands, sentences
-from attribution.views.mosaic import mosaic
+from attribution.render.islands import Islands, Tally, islands, sentences
+from attribution.render.mosaic import mosaic
+from attribution.text import opinions as text
 from samples import HOSTILE, SPECIALIST, Markup, grid, is_inert, noise
 
 FACE = (20.0, 20.0, 60.0, 60.0)

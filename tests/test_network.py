@@ -6,9 +6,9 @@ import pytest
 import timm
 import torch
 
-from attribution.architectures import OWN_ARCHITECTURES
 from attribution.errors import UnusableDetector
-from attribution.network import (
+from attribution.models.architectures import OWN_ARCHITECTURES
+from attribution.models.backbones import (
     ALLOWED_ARCHITECTURES,
     CADDM,
     DNA_DET,

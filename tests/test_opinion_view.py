@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from attribution.evidence import DetectorInfo, Heatmap, Media, Opinion, TrackEvidence, Verdict
-from attribution.ui import area_text
-from attribution.ui import opinion_text as text
-from attribution.ui import text as page_text
-from attribution.views import opinion as view
+from attribution.render import opinion as view
+from attribution.text import areas as area_text
+from attribution.text import opinions as text
+from attribution.text import page as page_text
 from limits_samples import GENERATORS, table
 from samples import (
     DETECTOR,

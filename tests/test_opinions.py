@@ -11,15 +11,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attribution import opinions
-from attribution.card import Card, CropSettings
-from attribution.detector import Examiner
+from attribution.detectors.card import Card, CropSettings
+from attribution.detectors.predictor import Predictor
+from attribution.detectors.weights import DEFAULT_DETECTOR, card_of, load_folder
 from attribution.evidence import AGREEMENTS, UNKNOWN_METHOD, Box, Face, Opinion, Track, TrackEvidence, Verdict
-from attribution.opinions import Specialist, agreement, consult, judge, load_router, load_specialists, read_faces, route, weigh
-from attribution.patches import Tiles
+from attribution.explain.patches import Tiles
+from attribution.verdict import ensemble as opinions
+from attribution.verdict.ensemble import (
+    Specialist,
+    agreement,
+    consult,
+    judge,
+    load_router,
+    load_specialists,
+    read_faces,
+    route,
+    weigh,
+)
 from attribution.verdict.reasons import percent
-from attribution.weights import DEFAULT_DETECTOR, card_of, load_folder
-from conftest import SIDE_PX, SWAP_SIDE_PX, Folders, Shelf, some_crops
+from conftest import SIDE_PX, SWAP_SIDE_PX, Folders, Uploads, some_crops
 from test_weights import mend_card
 
 SWAP = Verdict("manipulated", "landmark_swap", "face_swap", 0.97)
@@ -40,22 +50,22 @@ def track_of(number: int, count: int = 1, side_px: int = SIDE_PX) -> Track:
     return Track(number, tuple(Face(i, 0.5 * i, box, np.zeros((5, 2)), 0.99, box, crop, 300.0, 120.0) for i, crop in enumerate(crops)))
 
 
-def judged(examiner: Examiner, *verdicts: Verdict, kind: str = "picture", faces: int = 1) -> tuple[TrackEvidence, ...]:
+def judged(predictor: Predictor, *verdicts: Verdict, kind: str = "picture", faces: int = 1) -> tuple[TrackEvidence, ...]:
     """Tracks as the chosen detector leaves them, with these verdicts."""
     tracks = [track_of(number, faces) for number in range(len(verdicts))]
-    bank = opinions.bank_of(examiner.detector)
-    found = judge(tracks, read_faces(tracks, examiner, kind), examiner, bank, kind)
+    bank = opinions.bank_of(predictor.detector)
+    found = judge(tracks, read_faces(tracks, predictor, kind), predictor, bank, kind)
     return tuple(replace(one, verdict=verdict) for one, verdict in zip(found, verdicts, strict=True))
 
 
 def loaded(folder: Path) -> Specialist:
     detector = load_folder(folder)
-    return Specialist(detector.info, Examiner(detector, "cpu"), opinions.bank_of(detector))
+    return Specialist(detector.info, Predictor(detector, "cpu"), opinions.bank_of(detector))
 
 
 def own_card(specialist: Specialist) -> Card:
-    assert specialist.examiner is not None
-    return specialist.examiner.card
+    assert specialist.predictor is not None
+    return specialist.predictor.card
 
 
 @pytest.fixture(scope="module")
@@ -76,23 +86,23 @@ def generated_card(generated_folder: Path) -> Card:
 # Which detectors stand beside the chosen one
 
 
-def test_a_detector_for_every_face_has_specialists_and_no_router(embed: Shelf, any_card: Card) -> None:
+def test_a_detector_for_every_face_has_specialists_and_no_router(embed: Uploads, any_card: Card) -> None:
     embed("real")
     (specialist,) = load_specialists(any_card, "cpu")
     assert (specialist.info.name, specialist.problem) == ("random-dna-det", "")
-    assert specialist.examiner is not None
-    assert specialist.examiner.device == "cpu"
+    assert specialist.predictor is not None
+    assert specialist.predictor.device == "cpu"
     assert specialist.bank is not None
     assert load_router(any_card, "cpu") is None
 
 
-def test_a_detector_for_generated_faces_has_a_router_and_no_specialists(embed: Shelf, generated_card: Card) -> None:
+def test_a_detector_for_generated_faces_has_a_router_and_no_specialists(embed: Uploads, generated_card: Card) -> None:
     embed("real")
     assert load_specialists(generated_card, "cpu") == ()
     router = load_router(generated_card, "cpu")
     assert router is not None
     assert (router.info.name, router.problem) == ("random-default", "")
-    assert router.examiner is not None
+    assert router.predictor is not None
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["nothing", "only one of the same kind"])
@@ -104,7 +114,7 @@ def test_where_no_default_is_embedded(
     monkeypatch.setattr(opinions.weights, "EMBEDDED_FOLDER", tmp_path)
     router = load_router(generated_card, "cpu")
     assert router is not None
-    assert (router.examiner, router.bank) == (None, None)
+    assert (router.predictor, router.bank) == (None, None)
     assert router.problem == "No detector for every kind of face is embedded, so none was asked."
 
 
@@ -133,27 +143,27 @@ def damage(folder: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["no JSON", "another schema", "other weights", "no weights", "no bank", "another crop"])
 @pytest.mark.parametrize("role", ["specialist", "router"])
 def test_a_damaged_detector_refuses_and_stops_nobody(
-    embed: Shelf, any_card: Card, generated_card: Card, dna_det: Specialist, examiner: Examiner, how: str, role: str
+    embed: Uploads, any_card: Card, generated_card: Card, dna_det: Specialist, predictor: Predictor, how: str, role: str
 ) -> None:
-    shelf = embed("real")
-    damage(shelf / ("random-dna-det" if role == "specialist" else DEFAULT_DETECTOR), how)
+    uploads = embed("real")
+    damage(uploads / ("random-dna-det" if role == "specialist" else DEFAULT_DETECTOR), how)
     broken = load_specialists(any_card, "cpu")[0] if role == "specialist" else load_router(generated_card, "cpu")
     assert broken is not None
-    assert (broken.examiner, broken.bank) == (None, None)
+    assert (broken.predictor, broken.bank) == (None, None)
     assert broken.info.weights_sha256 == "0" * 64
     unreadable = how in ("no JSON", "another schema")
     assert (broken.info.labels == ("real",)) == unreadable
     assert "could not be loaded, so it was not asked" in broken.problem
-    assert str(shelf) not in broken.problem
+    assert str(uploads) not in broken.problem
     assert ("cut otherwise" in broken.problem) == (how == "another crop")
-    tracks = judged(examiner, GAN, SWAP, CLEAR)
+    tracks = judged(predictor, GAN, SWAP, CLEAR)
     asked = (
         consult(tracks, [broken], [None] * 3, "picture") if role == "specialist" else route(tracks, own_card(dna_det), broken, "picture")
     )
     assert [one.opinions for one in asked] == [(Opinion(broken.info, broken.problem),)] * 3
 
 
-def test_detectors_for_every_face_are_not_loaded_beside(embed: Shelf, any_card: Card) -> None:
+def test_detectors_for_every_face_are_not_loaded_beside(embed: Uploads, any_card: Card) -> None:
     damage(embed("real") / DEFAULT_DETECTOR, "other weights")
     assert [one.info.name for one in load_specialists(any_card, "cpu")] == ["random-dna-det"]
 
@@ -174,8 +184,8 @@ def test_detectors_for_every_face_are_not_loaded_beside(embed: Shelf, any_card: 
         (DIFFUSION, ""),
     ],
 )
-def test_a_specialist_is_asked_about_generated_faces_alone(examiner: Examiner, dna_det: Specialist, verdict: Verdict, why: str) -> None:
-    (track,) = consult(judged(examiner, verdict), [dna_det], [None], "picture")
+def test_a_specialist_is_asked_about_generated_faces_alone(predictor: Predictor, dna_det: Specialist, verdict: Verdict, why: str) -> None:
+    (track,) = consult(judged(predictor, verdict), [dna_det], [None], "picture")
     (opinion,) = track.opinions
     assert opinion.detector == dna_det.info
     assert track.verdict == verdict, "a second opinion never changes the first"
@@ -185,11 +195,11 @@ def test_a_specialist_is_asked_about_generated_faces_alone(examiner: Examiner, d
 
 
 @pytest.mark.parametrize(("kind", "faces"), [("picture", 1), ("clip", 5)])
-def test_every_answer_belongs_to_its_own_face(examiner: Examiner, dna_det: Specialist, kind: str, faces: int) -> None:
+def test_every_answer_belongs_to_its_own_face(predictor: Predictor, dna_det: Specialist, kind: str, faces: int) -> None:
     """Faces of different families, asked and not asked in turn; each is read once, without its mirror image."""
-    reader = dna_det.examiner
+    reader = dna_det.predictor
     assert reader is not None
-    tracks = judged(examiner, SWAP, GAN, CLEAR, DIFFUSION, GAN, kind=kind, faces=faces)
+    tracks = judged(predictor, SWAP, GAN, CLEAR, DIFFUSION, GAN, kind=kind, faces=faces)
     asked = consult(tracks, [dna_det], [None] * 5, kind)
     assert [bool(track.opinions[0].refused) for track in asked] == [True, False, True, False, False]
     for number in (1, 3, 4):
@@ -205,37 +215,37 @@ def test_every_answer_belongs_to_its_own_face(examiner: Examiner, dna_det: Speci
     assert [asked[number].opinions[0].agreement for number in (1, 3, 4)] == ["same method", "differs", "same method"]
 
 
-def test_patches_stand_where_there_are_tiles_and_an_answer(examiner: Examiner, dna_det: Specialist) -> None:
+def test_patches_stand_where_there_are_tiles_and_an_answer(predictor: Predictor, dna_det: Specialist) -> None:
     tiles = Tiles(((0.0, 0.0, 100.0, 100.0),), some_crops(1))
-    asked = consult(judged(examiner, GAN, SWAP, GAN), [dna_det], [tiles, tiles, None], "picture")
+    asked = consult(judged(predictor, GAN, SWAP, GAN), [dna_det], [tiles, tiles, None], "picture")
     patches = [track.opinions[0].patches for track in asked]
     assert patches[0] is not None
     assert len(patches[0].boxes) == 16
     assert patches[1:] == [None, None]
 
 
-def test_a_specialist_that_reads_no_patches_gives_none(examiner: Examiner, dna_det: Specialist, detector_folder: Path) -> None:
-    (track,) = consult(judged(examiner, GAN), [loaded(detector_folder)], [Tiles(((0.0, 0.0, 9.0, 9.0),), some_crops(1))], "picture")
+def test_a_specialist_that_reads_no_patches_gives_none(predictor: Predictor, dna_det: Specialist, detector_folder: Path) -> None:
+    (track,) = consult(judged(predictor, GAN), [loaded(detector_folder)], [Tiles(((0.0, 0.0, 9.0, 9.0),), some_crops(1))], "picture")
     assert track.opinions[0].verdict is not None
     assert track.opinions[0].patches is None
     assert track.opinions[0].architecture is None
 
 
-def test_several_specialists_speak_in_their_order(examiner: Examiner, dna_det: Specialist) -> None:
+def test_several_specialists_speak_in_their_order(predictor: Predictor, dna_det: Specialist) -> None:
     broken = Specialist(replace(dna_det.info, name="broken"), None, None, "broken could not be loaded.")
-    (track,) = consult(judged(examiner, GAN), [broken, dna_det], [None], "picture")
+    (track,) = consult(judged(predictor, GAN), [broken, dna_det], [None], "picture")
     assert [(one.detector.name, bool(one.refused)) for one in track.opinions] == [("broken", True), ("random-dna-det", False)]
 
 
-def test_nobody_and_nothing_to_ask(examiner: Examiner, dna_det: Specialist) -> None:
-    tracks = judged(examiner, GAN)
+def test_nobody_and_nothing_to_ask(predictor: Predictor, dna_det: Specialist) -> None:
+    tracks = judged(predictor, GAN)
     assert consult(tracks, [], [None], "picture") == tracks
     assert consult((), [dna_det], [], "picture") == ()
     assert route((), own_card(dna_det), dna_det, "picture") == ()
 
 
-def test_a_track_without_pixels_cannot_be_asked_about(examiner: Examiner, dna_det: Specialist) -> None:
-    read = [replace(one, track=None, reading=None) for one in judged(examiner, GAN, SWAP)]
+def test_a_track_without_pixels_cannot_be_asked_about(predictor: Predictor, dna_det: Specialist) -> None:
+    read = [replace(one, track=None, reading=None) for one in judged(predictor, GAN, SWAP)]
     with pytest.raises(ValueError, match="no faces to ask about"):
         consult(read, [dna_det], [None, None], "picture")
 
@@ -266,11 +276,11 @@ def test_agreement(first: Verdict, second: Verdict, expected: str) -> None:
     assert expected in AGREEMENTS
 
 
-def test_an_architecture_is_named_with_its_method_alone(examiner: Examiner, dna_det: Specialist) -> None:
-    assert dna_det.examiner is not None
-    thresholds = replace(dna_det.examiner.card.thresholds, min_sharpness=1e6)
-    careful = Examiner(replace(dna_det.examiner.detector, card=replace(dna_det.examiner.card, thresholds=thresholds)), "cpu")
-    (track,) = consult(judged(examiner, GAN), [replace(dna_det, examiner=careful)], [None], "picture")
+def test_an_architecture_is_named_with_its_method_alone(predictor: Predictor, dna_det: Specialist) -> None:
+    assert dna_det.predictor is not None
+    thresholds = replace(dna_det.predictor.card.thresholds, min_sharpness=1e6)
+    careful = Predictor(replace(dna_det.predictor.detector, card=replace(dna_det.predictor.card, thresholds=thresholds)), "cpu")
+    (track,) = consult(judged(predictor, GAN), [replace(dna_det, predictor=careful)], [None], "picture")
     (opinion,) = track.opinions
     assert opinion.verdict is not None
     assert opinion.verdict.state == "inconclusive", "a specialist is as careful as its own card asks"
@@ -282,9 +292,9 @@ def test_an_architecture_is_named_with_its_method_alone(examiner: Examiner, dna_
 
 @pytest.mark.parametrize("verdict", [GAN, CLEAR, OPEN, SOME_GAN])
 def test_what_the_router_calls_a_face_swap_is_inconclusive(
-    default_folders: Folders, examiner: Examiner, dna_det: Specialist, verdict: Verdict
+    default_folders: Folders, predictor: Predictor, dna_det: Specialist, verdict: Verdict
 ) -> None:
-    before = judged(examiner, verdict)
+    before = judged(predictor, verdict)
     (track,) = route(before, own_card(dna_det), loaded(default_folders("landmark_swap")), "picture")
     assert track.verdict.state == "inconclusive"
     first, *others = track.verdict.reasons
@@ -301,30 +311,30 @@ def test_what_the_router_calls_a_face_swap_is_inconclusive(
     [("stylegan2", GAN, "same method"), ("real", GAN, "differs"), ("flux1", GAN, "differs"), ("stylegan2", OPEN, "undecided")],
 )
 def test_other_answers_stay_as_they_are(
-    default_folders: Folders, examiner: Examiner, dna_det: Specialist, favours: str, verdict: Verdict, agrees: str
+    default_folders: Folders, predictor: Predictor, dna_det: Specialist, favours: str, verdict: Verdict, agrees: str
 ) -> None:
-    (track,) = route(judged(examiner, verdict), own_card(dna_det), loaded(default_folders(favours)), "picture")
+    (track,) = route(judged(predictor, verdict), own_card(dna_det), loaded(default_folders(favours)), "picture")
     doubts = ("This holds only if the face is wholly generated; random-default found no manipulation in it.",) if favours == "real" else ()
     assert track.verdict == replace(verdict, reasons=(*verdict.reasons, *doubts))
     assert track.opinions[0].agreement == agrees
 
 
-def test_finding_nothing_says_for_what_it_was_looked(default_folders: Folders, examiner: Examiner, dna_det: Specialist) -> None:
-    (track,) = route(judged(examiner, CLEAR), own_card(dna_det), loaded(default_folders("real")), "picture")
+def test_finding_nothing_says_for_what_it_was_looked(default_folders: Folders, predictor: Predictor, dna_det: Specialist) -> None:
+    (track,) = route(judged(predictor, CLEAR), own_card(dna_det), loaded(default_folders("real")), "picture")
     assert track.verdict.state == "no_manipulation_found"
     assert track.verdict.reasons == ("random-dna-det looks for wholly generated faces alone: face swaps pass it.",)
 
 
-def test_without_a_router_the_reasons_say_that_swaps_were_not_looked_for(examiner: Examiner, dna_det: Specialist) -> None:
+def test_without_a_router_the_reasons_say_that_swaps_were_not_looked_for(predictor: Predictor, dna_det: Specialist) -> None:
     broken = Specialist(dna_det.info, None, None, "It could not be loaded.")
-    tracks = route(judged(examiner, GAN, CLEAR, OPEN), own_card(dna_det), broken, "picture")
+    tracks = route(judged(predictor, GAN, CLEAR, OPEN), own_card(dna_det), broken, "picture")
     assert [track.verdict.state for track in tracks] == ["manipulated", "no_manipulation_found", "inconclusive"]
     assert "whether this is a face swap could not be checked" in tracks[0].verdict.reasons[-1]
     assert "face swaps pass it" in tracks[1].verdict.reasons[-1]
     assert tracks[2].verdict == OPEN
 
 
-def test_the_crop_rules_must_be_the_same_to_the_last_figure(embed: Shelf, any_card: Card) -> None:
+def test_the_crop_rules_must_be_the_same_to_the_last_figure(embed: Uploads, any_card: Card) -> None:
     embed("real")
     changes: list[dict[str, Any]] = [{"side_px": 224}, {"scale": 0.87}, {"down": 0.0}]
     for change in changes:
@@ -367,14 +377,14 @@ def asked(tracks: Sequence[TrackEvidence], chosen: Card, *specialists: Specialis
     return weigh(consult(tracks, specialists, [None] * len(tracks), kind), chosen, specialists)
 
 
-def test_all_specialists_stand_beside_a_detector_for_every_face(embed: Shelf) -> None:
+def test_all_specialists_stand_beside_a_detector_for_every_face(embed: Uploads) -> None:
     default = card_of(embed("real", "real") / DEFAULT_DETECTOR)
     specialists = load_specialists(default, "cpu")
     assert [(one.info.name, one.problem) for one in specialists] == [("random-caddm", ""), ("random-dna-det", "")]
     assert load_router(default, "cpu") is None
 
 
-def test_a_detector_of_swaps_has_a_router_and_no_specialists(embed: Shelf) -> None:
+def test_a_detector_of_swaps_has_a_router_and_no_specialists(embed: Uploads) -> None:
     chosen = card_of(embed("real", "real") / "random-caddm")
     assert load_specialists(chosen, "cpu") == ()
     router = load_router(chosen, "cpu")
@@ -410,7 +420,7 @@ def test_a_detector_of_swaps_is_asked_about_swaps_and_clear_faces(finds_swaps: S
 
 @pytest.mark.parametrize(("kind", "faces", "mirrored"), [("picture", 1, True), ("clip", 5, False)])
 def test_a_detector_of_swaps_reads_faces_as_the_first_one_does(finds_swaps: Specialist, kind: str, faces: int, mirrored: bool) -> None:
-    reader = finds_swaps.examiner
+    reader = finds_swaps.predictor
     assert reader is not None
     tracks = consult(with_verdicts(SWAP, GAN, CLEAR, faces=faces), [finds_swaps], [None] * 3, kind)
     assert [bool(track.opinions[0].refused) for track in tracks] == [False, True, False]
@@ -459,10 +469,10 @@ def test_agreement_changes_nothing(any_card: Card, finds_swaps: Specialist, find
 
 @pytest.mark.parametrize("verdict", [SURE_SWAP, SURE_CLEAR])
 def test_an_inconclusive_specialist_changes_nothing(any_card: Card, finds_swaps: Specialist, verdict: Verdict) -> None:
-    assert finds_swaps.examiner is not None
+    assert finds_swaps.predictor is not None
     card = own_card(finds_swaps)
     careful = replace(card, thresholds=replace(card.thresholds, min_sharpness=1e6))
-    unsure = replace(finds_swaps, examiner=Examiner(replace(finds_swaps.examiner.detector, card=careful), "cpu"))
+    unsure = replace(finds_swaps, predictor=Predictor(replace(finds_swaps.predictor.detector, card=careful), "cpu"))
     (track,) = asked(with_verdicts(verdict), any_card, unsure)
     assert track.verdict == verdict
     assert track.opinions[0].verdict is not None
@@ -470,10 +480,10 @@ def test_an_inconclusive_specialist_changes_nothing(any_card: Card, finds_swaps:
 
 
 def test_a_manipulation_of_unknown_kind_does_not_contradict_a_swap(any_card: Card, finds_swaps: Specialist) -> None:
-    assert finds_swaps.examiner is not None
+    assert finds_swaps.predictor is not None
     card = own_card(finds_swaps)
     unlike = replace(card, thresholds=replace(card.thresholds, max_atypicality=0.0))
-    vague = replace(finds_swaps, examiner=Examiner(replace(finds_swaps.examiner.detector, card=unlike), "cpu"))
+    vague = replace(finds_swaps, predictor=Predictor(replace(finds_swaps.predictor.detector, card=unlike), "cpu"))
     swap, clear = asked(with_verdicts(SURE_SWAP, SURE_CLEAR), any_card, vague)
     for track in (swap, clear):
         assert track.opinions[0].verdict is not None
@@ -483,14 +493,14 @@ def test_a_manipulation_of_unknown_kind_does_not_contradict_a_swap(any_card: Car
     assert "random-caddm finds a manipulation (" in clear.verdict.reasons[0]
 
 
-def test_other_specialists_overturn_nothing(any_card: Card, examiner: Examiner, dna_det: Specialist) -> None:
+def test_other_specialists_overturn_nothing(any_card: Card, predictor: Predictor, dna_det: Specialist) -> None:
     """DNA-Det finds StyleGAN2 in everything, here in what the chosen one calls a diffusion model; and here it finds nothing."""
-    (track,) = asked(judged(examiner, DIFFUSION), any_card, dna_det)
+    (track,) = asked(judged(predictor, DIFFUSION), any_card, dna_det)
     assert (track.verdict, track.opinions[0].agreement) == (DIFFUSION, "differs")
 
 
-def test_a_dna_det_that_finds_nothing_overturns_nothing(any_card: Card, examiner: Examiner, generated_folders: Folders) -> None:
-    (track,) = asked(judged(examiner, GAN), any_card, loaded(generated_folders("real")))
+def test_a_dna_det_that_finds_nothing_overturns_nothing(any_card: Card, predictor: Predictor, generated_folders: Folders) -> None:
+    (track,) = asked(judged(predictor, GAN), any_card, loaded(generated_folders("real")))
     assert track.opinions[0].verdict is not None
     assert (track.opinions[0].verdict.state, track.opinions[0].agreement) == ("no_manipulation_found", "differs")
     assert track.verdict == GAN
@@ -510,12 +520,12 @@ def test_a_clip_is_weighed_as_a_picture_is(any_card: Card, finds_nothing: Specia
 
 
 @pytest.mark.parametrize("how", ["no JSON", "another schema", "other weights", "no weights", "no bank", "another crop"])
-def test_a_damaged_detector_of_swaps_refuses_and_changes_nothing(embed: Shelf, how: str) -> None:
-    shelf = embed("real", "swapped")
-    damage(shelf / "random-caddm", how)
-    default = card_of(shelf / DEFAULT_DETECTOR)
+def test_a_damaged_detector_of_swaps_refuses_and_changes_nothing(embed: Uploads, how: str) -> None:
+    uploads = embed("real", "swapped")
+    damage(uploads / "random-caddm", how)
+    default = card_of(uploads / DEFAULT_DETECTOR)
     broken, other = load_specialists(default, "cpu")
-    assert (broken.examiner, other.info.name, other.problem) == (None, "random-dna-det", "")
+    assert (broken.predictor, other.info.name, other.problem) == (None, "random-dna-det", "")
     assert "could not be loaded, so it was not asked" in broken.problem
     before = with_verdicts(SURE_SWAP, SURE_CLEAR, OPEN)
     after = asked(before, default, broken)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.views.overlay import boxes_on, data_uri, fitted, heat_over, scaled
+from attribution.render.overlay import boxes_on, data_uri, fitted, heat_over, scaled
 from samples import noise
 
 

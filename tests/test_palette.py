@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from attribution.evidence import FAMILIES, STATES
-from attribution.views.palette import (
+from attribution.render.palette import (
     AREA_GROUND,
     AREA_LINE,
     DARK,

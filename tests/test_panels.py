@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from attribution.card import MeasuredTable
+from attribution.detectors.card import MeasuredTable
 from attribution.evidence import STATES, DetectorInfo, Interval, Media, Neighbour, Placement, Verdict
-from attribution.ui import text
-from attribution.views import panels
-from attribution.views.custody import custody
-from attribution.views.localisation import heatmap_words
+from attribution.render import panels
+from attribution.render.localisation import heatmap_words
+from attribution.render.provenance import custody
+from attribution.text import page as text
 from samples import DETECTOR, HOSTILE, INCONCLUSIVE, MANIPULATED, NONE_FOUND, Markup, clip, face, heatmap, is_inert, picture, track
 
 

@@ -12,13 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from attribution.detector import Examiner
+from attribution.detectors.predictor import Predictor
+from attribution.detectors.weights import load_folder
 from attribution.errors import EvidenceError, MediaError
 from attribution.evidence import Box, Face, Track
-from attribution.faces import CropRule
+from attribution.explain.patches import Tiles, cut_tiles, patch_view, reads_patches, tile_boxes
+from attribution.faces.finder import CropRule
 from attribution.media import OpenedMedia, open_media
-from attribution.patches import Tiles, cut_tiles, patch_view, reads_patches, tile_boxes
-from attribution.weights import load_folder
 from conftest import GENERATED_LABELS, MEAN, SIDE_PX, STD, some_crops, write_detector
 from make_media import write_clip
 
@@ -26,10 +26,10 @@ RULE = CropRule(side_px=SIDE_PX)
 
 
 @pytest.fixture(scope="module")
-def dna_det(tmp_path_factory: pytest.TempPathFactory) -> Examiner:
+def dna_det(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     """Its answers differ from patch to patch."""
     folder = write_detector(tmp_path_factory.mktemp("detectors"), "dna_det", labels=GENERATED_LABELS, scope="generated")
-    return Examiner(load_folder(folder), "cpu")
+    return Predictor(load_folder(folder), "cpu")
 
 
 def tiles_of(count: int, side: float = 120.0, seed: int = 1) -> Tiles:
@@ -170,7 +170,7 @@ def test_what_are_no_tiles_is_refused(pixels: np.ndarray) -> None:
 # Patches
 
 
-def test_every_tile_gives_four_by_four_patches_from_edge_to_edge(dna_det: Examiner) -> None:
+def test_every_tile_gives_four_by_four_patches_from_edge_to_edge(dna_det: Predictor) -> None:
     tiles = tiles_of(3)
     found = patch_view(dna_det, tiles)
     assert found.labels == tuple(label.name for label in GENERATED_LABELS)
@@ -184,7 +184,7 @@ def test_every_tile_gives_four_by_four_patches_from_edge_to_edge(dna_det: Examin
         assert own[0, 1] == own[3, 1] < own[4, 1]
 
 
-def test_patches_are_read_alone_and_calibrated(dna_det: Examiner) -> None:
+def test_patches_are_read_alone_and_calibrated(dna_det: Predictor) -> None:
     tiles = tiles_of(2, seed=4)
     found = patch_view(dna_det, tiles)
     places = [0, 11, 21, 32]
@@ -198,14 +198,14 @@ def test_patches_are_read_alone_and_calibrated(dna_det: Examiner) -> None:
     assert len(set(found.p_methods)) == 32
 
 
-def magnifying(examiner: Examiner, img_size: int) -> Examiner:
+def magnifying(predictor: Predictor, img_size: int) -> Predictor:
     """The same network, which magnifies what it reads to that side first."""
-    model = copy.deepcopy(examiner.model)
+    model = copy.deepcopy(predictor.model)
     model.img_size = img_size  # type: ignore[assignment]
-    return Examiner(replace(examiner.detector, model=model), "cpu")
+    return Predictor(replace(predictor.detector, model=model), "cpu")
 
 
-def test_a_change_shows_in_the_patches_that_hold_it_and_in_no_other(dna_det: Examiner) -> None:
+def test_a_change_shows_in_the_patches_that_hold_it_and_in_no_other(dna_det: Predictor) -> None:
     """At 256 px the patches do not overlap: an island of one patch."""
     pixels = some_crops(4)
     edited = pixels.copy()
@@ -216,7 +216,7 @@ def test_a_change_shows_in_the_patches_that_hold_it_and_in_no_other(dna_det: Exa
     assert np.flatnonzero((before != after).any(axis=1)).tolist() == [2 * 16 + 1 * 4 + 2]
 
 
-def test_batches_hold_at_most_64_patches(dna_det: Examiner) -> None:
+def test_batches_hold_at_most_64_patches(dna_det: Predictor) -> None:
     seen: list[tuple[int, ...]] = []
     hook = dna_det.model.stages.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape)))  # type: ignore[union-attr, operator]
     try:
@@ -228,7 +228,7 @@ def test_batches_hold_at_most_64_patches(dna_det: Examiner) -> None:
 
 
 @pytest.mark.parametrize(("img_size", "a_side"), [(64, 4), (224, 4), (512, 8)])
-def test_magnified_tiles_are_covered_whole(dna_det: Examiner, img_size: int, a_side: int) -> None:
+def test_magnified_tiles_are_covered_whole(dna_det: Predictor, img_size: int, a_side: int) -> None:
     found = patch_view(magnifying(dna_det, img_size), Tiles(((10.0, 20.0, 106.0, 116.0),), some_crops(1)))
     lefts = np.array([box[0] for box in found.boxes]).reshape(a_side, a_side)[0]
     side = found.boxes[0][2] - found.boxes[0][0]
@@ -237,14 +237,14 @@ def test_magnified_tiles_are_covered_whole(dna_det: Examiner, img_size: int, a_s
     assert np.diff(lefts).max() <= side + 0.01
 
 
-def test_a_tile_of_one_pixel_is_still_a_tile(dna_det: Examiner) -> None:
+def test_a_tile_of_one_pixel_is_still_a_tile(dna_det: Predictor) -> None:
     found = patch_view(dna_det, Tiles(((7.0, 7.0, 8.0, 8.0),), np.full((1, SIDE_PX, SIDE_PX, 3), 255, np.uint8)))
     assert len(set(found.answers)) == 1
     assert all(7 <= box[0] < box[2] <= 8 for box in found.boxes)
 
 
-def test_the_gpu_s_memory_may_be_full(dna_det: Examiner) -> None:
-    full = Examiner(dna_det.detector, "cpu")
+def test_the_gpu_s_memory_may_be_full(dna_det: Predictor) -> None:
+    full = Predictor(dna_det.detector, "cpu")
     full.model = copy.deepcopy(full.model)
 
     def out_of_memory(_: torch.Tensor) -> None:
@@ -254,17 +254,17 @@ def test_the_gpu_s_memory_may_be_full(dna_det: Examiner) -> None:
     assert patch_view(full, tiles_of(2)) == patch_view(dna_det, tiles_of(2))
 
 
-def test_other_networks_read_no_patches(examiner: Examiner, tmp_path: Path) -> None:
-    assert not reads_patches(examiner)
+def test_other_networks_read_no_patches(predictor: Predictor, tmp_path: Path) -> None:
+    assert not reads_patches(predictor)
     with pytest.raises(ValueError, match="takes DNA-Det"):
-        patch_view(examiner, tiles_of(1))
-    small = Examiner(load_folder(write_detector(tmp_path, "dna_det", side_px=48, labels=GENERATED_LABELS)), "cpu")
+        patch_view(predictor, tiles_of(1))
+    small = Predictor(load_folder(write_detector(tmp_path, "dna_det", side_px=48, labels=GENERATED_LABELS)), "cpu")
     assert not reads_patches(small), "a picture of 48 px holds no patch"
     with pytest.raises(ValueError, match="64 px"):
         patch_view(small, Tiles(((0, 0, 1, 1),), some_crops(1, 48)))
 
 
-def test_tiles_of_another_side_are_refused(dna_det: Examiner) -> None:
+def test_tiles_of_another_side_are_refused(dna_det: Predictor) -> None:
     assert reads_patches(dna_det)
     with pytest.raises(ValueError, match="N×96×96×3"):
         patch_view(dna_det, Tiles(((0, 0, 1, 1),), some_crops(1, 224)))

@@ -16,15 +16,15 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from attribution import weights
-from attribution.artifacts import find_artifacts
-from attribution.detector import Examiner
+from attribution.detectors import weights
+from attribution.detectors.predictor import Predictor
 from attribution.errors import DamagedDetector, DeviceError, EmptyMedia, MissingMedia, UnknownDetector, UnsupportedMedia
 from attribution.evidence import Evidence, TrackEvidence
-from attribution.patches import patch_view
-from attribution.pipeline import Analysis, Kit, analyse, examine, explain, explain_opinion, load_kit, shown_face
+from attribution.explain.artifacts import find_artifacts
+from attribution.explain.patches import patch_view
+from attribution.pipeline import Analysis, Pipeline, analyse, examine, explain, explain_opinion, load_pipeline, shown_face
 from attribution.verdict.reasons import percent
-from conftest import Shelf
+from conftest import Uploads
 from make_media import write_clip
 from test_weights import mend_card
 
@@ -33,8 +33,8 @@ PORTRAIT = EXAMPLES / "astronaut.png"
 
 
 @pytest.fixture(scope="module")
-def portrait(kit: Kit) -> Analysis:
-    return examine(PORTRAIT, kit)
+def portrait(pipeline: Pipeline) -> Analysis:
+    return examine(PORTRAIT, pipeline)
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +46,15 @@ def clip_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def clip(kit: Kit, clip_path: Path) -> Analysis:
-    return examine(clip_path, kit)
+def clip(pipeline: Pipeline, clip_path: Path) -> Analysis:
+    return examine(clip_path, pipeline)
 
 
-def test_a_picture(portrait: Analysis, kit: Kit) -> None:
+def test_a_picture(portrait: Analysis, pipeline: Pipeline) -> None:
     evidence = portrait.evidence
     assert evidence.media.name == "astronaut.png"
     assert evidence.media.sha256 == hashlib.sha256(PORTRAIT.read_bytes()).hexdigest()
-    assert evidence.detector == kit.examiner.info
+    assert evidence.detector == pipeline.predictor.info
     (track,) = evidence.tracks
     assert evidence.faces_found == 1
     x0, y0, x1, y1 = track.box
@@ -67,11 +67,11 @@ def test_a_picture(portrait: Analysis, kit: Kit) -> None:
     assert "astronaut.png" in repr(portrait)
 
 
-def test_a_picture_is_read_with_its_mirror_image(portrait: Analysis, kit: Kit) -> None:
+def test_a_picture_is_read_with_its_mirror_image(portrait: Analysis, pipeline: Pipeline) -> None:
     track = portrait.evidence.tracks[0]
     assert track.track is not None
     assert track.reading is not None
-    expected = kit.examiner.read(track.track.faces[0].crop[None], mirrored=True)
+    expected = pipeline.predictor.read(track.track.faces[0].crop[None], mirrored=True)
     assert track.reading.logits == pytest.approx(expected.logits, abs=1e-4)
     assert portrait.evidence.settings["mirrored"] is True
 
@@ -104,24 +104,24 @@ def test_a_clip(clip: Analysis) -> None:
     assert evidence.settings["mirrored"] is False
 
 
-def test_the_same_file_gives_the_same_answer(portrait: Analysis, kit: Kit) -> None:
-    again = analyse(PORTRAIT, kit)
+def test_the_same_file_gives_the_same_answer(portrait: Analysis, pipeline: Pipeline) -> None:
+    again = analyse(PORTRAIT, pipeline)
     assert replace(again, created_utc="") == replace(portrait.evidence, created_utc="")
 
 
-def test_no_face_is_inconclusive(kit: Kit, tmp_path: Path) -> None:
+def test_no_face_is_inconclusive(pipeline: Pipeline, tmp_path: Path) -> None:
     path = tmp_path / "sky.png"
     Image.new("RGB", (300, 200), (120, 180, 230)).save(path)
-    evidence = analyse(path, kit)
+    evidence = analyse(path, pipeline)
     assert evidence.verdict.state == "inconclusive"
     assert evidence.tracks == ()
     assert sum("No face was found" in reason for reason in evidence.verdict.reasons) == 1
-    assert explain(evidence, kit) == []
+    assert explain(evidence, pipeline) == []
 
 
-def test_progress_tells_what_happens(kit: Kit, clip_path: Path) -> None:
+def test_progress_tells_what_happens(pipeline: Pipeline, clip_path: Path) -> None:
     told: list[tuple[float, str]] = []
-    analyse(clip_path, kit, lambda share, doing: told.append((share, doing)))
+    analyse(clip_path, pipeline, lambda share, doing: told.append((share, doing)))
     shares = [share for share, _ in told]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0, 1)
@@ -132,7 +132,7 @@ class Left(Exception):
     """The reader has left."""
 
 
-def test_whoever_raises_in_progress_ends_the_work(kit: Kit) -> None:
+def test_whoever_raises_in_progress_ends_the_work(pipeline: Pipeline) -> None:
     told: list[str] = []
 
     def leave(share: float, doing: str) -> None:
@@ -141,28 +141,28 @@ def test_whoever_raises_in_progress_ends_the_work(kit: Kit) -> None:
             raise Left
 
     with pytest.raises(Left):
-        analyse(PORTRAIT, kit, leave)
+        analyse(PORTRAIT, pipeline, leave)
     assert told[-1] == "Looking for faces"
 
 
-def test_another_name_replaces_that_of_the_file(kit: Kit) -> None:
-    assert analyse(PORTRAIT, kit, name="upload.png").media.name == "upload.png"
+def test_another_name_replaces_that_of_the_file(pipeline: Pipeline) -> None:
+    assert analyse(PORTRAIT, pipeline, name="upload.png").media.name == "upload.png"
 
 
-def test_unusable_files_are_typed_errors(kit: Kit, tmp_path: Path) -> None:
+def test_unusable_files_are_typed_errors(pipeline: Pipeline, tmp_path: Path) -> None:
     with pytest.raises(MissingMedia):
-        analyse(tmp_path / "none.png", kit)
+        analyse(tmp_path / "none.png", pipeline)
     path = tmp_path / "file.jpg"
     path.write_bytes(b"")
     with pytest.raises(EmptyMedia):
-        analyse(path, kit)
+        analyse(path, pipeline)
     path.write_bytes(b"This is a letter, not a picture.")
     with pytest.raises(UnsupportedMedia):
-        analyse(path, kit)
+        analyse(path, pipeline)
 
 
-def test_explanations_belong_to_the_shown_faces(clip: Analysis, kit: Kit) -> None:
-    (heatmap,) = explain(clip.evidence, kit)
+def test_explanations_belong_to_the_shown_faces(clip: Analysis, pipeline: Pipeline) -> None:
+    (heatmap,) = explain(clip.evidence, pipeline)
     (track,) = clip.evidence.tracks
     assert heatmap.label in clip.evidence.detector.labels
     assert heatmap.values.shape == (96, 96)
@@ -170,19 +170,19 @@ def test_explanations_belong_to_the_shown_faces(clip: Analysis, kit: Kit) -> Non
     assert track.worst.first_seconds <= shown_face(track).seconds <= track.worst.last_seconds
 
 
-def test_evidence_without_pixels_cannot_be_explained(portrait: Analysis, kit: Kit) -> None:
+def test_evidence_without_pixels_cannot_be_explained(portrait: Analysis, pipeline: Pipeline) -> None:
     read = Evidence.from_json(json.loads(json.dumps(portrait.evidence.to_json())))
     with pytest.raises(ValueError, match="no pixels"):
-        explain(read, kit)
+        explain(read, pipeline)
     with pytest.raises(ValueError, match="no faces"):
         shown_face(read.tracks[0])
 
 
 def test_kits_that_cannot_be(detector_folder: Path) -> None:
     with pytest.raises(UnknownDetector):
-        load_kit("no-such-detector", "cpu")
+        load_pipeline("no-such-detector", "cpu")
     with pytest.raises(DeviceError):
-        load_kit(str(detector_folder), "abacus")
+        load_pipeline(str(detector_folder), "abacus")
 
 
 @pytest.mark.parametrize("change", ["a method of another detector", "embeddings of another width"])
@@ -199,7 +199,7 @@ def test_a_bank_of_another_network_is_refused(own_detector: Path, change: str) -
     save_file(tensors, path, metadata)
     mend_card(own_detector)
     with pytest.raises(DamagedDetector, match="do not belong"):
-        load_kit(str(own_detector), "cpu")
+        load_pipeline(str(own_detector), "cpu")
 
 
 # Second opinions, from the file to the JSON
@@ -214,13 +214,13 @@ def close_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def consulting(embed: Shelf) -> Kit:
+def consulting(embed: Uploads) -> Pipeline:
     """A default that finds StyleGAN2 everywhere, and a DNA-Det beside it that does so too."""
     embed("stylegan2")
-    return load_kit("default", "cpu")
+    return load_pipeline("default", "cpu")
 
 
-def test_a_generated_face_has_a_second_opinion(consulting: Kit, close_up: Path) -> None:
+def test_a_generated_face_has_a_second_opinion(consulting: Pipeline, close_up: Path) -> None:
     told: list[str] = []
     analysis = examine(close_up, consulting, lambda _, doing: told.append(doing))
     (track,) = analysis.evidence.tracks
@@ -250,7 +250,7 @@ def test_a_generated_face_has_a_second_opinion(consulting: Kit, close_up: Path) 
     assert replace(again, created_utc="") == replace(analysis.evidence, created_utc="")
 
 
-def test_an_opinion_is_explained_by_its_own_detector(consulting: Kit, close_up: Path) -> None:
+def test_an_opinion_is_explained_by_its_own_detector(consulting: Pipeline, close_up: Path) -> None:
     evidence = analyse(close_up, consulting)
     (track,) = evidence.tracks
     heatmap = explain_opinion(track, track.opinions[0], consulting)
@@ -265,34 +265,34 @@ def test_an_opinion_is_explained_by_its_own_detector(consulting: Kit, close_up: 
     assert explain_opinion(track, unsure, consulting).label == "stylegan2", "the likeliest label"
 
 
-def test_what_has_no_opinion_has_no_explanation(consulting: Kit, kit: Kit, close_up: Path) -> None:
+def test_what_has_no_opinion_has_no_explanation(consulting: Pipeline, pipeline: Pipeline, close_up: Path) -> None:
     (track,) = analyse(close_up, consulting).tracks
     opinion = track.opinions[0]
     with pytest.raises(ValueError, match="no opinion of random-dna-det"):
-        explain_opinion(track, opinion, replace(kit, specialists=(), router=None))
+        explain_opinion(track, opinion, replace(pipeline, specialists=(), router=None))
     with pytest.raises(ValueError, match="no opinion"):
         explain_opinion(track, replace(opinion, refused="It was not asked.", verdict=None), consulting)
     with pytest.raises(ValueError, match="no faces"):
         explain_opinion(replace(track, track=None), opinion, consulting)
 
 
-def test_a_swapped_face_is_not_shown_to_the_specialist_but_has_tiles_to_ask_with(embed: Shelf, close_up: Path) -> None:
+def test_a_swapped_face_is_not_shown_to_the_specialist_but_has_tiles_to_ask_with(embed: Uploads, close_up: Path) -> None:
     embed("landmark_swap")
-    swapping = load_kit("default", "cpu")
+    swapping = load_pipeline("default", "cpu")
     analysis = examine(close_up, swapping)
     (track,), (tiles,) = analysis.evidence.tracks, analysis.tiles
     assert track.opinions[0].verdict is None
     assert "called a face swap" in track.opinions[0].refused
-    examiner = swapping.specialists[0].examiner
-    assert examiner is not None
+    predictor = swapping.specialists[0].predictor
+    assert predictor is not None
     assert tiles is not None
-    assert len(patch_view(examiner, tiles).boxes) == 16 * len(tiles.boxes)
+    assert len(patch_view(predictor, tiles).boxes) == 16 * len(tiles.boxes)
     with pytest.raises(ValueError, match="takes DNA-Det"):
-        patch_view(swapping.examiner, tiles)
+        patch_view(swapping.predictor, tiles)
 
 
 @pytest.mark.parametrize("place", ["two faces", "a face at the edge", "a tiny picture"])
-def test_pictures_that_are_hard_to_tile(consulting: Kit, tmp_path: Path, place: str) -> None:
+def test_pictures_that_are_hard_to_tile(consulting: Pipeline, tmp_path: Path, place: str) -> None:
     portrait = Image.open(PORTRAIT).convert("RGB")
     other = Image.open(EXAMPLES / "grace_hopper.jpg").convert("RGB")
     if place == "two faces":
@@ -314,15 +314,15 @@ def test_pictures_that_are_hard_to_tile(consulting: Kit, tmp_path: Path, place: 
         assert tiles.pixels.shape[1:] == (96, 96, 3)
         assert track.track is not None
         assert any(box == pytest.approx(track.track.best.crop_box, abs=1e-6) for box in tiles.boxes)
-        examiner = consulting.specialists[0].examiner
-        assert examiner is not None
-        patches = track.opinions[0].patches or patch_view(examiner, tiles)
+        predictor = consulting.specialists[0].predictor
+        assert predictor is not None
+        patches = track.opinions[0].patches or patch_view(predictor, tiles)
         assert (track.opinions[0].patches is None) == (place == "a tiny picture")
         assert all(0 <= x0 < x1 <= rgb.width and 0 <= y0 < y1 <= rgb.height for x0, y0, x1, y1 in patches.boxes)
     assert Evidence.from_json(json.loads(json.dumps(analysis.evidence.to_json()))).tracks[0].opinions == tracks[0].opinions
 
 
-def test_a_clip_has_opinions_and_no_tiles(consulting: Kit, clip_path: Path) -> None:
+def test_a_clip_has_opinions_and_no_tiles(consulting: Pipeline, clip_path: Path) -> None:
     analysis = examine(clip_path, consulting)
     (track,) = analysis.evidence.tracks
     (opinion,) = track.opinions
@@ -333,16 +333,16 @@ def test_a_clip_has_opinions_and_no_tiles(consulting: Kit, clip_path: Path) -> N
     assert explain_opinion(track, opinion, consulting).label == "stylegan2"
 
 
-def test_no_face_no_opinion(consulting: Kit, tmp_path: Path) -> None:
+def test_no_face_no_opinion(consulting: Pipeline, tmp_path: Path) -> None:
     path = tmp_path / "sky.png"
     Image.new("RGB", (300, 200), (120, 180, 230)).save(path)
     analysis = examine(path, consulting)
     assert (analysis.evidence.tracks, analysis.tiles) == ((), ())
 
 
-def test_a_damaged_specialist_does_not_stop_the_kit(embed: Shelf, close_up: Path) -> None:
+def test_a_damaged_specialist_does_not_stop_the_kit(embed: Uploads, close_up: Path) -> None:
     (embed("stylegan2") / "random-dna-det" / "model.safetensors").write_bytes(b"")
-    crippled = load_kit("default", "cpu")
+    crippled = load_pipeline("default", "cpu")
     analysis = examine(close_up, crippled)
     (track,) = analysis.evidence.tracks
     assert track.verdict.state == "manipulated"
@@ -356,9 +356,9 @@ def test_a_damaged_specialist_does_not_stop_the_kit(embed: Shelf, close_up: Path
     ("favours", "state", "agrees"),
     [("stylegan2", "manipulated", "same method"), ("landmark_swap", "inconclusive", "undecided"), ("real", "manipulated", "differs")],
 )
-def test_a_detector_for_generated_faces_is_routed(embed: Shelf, close_up: Path, favours: str, state: str, agrees: str) -> None:
+def test_a_detector_for_generated_faces_is_routed(embed: Uploads, close_up: Path, favours: str, state: str, agrees: str) -> None:
     embed(favours)
-    chosen = load_kit("random-dna-det", "cpu")
+    chosen = load_pipeline("random-dna-det", "cpu")
     analysis = examine(close_up, chosen)
     (track,) = analysis.evidence.tracks
     assert analysis.evidence.detector.name == "random-dna-det"
@@ -368,13 +368,13 @@ def test_a_detector_for_generated_faces_is_routed(embed: Shelf, close_up: Path, 
     assert list(analysis.evidence.settings["router"]) == ["random-default"]
     (tiles,) = analysis.tiles
     assert tiles is not None
-    assert len(patch_view(chosen.examiner, tiles).boxes) == 16 * len(tiles.boxes)
+    assert len(patch_view(chosen.predictor, tiles).boxes) == 16 * len(tiles.boxes)
     assert explain_opinion(track, track.opinions[0], chosen).label == favours
 
 
-def test_a_clip_of_a_detector_for_generated_faces_is_routed(embed: Shelf, clip_path: Path) -> None:
+def test_a_clip_of_a_detector_for_generated_faces_is_routed(embed: Uploads, clip_path: Path) -> None:
     embed("landmark_swap")
-    evidence = analyse(clip_path, load_kit("random-dna-det", "cpu"))
+    evidence = analyse(clip_path, load_pipeline("random-dna-det", "cpu"))
     assert evidence.verdict.state == "inconclusive"
     assert any("calls this one a face swap" in reason for reason in evidence.verdict.reasons)
 
@@ -383,13 +383,13 @@ def test_a_clip_of_a_detector_for_generated_faces_is_routed(embed: Shelf, clip_p
 
 
 @pytest.fixture
-def disputing(embed: Shelf) -> Kit:
+def disputing(embed: Uploads) -> Pipeline:
     """A default that finds a face swap everywhere, a CADDM beside it that finds nothing, and a DNA-Det."""
     embed("landmark_swap", "real")
-    return load_kit("default", "cpu")
+    return load_pipeline("default", "cpu")
 
 
-def boxes_by_hand(track: TrackEvidence, seer: Examiner) -> list[tuple[float, ...]]:
+def boxes_by_hand(track: TrackEvidence, seer: Predictor) -> list[tuple[float, ...]]:
     """The detector's own boxes on the shown face, carried to the original: the crop is the square `crop_box` corner to corner."""
     face = shown_face(track)
     left, top, right, _ = face.crop_box
@@ -406,7 +406,7 @@ def marked(track: TrackEvidence) -> list[tuple[float, ...]]:
     return [(*one.box, one.confidence) for one in track.artifacts]
 
 
-def test_a_disagreement_is_inconclusive_for_the_whole_file(disputing: Kit, close_up: Path) -> None:
+def test_a_disagreement_is_inconclusive_for_the_whole_file(disputing: Pipeline, close_up: Path) -> None:
     assert [one.info.name for one in disputing.specialists] == ["random-caddm", "random-dna-det"]
     analysis = examine(close_up, disputing)
     evidence = analysis.evidence
@@ -425,16 +425,16 @@ def test_a_disagreement_is_inconclusive_for_the_whole_file(disputing: Kit, close
     assert explain_opinion(track, track.opinions[0], disputing).label == "real"
 
 
-def test_a_detector_that_finds_nothing_marks_nothing(disputing: Kit, close_up: Path) -> None:
+def test_a_detector_that_finds_nothing_marks_nothing(disputing: Pipeline, close_up: Path) -> None:
     assert analyse(close_up, disputing).tracks[0].artifacts == ()
 
 
-def test_artifacts_lie_in_the_original_picture(embed: Shelf, close_up: Path) -> None:
+def test_artifacts_lie_in_the_original_picture(embed: Uploads, close_up: Path) -> None:
     embed("landmark_swap", "swapped")
-    kit = load_kit("default", "cpu")
-    evidence = analyse(close_up, kit)
+    pipeline = load_pipeline("default", "cpu")
+    evidence = analyse(close_up, pipeline)
     (track,) = evidence.tracks
-    seer = kit.specialists[0].examiner
+    seer = pipeline.specialists[0].predictor
     assert seer is not None
     expected = boxes_by_hand(track, seer)
     assert expected
@@ -455,22 +455,22 @@ def test_artifacts_lie_in_the_original_picture(embed: Shelf, close_up: Path) -> 
     assert evidence.settings["artifacts"] is None
 
 
-def test_a_face_that_no_localising_detector_was_asked_about_has_no_artifacts(embed: Shelf, close_up: Path) -> None:
+def test_a_face_that_no_localising_detector_was_asked_about_has_no_artifacts(embed: Uploads, close_up: Path) -> None:
     embed("stylegan2", "real")
-    (track,) = analyse(close_up, load_kit("default", "cpu")).tracks
+    (track,) = analyse(close_up, load_pipeline("default", "cpu")).tracks
     assert track.artifacts == ()
     assert "this face was called a GAN" in track.opinions[0].refused
     assert track.opinions[1].verdict is not None
 
 
-def test_a_clip_is_marked_on_the_shown_face(embed: Shelf, clip_path: Path) -> None:
+def test_a_clip_is_marked_on_the_shown_face(embed: Uploads, clip_path: Path) -> None:
     embed("landmark_swap", "swapped")
-    kit = load_kit("default", "cpu")
-    evidence = analyse(clip_path, kit)
+    pipeline = load_pipeline("default", "cpu")
+    evidence = analyse(clip_path, pipeline)
     (track,) = evidence.tracks
     assert (track.verdict.state, track.opinions[0].agreement) == ("manipulated", "same family")
     assert evidence.settings["specialists"]["random-caddm"]["mirrored"] is False
-    seer = kit.specialists[0].examiner
+    seer = pipeline.specialists[0].predictor
     assert seer is not None
     assert np.array(marked(track)) == pytest.approx(np.array(boxes_by_hand(track, seer)), rel=1e-4, abs=1e-2)
     assert {one.seconds for one in track.artifacts} == {shown_face(track).seconds}
@@ -478,11 +478,11 @@ def test_a_clip_is_marked_on_the_shown_face(embed: Shelf, clip_path: Path) -> No
     assert Evidence.from_json(entry).tracks[0].artifacts == track.artifacts
 
 
-def test_a_damaged_detector_of_swaps_changes_nothing_but_its_own_opinion(disputing: Kit, embed: Shelf, close_up: Path) -> None:
+def test_a_damaged_detector_of_swaps_changes_nothing_but_its_own_opinion(disputing: Pipeline, embed: Uploads, close_up: Path) -> None:
     whole = analyse(close_up, replace(disputing, specialists=disputing.specialists[1:]))
     caddm = weights.EMBEDDED_FOLDER / "random-caddm"
     (caddm / "model.safetensors").write_bytes(b"")
-    crippled = analyse(close_up, load_kit("default", "cpu"))
+    crippled = analyse(close_up, load_pipeline("default", "cpu"))
     (track,), (was,) = crippled.tracks, whole.tracks
     assert "random-caddm could not be loaded, so it was not asked." in track.opinions[0].refused
     assert crippled.verdict == whole.verdict
@@ -494,23 +494,23 @@ def test_a_damaged_detector_of_swaps_changes_nothing_but_its_own_opinion(disputi
 @pytest.mark.parametrize(
     ("favours", "state", "agrees"), [("landmark_swap", "manipulated", "same family"), ("stylegan2", "inconclusive", "undecided")]
 )
-def test_a_chosen_detector_of_swaps_is_routed_and_marks(embed: Shelf, close_up: Path, favours: str, state: str, agrees: str) -> None:
+def test_a_chosen_detector_of_swaps_is_routed_and_marks(embed: Uploads, close_up: Path, favours: str, state: str, agrees: str) -> None:
     embed(favours, "swapped")
-    kit = load_kit("random-caddm", "cpu")
-    evidence = analyse(close_up, kit)
+    pipeline = load_pipeline("random-caddm", "cpu")
+    evidence = analyse(close_up, pipeline)
     (track,) = evidence.tracks
     assert evidence.verdict.state == track.verdict.state == state
     assert [(one.detector.name, one.agreement) for one in track.opinions] == [("random-default", agrees)]
     assert {one.detector for one in track.artifacts} == {"random-caddm"}
-    assert np.array(marked(track)) == pytest.approx(np.array(boxes_by_hand(track, kit.examiner)), rel=1e-4, abs=1e-2)
+    assert np.array(marked(track)) == pytest.approx(np.array(boxes_by_hand(track, pipeline.predictor)), rel=1e-4, abs=1e-2)
     assert evidence.settings["artifacts"] == {"min_confidence": 0.51, "nms_iou": 0.3, "slope": 1.0, "offset": 0.0}
     assert (evidence.settings["scope"], evidence.settings["mirrored"]) == ("face_swap", True)
     assert list(evidence.settings["router"]) == ["random-default"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_without_a_gpu_all_detectors_are_on_the_processor(embed: Shelf) -> None:
+def test_without_a_gpu_all_detectors_are_on_the_processor(embed: Uploads) -> None:
     embed("real")
     with pytest.raises(DeviceError, match="no GPU"):
-        load_kit("default", "cuda")
-    assert {one.examiner.device for one in load_kit("default", "auto").specialists if one.examiner} == {"cpu"}
+        load_pipeline("default", "cuda")
+    assert {one.predictor.device for one in load_pipeline("default", "auto").specialists if one.predictor} == {"cpu"}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from attribution.evidence import Box
-from attribution.ui import area_text as text
-from attribution.views.places import names_sides, place
+from attribution.render.places import names_sides, place
+from attribution.text import areas as text
 
 SQUARE = (100.0, 100.0, 300.0, 300.0)
 # Left eye, right eye, nose, mouth left, mouth right of an upright face.

@@ -13,12 +13,12 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from attribution import hub
+from attribution.detectors import hub
+from attribution.detectors.weights import LoadedDetector, load, load_folder
 from attribution.errors import DamagedDetector, LabError
-from attribution.lab.command import main
-from attribution.lab.push import push
-from attribution.network import features, normalise
-from attribution.weights import LoadedDetector, load, load_folder
+from attribution.lab.cli import main
+from attribution.lab.publish.push import push
+from attribution.models.backbones import features, normalise
 from conftest import some_crops
 from hub_server import READER, WRITER, Fault, LoopbackHub
 

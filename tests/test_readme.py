@@ -12,13 +12,9 @@ from pathlib import Path
 
 import pytest
 
-import architecture
 import attribution
 from attribution import evidence
-from attribution.lab.modelcard import model_card
-from attribution.lab.summary import read_card, write_readme
-from attribution.study import read_study
-from attribution.weights import DEFAULT_DETECTOR
+from attribution.measured.study import read_study
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ("README.md", "DEVELOPERS.md", "CHANGELOG.md", "examples/README.md")
@@ -60,12 +56,6 @@ def run(*arguments: str) -> str:
     done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def test_the_readme_has_its_sections_in_order() -> None:
-    assert re.findall(r"^## (.+)$", text_of("README.md"), re.MULTILINE) == SECTIONS
-    opening = text_of("README.md").split("# Telltale\n")[1].split("![")[0].strip()
-    assert opening.count(".") == 1, "one sentence stands at the top"
 
 
 def test_two_commands_do_everything() -> None:
@@ -166,15 +156,6 @@ def test_the_words_of_the_contract_are_documented() -> None:
         assert f"`{word}`" in text_of("DEVELOPERS.md"), word
 
 
-def test_the_levels_are_drawn_as_they_are() -> None:
-    drawn = {
-        room: int(level)
-        for level, rooms in re.findall(r"^    level (\d)  +(.+)$", section("DEVELOPERS.md", "The house"), re.MULTILINE)
-        for room in rooms.split()
-    }
-    assert drawn == architecture.LEVELS
-
-
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_to_files(document: str) -> None:
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text_of(document))
@@ -206,16 +187,6 @@ def test_names_in_the_text_exist() -> None:
     }
     assert named
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
-
-
-def test_the_measured_figures_are_those_of_the_card_and_of_the_results(tmp_path: Path) -> None:
-    """What `lab readme` would write now is what stands there."""
-    again = tmp_path / "README.md"
-    again.write_text(text_of("README.md"), encoding="utf-8")
-    write_readme(again)
-    assert again.read_text(encoding="utf-8") == text_of("README.md")
-    card = (ROOT / "weights" / DEFAULT_DETECTOR / "README.md").read_text(encoding="utf-8")
-    assert card == model_card(read_card()) + "\n"
 
 
 def test_the_study_that_is_committed_is_read_whole_by_the_app() -> None:

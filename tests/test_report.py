@@ -7,10 +7,12 @@ import re
 
 import pytest
 
-from attribution.card import MeasuredTable
+from attribution.detectors.card import MeasuredTable
 from attribution.evidence import Evidence, Media, Opinion, Unusable, document, read_document
-from attribution.ui import area_text, opinion_text, text
-from attribution.views.report import report_html
+from attribution.render.report import report_html
+from attribution.text import areas as area_text
+from attribution.text import opinions as opinion_text
+from attribution.text import page as text
 from samples import (
     DETECTOR,
     GENERATED,

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from attribution.detector import Examiner
-from attribution.saliency import grad_cam_of_the_package, grad_cam_through_the_head, heatmaps
-from attribution.weights import load_folder
+from attribution.detectors.predictor import Predictor
+from attribution.detectors.weights import load_folder
+from attribution.explain.gradcam import grad_cam_of_the_package, grad_cam_through_the_head, heatmaps
 from conftest import LABELS, SIDE_PX, some_crops, write_detector
 
 NAMES = [label.name for label in LABELS]
 
 
-def test_the_quick_way_is_the_package_s_grad_cam(examiner: Examiner) -> None:
+def test_the_quick_way_is_the_package_s_grad_cam(predictor: Predictor) -> None:
     crops, classes = some_crops(8), [0, 1, 2, 3] * 2
-    quick, reference = grad_cam_through_the_head(examiner, crops, classes), grad_cam_of_the_package(examiner, crops, classes)
+    quick, reference = grad_cam_through_the_head(predictor, crops, classes), grad_cam_of_the_package(predictor, crops, classes)
     assert quick == pytest.approx(reference, abs=1e-3)
     speaking = reference.max(axis=(1, 2)) > 0
     assert speaking.sum() >= 4
@@ -29,22 +29,22 @@ def test_the_quick_way_is_the_package_s_grad_cam(examiner: Examiner) -> None:
 
 @pytest.mark.parametrize("architecture", ["resnet18", "mobilenetv4_conv_small", "convnextv2_atto"])
 def test_the_quick_way_holds_for_other_architectures(tmp_path: Path, architecture: str) -> None:
-    examiner = Examiner(load_folder(write_detector(tmp_path, architecture)), "cpu")
+    predictor = Predictor(load_folder(write_detector(tmp_path, architecture)), "cpu")
     crops, classes = some_crops(3), [1, 2, 3]
-    quick, reference = grad_cam_through_the_head(examiner, crops, classes), grad_cam_of_the_package(examiner, crops, classes)
+    quick, reference = grad_cam_through_the_head(predictor, crops, classes), grad_cam_of_the_package(predictor, crops, classes)
     assert quick == pytest.approx(reference, abs=2e-3)
 
 
 def test_a_vit_is_explained_by_its_patch_tokens(tmp_path: Path) -> None:
     detector = load_folder(write_detector(tmp_path, "vit_tiny_patch16_224", {"img_size": SIDE_PX}))
-    found = heatmaps(Examiner(detector, "cpu"), some_crops(2), ["stylegan2", "real"])
+    found = heatmaps(Predictor(detector, "cpu"), some_crops(2), ["stylegan2", "real"])
     assert [one.values.shape for one in found] == [(SIDE_PX, SIDE_PX)] * 2
     assert all(one.values.max() > 0 for one in found)
 
 
 def test_dna_det_is_explained_all_over_the_picture(generated_folder: Path) -> None:
-    examiner = Examiner(load_folder(generated_folder), "cpu")
-    found = heatmaps(examiner, some_crops(3), ["stylegan2", "sdxl", "real"])
+    predictor = Predictor(load_folder(generated_folder), "cpu")
+    found = heatmaps(predictor, some_crops(3), ["stylegan2", "sdxl", "real"])
     assert [one.label for one in found] == ["stylegan2", "sdxl", "real"]
     for one in found:
         assert one.values.shape == (SIDE_PX, SIDE_PX)
@@ -53,39 +53,39 @@ def test_dna_det_is_explained_all_over_the_picture(generated_folder: Path) -> No
     assert found[0].evidence_share > 0
 
 
-def test_each_crop_is_explained_for_its_own_label(examiner: Examiner) -> None:
+def test_each_crop_is_explained_for_its_own_label(predictor: Predictor) -> None:
     crops = np.repeat(some_crops(1), 4, axis=0)
-    found = heatmaps(examiner, crops, NAMES)
+    found = heatmaps(predictor, crops, NAMES)
     assert [one.label for one in found] == NAMES
-    p = examiner.read(crops[:1]).p_methods[0]
+    p = predictor.read(crops[:1]).p_methods[0]
     assert [one.p_label for one in found] == pytest.approx(p.tolist(), abs=1e-5)
     assert len({one.values.tobytes() for one in found}) == 4
-    alone = heatmaps(examiner, crops[:1], ["stylegan2"])[0]
+    alone = heatmaps(predictor, crops[:1], ["stylegan2"])[0]
     assert alone.values == pytest.approx(found[2].values, abs=1e-4)
 
 
-def test_maps_lie_on_the_crop_between_0_and_1(examiner: Examiner) -> None:
-    for one in heatmaps(examiner, some_crops(5), [NAMES[i % 4] for i in range(5)]):
+def test_maps_lie_on_the_crop_between_0_and_1(predictor: Predictor) -> None:
+    for one in heatmaps(predictor, some_crops(5), [NAMES[i % 4] for i in range(5)]):
         assert one.values.shape == (SIDE_PX, SIDE_PX)
         assert one.values.dtype == np.float32
         assert 0 <= one.values.min() <= one.values.max() <= 1
 
 
-def test_more_faces_than_a_batch(examiner: Examiner) -> None:
+def test_more_faces_than_a_batch(predictor: Predictor) -> None:
     crops = some_crops(19)
-    found = heatmaps(examiner, crops, ["flux1"] * 19)
+    found = heatmaps(predictor, crops, ["flux1"] * 19)
     assert len(found) == 19
-    assert found[18].values == pytest.approx(heatmaps(examiner, crops[18:], ["flux1"])[0].values, abs=1e-4)
+    assert found[18].values == pytest.approx(heatmaps(predictor, crops[18:], ["flux1"])[0].values, abs=1e-4)
 
 
-def test_always_the_same_answer_and_no_trace_on_the_network(examiner: Examiner) -> None:
+def test_always_the_same_answer_and_no_trace_on_the_network(predictor: Predictor) -> None:
     crops = some_crops(2)
-    before = examiner.read(crops).logits
-    one, other = (heatmaps(examiner, crops, ["real", "flux1"]) for _ in range(2))
+    before = predictor.read(crops).logits
+    one, other = (heatmaps(predictor, crops, ["real", "flux1"]) for _ in range(2))
     assert [(a.drop_hot, a.drop_random) for a in one] == [(b.drop_hot, b.drop_random) for b in other]
     assert np.array_equal(one[1].values, other[1].values)
-    assert np.array_equal(examiner.read(crops).logits, before)
-    assert not any(p.requires_grad or p.grad is not None for p in examiner.model.parameters())
+    assert np.array_equal(predictor.read(crops).logits, before)
+    assert not any(p.requires_grad or p.grad is not None for p in predictor.model.parameters())
 
 
 class OneCorner(torch.nn.Module):
@@ -105,10 +105,10 @@ class OneCorner(torch.nn.Module):
         return lambda pooled: torch.cat([pooled * 0, pooled * 400, pooled * 0, pooled * 0], dim=1)
 
 
-def test_deletion_tells_a_true_map_from_a_random_area(examiner: Examiner) -> None:
+def test_deletion_tells_a_true_map_from_a_random_area(predictor: Predictor) -> None:
     from dataclasses import replace
 
-    seeing = Examiner(replace(examiner.detector, projection=torch.nn.Linear(1, 16, bias=False)), "cpu")  # type: ignore[arg-type]
+    seeing = Predictor(replace(predictor.detector, projection=torch.nn.Linear(1, 16, bias=False)), "cpu")  # type: ignore[arg-type]
     seeing.model = OneCorner()
     random = np.random.RandomState(0)
     crops = random.randint(0, 256, (2, SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
@@ -120,18 +120,18 @@ def test_deletion_tells_a_true_map_from_a_random_area(examiner: Examiner) -> Non
         assert one.drop_hot > one.drop_random + 0.1
 
 
-def test_a_flat_map_is_all_zero_and_not_nan(examiner: Examiner) -> None:
+def test_a_flat_map_is_all_zero_and_not_nan(predictor: Predictor) -> None:
     flat = np.full((1, SIDE_PX, SIDE_PX, 3), 127, dtype=np.uint8)
-    for one in heatmaps(examiner, np.repeat(flat, 4, axis=0), NAMES):
+    for one in heatmaps(predictor, np.repeat(flat, 4, axis=0), NAMES):
         assert np.isfinite(one.values).all()
         assert np.isfinite([one.drop_hot, one.drop_random]).all()
 
 
-def test_nothing_to_explain(examiner: Examiner) -> None:
-    assert heatmaps(examiner, some_crops(1)[:0], []) == []
+def test_nothing_to_explain(predictor: Predictor) -> None:
+    assert heatmaps(predictor, some_crops(1)[:0], []) == []
 
 
 @pytest.mark.parametrize(("count", "labels"), [(2, ["real"]), (1, ["real", "real"]), (1, ["unknown"]), (1, ["0"])])
-def test_what_cannot_be_explained_is_refused(examiner: Examiner, count: int, labels: Sequence[str]) -> None:
+def test_what_cannot_be_explained_is_refused(predictor: Predictor, count: int, labels: Sequence[str]) -> None:
     with pytest.raises(ValueError, match="label"):
-        heatmaps(examiner, some_crops(count), labels)
+        heatmaps(predictor, some_crops(count), labels)

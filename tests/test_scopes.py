@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from attribution import scopes
-from attribution.card.whole import SCOPES as CARD_SCOPES
+from attribution.detectors.card.whole import SCOPES as CARD_SCOPES
 from attribution.evidence import FAMILIES, UNKNOWN_METHOD, DetectorInfo, Opinion, TrackEvidence, Verdict
-from attribution.scopes import SCOPES, bounded, disagreement, doubted, overturns, refusal
+from attribution.verdict import scopes
+from attribution.verdict.scopes import SCOPES, bounded, disagreement, doubted, overturns, refusal
 from samples import track
 
 SWAP = Verdict("manipulated", "landmark_swap", "face_swap", 0.97, ("Manipulated all along.",))

@@ -14,14 +14,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from attribution import weights
-from attribution.detector import Examiner
+from attribution.detectors import weights
+from attribution.detectors.predictor import Predictor
 from attribution.errors import DamagedDetector, UnusableDetector
 from attribution.evidence import Face, Track
-from attribution.network import features, head, pooled_width
-from attribution.reference import ReferenceBank
-from attribution.saliency import heatmaps
-from attribution.shallow import Meso4, MesoInception4, Shallow, ShallowNetV3
+from attribution.explain.gradcam import heatmaps
+from attribution.explain.reference import ReferenceBank
+from attribution.models.backbones import features, head, pooled_width
+from attribution.models.shallow import Meso4, MesoInception4, Shallow, ShallowNetV3
 from attribution.verdict import judge_track
 from conftest import LABELS, SURE, digest, some_crops, write_detector
 
@@ -234,8 +234,8 @@ class TestDetectorFolder:
     def test_it_gives_what_a_verdict_needs(self, folder):
         detector = weights.load(str(folder))
         assert isinstance(detector.model, ARCHITECTURES[detector.architecture])
-        examiner, crops = Examiner(detector), some_crops(5, SIDE_PX, seed=11)
-        reading = examiner.read(crops)
+        predictor, crops = Predictor(detector), some_crops(5, SIDE_PX, seed=11)
+        reading = predictor.read(crops)
         assert reading.logits.shape == reading.p_methods.shape == (5, len(LABELS))
         assert np.allclose(reading.p_methods.sum(1), 1, atol=1e-5)
         assert np.allclose(np.linalg.norm(reading.embeddings, axis=1), 1, atol=1e-5)
@@ -243,12 +243,12 @@ class TestDetectorFolder:
         placements = ReferenceBank.load(folder).place(reading.embeddings)
         box = (0.0, 0.0, 200.0, 200.0)
         face = Face(0, 0.0, box, np.zeros((5, 2)), 0.99, box, crops[0], 300.0, 120.0)
-        told = judge_track(Track(0, (face,)), examiner.read(crops[:1]), placements[:1], detector.card.thresholds, detector.info, "picture")
+        told = judge_track(Track(0, (face,)), predictor.read(crops[:1]), placements[:1], detector.card.thresholds, detector.info, "picture")
         assert (told.verdict.state, told.verdict.method) == ("manipulated", "stylegan2")
 
     def test_its_heatmaps_show_places_and_depend_on_the_label(self, folder):
-        examiner, crops = Examiner(weights.load(str(folder))), some_crops(3, SIDE_PX, seed=11)
-        found = {label.name: heatmaps(examiner, crops, [label.name] * 3) for label in LABELS}
+        predictor, crops = Predictor(weights.load(str(folder))), some_crops(3, SIDE_PX, seed=11)
+        found = {label.name: heatmaps(predictor, crops, [label.name] * 3) for label in LABELS}
         for maps in found.values():
             for one in maps:
                 assert one.values.shape == (SIDE_PX, SIDE_PX)

@@ -14,28 +14,28 @@ import numpy as np
 import pytest
 
 from attribution.evidence import Interval
-from attribution.ui import shelf as shelves
-from attribution.ui.shelf import Job, Shelf, lighter, nearest_face, private_folder
+from attribution.web import uploads as shelves
+from attribution.web.uploads import Upload, Uploads, lighter, nearest_face, private_folder
 from samples import MANIPULATED, clip, picture
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    folder = tmp_path / "shelf"
+def uploads(tmp_path: Path) -> Uploads:
+    folder = tmp_path / "uploads"
     folder.mkdir()
-    return Shelf(folder)
+    return Uploads(folder)
 
 
-def upload(shelf: Shelf, name: str = "photo.JPG", content: bytes = b"pixels") -> Path:
+def upload(uploads: Uploads, name: str = "photo.JPG", content: bytes = b"pixels") -> Path:
     """As Gradio puts it: under the hash of its content."""
-    path = shelf.folder / "a1b2" / name
+    path = uploads.folder / "a1b2" / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     return path
 
 
-def files(shelf: Shelf) -> list[Path]:
-    return [path for path in shelf.folder.rglob("*") if path.is_file()]
+def files(uploads: Uploads) -> list[Path]:
+    return [path for path in uploads.folder.rglob("*") if path.is_file()]
 
 
 def age(path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float = 3600) -> None:
@@ -45,8 +45,8 @@ def age(path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float = 3600) -> N
     assert path.exists()
 
 
-def test_an_upload_is_taken_under_a_name_that_says_nothing(shelf: Shelf) -> None:
-    job = shelf.take(upload(shelf))
+def test_an_upload_is_taken_under_a_name_that_says_nothing(uploads: Uploads) -> None:
+    job = uploads.take(upload(uploads))
     assert job.name == "photo.JPG"
     assert "photo" not in str(job.path)
     assert job.path.suffix == ".jpg"
@@ -54,116 +54,114 @@ def test_an_upload_is_taken_under_a_name_that_says_nothing(shelf: Shelf) -> None
     assert not os.stat(job.path.parent).st_mode & 0o077
 
 
-def test_an_odd_extension_is_not_kept(shelf: Shelf) -> None:
-    assert shelf.take(upload(shelf, "x.not-an-extension-at-all")).path.suffix == ""
+def test_an_odd_extension_is_not_kept(uploads: Uploads) -> None:
+    assert uploads.take(upload(uploads, "x.not-an-extension-at-all")).path.suffix == ""
 
 
-def test_an_upload_that_is_gone_is_an_error(shelf: Shelf) -> None:
+def test_an_upload_that_is_gone_is_an_error(uploads: Uploads) -> None:
     with pytest.raises(FileNotFoundError):
-        shelf.take(shelf.folder / "a1b2" / "gone.jpg")
+        uploads.take(uploads.folder / "a1b2" / "gone.jpg")
 
 
-def test_a_released_upload_leaves_no_byte(shelf: Shelf) -> None:
-    shelf.release(shelf.take(upload(shelf)))
-    assert files(shelf) == []
+def test_a_released_upload_leaves_no_byte(uploads: Uploads) -> None:
+    uploads.release(uploads.take(upload(uploads)))
+    assert files(uploads) == []
 
 
-def test_two_people_may_send_the_same_file(shelf: Shelf) -> None:
-    first = shelf.take(upload(shelf))
-    again = upload(shelf)
+def test_two_people_may_send_the_same_file(uploads: Uploads) -> None:
+    first = uploads.take(upload(uploads))
+    again = upload(uploads)
     again.unlink()
     again.write_bytes(b"pixels")
-    shelf.release(first)
-    second = shelf.take(again)
+    uploads.release(first)
+    second = uploads.take(again)
     assert second.path.read_bytes() == b"pixels"
-    shelf.release(second)
-    assert files(shelf) == []
+    uploads.release(second)
+    assert files(uploads) == []
 
 
-def test_both_may_even_arrive_before_either_is_taken(shelf: Shelf) -> None:
-    path = upload(shelf)
-    first, second = shelf.take(path), shelf.take(path)
-    shelf.release(first)
+def test_both_may_even_arrive_before_either_is_taken(uploads: Uploads) -> None:
+    path = upload(uploads)
+    first, second = uploads.take(path), uploads.take(path)
+    uploads.release(first)
     assert second.path.read_bytes() == b"pixels"
-    shelf.release(second)
-    assert files(shelf) == []
+    uploads.release(second)
+    assert files(uploads) == []
 
 
-def test_releasing_twice_is_no_error(shelf: Shelf) -> None:
-    job = shelf.take(upload(shelf))
-    shelf.release(job)
-    shelf.release(job)
+def test_releasing_twice_is_no_error(uploads: Uploads) -> None:
+    job = uploads.take(upload(uploads))
+    uploads.release(job)
+    uploads.release(job)
 
 
-def test_an_example_is_never_deleted(shelf: Shelf, tmp_path: Path) -> None:
+def test_an_example_is_never_deleted(uploads: Uploads, tmp_path: Path) -> None:
     (tmp_path / "example.png").write_bytes(b"example")
-    published = shelf.publish(tmp_path / "example.png")
-    shelf.release(Job(published, "example.png", example=True))
-    shelf.sweep(-1)
+    published = uploads.publish(tmp_path / "example.png")
+    uploads.release(Upload(published, "example.png", example=True))
+    uploads.sweep(-1)
     assert published.read_bytes() == b"example"
 
 
-def test_a_clip_stays_for_its_player_and_goes_with_the_next_result(shelf: Shelf) -> None:
-    session = shelf.session("page")
-    kept = shelf.keep_for_player(session, shelf.take(upload(shelf, "holiday.MOV")), ".mp4")
-    assert files(shelf) == [kept]
+def test_a_clip_stays_for_its_player_and_goes_with_the_next_result(uploads: Uploads) -> None:
+    session = uploads.session("page")
+    kept = uploads.keep_for_player(session, uploads.take(upload(uploads, "holiday.MOV")), ".mp4")
+    assert files(uploads) == [kept]
     assert kept.suffix == ".mp4"
     session.evidence = clip()
-    shelf.clear(session)
-    assert files(shelf) == []
+    uploads.clear(session)
+    assert files(uploads) == []
     assert session.evidence is None
 
 
-def test_closing_the_page_deletes_clip_result_and_waiting_file(shelf: Shelf) -> None:
-    session = shelf.session("page")
-    shelf.keep_for_player(session, shelf.take(upload(shelf, "a.mp4")), ".mp4")
+def test_closing_the_page_deletes_clip_result_and_waiting_file(uploads: Uploads) -> None:
+    session = uploads.session("page")
+    uploads.keep_for_player(session, uploads.take(upload(uploads, "a.mp4")), ".mp4")
     session.evidence = clip()
-    session.job = shelf.take(upload(shelf, "b.mp4"))
-    shelf.forget("page")
-    assert files(shelf) == []
-    assert shelf.session("page").evidence is None
-    shelf.forget("never opened")
+    session.job = uploads.take(upload(uploads, "b.mp4"))
+    uploads.forget("page")
+    assert files(uploads) == []
+    assert uploads.session("page").evidence is None
+    uploads.forget("never opened")
 
 
-def test_pages_do_not_see_each_other(shelf: Shelf) -> None:
-    shelf.session("one").evidence = clip()
-    assert shelf.session("two").evidence is None
-    assert shelf.session("one").evidence is not None
+def test_pages_do_not_see_each_other(uploads: Uploads) -> None:
+    uploads.session("one").evidence = clip()
+    assert uploads.session("two").evidence is None
+    assert uploads.session("one").evidence is not None
 
 
-def test_the_page_that_was_idle_longest_is_forgotten_first(shelf: Shelf) -> None:
+def test_the_page_that_was_idle_longest_is_forgotten_first(uploads: Uploads) -> None:
     for number in range(shelves.MOST_SESSIONS):
-        shelf.session(str(number)).evidence = picture(MANIPULATED)
-    shelf.session("0")
-    shelf.session("one too many")
-    assert shelf.session("0").evidence is not None
-    assert shelf.session("1").evidence is None
+        uploads.session(str(number)).evidence = picture(MANIPULATED)
+    uploads.session("0")
+    uploads.session("one too many")
+    assert uploads.session("0").evidence is not None
+    assert uploads.session("1").evidence is None
 
 
-def test_old_files_and_empty_folders_are_swept(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = upload(shelf)
-    orphan = shelf.folder / "tmp1234"
+def test_old_files_and_empty_folders_are_swept(uploads: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = upload(uploads)
+    orphan = uploads.folder / "tmp1234"
     orphan.write_bytes(b"half an upload")
-    shelf.sweep()
+    uploads.sweep()
     assert path.exists()
     assert orphan.exists()
     age(path, monkeypatch)
-    shelf.sweep()
-    assert list(shelf.folder.iterdir()) == []
+    uploads.sweep()
+    assert list(uploads.folder.iterdir()) == []
 
 
-def test_a_closed_shelf_is_gone(shelf: Shelf) -> None:
-    upload(shelf)
-    shelf.sweep_for_ever()
-    shelf.close()
-    assert not shelf.folder.exists()
-    shelf.sweep()
+def test_a_closed_shelf_is_gone(uploads: Uploads) -> None:
+    upload(uploads)
+    uploads.sweep_for_ever()
+    uploads.close()
+    assert not uploads.folder.exists()
+    uploads.sweep()
 
 
 def test_the_private_folder_is_private_and_goes_with_the_process() -> None:
-    script = (
-        "from attribution.ui.shelf import private_folder; f = private_folder(); (f / 'x').write_text('x'); print(f, oct(f.stat().st_mode))"
-    )
+    script = "from attribution.web.uploads import private_folder; f = private_folder(); (f / 'x').write_text('x'); print(f, oct(f.stat().st_mode))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent)
     folder, mode = done.stdout.split()
     assert mode.endswith("700")

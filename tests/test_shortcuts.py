@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from attribution.lab import shortcuts
-from attribution.lab.augment import jpeg
+from attribution.lab.forge.augment import jpeg
+from attribution.lab.measure import shortcuts
+from attribution.lab.measure.shortcuts import colour_cues, compression_cues, draw, probe, resolution_cues, shortcut_table
 from attribution.lab.pools import Samples
-from attribution.lab.shortcuts import colour_cues, compression_cues, draw, probe, resolution_cues, shortcut_table
 
 SIDE_PX = 176
 

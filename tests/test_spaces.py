@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from app_server import ROOT, Server, ask, start, stop, upload
-from attribution.ui import failures_text, limits_text
+from attribution.text import failures as failures_text
+from attribution.text import limits as limits_text
 
 LARGEST_BYTES = 10 * 10**6
 # No cookies of frames.

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from attribution.evidence import Media
-from attribution.ui import area_text, text
-from attribution.views.stage import clip_stage, face_choices, picture_stage
+from attribution.render.stage import clip_stage, face_choices, picture_stage
+from attribution.text import areas as area_text
+from attribution.text import page as text
 from samples import HOSTILE, INCONCLUSIVE, MANIPULATED, NONE_FOUND, Markup, artifact, clip, is_inert, picture, track
 
 URI = "data:image/jpeg;base64,AA"

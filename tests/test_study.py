@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from attribution import study
-from attribution.study import ABSENT, OTHER_FORM, STUDY_FILE, UNREADABLE, Study, read_study
+from attribution.measured import study
+from attribution.measured.study import ABSENT, OTHER_FORM, STUDY_FILE, UNREADABLE, Study, read_study
 from limits_samples import STUDY, study_json, write_study
 
 

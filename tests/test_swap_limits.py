@@ -7,12 +7,12 @@ import re
 
 import pytest
 
-from attribution.card import Card, Cell, MeasuredTable
-from attribution.study import Study
-from attribution.ui import limits_text
-from attribution.ui import swap_limits_text as text
-from attribution.views.claim import CONFIRMED, NOT_DECIDED, REFUTED, claim
-from attribution.views.limits import limits_page
+from attribution.detectors.card import Card, Cell, MeasuredTable
+from attribution.measured.claim import CONFIRMED, NOT_DECIDED, REFUTED, claim
+from attribution.measured.limits import limits_page
+from attribution.measured.study import Study
+from attribution.text import limits as limits_text
+from attribution.text import swap_limits as text
 from limits_samples import (
     LOCALISED,
     MEASURED,

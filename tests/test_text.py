@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from attribution.evidence import STATES
-from attribution.ui import text
+from attribution.text import page as text
 
 
 @pytest.mark.parametrize(

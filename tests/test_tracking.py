@@ -1,4 +1,4 @@
-"""Trails of sightings: nothing here needs a network, so every case is drawn by hand."""
+"""Trails of detections: nothing here needs a network, so every case is drawn by hand."""
 
 from __future__ import annotations
 
@@ -7,23 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from attribution.tracking import (
-    Guess,
-    Sighting,
-    Trail,
-    fill,
-    guesses,
-    hasty,
-    is_glimpse,
-    key_frames,
-    link,
-    look,
-    overlap,
-    prominence,
-    scene_cuts,
-    spread,
-    stitch,
-)
+from attribution.faces.appearance import look, scene_cuts
+from attribution.faces.guesses import Guess, fill, guesses
+from attribution.faces.tracker import Detection, Tracklet, hasty, is_glimpse, key_frames, link, overlap, prominence, spread, stitch
 
 STEP_SECONDS = 0.5
 
@@ -37,17 +23,19 @@ def scene(seed: int, height: int = 90, width: int = 160) -> np.ndarray:
 PEOPLE = {name: look(scene(seed)) for seed, name in enumerate("ABCD")}
 
 
-def sighting(
+def detection(
     frame: int, x: float, y: float = 100, who: str = "A", size: float = 50, seconds: float | None = None, p_face: float = 0.99
-) -> Sighting:
+) -> Detection:
     box = np.array([x - 0.4 * size, y - 0.5 * size, x + 0.4 * size, y + 0.5 * size])
-    return Sighting(frame, frame * STEP_SECONDS if seconds is None else seconds, box, np.zeros((5, 2)), p_face, PEOPLE[who])
+    return Detection(frame, frame * STEP_SECONDS if seconds is None else seconds, box, np.zeros((5, 2)), p_face, PEOPLE[who])
 
 
-def linked(frames: dict[int, list[Sighting]], cuts: set[int] | None = None) -> list[list[tuple[int, float]]]:
-    """Frame and centre of every sighting, by trail."""
+def linked(frames: dict[int, list[Detection]], cuts: set[int] | None = None) -> list[list[tuple[int, float]]]:
+    """Frame and centre of every detection, by tracklet."""
     keys = sorted(frames)
-    return [[(one.frame, float(one.centre[0])) for one in trail] for trail in link([frames[key] for key in keys], keys, cuts or set())]
+    return [
+        [(one.frame, float(one.centre[0])) for one in tracklet] for tracklet in link([frames[key] for key in keys], keys, cuts or set())
+    ]
 
 
 def test_different_people_look_different_and_the_same_person_alike() -> None:
@@ -112,42 +100,44 @@ def test_overlap() -> None:
 
 
 def test_two_faces_that_cross_keep_their_trails() -> None:
-    frames = {i: [sighting(i, 100 + 20 * i, who="A"), sighting(i, 300 - 20 * i, y=110, who="A")][:: 1 if i % 2 else -1] for i in range(11)}
+    frames = {
+        i: [detection(i, 100 + 20 * i, who="A"), detection(i, 300 - 20 * i, y=110, who="A")][:: 1 if i % 2 else -1] for i in range(11)
+    }
     assert sorted(linked(frames)) == [[(i, 100 + 20 * i) for i in range(11)], [(i, 300 - 20 * i) for i in range(11)]]
 
 
 def test_looks_decide_where_places_do_not() -> None:
-    frames = {0: [sighting(0, 100, who="A"), sighting(0, 140, who="B")], 1: [sighting(1, 120, who="B"), sighting(1, 124, who="A")]}
+    frames = {0: [detection(0, 100, who="A"), detection(0, 140, who="B")], 1: [detection(1, 120, who="B"), detection(1, 124, who="A")]}
     assert sorted(linked(frames)) == [[(0, 100), (1, 124)], [(0, 140), (1, 120)]]
 
 
 def test_another_person_at_the_same_place_is_another_trail() -> None:
-    assert len(linked({0: [sighting(0, 100, who="A")], 1: [sighting(1, 100, who="B")]})) == 2
+    assert len(linked({0: [detection(0, 100, who="A")], 1: [detection(1, 100, who="B")]})) == 2
 
 
 def test_a_cut_ends_a_trail_unless_the_same_face_stays_in_its_place() -> None:
-    stays = {0: [sighting(0, 100)], 1: [sighting(1, 105)]}
-    moves = {0: [sighting(0, 100)], 1: [sighting(1, 160)]}
+    stays = {0: [detection(0, 100)], 1: [detection(1, 105)]}
+    moves = {0: [detection(0, 100)], 1: [detection(1, 160)]}
     assert len(linked(stays, {1})) == 1
     assert len(linked(moves)) == 1
     assert len(linked(moves, {1})) == 2
 
 
-@pytest.mark.parametrize(("lost_frames", "trails"), [(1, 1), (2, 1), (3, 2), (8, 2)])
-def test_a_face_that_comes_back_soon_goes_on(lost_frames: int, trails: int) -> None:
+@pytest.mark.parametrize(("lost_frames", "tracklets"), [(1, 1), (2, 1), (3, 2), (8, 2)])
+def test_a_face_that_comes_back_soon_goes_on(lost_frames: int, tracklets: int) -> None:
     last = 3 + lost_frames
-    frames = {i: [] if 2 < i < last else [sighting(i, 100)] for i in range(last + 1)}
-    assert len(linked(frames)) == trails
+    frames = {i: [] if 2 < i < last else [detection(i, 100)] for i in range(last + 1)}
+    assert len(linked(frames)) == tracklets
 
 
 def test_sparse_frames_are_linked_and_a_missing_one_is_a_long_time() -> None:
-    assert len(linked({i: [sighting(i, 100 + i, seconds=10.0 * i)] for i in range(5)})) == 1
-    assert len(linked({i: [sighting(i, 100, seconds=10.0 * i)] if i != 2 else [] for i in range(5)})) == 2
+    assert len(linked({i: [detection(i, 100 + i, seconds=10.0 * i)] for i in range(5)})) == 1
+    assert len(linked({i: [detection(i, 100, seconds=10.0 * i)] if i != 2 else [] for i in range(5)})) == 2
 
 
 def test_nobody_jumps_far_or_doubles_and_more_in_size() -> None:
-    assert len(linked({0: [sighting(0, 100)], 1: [sighting(1, 300)]})) == 2
-    assert len(linked({0: [sighting(0, 100)], 1: [sighting(1, 100, size=130)]})) == 2
+    assert len(linked({0: [detection(0, 100)], 1: [detection(1, 300)]})) == 2
+    assert len(linked({0: [detection(0, 100)], 1: [detection(1, 100, size=130)]})) == 2
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -155,47 +145,47 @@ def test_every_sighting_is_in_exactly_one_trail(seed: int) -> None:
     random = np.random.default_rng(seed)
     frames = {
         i: [
-            sighting(i, *random.uniform(0, 300, 2), who=str(random.choice(list(PEOPLE))), size=float(random.uniform(20, 200)))
+            detection(i, *random.uniform(0, 300, 2), who=str(random.choice(list(PEOPLE))), size=float(random.uniform(20, 200)))
             for _ in range(random.integers(0, 7))
         ]
         for i in range(12)
     }
-    trails = link(list(frames.values()), list(frames), {4})
-    assert sorted(id(one) for trail in trails for one in trail) == sorted(id(one) for some in frames.values() for one in some)
-    for trail in trails:
-        assert [one.frame for one in trail] == sorted({one.frame for one in trail})
+    tracklets = link(list(frames.values()), list(frames), {4})
+    assert sorted(id(one) for tracklet in tracklets for one in tracklet) == sorted(id(one) for some in frames.values() for one in some)
+    for tracklet in tracklets:
+        assert [one.frame for one in tracklet] == sorted({one.frame for one in tracklet})
 
 
 def test_equal_timestamps_do_no_harm() -> None:
-    frames = [[sighting(i, 100 + 3 * i, seconds=1.0)] for i in range(4)]
-    trails = link(frames, [0, 1, 2, 3], set())
-    assert [len(trail) for trail in trails] == [4]
-    assert all(np.isfinite(guess.box).all() for run in guesses(trails[0][::3], [0, 3], [1.0] * 4, set()) for guess in run)
+    frames = [[detection(i, 100 + 3 * i, seconds=1.0)] for i in range(4)]
+    tracklets = link(frames, [0, 1, 2, 3], set())
+    assert [len(tracklet) for tracklet in tracklets] == [4]
+    assert all(np.isfinite(guess.box).all() for run in guesses(tracklets[0][::3], [0, 3], [1.0] * 4, set()) for guess in run)
 
 
 def test_more_frames_are_looked_at_where_a_face_may_have_moved_too_fast() -> None:
     keys = [0, 4, 8]
-    lost = [[sighting(0, 100)], [sighting(4, 400), sighting(8, 400)]]
+    lost = [[detection(0, 100)], [detection(4, 400), detection(8, 400)]]
     assert hasty(lost, keys, set()) == [1, 2, 3]
     assert hasty(lost, keys, {2}) == []
-    assert hasty([[sighting(0, 100), sighting(4, 100)], [sighting(4, 400)]], keys, set()) == []
-    assert hasty([[sighting(0, 100), sighting(8, 100)], [sighting(4, 400)]], keys, set()) == [1, 2, 3, 5, 6, 7]
+    assert hasty([[detection(0, 100), detection(4, 100)], [detection(4, 400)]], keys, set()) == []
+    assert hasty([[detection(0, 100), detection(8, 100)], [detection(4, 400)]], keys, set()) == [1, 2, 3, 5, 6, 7]
     assert hasty(lost, list(range(9)), set()) == []
 
 
 def test_guesses_between_two_sightings_lie_on_the_line_in_time() -> None:
-    trail = [sighting(0, 100, seconds=0.0), sighting(4, 180, size=100, seconds=1.0)]
-    runs = guesses(trail, [0, 4], [0.0, 0.1, 0.5, 0.8, 1.0], set())
+    tracklet = [detection(0, 100, seconds=0.0), detection(4, 180, size=100, seconds=1.0)]
+    runs = guesses(tracklet, [0, 4], [0.0, 0.1, 0.5, 0.8, 1.0], set())
     assert [[guess.frame for guess in run] for run in runs] == [[1], [2], [3]]
     middle = runs[1][0]
-    assert middle.box == pytest.approx((trail[0].box + trail[1].box) / 2)
+    assert middle.box == pytest.approx((tracklet[0].box + tracklet[1].box) / 2)
     assert [run[0].near.frame for run in runs] == [0, 4, 4]
 
 
 def test_guesses_go_on_to_the_next_key_frame_at_constant_speed_and_back() -> None:
     seconds = [0.1 * i for i in range(21)]
-    trail = [sighting(8, 100, seconds=0.8), sighting(12, 140, seconds=1.2)]
-    runs = guesses(trail, [0, 4, 8, 12, 16, 20], seconds, set())
+    tracklet = [detection(8, 100, seconds=0.8), detection(12, 140, seconds=1.2)]
+    runs = guesses(tracklet, [0, 4, 8, 12, 16, 20], seconds, set())
     onwards, backwards = runs[-2:]
     assert [guess.frame for guess in onwards] == [13, 14, 15, 16]
     assert [guess.frame for guess in backwards] == [7, 6, 5, 4]
@@ -205,96 +195,96 @@ def test_guesses_go_on_to_the_next_key_frame_at_constant_speed_and_back() -> Non
 
 def test_no_guess_crosses_a_cut() -> None:
     seconds = [0.1 * i for i in range(9)]
-    frames = [g.frame for run in guesses([sighting(4, 100, seconds=0.4)], [0, 4, 8], seconds, {3, 6}) for g in run]
+    frames = [g.frame for run in guesses([detection(4, 100, seconds=0.4)], [0, 4, 8], seconds, {3, 6}) for g in run]
     assert sorted(frames) == [3, 5]
-    across = guesses([sighting(2, 100, seconds=0.2), sighting(6, 100, seconds=0.6)], [2, 6], seconds, {4})
+    across = guesses([detection(2, 100, seconds=0.2), detection(6, 100, seconds=0.6)], [2, 6], seconds, {4})
     assert all((guess.frame < 4) == (guess.near.frame < 4) for run in across for guess in run)
 
 
-def at(guess_frame: int, x: float, near: Sighting) -> Guess:
-    return Guess(guess_frame, sighting(guess_frame, x).box, near)
+def at(guess_frame: int, x: float, near: Detection) -> Guess:
+    return Guess(guess_frame, detection(guess_frame, x).box, near)
 
 
 def test_a_run_ends_where_the_face_is_not_seen() -> None:
-    first = sighting(0, 100)
+    first = detection(0, 100)
     run = [
-        (at(1, 100, first), sighting(1, 102)),
+        (at(1, 100, first), detection(1, 102)),
         (at(2, 100, first), None),
-        (at(3, 100, first), sighting(3, 101)),
+        (at(3, 100, first), detection(3, 101)),
     ]
     assert [one.frame for one in fill([[first]], [(0, run)])[0]] == [0, 1]
 
 
 @pytest.mark.parametrize(
-    "seen", [sighting(1, 160), sighting(1, 100, size=130), sighting(1, 100, who="B")], ids=["far away", "larger", "another person"]
+    "seen", [detection(1, 160), detection(1, 100, size=130), detection(1, 100, who="B")], ids=["far away", "larger", "another person"]
 )
-def test_what_is_not_the_trails_face_is_left_out(seen: Sighting) -> None:
-    first = sighting(0, 100)
+def test_what_is_not_the_trails_face_is_left_out(seen: Detection) -> None:
+    first = detection(0, 100)
     assert fill([[first]], [(0, [(at(1, 100, first), seen)])]) == [[first]]
 
 
 def test_two_trails_never_hold_the_same_face() -> None:
-    one, other = sighting(0, 100), sighting(2, 100, who="B")
-    shared = sighting(1, 101)
+    one, other = detection(0, 100), detection(2, 100, who="B")
+    shared = detection(1, 101)
     filled = fill([[other], [one]], [(0, [(at(1, 100, other), shared)]), (1, [(at(1, 100, one), shared)])])
-    assert [[s.frame for s in trail] for trail in filled] == [[2], [0, 1]]
-    known = [[sighting(0, 100), sighting(1, 100)], [sighting(0, 200)]]
+    assert [[s.frame for s in tracklet] for tracklet in filled] == [[2], [0, 1]]
+    known = [[detection(0, 100), detection(1, 100)], [detection(0, 200)]]
     near = known[1][0]
-    assert fill(known, [(1, [(Guess(1, known[0][1].box, near), sighting(1, 102))])]) == known
+    assert fill(known, [(1, [(Guess(1, known[0][1].box, near), detection(1, 102))])]) == known
 
 
 def test_trails_are_stitched_over_a_gap_and_no_further() -> None:
-    before, after = [sighting(i, 100 + 5 * i) for i in range(4)], [sighting(i, 100 + 5 * i) for i in range(6, 9)]
+    before, after = [detection(i, 100 + 5 * i) for i in range(4)], [detection(i, 100 + 5 * i) for i in range(6, 9)]
     assert stitch([after, before], set()) == [before + after]
-    late = [sighting(i, 100) for i in range(12, 14)]
+    late = [detection(i, 100) for i in range(12, 14)]
     assert sorted(map(len, stitch([before, late], set()))) == [2, 4]
-    other = [sighting(i, 125, who="B") for i in range(6, 9)]
+    other = [detection(i, 125, who="B") for i in range(6, 9)]
     assert len(stitch([before, other], set())) == 2
     assert stitch([], set()) == []
-    chain = [[sighting(i, 100)] for i in range(5)]
-    assert stitch(chain[::-1], set()) == [[one for trail in chain for one in trail]]
+    chain = [[detection(i, 100)] for i in range(5)]
+    assert stitch(chain[::-1], set()) == [[one for tracklet in chain for one in tracklet]]
 
 
 def test_trails_of_one_time_are_never_stitched() -> None:
-    one, other = [sighting(i, 100) for i in range(4)], [sighting(i, 104) for i in range(1, 5)]
+    one, other = [detection(i, 100) for i in range(4)], [detection(i, 104) for i in range(1, 5)]
     assert len(stitch([one, other], set())) == 2
 
 
 def test_a_doubtful_sighting_counts_only_where_there_was_no_time_for_another() -> None:
-    doubtful: Trail = [sighting(5, 100, p_face=0.85)]
+    doubtful: Tracklet = [detection(5, 100, p_face=0.85)]
     assert is_glimpse(doubtful, set(), 20)
     assert not is_glimpse(doubtful, {5, 6}, 20)
     assert not is_glimpse(doubtful, {5, 7}, 20)
     assert is_glimpse(doubtful, {5, 8}, 20)
-    assert not is_glimpse([sighting(0, 100, p_face=0.85)], set(), 1)
-    assert not is_glimpse([sighting(5, 100, p_face=0.99)], set(), 20)
-    assert not is_glimpse([*doubtful, sighting(6, 100, p_face=0.85)], set(), 20)
+    assert not is_glimpse([detection(0, 100, p_face=0.85)], set(), 1)
+    assert not is_glimpse([detection(5, 100, p_face=0.99)], set(), 20)
+    assert not is_glimpse([*doubtful, detection(6, 100, p_face=0.85)], set(), 20)
 
 
 def test_a_large_face_that_stays_is_the_most_prominent() -> None:
-    passer_by, guest = [sighting(0, 100, size=80)], [sighting(i, 100, size=60) for i in range(3)]
+    passer_by, guest = [detection(0, 100, size=80)], [detection(i, 100, size=60) for i in range(3)]
     assert prominence(guest) > prominence(passer_by)
-    assert prominence([sighting(0, 100, size=30)]) < prominence(passer_by)
+    assert prominence([detection(0, 100, size=30)]) < prominence(passer_by)
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_spread_keeps_both_ends_and_leaves_no_great_hole(seed: int) -> None:
     random = np.random.default_rng(seed)
     times = np.sort(random.uniform(0, 10, 60))
-    trail = [sighting(i, 100, seconds=float(second)) for i, second in enumerate(times)]
+    tracklet = [detection(i, 100, seconds=float(second)) for i, second in enumerate(times)]
     most = int(random.integers(2, 40))
-    chosen = spread(trail, most)
+    chosen = spread(tracklet, most)
     assert len(chosen) == most
-    assert (chosen[0], chosen[-1]) == (trail[0], trail[-1])
+    assert (chosen[0], chosen[-1]) == (tracklet[0], tracklet[-1])
     assert [one.frame for one in chosen] == sorted({one.frame for one in chosen})
     gaps = np.diff([one.seconds for one in chosen])
     assert gaps.max() < 10 / (most - 1) + 2 * np.diff(times).max()
 
 
 def test_a_short_trail_is_kept_whole() -> None:
-    trail = [sighting(i, 100) for i in range(5)]
-    assert spread(trail, 5) == trail
-    assert spread(trail, 99) == trail
-    assert len(spread(trail, 1)) == 1
-    even = spread([sighting(i, 100) for i in range(64)], 32)
+    tracklet = [detection(i, 100) for i in range(5)]
+    assert spread(tracklet, 5) == tracklet
+    assert spread(tracklet, 99) == tracklet
+    assert len(spread(tracklet, 1)) == 1
+    even = spread([detection(i, 100) for i in range(64)], 32)
     assert np.diff([one.frame for one in even]).max() <= 3

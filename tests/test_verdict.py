@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attribution.card import Thresholds
-from attribution.evidence import DetectorInfo, Face, Neighbour, Opinion, Placement, Reading, Track, TrackEvidence, Verdict
+from attribution.detectors.card import Thresholds
+from attribution.evidence import DetectorInfo, Face, Neighbour, Opinion, Placement, Predictions, Track, TrackEvidence, Verdict
 from attribution.verdict import judge_file, judge_track, negative_free_energy
 from attribution.verdict.stretches import median_of_three, sustained, worst
 
@@ -72,7 +72,7 @@ def judge(
     p = np.stack(rows).astype(np.float32)
     chosen = faces or [a_face(0.2 * i) for i in range(len(rows))]
     natural = [placement("stylegan2" if row[0] < 0.5 else "real") for row in rows]
-    reading = Reading(np.log(np.maximum(p, 1e-6)) if logits is None else logits, p, np.eye(len(rows), 128, dtype=np.float32))
+    reading = Predictions(np.log(np.maximum(p, 1e-6)) if logits is None else logits, p, np.eye(len(rows), 128, dtype=np.float32))
     return judge_track(Track(0, tuple(chosen)), reading, placements or natural, thresholds, INFO, kind)
 
 
@@ -125,7 +125,7 @@ def test_the_thresholds_themselves_are_definite(p: float, state: str) -> None:
 def test_several_untouched_labels_count_together() -> None:
     info = replace(INFO, families=("real", "real", "face_swap", "gan", "diffusion"))
     p = np.array([[0.5, 0.45, 0.02, 0.02, 0.01]], dtype=np.float32)
-    reading = Reading(np.log(p), p, np.ones((1, 1), dtype=np.float32))
+    reading = Predictions(np.log(p), p, np.ones((1, 1), dtype=np.float32))
     evidence = judge_track(Track(0, (a_face(),)), reading, [placement("real")], THRESHOLDS, info, "picture")
     assert evidence.verdict.state == "no_manipulation_found"
     assert evidence.p_manipulated == pytest.approx(0.05)

@@ -14,12 +14,12 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
-from attribution import weights
-from attribution.choice import Choice
-from attribution.eight_bit import compress, expand
+from attribution.detectors import weights
+from attribution.detectors.eight_bit import compress, expand
+from attribution.detectors.spec import DetectorSpec
+from attribution.detectors.weights import LoadedDetector, embedded, load, load_folder, probe_logits
 from attribution.errors import DamagedDetector, DetectorError, UnknownDetector, UnusableDetector
-from attribution.network import DNA_DET, build_backbone, features, normalise
-from attribution.weights import LoadedDetector, embedded, load, load_folder, probe_logits
+from attribution.models.backbones import DNA_DET, build_backbone, features, normalise
 from conftest import LABELS, MEAN, SIDE_PX, STD, digest, some_crops, write_detector
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -299,15 +299,15 @@ def test_a_projection_that_does_not_fit_is_refused(own_detector: Path, weight: t
 
 
 def test_names(own_detector: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    shelf = tmp_path / "weights"
-    shelf.mkdir()
-    monkeypatch.setattr(weights, "EMBEDDED_FOLDER", shelf)
-    assert embedded(shelf) == []
+    uploads = tmp_path / "weights"
+    uploads.mkdir()
+    monkeypatch.setattr(weights, "EMBEDDED_FOLDER", uploads)
+    assert embedded(uploads) == []
     folder = own_detector
     for name in ("a-first", "telltale-mobilenetv2", "zebra"):
-        (shelf / name).symlink_to(folder)
-    (shelf / "no-detector").mkdir()
-    assert embedded(shelf) == ["telltale-mobilenetv2", "a-first", "zebra"]
+        (uploads / name).symlink_to(folder)
+    (uploads / "no-detector").mkdir()
+    assert embedded(uploads) == ["telltale-mobilenetv2", "a-first", "zebra"]
     assert load(str(folder)).name == "random-for-tests"
 
 
@@ -349,7 +349,7 @@ def test_a_cached_revision_loads_offline(own_detector: Path, monkeypatch: pytest
     (references / "main").write_text(REVISION)
     assert load("hf:owner/repo").info.source == f"hf:owner/repo@{REVISION}"
     with pytest.raises(UnusableDetector, match="stands in its card"):
-        load(Choice(f"hf:owner/repo@{REVISION}", view="picture"))
+        load(DetectorSpec(f"hf:owner/repo@{REVISION}", view="picture"))
     (snapshot / "model.safetensors").write_bytes(b"<html>")
     with pytest.raises(DamagedDetector, match=r"model\.safetensors"):
         load(f"hf:owner/repo@{REVISION}")

@@ -13,19 +13,27 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from attribution import weights
-from attribution.card import MeasuredTable
-from attribution.detector import Examiner
+from attribution.detectors import weights
+from attribution.detectors.card import MeasuredTable
+from attribution.detectors.predictor import Predictor
+from attribution.detectors.weights import load_folder
 from attribution.errors import LabError
-from attribution.lab.zeroshot import attention
-from attribution.lab.zeroshot.attention import attend, attention_tables, by_chance, choose_faces, compared, grid, similarities
-from attribution.lab.zeroshot.faces import DFDC, ELSEWHERE, WEB, Faces
-from attribution.lab.zeroshot.gradcam import ATTENTION_FILE, faces_in, grad_cam, look
-from attribution.lab.zeroshot.plan import ADDED, ALL, BASE, SOURCES, TOP, Detector, Run
-from attribution.lab.zeroshot.training import WEIGHTS_FILE, resized
-from attribution.network import build_backbone
-from attribution.saliency import grad_cam_of_the_package, grad_cam_through_the_head
-from attribution.weights import load_folder
+from attribution.explain.gradcam import grad_cam_of_the_package, grad_cam_through_the_head
+from attribution.lab.studies.zeroshot import attention
+from attribution.lab.studies.zeroshot.attention import (
+    attend,
+    attention_tables,
+    by_chance,
+    choose_faces,
+    compared,
+    grid,
+    similarities,
+)
+from attribution.lab.studies.zeroshot.faces import DFDC, ELSEWHERE, WEB, Faces
+from attribution.lab.studies.zeroshot.gradcam import ATTENTION_FILE, faces_in, grad_cam, look
+from attribution.lab.studies.zeroshot.plan import ADDED, ALL, BASE, SOURCES, TOP, Detector, Run
+from attribution.lab.train.single_source import WEIGHTS_FILE, resized
+from attribution.models.backbones import build_backbone
 from conftest import SWAP_LABELS, some_crops, write_detector
 
 SIDE_PX = 64
@@ -126,11 +134,11 @@ def test_it_is_the_grad_cam_of_the_app_and_of_the_package(tmp_path: Path) -> Non
     cases = (("mobilenetv2_100", None, 96, grad_cam_through_the_head), ("meso4", {"img_size": 64}, 64, grad_cam_of_the_package))
     for architecture, arguments, side_px, reference in cases:
         own: dict[str, object] | None = arguments if arguments is None else dict(arguments)
-        examiner = Examiner(load_folder(write_detector(tmp_path / architecture, architecture, own, side_px, labels=SWAP_LABELS)), "cpu")
+        predictor = Predictor(load_folder(write_detector(tmp_path / architecture, architecture, own, side_px, labels=SWAP_LABELS)), "cpu")
         detector = Detector("some", "Some", architecture, side_px, (), 1, 1, 1e-3)
         crops = some_crops(20, side_px)
-        wanted = reference(examiner, crops, [1] * len(crops))
-        found = grad_cam(examiner.model, detector, crops).maps
+        wanted = reference(predictor, crops, [1] * len(crops))
+        found = grad_cam(predictor.model, detector, crops).maps
         assert (wanted.max((1, 2)) > 0).sum() >= 3
         for one, other in zip(found, wanted, strict=True):
             # Theirs goes down to zero, ours only up to one.

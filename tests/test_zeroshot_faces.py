@@ -11,8 +11,8 @@ import torch
 
 from attribution.lab.data import METHOD_OF_SOURCE, REAL, read_manifest
 from attribution.lab.pools import Samples, load_samples
-from attribution.lab.zeroshot.faces import DFDC, ELSEWHERE, MOST, UNTOUCHED_OF, WEB, Faces, gather, load_faces
-from attribution.lab.zeroshot.plan import (
+from attribution.lab.studies.zeroshot.faces import DFDC, ELSEWHERE, MOST, UNTOUCHED_OF, WEB, Faces, gather, load_faces
+from attribution.lab.studies.zeroshot.plan import (
     ADDED,
     ALL,
     BASE,
@@ -25,8 +25,8 @@ from attribution.lab.zeroshot.plan import (
     Run,
     plan,
 )
-from attribution.lab.zeroshot.pool import make_pool, pool_file
-from attribution.network import build_backbone
+from attribution.lab.studies.zeroshot.pool import make_pool, pool_file
+from attribution.models.backbones import build_backbone
 from lab_faces import make_faces, make_work
 
 # The lab's own way of swapping is of the same family as the method of the manifest.

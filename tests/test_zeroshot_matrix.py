@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attribution import weights
-from attribution.card import MeasuredTable
-from attribution.detector import Examiner
-from attribution.lab import metrics
-from attribution.lab.caddm.resampling import group_bootstrap
+from attribution.detectors import weights
+from attribution.detectors.card import MeasuredTable
+from attribution.detectors.predictor import Predictor
+from attribution.detectors.weights import load_folder
 from attribution.lab.data import METHOD_OF_SOURCE
-from attribution.lab.study.questions import halves
-from attribution.lab.zeroshot.describe import describe_tables
-from attribution.lab.zeroshot.faces import DFDC, ELSEWHERE, UNTOUCHED_OF, WEB, Faces
-from attribution.lab.zeroshot.matrix import matrix_tables, resampled, weighted_figures
-from attribution.lab.zeroshot.plan import ADDED, DETECTORS, SOURCES, TRAINED, Run, plan
-from attribution.lab.zeroshot.shipped import TRAINED_BY, read_shipped
-from attribution.lab.zeroshot.training import SETTINGS_FILE, Said
-from attribution.weights import load_folder
+from attribution.lab.measure import metrics
+from attribution.lab.measure.resampling import group_bootstrap
+from attribution.lab.studies.attribution.questions import halves
+from attribution.lab.studies.zeroshot.describe import describe_tables
+from attribution.lab.studies.zeroshot.faces import DFDC, ELSEWHERE, UNTOUCHED_OF, WEB, Faces
+from attribution.lab.studies.zeroshot.matrix import matrix_tables, resampled, weighted_figures
+from attribution.lab.studies.zeroshot.plan import ADDED, DETECTORS, SOURCES, TRAINED, Run, plan
+from attribution.lab.studies.zeroshot.shipped import TRAINED_BY, read_shipped
+from attribution.lab.train.single_source import SETTINGS_FILE, Said
 from conftest import SIDE_PX, Folders, some_crops
 
 EACH = 12
@@ -270,7 +270,7 @@ def test_a_shipped_detector_is_read_once_and_as_the_app_reads(
     monkeypatch.setattr(weights, "EMBEDDED_FOLDER", folder.parent)
     faces = replace(study_faces(), crops=some_crops(6, SIDE_PX))
     p = read_shipped([name], faces, tmp_path)[name]
-    methods = Examiner(load_folder(folder), "cpu").read(faces.crops).p_methods
+    methods = Predictor(load_folder(folder), "cpu").read(faces.crops).p_methods
     assert p == pytest.approx(1 - methods[:, 0], abs=1e-6)
     assert p.max() < 0.5
     kept = tmp_path / "shipped" / f"{name}.npz"

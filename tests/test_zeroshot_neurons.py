@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from attribution.lab import metrics
-from attribution.lab.zeroshot import ablation, neurons
-from attribution.lab.zeroshot.faces import DFDC, ELSEWHERE, WEB, Faces
-from attribution.lab.zeroshot.plan import DETECTORS, SOURCES, TOP, TRAINED, Run
-from attribution.lab.zeroshot.training import Said
+from attribution.lab.measure import metrics
+from attribution.lab.studies.zeroshot import ablation, neurons
+from attribution.lab.studies.zeroshot.faces import DFDC, ELSEWHERE, WEB, Faces
+from attribution.lab.studies.zeroshot.plan import DETECTORS, SOURCES, TOP, TRAINED, Run
+from attribution.lab.train.single_source import Said
 
 SHARES = (1 / 2, 1 / 8)
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from attribution.card import MeasuredTable
-from attribution.detector import Examiner
-from attribution.lab import metrics
-from attribution.lab.zeroshot import readout
-from attribution.lab.zeroshot.faces import DFDC, ELSEWHERE, WEB, Faces
-from attribution.lab.zeroshot.plan import SOURCES, TRAINED
-from attribution.lab.zeroshot.readout import MultiSaid
-from attribution.weights import load
+from attribution.detectors.card import MeasuredTable
+from attribution.detectors.predictor import Predictor
+from attribution.detectors.weights import load
+from attribution.lab.measure import metrics
+from attribution.lab.studies.zeroshot import readout
+from attribution.lab.studies.zeroshot.faces import DFDC, ELSEWHERE, WEB, Faces
+from attribution.lab.studies.zeroshot.plan import SOURCES, TRAINED
+from attribution.lab.studies.zeroshot.readout import MultiSaid
 from conftest import some_crops
 
 SHARES = (1 / 4,)
@@ -57,7 +57,7 @@ def _rows(tables: Mapping[str, MeasuredTable], key: str) -> dict[tuple[str, str]
 def test_the_default_is_read_as_the_app_reads_it_and_kept(detector_folder: Path, tmp_path: Path):
     crops = some_crops(19)
     read = readout.read_default(detector_folder, crops)
-    reading = Examiner(load(str(detector_folder))).read(crops)
+    reading = Predictor(load(str(detector_folder))).read(crops)
     scale = np.abs(reading.logits).max()
     assert np.allclose(read.scaled() * read.temperature, reading.logits, atol=1e-4 * max(scale, 1))
     p = 1 - reading.p_methods[:, read.untouched].sum(1)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from attribution.lab.command import main
-from attribution.lab.zeroshot import readme
-from attribution.study import ZEROSHOT_FILE, ZEROSHOT_SCHEMA, read_study
+from attribution.lab.cli import main
+from attribution.measured.study import ZEROSHOT_FILE, ZEROSHOT_SCHEMA, read_study
 
 # What the page draws; the lab writes these and no others.
 KEYS = {
@@ -57,17 +56,6 @@ def test_the_causality_took_less_than_a_minute() -> None:
     timing = read_study(ZEROSHOT_FILE, ZEROSHOT_SCHEMA).tables["timing"]
     rows = [dict(zip(timing.columns, row, strict=True)) for row in timing.rows]
     assert any(row["units"] == 1024 and row["sources"] == 5 and float(row["seconds"] or 99) <= 60 for row in rows)
-
-
-def test_the_readme_has_a_line_for_every_detector() -> None:
-    study = read_study(ZEROSHOT_FILE, ZEROSHOT_SCHEMA)
-    shown = [line for line in readme.lines(study) if line.startswith("| ") and "detector |" not in line]
-    trained = {row[0] for row in study.tables["summary"].rows if row[1] == "base"}
-    assert len(shown) == len(trained)
-
-
-def test_without_results_the_readme_says_nothing(tmp_path: Path) -> None:
-    assert readme.lines(read_study(tmp_path / "none.json", ZEROSHOT_SCHEMA)) == []
 
 
 def test_without_the_data_the_command_says_how_to_name_it(

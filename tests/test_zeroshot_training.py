@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from attribution.errors import LabError
-from attribution.lab.metrics import auc
-from attribution.lab.train import MEAN, STD
-from attribution.lab.zeroshot.faces import Faces
-from attribution.lab.zeroshot.plan import ADDED, ALL, BATCH, DETECTORS, TOP, TRAINED, Detector, Run
-from attribution.lab.zeroshot.pool import pool_file
-from attribution.lab.zeroshot.runs import carry_out, said, said_untrained
-from attribution.lab.zeroshot.training import (
+from attribution.lab.measure.metrics import auc
+from attribution.lab.studies.zeroshot.faces import Faces
+from attribution.lab.studies.zeroshot.plan import ADDED, ALL, BATCH, DETECTORS, TOP, TRAINED, Detector, Run
+from attribution.lab.studies.zeroshot.pool import pool_file
+from attribution.lab.studies.zeroshot.runs import carry_out, said, said_untrained
+from attribution.lab.train.methods import MEAN, STD
+from attribution.lab.train.single_source import (
     SETTINGS_FILE,
     WEIGHTS_FILE,
     Said,
@@ -32,7 +32,7 @@ from attribution.lab.zeroshot.training import (
     train_run,
     untrained,
 )
-from attribution.network import normalise
+from attribution.models.backbones import normalise
 
 SIDE_PX = 64
 TINY = Detector("tiny", "Tiny", "meso4", SIDE_PX, ("hidden", "classifier"), 6, 4, 2e-3, {"img_size": SIDE_PX})

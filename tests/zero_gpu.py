@@ -56,7 +56,7 @@ def stand_in() -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    from attribution import gpu
+    from attribution.web import zerogpu as gpu
 
     prepare = gpu.prepare
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from attribution.card import Cell, MeasuredTable
-from attribution.study import ZEROSHOT_SCHEMA
+from attribution.detectors.card import Cell, MeasuredTable
+from attribution.measured.study import ZEROSHOT_SCHEMA
 
 DETECTORS: tuple[tuple[Any, ...], ...] = (
     ("meso4", "Meso4", 256, 28_073, 16, "from scratch", 400, 24, 2.1),

@@ -5,20 +5,12 @@ boxes are (x0, y0, x1, y1). Times are presentation times in seconds. Every `p_â€
 Arrays (pictures, logits, embeddings) live only in memory: the JSON carries numbers and words.
 """
 
-from attribution.evidence.answers import (
-    DetectorInfo,
-    Interval,
-    Media,
-    Moment,
-    Neighbour,
-    Placement,
-    Verdict,
-)
+from attribution.evidence.answers import DetectorInfo, Interval, Media, Moment, Neighbour, Placement, Verdict
 from attribution.evidence.artifact import Artifact
 from attribution.evidence.checks import FAMILIES, KINDS, LABEL_FAMILIES, STATES, UNKNOWN_FAMILY, UNKNOWN_METHOD, VIEWS, Box
 from attribution.evidence.opinion import AGREEMENTS, Opinion, Patches
 from attribution.evidence.outcome import SCHEMA, Evidence, Unusable, document, read_document
-from attribution.evidence.pixels import Face, Frame, Heatmap, Reading, Track
+from attribution.evidence.pixels import Face, Frame, Heatmap, Predictions, Track
 from attribution.evidence.track import TrackEvidence
 
 __all__ = [
@@ -45,7 +37,7 @@ __all__ = [
     "Opinion",
     "Patches",
     "Placement",
-    "Reading",
+    "Predictions",
     "Track",
     "TrackEvidence",
     "Unusable",

@@ -106,7 +106,7 @@ class Track:
 
 
 @dataclass(frozen=True, repr=False)
-class Reading:
+class Predictions:
     """What a detector says of N faces, aligned with them. `logits` N×K (uncalibrated), `p_methods` N×K (calibrated, rows sum to 1),
     `embeddings` N×D (each row of unit length)."""
 
@@ -124,7 +124,7 @@ class Reading:
             need(bool(np.abs(self.p_methods.sum(1) - 1).max() < 1e-3), "p_methods must sum to 1")
 
     def __repr__(self) -> str:
-        return f"Reading({self.logits.shape[0]} faces × {self.logits.shape[1]} methods, {self.embeddings.shape[1]}-d)"
+        return f"Predictions({self.logits.shape[0]} faces × {self.logits.shape[1]} methods, {self.embeddings.shape[1]}-d)"
 
 
 @dataclass(frozen=True, repr=False)

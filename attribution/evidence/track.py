@@ -10,7 +10,7 @@ from attribution.evidence.answers import Interval, Moment, Placement, Verdict
 from attribution.evidence.artifact import Artifact
 from attribution.evidence.checks import LABEL_FAMILIES, VIEWS, Box, need
 from attribution.evidence.opinion import Opinion
-from attribution.evidence.pixels import Reading, Track
+from attribution.evidence.pixels import Predictions, Track
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class TrackEvidence:
     view: str = "face"
     """What the detector saw: `face`, or `picture` for one that reads whole pictures, whose only track is the whole file."""
     track: Track | None = field(default=None, compare=False, repr=False)
-    reading: Reading | None = field(default=None, compare=False, repr=False)
+    reading: Predictions | None = field(default=None, compare=False, repr=False)
 
     @property
     def shown(self) -> int | None:

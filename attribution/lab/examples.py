@@ -17,9 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from attribution.errors import LabError
 from attribution.evidence import Face
-from attribution.faces import CropRule, FaceFinder, find_tracks
-from attribution.lab.autoencoder import load_autoencoder
-from attribution.lab.forge import autoencoder_swap, landmark_swap
+from attribution.faces.finder import CropRule, FaceFinder, find_tracks
+from attribution.lab.forge.autoencoder import load_autoencoder
+from attribution.lab.forge.swaps import autoencoder_swap, landmark_swap
 from attribution.media import open_media
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
@@ -127,8 +127,8 @@ def _write_clip(untouched: np.ndarray, manipulated: np.ndarray, path: Path) -> N
     """A slow pan over the portrait, 25 frames a second; the frames of seconds 3 to 5 show the manipulated one."""
     room = min(untouched.shape[:2]) - CLIP_SIDE_PX
     with tempfile.TemporaryDirectory() as folder:
-        draft = Path(folder) / path.name
-        with av.open(str(draft), "w") as container:
+        state = Path(folder) / path.name
+        with av.open(str(state), "w") as container:
             stream = container.add_stream("libx264", rate=CLIP_FPS)
             stream.width = stream.height = CLIP_SIDE_PX
             stream.pix_fmt = "yuv420p"
@@ -148,4 +148,4 @@ def _write_clip(untouched: np.ndarray, manipulated: np.ndarray, path: Path) -> N
                     container.mux(packet)
             for packet in stream.encode():
                 container.mux(packet)
-        shutil.copyfile(draft, path)
+        shutil.copyfile(state, path)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution.lab.augment import LAB_JPEG_QUALITY, jpeg
-from attribution.lab.autoencoder import load_autoencoder
 from attribution.lab.data import REAL, SIDE_PX, Row, decode
-from attribution.lab.forge import Forgery, autoencoder_swap, choose_donor, landmark_swap, self_blend
+from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
+from attribution.lab.forge.autoencoder import load_autoencoder
+from attribution.lab.forge.swaps import Forgery, autoencoder_swap, choose_donor, landmark_swap, self_blend
 
 FORGED = ("landmark_swap", "self_blended", "autoencoder_swap")
 POOL_SIZES: Mapping[str, Mapping[str, int]] = {

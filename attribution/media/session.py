@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from attribution import errors
-from attribution.card import RESAMPLINGS
+from attribution.detectors.card import RESAMPLINGS
 from attribution.errors import DamagedMedia, DecodeTimeout, EmptyMedia, MediaTooLarge, MissingMedia, UnsupportedMedia
 from attribution.evidence import Frame, Media, checks
 from attribution.evidence.checks import Box, need

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attribution.card import Thresholds
+from attribution.detectors.card import Thresholds
 from attribution.evidence import DetectorInfo, Face, Verdict
 from attribution.verdict.stretches import Stretch
 

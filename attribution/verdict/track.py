@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution.card import Thresholds
+from attribution.detectors.card import Thresholds
 from attribution.evidence import (
     UNKNOWN_FAMILY,
     UNKNOWN_METHOD,
@@ -15,7 +15,7 @@ from attribution.evidence import (
     Interval,
     Moment,
     Placement,
-    Reading,
+    Predictions,
     Track,
     TrackEvidence,
     Verdict,
@@ -45,7 +45,7 @@ def negative_free_energy(logits: np.ndarray, temperature: float = 1.0) -> np.nda
 
 
 def judge_track(
-    track: Track, reading: Reading, placements: Sequence[Placement] | None, thresholds: Thresholds, info: DetectorInfo, kind: str
+    track: Track, reading: Predictions, placements: Sequence[Placement] | None, thresholds: Thresholds, info: DetectorInfo, kind: str
 ) -> TrackEvidence:
     """The verdict on one track. `reading` and `placements` are aligned with `track.faces`; without reference faces `placements` is None,
     and nothing can be said of how like or unlike them a face is. `kind` is `picture` or `clip`.

@@ -1,0 +1,136 @@
+"""timm networks inside other modules: under which names their tensors and their head lie, and what the config says of them.
+
+The lists are exact. A wrapper may do more than its weights show, so a config that holds anything but known arguments is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from attribution.detectors.adapters.parts import AGAIN, Ledger, Source
+from attribution.detectors.adapters.values import labels_of, must_be, names, refuse, whole
+from attribution.errors import DamagedDetector
+from attribution.models.architectures import ALLOWED_ARCHITECTURES, MOST_CLASSES, OWN_ARCHITECTURES
+from attribution.models.backbones import blueprint, classifier_name, fixed_side_px
+
+PREFIXES = (
+    *("", "model.", "module.", "backbone.", "net.", "network.", "vit.", "encoder.", "base_model.", "feature_extractor.", "timm_model."),
+    *("model.model.", "model.backbone.", "model.vit.", "module.model.", "module.backbone.", "feature_extractor.backbone."),
+)
+HEADS = ("head", "classifier", "fc", "linear", "head.fc", "head.linear", "classifier.linear", "model.fc", "model.linear", "model.head")
+
+_NAMING = (
+    *("architecture", "arch", "backbone", "backbone_name", "model_name", "model_arch", "timm_model", "timm_name", "timm_model_name"),
+    *("base_model", "encoder_name"),
+)
+_BY_SIZE = ("model_size", "patch_size", "input_size")
+_SIDES = ("img_size", "image_size", "input_size")
+_COUNTS = ("num_classes", "num_labels", "n_classes")
+_LABELS = ("label_names", "labels", "class_names", "classes")
+# Arguments of training, and what libraries write about the file: they change nothing that the network answers.
+_WITHOUT_EFFECT = (
+    *("freeze_backbone", "pretrained", "device", "dtype", "torch_dtype", "dropout", "dropout_rate", "drop_rate", "drop_path_rate"),
+    *("architectures", "auto_map", "model_type", "transformers_version", "_name_or_path", "problem_type", "label2id", "num_features"),
+)
+_KNOWN = (*_NAMING, *_BY_SIZE, *_SIDES, *_COUNTS, *_LABELS, *_WITHOUT_EFFECT, "id2label", "in_chans", "head", "global_pool")
+
+
+def named_architecture(config: Mapping[str, Any]) -> str:
+    """timm's architecture that a constructor's arguments name, without the tag of its pretrained weights; empty where it is not allowed."""
+    for name in _NAMING:
+        value = config.get(name)
+        bare = value.removeprefix("timm/").split(".")[0] if isinstance(value, str) else ""
+        if is_timm(bare):
+            return bare
+    size, patch_px, side_px = (config.get(name) for name in _BY_SIZE)
+    composed = f"vit_{size}_patch{patch_px}_{side_px}"
+    return composed if is_timm(composed) else ""
+
+
+def is_timm(architecture: str) -> bool:
+    """Whether it is one of timm's on the allow-list; those of our own come with a card."""
+    return architecture in ALLOWED_ARCHITECTURES and architecture not in OWN_ARCHITECTURES
+
+
+def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The model arguments that the config asks for. Raises UnusableDetector for one that holds an argument of unknown effect."""
+    strange = sorted(name for name in config if name not in _KNOWN)
+    if strange:
+        raise refuse(f"The detector was built with {strange[0][:60]!r}, and what that does is not known.")
+    must_be(config, "in_chans", 3)
+    must_be(config, "head", "linear")
+    arguments = {}
+    sides = {whole(config, name, 0, 32, 1024) for name in _SIDES if name in config}
+    if len(sides) > 1:
+        raise refuse("The detector's config.json names several sizes of pictures.")
+    if sides:
+        arguments["img_size"] = sides.pop()
+    if "global_pool" in config:
+        arguments["global_pool"] = config["global_pool"]
+    return arguments
+
+
+def label_names(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The labels as the config has them, empty where it does not."""
+    found = next((config[name] for name in _LABELS if name in config), None)
+    return labels_of(config) if found is None else names(found, "labels")
+
+
+def check_count(config: Mapping[str, Any], outputs: int) -> None:
+    """Raises DamagedDetector when the config has another number of classes than the head."""
+    for name in _COUNTS:
+        if name in config and whole(config, name, 0, 1, MOST_CLASSES) != outputs:
+            raise DamagedDetector(f"The detector's config.json speaks of {config[name]} classes; its head has {outputs}.", AGAIN)
+
+
+def without_own_side(architecture: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments without a side of pictures that is the architecture's own anyway, or that it has no need of.
+
+    Raises UnusableDetector for an architecture or arguments that are not allowed."""
+    if architecture in OWN_ARCHITECTURES:
+        raise refuse(f"A detector of the architecture {architecture} needs the card that Telltale writes with it.")
+    rest = {name: value for name, value in arguments.items() if name != "img_size"}
+    return rest if fixed_side_px(blueprint(architecture, 2, rest)) in (None, arguments.get("img_size")) else dict(arguments)
+
+
+def unwrapped(source: Source, architecture: str, arguments: Mapping[str, Any], what: str) -> tuple[dict[str, torch.Tensor], int]:
+    """The tensors under timm's names, and the number of outputs. Raises DamagedDetector or UnusableDetector."""
+    plan = blueprint(architecture, 2, arguments)
+    head = classifier_name(plan)
+    body = [name for name in plan.state_dict() if name not in (f"{head}.weight", f"{head}.bias")]
+    prefix = _prefix(source, body)
+    ledger = Ledger(source.tensors)
+    tensors = {name: ledger.take(prefix + name) for name in body}
+    found = _head(source, prefix, head, {prefix + name for name in body})
+    weight = tensors[f"{head}.weight"] = ledger.take(f"{found}.weight")
+    # A linear layer without a bias is one whose bias is 0.
+    bias = ledger.take(f"{found}.bias") if ledger.has(f"{found}.bias") else torch.zeros(weight.shape[:1], dtype=weight.dtype)
+    tensors[f"{head}.bias"] = bias
+    ledger.finish(what)
+    return tensors, len(bias)
+
+
+def _prefix(source: Source, body: list[str]) -> str:
+    hinted = source.hints.get("prefix")
+    candidates = PREFIXES if hinted is None else (str(hinted),)
+    counted = {prefix: sum(prefix + name in source.tensors for name in body) for prefix in candidates}
+    best = max(candidates, key=lambda prefix: counted[prefix])
+    if counted[best] * 2 < len(body):
+        raise refuse("The detector's tensors have not the names of the architecture that it names, under no known prefix.")
+    return best
+
+
+def _head(source: Source, prefix: str, own: str, body: set[str]) -> str:
+    hinted = source.hints.get("head")
+    if hinted is not None:
+        return str(hinted)
+    candidates = dict.fromkeys((prefix + own, *(prefix + name for name in HEADS), *HEADS))
+    found = [name for name in candidates if f"{name}.weight" in source.tensors and f"{name}.weight" not in body]
+    if not found:
+        raise refuse("The detector has no linear head of a known name.")
+    if len(found) > 1:
+        raise refuse(f"The detector has several heads ({found[0]!r} and {found[1]!r}), and which of them answers is not known.")
+    return found[0]

@@ -1,0 +1,47 @@
+"""Which detectors somebody asked for: the first one, and perhaps a second beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from attribution.errors import UnusableDetector
+from attribution.evidence import LABEL_FAMILIES, UNKNOWN_FAMILY, VIEWS
+
+MANIPULATED = "manipulated"
+"""How people write the meaning of a label that tells a manipulation and not by what kind of method."""
+MEANINGS = ("real", MANIPULATED, *(family for family in LABEL_FAMILIES if family not in ("real", UNKNOWN_FAMILY)))
+
+
+@dataclass(frozen=True)
+class DetectorSpec:
+    """A detector as somebody asked for it: NAME, DIR or `hf:owner/repo[@revision]`, and where it has no card of Telltale's perhaps what its
+    labels mean (`label` → one of MEANINGS) and what it sees: `face`, `picture`, or "" for what its files say. Raises UnusableDetector."""
+
+    name: str = "default"
+    meanings: tuple[tuple[str, str], ...] = ()
+    view: str = ""
+
+    def __post_init__(self) -> None:
+        for label, meaning in self.meanings:
+            if meaning not in MEANINGS:
+                raise UnusableDetector(
+                    f"{meaning[:40]!r} is no meaning of the label {label[:40]!r}.", f"Use one of: {', '.join(MEANINGS)}."
+                )
+        if self.view and self.view not in VIEWS:
+            raise UnusableDetector(f"A detector sees a face or the whole picture, not {self.view[:40]!r}.", f"Use {' or '.join(VIEWS)}.")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The detector that answers, and perhaps a second one that is heard about the same faces."""
+
+    first: DetectorSpec
+    beside: DetectorSpec | None = None
+
+
+def read_meanings_flag(text: str) -> tuple[tuple[str, str], ...]:
+    """`LABEL=MEANING,LABEL=MEANING` as pairs; raises UnusableDetector for anything else."""
+    pairs = [part.rpartition("=") for part in text.split(",") if part.strip()]
+    if any(not sign or not label.strip() for label, sign, _ in pairs):
+        raise UnusableDetector("What labels mean is written as LABEL=MEANING,LABEL=MEANING.", f"Meanings are: {', '.join(MEANINGS)}.")
+    return tuple((label.strip(), meaning.strip()) for label, _, meaning in pairs)

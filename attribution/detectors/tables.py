@@ -1,0 +1,211 @@
+"""Measured tables read by the names of their columns, intervals of shares, and the words for both. Pure numbers, no HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from attribution.detectors.card import Cell, MeasuredTable
+
+_Z = 1.959964
+_LOWER, _UPPER = ("low", "from"), ("high", "to")
+
+
+class Unfit(Exception):
+    """A table lacks a column that a figure needs, or has no row that it can draw."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured value and its 95 % interval; `low` and `high` are None where none was measured."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def includes_zero(self) -> bool:
+        return self.low is not None and self.high is not None and self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table, by column."""
+
+    columns: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+    def text(self, column: str) -> str:
+        """The cell as words; empty when it is None or not there."""
+        cell = self.cells[self.columns.index(column)] if column in self.columns else None
+        return "" if cell is None else str(cell)
+
+    def number(self, column: str) -> float | None:
+        """The cell as a number; None when it is none."""
+        cell = self.cells[self.columns.index(column)] if column in self.columns else None
+        return None if cell is None or isinstance(cell, str) else float(cell)
+
+    def count(self, column: str) -> int:
+        """The cell as a count; 0 when it is none."""
+        return max(0, round(self.number(column) or 0.0))
+
+    def estimate(self, column: str) -> Estimate | None:
+        """The number of that column with the first two bounds to the right of it that are called low and high, or from and to."""
+        value = self.number(column)
+        if value is None:
+            return None
+        at = self.columns.index(column)
+        bounds = []
+        for names in (_LOWER, _UPPER):
+            place = next((i for i in range(at + 1, min(at + 5, len(self.columns))) if self.columns[i] in names), None)
+            cell = self.cells[place] if place is not None else None
+            bounds.append(None if cell is None or isinstance(cell, str) else float(cell))
+        return Estimate(value, bounds[0], bounds[1])
+
+    def between(self, column: str, low: str, high: str) -> Estimate | None:
+        """The number of that column with its bounds in columns of these names; None when it is none."""
+        value = self.number(column)
+        return None if value is None else Estimate(value, self.number(low), self.number(high))
+
+    def holds(self, column: str) -> bool:
+        """Whether the cell is 1 (also `yes` and `true`)."""
+        return self.text(column).lower() in ("1", "1.0", "yes", "true")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a table that must have the columns `needs`. Raises Unfit when one is missing or there is no row."""
+
+    table: MeasuredTable
+    needs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        missing = [name for name in self.needs if name not in self.table.columns]
+        if missing:
+            raise Unfit(f"The table “{self.table.title}” has no column “{missing[0]}”.")
+        if not self.table.rows:
+            raise Unfit(f"The table “{self.table.title}” has no rows.")
+
+    def __iter__(self) -> Iterator[Row]:
+        return (Row(self.table.columns, cells) for cells in self.table.rows)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How often the whole verdict gave each answer on some faces. Counts are rounded back from the shares that a table holds."""
+
+    faces: int
+    manipulated: int
+    none_found: int
+    inconclusive: int
+    wrong: int
+
+    @staticmethod
+    def of(row: Row) -> Tally:
+        """From a row with `faces`, `manipulated`, `none found` and `wrong of definite`. Raises Unfit when a share is none."""
+        faces = row.count("faces")
+        shares = [row.number(name) or 0.0 for name in ("manipulated", "none found", "wrong of definite")]
+        # Three rounded digits may sum to a little more than all.
+        if not all(0 <= share <= 1 for share in shares) or shares[0] + shares[1] > 1.01:
+            raise Unfit("A table of verdicts holds shares that are none.")
+        manipulated = round(shares[0] * faces)
+        none_found = min(round(shares[1] * faces), faces - manipulated)
+        wrong = round(shares[2] * (manipulated + none_found))
+        return Tally(faces, manipulated, none_found, max(0, faces - manipulated - none_found), wrong)
+
+    def __add__(self, other: Tally) -> Tally:
+        names = ("faces", "manipulated", "none_found", "inconclusive", "wrong")
+        return Tally(*(getattr(self, name) + getattr(other, name) for name in names))
+
+    @property
+    def definite(self) -> int:
+        return self.manipulated + self.none_found
+
+    def share(self, count: int) -> Estimate | None:
+        """That count as a share of the faces."""
+        return wilson(count, self.faces)
+
+    def wrong_of_definite(self) -> Estimate | None:
+        return wilson(self.wrong, self.definite)
+
+
+NO_FACES = Tally(0, 0, 0, 0, 0)
+
+
+def wilson(hits: int, count: int) -> Estimate | None:
+    """A share with the 95 % interval of Wilson (1927), eq. 7 in Newcombe's notation (1998); None of nothing."""
+    if count <= 0 or not 0 <= hits <= count:
+        return None
+    p, z2 = hits / count, _Z * _Z
+    centre, half = p + z2 / (2 * count), _Z * math.sqrt(p * (1 - p) / count + z2 / (4 * count * count))
+    low = 0.0 if hits == 0 else (centre - half) / (1 + z2 / count)
+    high = 1.0 if hits == count else (centre + half) / (1 + z2 / count)
+    return Estimate(p, low, high)
+
+
+def difference(first: Estimate, second: Estimate) -> Estimate | None:
+    """first − second of two independent shares, with the interval made of their own (Newcombe 1998, method 10); None without intervals."""
+    if first.low is None or first.high is None or second.low is None or second.high is None:
+        return None
+    gap = first.value - second.value
+    low = gap - math.hypot(first.value - first.low, second.high - second.value)
+    high = gap + math.hypot(first.high - first.value, second.value - second.low)
+    return Estimate(gap, low, high)
+
+
+def mean_of(values: Sequence[float]) -> Estimate | None:
+    """The mean with mean ± 1.96 standard errors; no interval below three values, None of nothing."""
+    if not values:
+        return None
+    mean = sum(values) / len(values)
+    if len(values) < 3:
+        return Estimate(mean)
+    error = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
+    return Estimate(mean, mean - _Z * error, mean + _Z * error)
+
+
+def percent(share: float) -> str:
+    """A measured share: `1.6 %`, `45 %`, `0 %`. Unlike a probability, a count may be none or all."""
+    return f"{_digits(share)} %"
+
+
+def share_words(estimate: Estimate | None) -> str:
+    """`1.6 % (0.7–3.3 %)`; of a difference `1.2 % (−0.4 to 3 %)`."""
+    if estimate is None:
+        return "not measured"
+    if estimate.low is None or estimate.high is None:
+        return percent(estimate.value)
+    joint = " to " if estimate.low < 0 else "–"
+    return f"{percent(estimate.value)} ({_digits(estimate.low)}{joint}{_digits(estimate.high)} %)"
+
+
+def share_inline(estimate: Estimate) -> str:
+    """`1.6 %, 0.7–3.3 %`: the same where it stands in brackets already."""
+    return share_words(estimate).replace(" (", ", ").removesuffix(")")
+
+
+def figure_words(estimate: Estimate | None) -> str:
+    """`0.95 (0.93–0.96)`; with signs where a bound is negative: `−0.01 (−0.03 to 0.01)`."""
+    if estimate is None:
+        return "not measured"
+    shown = _number(estimate.value)
+    if estimate.low is None or estimate.high is None:
+        return shown
+    joint = " to " if estimate.low < 0 else "–"
+    return f"{shown} ({_number(estimate.low)}{joint}{_number(estimate.high)})"
+
+
+def _digits(share: float) -> str:
+    """Per cent without the sign: one decimal below ten and above ninety per cent, where it matters."""
+    per_cent = 100 * share
+    rounded = f"{per_cent:.1f}" if round(abs(per_cent), 1) < 10 or 90 < round(per_cent, 1) < 100 else f"{per_cent:.0f}"
+    return _signed(rounded.removesuffix(".0"))
+
+
+def _number(value: float) -> str:
+    return _signed(f"{value:.3f}" if abs(value) < 0.1 else f"{value:.2f}")
+
+
+def _signed(words: str) -> str:
+    return "0" if words in ("-0", "-0.0", "-0.00", "-0.000", "0.000") else words.replace("-", "−")

@@ -1,0 +1,281 @@
+"""Frames → faces → tracks. The only door to facenet-pytorch: MTCNN (Zhang et al. 2016, Joint Face Detection and Alignment using
+Multi-task Cascaded Convolutional Networks), whose weights come with the package."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+import torch
+from facenet_pytorch import MTCNN
+
+from attribution.evidence import Box, Face, Frame, Track
+from attribution.faces import appearance, guesses, tracker
+from attribution.faces.guesses import Guess
+from attribution.faces.tracker import Detection, Tracklet
+from attribution.media import OpenedMedia
+
+SMALLEST_FACE_PX = 20
+"""Height in a frame's own (detection) pixels below which no face is looked for."""
+
+_THRESHOLDS = (0.7, 0.7, 0.8)
+_BATCH = {"cpu": 8, "cuda": 64}
+_ONET_SIDE_PX = 48
+_ONET_BATCH = 512
+_KEY_EVERY_SECONDS = 0.7
+_FEWEST_KEYS = 6
+_LINKED_FOR_EACH_EXAMINED = 2
+_CROPS_OF_A_CLIP, _FEWEST_CROPS = 320, 8
+_SHARPNESS_SIDE_PX = 224
+
+_Item = TypeVar("_Item")
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True)
+class CropRule:
+    """How crops are cut: from MTCNN boxes of height h, squares of side `scale`·h whose centre lies `down`·h below the box's, resized to
+    `side_px` with `resample`."""
+
+    scale: float = 0.86
+    down: float = 0.054
+    side_px: int = 224
+    resample: str = "lanczos"
+
+    def __post_init__(self) -> None:
+        if not (0 < self.scale < math.inf and math.isfinite(self.down) and self.side_px >= 1):
+            raise ValueError(f"{self} cuts nothing")
+
+    def crop_box(self, face_box: Box, width: int, height: int) -> Box:
+        """The square for a face box in a picture of that many pixels: moved inside it, and shrunk only if it is larger than the picture."""
+        x0, y0, x1, y1 = (float(value) for value in face_box)
+        side = min(self.scale * (y1 - y0), float(width), float(height))
+        left = min(max((x0 + x1 - side) / 2, 0.0), width - side)
+        top = min(max((y0 + y1 - side) / 2 + self.down * (y1 - y0), 0.0), height - side)
+        return left, top, min(left + side, float(width)), min(top + side, float(height))
+
+
+@dataclass(frozen=True, repr=False)
+class FoundFace:
+    """A face in pixels of the array it was found in; `box` as the network gives it, which may reach beyond the edge."""
+
+    box: np.ndarray
+    landmarks: np.ndarray
+    p_face: float
+
+
+class FaceFinder:
+    """MTCNN on a device. Its methods may be called from several threads."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
+        self._nets = _load(device)
+
+    def __repr__(self) -> str:
+        return f"FaceFinder({self.device!r})"
+
+    def find(self, pictures: Sequence[np.ndarray]) -> list[list[FoundFace]]:
+        """The faces of each picture (H×W×3 uint8, sizes may differ), the largest first."""
+        found: list[list[FoundFace]] = [[] for _ in pictures]
+        by_size: dict[tuple[int, ...], list[int]] = {}
+        for index, rgb in enumerate(pictures):
+            # With less than one window of its first net MTCNN fails.
+            if min(rgb.shape[:2]) >= SMALLEST_FACE_PX:
+                by_size.setdefault(rgb.shape, []).append(index)
+        for indices in by_size.values():
+            for index, faces in zip(indices, self._batched(_detect, [pictures[i] for i in indices], _BATCH[self.device]), strict=True):
+                found[index] = faces
+        return found
+
+    def refine(self, pictures: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> list[FoundFace | None]:
+        """Only MTCNN's last net, on a guessed box in each picture (off by up to a quarter of its height): the face there, or None.
+
+        It looks twice, as its first answer to a poor guess is rough, and the mean of both boxes is steadier than either.
+        """
+        firsts = self._batched(_look_again, list(zip(pictures, boxes, strict=True)), _ONET_BATCH)
+        again = [(rgb, first.box) for rgb, first in zip(pictures, firsts, strict=True) if first is not None]
+        seconds = iter(self._batched(_look_again, again, _ONET_BATCH))
+        return [first and _mean(first, next(seconds)) for first in firsts]
+
+    def _batched(self, run: Callable[[Any, Sequence[_Item]], list[_Answer]], items: Sequence[_Item], size: int) -> list[_Answer]:
+        return [answer for first in range(0, len(items), size) for answer in self._halving(run, items[first : first + size])]
+
+    def _halving(self, run: Callable[[Any, Sequence[_Item]], list[_Answer]], items: Sequence[_Item]) -> list[_Answer]:
+        """When the GPU runs out of memory the batch halves down to one item, and then that item goes to the CPU."""
+        try:
+            return run(self._nets, items)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+        if len(items) == 1:
+            return run(_load("cpu"), items)
+        half = len(items) // 2
+        return self._halving(run, items[:half]) + self._halving(run, items[half:])
+
+
+def _load(device: str) -> MTCNN:
+    nets = MTCNN(keep_all=True, min_face_size=SMALLEST_FACE_PX, thresholds=list(_THRESHOLDS), device=torch.device(device)).eval()
+    # Convolutions with so few channels are about twice as fast on a CPU with the channels last.
+    return nets.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _detect(nets: MTCNN, pictures: Sequence[np.ndarray]) -> list[list[FoundFace]]:
+    """The whole cascade on pictures of one size."""
+    with torch.inference_mode():
+        answer: Any = nets.detect(np.stack(pictures), landmarks=True)
+    boxes, p_faces, landmarks = answer
+    faces: list[list[FoundFace]] = [[] for _ in pictures]
+    for own, rgb, *found in zip(faces, pictures, boxes, landmarks, p_faces, strict=True):
+        for box, points, p_face in zip(*found, strict=True) if found[0] is not None else ():
+            if (face := _face(rgb, box, points, p_face)) is not None:
+                own.append(face)
+    return faces
+
+
+def _look_again(nets: MTCNN, guessed: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[FoundFace | None]:
+    """ONet on guessed boxes, squared, cut, scaled and read as `detect_face` of facenet-pytorch does in its third stage."""
+    boxes = np.stack([box for _, box in guessed])
+    centres, halves = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
+    squares = np.hstack([centres - halves, centres + halves])
+    inputs, rows = [], []
+    for row, ((rgb, _), (x0, y0, x1, y1)) in enumerate(zip(guessed, squares, strict=True)):
+        # The nets count pixels from 1.
+        cut = rgb[max(int(y0), 1) - 1 : max(int(y1), 0), max(int(x0), 1) - 1 : max(int(x1), 0)]
+        if min(cut.shape[:2]) > 1:
+            pixels = torch.from_numpy(np.ascontiguousarray(cut)).to(nets.device).permute(2, 0, 1)[None].float()
+            inputs.append(torch.nn.functional.interpolate(pixels, size=(_ONET_SIDE_PX, _ONET_SIDE_PX), mode="area"))
+            rows.append(row)
+    faces: list[FoundFace | None] = [None] * len(guessed)
+    if not rows:
+        return faces
+    with torch.inference_mode():
+        batch = (torch.cat(inputs) - 127.5) * 0.0078125
+        outputs = nets.onet(batch.contiguous(memory_format=torch.channels_last))
+    shifts, points, p_faces = (output.float().cpu().numpy().astype(np.float64) for output in outputs)
+    for row, shift, point, p_face in zip(rows, shifts, points, p_faces[:, 1], strict=True):
+        x0, y0, x1, y1 = squares[row]
+        sides = np.array([x1 - x0 + 1, y1 - y0 + 1])
+        box = squares[row] + shift * np.tile(sides, 2)
+        if p_face > _THRESHOLDS[2]:
+            faces[row] = _face(guessed[row][0], box, point.reshape(2, 5).T * sides + squares[row][:2] - 1, p_face)
+    return faces
+
+
+def _face(rgb: np.ndarray, box: Any, landmarks: Any, p_face: Any) -> FoundFace | None:
+    """A face of which half or more is in the picture. The nets also complete less, and promise no box that has an extent."""
+    face = FoundFace(np.asarray(box, dtype=np.float64), np.asarray(landmarks, dtype=np.float64), float(p_face))
+    centre = (face.box[:2] + face.box[2:]) / 2
+    inside = (face.box[2:] - face.box[:2] > 1).all() and (centre > 0).all() and (centre < rgb.shape[1::-1]).all()
+    return face if inside else None
+
+
+def _mean(first: FoundFace, second: FoundFace | None) -> FoundFace | None:
+    return second and FoundFace((first.box + second.box) / 2, second.landmarks, second.p_face)
+
+
+@dataclass(frozen=True)
+class FoundFaces:
+    """The tracks to examine, the most prominent first; `faces_found` counts the faces of the fullest frame before the limit on their
+    number; `notes` are plain sentences: why there is no face, or how many were left out."""
+
+    tracks: tuple[Track, ...]
+    faces_found: int
+    notes: tuple[str, ...]
+
+
+def find_tracks(opened: OpenedMedia, finder: FaceFinder, rule: CropRule, max_faces: int = 32, faces_per_track: int = 32) -> FoundFaces:
+    """Every identity in the opened picture or clip as a track of cut faces; no face is an outcome, with its reason in the notes.
+
+    The `max_faces` largest are kept (of a clip by size × time in sight). A clip's tracks have at most `faces_per_track` faces, spread
+    evenly over time; fewer where there are more than ten tracks, but 8 at least. Faces of a clip are looked for at least every 0.7 s and
+    at the ends of every scene, and followed through the frames between: one that shows for less than that can be missed.
+    Raises MediaError when the faces cannot be cut.
+    """
+    if max_faces < 1 or faces_per_track < 1:
+        raise ValueError("at least one face")
+    frames = opened.frames
+    seconds = [frame.seconds for frame in frames]
+    cuts = appearance.scene_cuts([frame.rgb for frame in frames])
+    keys = tracker.key_frames(seconds, cuts, min(_KEY_EVERY_SECONDS, (seconds[-1] - seconds[0]) / (_FEWEST_KEYS - 1)))
+    found: dict[int, list[FoundFace]] = {}
+    seen: dict[int, list[Detection]] = {}
+    tracklets: list[Tracklet] = []
+    while missing := [key for key in keys if key not in found]:
+        for key, faces in zip(missing, finder.find([frames[key].rgb for key in missing]), strict=True):
+            found[key] = faces
+            seen[key] = [_sighting(frames[key], key, face) for face in faces[: _LINKED_FOR_EACH_EXAMINED * max_faces]]
+        tracklets = tracker.link([seen[key] for key in keys], keys, cuts)
+        keys = sorted([*keys, *tracker.hasty(tracklets, keys, cuts)])
+    tracklets.sort(key=tracker.prominence, reverse=True)
+    followed = tracker.stitch(_follow(tracklets[:max_faces], frames, finder, keys, cuts), cuts)
+    glimpsed = Counter(tracklet[0].frame for tracklet in followed if tracker.is_glimpse(tracklet, cuts, len(frames)))
+    lasting = [tracklet for tracklet in followed if not tracker.is_glimpse(tracklet, cuts, len(frames))]
+    lasting.sort(key=tracker.prominence, reverse=True)
+    faces_found = max(len(faces) - glimpsed[key] for key, faces in found.items())
+    if not lasting:
+        return FoundFaces((), faces_found, (_why_no_face(opened),))
+    everyone = max(faces_found, len(lasting) + len(tracklets[max_faces:]))
+    notes = (f"Only the {len(lasting)} largest of {everyone} faces were examined.",) if everyone > len(lasting) else ()
+    share = min(faces_per_track, max(_FEWEST_CROPS, _CROPS_OF_A_CLIP // len(lasting)))
+    return FoundFaces(_cut([tracker.spread(tracklet, share) for tracklet in lasting], opened, rule), faces_found, notes)
+
+
+def _sighting(frame: Frame, number: int, face: FoundFace) -> Detection:
+    box, landmarks = face.box * frame.scale, face.landmarks * frame.scale
+    return Detection(number, frame.seconds, box, landmarks, face.p_face, appearance.look(frame.rgb, face.box))
+
+
+def _follow(tracklets: list[Tracklet], frames: Sequence[Frame], finder: FaceFinder, keys: list[int], cuts: set[int]) -> list[Tracklet]:
+    """The tracklets with the faces of the frames in which nobody looked for one."""
+    seconds = [frame.seconds for frame in frames]
+    runs = [(index, run) for index, tracklet in enumerate(tracklets) for run in guesses.guesses(tracklet, keys, seconds, cuts)]
+    asked = [guess for _, run in runs for guess in run]
+    faces = iter(finder.refine([frames[guess.frame].rgb for guess in asked], [guess.box / frames[guess.frame].scale for guess in asked]))
+    outcomes: list[tuple[int, list[tuple[Guess, Detection | None]]]] = []
+    for index, run in runs:
+        outcome: list[tuple[Guess, Detection | None]] = []
+        for guess in run:
+            face = next(faces)
+            outcome.append((guess, face and _sighting(frames[guess.frame], guess.frame, face)))
+        outcomes.append((index, outcome))
+    return guesses.fill(tracklets, outcomes)
+
+
+def _cut(tracklets: Sequence[Tracklet], opened: OpenedMedia, rule: CropRule) -> tuple[Track, ...]:
+    """The tracks of the tracklets: their faces, cut from full resolution in one request and measured."""
+    width, height = opened.media.width, opened.media.height
+    requests = [(opened.frames[one.frame].index, rule.crop_box(_box(one.box), width, height)) for tracklet in tracklets for one in tracklet]
+    crops = iter(zip(requests, opened.crops(requests, rule.side_px, rule.resample) if requests else (), strict=True))
+    tracks = []
+    for number, tracklet in enumerate(tracklets):
+        faces = []
+        for one in tracklet:
+            (index, crop_box), crop = next(crops)
+            inside = np.clip(one.box, 0, (width, height, width, height))
+            faces.append(Face(index, one.seconds, _box(inside), one.landmarks, one.p_face, crop_box, crop, *measures(crop)))
+        tracks.append(Track(number, tuple(faces)))
+    return tuple(tracks)
+
+
+def _box(box: np.ndarray) -> Box:
+    return float(box[0]), float(box[1]), float(box[2]), float(box[3])
+
+
+def measures(crop: np.ndarray) -> tuple[float, float]:
+    """Sharpness (variance of the Laplacian of the luma at 224 px; Pech-Pacheco et al. 2000) and brightness (mean luma, 0..255)."""
+    luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    if luma.shape[0] != _SHARPNESS_SIDE_PX:
+        luma = cv2.resize(luma, (_SHARPNESS_SIDE_PX, _SHARPNESS_SIDE_PX), interpolation=cv2.INTER_AREA)
+    return float(cv2.Laplacian(luma, cv2.CV_64F).var()), float(luma.mean())
+
+
+def _why_no_face(opened: OpenedMedia) -> str:
+    media, scale = opened.media, max(frame.scale for frame in opened.frames)
+    if min(media.width, media.height) < SMALLEST_FACE_PX * scale:
+        return f"The {media.kind} has only {media.width}×{media.height} pixels: too few to look for a face."
+    smallest_px = math.ceil(SMALLEST_FACE_PX * scale)
+    return f"Only faces of at least {smallest_px} pixels that are turned to the camera and not cut off can be found."

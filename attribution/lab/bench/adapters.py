@@ -1,0 +1,192 @@
+"""Every adapter against the original implementation, in one table: `python -m attribution lab adapters`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from attribution.detectors.adapters import Adapted
+    from attribution.detectors.predictor import Predictor
+    from attribution.lab.bench.originals import Original
+
+MOST_DIFFERENCE = 1e-4
+LEAST_COSINE = 1 - 1e-4
+MOST_MAP_DIFFERENCE = 1e-2
+
+
+@dataclass(frozen=True)
+class Row:
+    """One format. `logits` is the largest difference of a logit to the original's, `cosine` the least of the pooled features with theirs,
+    `heat` the largest difference of a Grad-CAM map to that of the grad-cam package on the same network, `maps` how many of these are not
+    blank, `seconds` what adapting, building and loading take."""
+
+    format: str
+    detector: str
+    architecture: str
+    parameters: int
+    logits: float
+    cosine: float
+    heat: float
+    maps: int
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        return self.logits <= MOST_DIFFERENCE and self.cosine >= LEAST_COSINE and self.heat <= MOST_MAP_DIFFERENCE and self.maps > 0
+
+    def line(self) -> str:
+        mark = "holds" if self.holds else "FAILS"
+        return (
+            f"{self.format:34} {self.detector:34} {self.architecture:36} {self.parameters / 1e6:7.1f} M {self.logits:8.1e} "
+            f"{self.cosine:9.7f} {self.heat:8.1e} {self.maps:4} {self.seconds:6.2f} s  {mark}"
+        )
+
+
+HEADER = (
+    f"{'format':34} {'original':34} {'architecture':36} {'parameters':>9} {'logits':>8} {'cosine':>9} {'heat':>8} {'maps':>4} {'load':>8}\n"
+    f"{'':34} {'':34} {'':36} {'':>9} {'largest':>8} {'least':>9} {'largest':>8}"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `lab adapters`."""
+    parser.add_argument("--large", action=argparse.BooleanOptionalAction, default=True, help="the one of 316 million parameters too (4 GB)")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows as JSON too")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build, save, adapt and compare every format; print the table; 0 when all agree, 1 otherwise."""
+    # transformers takes seconds to import: not for the flags of the lab's other commands.
+    from attribution.lab.bench.originals import keep_quiet, of_real_sizes
+
+    keep_quiet()
+    print(HEADER)
+    rows = []
+    for original in of_real_sizes(args.large):
+        rows.append(compare(original))
+        print(rows[-1].line(), flush=True)
+    good = sum(row.holds for row in rows)
+    print(f"{good} of {len(rows)} agree: logits within {MOST_DIFFERENCE:g}, maps within {MOST_MAP_DIFFERENCE:g}.")
+    if args.json:
+        args.json.write_text(json.dumps([{**asdict(row), "holds": row.holds} for row in rows], indent=2) + "\n", encoding="utf-8")
+    return 0 if good == len(rows) else 1
+
+
+def compare(original: Original, seed: int = 0, pictures: int = 4) -> Row:
+    """One original against what its adapter makes of its files, on so many pictures."""
+    import numpy as np
+    import torch
+    from torch.nn import functional
+
+    from attribution.detectors.predictor import Predictor
+    from attribution.models.backbones import features
+
+    theirs = original.model(seed)
+    # Pictures with structure at several scales: pure noise looks alike to a network that pools.
+    crops = np.stack([_picture(original.side_px, seed + number) for number in range(pictures)])
+    with tempfile.TemporaryDirectory(prefix="telltale-adapters-") as folder:
+        original.save(theirs, Path(folder))
+        adapted, model, seconds = load(original, Path(folder))
+    predictor = Predictor(detector_of(original.title, adapted, model))
+    with torch.inference_mode():
+        inputs = predictor.inputs(crops)
+        wanted, wanted_pooled = original.logits(theirs, inputs), original.pooled(theirs, inputs)
+        pooled, logits = features(model, inputs)
+        found = logits[:, 1:] - logits[:, :1] if adapted.one_logit else logits
+        cosine = functional.cosine_similarity(pooled, wanted_pooled).min()
+    return Row(
+        adapted.adapter,
+        original.title,
+        adapted.architecture,
+        sum(parameter.numel() for parameter in model.parameters()),
+        float((found - wanted).abs().max()),
+        float(cosine),
+        *_heat_difference(predictor, crops),
+        seconds,
+    )
+
+
+def load(original: Original, folder: Path) -> tuple[Adapted, torch.nn.Module, float]:
+    """Read, adapt, build and load what was saved; how long that took."""
+    from attribution.detectors.adapters import adapt
+    from attribution.detectors.loading import load_exactly
+    from attribution.lab.bench.originals import read_source
+    from attribution.models.backbones import build_backbone
+
+    began = time.perf_counter()
+    adapted = adapt(read_source(folder, original.hints))
+    model = build_backbone(adapted.architecture, adapted.num_classes, adapted.model_args)
+    load_exactly(model, adapted.tensors, "model.safetensors")
+    return adapted, model.eval().requires_grad_(False), time.perf_counter() - began
+
+
+def detector_of(name: str, adapted: Adapted, model: torch.nn.Module) -> Any:
+    """The loaded detector, with a card that holds nothing but what reading and explaining need."""
+    from attribution.detectors.card import Calibration, Card, Label, Probe, Thresholds, Training
+    from attribution.detectors.loading import LoadedDetector, info_of
+
+    labels = tuple(Label(f"class_{number}", f"class {number}", "real" if number == 0 else "gan") for number in range(adapted.num_classes))
+    card = Card(
+        name="random-weights",
+        licence="CC0-1.0",
+        labels=labels,
+        crop=adapted.crop,
+        calibration=Calibration(),
+        thresholds=Thresholds(0.9, 0.1, 0.6, 0.6),
+        training=Training("none: the weights are random", "CC0-1.0"),
+        probes=(Probe(0, (0.0,) * adapted.num_classes),),
+        files={"model.safetensors": "0" * 64, "config.json": "0" * 64},
+        adapter=adapted.adapter,
+    )
+    return LoadedDetector(
+        name=name,
+        card=card,
+        model=model,
+        projection=None,
+        folder=Path(),
+        weights_sha256="0" * 64,
+        info=info_of(card),
+        architecture=adapted.architecture,
+        mean=adapted.mean,
+        std=adapted.std,
+    )
+
+
+def _heat_difference(predictor: Predictor, crops: Any) -> tuple[float, int]:
+    """The heatmaps of the product against the grad-cam package, used as its manual says; how many of its maps are not blank."""
+    import numpy as np
+    import torch
+    from pytorch_grad_cam import GradCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    from attribution.explain.gradcam import heatmaps
+    from attribution.models.backbones import as_maps, explained_layer
+
+    architecture, model = predictor.detector.architecture, predictor.model
+    labels = predictor.info.labels
+    # Each picture for every class: where nothing speaks for one of them, something speaks for another.
+    crops = crops[np.arange(len(crops)) // len(labels)]
+    classes = [number % len(labels) for number in range(len(crops))]
+    ours = np.stack([one.values for one in heatmaps(predictor, crops, [labels[number] for number in classes])])
+    inputs = predictor.inputs(crops).requires_grad_(True)
+    targets: Any = [ClassifierOutputTarget(number) for number in classes]
+    with torch.enable_grad(), GradCAM(model, [explained_layer(model, architecture)], lambda out: as_maps(out, model, architecture)) as cam:
+        theirs = np.clip(cam(inputs, targets), 0, 1)
+    return float(np.abs(ours - theirs).max()), int((theirs.max(axis=(1, 2)) > 0).sum())
+
+
+def _picture(side_px: int, seed: int) -> Any:
+    import numpy as np
+
+    random = np.random.RandomState(seed)
+    rows = np.arange(side_px) * 7 // side_px
+    coarse = random.randint(0, 200, (7, 7, 3), dtype=np.uint8)[rows][:, rows]
+    return coarse + random.randint(0, 50, (side_px, side_px, 3), dtype=np.uint8)

@@ -1,0 +1,207 @@
+"""How far the network's own confidence can be trusted: reliability, calibration per source, risk against coverage, abstention.
+
+The lab's own forgeries are left out everywhere, as in `evaluate.figures`. The confidence of a *method* answer is the highest calibrated
+probability of a method; that of a *family* answer is the summed probability of the family with the greatest sum. On the first detector's
+validation faces, at 80 % coverage, the margin and the entropy of the family probabilities did as well as their greatest, and the highest
+logit, the energy and the similarity to the references did worse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from attribution.detectors.card import MeasuredTable
+from attribution.errors import LabError
+from attribution.evidence import DetectorInfo
+from attribution.lab.measure import metrics
+from attribution.lab.measure.evaluate import family_answers
+from attribution.lab.measure.predict import SplitPredictions
+
+BINS = 15
+COVERAGES = tuple(round(1 - 0.04 * step, 2) for step in range(21))
+_THRESHOLD_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """Family answers of one split: the names of its true families, then per face the true family's place among them, whether the answer
+    was right, and the answer's confidence."""
+
+    families: tuple[str, ...]
+    truth: np.ndarray
+    right: np.ndarray
+    confidence: np.ndarray
+
+    def of(self, chosen: np.ndarray) -> float:
+        """Balanced accuracy over all of `families` among the chosen faces; ValueError when one of them has no face there."""
+        faces = np.bincount(self.truth[chosen], minlength=len(self.families))
+        if not len(faces) or not faces.all():
+            raise ValueError("a family without a face")
+        return float((np.bincount(self.truth[chosen], self.right[chosen], len(self.families)) / faces).mean())
+
+    def balanced(self, answered: np.ndarray) -> tuple[float | None, float | None, float | None]:
+        """Balanced accuracy among the answered (mask of N) with its 95 % interval; None thrice when a family is never answered."""
+        indices = np.flatnonzero(answered)
+        try:
+            value = self.of(indices)
+        except ValueError:
+            return None, None, None
+        low, high = metrics.bootstrap(lambda drawn: self.of(indices[drawn]), len(indices))
+        return round(value, 3), round(low, 3), round(high, 3)
+
+
+def _family_answers(found: SplitPredictions, info: DetectorInfo, temperature: float) -> _Answers:
+    own = found.own()
+    p = metrics.softmax(own.logits, temperature)
+    said = family_answers(p, info)
+    confidence = (p * (np.array(info.families)[None] == said[:, None])).sum(1)
+    families, truth = np.unique(own.families, return_inverse=True)
+    return _Answers(tuple(families.tolist()), truth, said == own.families, confidence)
+
+
+def _method_answers(own: SplitPredictions, info: DetectorInfo, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """The confidence of the method answer, and whether it was right, N each."""
+    p = metrics.softmax(own.logits, temperature)
+    return p.max(1), np.array(info.labels)[p.argmax(1)] == own.methods
+
+
+def reliability_table(
+    found: SplitPredictions, raw: SplitPredictions, info: DetectorInfo, temperature: float, split: str = "test"
+) -> MeasuredTable:
+    """The reliability diagram of the method answer (DeGroot and Fienberg 1983; Guo et al. 2017, section 2) before calibration (`raw`, as
+    the network was trained) and after (`found`, with T = `temperature`): per equal-width bin of confidence the mean confidence and the
+    share right. Empty bins are left out."""
+    rows = []
+    for calibration, faces, t in (("before", raw, 1.0), ("after", found, temperature)):
+        confidence, right = _method_answers(faces.own(), info, t)
+        place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+        for one in range(BINS):
+            mine = place == one
+            if not mine.any():
+                continue
+            low, high = metrics.share_interval(int(right[mine].sum()), int(mine.sum()))
+            figures = (confidence[mine].mean(), right[mine].mean(), low, high)
+            edges = (round(one / BINS, 3), round((one + 1) / BINS, 3))
+            rows.append((calibration, *edges, int(mine.sum()), *(round(float(figure), 3) for figure in figures)))
+    columns = ("calibration", "from", "to", "faces", "confidence", "right", "low", "high")
+    note = (
+        f"{BINS} equal-width bins of the highest probability of a method; confidence: its mean; right: the share of those answers that is "
+        "right, with Wilson's 95 % interval. After: with the bias and the temperature fitted on validation faces."
+    )
+    return MeasuredTable(f"Reliability, {split}", columns, tuple(rows), note)
+
+
+def calibration_by_source(
+    found: SplitPredictions, raw: SplitPredictions, info: DetectorInfo, temperature: float, split: str = "test"
+) -> MeasuredTable:
+    """The expected calibration error of the method answer per source, before (`raw`) and after (`found`, T = `temperature`)."""
+    own = found.own()
+    answers = [_method_answers(faces.own(), info, t) for faces, t in ((raw, 1.0), (found, temperature))]
+    rows = []
+    for family, source in sorted(set(zip(own.families.tolist(), own.sources.tolist(), strict=True))):
+        mine = (own.families == family) & (own.sources == source)
+        errors = [metrics.expected_calibration_error(confidence[mine], right[mine], BINS) for confidence, right in answers]
+        rows.append((family, source, int(mine.sum()), *(round(error, 3) for error in errors)))
+    note = f"ECE over {BINS} equal-width bins. Chance alone makes it large where there are few faces: compare before with after in a row."
+    columns = ("family", "source", "faces", "ECE before", "ECE after")
+    return MeasuredTable(f"Calibration by source, {split}", columns, tuple(rows), note)
+
+
+def _threshold(confidence: np.ndarray, coverage: float) -> float:
+    """The highest threshold that answers at least `coverage` of the faces, rounded down to the digits that the card shows."""
+    kept = max(1, int(np.ceil(round(coverage * len(confidence), 6))))
+    scale = 10**_THRESHOLD_DIGITS
+    return float(np.floor(np.sort(confidence)[-kept] * scale) / scale)
+
+
+def risk_coverage_table(found: SplitPredictions, info: DetectorInfo, temperature: float, split: str = "test") -> MeasuredTable:
+    """Risk against coverage of the family answer (El-Yaniv and Wiener 2010; Geifman and El-Yaniv 2017): families are answered only from a
+    threshold of confidence on. Coverages that share a threshold (to six digits) make one row."""
+    answers = _family_answers(found, info, temperature)
+    rows, seen = [], set()
+    for coverage in COVERAGES if len(answers.truth) else ():
+        threshold = _threshold(answers.confidence, coverage)
+        if threshold in seen:
+            continue
+        seen.add(threshold)
+        answered = answers.confidence >= threshold
+        wrong = 1 - answers.right[answered].mean()
+        rows.append((round(float(answered.mean()), 3), threshold, *answers.balanced(answered), round(float(wrong), 3)))
+    columns = ("coverage", "threshold", "balanced accuracy", "low", "high", "wrong")
+    note = (
+        "A family is answered only where its probability is at least the threshold. Balanced accuracy: the mean over the families of the "
+        "share right among the answered, with its 95 % bootstrap interval over faces; empty where a family is not answered at all. Wrong: "
+        "the share of the answered that is wrong. Where no answer was wrong the bootstrap knows no spread."
+    )
+    return MeasuredTable(f"Risk and coverage, {split}", columns, tuple(rows), note)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _tuned(val: SplitPredictions, info: DetectorInfo, temperature: float, coverage: float) -> tuple[_Answers, float]:
+    answers = _family_answers(val, info, temperature)
+    if not len(answers.truth):
+        raise LabError("There are no validation faces to tune abstention on.", "Prepare the split val first.")
+    return answers, _threshold(answers.confidence, coverage)
+
+
+def abstention_table(
+    val: SplitPredictions, test: SplitPredictions, info: DetectorInfo, temperature: float, coverage: float = 0.8
+) -> MeasuredTable:
+    """The one threshold of the family confidence that answers `coverage` of the validation faces, on val and, untouched, on test.
+
+    LabError when there is no validation face. `abstention_by_family_table` says what the one threshold does to each family.
+    """
+    tuned, threshold = _tuned(val, info, temperature, coverage)
+    rows = []
+    for split, answers in (("val", tuned), ("test", _family_answers(test, info, temperature))):
+        answered = answers.confidence >= threshold
+        share = round(float(answered.mean()), 3) if len(answered) else None
+        rows.append(("val", split, threshold, share, *answers.balanced(answered)))
+    by_family = [row for row in abstention_by_family_table(val, test, info, temperature, coverage).rows if row[0] == "test"]
+    note = (
+        f"The threshold answers {_percent(coverage)} of the validation faces and was chosen there alone. Balanced accuracy over the "
+        "families among the answered faces, with its 95 % bootstrap interval; empty where a family is not answered at all."
+    )
+    if by_family:
+        _, family, faces, share, right, *_ = min(by_family, key=lambda row: float(str(row[3])))
+        words = f", and {_percent(right)} of these answers are right" if isinstance(right, float) else ""
+        name = str(family).replace("_", " ")
+        note += f" The least answered family is {name}: of its {faces} test faces {_percent(float(str(share)))} are answered{words}."
+    columns = ("tuned on", "split", "threshold", "coverage", "balanced accuracy", "low", "high")
+    return MeasuredTable("Abstention", columns, tuple(rows), note)
+
+
+def abstention_by_family_table(
+    val: SplitPredictions, test: SplitPredictions, info: DetectorInfo, temperature: float, coverage: float = 0.8
+) -> MeasuredTable:
+    """What the threshold of `abstention_table` does to each family: the share of its faces answered, and of these the share right."""
+    tuned, threshold = _tuned(val, info, temperature, coverage)
+    rows = []
+    for split, answers in (("val", tuned), ("test", _family_answers(test, info, temperature))):
+        for place, family in enumerate(answers.families):
+            mine = answers.truth == place
+            answered = mine & (answers.confidence >= threshold)
+            count = int(answered.sum())
+            right = int(answers.right[answered].sum())
+            share = (round(right / count, 3), *(round(edge, 3) for edge in metrics.share_interval(right, count))) if count else (None,) * 3
+            rows.append((split, family, int(mine.sum()), round(count / int(mine.sum()), 3), *share))
+    note = "Coverage: the share of the family's faces that is answered. Right: the share of those answers, with Wilson's 95 % interval."
+    return MeasuredTable("Abstention by family", ("split", "family", "faces", "coverage", "right", "low", "high"), tuple(rows), note)
+
+
+def confidence_tables(
+    val: SplitPredictions, test: SplitPredictions, raw_test: SplitPredictions, info: DetectorInfo, temperature: float
+) -> list[MeasuredTable]:
+    """What every card says of how far confidence can be trusted: reliability, calibration by source, risk against coverage, abstention.
+    `raw_test` is what the network says of the test faces before calibration."""
+    return [
+        reliability_table(test, raw_test, info, temperature),
+        calibration_by_source(test, raw_test, info, temperature),
+        risk_coverage_table(test, info, temperature),
+        abstention_table(val, test, info, temperature),
+    ]

@@ -1,0 +1,185 @@
+"""Error rates of the whole verdict by apparent lightness of the face and by face size.
+
+Lightness is what the camera recorded (skin, light and exposure together), not a property of the person. Every face counts that "Verdicts
+on …" counts: those of the manifest and the lab's own forgeries, judged as single pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from attribution.detectors.card import MeasuredTable
+from attribution.evidence import TrackEvidence
+from attribution.lab.data import REAL
+from attribution.lab.measure import metrics
+from attribution.lab.measure.predict import SplitPredictions
+from attribution.lab.pools import Samples
+
+QUARTERS = ("darkest quarter", "second darkest quarter", "second lightest quarter", "lightest quarter")
+SIZES = ("under 90 px", "90–150 px", "150–300 px", "over 300 px")
+COLUMNS = (
+    "split", "group", "untouched", "accused", "low", "high", "manipulated", "cleared", "low", "high", "inconclusive",
+)  # fmt: skip
+# The crop rule puts brows, nose and mouth here; hair, background and neck lie outside.
+CENTRE = (0.2, 0.8)
+LEAST_PER_HALF = 5
+DRAWS = 4000
+_MEANINGS = (
+    "Accused: the share of untouched faces called manipulated; cleared: the share of manipulated faces passed as 'no manipulation found'; "
+    "each with Wilson's 95 % interval. Inconclusive: the share of all faces of the group."
+)
+
+
+@dataclass(frozen=True)
+class JudgedFaces:
+    """The judged faces of one split, N each: `lightness` 0..100, `side_px` of the crop in the original picture, `untouched` boolean,
+    `sources` and the verdicts' `states`."""
+
+    split: str
+    lightness: np.ndarray
+    side_px: np.ndarray
+    untouched: np.ndarray
+    sources: np.ndarray
+    states: np.ndarray
+
+    @property
+    def accused(self) -> np.ndarray:
+        """Called manipulated, N boolean: an error where the face is untouched."""
+        return self.states == "manipulated"
+
+    @property
+    def cleared(self) -> np.ndarray:
+        """Passed as no manipulation found, N boolean: an error where the face is manipulated."""
+        return self.states == "no_manipulation_found"
+
+
+def lightness_of(crop: np.ndarray) -> float:
+    """The apparent lightness of the face, 0 (black) to 100 (white): mean CIELAB L* (CIE 15:2004, sRGB, D65) of the middle 60 % of the
+    crop's width and height. `crop` S×S×3 uint8 RGB."""
+    (top, bottom), (left, right) = ((round(side * CENTRE[0]), round(side * CENTRE[1])) for side in crop.shape[:2])
+    centre = np.ascontiguousarray(crop[top:bottom, left:right], np.float32) / 255
+    return float(cv2.cvtColor(centre, cv2.COLOR_RGB2LAB)[..., 0].mean())
+
+
+def judged_faces(
+    split: str, samples: Samples, found: SplitPredictions, judged: Sequence[TrackEvidence], side_px: np.ndarray
+) -> JudgedFaces:
+    """What the tables below need of one split; all arguments are aligned with `samples` (see `evaluate.judge_samples`); ValueError when
+    they are not."""
+    if not len(samples) == len(found.families) == len(judged) == len(side_px):
+        raise ValueError("samples, predictions, verdicts and sides must be aligned")
+    return JudgedFaces(
+        split,
+        np.array([lightness_of(np.asarray(samples.picture(index))) for index in range(len(samples))]),
+        np.asarray(side_px, float),
+        np.asarray(found.families) == REAL,
+        np.asarray(found.sources),
+        np.array([one.verdict.state for one in judged], dtype=object),
+    )
+
+
+def _rates(wrong: np.ndarray) -> tuple[float | int | None, ...]:
+    """Count of faces, share wrong and Wilson's interval; None where there is no face."""
+    if not len(wrong):
+        return 0, None, None, None
+    hits = int(wrong.sum())
+    return len(wrong), *(round(float(value), 3) for value in (hits / len(wrong), *metrics.share_interval(hits, len(wrong))))
+
+
+def _group_row(faces: JudgedFaces, name: str, mine: np.ndarray) -> tuple[str | float | int | None, ...]:
+    untouched, manipulated = mine & faces.untouched, mine & ~faces.untouched
+    open_ended = ~(faces.accused | faces.cleared)[mine]
+    return (
+        faces.split, name, *_rates(faces.accused[untouched]), *_rates(faces.cleared[manipulated]),
+        round(float(open_ended.mean()), 3) if len(open_ended) else None,
+    )  # fmt: skip
+
+
+def lightness_table(splits: Sequence[JudgedFaces]) -> MeasuredTable:
+    """Error rates by quarters of lightness. The borders are the quartiles of the untouched faces of the split, all sources together; a
+    split without untouched faces has no rows."""
+    rows, borders = [], []
+    for faces in splits:
+        if not faces.untouched.any():
+            continue
+        edges = np.percentile(faces.lightness[faces.untouched], (25, 50, 75))
+        borders.append(f"{faces.split}: {', '.join(f'{edge:.0f}' for edge in edges)}")
+        place = np.searchsorted(edges, faces.lightness, side="right")
+        rows += [_group_row(faces, name, place == number) for number, name in enumerate(QUARTERS)]
+    note = (
+        f"{_MEANINGS} Lightness: the mean CIELAB L* of the middle of the face crop (skin, light and exposure together). Borders are the "
+        f"quartiles of the split's untouched faces ({'; '.join(borders) or 'none'}). Sources differ both in lightness and in difficulty, "
+        "so a gap here may be one between sources: the table within sources takes that out."
+    )
+    return MeasuredTable("Errors by lightness of the face", COLUMNS, tuple(rows), note)
+
+
+def size_table(splits: Sequence[JudgedFaces]) -> MeasuredTable:
+    """Error rates by the side of the face crop in the original picture."""
+    rows = []
+    for faces in splits:
+        side = faces.side_px
+        groups = (side < 90, (side >= 90) & (side < 150), (side >= 150) & (side <= 300), side > 300)
+        rows += [_group_row(faces, name, mine) for name, mine in zip(SIZES, groups, strict=True)]
+    note = (
+        f"{_MEANINGS} Size: the side of the square face crop in the original picture, in px. Sources differ in size and in difficulty, "
+        "so a gap may be one between sources. Faces under the detector's least size are always inconclusive."
+    )
+    return MeasuredTable("Errors by size of the face", COLUMNS, tuple(rows), note)
+
+
+def within_sources_table(splits: Sequence[JudgedFaces], seed: int = 0) -> MeasuredTable:
+    """The mean over sources of (error in the darker half − error in the lighter half of that source), halves by the source's own median
+    lightness. Interval: 95 % percentile bootstrap (`DRAWS` draws) over the faces of each half, the sources held fixed."""
+    rows = []
+    for faces in splits:
+        random = np.random.default_rng(seed)
+        kinds = (
+            ("accused", faces.untouched, faces.accused),
+            ("cleared", ~faces.untouched, faces.cleared),
+            ("inconclusive", np.ones(len(faces.states), bool), ~(faces.accused | faces.cleared)),
+        )
+        for figure, among, event in kinds:
+            halves = _halves(faces, among)
+            count = sum(len(darker) + len(lighter) for darker, lighter in halves)
+            rows.append((faces.split, figure, len(halves), count, *_mean_difference(halves, event, random)))
+    note = (
+        "Difference: the error rate in the darker half of a source minus that in its lighter half, averaged over the sources (each counts "
+        "alike), with a 95 % bootstrap interval over faces; above zero: darker faces fare worse. Accused and cleared as in the tables by "
+        f"group; inconclusive among all faces. Sources with fewer than {LEAST_PER_HALF} faces in a half are left out. No interval where no "
+        "face erred. Where errors are rare the bootstrap is too narrow, and an interval that includes zero does not show that there is no "
+        "difference."
+    )
+    columns = ("split", "figure", "sources", "faces", "difference", "low", "high")
+    return MeasuredTable("Errors by lightness, within sources", columns, tuple(rows), note)
+
+
+def _halves(faces: JudgedFaces, among: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Per source (of untouched and manipulated faces apart) the indices of its darker and of its lighter half."""
+    halves = []
+    for untouched, source in sorted(set(zip(faces.untouched[among].tolist(), faces.sources[among].tolist(), strict=True))):
+        mine = np.flatnonzero(among & (faces.untouched == untouched) & (faces.sources == source))
+        lighter = faces.lightness[mine] >= np.median(faces.lightness[mine])
+        if min(lighter.sum(), (~lighter).sum()) >= LEAST_PER_HALF:
+            halves.append((mine[~lighter], mine[lighter]))
+    return halves
+
+
+def _mean_difference(
+    halves: Sequence[tuple[np.ndarray, np.ndarray]], event: np.ndarray, random: np.random.Generator
+) -> tuple[float | None, float | None, float | None]:
+    if not halves:
+        return None, None, None
+    sizes = np.array([[len(darker), len(lighter)] for darker, lighter in halves])
+    shares = np.array([[event[darker].mean(), event[lighter].mean()] for darker, lighter in halves])
+    difference = round(float((shares[:, 0] - shares[:, 1]).mean()), 3)
+    if not shares.any():
+        return difference, None, None
+    # Faces drawn with replacement from a half: the number of errors among them is binomial.
+    drawn = random.binomial(sizes, shares, (DRAWS, *sizes.shape)) / sizes
+    low, high = np.percentile((drawn[..., 0] - drawn[..., 1]).mean(1), (2.5, 97.5))
+    return difference, round(float(low), 3), round(float(high), 3)

@@ -1,0 +1,96 @@
+"""What a detector folder holds beside its card: timm's configuration with the weights, and the reference faces with their map."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from attribution.detectors.card import (
+    CARD_FILE,
+    CONFIG_FILE,
+    MODEL_FILE,
+    REFERENCE_FILE,
+    VERIFIED_FILES,
+    Card,
+    Label,
+    MeasuredTable,
+)
+from attribution.evidence import DetectorInfo
+from attribution.explain.reference import MAP_NEIGHBOURS, ReferenceBank, kth_distances, write_reference
+from attribution.lab.data import SIDE_PX
+from attribution.lab.measure.evaluate import families_of
+from attribution.lab.measure.predict import SplitPredictions
+from attribution.lab.publish.mapping import MAP_SEED, MIN_DISTANCE, agreement, lay_out
+from attribution.lab.publish.modelcard import model_card
+from attribution.lab.train.methods import MEAN, STD
+from attribution.models.backbones import Projection
+
+
+def half_precision(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The state with its floating tensors in half precision."""
+    return {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+
+
+def write_model(
+    state: Mapping[str, torch.Tensor], architecture: str, labels: Sequence[Label], width: int, model_args: Mapping[str, Any],
+    pretrained: Mapping[str, Any], out: Path,
+) -> None:  # fmt: skip
+    """`model.safetensors` and `config.json`. `width` is the number of pooled features; `pretrained` adds to timm's `pretrained_cfg`
+    (`first_conv` and `classifier` at least)."""
+    save_file({key: value.contiguous() for key, value in state.items()}, out / MODEL_FILE, metadata={"format": "pt"})
+    config = {
+        "architecture": architecture,
+        "num_classes": len(labels),
+        "num_features": width,
+        "global_pool": "avg",
+        "label_names": [one.name for one in labels],
+        "label_descriptions": {one.name: one.description for one in labels},
+        "model_args": dict(model_args),
+        "pretrained_cfg": {
+            "input_size": [3, SIDE_PX, SIDE_PX], "fixed_input_size": False, "interpolation": "lanczos", "crop_pct": 1.0,
+            "crop_mode": "center", "mean": list(MEAN), "std": list(STD), "num_classes": len(labels),
+            **pretrained, "license": "cc-by-nc-4.0",
+        },
+    }  # fmt: skip
+    (out / CONFIG_FILE).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    for file in VERIFIED_FILES:
+        # safetensors writes files for their owner alone; a host serves them as another user.
+        if (out / file).exists():
+            (out / file).chmod(0o644)
+
+
+def write_bank(
+    projection: Projection, bank_faces: SplitPredictions, val: SplitPredictions, test: SplitPredictions, info: DetectorInfo, out: Path
+) -> MeasuredTable:
+    """`reference.safetensors` from the reference faces and the typical distances of validation faces; how well our placement on the map
+    agrees with UMAP's own on test faces."""
+    mapper = lay_out(bank_faces.embeddings, MAP_SEED)
+    parameters = {"n_neighbors": MAP_NEIGHBOURS, "min_dist": MIN_DISTANCE, "metric": "cosine", "random_state": MAP_SEED}
+    write_reference(
+        out / REFERENCE_FILE, projection.weight.detach().numpy(), bank_faces.embeddings, np.asarray(mapper.embedding_),
+        bank_faces.methods.tolist(), bank_faces.sources.tolist(), kth_distances(val.embeddings, bank_faces.embeddings),
+        map_parameters=parameters, paths=bank_faces.paths.tolist(),
+    )  # fmt: skip
+    bank = ReferenceBank.load(out)
+    agreed = agreement(mapper, bank, np.array(families_of(bank.methods, info)), test)
+    cells = tuple((key, round(float(value), 3)) for key, value in asdict(agreed).items())
+    return MeasuredTable("Map placement against umap.transform, test", ("figure", "value"), cells)
+
+
+def digests(out: Path) -> dict[str, str]:
+    """The sha256 of every file that the card vouches for."""
+    return {file: hashlib.sha256((out / file).read_bytes()).hexdigest() for file in VERIFIED_FILES}
+
+
+def write_card(card: Card, out: Path) -> None:
+    """The card for programs and the model card for people."""
+    (out / CARD_FILE).write_text(json.dumps(card.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (out / "README.md").write_text(model_card(card) + "\n", encoding="utf-8")

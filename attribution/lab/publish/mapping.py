@@ -1,0 +1,80 @@
+"""The reference bank and its 2-D map: which faces go in, UMAP's layout, and how well our quick placement agrees with UMAP's own."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from attribution.explain.reference import MAP_NEIGHBOURS, ReferenceBank
+from attribution.lab.data import REAL
+from attribution.lab.measure.predict import SplitPredictions
+from attribution.lab.pools import Samples, left_out
+
+MIN_DISTANCE = 0.25
+MAP_SEED = 5
+
+
+def choose_references(all_methods: np.ndarray, all_sources: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Indices of at most `count` faces: untouched faces get a fifth, the other methods share the rest; within a method every source gets
+    a share that grows with the square root of its size."""
+    random = np.random.default_rng(seed)
+    methods = sorted(set(all_methods.tolist()))
+    chosen: list[int] = []
+    for method in methods:
+        quota = count // 5 if method == REAL else (count - count // 5) // (len(methods) - 1)
+        mine = np.flatnonzero(all_methods == method)
+        sources, sizes = np.unique(all_sources[mine], return_counts=True)
+        weight = dict(zip(sources.tolist(), (sizes**-0.5).tolist(), strict=True))
+        chance = np.array([weight[source] for source in all_sources[mine].tolist()])
+        chosen += random.choice(mine, min(quota, len(mine)), replace=False, p=chance / chance.sum()).tolist()
+    return np.array(sorted(chosen))
+
+
+def references(samples: Samples, leave_out: Collection[str], count: int) -> np.ndarray:
+    """Indices of the training faces that serve as references (`choose_references`), none of what a training leaves out."""
+    methods, sources = np.array(samples.methods), np.array(samples.sources)
+    seen = np.flatnonzero(~left_out(methods, sources, leave_out))
+    return seen[choose_references(methods[seen], sources[seen], count, MAP_SEED)]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Our placement against `umap.transform` on the same faces: correlation of coordinates, median gap as a share of the map's extent,
+    and the shares of faces whose nearest point on the map has the face's own family, by either way."""
+
+    correlation: float
+    median_gap: float
+    same_family_ours: float
+    same_family_umap: float
+    faces: int
+
+
+def lay_out(embeddings: np.ndarray, seed: int):
+    """A fitted UMAP (cosine, 2-D) of unit embeddings M×D."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import umap
+
+        mapper = umap.UMAP(n_neighbors=MAP_NEIGHBOURS, min_dist=MIN_DISTANCE, metric="cosine", random_state=seed)
+        mapper.fit(embeddings)
+    return mapper
+
+
+def agreement(mapper, bank: ReferenceBank, bank_families: np.ndarray, found: SplitPredictions) -> Agreement:
+    """Place the faces of `found` both ways and compare."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = np.asarray(mapper.transform(found.embeddings))
+    ours = np.array([(placed.x, placed.y) for placed in bank.place(found.embeddings)])
+    extent = float(np.linalg.norm(bank.points.max(0) - bank.points.min(0)))
+    correlation = float(np.mean([np.corrcoef(ours[:, axis], theirs[:, axis])[0, 1] for axis in (0, 1)]))
+
+    def same(points: np.ndarray) -> float:
+        nearest = ((points[:, None] - bank.points[None]) ** 2).sum(2).argmin(1)
+        return float((bank_families[nearest] == found.families).mean())
+
+    gap = float(np.median(np.linalg.norm(ours - theirs, axis=1)) / extent)
+    return Agreement(correlation, gap, same(ours), same(theirs), len(ours))

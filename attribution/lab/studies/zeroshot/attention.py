@@ -1,0 +1,182 @@
+"""Attention stability: does a detector look at the same places after it was augmented with a second source?
+
+Grad-CAM for "manipulated" of a detector before and after (base, top layers, all layers) on the same faces, compared by pairwise SSIM (Wang
+et al. 2004) and binned as in arXiv 2308.04177. The paper gives no SSIM of maps that have nothing to do with each other; here the maps of
+one detector on different faces say how much of an SSIM the network's habits and the smoothness of its maps bring about alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from skimage.metrics import structural_similarity
+
+from attribution.detectors.card import Cell, MeasuredTable
+from attribution.errors import LabError
+from attribution.evidence import Face
+from attribution.lab.examples import EXAMPLES
+from attribution.lab.studies.zeroshot.faces import Faces
+from attribution.lab.studies.zeroshot.gradcam import Looked, faces_in, look, unit
+from attribution.lab.studies.zeroshot.plan import ALL, BASE, SEED, TOP, Run
+from attribution.lab.train.single_source import WEIGHTS_FILE
+
+# Pictures of the examples, and whether they are manipulated.
+SHOWN: Mapping[str, bool] = {"astronaut.png": False, "grace_hopper.jpg": False, "autoencoder_swap.png": True}
+PAIRS = ((BASE, TOP), (BASE, ALL), (TOP, ALL))
+CHANCE = "chance"
+COMPARED_PX = 64
+MOST_SHOWN_SIDE = 16
+BINS = (0.7, 0.9)
+DRAWS = 1000
+_CHANCE_PAIRS = 5
+
+
+def choose_faces(faces: Faces, most: int) -> np.ndarray:
+    """Indices of at most `most` test faces, seeded: one of each kind, manipulated or untouched, by turns until there are enough."""
+    random = np.random.default_rng(SEED)
+    tested = faces.split == "test"
+    by_kind = [random.permutation(np.flatnonzero(tested & (faces.kind == kind))) for kind in sorted(set(faces.kind[tested].tolist()))]
+    turns = [own[turn] for turn in range(max(map(len, by_kind))) for own in by_kind if turn < len(own)]
+    return np.sort(np.array(turns[:most]))
+
+
+def attend(
+    runs: Path, faces: Faces, todo: Sequence[Run], shown: Sequence[Face], device: str = "cpu", most_faces: int = 48
+) -> dict[Run, Looked]:
+    """Where each run that is trained by now looked, on the chosen faces and then on the `shown` ones; what is kept is not done again, so
+    this may be called while others are still being trained."""
+    crops = np.concatenate([faces.crops[choose_faces(faces, most_faces)], *(face.crop[None] for face in shown)])
+    return {run: look(run, runs, crops, device) for run in todo if (runs / run.name / WEIGHTS_FILE).exists()}
+
+
+def attention_tables(
+    runs: Path, faces: Faces, todo: Sequence[Run], device: str = "cpu", most_faces: int = 48, examples: Path = EXAMPLES
+) -> dict[str, MeasuredTable]:
+    """The tables "attention", "attention_maps" and "example_faces" of the runs in `todo`. LabError when one is not trained yet."""
+    missing = [run.name for run in todo if not (runs / run.name / WEIGHTS_FILE).exists()]
+    if missing:
+        raise LabError(f"{missing[0]} is not trained yet.", "Run the study again; it goes on where it stopped.")
+    shown = faces_in([examples / name for name in SHOWN])
+    looked = attend(runs, faces, todo, shown, device, most_faces)
+    return {"attention": _stability(looked, len(shown)), "attention_maps": _shown_maps(looked), "example_faces": _shown_faces(shown)}
+
+
+def similarities(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """SSIM of each of N pairs of S×S maps in 0..1 (Wang et al. 2004: Gaussian window of σ 1.5, K₁ 0.01, K₂ 0.03); NaN where one of the
+    two is empty: it would be like any map wherever that one is cold."""
+    found = [
+        structural_similarity(a, b, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+        if a.any() and b.any()
+        else np.nan
+        for a, b in zip(one, other, strict=True)
+    ]
+    return np.array(found, np.float64)
+
+
+def compared(maps: np.ndarray) -> np.ndarray:
+    """N×h×w maps at the size in which they are compared, N×64×64 (bilinear), each with the maximum 1 or all zero."""
+    return unit(np.stack([cv2.resize(one, (COMPARED_PX, COMPARED_PX), interpolation=cv2.INTER_LINEAR) for one in maps]))
+
+
+def by_chance(maps: np.ndarray) -> np.ndarray:
+    """SSIM of each of N maps of one network with those of up to five other faces, seeded, N×5; NaN for empty maps and missing others."""
+    found = np.full((len(maps), _CHANCE_PAIRS), np.nan)
+    order = np.random.default_rng(SEED).permutation(np.flatnonzero(maps.any((1, 2))))
+    for turn in range(1, min(_CHANCE_PAIRS, len(order) - 1) + 1):
+        found[order, turn - 1] = similarities(maps[order], maps[np.roll(order, turn)])
+    return found
+
+
+def _stability(looked: Mapping[Run, Looked], shown: int) -> MeasuredTable:
+    rows: list[tuple[Cell, ...]] = []
+    about: list[str] = []
+    for detector in dict.fromkeys(run.detector for run in looked):
+        maps = {run: compared(one.maps[: len(one.maps) - shown]) for run, one in looked.items() if run.detector == detector}
+        for name, values in _values(maps).items():
+            faces = int(np.isfinite(values).any(1).sum())
+            rows.append((detector.name, name, faces, *_figures(values)))
+        side = next(one.maps.shape[1] for run, one in looked.items() if run.detector == detector)
+        empty = [_empty_share(maps, variants) for variants in ((BASE,), (TOP, ALL))]
+        about.append(f"{detector.display} {side}×{side} places, {empty[0]} and {empty[1]}")
+    columns = ("detector", "pair", "faces", "mean SSIM", "low", "high", "below 0.7", "0.7 to 0.9", "above 0.9")
+    note = (
+        f"Grad-CAM for “manipulated” of the same faces before and after an augmentation, compared by SSIM at {COMPARED_PX}×{COMPARED_PX} "
+        "places. Only pairs of maps that both show something count; faces: those that have such a pair. Mean over these pairs of all "
+        "trainings, low–high: 95 % bootstrap over faces; shares of the pairs in the paper's bins. Chance: maps of one network before any "
+        "augmentation on different faces, paired at random: a value near it means that the maps of a face agree no better than those of "
+        "two faces do. An SSIM is high by itself where both maps are smooth or mostly cold, so compare a value with its own chance and "
+        "not with another detector's. The detectors' maps, with the share that is empty (nothing speaks for “manipulated”) before and "
+        f"after augmentation: {'; '.join(about)}."
+    )
+    return MeasuredTable("Attention stability", columns, tuple(rows), note)
+
+
+def _empty_share(maps: Mapping[Run, np.ndarray], variants: Sequence[str]) -> str:
+    """How many maps of these variants are empty, in words."""
+    empty = [~own.any((1, 2)) for run, own in maps.items() if run.variant in variants]
+    return f"{np.mean(empty):.0%}" if empty else "none"
+
+
+def _values(maps: Mapping[Run, np.ndarray]) -> dict[str, np.ndarray]:
+    """By pair of variants the SSIMs of one detector's maps: faces × trainings (by chance: × 5 other faces)."""
+    found: dict[str, np.ndarray] = {}
+    by_source: dict[str, dict[str, np.ndarray]] = {}
+    for run, own in maps.items():
+        by_source.setdefault(run.trained_on, {})[run.variant] = own
+    for one, other in PAIRS:
+        both = [similarities(own[one], own[other]) for own in by_source.values() if one in own and other in own]
+        if both:
+            found[f"{one}–{other}"] = np.stack(both, 1)
+    bases = [own[BASE] for own in by_source.values() if BASE in own]
+    if bases:
+        found[CHANCE] = np.concatenate([by_chance(own) for own in bases], 1)
+    return found
+
+
+def _figures(values: np.ndarray) -> tuple[float | None, ...]:
+    """Mean, low, high and the shares in the three bins of F×T SSIMs, without those that are NaN; low and high over resamples of the F
+    faces. Six times None when there is none."""
+    there = np.isfinite(values)
+    if not there.any():
+        return (None,) * 6
+    sums, counts = np.where(there, values, 0).sum(1), there.sum(1)
+    weights = np.random.default_rng(SEED).multinomial(len(values), np.full(len(values), 1 / len(values)), DRAWS)
+    drawn = weights[weights @ counts > 0]
+    low, high = np.percentile((drawn @ sums) / (drawn @ counts), (2.5, 97.5))
+    all_of_them = values[there]
+    below, above = float((all_of_them < BINS[0]).mean()), float((all_of_them > BINS[1]).mean())
+    return tuple(round(float(figure), 3) + 0.0 for figure in (all_of_them.mean(), low, high, below, 1 - below - above, above))
+
+
+def grid(values: np.ndarray) -> tuple[int, str]:
+    """A map h×h in 0..1 as the page has it: its side, averaged down to at most 16, and two hex digits per place, row by row."""
+    side = len(values) // -(-len(values) // MOST_SHOWN_SIDE)
+    small = unit(cv2.resize(values, (side, side), interpolation=cv2.INTER_AREA)[None])[0]
+    return side, np.round(small * 255).astype(np.uint8).tobytes().hex()
+
+
+def _shown_maps(looked: Mapping[Run, Looked]) -> MeasuredTable:
+    rows: list[tuple[Cell, ...]] = []
+    for place, name in enumerate(SHOWN, start=-len(SHOWN)):
+        for run, one in looked.items():
+            side, values = grid(one.maps[place])
+            cells = (run.detector.name, run.trained_on, run.added, run.variant)
+            rows.append((name, *cells, side, round(float(one.p[place]), 3), values))
+    columns = ("example", "detector", "trained on", "added", "variant", "side", "p", "values")
+    note = (
+        "Grad-CAM for “manipulated” on the examples, each map scaled to its own maximum: it says where, not how strongly; all zero where "
+        "nothing speaks for “manipulated”. p: p(manipulated) of this run, uncalibrated."
+    )
+    return MeasuredTable("Where they look", columns, tuple(rows), note)
+
+
+def _shown_faces(shown: Sequence[Face]) -> MeasuredTable:
+    rows = [
+        (name, *(round(edge, 1) for edge in face.crop_box), int(manipulated))
+        for (name, manipulated), face in zip(SHOWN.items(), shown, strict=True)
+    ]
+    note = "What the detectors see of each example: the crop that the app cuts, in pixels of the picture."
+    return MeasuredTable("Faces of the examples", ("example", "left", "top", "right", "bottom", "manipulated"), tuple(rows), note)

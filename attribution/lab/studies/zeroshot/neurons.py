@@ -1,0 +1,254 @@
+"""Neuron causality (arXiv 2308.04177): which units of the penultimate layer move the answer, and are they the same ones on every source?
+
+The logit of "manipulated" is linear in the units, so setting one unit is a change of one term: nothing passes through the backbone.
+"Universal" units are among the strongest on all six sources. That is bound to happen more often than by luck, whatever was learned: on
+every source a unit has the same weight in the classifier, its activity has the same scale, and five sources share their untouched faces.
+Hence three yardsticks besides luck: the network before training, a permutation that keeps every unit's weight, and the manipulated faces
+alone.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from attribution.detectors.card import MeasuredTable
+from attribution.lab.studies.zeroshot.faces import Faces
+from attribution.lab.studies.zeroshot.plan import BASE, SEED, TRAINED, Run
+from attribution.lab.train.single_source import Said
+
+SHARES = (1 / 2, 1 / 4, 1 / 8, 1 / 16)
+DRAWS, STRICT_DRAWS, RESAMPLES = 2000, 1000, 200
+TIMED_UNITS, TIMED_SOURCES = 1024, 5
+_AT_ONCE = 512
+Row = tuple[str | int | float | None, ...]
+
+
+def unit_effects(units: np.ndarray, weight: np.ndarray, bias: float) -> np.ndarray:
+    """The interventional effect of every unit on p(manipulated), F float64, 0..1, from N×F units, F weights and the bias.
+
+    The paper sets a unit to four evenly spaced values from its least to its greatest over the N faces, averages p over the faces for each
+    value, and takes the greatest average less the least. p rises or falls with the unit on every face alike, so those two are always the
+    averages at the two ends; the values between them are not computed. ValueError without a face, or for units that are not finite.
+    """
+    units, weight = np.asarray(units, np.float64), np.asarray(weight, np.float64)
+    if units.ndim != 2 or not len(units) or weight.shape != units.shape[1:]:
+        raise ValueError("effects need at least one face, and one weight for every unit")
+    logits = units @ weight + bias
+    if not np.isfinite(logits).all():
+        raise ValueError("units, weights and bias must be finite")
+    same = np.full(len(units), 1 / len(units))
+    parts = (slice(first, first + _AT_ONCE) for first in range(0, len(weight), _AT_ONCE))
+    return np.concatenate([_end_to_end(units[:, part] * weight[part], logits, same) for part in parts])
+
+
+def _end_to_end(terms: np.ndarray, logits: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """The mean of p with each term of the logit (N×F) at its greatest less that at its least; face n weighs `shares[n]`."""
+    # sigmoid(x) = (1 + tanh(x / 2)) / 2, which cannot overflow.
+    rest = (logits[:, None] - terms) / 2
+    return shares @ (np.tanh(rest + terms.max(0) / 2) - np.tanh(rest + terms.min(0) / 2)) / 2
+
+
+def kept_count(share: float, units: int) -> int:
+    """How many of so many units a share is: rounded up, at least one."""
+    return max(1, math.ceil(share * units))
+
+
+def chosen_units(effects: np.ndarray, share: float) -> np.ndarray:
+    """S×F boolean: the unit is in the top ceil(share·F) of that source. Units without any effect are never chosen, so that units which are
+    silent everywhere do not count as universal."""
+    order = np.argsort(-effects, axis=1, kind="stable")[:, : kept_count(share, effects.shape[1])]
+    chosen = np.zeros(effects.shape, bool)
+    np.put_along_axis(chosen, order, True, 1)
+    return chosen & (effects > 0)
+
+
+def universal_units(effects: np.ndarray, share: float) -> np.ndarray:
+    """F boolean: chosen in every one of the S sources (effects S×F)."""
+    return np.logical_and.reduce(chosen_units(effects, share))
+
+
+def permutation_test(chosen: np.ndarray, draws: int = DRAWS, seed: int = SEED) -> tuple[np.ndarray, float]:
+    """If every source chose its units (S×F boolean) by luck, as many as it did: draws×(S+1) counts of units that exactly 0..S sources
+    choose, and the one-sided p-value (hits + 1) / (draws + 1) of the number that all choose."""
+    sources, units = chosen.shape
+    random = np.random.default_rng(seed)
+    counts = np.zeros((draws, sources + 1), np.int64)
+    counts[:, 0] = units
+    # One source after the other, only the numbers of units chosen so far: their distribution is exact (multivariate hypergeometric).
+    for size in chosen.sum(1):
+        to_draw, left = np.full(draws, size), np.full(draws, units)
+        moved = np.zeros((draws, sources), np.int64)
+        for times in range(sources):
+            left -= counts[:, times]
+            moved[:, times] = random.hypergeometric(counts[:, times], left, to_draw)
+            to_draw -= moved[:, times]
+        counts[:, :-1] -= moved
+        counts[:, 1:] += moved
+    return counts, float((1 + (counts[:, -1] >= chosen.all(0).sum()).sum()) / (draws + 1))
+
+
+def expected_counts(chosen: np.ndarray) -> np.ndarray:
+    """How many units 0..S sources choose on average if each chooses as many as it did by luck: S+1."""
+    counts = np.array([float(chosen.shape[1])])
+    for share in chosen.mean(1):
+        counts = np.convolve(counts, (1 - share, share))
+    return counts
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the units do on S sources: `effects` S×F; `spans` S×F, greatest less least value; `steepness` S×F, effect per unit of span."""
+
+    effects: np.ndarray
+    spans: np.ndarray
+    steepness: np.ndarray
+
+
+def measured(said: Said, chosen: Sequence[np.ndarray]) -> Sources:
+    """Effects, spans and steepness on sets of faces, each given by its indices."""
+    effects = np.stack([unit_effects(said.units[own], said.weight, said.bias) for own in chosen])
+    spans = np.stack([np.ptp(said.units[own].astype(np.float64), 0) for own in chosen])
+    p = [(1 + np.tanh(said.logits[own].astype(np.float64) / 2)) / 2 for own in chosen]
+    # A unit that does not move has no slope of its own; that of its weight, in the limit.
+    still = np.stack([np.abs(said.weight) * np.mean(one * (1 - one)) for one in p])
+    return Sources(effects, spans, np.where(spans > 0, effects / np.where(spans > 0, spans, 1), still))
+
+
+def same_weights_test(sources: Sources, shares: Sequence[float], draws: int = STRICT_DRAWS, seed: int = SEED) -> np.ndarray:
+    """The stricter chance: draws×shares counts of universal units if, on every source by itself, the spans were dealt out anew among the
+    units, while each unit keeps its steepness (its weight, all but for saturation). Not dealt anew, the effects are the measured ones."""
+    units = sources.effects.shape[1]
+    places = [units - kept_count(share, units) for share in shares]
+    random = np.random.default_rng(seed)
+    universal = np.ones((len(shares), draws, units), bool)
+    for spans, steepness in zip(sources.spans, sources.steepness, strict=True):
+        dealt = random.permuted(np.broadcast_to(spans, (draws, units)), axis=1) * steepness
+        ordered = np.partition(dealt, sorted(set(places)), axis=1)
+        for number, place in enumerate(places):
+            universal[number] &= (dealt >= ordered[:, place, None]) & (dealt > 0)
+    return universal.sum(2).T
+
+
+def resamples(groups: np.ndarray, draws: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
+    """draws×N: how often each face is in a bootstrap resample of whole groups."""
+    names, place = np.unique(groups, return_inverse=True)
+    random = np.random.default_rng(seed)
+    return np.stack([np.bincount(random.integers(0, len(names), len(names)), minlength=len(names))[place] for _ in range(draws)])
+
+
+def resampled_effects(said: Said, chosen: Sequence[np.ndarray], counts: np.ndarray) -> Iterator[np.ndarray]:
+    """S×F effects on every resample that has a face of every source, in single precision; least and greatest values are the resample's."""
+    terms = [(said.units[own] * said.weight).astype(np.float32) for own in chosen]
+    logits = [said.logits[own].astype(np.float32) for own in chosen]
+    for row in counts:
+        there = [(np.flatnonzero(row[own]), row[own]) for own in chosen]
+        if all(len(faces) for faces, _ in there):
+            yield np.stack([
+                _end_to_end(term[faces], logit[faces], (times[faces] / times.sum()).astype(np.float32))
+                for term, logit, (faces, times) in zip(terms, logits, there, strict=True)
+            ])  # fmt: skip
+
+
+def universal_interval(said: Said, chosen: Sequence[np.ndarray], counts: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    """2×shares: by how much the number of universal units varies from resample to resample of the faces, 95 % of them: below and above
+    their mean. NaN when no resample has a face of every source.
+
+    A resample repeats faces, which makes the sources look less alike than they are: as a rule its number is too low, and the plain
+    percentiles may not even hold the measured one. So only their spread is used, about the measured number."""
+    found = [[universal_units(effects, share).sum() for share in shares] for effects in resampled_effects(said, chosen, counts)]
+    if not found:
+        return np.full((2, len(shares)), np.nan)
+    return np.percentile(found, [2.5, 97.5], axis=0) - np.mean(found, axis=0)
+
+
+HISTOGRAM_NOTE = (
+    "Units of the penultimate layer that are in the top share of interventional effect on exactly so many of the six trained-on sources "
+    "(val faces: the source's manipulated ones and the untouched ones beside them; no labels are used). Expected and chance low–high (95 % "
+    "of 2000 draws): every source chooses as many units by luck. Units without any effect are never chosen."
+)
+UNIVERSAL_NOTE = (
+    "Universal: chosen on all six sources. low–high: spread over resamples of whole groups of faces (95 %), about the measured number. "
+    "Chance: every source chooses as many by luck; p: one-sided, 2000 draws. More than by chance is no evidence of a shared mechanism: on "
+    "all sources a unit has the same weight and its activity the same scale, and five sources share their untouched faces. Compare the "
+    "rows “untrained”: the same network before any face (random, or as it comes from ImageNet), with a random classifier."
+)
+CONTROLS_NOTE = (
+    "The same numbers against a stricter chance: on every source by itself the units' spans (greatest less least value) are dealt out anew "
+    "among the units, and every unit keeps its effect per span, that is its weight (1000 draws). What exceeds it has spans in common "
+    "across sources too, which a network has before training as well (rows “untrained”). Manipulated only: universal units when effects "
+    "are measured on the manipulated faces alone, which no two sources share."
+)
+
+
+def _rows(name: tuple[str, str, str], said: Said, faces: Faces, shares: Sequence[float]) -> tuple[list[Row], list[Row], list[Row]]:
+    """The rows of one network in the tables "neurons", "universal" and "universal_controls"."""
+    chosen = [faces.of(source, "val") for source in TRAINED]
+    sources, units = measured(said, chosen), said.units.shape[1]
+    counts = resamples(np.where(faces.split == "val", faces.groups, ""))
+    below, above = universal_interval(said, chosen, counts, shares)
+    strict = same_weights_test(sources, shares)
+    alone = measured(said, [own[faces.manipulated[own]] for own in chosen]).effects
+    histogram: list[Row] = []
+    universal: list[Row] = []
+    controls: list[Row] = []
+    for place, share in enumerate(shares):
+        own, k = chosen_units(sources.effects, share), kept_count(share, units)
+        drawn, p = permutation_test(own)
+        found, expected = np.bincount(own.sum(0), minlength=len(TRAINED) + 1), expected_counts(own)
+        edges = np.percentile(drawn, [2.5, 97.5], axis=0)
+        for times in range(len(TRAINED) + 1):
+            chance = (round(float(expected[times]), 2), round(float(edges[0, times]), 1), round(float(edges[1, times]), 1))
+            histogram.append((*name, share, times, int(found[times]), *chance))
+        value = int(found[-1])
+        interval = [None if math.isnan(by) else round(float(np.clip(value + by, 0, k)), 1) for by in (below[place], above[place])]
+        universal.append((*name, share, k, units, value, *interval, *chance, round(p, 4)))
+        low, high = np.percentile(strict[:, place], [2.5, 97.5])
+        figures = (round(float(strict[:, place].mean()), 2), round(float(low), 1), round(float(high), 1))
+        beyond = float((1 + (strict[:, place] >= value).sum()) / (len(strict) + 1))
+        controls.append((*name, share, k, units, value, *figures, round(beyond, 4), int(universal_units(alone, share).sum())))
+    return histogram, universal, controls
+
+
+def timing_row(said: Said, faces: Faces) -> Row:
+    """How long the effects of (at most) 1,024 units on five sources take from what the network said, measured here and now."""
+    few = Said(said.units[:, :TIMED_UNITS], said.weight[:TIMED_UNITS], said.bias)
+    chosen = [faces.of(source, "val") for source in TRAINED[:TIMED_SOURCES]]
+    started = time.perf_counter()
+    for own in chosen:
+        unit_effects(few.units[own], few.weight, few.bias)
+    spent = time.perf_counter() - started
+    return "interventional effect of every unit", few.units.shape[1], len(chosen), round(spent, 4)
+
+
+def neuron_tables(
+    runs_said: Mapping[Run, Said], untrained: Mapping[str, Said], faces: Faces, shares: Sequence[float] = SHARES
+) -> dict[str, MeasuredTable]:
+    """ "neurons", "universal", "universal_controls" and "timing" of every base run and of each detector (by name) before training.
+    ValueError when a source has no val face, or there is no network."""
+    networks = [((run.detector.name, run.trained_on, "trained"), said) for run, said in runs_said.items() if run.variant == BASE]
+    networks += [((name, "", "untrained"), said) for name, said in untrained.items()]
+    if not networks:
+        raise ValueError("there is no network to ask")
+    found = [_rows(name, said, faces, shares) for name, said in networks]
+    histogram, universal, controls = (tuple(row for rows in kind for row in rows) for kind in zip(*found, strict=True))
+    timed = max((said for _, said in networks), key=lambda said: min(said.units.shape[1], TIMED_UNITS))
+    who, chance = ("detector", "trained on", "state", "share kept"), ("chance", "chance low", "chance high")
+    counted = (*who, "k", "units", "universal")
+    return {
+        "neurons": MeasuredTable(
+            "In how many sources a unit is chosen", (*who, "chosen in", "units", "expected", *chance[1:]), histogram, HISTOGRAM_NOTE
+        ),
+        "universal": MeasuredTable("Universal units", (*counted, "low", "high", *chance, "p"), universal, UNIVERSAL_NOTE),
+        "universal_controls": MeasuredTable(
+            "Universal units: stricter controls", (*counted, *chance, "p", "manipulated only"), controls, CONTROLS_NOTE
+        ),
+        "timing": MeasuredTable(
+            "Time of the causality", ("what", "units", "sources", "seconds"), (timing_row(timed, faces),),
+            "From the units that were read once, val faces, the machine of the study; without reading the faces and without intervals.",
+        ),
+    }  # fmt: skip

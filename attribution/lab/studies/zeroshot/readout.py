@@ -1,0 +1,261 @@
+"""A use of universal units: does the default detector answer better when it listens to them alone?
+
+Two readouts at four strictnesses: its own head, with all other units at their val mean; and a logistic regression on the universal units,
+fitted on val faces. The fair control of the second is the same regression on all units. Units, regressions and the one readout that is
+judged are chosen on val faces; everything else is measured on test faces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import logsumexp
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from attribution.detectors.card import MeasuredTable
+from attribution.detectors.predictor import Predictor
+from attribution.detectors.weights import load
+from attribution.lab.data import REAL
+from attribution.lab.studies.zeroshot.ablation import RESAMPLES, interval, resampled_aucs, rounded, wins
+from attribution.lab.studies.zeroshot.faces import Faces
+from attribution.lab.studies.zeroshot.neurons import SHARES, Row, resamples, universal_units
+from attribution.lab.studies.zeroshot.plan import SOURCES, TRAINED
+from attribution.lab.studies.zeroshot.shipped import digest
+from attribution.lab.train.loop import save_arrays
+from attribution.models.backbones import features
+
+VALUES = 4
+AS_IT_IS, ALL_REFITTED = "as it is", "all units, refitted"
+OWN_HEAD, REFITTED = "own head", "refitted"
+CHOICE, TRAINED_ON, NEVER_TRAINED, EVERYTHING = "val (choice)", "trained on", "never trained", "all"
+# What the default's training never saw: two collections by other people and a way of swapping.
+STRANGE = ("stylegan2_elsewhere", "generated_photos_elsewhere", "unseen_swap")
+_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+_FOLDS = 5
+_UNITS_AT_ONCE = 64
+_FACES_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class MultiSaid:
+    """What a detector of K methods says of N faces: `units` N×F, `weight` K×F, `bias` K; logits = units · weightᵀ + bias, probabilities =
+    softmax(logits / `temperature`); `untouched`: the K methods that are no manipulation, boolean."""
+
+    units: np.ndarray
+    weight: np.ndarray
+    bias: np.ndarray
+    temperature: float
+    untouched: np.ndarray
+
+    def scaled(self, units: np.ndarray | None = None) -> np.ndarray:
+        """N×K float64 logits / temperature of these units or others."""
+        units = self.units if units is None else units
+        return (units.astype(np.float64) @ self.weight.T.astype(np.float64) + self.bias) / self.temperature
+
+    def log_odds(self, units: np.ndarray | None = None) -> np.ndarray:
+        """log(p / (1 − p)), N float64, of p_manipulated = 1 − p(untouched): 0 where p is one half."""
+        scaled = self.scaled(units)
+        return logsumexp(scaled[:, ~self.untouched], 1) - logsumexp(scaled[:, self.untouched], 1)
+
+
+@torch.inference_mode()
+def read_default(folder: Path, crops: np.ndarray, device: str = "cpu") -> MultiSaid:
+    """The detector in `folder` on N×S×S×3 uint8 crops, in float32 and not mirrored, as `shipped` reads it. Raises what `weights.load`
+    raises, and ValueError for crops that are not of its side."""
+    predictor = Predictor(load(str(folder)), device)
+    model: Any = predictor.model
+    units = []
+    for first in range(0, len(crops), _FACES_AT_ONCE):
+        x = predictor.inputs(predictor.checked(crops[first : first + _FACES_AT_ONCE]))
+        units.append(features(model, x)[0].float().cpu().numpy())
+    layer = model.get_classifier()
+    weight, bias = (one.detach().float().cpu().numpy() for one in (layer.weight, layer.bias))
+    untouched = np.array([family == REAL for family in predictor.info.families])
+    return MultiSaid(np.concatenate(units), weight, bias, predictor.card.calibration.temperature, untouched)
+
+
+def kept_default(folder: Path, faces: Faces, runs: Path, device: str = "cpu") -> MultiSaid:
+    """What `read_default` says of the study's faces, read once and kept in `runs/shipped/NAME.units.npz`; read again for other weights,
+    another calibration or other faces."""
+    detector, file = load(str(folder)), runs / "shipped" / f"{folder.name}.units.npz"
+    made_of = np.array([detector.weights_sha256, str(detector.card.calibration.temperature), digest(faces.crops)])
+    if file.exists():
+        with np.load(file) as stored:
+            if stored["made_of"].tolist() == made_of.tolist():
+                return MultiSaid(**{one.name: stored[one.name] for one in fields(MultiSaid)})
+    found = read_default(folder, faces.crops, device)
+    save_arrays(file, made_of=made_of, **{one.name: getattr(found, one.name) for one in fields(MultiSaid)})
+    return found
+
+
+def multi_effects(default: MultiSaid, chosen: np.ndarray) -> np.ndarray:
+    """The interventional effect of every unit on p_manipulated, F float64, over the chosen faces: as `neurons.unit_effects`, but with
+    several methods p need not rise or fall with a unit all the way, so all four values are computed. ValueError without a face."""
+    if not len(chosen):
+        raise ValueError("effects need at least one face")
+    units, weight = default.units[chosen].astype(np.float64), default.weight.astype(np.float64) / default.temperature
+    scaled = default.scaled()[chosen]
+    values = np.linspace(units.min(0), units.max(0), VALUES)
+    effects = []
+    for first in range(0, units.shape[1], _UNITS_AT_ONCE):
+        part = slice(first, first + _UNITS_AT_ONCE)
+        averages = []
+        for value in values[:, part]:
+            moved = scaled[:, None] + (value - units[:, part])[..., None] * weight.T[part]
+            powers = np.exp(moved - moved.max(2, keepdims=True))
+            averages.append((powers[..., ~default.untouched].sum(2) / powers.sum(2)).mean(0))
+        effects.append(np.ptp(averages, axis=0))
+    return np.concatenate(effects)
+
+
+def _regression(penalty: float) -> Pipeline:
+    """Logistic regression on standardised units, both classes of equal weight; a smaller `penalty` C holds the weights closer to 0."""
+    return make_pipeline(StandardScaler(), LogisticRegression(C=penalty, class_weight="balanced", max_iter=3000))
+
+
+def refit(units: np.ndarray, truth: np.ndarray, groups: np.ndarray, val: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log odds of a regression fitted on the faces `val` (indices), for all N faces; and those of the val faces out of fold (five folds of
+    whole groups), by whose log loss the penalty is chosen. ValueError when val has one class, or fewer than two groups."""
+    x, y, folds = units[val].astype(np.float64), truth[val], min(_FOLDS, len(set(groups[val].tolist())))
+    if len(set(y.tolist())) < 2 or folds < 2:
+        raise ValueError("a regression needs both classes, and two groups of faces")
+    weights = np.where(y, 0.5 / y.mean(), 0.5 / (~y).mean())
+    splits = [(fit, held) for fit, held in GroupKFold(folds).split(x, y, groups[val]) if len(set(y[fit].tolist())) == 2]
+    if len(splits) < folds:
+        raise ValueError("a regression needs both classes in every fold of groups")
+    best: tuple[float, float, np.ndarray] | None = None
+    for penalty in _PENALTIES:
+        held_out = np.zeros(len(y))
+        for fit, held in splits:
+            held_out[held] = _regression(penalty).fit(x[fit], y[fit]).decision_function(x[held])
+        loss = float(log_loss(y, 0.5 + np.tanh(held_out / 2) / 2, sample_weight=weights))
+        if best is None or loss < best[0]:
+            best = loss, penalty, held_out
+    assert best is not None
+    return _regression(best[1]).fit(x, y).decision_function(units.astype(np.float64)), best[2]
+
+
+def readouts(default: MultiSaid, faces: Faces, shares: Sequence[float]) -> tuple[dict[str, tuple[int, np.ndarray]], dict[str, np.ndarray]]:
+    """Name → how many units it reads and its log odds for all N faces; and name → those for the val faces, out of fold if refitted."""
+    val = np.flatnonzero(faces.split == "val")
+    effects = np.stack([multi_effects(default, faces.of(source, "val")) for source in TRAINED])
+    count, mean = default.units.shape[1], default.units[val].astype(np.float64).mean(0)
+    found: dict[str, tuple[int, np.ndarray]] = {AS_IT_IS: (count, default.log_odds())}
+    on_val = {AS_IT_IS: found[AS_IT_IS][1][val]}
+    for share in (*shares, None):
+        universal = np.ones(count, bool) if share is None else universal_units(effects, share)
+        if not universal.any():
+            continue
+        name = ALL_REFITTED if share is None else f"universal {Fraction(share)}, {REFITTED}"
+        again, on_val[name] = refit(default.units[:, universal], faces.manipulated, faces.groups, val)
+        found[name] = int(universal.sum()), again
+        if share is not None:
+            name = f"universal {Fraction(share)}, {OWN_HEAD}"
+            found[name] = int(universal.sum()), default.log_odds(np.where(universal, default.units, mean))
+            on_val[name] = found[name][1][val]
+    return found, on_val
+
+
+def _figures(truth: np.ndarray, odds: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """AUC and balanced accuracy at p ≥ 0.5, each 1+R: as measured, and on the resamples; NaN where a class is missing."""
+    above, below = counts[:, truth], counts[:, ~truth]
+    area = resampled_aucs(wins(truth, odds[:, None])[0], above, below)
+    with np.errstate(invalid="ignore"):
+        right = [(one @ hits) / one.sum(1) for one, hits in ((above, odds[truth] >= 0), (below, odds[~truth] < 0))]
+    return area, (right[0] + right[1]) / 2
+
+
+def readout_tables(default: MultiSaid, faces: Faces, shares: Sequence[float] = SHARES, draws: int = RESAMPLES) -> dict[str, MeasuredTable]:
+    """ "readout" and "readout_differences". A set without untouched or without manipulated test faces is left out. ValueError when a
+    trained-on source has no val face, or val has a single class."""
+    found, on_val = readouts(default, faces, shares)
+    sets = {CHOICE: np.flatnonzero(faces.split == "val"), **{source: faces.of(source) for source in SOURCES}}
+    for name, sources in ((TRAINED_ON, set(SOURCES) - set(STRANGE)), (NEVER_TRAINED, STRANGE), (EVERYTHING, SOURCES)):
+        sets[name] = np.unique(np.concatenate([sets[source] for source in sources]))
+    counts = np.concatenate([np.ones((1, len(faces))), resamples(faces.groups, draws)])
+    rows: list[Row] = []
+    differences: list[Row] = []
+    for which, own in sets.items():
+        truth = faces.manipulated[own]
+        if truth.all() or not truth.any():
+            continue
+        scores = on_val if which == CHOICE else {name: odds[own] for name, (_, odds) in found.items()}
+        figures = {name: _figures(truth, odds, counts[:, own]) for name, odds in scores.items()}
+        for name, both in figures.items():
+            cells = [cell for one in both for cell in (rounded(one[0]), *interval(one[1:]))]
+            rows.append((which, name, found[name][0], *cells))
+        pairs = [(name, name, AS_IT_IS) for name in figures if name != AS_IT_IS]
+        pairs += [(f"{name} − {ALL_REFITTED}", name, ALL_REFITTED) for name in figures if name.startswith("universal") and REFITTED in name]
+        for name, one, other in pairs:
+            gap = figures[one][0] - figures[other][0]
+            differences.append((which, name, rounded(gap[0]), *interval(gap[1:])))
+    tables = {
+        "readout": MeasuredTable(
+            "The default detector by its universal units",
+            ("faces", "readout", "units", "AUC", "low", "high", "balanced accuracy", "low", "high"), tuple(rows),
+        ),
+        "readout_differences": MeasuredTable(
+            "Differences of AUC between readouts", ("faces", "readout", "difference", "low", "high"), tuple(differences), DIFFERENCES_NOTE
+        ),
+    }  # fmt: skip
+    told = MeasuredTable(tables["readout"].title, tables["readout"].columns, tables["readout"].rows, f"{NOTE} {finding(tables)}")
+    return {**tables, "readout": told}
+
+
+def choice(tables: Mapping[str, MeasuredTable]) -> str:
+    """The readout by universal units with the highest AUC on the val faces; "" when no unit is universal."""
+    rows = [(row[3], str(row[1])) for row in tables["readout"].rows if row[0] == CHOICE and str(row[1]).startswith("universal")]
+    return max(rows, key=lambda row: float(row[0] or 0), default=(0, ""))[1]
+
+
+def _judged(tables: Mapping[str, MeasuredTable]) -> dict[tuple[str, str], Row]:
+    """Faces, readout → difference, low, high."""
+    return {(str(row[0]), str(row[1])): row[2:] for row in tables["readout_differences"].rows}
+
+
+def helps(tables: Mapping[str, MeasuredTable]) -> bool:
+    """Whether the readout that val chose is better on what the default never trained on (the 95 % interval of its difference of AUC lies
+    above 0; for a refitted one also above all units refitted) and not worse on what it did (the interval does not lie below 0)."""
+    chosen, judged = choice(tables), _judged(tables)
+    rivals = (chosen, f"{chosen} − {ALL_REFITTED}") if chosen.endswith(REFITTED) else (chosen,)
+    better = all(float(judged.get((NEVER_TRAINED, name), (0, 0, 0))[1] or 0) > 0 for name in rivals)
+    return bool(chosen) and better and float(judged.get((TRAINED_ON, chosen), (0, 0, -1))[2] or 0) >= 0
+
+
+def finding(tables: Mapping[str, MeasuredTable]) -> str:
+    """The answer in one or two plain sentences, with its intervals."""
+    chosen, judged = choice(tables), _judged(tables)
+    if not chosen:
+        return "No unit of the default detector is universal, so there is nothing to read it by."
+
+    def told(faces: str) -> str:
+        cells = judged.get((faces, chosen))
+        return "not measured" if cells is None else f"{cells[0]:+} (95 % interval {cells[1]} to {cells[2]})".replace("-", "−")
+
+    answer = "helps" if helps(tables) else "does not help"
+    return (
+        f"Listening to universal units {answer}: the readout that val faces choose ({chosen}) changes the AUC by {told(NEVER_TRAINED)} on "
+        f"faces of origins that the default never trained on, and by {told(TRAINED_ON)} on those that it did."
+    )
+
+
+NOTE = (
+    "Untouched against manipulated faces. Universal: among the units of the greatest interventional effect on p(manipulated) on all six "
+    "trained-on sources (val faces, share as named). Own head: all other units are set to their mean over the val faces. Refitted: a "
+    "logistic regression fitted on val faces; on val (choice) its AUC is out of fold. Trained on, never trained, all: those sources "
+    "together. low–high: 95 % bootstrap over groups of faces, the readout as it is."
+)
+DIFFERENCES_NOTE = (
+    "AUC of the readout less that of the default as it is, or, where the name has a minus, less that of all units refitted: whatever "
+    "fitting on val faces gains with all units as well is not due to the universal ones. 95 % bootstrap over groups of faces, paired."
+)

@@ -1,0 +1,83 @@
+"""The studies of the lab (`study.json`, `zeroshot.json`) as the product reads them: tables by key, or the plain reason why there are none.
+
+The file is data that somebody else wrote: nothing in it can raise, and a table that is not well formed is left out and named.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from attribution.detectors.card import MeasuredTable
+from attribution.errors import TelltaleError
+
+SCHEMA = "telltale-study/1"
+ZEROSHOT_SCHEMA = "telltale-zeroshot/1"
+_RESULTS = Path(__file__).resolve().parent / "data"
+STUDY_FILE = _RESULTS / "study.json"
+ZEROSHOT_FILE = _RESULTS / "zeroshot.json"
+MOST_BYTES = 4 * 2**20
+MOST_TABLES = 64
+MOST_ROWS = 5_000
+MOST_COLUMNS = 64
+
+ABSENT = "The results of the study are not included in this copy of Telltale."
+MOST_CAVEAT = 600
+UNREADABLE = "The results of the study are there, but their file cannot be read."
+OTHER_FORM = "The results of the study are there, but not in the form that this version reads."
+
+
+@dataclass(frozen=True)
+class Study:
+    """`tables` by key. `caveat` says what every one of them is to be read with. `reason` is a plain sentence when there is no table at
+    all, else empty; `left_out` names tables that were not well formed."""
+
+    tables: Mapping[str, MeasuredTable] = field(default_factory=dict)
+    reason: str = ""
+    left_out: tuple[str, ...] = ()
+    caveat: str = ""
+
+
+def read_study(path: Path = STUDY_FILE, schema: str = SCHEMA) -> Study:
+    """The study in that file, if it is of that schema. A missing, broken or foreign file gives an empty one with its reason; nothing is
+    raised."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            return Study(reason=OTHER_FORM)
+        data = json.loads(path.read_bytes().decode("utf-8"))
+        # An escaped half of a character passes as JSON, and breaks whatever sends it on.
+        json.dumps(data, ensure_ascii=False).encode("utf-8")
+    except FileNotFoundError:
+        return Study(reason=ABSENT)
+    except (OSError, ValueError, RecursionError):
+        return Study(reason=UNREADABLE)
+    if not isinstance(data, dict) or data.get("schema") != schema or not isinstance(data.get("tables"), dict):
+        return Study(reason=OTHER_FORM)
+    tables: dict[str, MeasuredTable] = {}
+    left_out = []
+    for key, value in list(data["tables"].items())[:MOST_TABLES]:
+        table = _table(value)
+        if table is None:
+            left_out.append(key[:40])
+        else:
+            tables[key] = table
+    caveat = data.get("caveat")
+    return Study(tables, "" if tables else OTHER_FORM, tuple(left_out), caveat[:MOST_CAVEAT] if isinstance(caveat, str) else "")
+
+
+def _table(value: Any) -> MeasuredTable | None:
+    """A table from plain JSON; None when a part is missing or of the wrong kind."""
+    if not isinstance(value, dict):
+        return None
+    columns, rows = value.get("columns"), value.get("rows")
+    if not isinstance(columns, list) or not isinstance(rows, list) or len(rows) > MOST_ROWS or not 0 < len(columns) <= MOST_COLUMNS:
+        return None
+    if not all(isinstance(row, list) for row in rows):
+        return None
+    try:
+        return MeasuredTable(value.get("title", ""), tuple(columns), tuple(map(tuple, rows)), value.get("note", ""))
+    except TelltaleError:
+        return None

@@ -1,0 +1,260 @@
+"""Backbones (timm's, DNA-Det's own trunk, those of `shallow`) and heads as pure `nn.Module`s: tensors in, tensors out. Devices, dtypes and
+batching live in `detector`.
+
+Every backbone on the allow-list splits as `forward_features` (B×3×S×S → feature maps), `forward_head(…, pre_logits=True)` (→ pooled
+B×F) and a linear classifier (→ logits B×K). The embedding of a face is `normalise(projection · pooled)`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import timm
+import torch
+from torch import nn
+from torch.nn import functional
+
+from attribution.errors import UnusableDetector
+from attribution.models.architectures import (
+    ALLOWED_ARCHITECTURES,
+    CADDM,
+    CADDM_PREFIX,
+    DNA_DET,
+    MASKED_TWICE,
+    NORM_EPS,
+    Explained,
+    checked_arguments,
+    class_token_vit,
+    pooled_vit,
+)
+from attribution.models.caddm import Caddm
+from attribution.models.shallow import Meso4, MesoInception4, ShallowNetV3
+
+EMBEDDING_DIMENSIONS = 128
+# DNA-Det learns on patches of this side, and its patch view shows them.
+PATCH_PX = 64
+
+_SHALLOW: Mapping[str, Callable[..., nn.Module]] = {"meso4": Meso4, "mesoinception4": MesoInception4, "shallownet_v3": ShallowNetV3}
+_DNA_DET_CHANNELS = (64, 128, 256, 512)
+# What a model may need beside its weights: index tables and masks of windowed attention, which a small config can make large.
+_MOST_TABLE_BYTES = 2**29
+_MOST_TOKENS = 4096
+
+
+def build_backbone(architecture: str, num_classes: int, model_args: Mapping[str, Any] | None = None, pretrained: bool = False) -> nn.Module:
+    """A backbone with a linear head of `num_classes`, in training mode as timm gives it.
+
+    `model_args` may hold what `architectures.ALLOWED_MODEL_ARGS` names; `norm_eps` is the ε of every layer norm,
+    `masked_twice` keeps the windows of a SwinV2 apart as transformers does. `pretrained` lets timm
+    fetch its own weights (lab only). Raises UnusableDetector for an architecture or an argument that is not on the allow-list.
+    """
+    arguments = checked_arguments(architecture, num_classes, model_args)
+    norm_eps, masked_twice = arguments.pop(NORM_EPS, None), arguments.pop(MASKED_TWICE, False)
+    try:
+        if architecture == DNA_DET:
+            model: nn.Module = DnaDet(num_classes, **arguments)
+        elif architecture in _SHALLOW:
+            model = _SHALLOW[architecture](num_classes, **arguments)
+        elif architecture.startswith(CADDM_PREFIX):
+            model = build_caddm(num_classes, arguments, architecture=architecture)
+        else:
+            model = timm.create_model(architecture, pretrained=pretrained, num_classes=num_classes, **arguments)
+    # Arguments that do not fit each other end in whichever of these the constructor meets first.
+    except (TypeError, ValueError, AssertionError, KeyError, IndexError, RuntimeError, ZeroDivisionError) as error:
+        raise UnusableDetector(f"{architecture} cannot be built with these model arguments.", "Correct its config.json.") from error
+    if norm_eps is not None:
+        _set_norm_eps(model, norm_eps, architecture)
+    if masked_twice:
+        _mask_twice(model, architecture)
+    return model
+
+
+def _set_norm_eps(model: nn.Module, norm_eps: float, architecture: str) -> None:
+    norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
+    if not norms:
+        raise UnusableDetector(f"{architecture} has no layer norms whose epsilon could be set.", "Correct its config.json.")
+    for norm in norms:
+        norm.eps = norm_eps
+
+
+def _mask_twice(model: nn.Module, architecture: str) -> None:
+    if not architecture.startswith("swinv2"):
+        raise UnusableDetector(f"{architecture} has no windows to be masked twice.", "Correct its config.json.")
+    for module in model.modules():
+        mask = getattr(module, "attn_mask", None)
+        if mask is not None:
+            mask.mul_(2)
+
+
+def blueprint(architecture: str, num_classes: int, model_args: Mapping[str, Any] | None = None) -> nn.Module:
+    """The same network without memory (torch's meta device), to compare names and shapes before any is asked for; not to be changed.
+
+    Raises UnusableDetector as `build_backbone` does, and for one that would need more than 512 MB of tables or read more than 4096 tokens.
+    """
+    arguments = checked_arguments(architecture, num_classes, model_args)
+    return _blueprint(architecture, num_classes, tuple(sorted(arguments.items())))
+
+
+@lru_cache(maxsize=4)
+def _blueprint(architecture: str, num_classes: int, arguments: tuple[tuple[str, Any], ...]) -> nn.Module:
+    # timm takes a third of a second and more to build one, and an adapter asks several times.
+    with torch.device("meta"):
+        model = build_backbone(architecture, num_classes, dict(arguments))
+    kept = model.state_dict()
+    tables = sum(buffer.numel() * buffer.element_size() for name, buffer in model.named_buffers() if name not in kept)
+    patches = getattr(model, "patch_embed", None) if ALLOWED_ARCHITECTURES[architecture].layout == "tokens" else None
+    if tables > _MOST_TABLE_BYTES or int(getattr(patches, "num_patches", 0)) > _MOST_TOKENS:
+        raise UnusableDetector(f"{architecture} would need too much memory with these model arguments.", "Use a smaller detector.")
+    return model
+
+
+def classifier_name(model: nn.Module) -> str:
+    """The path of the linear classifier in the network. Raises UnusableDetector for a network without just one."""
+    backbone: Any = model
+    found = backbone.get_classifier()
+    for name, module in model.named_modules():
+        if module is found and isinstance(module, nn.Linear):
+            return name
+    raise UnusableDetector("The architecture has no single linear classifier.", "Use another detector.")
+
+
+def fixed_side_px(model: nn.Module) -> int | None:
+    """The side of the pictures that the network reads, None where any will do."""
+    patches: Any = getattr(model, "patch_embed", None)
+    side = getattr(patches, "img_size", None) if getattr(patches, "strict_img_size", False) else None
+    return int(side[0]) if side is not None else None
+
+
+def build_caddm(num_classes: int, model_args: Mapping[str, Any] | None = None, artifacts: bool = True, architecture: str = CADDM) -> Caddm:
+    """The ID-unaware detector on its timm backbone, or without `artifacts` the plain binary detector that it is compared with (lab)."""
+    backbone: Any = timm.create_model(architecture.removeprefix(CADDM_PREFIX), num_classes=0, **(model_args or {}))
+    return Caddm(backbone, int(backbone.head_hidden_size), num_classes, artifacts)
+
+
+class _Stage(nn.Module):
+    """Conv 4×4 stride 2 → conv 3×3, each with batch normalisation and LeakyReLU 0.2: B×I×S×S → B×O×S/2×S/2."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv_halve = nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1)
+        self.norm_halve = nn.BatchNorm2d(out_channels)
+        self.conv_same = nn.Conv2d(out_channels, out_channels, 3, stride=1, padding=1)
+        self.norm_same = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.leaky_relu(self.norm_halve(self.conv_halve(x)), 0.2)
+        return functional.leaky_relu(self.norm_same(self.conv_same(x)), 0.2)
+
+
+class DnaDet(nn.Module):
+    """DNA-Det's trunk and head (Yang et al., AAAI 2022, arXiv 2202.13843): eight convolutions in four stages of 64, 128, 256 and 512
+    channels, global average pooling to 512 features, dropout and a linear classifier; 5.9 M parameters.
+
+    It works on pictures of any side from 16 px, so that a patch of 64×64 and a whole picture pass through the same network. `img_size`
+    magnifies whole pictures to that side first (512 in the paper; 0 takes them as they are). `drop_rate` is for training.
+    """
+
+    def __init__(self, num_classes: int, img_size: int = 0, drop_rate: float = 0.2) -> None:
+        super().__init__()
+        self.num_classes, self.head_hidden_size, self.img_size = num_classes, _DNA_DET_CHANNELS[-1], img_size
+        self.stages = nn.Sequential(*(_Stage(i, o) for i, o in zip((3, *_DNA_DET_CHANNELS), _DNA_DET_CHANNELS, strict=False)))
+        self.drop = nn.Dropout(drop_rate)
+        self.classifier = nn.Linear(self.head_hidden_size, num_classes)
+
+    def magnified(self, x: torch.Tensor) -> torch.Tensor:
+        """B×3×S×S at the side that whole pictures are read at."""
+        if self.img_size in (0, x.shape[-1]):
+            return x
+        return functional.interpolate(x, size=(self.img_size, self.img_size), mode="bilinear", align_corners=False)
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        """B×3×S×S whole pictures → B×512×S'/16×S'/16."""
+        return self.stages(self.magnified(x))
+
+    def forward_patches(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """B×3×64×64 patches of magnified pictures → pooled features B×512 and logits B×K."""
+        return head(self, self.stages(x))
+
+    def forward_head(self, feature_maps: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        """B×512×h×w → pooled B×512, or logits B×K."""
+        pooled = feature_maps.mean((2, 3))
+        return pooled if pre_logits else self.classifier(self.drop(pooled))
+
+    def get_classifier(self) -> nn.Linear:
+        """The linear classifier, as timm's backbones give theirs."""
+        return self.classifier
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.forward_head(self.forward_features(x))
+
+
+def features(model: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pooled pre-logits features B×F and logits B×K of B×3×S×S normalised inputs."""
+    backbone: Any = model
+    return head(model, backbone.forward_features(inputs))
+
+
+def head(model: nn.Module, feature_maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pooled features B×F and logits B×K of what `forward_features` returned."""
+    backbone: Any = model
+    pooled = backbone.forward_head(feature_maps, pre_logits=True)
+    return pooled, backbone.get_classifier()(pooled)
+
+
+def pooled_width(model: nn.Module) -> int:
+    """F, the number of pooled pre-logits features."""
+    backbone: Any = model
+    return int(backbone.head_hidden_size)
+
+
+def normalise(crops: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """B×S×S×3 uint8 → B×3×S×S float32, `(x / 255 − mean) / std` per colour (red, green, blue)."""
+    scaled = crops.permute(0, 3, 1, 2).float().div(255)
+    shift = torch.tensor(mean, dtype=torch.float32, device=crops.device).view(1, 3, 1, 1)
+    spread = torch.tensor(std, dtype=torch.float32, device=crops.device).view(1, 3, 1, 1)
+    return scaled.sub(shift).div(spread)
+
+
+class Projection(nn.Linear):
+    """Pooled features B×F → embeddings B×D of unit length: a linear map without bias, then L2 normalisation."""
+
+    def __init__(self, in_features: int, out_features: int = EMBEDDING_DIMENSIONS) -> None:
+        super().__init__(in_features, out_features, bias=False)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return functional.normalize(super().forward(input), dim=1)
+
+
+def explained(model: nn.Module, architecture: str) -> Explained:
+    """What Grad-CAM looks at in this very network: depth and pooling of a ViT may differ from those of its name."""
+    known = ALLOWED_ARCHITECTURES[architecture]
+    if known.layout != "tokens":
+        return known
+    vit: Any = model
+    return class_token_vit(len(vit.blocks)) if vit.global_pool == "token" else pooled_vit()
+
+
+def explained_layer(model: nn.Module, architecture: str) -> nn.Module:
+    """The module that Grad-CAM looks at."""
+    return model.get_submodule(explained(model, architecture).layer)
+
+
+def as_maps(output: torch.Tensor, model: nn.Module, architecture: str) -> torch.Tensor:
+    """The explained layer's output (or its gradient) as B×C×H×W, whatever its layout. Raises UnusableDetector for patch tokens that form
+    no square."""
+    layout = ALLOWED_ARCHITECTURES[architecture].layout
+    if layout == "channels_last":
+        return output.permute(0, 3, 1, 2)
+    if layout == "tokens":
+        backbone: Any = model
+        patches = output[:, int(backbone.num_prefix_tokens) :]
+        side = math.isqrt(patches.shape[1])
+        if side * side != patches.shape[1]:
+            raise UnusableDetector(
+                f"The {patches.shape[1]} patches of {architecture} form no square.", "Use a detector for square pictures."
+            )
+        return patches.transpose(1, 2).reshape(output.shape[0], output.shape[2], side, side)
+    return output

@@ -1,0 +1,249 @@
+"""Second opinions: the detectors beside the chosen one, who of them is asked about which face, and what they say.
+
+A detector with a scope of its own knows one kind of manipulation alone; of the others it says nothing that is true (`scopes` has the
+rules). So beside a detector for every face it is a *specialist*, asked only about the faces that are its business; and when it is itself
+chosen, the default is its *router*: asked about every face, to tell the others apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from attribution.detectors import weights
+from attribution.detectors.card import Card
+from attribution.detectors.hub import Progress
+from attribution.detectors.predictor import Predictor
+from attribution.detectors.spec import DetectorSpec
+from attribution.detectors.weights import LoadedDetector
+from attribution.errors import DamagedDetector, DetectorError, UnusableDetector
+from attribution.evidence import DetectorInfo, Opinion, Predictions, Track, TrackEvidence, Verdict
+from attribution.explain.patches import Tiles, patch_view, reads_patches
+from attribution.explain.reference import ReferenceBank
+from attribution.verdict import judge_track, scopes
+
+
+@dataclass(frozen=True)
+class Specialist:
+    """A detector beside the chosen one. When it could not be loaded, `problem` is the plain sentence that says why, `predictor` and `bank`
+    are None, and `info` is what its card says, with 64 zeros for the weights, or nothing but its name. `bank` is also None for a detector
+    that brings no reference faces. `asked_for` says that the reader chose it, who then wants to hear it about every face that it knows."""
+
+    info: DetectorInfo
+    predictor: Predictor | None
+    bank: ReferenceBank | None
+    problem: str = ""
+    asked_for: bool = False
+
+
+def load_specialists(chosen: Card, device: str) -> tuple[Specialist, ...]:
+    """Every embedded detector with a scope of its own, beside a chosen one of Telltale's contract with scope `any`; none beside others.
+    Never raises DetectorError: a detector that cannot be loaded says so where its opinion would stand."""
+    if chosen.scope != scopes.ANY or chosen.adapter:
+        return ()
+    found = (_beside(name, chosen, device, tuple(scopes.SCOPES)) for name in weights.embedded())
+    return tuple(one for one in found if one is not None)
+
+
+def load_router(chosen: Card, device: str) -> Specialist | None:
+    """The embedded default beside a chosen detector with a scope of its own; None beside others. Never raises DetectorError."""
+    if chosen.scope == scopes.ANY:
+        return None
+    found = (_beside(name, chosen, device, (scopes.ANY,)) for name in weights.embedded())
+    nobody = Specialist(_nameless("default"), None, None, "No detector for every kind of face is embedded, so none was asked.")
+    return next((one for one in found if one is not None), nobody)
+
+
+def load_companion(asked: str | DetectorSpec, device: str, progress: Progress | None = None) -> Specialist:
+    """The detector that the reader wants to hear beside the chosen one. Raises DetectorError."""
+    loaded = weights.load(asked, progress)
+    return Specialist(loaded.info, Predictor(loaded, device), bank_of(loaded), asked_for=True)
+
+
+def bank_of(detector: LoadedDetector) -> ReferenceBank | None:
+    """The reference faces of a loaded detector, None for one that brings none; DamagedDetector when they are not those of its network."""
+    if detector.projection is None:
+        return None
+    bank = ReferenceBank.load(detector.folder, detector.card.files["reference.safetensors"])
+    if bank.embeddings.shape[1] != detector.projection.out_features or not set(bank.methods) <= set(detector.info.labels):
+        raise DamagedDetector(
+            f"The reference faces of {detector.name} do not belong to its network.", "Get the detector again from its source."
+        )
+    return bank
+
+
+def reads_mirrored(predictor: Predictor, kind: str) -> bool:
+    """Whether faces are read together with their mirror images: in pictures, unless the detector's scope or its makers forbid it."""
+    scope = scopes.SCOPES.get(predictor.card.scope)
+    # A detector of others is read as its makers do.
+    return kind == "picture" and not predictor.card.adapter and (scope is None or scope.mirrored)
+
+
+def read_faces(tracks: Sequence[Track], predictor: Predictor, kind: str) -> Predictions:
+    """What the detector says of all faces of the tracks, one after the other. Faces that share a crop, as whole frames do that several
+    faces are in, are read once."""
+    side = predictor.card.crop.side_px
+    crops = [face.crop for track in tracks for face in track.faces]
+    own = {id(crop): crop for crop in crops}
+    places = {key: place for place, key in enumerate(own)}
+    stacked = np.stack(list(own.values())) if own else np.empty((0, side, side, 3), dtype=np.uint8)
+    reading = predictor.read(stacked, mirrored=reads_mirrored(predictor, kind))
+    rows = [places[id(crop)] for crop in crops]
+    return Predictions(reading.logits[rows], reading.p_methods[rows], reading.embeddings[rows])
+
+
+def judge(
+    tracks: Sequence[Track], reading: Predictions, predictor: Predictor, bank: ReferenceBank | None, kind: str
+) -> tuple[TrackEvidence, ...]:
+    """The verdicts on the tracks, from what `read_faces` gave of them."""
+    placements = bank.place(reading.embeddings) if bank is not None else None
+    judged, first = [], 0
+    for track in tracks:
+        part = slice(first, first + len(track.faces))
+        own = Predictions(reading.logits[part], reading.p_methods[part], reading.embeddings[part])
+        placed = placements[part] if placements is not None else None
+        judged.append(judge_track(track, own, placed, predictor.card.thresholds, predictor.info, kind))
+        first += len(track.faces)
+    return tuple(judged)
+
+
+def consult(
+    tracks: Sequence[TrackEvidence],
+    specialists: Sequence[Specialist],
+    tiles: Sequence[Tiles | None],
+    kind: str,
+    seen: Mapping[int, Sequence[Track]] | None = None,
+) -> tuple[TrackEvidence, ...]:
+    """The judged tracks, each with the opinion of every specialist, given or refused. Their verdicts say who is asked and stay as they
+    are. `tiles`, aligned with the tracks, become patches where a specialist that reads patches is asked. `seen` has the same tracks as
+    specialists with a crop rule of their own see them, by the specialist's number; one that sees nothing here has none."""
+    opinions: list[list[Opinion]] = [[] for _ in tracks]
+    for number, specialist in enumerate(specialists):
+        scope = specialist.predictor.card.scope if specialist.predictor is not None else scopes.ANY
+        its_own = (seen or {}).get(number)
+        problem = specialist.problem or (_sees_nothing(specialist) if its_own is not None and not its_own else "")
+        refuse = scopes.refusal_where_asked_for if specialist.asked_for else scopes.refusal
+        refusals = [problem or refuse(track.verdict, specialist.info.name, scope) for track in tracks]
+        asked = [place for place, refused in enumerate(refusals) if not refused]
+        looked_at = [its_own[place] for place in asked] if its_own else [_pixels(tracks[place]) for place in asked]
+        answers = iter(_answers(looked_at, specialist, kind))
+        for own, track, refused, cut in zip(opinions, tracks, refusals, tiles, strict=True):
+            if refused:
+                own.append(Opinion(specialist.info, refused))
+                continue
+            predictor = specialist.predictor
+            patches = patch_view(predictor, cut) if predictor is not None and cut is not None and reads_patches(predictor) else None
+            answer = next(answers)
+            # The picture of what it saw is kept where the track has no such.
+            face = answer.track.faces[answer.shown] if its_own and answer.track is not None and answer.shown is not None else None
+            own.append(replace(_opinion(answer, track.verdict, specialist), patches=patches, face=face, view=answer.view))
+    return tuple(replace(track, opinions=(*track.opinions, *own)) for track, own in zip(tracks, opinions, strict=True))
+
+
+def weigh(tracks: Sequence[TrackEvidence], chosen: Card, specialists: Sequence[Specialist]) -> tuple[TrackEvidence, ...]:
+    """The consulted tracks, inconclusive where a specialist whose scope `overturns`, or one that the reader asked for and that was
+    measured, definitely contradicts the chosen detector. The reasons say so first; probabilities and opinions stay as they are."""
+    heavy = {one.info for one in specialists if one.predictor is not None and _overturns(one, one.predictor)}
+    weighed = []
+    for track in tracks:
+        said = (scopes.disagreement(chosen.name, track, opinion) for opinion in track.opinions if opinion.detector in heavy)
+        weighed.append(replace(track, verdict=scopes.doubted(track.verdict, [one for one in said if one])))
+    return tuple(weighed)
+
+
+def route(tracks: Sequence[TrackEvidence], chosen: Card, router: Specialist, kind: str) -> tuple[TrackEvidence, ...]:
+    """The tracks as judged by a chosen detector with a scope of its own, with the router's opinion. What is none of the chosen one's
+    business becomes inconclusive, and so does what the router definitely contradicts where the scope `overturns`; where nothing is found
+    the reasons say for what it was looked."""
+    name, scope = chosen.name, chosen.scope
+    if router.problem:
+        unasked = Opinion(router.info, router.problem)
+        verdicts = [scopes.bounded(track.verdict, name, scope, router.info.name, None) for track in tracks]
+        return tuple(
+            replace(track, verdict=verdict, opinions=(*track.opinions, unasked)) for track, verdict in zip(tracks, verdicts, strict=True)
+        )
+    routed = []
+    for track, answer in zip(tracks, _answers([_pixels(track) for track in tracks], router, kind), strict=True):
+        verdict = scopes.bounded(track.verdict, name, scope, router.info.name, answer.verdict)
+        opinion = _opinion(answer, verdict, router)
+        if opinion.agreement == "differs" and scopes.overturns(scope):
+            contradiction = scopes.disagreement(name, track, opinion)
+            verdict = scopes.doubted(track.verdict, [contradiction]) if contradiction else verdict
+        routed.append(replace(track, verdict=verdict, opinions=(*track.opinions, opinion)))
+    return tuple(routed)
+
+
+def agreement(verdict: Verdict, other: Verdict) -> str:
+    """One of AGREEMENTS: how far a second verdict agrees with a first."""
+    if "inconclusive" in (verdict.state, other.state):
+        return "undecided"
+    if verdict.method == other.method and verdict.method not in (None, "unknown"):
+        return "same method"
+    if (verdict.state, verdict.family) == (other.state, other.family):
+        return "same family"
+    # Both call it manipulated, and one does not say by what kind of method.
+    return "same answer" if verdict.state == other.state and None in (verdict.family, other.family) else "differs"
+
+
+def _beside(name: str, chosen: Card, device: str, wanted: Sequence[str]) -> Specialist | None:
+    """The embedded detector of that name; None when its card has none of the wanted scopes."""
+    info = _nameless(name)
+    try:
+        card = weights.card_of(weights.EMBEDDED_FOLDER / name)
+        if card.scope not in wanted:
+            return None
+        info = replace(weights.info_of(card), weights_sha256=info.weights_sha256)
+        if card.crop != chosen.crop:
+            raise UnusableDetector(f"Its faces are cut otherwise than those of {chosen.name}.")
+        detector = weights.load_folder(weights.EMBEDDED_FOLDER / name)
+        return Specialist(detector.info, Predictor(detector, device), bank_of(detector))
+    except DetectorError as error:
+        return Specialist(info, None, None, f"{info.name} could not be loaded, so it was not asked. {error}")
+
+
+def _nameless(name: str) -> DetectorInfo:
+    """All that is known of a detector whose card cannot be read."""
+    return DetectorInfo(name, "0" * 64, ("real",), ("real",))
+
+
+def _overturns(specialist: Specialist, predictor: Predictor) -> bool:
+    """Whether its contradiction leaves no definite answer: one of which nobody knows how often it is wrong overturns nothing."""
+    return scopes.overturns(predictor.card.scope) or (
+        specialist.asked_for and specialist.info.measured and predictor.card.scope == scopes.ANY
+    )
+
+
+def _sees_nothing(specialist: Specialist) -> str:
+    name = specialist.info.name
+    return f"{name} looks at faces, and the first detector at whole pictures, so it was not asked. Choose {name} as the first one."
+
+
+def _pixels(track: TrackEvidence) -> Track:
+    if track.track is None:
+        raise ValueError("a track that was read from JSON has no faces to ask about")
+    return track.track
+
+
+def _answers(tracks: Sequence[Track], specialist: Specialist, kind: str) -> tuple[TrackEvidence, ...]:
+    """What a loaded detector says of tracks."""
+    if not tracks or specialist.predictor is None:
+        return ()
+    return judge(tracks, read_faces(tracks, specialist.predictor, kind), specialist.predictor, specialist.bank, kind)
+
+
+def _opinion(answer: TrackEvidence, verdict: Verdict, specialist: Specialist) -> Opinion:
+    """A specialist's answer, compared with the track's own verdict."""
+    labels = specialist.predictor.card.labels if specialist.predictor is not None else ()
+    architectures = {label.name: label.architecture for label in labels}
+    return Opinion(
+        detector=specialist.info,
+        verdict=answer.verdict,
+        p_methods=answer.p_methods,
+        p_families=answer.p_families,
+        p_manipulated=answer.p_manipulated,
+        placement=answer.placement,
+        agreement=agreement(verdict, answer.verdict),
+        architecture=architectures.get(answer.verdict.method or "") or None,
+    )

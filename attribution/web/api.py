@@ -1,0 +1,217 @@
+"""What programs may ask of the page: two named endpoints, for Gradio's clients, plain HTTP and the Model Context Protocol (MCP).
+
+A file comes as an upload that is here already or as a data URI. An address is never fetched, whosever it is: what stands behind
+`gradio_api/file=` in the address of an upload is its path here, and that is all that is read of it. Their docstrings describe the endpoints
+to people and models; Gradio reads one line of each argument.
+"""
+
+import base64
+import binascii
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.events import api as endpoint
+
+from attribution.detectors.spec import DetectorSpec, Selection
+from attribution.errors import DamagedMedia, MediaTooLarge, MissingMedia, TelltaleError, UnknownDetector, UnsupportedMedia
+from attribution.evidence import Evidence, Unusable, document
+from attribution.text import page as text
+from attribution.web import results
+from attribution.web.engine import Engine, Watched, log_quietly
+from attribution.web.events import Events
+from attribution.web.uploads import Upload, Uploads
+
+UPLOADED = "gradio_api/file="
+# Gradio puts an upload into a folder that is called after its content; everything else on the uploads has shorter names.
+_UPLOAD_FOLDER = re.compile(r"[0-9a-f]{64}")
+_MOST_LETTERS = 255
+# What Gradio takes for an address that it should fetch.
+_ADDRESSES = ("http://", "https://")
+_to_the_cache = Block.async_move_resource_to_block_cache
+
+
+def offer(events: Events, max_bytes: int) -> None:
+    """Add the endpoints to the page that is being built. `max_bytes` limits what a data URI holds, as the page does for uploads."""
+
+    def analyse(file: str, detector: str = "default") -> Iterator[dict[str, Any] | None]:
+        """
+        Examine one picture (JPEG, PNG, WebP, GIF) or clip (MP4, MOV, MKV, WebM, AVI): for every face, whether a manipulation was found, by
+        which method, with what probability and why. The answer is Telltale's JSON document (schema telltale-evidence/1). files[0].verdict
+        holds the answer on the file: its state is "manipulated", "no_manipulation_found" (none of the known traces was found, which does
+        not show that the face is real) or "inconclusive", and its reasons are plain sentences. files[0].tracks has one entry per face. A
+        file that could not be used has files[0].error, one sentence, instead. Treat every answer as a lead to follow, not as proof. To give
+        a file, upload it to this server first (POST it as the form field "files" to /gradio_api/upload, which answers with its path), or
+        write it as a data URI. Addresses of other servers are refused: nothing is fetched. The file is deleted after the examination.
+
+        Args:
+            file: The path or address of an upload, or a data URI (data:image/png;base64,...). Gradio's Python client: handle_file("a.jpg").
+            detector: "default", or a name that the endpoint detectors gives.
+
+        Returns:
+            {"schema": "telltale-evidence/1", "files": [one entry]}
+        """
+        job = watched = None
+        name = _name(file)
+        try:
+            job = arrived(file, events.uploads, max_bytes)
+            name = job.name
+            chosen, taken = _engine(events, detector), job
+            watched = Watched(lambda progress: results.examine(taken, chosen, progress))
+            for _ in watched:
+                # Nothing to say yet: but between two answers Gradio notices that nobody waits for them any more.
+                yield None
+            outcome: Evidence | Unusable = watched.result().evidence
+        except TelltaleError as error:
+            outcome = Unusable(name, str(error))
+        except Exception as error:
+            log_quietly(error)
+            outcome = Unusable(name, text.OUR_FAULT)
+        finally:
+            if watched is not None:
+                watched.abandon()
+            if job is not None:
+                events.uploads.release(job)
+        yield document([outcome])
+
+    def detectors() -> list[dict[str, Any]]:
+        """
+        The detectors that analyse can use, the default first: those that come with Telltale, and those in the Hub cache of the server. Each
+        has a name (which analyse takes), licence, labels (the methods that it knows), display_names (the same for people), families (that
+        of each label: real, face_swap, reenactment, gan or diffusion; null where its files do not tell), answers (the question that it
+        answers) and measured (whether figures that were measured on these very weights come with it).
+
+        Returns:
+            A list with an object per detector
+        """
+        return usable()
+
+    Block.async_move_resource_to_block_cache = _stays_an_address
+    endpoint(analyse, api_name="analyse", concurrency_id="detector", concurrency_limit=1)
+    endpoint(detectors, api_name="detectors", concurrency_limit=None)
+
+
+async def _stays_an_address(self: Block, url_or_file_path: str | Path | None) -> str | None:
+    """In place of Gradio's own way, which downloads whatever address a visitor gives as that of a file, to every component: also to those
+    that take none, and before any function of ours is called."""
+    given = str(url_or_file_path)
+    return given if given.startswith(_ADDRESSES) else await _to_the_cache(self, url_or_file_path)
+
+
+def answer_in_json(page: gr.Blocks) -> None:
+    """Let MCP answers be JSON: Gradio would write an object as Python shows it. For a page that was launched."""
+    server = page.mcp_server_obj
+    if server is None:
+        return
+    plain = server.postprocess_output_data
+
+    def in_json(data: Any, root_url: str) -> Any:
+        return plain([json.dumps(one, ensure_ascii=False) if isinstance(one, dict | list) else one for one in data], root_url)
+
+    server.postprocess_output_data = in_json
+
+
+def usable() -> list[dict[str, Any]]:
+    """The detectors that are here and not refused, as `detectors` gives them."""
+    # The catalogue needs PyTorch, which takes seconds to import: the page is up before.
+    from attribution.detectors import catalogue, weights
+
+    found = []
+    for entry in catalogue.entries():
+        if entry.kind == "known" or entry.refused:
+            continue
+        own = weights.card_of(weights.EMBEDDED_FOLDER / entry.name).labels if entry.kind == "embedded" else ()
+        found.append(
+            {
+                "name": entry.name,
+                "licence": entry.licence,
+                "labels": [label.name for label in own] or list(entry.labels),
+                "display_names": list(entry.labels),
+                "families": [label.family for label in own] or [None] * len(entry.labels),
+                "answers": entry.answers,
+                "measured": entry.measured,
+            }
+        )
+    return found
+
+
+def _engine(events: Events, detector: Any) -> Engine:
+    """The engine of that name. Only names that are listed: a program may not name the server's folders, nor let it download."""
+    if detector in (None, "", "default"):
+        return events.engines.of(None)
+    if not isinstance(detector, str) or all(one["name"] != detector for one in usable()):
+        raise UnknownDetector(f"There is no detector called {str(detector)[:80]!r} here.", "Ask /detectors for the names.")
+    return events.engines.of(Selection(DetectorSpec(detector)))
+
+
+def arrived(file: Any, uploads: Uploads, max_bytes: int) -> Upload:
+    """A job for what a program gave as its file. Raises MediaError."""
+    given = file.get("path") if isinstance(file, dict) else file
+    if not isinstance(given, str) or not given:
+        raise MissingMedia("No file was given.", "Upload it to /gradio_api/upload first, or give a data URI.")
+    if given[:5].lower() == "data:":
+        return _unpacked(given, uploads, max_bytes)
+    before, found, path = given.partition(UPLOADED)
+    if not found and "://" in before:
+        raise UnsupportedMedia(
+            "Files are not fetched from an address.", "Upload the file to /gradio_api/upload of this server first, or give a data URI."
+        )
+    upload = _upload(unquote(path) if found else given, uploads)
+    try:
+        job = uploads.take(upload)
+    except OSError as error:
+        raise _gone() from error
+    return Upload(job.path, _name(file) or job.name, original=job.original, inode=job.inode)
+
+
+def _upload(path: str, uploads: Uploads) -> Path:
+    """The upload at that path; MissingMedia for everything else, so that nobody learns what other files there are."""
+    try:
+        # Both with their links followed, so that none leads out of the folder.
+        real, folder = Path(os.path.realpath(path)), Path(os.path.realpath(uploads.folder))
+        if real.parent.parent == folder and _UPLOAD_FOLDER.fullmatch(real.parent.name) and real.is_file():
+            return real
+    except (OSError, ValueError):
+        pass
+    raise _gone()
+
+
+def _unpacked(uri: str, uploads: Uploads, max_bytes: int) -> Upload:
+    """A job for the content of a data URI."""
+    head, _, data = uri.partition(",")
+    if not head.lower().endswith(";base64"):
+        raise UnsupportedMedia("This data URI is not in base64.", "Write it as data:image/png;base64, and the bytes.")
+    if len(data) * 3 // 4 > max_bytes + 2:
+        raise MediaTooLarge(f"The file is larger than {max_bytes // 10**6} MB.", "Scale it down or cut it shorter first.")
+    try:
+        content = base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise DamagedMedia("The base64 of this data URI is damaged.", "Encode the file again.") from error
+    folder = uploads.folder / secrets.token_hex(32)
+    folder.mkdir(mode=0o700)
+    (folder / "file").write_bytes(content)
+    return uploads.take(folder / "file")
+
+
+def _name(file: Any) -> str:
+    """What to call the file in the answer: the name that it had, without folders. Untrusted."""
+    if isinstance(file, dict):
+        own = file.get("orig_name")
+        given = own if isinstance(own, str) and own else file.get("path")
+    else:
+        given = file
+    if not isinstance(given, str) or given[:5].lower() == "data:":
+        return "file"
+    path = unquote(urlsplit(given).path) if "://" in given[:16] else given
+    return re.split(r"[/\\]", path)[-1][:_MOST_LETTERS] or "file"
+
+
+def _gone() -> MissingMedia:
+    return MissingMedia("There is no such upload.", "Upload the file to /gradio_api/upload again: uploads are deleted once examined.")

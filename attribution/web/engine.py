@@ -1,0 +1,203 @@
+"""The detector behind the page, loaded once on a thread of its own after the page is up; and jobs on threads, watched from generators."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from attribution.detectors.spec import DetectorSpec, Selection
+from attribution.errors import TelltaleError
+from attribution.web.zerogpu import on_zero_gpu
+
+if TYPE_CHECKING:
+    from attribution.pipeline import Pipeline
+
+_Result = TypeVar("_Result")
+Progress = Callable[[float, str], None]
+
+_LOG = logging.getLogger("telltale")
+_LOOK_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a job is: `share` in [0, 1] and what is being done."""
+
+    share: float
+    doing: str
+
+
+class Abandoned(Exception):
+    """Nobody waits for this result any more."""
+
+
+class Engine:
+    """Loads the pipeline of a detector, and of a second one beside it where a Selection names one. `start` returns at once; `pipeline` waits for it.
+    Parts of the pipeline of `like`, once that is there, are shared."""
+
+    def __init__(self, detector: str | Selection = "default", device: str = "auto", like: Engine | None = None) -> None:
+        self.selection = detector if isinstance(detector, Selection) else Selection(DetectorSpec(detector))
+        self.device = device
+        self._like = like
+        self._step = Step(0.0, "")
+        self._cancelled = False
+        self._kit: Pipeline | None = None
+        self._error: Exception | None = None
+        self._done = threading.Event()
+        self._started = threading.Lock()
+
+    def load(self) -> None:
+        """Load on this thread, and return when that is done: ZeroGPU wants the main one, before the page is launched."""
+        if self._started.acquire(blocking=False):
+            self._load()
+
+    def start(self) -> None:
+        """Begin to load, unless that has begun already."""
+        if self._started.acquire(blocking=False):
+            threading.Thread(target=self._load, name="load-detector", daemon=True).start()
+
+    @property
+    def step(self) -> Step:
+        """How far loading is, a download included."""
+        return self._step
+
+    @property
+    def failed(self) -> bool:
+        """Whether loading has ended without a pipeline."""
+        return self._done.is_set() and self._error is not None
+
+    def shared(self) -> Pipeline | None:
+        """The pipeline once it is there; None where there is none."""
+        try:
+            return self.pipeline()
+        except Exception:
+            return None
+
+    def cancel(self) -> None:
+        """End a download at its next report; what was fetched of it stays in the Hub cache for the next time."""
+        self._cancelled = True
+
+    def pipeline(self, seconds: float | None = None) -> Pipeline | None:
+        """The pipeline; None when it is not ready within `seconds`. Raises what loading raised."""
+        self.start()
+        if not self._done.wait(seconds):
+            return None
+        if self._error is not None:
+            raise self._error
+        return self._kit
+
+    def _load(self) -> None:
+        try:
+            # PyTorch takes seconds to import: only here, when the page is up.
+            from attribution.media import prepare
+            from attribution.pipeline import load_pipeline
+
+            like = self._like.shared() if self._like is not None else None
+            self._kit = load_pipeline(self.selection.first, self.device, self.selection.beside, self._report, like)
+            prepare()
+        except Exception as error:
+            self._error = error
+            if not isinstance(error, TelltaleError | Abandoned):
+                log_quietly(error)
+        finally:
+            self._like = None
+            self._done.set()
+
+    def _report(self, share: float, doing: str) -> None:
+        if self._cancelled:
+            raise Abandoned
+        self._step = Step(min(max(share, 0.0), 1.0), doing)
+
+
+class Engines:
+    """The default engine, which stays, and those of the selections that readers made lately, at most `most`: a detector that nobody chose
+    for longest is let go, and loaded again when its page asks for it."""
+
+    def __init__(self, default: Engine, most: int = 2) -> None:
+        self.default = default
+        self._most = most
+        self._others: OrderedDict[Selection, Engine] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, selection: Selection | None) -> Engine:
+        """The engine of a selection, started; None stands for the default. One that failed is tried anew."""
+        if selection is None or selection == self.default.selection:
+            return self.default
+        with self._lock:
+            engine = self._others.get(selection)
+            if engine is None or engine.failed:
+                # ZeroGPU lends its GPU to what was loaded before the page was launched.
+                device = "cpu" if on_zero_gpu() else self.default.device
+                engine = self._others[selection] = Engine(selection, device, self.default)
+            self._others.move_to_end(selection)
+            while len(self._others) > self._most:
+                self._others.popitem(last=False)
+        engine.start()
+        return engine
+
+
+class Watched(Generic[_Result]):
+    """Runs `work(progress)` on a thread. Iterate to get a Step whenever it has moved on, until it ends; then ask for `result`.
+    Whoever stops iterating early calls `abandon`: the next report of progress then ends the work."""
+
+    def __init__(self, work: Callable[[Progress], _Result]) -> None:
+        self._work = work
+        self._step: Step | None = None
+        self._result: _Result | None = None
+        self._error: BaseException | None = None
+        self._moved = threading.Condition()
+        self._ended = False
+        self._abandoned = False
+        # With the context of whoever asks: ZeroGPU reads from it whose visit this is.
+        threading.Thread(target=copy_context().run, args=(self._run,), name="examine", daemon=True).start()
+
+    def __iter__(self) -> Iterator[Step | None]:
+        """Steps as they come; None now and then in between, so that an iterating generator notices that its reader has left."""
+        seen = None
+        while True:
+            with self._moved:
+                self._moved.wait_for(lambda shown=seen: self._ended or self._step is not shown, _LOOK_SECONDS)
+                step, ended = self._step, self._ended
+            if ended:
+                return
+            yield step if step is not seen else None
+            seen = step
+
+    def abandon(self) -> None:
+        self._abandoned = True
+
+    def result(self) -> _Result:
+        """What the work gave; raises what it raised."""
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value]
+
+    def _run(self) -> None:
+        try:
+            self._result = self._work(self._report)
+        except BaseException as error:
+            self._error = error
+        with self._moved:
+            self._ended = True
+            self._moved.notify_all()
+
+    def _report(self, share: float, doing: str) -> None:
+        if self._abandoned:
+            raise Abandoned
+        with self._moved:
+            self._step = Step(min(max(share, 0.0), 1.0), doing)
+            self._moved.notify_all()
+
+
+def log_quietly(error: BaseException) -> None:
+    """Tell the operator what broke and where, without a word of the message: it may hold a file's name or content."""
+    place = traceback.extract_tb(error.__traceback__)
+    where = f"{place[-1].filename.rsplit('/', 1)[-1]}:{place[-1].lineno}" if place else "nowhere"
+    _LOG.error("%s at %s, %s", type(error).__name__, where, time.strftime("%H:%M:%S"))

@@ -1,0 +1,175 @@
+"""What the page asks of a detector, done where the detector is: on a thread of this process, or on ZeroGPU in a process that has a GPU.
+
+A job is a function of a module, `job(pipeline, progress, *given)`, so that it, what it is given and what it gives can be pickled. The process
+with the GPU was forked from this one and knows the pipeline that was loaded here before the page was launched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+import gradio as gr
+import numpy as np
+
+from attribution.errors import DeviceError, TelltaleError
+from attribution.evidence import Heatmap, Opinion, Patches, TrackEvidence
+from attribution.media.limits import MediaLimits
+from attribution.media.magic import HEAD_BYTES, recognise
+from attribution.text import page as text
+from attribution.web.engine import Engine, Progress, Step, Watched, log_quietly
+from attribution.web.zerogpu import on_gpu, seconds_to_read
+
+if TYPE_CHECKING:
+    from attribution.explain.patches import Tiles
+    from attribution.pipeline import Analysis, Pipeline
+
+_Result = TypeVar("_Result")
+Steps = Generator["Step | Outcome[Any] | None", None, None]
+
+# More people than that in every frame of a clip are rare, and asking for much time keeps out visitors who have little left.
+FACES_EXPECTED = 6
+
+# What ZeroGPU calls its refusals, in our words.
+_BROKEN_OFF = ("The GPU was taken back before this was done.", "Try again, or cut the clip shorter first.")
+_NONE_FREE = ("No GPU is free at the moment.", "Try again in a few minutes.")
+_REFUSALS = {
+    "ZeroGPU quota exceeded": ("The free GPU time for today is used up.", "Sign in to Hugging Face, or come back tomorrow."),
+    "ZeroGPU queue timeout": _NONE_FREE,
+    "ZeroGPU client error": _NONE_FREE,
+}
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[_Result]):
+    """What a job gave, or the error with a sentence that it raised, on the way back from another process."""
+
+    value: _Result | None = None
+    error: TelltaleError | None = None
+
+
+class _Lent(NamedTuple):
+    """The one pipeline whose jobs are done elsewhere, and how."""
+
+    pipeline: Pipeline
+    steps: Callable[..., Steps]
+
+
+_lent: _Lent | None = None
+
+
+def work(pipeline: Pipeline, seconds: float, job: Callable[..., _Result], *given: Any, progress: Progress | None = None) -> _Result:
+    """`job(pipeline, progress, *given)`; `seconds` is how long a GPU is asked for where one is lent, 0 when it needs none. Raises what the job
+    raises, and DeviceError when no GPU is lent or it is taken back."""
+    report: Progress = progress or _silent
+    if _lent is None or _lent.pipeline is not pipeline or not seconds:
+        return job(pipeline, report, *given)
+    try:
+        outcome = _followed(_lent.steps(seconds, job, *given), report)
+    except gr.Error as error:
+        raise DeviceError(*_REFUSALS.get(getattr(error, "title", ""), _BROKEN_OFF)) from error
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.value  # type: ignore[return-value]
+
+
+def borrow_gpus(engine: Engine) -> None:
+    """From now on jobs with the pipeline of this engine borrow a GPU. For ZeroGPU, once the pipeline is loaded and before the page is launched;
+    without a pipeline nothing is borrowed, and the page says why there is none."""
+    global _lent
+    try:
+        pipeline = engine.pipeline()
+    except Exception:
+        return
+    assert pipeline is not None
+
+    def steps(seconds: float, job: Callable[..., Any], *given: Any) -> Steps:
+        """In the process that has the GPU: the steps of a job, and at the end its outcome."""
+        del seconds
+        watched = Watched(lambda report: job(pipeline, report, *given))
+        try:
+            yield from watched
+            yield _outcome(watched)
+        finally:
+            watched.abandon()
+
+    _lent = _Lent(pipeline, on_gpu(lambda seconds, *_: seconds)(steps))
+
+
+def seconds_to_examine(path: Path) -> float:
+    """For how long to ask for a GPU, by the first bytes of a file: how many frames are read is known, how many faces are in them is not."""
+    try:
+        with path.open("rb") as file:
+            picture = recognise(file.read(HEAD_BYTES)).kind == "picture"
+    except (OSError, TelltaleError):
+        # It will be refused by these bytes: no network will see it.
+        return 0.0
+    frames = 1 if picture else MediaLimits().frames
+    return seconds_to_read(frames, frames * FACES_EXPECTED)
+
+
+def seconds_to_explain() -> float:
+    """For how long to ask for a GPU to draw one heatmap, or to read the patches around one face."""
+    return seconds_to_read(0, FACES_EXPECTED)
+
+
+def examine(pipeline: Pipeline, report: Progress, path: Path, name: str) -> Analysis:
+    """The job of examining a file."""
+    from attribution.pipeline import examine as run
+
+    return run(path, pipeline, progress=report, name=name)
+
+
+def heatmap(pipeline: Pipeline, _report: Progress, crop: np.ndarray, label: str) -> Heatmap:
+    """The job of explaining one S×S×3 uint8 crop for one label of the chosen detector."""
+    from attribution.explain.gradcam import heatmaps
+
+    return heatmaps(pipeline.predictor, crop[None], [label])[0]
+
+
+def opinion_heatmap(pipeline: Pipeline, _report: Progress, track: TrackEvidence, opinion: Opinion) -> Heatmap:
+    """The job of explaining a second opinion on a track of fresh evidence."""
+    from attribution.pipeline import explain_opinion
+
+    return explain_opinion(track, opinion, pipeline)
+
+
+def patches(pipeline: Pipeline, _report: Progress, number: int, tiles: Tiles) -> Patches:
+    """The job of reading the patches around a face, by the specialist of that number, or by the chosen detector where it is negative."""
+    from attribution.explain.patches import patch_view
+
+    predictor = pipeline.predictor if number < 0 else pipeline.specialists[number].predictor
+    assert predictor is not None
+    return patch_view(predictor, tiles)
+
+
+def _followed(steps: Steps, report: Progress) -> Outcome[Any]:
+    """Report the steps as they come, to the outcome. Whatever `report` raises ends the job."""
+    shown = Step(0.0, text.WAITING)
+    with closing(steps):
+        for step in steps:
+            if isinstance(step, Outcome):
+                return step
+            shown = step or shown
+            # Told also when nothing has moved: the answer may be that nobody waits any more.
+            report(shown.share, shown.doing)
+    raise RuntimeError("the process with the GPU ended without an outcome")
+
+
+def _outcome(watched: Watched[Any]) -> Outcome[Any]:
+    try:
+        return Outcome(watched.result())
+    except TelltaleError as error:
+        return Outcome(error=error)
+    except Exception as error:
+        # The package would print the whole traceback, message included.
+        log_quietly(error)
+        return Outcome(error=DeviceError(text.OUR_FAULT))
+
+
+def _silent(share: float, doing: str) -> None:
+    """Progress that nobody follows."""
+    del share, doing

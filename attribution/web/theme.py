@@ -1,0 +1,102 @@
+"""The look of the page: Gradio's theme and our style sheet, both from the one palette. System fonts only, so that nothing is fetched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from gradio.themes import Base, sizes
+
+from attribution.render.palette import AREA_GROUND, AREA_LINE, DARK, LIGHT, Tones, heat_colours
+from attribution.text import page as text
+
+_HERE = Path(__file__).resolve().parent / "static"
+_SANS = ("-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "Liberation Sans", "Arial", "system-ui", "sans-serif")
+_MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Liberation Mono", "Consolas", "monospace")
+
+
+def theme() -> Base:
+    """Gradio's own parts (drop zone, dropdown, slider, tooltips) in our tones, light and dark."""
+    base = Base(
+        font=_SANS,
+        font_mono=_MONO,
+        text_size=sizes.text_md,
+        spacing_size=sizes.spacing_md,
+        radius_size=sizes.radius_md,
+    )
+    settings: dict[str, str] = {}
+    for suffix, tones in (("", LIGHT), ("_dark", DARK)):
+        settings.update({f"{name}{suffix}": value for name, value in _variables(tones).items()})
+    # Gradio has one accent for both modes: the CSS variable follows the mode.
+    flat = {"block_border_width": "1px", "block_shadow": "none", "block_shadow_dark": "none", "button_primary_shadow": "none"}
+    return base.set(color_accent="var(--tt-accent)", **flat, **settings)
+
+
+def css() -> str:
+    """Our style sheet with the palette's tones as variables."""
+    stops = ",".join("rgb({:.0f},{:.0f},{:.0f})".format(*colour) for colour in heat_colours(np.linspace(0, 1, 9)))
+    words = json.dumps(text.DROP_WORDS, ensure_ascii=False).replace("\\n", "\\a ")
+    light = f":root{{{_custom(LIGHT)}--tt-heat:{stops};--tt-drop-words:{words};color-scheme:light}}"
+    dark = f".dark{{{_custom(DARK)}color-scheme:dark}}"
+    return light + dark + "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "opinion.css", "detector_panel.css"))
+
+
+def area_css() -> str:
+    """The style sheet of marked areas, which the report has too. Gradio drops rules for containers from a style sheet that it is given, so
+    this one goes into the head."""
+    tones = f":root{{--tt-area:{AREA_LINE};--tt-area-ground:{AREA_GROUND}}}"
+    return tones + (_HERE.parents[1] / "render" / "static" / "areas.css").read_text(encoding="utf-8")
+
+
+def head() -> str:
+    """What goes into the document's head: our script and a style sheet, and no referrer for whatever a reader opens from here."""
+    script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.js", "detector_panel.js"))
+    return f'<meta name="referrer" content="no-referrer"><style>{area_css()}</style><script>{script}</script>'
+
+
+def _custom(tones: Tones) -> str:
+    return "".join(f"--tt-{name.replace('_', '-')}:{value};" for name, value in vars(tones).items())
+
+
+def _variables(tones: Tones) -> dict[str, str]:
+    return {
+        "body_background_fill": tones.page,
+        "body_text_color": tones.ink,
+        "body_text_color_subdued": tones.muted,
+        "background_fill_primary": tones.surface,
+        "background_fill_secondary": tones.sunken,
+        "border_color_primary": tones.line,
+        "border_color_accent": tones.accent,
+        "color_accent_soft": tones.sunken,
+        "block_background_fill": tones.surface,
+        "block_border_color": tones.line,
+        "block_label_background_fill": tones.surface,
+        "block_label_text_color": tones.muted,
+        "block_title_text_color": tones.ink,
+        "block_info_text_color": tones.muted,
+        "input_background_fill": tones.surface,
+        "input_border_color": tones.edge,
+        "input_border_color_focus": tones.accent,
+        "input_placeholder_color": tones.muted,
+        "loader_color": tones.accent,
+        "slider_color": tones.accent,
+        "link_text_color": tones.accent,
+        "link_text_color_hover": tones.ink,
+        "link_text_color_visited": tones.accent,
+        "link_text_color_active": tones.accent,
+        "button_primary_background_fill": tones.accent,
+        "button_primary_background_fill_hover": tones.accent,
+        "button_primary_text_color": tones.on_accent,
+        "button_secondary_background_fill": tones.sunken,
+        "button_secondary_background_fill_hover": tones.line,
+        "button_secondary_text_color": tones.ink,
+        "error_background_fill": tones.manipulated_ground,
+        "error_border_color": tones.manipulated,
+        "error_text_color": tones.manipulated,
+        "error_icon_color": tones.manipulated,
+        "table_text_color": tones.ink,
+        "table_border_color": tones.line,
+        "table_even_background_fill": tones.surface,
+        "table_odd_background_fill": tones.sunken,
+    }
