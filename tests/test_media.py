@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -75,6 +76,7 @@ def test_clips_of_every_format(tmp_path: Path, name: str, codec: str, pixels: st
     if codec not in av.codecs_available:
         pytest.skip(f"this build of PyAV cannot write {codec}")
     path = write_clip(tmp_path / name, 12, SIZE, codec, pixels)
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER, "an encoder took over the machine"
     with open_media(path) as opened:
         media = opened.media
         assert (media.kind, media.container, media.width, media.height) == ("clip", container, *SIZE)
