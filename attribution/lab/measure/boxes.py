@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from attribution.detectors.card import ArtifactRule, MeasuredTable
 from attribution.detectors.predictor import Predictor
+from attribution.errors import LabError
 from attribution.explain.artifacts import calibrated, read_boxes
 from attribution.lab.data import REAL, Row
 from attribution.lab.measure import metrics
@@ -30,9 +31,15 @@ _SHOWN = tuple(round(0.1 * step, 1) for step in range(1, 10))
 _NOTE = (
     "Boxes smaller than the crop, of test faces: the share of untouched faces, and of partial swaps, that the detector does not clear and "
     "whose surest box has at least this confidence; and how often the centre of that box then lies in the true area. 95 % intervals "
-    "(Wilson). The confidence was calibrated on validation faces, as many untouched as partially swapped (slope {slope:.3g}, offset "
-    "{offset:.3g} on the logit). The app shows boxes from {least:.2f} on: the least confidence at which at most {most:.0%} of untouched "
+    "(Wilson). {calibration} The app shows boxes from {least:.2f} on: the least confidence at which at most {most:.0%} of untouched "
     "validation faces are shown with a box."
+)
+_CALIBRATED = (
+    "The confidence was calibrated on validation faces, as many untouched as partially swapped (slope {slope:.3g}, offset {offset:.3g} on "
+    "the logit)."
+)
+_NOT_CALIBRATED = (
+    "The confidence is the network's own: on validation faces all boxes were right or all were wrong, nothing to calibrate on."
 )
 Look = Callable[[Predictor, np.ndarray, ArtifactRule], tuple[np.ndarray, np.ndarray]]
 
@@ -54,26 +61,38 @@ def shown(predictor: Predictor, crops: np.ndarray, rule: ArtifactRule) -> tuple[
 
 
 def choose_rule(predictor: Predictor, data: Path, rows: Sequence[Row], work: Path, val: Samples) -> ArtifactRule:
-    """Slope and offset by logistic regression (a box is right when its centre lies in the true area) on validation faces, as many
-    untouched as partially swapped by weight; then the least confidence of GRID at which at most FALSE_BOXES of the untouched ones are shown
-    with a box, averaged over collections (the highest of GRID where none is enough)."""
-    raw = ArtifactRule(0.0)
+    """`fitted` on validation faces; then the least confidence of GRID at which at most FALSE_BOXES of the untouched ones are shown with a
+    box, averaged over collections (the highest of GRID where none is enough)."""
     untouched = _untouched(val)
     sources = np.array(val.sources)[untouched]
-    false, _ = surest(predictor, np.stack([val.encoded(int(index)) for index in untouched]), raw)
-    found, hits = _on_swaps(predictor, data, rows, work, "val", (PARTIAL, LARGE), raw, surest)
-    z = np.log(np.concatenate([false, found])) - np.log1p(-np.concatenate([false, found]))
-    right = np.concatenate([np.zeros(len(false), bool), hits])
-    weights = np.concatenate([np.full(len(false), 1 / len(false)), np.full(len(found), 1 / len(found))]) * (len(false) + len(found)) / 2
-    fitted = LogisticRegression(C=1e3).fit(z[:, None], right, weights)
-    # Boxes that know nothing may come out the less often right the surer they are: then no confidence is worth more than another.
-    slope = max(float(fitted.coef_[0, 0]), LEAST_SLOPE)
-    rule = replace(raw, slope=round(slope, 4), offset=round(float(fitted.intercept_[0]), 4))
-    false, _ = shown(predictor, np.stack([val.encoded(int(index)) for index in untouched]), rule)
+    crops = np.stack([val.encoded(int(index)) for index in untouched])
+    raw = ArtifactRule(0.0)
+    rule = fitted(surest(predictor, crops, raw)[0], *_on_swaps(predictor, data, rows, work, "val", (PARTIAL, LARGE), raw, surest))
+    false, _ = shown(predictor, crops, rule)
     for least in GRID:
         if np.mean([(false[sources == one] >= least).mean() for one in sorted(set(sources.tolist()))]) <= FALSE_BOXES:
             return replace(rule, min_confidence=least)
     return replace(rule, min_confidence=GRID[-1])
+
+
+def fitted(false: np.ndarray, found: np.ndarray, hits: np.ndarray) -> ArtifactRule:
+    """Slope and offset by logistic regression: a box is right when its centre lies in the true area.
+
+    `false` are the confidences (strictly between 0 and 1) of the surest boxes of untouched faces, `found` those of partially swapped ones
+    and `hits` whether these are right; both kinds weigh alike. Where no box is right, or every one is, there is nothing to fit: the
+    confidences stay as they are, and that is printed."""
+    raw = ArtifactRule(0.0)
+    right = np.concatenate([np.zeros(len(false), bool), hits])
+    if len(np.unique(right)) < 2:
+        what = "every box is right" if right.any() else "no box is right"
+        print(f"On the {len(right)} validation faces {what}: there is nothing to fit, so the boxes keep the confidence that they have.")
+        return raw
+    z = np.log(np.concatenate([false, found])) - np.log1p(-np.concatenate([false, found]))
+    weights = np.concatenate([np.full(len(kind), len(right) / 2 / len(kind)) for kind in (false, found) if len(kind)])
+    model = LogisticRegression(C=1e3).fit(z[:, None], right, weights)
+    # Boxes that know nothing may come out the less often right the surer they are: then no confidence is worth more than another.
+    slope = max(float(model.coef_[0, 0]), LEAST_SLOPE)
+    return replace(raw, slope=round(slope, 4), offset=round(float(model.intercept_[0]), 4))
 
 
 def _untouched(samples: Samples) -> np.ndarray:
@@ -86,6 +105,10 @@ def _on_swaps(
     """The confidence of the surest box of each partial swap by `look`, and whether its centre lies in the true area."""
     made = localisation_cases(data, rows, work, split)
     cases: list[Case] = [case for name in names for case in made[name]]
+    if not cases:
+        raise LabError(
+            f"There are no partial swaps of {split} faces.", "Use the labelled faces whose manifest names the pair of each swap."
+        )
     found, centres = look(predictor, np.stack([case.crop for case in cases]), rule)
     return found, np.array([points_into(case.area, (float(x), float(y))) for case, (x, y) in zip(cases, centres, strict=True)])
 
@@ -103,9 +126,9 @@ def confidence_table(predictor: Predictor, data: Path, rows: Sequence[Row], work
     columns = (
         "confidence from", "untouched with a box", "low", "high", "partial swaps with a box", "low", "high", "hits of these", "low", "high",
     )  # fmt: skip
-    return MeasuredTable(
-        TITLE, columns, tuple(table), _NOTE.format(least=rule.min_confidence, most=FALSE_BOXES, slope=rule.slope, offset=rule.offset)
-    )
+    identity = (rule.slope, rule.offset) == (1.0, 0.0)
+    calibration = _NOT_CALIBRATED if identity else _CALIBRATED.format(slope=rule.slope, offset=rule.offset)
+    return MeasuredTable(TITLE, columns, tuple(table), _NOTE.format(calibration=calibration, least=rule.min_confidence, most=FALSE_BOXES))
 
 
 def _share(hits: np.ndarray) -> list[float | None]:
