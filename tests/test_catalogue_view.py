@@ -12,6 +12,7 @@ from attribution.evidence import VIEWS
 from attribution.render import detector_panel as view
 from attribution.render.detector_panel import NONE, OTHER, OWN, Looked, Slot
 from attribution.text import detectors as text
+from attribution.text import numbers
 from samples import HOSTILE, Markup, is_inert, plain
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -170,8 +171,8 @@ def test_names_are_short_where_people_read_them() -> None:
     assert text.called("telltale-x", "") == "telltale-x"
     assert text.short(f"hf:acme/eye@{COMMIT}") == "acme/eye@0123456"
     assert text.short("hf:acme/eye@v1") == "acme/eye@v1"
-    assert (text.size(None), text.size(308), text.size(22_000_308), text.size(2_500_000_000)) == (
-        text.SIZE_UNKNOWN,
+    assert (numbers.size(None), numbers.size(308), numbers.size(22_000_308), numbers.size(2_500_000_000)) == (
+        numbers.SIZE_UNKNOWN,
         "308 bytes",
         "22.0 MB",
         "2.5 GB",

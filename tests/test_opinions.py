@@ -16,6 +16,7 @@ from attribution.detectors.predictor import Predictor
 from attribution.detectors.weights import DEFAULT_DETECTOR, card_of, load_folder
 from attribution.evidence import AGREEMENTS, UNKNOWN_METHOD, Box, Face, Opinion, Track, TrackEvidence, Verdict
 from attribution.explain.patches import Tiles
+from attribution.text.numbers import percent
 from attribution.verdict import ensemble as opinions
 from attribution.verdict.ensemble import (
     Specialist,
@@ -28,7 +29,6 @@ from attribution.verdict.ensemble import (
     route,
     weigh,
 )
-from attribution.verdict.reasons import percent
 from conftest import SIDE_PX, SWAP_SIDE_PX, Folders, Uploads, some_crops
 from test_weights import mend_card
 

@@ -23,7 +23,7 @@ from attribution.evidence import Evidence, TrackEvidence
 from attribution.explain.artifacts import find_artifacts
 from attribution.explain.patches import patch_view
 from attribution.pipeline import Analysis, Pipeline, analyse, examine, explain, explain_opinion, load_pipeline, shown_face
-from attribution.verdict.reasons import percent
+from attribution.text.numbers import percent
 from conftest import Uploads
 from make_media import write_clip
 from test_weights import mend_card

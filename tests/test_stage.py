@@ -117,7 +117,7 @@ def test_the_script_gets_times_boxes_and_the_moment_to_start_at() -> None:
     assert len(first["seconds"]) == len(first["p"]) == len(first["at"]) == len(first["boxes"]) == 32
     assert first["boxes"][0] == [0.1, 0.15, 0.3, 0.55]
     assert 3 <= first["start"] <= 5
-    assert second["p"][0] == 0.1
+    assert second["p"][0] == "10 %"
 
 
 def test_a_clip_without_faces_has_no_timeline() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from attribution.detectors.card import Cell, MeasuredTable
+from attribution.text.numbers import share as percent
+from attribution.text.numbers import share_digits, signed
 
 _Z = 1.959964
 _LOWER, _UPPER = ("low", "from"), ("high", "to")
@@ -165,11 +167,6 @@ def mean_of(values: Sequence[float]) -> Estimate | None:
     return Estimate(mean, mean - _Z * error, mean + _Z * error)
 
 
-def percent(share: float) -> str:
-    """A measured share: `1.6 %`, `45 %`, `0 %`. Unlike a probability, a count may be none or all."""
-    return f"{_digits(share)} %"
-
-
 def share_words(estimate: Estimate | None) -> str:
     """`1.6 % (0.7–3.3 %)`; of a difference `1.2 % (−0.4 to 3 %)`."""
     if estimate is None:
@@ -177,7 +174,7 @@ def share_words(estimate: Estimate | None) -> str:
     if estimate.low is None or estimate.high is None:
         return percent(estimate.value)
     joint = " to " if estimate.low < 0 else "–"
-    return f"{percent(estimate.value)} ({_digits(estimate.low)}{joint}{_digits(estimate.high)} %)"
+    return f"{percent(estimate.value)} ({share_digits(estimate.low)}{joint}{share_digits(estimate.high)} %)"
 
 
 def share_inline(estimate: Estimate) -> str:
@@ -196,16 +193,5 @@ def figure_words(estimate: Estimate | None) -> str:
     return f"{shown} ({_number(estimate.low)}{joint}{_number(estimate.high)})"
 
 
-def _digits(share: float) -> str:
-    """Per cent without the sign: one decimal below ten and above ninety per cent, where it matters."""
-    per_cent = 100 * share
-    rounded = f"{per_cent:.1f}" if round(abs(per_cent), 1) < 10 or 90 < round(per_cent, 1) < 100 else f"{per_cent:.0f}"
-    return _signed(rounded.removesuffix(".0"))
-
-
 def _number(value: float) -> str:
-    return _signed(f"{value:.3f}" if abs(value) < 0.1 else f"{value:.2f}")
-
-
-def _signed(words: str) -> str:
-    return "0" if words in ("-0", "-0.0", "-0.00", "-0.000", "0.000") else words.replace("-", "−")
+    return signed(f"{value:.3f}" if abs(value) < 0.1 else f"{value:.2f}")

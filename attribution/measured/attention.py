@@ -22,6 +22,7 @@ from attribution.measured.zeroshot import Names, capital, decided, inline, minus
 from attribution.render import overlay
 from attribution.render.palette import heat_colours
 from attribution.text import failures as text
+from attribution.text import numbers
 from attribution.text import page as page_text
 
 _ATTENTION = ("detector", "pair", "mean SSIM")
@@ -179,7 +180,7 @@ def _look(number: int, example: str, manipulated: bool | None, tiles: str) -> st
 def _tiles(own: Sequence[_Map], example: str) -> str:
     maps = {one.variant: one for one in own if one.example == example}
     return "".join(
-        f'<p><u style="background-image:url({heat_uri(maps[name].heat)})"></u>{page_text.percent(maps[name].p)}</p>'
+        f'<p><u style="background-image:url({heat_uri(maps[name].heat)})"></u>{numbers.percent(maps[name].p)}</p>'
         if name in maps
         else "<p>–</p>"
         for name in VARIANTS

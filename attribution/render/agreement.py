@@ -8,6 +8,7 @@ import html
 from attribution.evidence import DetectorInfo, Evidence, Opinion, TrackEvidence, Verdict
 from attribution.render.palette import family_style
 from attribution.render.panels import method_words, state_icon, telling_track
+from attribution.text import numbers
 from attribution.text import opinions as text
 from attribution.text import page as page_text
 
@@ -154,7 +155,7 @@ def _side(name: str, state: str, what: str, p_manipulated: float, detector: Dete
     words = page_text.STATES.get(state, "")
     words = text.SAID.format(state=words, what=what) if what else words
     answer = f"<b>{state_icon(state, 18)}<span>{html.escape(words)}</span></b>" if words else ""
-    p = (text.SAYS if detector.measured else text.SAYS_UNCALIBRATED).format(p=page_text.percent(p_manipulated))
+    p = (text.SAYS if detector.measured else text.SAYS_UNCALIBRATED).format(p=numbers.percent(p_manipulated))
     bar = f'<span class="tt-bar" aria-hidden="true"><i style="width:{100 * p_manipulated:.0f}%"></i></span>'
     return f'<div class="tt-{state or "unsaid"}"><dt>{html.escape(name)}</dt><dd>{answer}<span class="tt-small">{p}</span>{bar}</dd></div>'
 

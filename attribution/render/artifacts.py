@@ -12,6 +12,7 @@ from attribution.evidence import Artifact, Box, Face, TrackEvidence
 from attribution.render.localisation import box_hits
 from attribution.render.places import names_sides, place
 from attribution.text import areas as text
+from attribution.text import numbers
 from attribution.text import page as page_text
 
 MOST = 5
@@ -58,7 +59,7 @@ def panel(
     hides the outlines, for the page."""
     picture = figure(track, number, crop_uri, switch) if crop_uri else ""
     moment = track.artifacts[0].seconds
-    at = f'<p class="tt-small">{page_text.seconds(moment)}</p>' if track.timeline else ""
+    at = f'<p class="tt-small">{numbers.seconds(moment)}</p>' if track.timeline else ""
     places = _places(track)
     more = [text.SIDES] if any(names_sides(words) for words in places) else []
     lead = f"{_lead(track, name)} {text.ALTHOUGH.get(state, '')}".strip()
@@ -113,7 +114,7 @@ def _listed(track: TrackEvidence, places: Sequence[str]) -> str:
     rows = "".join(
         f'<li><span class="tt-area-name"><span class="tt-unseen">{text.AREA} </span>{number}<span class="tt-unseen">, </span></span>'
         f'<span class="tt-area-place">{words}<span class="tt-unseen">: </span></span><span class="tt-bar" aria-hidden="true">'
-        f'<i style="width:{100 * one.confidence:.0f}%"></i></span><b>{page_text.percent(one.confidence)}</b></li>'
+        f'<i style="width:{100 * one.confidence:.0f}%"></i></span><b>{numbers.percent(one.confidence)}</b></li>'
         for number, (one, words) in enumerate(zip(shown(track), places, strict=True), 1)
     )
     return f'<ol class="tt-area-list">{rows}</ol>'
@@ -145,7 +146,7 @@ def _outlines(track: TrackEvidence, picture: Box | None = None) -> str:
 def _outline(number: int, one: Artifact, box: Box, corner: str, on_face: bool) -> str:
     left, top, right, bottom = (100 * side for side in box)
     style = f"left:{left:.2f}%;top:{top:.2f}%;width:{right - left:.2f}%;height:{bottom - top:.2f}%"
-    words = page_text.percent(one.confidence)
+    words = numbers.percent(one.confidence)
     label = f"<b>{number}</b> {words}" if on_face else words
     return f'<i class="tt-area" style="{style}"><span class="tt-area-label tt-{corner}">{label}</span></i>'
 

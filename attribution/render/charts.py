@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from attribution.evidence import FAMILIES, UNKNOWN_METHOD, DetectorInfo, Moment, TrackEvidence
 from attribution.render.palette import FAMILY_STYLES, family_style
+from attribution.text import numbers
 from attribution.text import page as text
 
 
@@ -135,7 +136,7 @@ def _frame(figure: go.Figure, points: np.ndarray, examined: Sequence[tuple[int, 
 
 
 def _short(p: float) -> str:
-    return html.escape(text.percent(p).replace("under ", "< ").replace("over ", "> "))
+    return html.escape(numbers.percent(p).replace("under ", "< ").replace("over ", "> "))
 
 
 def _bar(share: float, colour: str) -> str:

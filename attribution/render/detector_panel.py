@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from attribution.text import detectors as text
+from attribution.text import numbers
 
 OWN, OTHER, NONE = "default", "other", ""
 """Values of options that are no entry's name: the detector that the page was started with, one to be named, and no second one."""
@@ -117,13 +118,13 @@ def facts(entry: Entry, looked: Looked | None = None) -> str:
         names["labels"]: _labels(entry.labels),
         names["architecture"]: entry.architecture,
         names["licence"]: entry.licence or text.NOT_STATED,
-        names["size"]: text.size(entry.bytes) if entry.bytes is not None or entry.kind == "known" else "",
+        names["size"]: numbers.size(entry.bytes) if entry.bytes is not None or entry.kind == "known" else "",
         names["measured"]: with_card if entry.measured else text.NOT_MEASURED,
     }
     shown = {name: html.escape(value) for name, value in rows.items() if value}
     if looked is not None:
         shown[names["revision"]] = f'<code class="tt-commit">{html.escape(looked.revision)}</code>'
-        files = "".join(f"<li><code>{html.escape(one.name)}</code> <span>{text.size(one.bytes)}</span></li>" for one in looked.files)
+        files = "".join(f"<li><code>{html.escape(one.name)}</code> <span>{numbers.size(one.bytes)}</span></li>" for one in looked.files)
         shown[names["files"]] = f'<ul class="tt-hub-files">{files}</ul>'
     lines = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown.items())
     answers = f'<p class="tt-answers">{html.escape(entry.answers)}</p>' if entry.answers else ""

@@ -12,6 +12,7 @@ from attribution.detectors.card import MeasuredTable
 from attribution.detectors.tables import Row, Rows, Unfit
 from attribution.evidence import DetectorInfo, Heatmap
 from attribution.text import areas as text
+from attribution.text import numbers
 from attribution.text import page as page_text
 
 TABLE = "Localisation"
@@ -24,7 +25,7 @@ def heatmap_words(heatmap: Heatmap, detector: DetectorInfo, tables: Sequence[Mea
     """The deletion test of a heatmap in plain words and as two bars, how often such heatmaps are right, and the warning that it is no
     proof. `tables` are those of the detector's card, None where they are not at hand."""
     answer = page_text.faithfulness(heatmap.drop_hot, heatmap.drop_random)
-    hot, random = page_text.change(heatmap.drop_hot), page_text.change(heatmap.drop_random)
+    hot, random = numbers.change(heatmap.drop_hot), numbers.change(heatmap.drop_random)
     sentence = page_text.DELETION.format(method=detector.display(heatmap.label), hot=hot, random=random)
     bars = "".join(
         f'<li><span class="tt-bar-name">{name}</span><span class="tt-bar" aria-hidden="true">'

@@ -13,6 +13,7 @@ from attribution.evidence import UNKNOWN_FAMILY, Evidence, Face, Interval, Neigh
 from attribution.evidence.answers import DetectorInfo
 from attribution.render.charts import family_mark
 from attribution.render.palette import FAMILY_STYLES, STATE_ICONS
+from attribution.text import numbers
 from attribution.text import page as text
 
 LIMITS_IN_BANNER = 4
@@ -93,21 +94,21 @@ def face_card(
     reasons may be left out where the verdict on the file has just given the same ones."""
     whole = track.view == "picture"
     name = name_of(track, number, "clip" if track.timeline else "picture")
-    moment = text.seconds(shown.seconds) if shown is not None and track.timeline else ""
+    moment = numbers.seconds(shown.seconds) if shown is not None and track.timeline else ""
     seen = text.WHOLE_AS_SEEN["frame" if moment else "picture"] if whole else ""
     caption = f"<figcaption>{' · '.join(words for words in (moment, seen) if words)}</figcaption>" if moment or seen else ""
     figure = f'<figure class="tt-crop"><img src="{crop_uri}" alt="{name}" width="224" height="224">{caption}</figure>' if crop_uri else ""
     best = shown or track
     names = text.FACE_MEASURES
-    measures = {names["p"]: text.percent(track.p_manipulated)}
+    measures = {names["p"]: numbers.percent(track.p_manipulated)}
     if shown is not None and moment:
         now = min(track.timeline, key=lambda one: abs(one.seconds - shown.seconds))
-        measures[names["now"].format(moment=moment)] = text.percent(now.p_manipulated)
+        measures[names["now"].format(moment=moment)] = numbers.percent(now.p_manipulated)
     measures[names["whole_size" if whole else "size"]] = _extent(track, shown) if whole else f"{best.crop_side_px:.0f} px wide"
     measures[names["sharpness"]] = f"{best.sharpness:.0f} ({text.SHARPNESS_UNIT})"
     measures[names["brightness"]] = f"{best.brightness:.0f} of 255"
     if track.timeline:
-        measures[names["seen"]] = f"{text.seconds(track.first_seconds)}–{text.seconds(track.last_seconds)}, {track.faces} frames"
+        measures[names["seen"]] = f"{numbers.seconds(track.first_seconds)}–{numbers.seconds(track.last_seconds)}, {track.faces} frames"
     return (
         f'<div class="tt-face">{figure}<div class="tt-face-text"><h3>{name}</h3>{state_badge(track.verdict)}'
         f"{method_line(track.verdict, detector)}{confidence_line(track.verdict, detector)}</div>"
@@ -132,7 +133,7 @@ def neighbour_table(placement: Placement, detector: DetectorInfo, pictures: Mapp
     *words, distance = (html.escape(name) for name in text.NEIGHBOURS_HEAD)
     head = "".join(f'<th scope="col">{name}</th>' for name in words) + f'<th scope="col" class="tt-number">{distance}</th>'
     rows = "".join(_neighbour(one, detector, (pictures or {}).get(one.index)) for one in placement.neighbours)
-    share = text.percent(placement.atypicality)
+    share = numbers.percent(placement.atypicality)
     strange = f" <b>{text.ATYPICAL_WARNING}</b>" if placement.atypicality >= 0.95 else ""
     share = share[0].upper() + share[1:]
     return (
@@ -183,7 +184,7 @@ def _where(evidence: Evidence) -> str:
     track = evidence.tracks[index]
     parts = [text.FACE_OF.format(number=index + 1, total=len(evidence.tracks))] if len(evidence.tracks) > 1 else []
     if track.worst is not None:
-        parts.append(f"{text.seconds(track.worst.first_seconds)}–{text.seconds(track.worst.last_seconds)}")
+        parts.append(f"{numbers.seconds(track.worst.first_seconds)}–{numbers.seconds(track.worst.last_seconds)}")
     return f'<p class="tt-where">{", ".join(parts)}</p>' if parts else ""
 
 
@@ -192,10 +193,10 @@ def confidence_line(verdict: Verdict, detector: DetectorInfo) -> str:
     inconclusive."""
     if verdict.confidence is None:
         return ""
-    words = text.CONFIDENCE.format(words=text.confidence_words(verdict.confidence))
+    words = text.CONFIDENCE.format(words=numbers.confidence_words(verdict.confidence))
     words, kind = (words, "") if detector.measured else (text.UNCALIBRATED[verdict.state], " tt-uncalibrated")
     return (
-        f'<p class="tt-confidence{kind}"><b>{text.percent(verdict.confidence)}</b><span class="tt-gauge" aria-hidden="true">'
+        f'<p class="tt-confidence{kind}"><b>{numbers.percent(verdict.confidence)}</b><span class="tt-gauge" aria-hidden="true">'
         f'<i style="width:{100 * verdict.confidence:.0f}%"></i></span><span>{words}</span></p>'
     )
 
@@ -203,8 +204,8 @@ def confidence_line(verdict: Verdict, detector: DetectorInfo) -> str:
 def _worst(worst: Interval | None, verdict: Verdict) -> str:
     if worst is None or verdict.state != "manipulated":
         return ""
-    first, last = text.seconds(worst.first_seconds), text.seconds(worst.last_seconds)
-    return f'<p class="tt-small">{text.WORST.format(first=first, last=last, p=text.percent(worst.p_manipulated))}</p>'
+    first, last = numbers.seconds(worst.first_seconds), numbers.seconds(worst.last_seconds)
+    return f'<p class="tt-small">{text.WORST.format(first=first, last=last, p=numbers.percent(worst.p_manipulated))}</p>'
 
 
 def reason_list(verdict: Verdict, but: Collection[str] = ()) -> str:

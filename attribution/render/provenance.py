@@ -7,6 +7,7 @@ from typing import Any
 
 from attribution.evidence import Evidence
 from attribution.render.panels import measure_list
+from attribution.text import numbers
 from attribution.text import page as text
 
 
@@ -17,10 +18,10 @@ def custody(evidence: Evidence) -> str:
     values = {
         names["file"]: media.name,
         names["sha256"]: media.sha256,
-        names["bytes"]: text.size(media.bytes),
+        names["bytes"]: numbers.exact_size(media.bytes),
         names["container"]: media.container,
         names["pixels"]: f"{media.width} × {media.height} px",
-        names["duration"]: text.seconds(media.duration_seconds) if media.duration_seconds is not None else "",
+        names["duration"]: numbers.seconds(media.duration_seconds) if media.duration_seconds is not None else "",
         names["frames"]: frames if media.kind == "clip" else "",
         names["notes"]: " ".join(media.notes),
         names["detector"]: detector.name,

@@ -18,6 +18,7 @@ from attribution.render.palette import AREA_GROUND, AREA_LINE, LIGHT
 from attribution.render.panels import face_card, limits_title, measured, neighbour_table, no_references, verdict_banner
 from attribution.render.provenance import custody
 from attribution.text import areas as area_text
+from attribution.text import numbers
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
 from attribution.version import __version__
@@ -128,7 +129,7 @@ def _face(evidence: Evidence, index: int, track: TrackEvidence, drawn: _Drawn) -
     duration = evidence.media.duration_seconds
     if duration and len(track.timeline) > 1:
         parts.append(f'<h4>{text.TIMELINE_TITLE}</h4><div class="tt-track">{timeline([track], duration)}</div>')
-        parts.append(f'<p class="tt-small">{text.TIMELINE_AXIS}: 0 s – {text.seconds(duration)}</p>')
+        parts.append(f'<p class="tt-small">{text.TIMELINE_AXIS}: 0 s – {numbers.seconds(duration)}</p>')
     if track.placement is not None and track.placement.neighbours:
         parts.append(f"<h4>{text.NEIGHBOURS_TITLE}</h4>{neighbour_table(track.placement, detector)}")
     elif track.placement is None and not detector.measured:

@@ -17,6 +17,7 @@ from attribution.render.charts import timeline
 from attribution.render.palette import STATE_ICONS
 from attribution.render.panels import state_badge
 from attribution.text import areas as area_text
+from attribution.text import numbers
 from attribution.text import page as text
 
 
@@ -100,7 +101,9 @@ def _timeline(evidence: Evidence, chosen: int) -> str:
     duration = evidence.media.duration_seconds or max((track.last_seconds for track in evidence.tracks), default=0.0)
     if not evidence.tracks or duration <= 0:
         return ""
-    ticks = "".join(f'<span style="left:{100 * share:.0f}%">{text.seconds(duration * share)}</span>' for share in (0, 0.25, 0.5, 0.75, 1))
+    ticks = "".join(
+        f'<span style="left:{100 * share:.0f}%">{numbers.seconds(duration * share)}</span>' for share in (0, 0.25, 0.5, 0.75, 1)
+    )
     return (
         f'<div class="tt-timeline"><h4>{text.TIMELINE_TITLE}</h4><p class="tt-small">{text.TIMELINE_HINT}</p>'
         f'<div class="tt-plot"><div class="tt-axis" aria-hidden="true"><span>100 %</span><span>50 %</span><span>0 %</span></div>'
@@ -120,7 +123,7 @@ def _threshold(evidence: Evidence) -> float | None:
 
 
 def _clip_data(evidence: Evidence) -> str:
-    """Times, boxes and probabilities of every track, and the moment to start at, for the script that follows the faces."""
+    """Times, boxes and probabilities (in words) of every track, and the moment to start at, for the script that follows the faces."""
     width, height = evidence.media.width, evidence.media.height
     duration = evidence.media.duration_seconds or max((track.last_seconds for track in evidence.tracks), default=0.0)
     tracks = []
@@ -131,7 +134,7 @@ def _clip_data(evidence: Evidence) -> str:
             {
                 "start": round(faces[shown].seconds if shown is not None else track.first_seconds, 3),
                 "seconds": [round(moment.seconds, 3) for moment in track.timeline],
-                "p": [round(moment.p_manipulated, 3) for moment in track.timeline],
+                "p": [numbers.percent(moment.p_manipulated) for moment in track.timeline],
                 "at": [round(face.seconds, 3) for face in faces],
                 "boxes": [[round(share, 4) for share in _shares(face.box, width, height)] for face in faces],
             }

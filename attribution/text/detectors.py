@@ -47,7 +47,6 @@ MEASURED = "Yes: its probabilities are calibrated, and its limits are known."
 NOT_MEASURED = "No: its probabilities are not calibrated, and how often it is wrong is not known here."
 MEASURED_BY_CARD = "Its card holds measurements by its makers, made with Telltale."
 MORE_LABELS = "and {count} more"
-SIZE_UNKNOWN = "The Hub says so when you look it up"
 NOT_STATED = "Not stated"
 GATED = "Its makers want you to accept their conditions on the Hub first, and a token (HF_TOKEN) of yours where this page runs."
 IS_HERE = "All of it is on this machine already."
@@ -102,16 +101,6 @@ TOO_MANY = (
     "{name} has {count} labels whose meaning is not told: more than fit here. Use the command line, "
     "which takes them as --labels LABEL=MEANING,LABEL=MEANING."
 )
-
-
-def size(count: int | None) -> str:
-    """Bytes for people: `12.3 MB`, or that nobody knows yet."""
-    if count is None:
-        return SIZE_UNKNOWN
-    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= factor:
-            return f"{count / factor:.1f} {unit}"
-    return f"{count} bytes"
 
 
 def called(name: str, source: str) -> str:

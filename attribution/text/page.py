@@ -1,4 +1,4 @@
-"""Every sentence that the page and the report say to people, and the words for numbers. Plain text: whoever shows it escapes it."""
+"""Every sentence that the page and the report say to people. Plain text: whoever shows it escapes it."""
 
 from __future__ import annotations
 
@@ -106,9 +106,6 @@ DELETION = "When the hottest fifth is blurred away, the probability of “{metho
 DELETION_HOT = "Hottest fifth"
 DELETION_RANDOM = "Random areas"
 DELETION_UNIT = "Points of probability lost when the area is blurred"
-FALLS = "falls by {points}"
-RISES = "rises by {points}"
-STAYS = "does not move"
 MAP_TITLE = "Among known methods"
 MAP_HINT = "Each mark is a reference face of a known method; neighbours look alike to the detector. The examined face is ringed."
 ATYPICAL = "{share} of ordinary test faces lie nearer to their neighbours than this one does."
@@ -172,47 +169,6 @@ FACE_MEASURES = {
     "seen": "Seen",
 }
 SHARPNESS_UNIT = "variance of the Laplacian"
-
-
-def percent(p: float) -> str:
-    """A probability for people. It never says 0 or 100 per cent: no detector is sure."""
-    if p >= 0.995:
-        return "over 99 %"
-    if p < 0.01:
-        return "under 1 %"
-    return f"{100 * p:.0f} %"
-
-
-def confidence_words(p: float) -> str:
-    """How sure, in a word; the steps are ours and say no more than the number."""
-    steps = ((0.98, "Very high"), (0.9, "High"), (0.75, "Moderate"))
-    return next((words for least, words in steps if p >= least), "Low")
-
-
-def seconds(value: float) -> str:
-    """A moment of a clip: `3.4 s`, `1:05.2`."""
-    rounded = round(value, 1)
-    if rounded < 60:
-        return f"{rounded:.1f} s"
-    minutes, rest = divmod(rounded, 60)
-    return f"{minutes:.0f}:{rest:04.1f}"
-
-
-def size(count: int) -> str:
-    """Bytes for people and for the record: `61.3 kB (61,306 bytes)`."""
-    exact = "1 byte" if count == 1 else f"{count:,} bytes"
-    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= factor:
-            return f"{count / factor:.1f} {unit} ({exact})"
-    return exact
-
-
-def change(drop: float) -> str:
-    """A fall of a probability, in points of a hundred."""
-    points = round(abs(drop) * 100)
-    if points == 0:
-        return STAYS
-    return (FALLS if drop > 0 else RISES).format(points="1 point" if points == 1 else f"{points} points")
 
 
 def faithfulness(drop_hot: float, drop_random: float) -> str:

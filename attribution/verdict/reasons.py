@@ -6,16 +6,10 @@ from collections.abc import Sequence
 
 from attribution.detectors.card import Thresholds
 from attribution.evidence import DetectorInfo, Face, Verdict
+from attribution.text.numbers import percent
 from attribution.verdict.stretches import Stretch
 
 FAMILY_NAMES = {"face_swap": "a face swap", "reenactment": "a reenactment", "gan": "a GAN", "diffusion": "a diffusion model"}
-
-
-def percent(p: float) -> str:
-    """A probability for people; never a certainty."""
-    if p > 0.99:
-        return "over 99 %"
-    return "under 1 %" if p < 0.01 else f"{100 * p:.0f} %"
 
 
 def quality(face: Face, thresholds: Thresholds) -> list[str]:

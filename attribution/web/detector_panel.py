@@ -17,6 +17,7 @@ from attribution.errors import TelltaleError, UnmappedLabels
 from attribution.render import detector_panel as view
 from attribution.render.detector_panel import NONE, OTHER, OWN, SLOTS, Looked, Slot
 from attribution.text import detectors as text
+from attribution.text import numbers
 from attribution.web import page_parts as notices
 from attribution.web.engine import Abandoned, Engines, log_quietly
 from attribution.web.panel_state import PanelParts, PanelState, Refusal
@@ -146,7 +147,7 @@ class DetectorPanel:
                 pipeline = step
                 break
             share, doing = step
-            told = text.DOWNLOADING.format(share=f"{100 * share:.0f} %", size=text.size(size), doing=doing) if size and share else doing
+            told = text.DOWNLOADING.format(share=f"{100 * share:.0f} %", size=numbers.size(size), doing=doing) if size and share else doing
             told = text.CHECKING if size and share >= 1 else told
             bar = view.progress(names, share if share else None, told)
             yield PanelParts.unchanged()._replace(progress=gr.update(value=bar, visible=True))

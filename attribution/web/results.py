@@ -15,6 +15,7 @@ from attribution.evidence import Evidence, Face, Heatmap, Track, TrackEvidence, 
 from attribution.render import agreement, charts, overlay, panels, report, stage
 from attribution.render import provenance as custody
 from attribution.render.localisation import heatmap_words
+from attribution.text import numbers
 from attribution.text import page as text
 from attribution.web import examination as jobs
 from attribution.web import opinion
@@ -268,7 +269,7 @@ def _face(session: Session) -> Face | None:
 
 def _choices(evidence: Evidence, track: TrackEvidence) -> list[tuple[str, str]]:
     ranked = sorted(evidence.detector.labels, key=lambda label: -track.p_methods.get(label, 0.0))
-    return [(f"{evidence.detector.display(label)} ({text.percent(track.p_methods.get(label, 0.0))})", label) for label in ranked]
+    return [(f"{evidence.detector.display(label)} ({numbers.percent(track.p_methods.get(label, 0.0))})", label) for label in ranked]
 
 
 def _small(track: TrackEvidence) -> str | None:

@@ -9,6 +9,7 @@ import numpy as np
 from gradio.themes import Base, sizes
 
 from attribution.render.palette import AREA_GROUND, AREA_LINE, DARK, LIGHT, Tones, heat_colours
+from attribution.text import numbers
 from attribution.text import page as text
 
 _HERE = Path(__file__).resolve().parent / "static"
@@ -50,9 +51,10 @@ def area_css() -> str:
 
 
 def head() -> str:
-    """What goes into the document's head: our script and a style sheet, and no referrer for whatever a reader opens from here."""
+    """What goes into the document's head: our script with the words that it writes, and a style sheet, and no referrer for whatever a reader opens from here."""
     script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.js", "detector_panel.js"))
-    return f'<meta name="referrer" content="no-referrer"><style>{area_css()}</style><script>{script}</script>'
+    words = json.dumps(numbers.for_script(), ensure_ascii=False).replace("<", "\\u003c")
+    return f'<meta name="referrer" content="no-referrer"><style>{area_css()}</style><script>window.telltaleWords={words};{script}</script>'
 
 
 def _custom(tones: Tones) -> str:

@@ -2,7 +2,10 @@
 (() => {
   "use strict";
 
-  const size = (bytes) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e3).toFixed(1)} kB`);
+  const size = (bytes) => {
+    const sizes = window.telltaleWords.sizes, [factor, words] = sizes.find(([least]) => bytes >= least) ?? sizes.at(-1);
+    return words.replace("{size}", (bytes / factor).toFixed(1));
+  };
   const slots = (element) => [...element.querySelectorAll(".tt-slot")];
   const list = (slot) => slot.querySelector(":scope > select");
   const shownFacts = (slot) => [...slot.querySelectorAll(".tt-facts")].find((facts) => facts.dataset.for === list(slot).value);

@@ -2,6 +2,8 @@
 (() => {
   "use strict";
 
+  const words = (form, values) => window.telltaleWords[form].replace(/{(\w+)}/g, (_, name) => values[name]);
+
   const stored = () => { try { return localStorage.getItem("telltale-mode"); } catch { return null; } };
   const setMode = (dark) => {
     document.body.classList.toggle("dark", dark);
@@ -106,9 +108,9 @@
     return clips.get(clip);
   };
   const nearest = (times, moment) => times.reduce((best, time, i) => (Math.abs(time - moment) < Math.abs(times[best] - moment) ? i : best), 0);
-  const clock = (s) => (s < 60 ? `${s.toFixed(1)} s` : `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, "0")}`);
-
-  const percent = (p) => (p >= 0.995 ? "over 99 %" : p < 0.01 ? "under 1 %" : `${Math.round(100 * p)} %`);
+  // Words come from the server (text/numbers.py): those of a probability with the clip, the forms of moments and sizes with the page.
+  const clock = (s) => (s < 60 ? words("seconds", { seconds: s.toFixed(1) })
+    : words("minutes", { minutes: Math.floor(s / 60), seconds: (s % 60).toFixed(1).padStart(4, "0") }));
 
   // Between two examined frames a box moves in a straight line; further away from any, it is not shown.
   const boxAt = (track, moment) => {
@@ -147,10 +149,10 @@
     slider.querySelectorAll(".tt-curve").forEach((curve, i) => curve.classList.toggle("tt-chosen", i === face));
     slider.querySelector(".tt-playhead").style.left = `${Math.min(100, (100 * now) / duration)}%`;
     const p = track.p[nearest(track.seconds, now)];
-    const words = p === undefined ? clock(now) : `${clock(now)}: ${percent(p)}`;
-    slider.querySelector(".tt-moment").textContent = words;
+    const said = p === undefined ? clock(now) : words("moment", { moment: clock(now), p });
+    slider.querySelector(".tt-moment").textContent = said;
     slider.setAttribute("aria-valuenow", now.toFixed(1));
-    slider.setAttribute("aria-valuetext", words);
+    slider.setAttribute("aria-valuetext", said);
   };
 
   const video = (clip) => { const player = clip.querySelector("video"); return player && !clip.classList.contains("tt-framewise") ? player : null; };
