@@ -12,6 +12,7 @@ from attribution.detectors.tables import Unfit
 from attribution.measured.study import Study
 from attribution.render.palette import FAMILY_STYLES
 from attribution.text import limits as text
+from attribution.text.numbers import listed as listed
 
 UNTOUCHED = "untouched"
 
@@ -73,11 +74,6 @@ def study_table(study: Study, key: str) -> MeasuredTable:
     if key not in study.tables:
         raise Unfit(f"The study has no table “{key}”." if study.tables else study.reason)
     return study.tables[key]
-
-
-def listed(words: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def faces(count: int) -> str:

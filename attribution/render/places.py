@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from attribution.evidence import Box
-from attribution.measured.sections import listed
 from attribution.text import areas as text
+from attribution.text.numbers import listed
 from attribution.text.opinions import PLACES
 
 # From this share of the face's square on an area says nothing about where.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 SECONDS, MINUTES = "{seconds} s", "{minutes}:{seconds}"
@@ -67,6 +68,11 @@ def change(drop: float) -> str:
     """A fall of a probability in [-1, 1], in points of a hundred."""
     points = round(abs(drop) * 100)
     return (STAYS if points == 0 else FALLS if drop > 0 else RISES).format(points="1 point" if points == 1 else f"{points} points")
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def for_script() -> dict[str, Any]:
