@@ -195,7 +195,7 @@ class Markup(HTMLParser):
         self.words = ""
         self.problem = ""
         self._open: list[str] = []
-        self.feed(markup)
+        self.feed(str(markup))
         self.close()
         if self._open and not self.problem:
             self.problem = f"<{self._open[-1]}> is never closed"

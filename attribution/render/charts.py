@@ -1,4 +1,4 @@
-"""Charts: the reference map (the only plotly here), method bars and the timeline of a clip as HTML and SVG without a script.
+"""Charts: the reference map (plotly), and as HTML and SVG without a script method bars, the timeline of a clip and the frame of plots.
 
 Colours that follow light and dark come from the page's CSS variables `--tt-…`; families are told apart by colour and shape.
 """
@@ -6,65 +6,102 @@ Colours that follow light and dark come from the page's CSS variables `--tt-…`
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
+from markupsafe import Markup
 
-from attribution.evidence import FAMILIES, UNKNOWN_METHOD, DetectorInfo, Moment, TrackEvidence
+from attribution.evidence import FAMILIES, UNKNOWN_METHOD, DetectorInfo, TrackEvidence
+from attribution.render.html import macros
 from attribution.render.palette import FAMILY_STYLES, family_style
-from attribution.text import numbers
 from attribution.text import page as text
 
+_HTML = macros("charts.html")
 
-def family_mark(family: str | None, side_px: int = 14) -> str:
+
+@dataclass(frozen=True)
+class Plot:
+    """The frame of a small plot as inline SVG without a script: Gradio runs no script of a part of a page, so this is no plotly figure.
+
+    Args:
+        across: Lowest and highest value of the axis to the right. What lies outside is drawn at the edge.
+        upward: The same of the axis upwards.
+        height: Of the view box, which is 400 wide and meant to be shown at 300 to 460 px.
+        digits: Decimals of coordinates.
+    """
+
+    across: tuple[float, float]
+    upward: tuple[float, float]
+    height: int = 330
+    digits: int = 1
+
+    @property
+    def box(self) -> tuple[int, int, int, int, int, int]:
+        """Left, right, top and bottom of the drawn area; width and height of all."""
+        return 50, 388, 12, self.height - 46, 400, self.height
+
+    def x(self, value: float) -> str:
+        left, right, *_ = self.box
+        return f"{left + _way(value, self.across) * (right - left):.{self.digits}f}"
+
+    def y(self, value: float) -> str:
+        _, _, top, bottom, *_ = self.box
+        return f"{bottom - _way(value, self.upward) * (bottom - top):.{self.digits}f}"
+
+    def points(self, values: Iterable[tuple[float, float]]) -> str:
+        """Values across and upwards as the points of a polyline or polygon."""
+        return " ".join(f"{self.x(x)},{self.y(y)}" for x, y in values)
+
+    def figure(
+        self,
+        drawn: str,
+        label: str,
+        x_ticks: Iterable[tuple[float, str]],
+        y_ticks: Iterable[tuple[float, str]],
+        under: str,
+        beside: str,
+        title: str = "",
+        kind: str = "",
+    ) -> Markup:
+        """The frame around what was `drawn` (SVG): grid, ticks (value, words), words at the axes and a caption. `label` is what screen
+        readers hear, `kind` another CSS class."""
+        across, upwards = ([(self.x(x), words) for x, words in x_ticks], [(self.y(y), words) for y, words in y_ticks])
+        return _HTML.plot(title, label, Markup(drawn), across, upwards, under, beside, self.box, f" {kind}" if kind else "")
+
+
+def family_mark(family: str | None, side_px: int = 14) -> Markup:
     """The family's shape in its colour, as inline SVG; hidden from screen readers, since a word always stands beside it."""
-    style = family_style(family)
-    size = f'width="{side_px}" height="{side_px}" viewBox="0 0 16 16"'
-    return f'<svg class="tt-mark" {size} fill="{style.colour}" aria-hidden="true">{style.shape}</svg>'
+    return macros("marks.html").family_mark(family, side_px)
 
 
-def method_bars(p_methods: Mapping[str, float], detector: DetectorInfo) -> str:
+def method_bars(p_methods: Mapping[str, float], detector: DetectorInfo) -> Markup:
     """Bars of p_methods as an HTML list: families in the order of their summed probability, methods within them likewise. A family of one
     method is one line."""
     groups: dict[str, list[tuple[str, float]]] = {}
     for method, p in p_methods.items():
-        groups.setdefault(_family(method, detector), []).append((method, p))
-    rows = []
-    for family, members in sorted(groups.items(), key=lambda group: -sum(p for _, p in group[1])):
-        style = family_style(family)
-        ranked = sorted(members, key=lambda member: -member[1])
-        bars = [_bar(p, style.colour) for _, p in ranked]
-        total = _short(sum(p for _, p in members))
-        if len(members) == 1:
-            name = f'<span class="tt-family-name">{family_mark(family)}<span>{html.escape(detector.display(members[0][0]))}</span></span>'
-            rows.append(f'<li class="tt-family tt-alone">{name}{bars[0]}<b class="tt-bar-p">{total}</b></li>')
-            continue
-        items = "".join(
-            f'<li><span class="tt-bar-name">{html.escape(detector.display(method))}</span>{bar}'
-            f'<span class="tt-bar-p">{_short(p)}</span></li>'
-            for (method, p), bar in zip(ranked, bars, strict=True)
-        )
-        head = f'<div class="tt-family-name">{family_mark(family)}<span>{style.name}</span><b>{total}</b></div>'
-        rows.append(f'<li class="tt-family">{head}<ul class="tt-bars">{items}</ul></li>')
-    return f'<ul class="tt-families">{"".join(rows)}</ul>'
+        groups.setdefault(_family(method, detector), []).append((detector.display(method), p))
+    summed = [
+        (family, family_style(family), sum(p for _, p in members), sorted(members, key=lambda one: -one[1]))
+        for family, members in groups.items()
+    ]
+    return _HTML.method_bars(sorted(summed, key=lambda group: -group[2]))
 
 
-def timeline(tracks: Sequence[TrackEvidence], duration_seconds: float, threshold: float | None = None) -> str:
+def timeline(tracks: Sequence[TrackEvidence], duration_seconds: float, threshold: float | None = None) -> Markup:
     """Curves of p_manipulated over a clip, one per track, as an SVG that fills its box (viewBox 1000×100, 100 = certain, drawn upside
     down as SVG wants it). `data-track` on each curve holds the track's id; the worst stretch of each track is a band."""
     span = max(duration_seconds, 1e-9)
-    parts = ['<svg class="tt-curves" viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">']
-    if threshold is not None:
-        parts.append(f'<line class="tt-threshold" x1="0" x2="1000" y1="{100 - 100 * threshold:.1f}" y2="{100 - 100 * threshold:.1f}"/>')
+    curves = []
     for track in tracks:
-        parts.append(f'<g class="tt-curve" data-track="{track.id}">')
+        worst = None
         if track.worst is not None and track.verdict.state == "manipulated":
             first, last = 1000 * track.worst.first_seconds / span, 1000 * track.worst.last_seconds / span
-            parts.append(f'<rect class="tt-worst" x="{first:.1f}" width="{max(last - first, 4):.1f}" y="0" height="100"/>')
-        points = " ".join(_point(moment, span) for moment in track.timeline)
-        parts.append(f'<polyline points="{points}" fill="none" vector-effect="non-scaling-stroke"/></g>')
-    return "".join(parts) + "</svg>"
+            worst = (f"{first:.1f}", f"{max(last - first, 4):.1f}")
+        points = " ".join(f"{1000 * one.seconds / span:.1f},{100 - 100 * one.p_manipulated:.1f}" for one in track.timeline)
+        curves.append((track.id, worst, points))
+    return _HTML.timeline(curves, None if threshold is None else f"{100 - 100 * threshold:.1f}")
 
 
 def reference_map(
@@ -135,23 +172,15 @@ def _frame(figure: go.Figure, points: np.ndarray, examined: Sequence[tuple[int, 
     )
 
 
-def _short(p: float) -> str:
-    return html.escape(numbers.percent(p).replace("under ", "< ").replace("over ", "> "))
-
-
-def _bar(share: float, colour: str) -> str:
-    width = 100 * min(max(share, 0.0), 1.0)
-    return f'<span class="tt-bar" aria-hidden="true"><i style="width:{width:.1f}%;background:{colour}"></i></span>'
+def _way(value: float, axis: tuple[float, float]) -> float:
+    """How far it is from the low to the high end, kept within them."""
+    return min(max((value - axis[0]) / (axis[1] - axis[0]), 0.0), 1.0)
 
 
 def _family(method: str, detector: DetectorInfo) -> str:
     if method in detector.labels:
         return detector.families[detector.labels.index(method)]
     return UNKNOWN_METHOD
-
-
-def _point(moment: Moment, span: float) -> str:
-    return f"{1000 * moment.seconds / span:.1f},{100 - 100 * moment.p_manipulated:.1f}"
 
 
 def _rounded(values: np.ndarray) -> list[float]:
