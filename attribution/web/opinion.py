@@ -70,7 +70,7 @@ def parts(session: Session, pipeline: Pipeline) -> OpinionParts:
     return OpinionParts(
         section=gr.update(visible=True),
         choices=gr.update(value=choices, visible=bool(choices)),
-        answer=opinion.heading(track, index, first) + opinion.answer(track, shown, first),
+        answer=f"{opinion.heading(track, index, first)}{opinion.answer(track, shown, first)}",
         detail=gr.update(visible=given),
         areas=gr.update(value=areas, visible=bool(areas)),
         map=gr.update(visible=shown.placement is not None),
@@ -151,8 +151,8 @@ def first_areas(track: TrackEvidence, number: int, pipeline: Pipeline) -> str:
         return ""
     name, state = text.name_of(predictor.info.name), agreement.first_state(track, predictor.info)
     if not artifacts.marked_by(track, predictor.info.name):
-        return heading + artifacts.nothing_marked(name, state)
-    return heading + artifacts.panel(track, number, name, state, predictor.card.measured, _marked_crop(track))
+        return heading + str(artifacts.nothing_marked(name, state))
+    return heading + str(artifacts.panel(track, number, name, state, predictor.card.measured, _marked_crop(track)))
 
 
 def reading() -> tuple[Any, Any]:
@@ -219,7 +219,7 @@ def _areas(session: Session, pipeline: Pipeline, track: TrackEvidence, index: in
     words = opinion.areas(track, shown, session.chosen + 1, predictor.card.measured, _marked_crop(track), switch=True)
     # Where there are areas of another detector, this one did not look for any.
     words = words or ("" if track.artifacts else artifacts.nothing_marked(text.name_of(shown.detector.name), shown.verdict.state))
-    return _subtitle(area_text.HEADING) + words if words else ""
+    return f"{_subtitle(area_text.HEADING)}{words}" if words else ""
 
 
 def _marked_crop(track: TrackEvidence) -> str | None:

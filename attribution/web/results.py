@@ -139,10 +139,10 @@ def file_parts(found: Analysis, session: Session, video_url: str | None, engine:
     note, said = agreement.verdict_note(evidence, link=True)
     return FileParts(
         result=gr.update(visible=True),
-        verdict=panels.verdict_banner(evidence, note=note, said=said) + opinion.side_by_side(evidence, pipeline),
+        verdict=f"{panels.verdict_banner(evidence, note=note, said=said)}{opinion.side_by_side(evidence, pipeline)}",
         card=gr.update(visible=bool(evidence.tracks)),
         faces=gr.update(visible=bool(evidence.tracks)),
-        stage=notices.title(stage.title(evidence)) + shown,
+        stage=notices.title(stage.title(evidence)) + str(shown),
         choices=gr.update(value=stage.face_choices(evidence, crops, session.chosen), visible=len(evidence.tracks) > 1),
         limits=notices.title(panels.limits_title(evidence.detector))
         + f'<div class="tt-measured">{panels.measured(opinion.first_tables(pipeline.predictor.card), evidence.detector)}'
@@ -168,9 +168,9 @@ def face_parts(session: Session, engine: Engine, data_folder: Path | None = None
     areas = opinion.first_areas(track, session.chosen + 1, pipeline) if pipeline is not None else ""
     card = panels.face_card(track, session.chosen + 1, evidence.detector, crop, face, reasons=len(evidence.tracks) > 1)
     return FaceParts(
-        face=card + agreement.beside(track, evidence.detector),
+        face=f"{card}{agreement.beside(track, evidence.detector)}",
         bars=notices.title(text.METHODS_TITLE, text.METHODS_HINT if evidence.detector.measured else text.METHODS_UNCALIBRATED)
-        + charts.method_bars(track.p_methods, evidence.detector),
+        + str(charts.method_bars(track.p_methods, evidence.detector)),
         areas=gr.update(value=areas, visible=bool(areas)),
         label=gr.update(choices=_choices(evidence, track), value=telling_label(evidence, track)),
         map=gr.update(visible=track.placement is not None),
