@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from attribution.version import __version__
 
 if TYPE_CHECKING:
-    from attribution.detectors.weights import embedded
+    from attribution.detectors.loading import embedded
     from attribution.errors import TelltaleError
     from attribution.evidence import Evidence, Unusable, document, read_document
     from attribution.pipeline import Analysis, Pipeline, analyse, examine, load_pipeline
@@ -28,7 +28,7 @@ _HOMES = {
     "Unusable": "attribution.evidence",
     "analyse": "attribution.pipeline",
     "document": "attribution.evidence",
-    "embedded": "attribution.detectors.weights",
+    "embedded": "attribution.detectors.loading",
     "examine": "attribution.pipeline",
     "load_pipeline": "attribution.pipeline",
     "read_document": "attribution.evidence",

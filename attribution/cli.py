@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _detectors(everything: bool) -> int:
     if not everything:
-        from attribution.detectors.weights import embedded
+        from attribution.detectors.loading import embedded
 
         for name in embedded():
             print(name)

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from attribution.detectors.card import Card, CropSettings, MeasuredTable
+from attribution.detectors.loading import DEFAULT_DETECTOR, load
 from attribution.detectors.predictor import Predictor, pick_device
 from attribution.detectors.spec import DetectorSpec
-from attribution.detectors.weights import DEFAULT_DETECTOR, load
 from attribution.errors import UnusableDetector
 from attribution.evidence import Evidence, Face, Frame, Heatmap, Opinion, Track, TrackEvidence
 from attribution.explain.gradcam import heatmaps

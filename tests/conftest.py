@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from attribution.detectors import weights
+from attribution.detectors import loading
 from attribution.detectors.card import (
     ArtifactRule,
     Calibration,
@@ -27,8 +27,8 @@ from attribution.detectors.card import (
     Thresholds,
     Training,
 )
+from attribution.detectors.loading import LoadedDetector, load_folder, probe_logits
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import LoadedDetector, load_folder, probe_logits
 from attribution.explain.reference import kth_distances, write_reference
 from attribution.models.backbones import CADDM, DNA_DET, Projection, build_backbone, features, normalise, pooled_width
 
@@ -253,11 +253,11 @@ def embed(
     def uploads(favours: str, swap: str = "") -> Path:
         folder = tmp_path / "weights"
         side_px = SWAP_SIDE_PX if swap else SIDE_PX
-        shutil.copytree(default_folders(favours, side_px), folder / weights.DEFAULT_DETECTOR)
+        shutil.copytree(default_folders(favours, side_px), folder / loading.DEFAULT_DETECTOR)
         shutil.copytree(generated_folders("stylegan2", side_px), folder / "random-dna-det")
         if swap:
             shutil.copytree(swap_folders(swap), folder / "random-caddm")
-        monkeypatch.setattr(weights, "EMBEDDED_FOLDER", folder)
+        monkeypatch.setattr(loading, "EMBEDDED_FOLDER", folder)
         return folder
 
     return uploads

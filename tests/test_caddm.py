@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import save_file
 
 from attribution.detectors.card import ArtifactRule
+from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import load_folder
 from attribution.errors import LabError, UnusableDetector
 from attribution.explain.artifacts import CropArtifact, calibrated, find_artifacts, localises, read_boxes
 from attribution.lab.train.caddm_matching import match

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from attribution.detectors.loading import LoadedDetector, load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import LoadedDetector, load_folder
 from attribution.errors import LabError
 from attribution.explain.artifacts import find_artifacts, localises
 from attribution.lab.measure.caddm_reading import load_run

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from attribution.detectors import loading
 from attribution.detectors import registry as known
-from attribution.detectors import weights
 from attribution.detectors.catalogue import KINDS, Entry, entries, looked_up
 from attribution.detectors.hub import HubFile, Listing, parse
 from attribution.detectors.spec import DetectorSpec
@@ -45,7 +45,7 @@ def by_title(title: str) -> Entry:
 def test_embedded_ones_come_first_and_were_measured(cache: Path) -> None:
     found = entries()
     shipped = [entry for entry in found if entry.kind == "embedded"]
-    assert [entry.name for entry in shipped] == weights.embedded() == [entry.name for entry in found[: len(shipped)]]
+    assert [entry.name for entry in shipped] == loading.embedded() == [entry.name for entry in found[: len(shipped)]]
     assert all(entry.measured and entry.licence and entry.labels and entry.bytes and entry.view == "face" for entry in shipped)
     assert {entry.kind for entry in found} <= set(KINDS)
     assert len({entry.name for entry in found}) == len(found)
@@ -54,7 +54,7 @@ def test_embedded_ones_come_first_and_were_measured(cache: Path) -> None:
 def test_a_damaged_one_is_listed_with_the_reason(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "weights" / "broken").mkdir(parents=True)
     (tmp_path / "weights" / "broken" / "card.json").write_text("{", encoding="utf-8")
-    monkeypatch.setattr(weights, "EMBEDDED_FOLDER", tmp_path / "weights")
+    monkeypatch.setattr(loading, "EMBEDDED_FOLDER", tmp_path / "weights")
     # `embedded` has its default from the module.
     assert by_title("broken").refused
 

@@ -11,9 +11,9 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from attribution.detectors import weights
+from attribution.detectors import loading
+from attribution.detectors.loading import DEFAULT_DETECTOR
 from attribution.detectors.spec import DetectorSpec, Selection
-from attribution.detectors.weights import DEFAULT_DETECTOR
 from attribution.text import detectors as text
 from attribution.web.detector_panel import DetectorPanel
 from attribution.web.engine import Engine
@@ -61,7 +61,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
 @pytest.fixture(scope="module")
 def default(shelf_of_weights: Path) -> Engine:
     patch = pytest.MonkeyPatch()
-    patch.setattr(weights, "EMBEDDED_FOLDER", shelf_of_weights)
+    patch.setattr(loading, "EMBEDDED_FOLDER", shelf_of_weights)
     engine = Engine("default", "cpu")
     assert engine.pipeline() is not None
     patch.undo()
@@ -70,7 +70,7 @@ def default(shelf_of_weights: Path) -> Engine:
 
 @pytest.fixture
 def page(hub: LoopbackHub, default: Engine, shelf_of_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
-    monkeypatch.setattr(weights, "EMBEDDED_FOLDER", shelf_of_weights)
+    monkeypatch.setattr(loading, "EMBEDDED_FOLDER", shelf_of_weights)
     folder = tmp_path / "uploads"
     folder.mkdir()
     return Page(Events(Uploads(folder), default, []))

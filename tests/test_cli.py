@@ -14,7 +14,7 @@ from PIL import Image
 
 from attribution import pipeline as product
 from attribution.cli import main
-from attribution.detectors.weights import DEFAULT_DETECTOR, embedded
+from attribution.detectors.loading import DEFAULT_DETECTOR, embedded
 from attribution.evidence import Evidence, Unusable, read_document
 from attribution.lab.bench.hub_cache import put_in_cache
 from attribution.text import areas as area_text

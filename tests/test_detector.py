@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from attribution.detectors.loading import LoadedDetector
 from attribution.detectors.predictor import Predictor, pick_device
-from attribution.detectors.weights import LoadedDetector
 from attribution.errors import DeviceError
 from attribution.models.backbones import features, normalise
 from conftest import LABELS, MEAN, SIDE_PX, STD, some_crops

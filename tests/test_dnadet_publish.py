@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from attribution.detectors.loading import LoadedDetector, load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import LoadedDetector, load_folder
 from attribution.lab.measure import dnadet_tables as measuring
 from attribution.lab.measure import islands, robustness
 from attribution.lab.measure.dnadet_comparisons import Runs

@@ -16,10 +16,10 @@ from huggingface_hub import PyTorchModelHubMixin
 from safetensors.torch import load_file, save_file
 
 from attribution import evidence
+from attribution.detectors.loading import DEFAULT_DETECTOR, load
 from attribution.detectors.predictor import Predictor
 from attribution.detectors.spec import DetectorSpec
 from attribution.detectors.third_party import FACE_SCALE
-from attribution.detectors.weights import DEFAULT_DETECTOR, load
 from attribution.errors import DamagedDetector, DetectorError, UnmappedLabels, UnusableDetector
 from attribution.evidence import read_document
 from attribution.lab.bench.hub_cache import put_in_cache

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from attribution.detectors.card import ArtifactRule
-from attribution.detectors.weights import DEFAULT_DETECTOR
+from attribution.detectors.loading import DEFAULT_DETECTOR
 from attribution.evidence import Evidence, read_document
 from attribution.measured.study import ABSENT, UNREADABLE
 from attribution.models.backbones import CADDM

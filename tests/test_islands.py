@@ -114,7 +114,7 @@ def test_the_photograph_itself_has_no_such_island(pipeline: Pipeline, photograph
 
 @pytest.mark.skipif(not os.environ.get(ENVIRONMENT_VARIABLE), reason=f"{ENVIRONMENT_VARIABLE} names no folder of labelled faces")
 def test_windows_of_generated_faces_stand_out_in_photographs() -> None:
-    from attribution.detectors.weights import EMBEDDED_FOLDER, load_folder
+    from attribution.detectors.loading import EMBEDDED_FOLDER, load_folder
 
     data = find_data()
     predictor = Predictor(load_folder(EMBEDDED_FOLDER / "telltale-dna-det"))

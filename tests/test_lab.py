@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from attribution.detectors.weights import load
+from attribution.detectors.loading import load
 from attribution.errors import LabError, MissingData
 from attribution.explain.reference import ReferenceBank
 from attribution.lab.data import decode, find_data, manifest_hash, read_manifest

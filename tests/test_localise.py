@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from attribution.detectors.card import ArtifactRule, Card, MeasuredTable
+from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import load_folder
 from attribution.errors import LabError
 from attribution.explain.gradcam import grad_cam_through_the_head
 from attribution.lab import cli as command

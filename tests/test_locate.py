@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from attribution.detectors.card import ArtifactRule
+from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import load_folder
 from attribution.evidence import Box, Face, Interval, Opinion, Track, TrackEvidence, Verdict
 from attribution.explain.artifacts import CropArtifact, find_artifacts
 from attribution.explain.locate import in_original, locate, shown_face

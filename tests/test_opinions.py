@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from attribution.detectors.card import Card, CropSettings
+from attribution.detectors.loading import DEFAULT_DETECTOR, card_of, load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import DEFAULT_DETECTOR, card_of, load_folder
 from attribution.evidence import AGREEMENTS, UNKNOWN_METHOD, Box, Face, Opinion, Track, TrackEvidence, Verdict
 from attribution.explain.patches import Tiles
 from attribution.text.numbers import percent
@@ -111,7 +111,7 @@ def test_where_no_default_is_embedded(
 ) -> None:
     if there:
         (tmp_path / "random-dna-det").symlink_to(generated_folder)
-    monkeypatch.setattr(opinions.weights, "EMBEDDED_FOLDER", tmp_path)
+    monkeypatch.setattr(opinions.loading, "EMBEDDED_FOLDER", tmp_path)
     router = load_router(generated_card, "cpu")
     assert router is not None
     assert (router.predictor, router.bank) == (None, None)
@@ -119,7 +119,7 @@ def test_where_no_default_is_embedded(
 
 
 def test_where_no_specialist_is_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, any_card: Card) -> None:
-    monkeypatch.setattr(opinions.weights, "EMBEDDED_FOLDER", tmp_path)
+    monkeypatch.setattr(opinions.loading, "EMBEDDED_FOLDER", tmp_path)
     assert load_specialists(any_card, "cpu") == ()
 
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import load_folder
 from attribution.errors import EvidenceError, MediaError
 from attribution.evidence import Box, Face, Track
 from attribution.explain.patches import Tiles, cut_tiles, patch_view, reads_patches, tile_boxes

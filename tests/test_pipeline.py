@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from attribution.detectors import weights
+from attribution.detectors import loading
 from attribution.detectors.predictor import Predictor
 from attribution.errors import DamagedDetector, DeviceError, EmptyMedia, MissingMedia, UnknownDetector, UnsupportedMedia
 from attribution.evidence import Evidence, TrackEvidence
@@ -480,7 +480,7 @@ def test_a_clip_is_marked_on_the_shown_face(embed: Uploads, clip_path: Path) -> 
 
 def test_a_damaged_detector_of_swaps_changes_nothing_but_its_own_opinion(disputing: Pipeline, embed: Uploads, close_up: Path) -> None:
     whole = analyse(close_up, replace(disputing, specialists=disputing.specialists[1:]))
-    caddm = weights.EMBEDDED_FOLDER / "random-caddm"
+    caddm = loading.EMBEDDED_FOLDER / "random-caddm"
     (caddm / "model.safetensors").write_bytes(b"")
     crippled = analyse(close_up, load_pipeline("default", "cpu"))
     (track,), (was,) = crippled.tracks, whole.tracks

@@ -14,7 +14,7 @@ import torch
 from huggingface_hub import constants
 
 from attribution.detectors import hub
-from attribution.detectors.weights import LoadedDetector, load, load_folder
+from attribution.detectors.loading import LoadedDetector, load, load_folder
 from attribution.errors import DamagedDetector, LabError
 from attribution.lab.cli import main
 from attribution.lab.publish.push import push
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TIMM = """
 import sys, timm, torch
 model = timm.create_model(sys.argv[1], pretrained=True).eval()
-from attribution.weights import load_folder
+from attribution.detectors.loading import load_folder
 torch.manual_seed(3)
 pixels = torch.rand(2, 3, 96, 96) * 2 - 1
 ours = load_folder(__import__("pathlib").Path(sys.argv[2])).model

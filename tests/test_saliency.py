@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import load_folder
 from attribution.explain.gradcam import grad_cam_of_the_package, grad_cam_through_the_head, heatmaps
 from conftest import LABELS, SIDE_PX, some_crops, write_detector
 

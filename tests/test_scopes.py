@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from attribution.detectors.card.whole import SCOPES as CARD_SCOPES
+from attribution.detectors.card import SCOPES as CARD_SCOPES
 from attribution.evidence import FAMILIES, UNKNOWN_METHOD, DetectorInfo, Opinion, TrackEvidence, Verdict
 from attribution.verdict import scopes
 from attribution.verdict.scopes import SCOPES, bounded, disagreement, doubted, overturns, refusal

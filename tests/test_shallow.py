@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from attribution.detectors import weights
+from attribution.detectors import loading
 from attribution.detectors.predictor import Predictor
 from attribution.errors import DamagedDetector, UnusableDetector
 from attribution.evidence import Face, Track
@@ -232,7 +232,7 @@ def rewritten(folder: Path, into: Path, side_px: int, model_args: dict[str, obje
 
 class TestDetectorFolder:
     def test_it_gives_what_a_verdict_needs(self, folder):
-        detector = weights.load(str(folder))
+        detector = loading.load(str(folder))
         assert isinstance(detector.model, ARCHITECTURES[detector.architecture])
         predictor, crops = Predictor(detector), some_crops(5, SIDE_PX, seed=11)
         reading = predictor.read(crops)
@@ -247,7 +247,7 @@ class TestDetectorFolder:
         assert (told.verdict.state, told.verdict.method) == ("manipulated", "stylegan2")
 
     def test_its_heatmaps_show_places_and_depend_on_the_label(self, folder):
-        predictor, crops = Predictor(weights.load(str(folder))), some_crops(3, SIDE_PX, seed=11)
+        predictor, crops = Predictor(loading.load(str(folder))), some_crops(3, SIDE_PX, seed=11)
         found = {label.name: heatmaps(predictor, crops, [label.name] * 3) for label in LABELS}
         for maps in found.values():
             for one in maps:
@@ -261,13 +261,13 @@ class TestDetectorFolder:
     @pytest.mark.parametrize("side_px", [32, 96, 100])
     def test_crops_of_another_side_are_refused(self, folder, tmp_path, side_px):
         with pytest.raises(UnusableDetector, match=f"reads faces of {side_px} px; its architecture needs {SIDE_PX} px"):
-            weights.load(str(rewritten(folder, tmp_path / "other", side_px, {"img_size": SIDE_PX})))
+            loading.load(str(rewritten(folder, tmp_path / "other", side_px, {"img_size": SIDE_PX})))
 
     def test_a_side_for_which_the_weights_were_not_made_is_refused(self, folder, tmp_path):
         with pytest.raises(DamagedDetector, match="shape"):
-            weights.load(str(rewritten(folder, tmp_path / "other", 96, {"img_size": 96})))
+            loading.load(str(rewritten(folder, tmp_path / "other", 96, {"img_size": 96})))
 
     @pytest.mark.parametrize("arguments", [{"pad_type": "same"}, {"img_size": 66}])
     def test_senseless_arguments_are_refused(self, folder, tmp_path, arguments):
         with pytest.raises(UnusableDetector, match="cannot be built with these model arguments"):
-            weights.load(str(rewritten(folder, tmp_path / "other", SIDE_PX, arguments)))
+            loading.load(str(rewritten(folder, tmp_path / "other", SIDE_PX, arguments)))

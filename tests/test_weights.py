@@ -14,10 +14,10 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
-from attribution.detectors import weights
+from attribution.detectors import loading
 from attribution.detectors.eight_bit import compress, expand
+from attribution.detectors.loading import LoadedDetector, embedded, load, load_folder, probe_logits
 from attribution.detectors.spec import DetectorSpec
-from attribution.detectors.weights import LoadedDetector, embedded, load, load_folder, probe_logits
 from attribution.errors import DamagedDetector, DetectorError, UnknownDetector, UnusableDetector
 from attribution.models.backbones import DNA_DET, build_backbone, features, normalise
 from conftest import LABELS, MEAN, SIDE_PX, STD, digest, some_crops, write_detector
@@ -301,7 +301,7 @@ def test_a_projection_that_does_not_fit_is_refused(own_detector: Path, weight: t
 def test_names(own_detector: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     uploads = tmp_path / "weights"
     uploads.mkdir()
-    monkeypatch.setattr(weights, "EMBEDDED_FOLDER", uploads)
+    monkeypatch.setattr(loading, "EMBEDDED_FOLDER", uploads)
     assert embedded(uploads) == []
     folder = own_detector
     for name in ("a-first", "telltale-mobilenetv2", "zebra"):

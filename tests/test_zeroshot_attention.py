@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from attribution.detectors import weights
+from attribution.detectors import loading
 from attribution.detectors.card import MeasuredTable
+from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import load_folder
 from attribution.errors import LabError
 from attribution.explain.gradcam import grad_cam_of_the_package, grad_cam_through_the_head
 from attribution.lab.studies.zeroshot import attention
@@ -276,7 +276,7 @@ def test_the_faces_of_the_examples_are_where_the_app_cuts_them(tables: dict[str,
     assert 150 < woman["left"] < woman["right"] < 300
     assert 40 < woman["top"] < woman["bottom"] < 220
     assert all(abs(woman[edge] - swapped[edge]) < 10 for edge in ("left", "top", "right", "bottom"))
-    card = weights.card_of(weights.EMBEDDED_FOLDER / weights.DEFAULT_DETECTOR)
+    card = loading.card_of(loading.EMBEDDED_FOLDER / loading.DEFAULT_DETECTOR)
     crop = faces_in([attention.EXAMPLES / "astronaut.png"])[0].crop
     assert crop.shape == (card.crop.side_px, card.crop.side_px, 3)
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attribution.detectors import weights
+from attribution.detectors import loading
 from attribution.detectors.card import MeasuredTable
+from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import load_folder
 from attribution.lab.data import METHOD_OF_SOURCE
 from attribution.lab.measure import metrics
 from attribution.lab.measure.resampling import group_bootstrap
@@ -253,9 +253,9 @@ def test_what_does_not_fit_is_refused(faces: Faces, runs_said: dict[Run, Said]) 
 
 
 def test_what_an_embedded_detector_saw_is_what_its_card_says() -> None:
-    assert set(TRAINED_BY) == set(weights.embedded())
+    assert set(TRAINED_BY) == set(loading.embedded())
     for name, sources in TRAINED_BY.items():
-        data = json.loads((weights.EMBEDDED_FOLDER / name / "card.json").read_text(encoding="utf-8"))["training"]["data"]
+        data = json.loads((loading.EMBEDDED_FOLDER / name / "card.json").read_text(encoding="utf-8"))["training"]["data"]
         methods = {METHOD_OF_SOURCE.get((family, source), "") for family, source in re.findall(r"(\w+)/(\w+)", data)}
         if "forgeries" in data:
             methods.add("autoencoder_swap")
@@ -267,7 +267,7 @@ def test_a_shipped_detector_is_read_once_and_as_the_app_reads(
 ) -> None:
     folder, name = tmp_path / "weights" / "telltale-some", "telltale-some"
     shutil.copytree(default_folders("real"), folder)
-    monkeypatch.setattr(weights, "EMBEDDED_FOLDER", folder.parent)
+    monkeypatch.setattr(loading, "EMBEDDED_FOLDER", folder.parent)
     faces = replace(study_faces(), crops=some_crops(6, SIDE_PX))
     p = read_shipped([name], faces, tmp_path)[name]
     methods = Predictor(load_folder(folder), "cpu").read(faces.crops).p_methods

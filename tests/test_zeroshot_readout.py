@@ -10,8 +10,8 @@ import pytest
 from scipy.special import expit
 
 from attribution.detectors.card import MeasuredTable
+from attribution.detectors.loading import load
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import load
 from attribution.lab.measure import metrics
 from attribution.lab.studies.zeroshot import readout
 from attribution.lab.studies.zeroshot.faces import DFDC, ELSEWHERE, WEB, Faces

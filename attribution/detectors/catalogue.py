@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from attribution.detectors import hub, weights
+from attribution.detectors import hub, loading
 from attribution.detectors import registry as known
 from attribution.detectors.card import CARD_FILE, CONFIG_FILE, MODEL_FILE, Card
 from attribution.detectors.registry import Checkpoint
@@ -50,7 +50,7 @@ def entries() -> tuple[Entry, ...]:
     cached = [entry for snapshot in hub.cached() if (entry := _cached(snapshot)) is not None]
     there = {entry.title.lower() for entry in cached}
     public = [_public(one) for one in known.CHECKPOINTS if one.repository.lower() not in there]
-    return (*(_embedded(name) for name in weights.embedded()), *cached, *public)
+    return (*(_embedded(name) for name in loading.embedded()), *cached, *public)
 
 
 def looked_up(listing: hub.Listing) -> Entry:
@@ -67,9 +67,9 @@ def looked_up(listing: hub.Listing) -> Entry:
 
 
 def _embedded(name: str) -> Entry:
-    folder = weights.EMBEDDED_FOLDER / name
+    folder = loading.EMBEDDED_FOLDER / name
     try:
-        return _of_card(weights.card_of(folder), name, name, "embedded", folder)
+        return _of_card(loading.card_of(folder), name, name, "embedded", folder)
     except DetectorError as error:
         return Entry(name, name, "embedded", "", (), "", "", refused=str(error))
 
@@ -79,7 +79,7 @@ def _cached(snapshot: hub.Snapshot) -> Entry | None:
     name, folder = _name(snapshot.repository, snapshot.revision), snapshot.folder
     if (folder / CARD_FILE).is_file():
         try:
-            card = weights.card_of(folder, snapshot.digests.get(CARD_FILE, ""))
+            card = loading.card_of(folder, snapshot.digests.get(CARD_FILE, ""))
             return _of_card(card, name, snapshot.repository, "cached", folder)
         except DetectorError as error:
             return Entry(name, snapshot.repository, "cached", "", (), "", "", refused=str(error))

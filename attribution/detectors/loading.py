@@ -1,11 +1,16 @@
-"""A verified detector in memory, and how its weights get there: every key, shape, kind and value compared first, then copied, or refused.
+"""Detectors by name: embedded ones, local folders and repositories of the Hugging Face Hub, verified file by file and loaded exactly, or
+refused.
 
-timm initialises a head afresh without an error when the number of classes differs, and loads nothing at all when the keys carry a prefix:
-so nothing is left to it.
+Telltale's own contract is a folder: `config.json` (timm's) + `model.safetensors` + `card.json` + `reference.safetensors` + `README.md`.
+Every file is read once and its sha256 compared before a single value of it is believed; every tensor's name, shape, kind and values are
+compared before they are copied. timm initialises a head afresh without an error when the number of classes differs, and loads nothing at
+all when the keys carry a prefix: so nothing is left to it. The weights may be in 8 bits (`eight_bit`). A folder without a card is read by
+`third_party`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -18,15 +23,25 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from torch import nn
 
-from attribution.detectors.card import MODEL_FILE, Card, probe_crop
-from attribution.detectors.hub import LARGEST_FILE_BYTES
-from attribution.errors import DamagedDetector, UnusableDetector
+from attribution.detectors import hub
+from attribution.detectors.card import CARD_FILE, CONFIG_FILE, MODEL_FILE, REFERENCE_FILE, VERIFIED_FILES, Card, probe_crop
+from attribution.detectors.eight_bit import expand
+from attribution.detectors.spec import DetectorSpec
+from attribution.errors import DamagedDetector, UnknownDetector, UnusableDetector
 from attribution.evidence import DetectorInfo
-from attribution.models.backbones import Projection, features, normalise
+from attribution.models.backbones import Projection, build_backbone, features, normalise, pooled_width
+from attribution.models.caddm import SIDE_PX, Caddm
+from attribution.models.shallow import Shallow
 
+DEFAULT_DETECTOR = "telltale-mobilenetv2"
+EMBEDDED_FOLDER = Path(__file__).resolve().parents[2] / "weights"
+PROBE_TOLERANCE = 1e-3
+PROJECTION_KEY = "projection.weight"
 AGAIN = "Get the detector again from its source."
 
+_LARGEST_CARD_BYTES = 4 * 2**20
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16)
+Colours = tuple[float, float, float]
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,11 +57,95 @@ class LoadedDetector:
     weights_sha256: str
     info: DetectorInfo
     architecture: str
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Colours
+    std: Colours
 
     def __repr__(self) -> str:
         return f"LoadedDetector({self.name!r}, {self.architecture}, {len(self.card.labels)} labels, {self.weights_sha256[:12]}…)"
+
+
+def embedded(folder: Path | None = None) -> list[str]:
+    """Names of the detectors that come with Telltale (those in `folder`, EMBEDDED_FOLDER unless given), the default first."""
+    names = sorted(path.parent.name for path in (folder or EMBEDDED_FOLDER).glob(f"*/{CARD_FILE}"))
+    return sorted(names, key=lambda name: name != DEFAULT_DETECTOR)
+
+
+def load(asked: str | DetectorSpec = "default", progress: hub.Progress | None = None) -> LoadedDetector:
+    """Find a detector by its name and load it; a repository is downloaded first where this machine has not got it.
+
+    Args:
+        asked: an embedded NAME, a folder DIR or `hf:owner/repo[@revision]`; `default` is the first embedded one. A revision is resolved to
+            a commit, which the detector's `info.source` then names.
+        progress: told of a download, which ends with whatever it raises.
+
+    Raises:
+        UnknownDetector, DamagedDetector, UnusableDetector, UnmappedLabels: with the reason.
+    """
+    spec = asked if isinstance(asked, DetectorSpec) else DetectorSpec(str(asked))
+    if spec.name.startswith("hf:"):
+        snapshot = hub.obtain(hub.parse(spec.name), progress)
+        try:
+            return _load(snapshot.folder, spec, snapshot)
+        except DamagedDetector:
+            # What the Hub sent is fetched again the next time.
+            hub.discard(snapshot)
+            raise
+    names = embedded()
+    name = names[0] if spec.name == "default" and names else spec.name
+    if name in names:
+        return load_folder(EMBEDDED_FOLDER / name)
+    folder = Path(name)
+    try:
+        there = name not in ("", "default") and folder.is_dir()
+    except (OSError, ValueError):
+        there = False
+    if there:
+        return _load(folder, spec)
+    raise UnknownDetector(
+        f"There is no detector called {folder.name[:80]!r} here.",
+        f"Embedded detectors: {', '.join(names) or 'none'}. A folder or hf:owner/repo@revision works too.",
+    )
+
+
+def card_of(folder: Path, digest: str = "") -> Card:
+    """The card of a detector folder, whose own `digest` is compared where one is given; nothing beside it is read. Raises
+    DamagedDetector or UnusableDetector."""
+    content = read_bytes(folder, CARD_FILE, _LARGEST_CARD_BYTES)
+    if digest:
+        hub.check(CARD_FILE, content, digest)
+    return Card.from_json(parse_json(content, CARD_FILE))
+
+
+def load_folder(folder: Path, source: str = "", card_digest: str = "") -> LoadedDetector:
+    """Load a folder of Telltale's own contract exactly, or raise DamagedDetector or UnusableDetector. `source` and `card_digest` are those
+    that the Hub gave."""
+    card = card_of(folder, card_digest)
+    contents = {name: read_bytes(folder, name) for name in VERIFIED_FILES}
+    for name, content in contents.items():
+        if hashlib.sha256(content).hexdigest() != card.files[name]:
+            raise DamagedDetector(f"The file {name} of the detector {card.name} is not the one that its card describes.", AGAIN)
+    config = parse_json(contents[CONFIG_FILE], CONFIG_FILE)
+    mean, std = _check_config(config, card)
+    model = build_backbone(config["architecture"], config["num_classes"], config.get("model_args"))
+    needed_px = SIDE_PX if isinstance(model, Caddm) else model.img_size if isinstance(model, Shallow) else card.crop.side_px
+    if card.crop.side_px != needed_px:
+        raise UnusableDetector(
+            f"{card.name} reads faces of {card.crop.side_px} px; its architecture needs {needed_px} px.", "Correct its card.json."
+        )
+    load_exactly(model, expand(parse_tensors(contents[MODEL_FILE], MODEL_FILE)), MODEL_FILE)
+    projection = _projection(parse_tensors(contents[REFERENCE_FILE], REFERENCE_FILE), pooled_width(model))
+    model.eval().requires_grad_(False)
+    projection.eval().requires_grad_(False)
+    for probe in card.probes:
+        found = torch.tensor(probe_logits(model, mean, std, card.crop.side_px, probe.seed))
+        difference = (found - torch.tensor(probe.logits)).abs().max().item()
+        # A NaN is no difference that is small enough either.
+        if not difference <= PROBE_TOLERANCE:
+            raise DamagedDetector(
+                f"The detector {card.name} does not give the answers that its card promises (they differ by {difference:.3g}).", AGAIN
+            )
+    info = info_of(card, source)
+    return LoadedDetector(card.name, card, model, projection, folder, info.weights_sha256, info, config["architecture"], mean, std)
 
 
 def info_of(card: Card, source: str = "") -> DetectorInfo:
@@ -64,7 +163,7 @@ def info_of(card: Card, source: str = "") -> DetectorInfo:
     )
 
 
-def read_bytes(folder: Path, name: str, most: int = LARGEST_FILE_BYTES) -> bytes:
+def read_bytes(folder: Path, name: str, most: int = hub.LARGEST_FILE_BYTES) -> bytes:
     """A file of a detector's folder. Raises DamagedDetector or, for one beyond `most` bytes, UnusableDetector."""
     try:
         path = folder / name
@@ -95,7 +194,8 @@ def parse_tensors(content: bytes, name: str) -> dict[str, torch.Tensor]:
 
 
 def load_exactly(model: nn.Module, tensors: Mapping[str, torch.Tensor], name: str) -> None:
-    """Copy `tensors` into the model in its own dtypes, after every key, shape and value was checked."""
+    """Copy `tensors` into the model in its own dtypes, once every key, shape, kind and value was checked; raises DamagedDetector. `name` is
+    the file's."""
     wanted = model.state_dict()
     differing = sorted(set(wanted) ^ set(tensors))
     if differing:
@@ -116,3 +216,52 @@ def probe_logits(model: nn.Module, mean: tuple[float, ...], std: tuple[float, ..
     crop = torch.from_numpy(probe_crop(seed, side_px)).unsqueeze(0).to(device)
     with torch.inference_mode():
         return features(model, normalise(crop, mean, std))[1][0].float().cpu().tolist()
+
+
+def _load(folder: Path, spec: DetectorSpec, snapshot: hub.Snapshot | None = None) -> LoadedDetector:
+    """A folder with a card by our own contract, one without by an adapter; that of a snapshot with the Hub's digests of its files."""
+    snapshot = snapshot or hub.Snapshot(folder.absolute().name, "", folder)
+    source = f"hf:{snapshot.repository}@{snapshot.revision}" if snapshot.revision else ""
+    if not (folder / CARD_FILE).is_file():
+        # Most detectors need no adapter.
+        from attribution.detectors import third_party
+
+        return third_party.load_folder(folder, snapshot.repository, spec, snapshot.digests, source, snapshot.licence)
+    if spec.view or spec.meanings:
+        raise UnusableDetector(
+            "What this detector sees and what its labels mean stands in its card and cannot be chosen.", "Leave that choice out."
+        )
+    # The card vouches for every other file.
+    return load_folder(folder, source, snapshot.digests.get(CARD_FILE, ""))
+
+
+def _check_config(config: Mapping[str, Any], card: Card) -> tuple[Colours, Colours]:
+    """Mean and standard deviation per colour; DamagedDetector when timm's configuration contradicts the card."""
+    if not isinstance(config.get("architecture"), str) or not isinstance(config.get("model_args", {}), Mapping):
+        raise UnusableDetector("The detector's config.json is not in timm's format.", "Save the detector with timm.")
+    names = [label.name for label in card.labels]
+    if config.get("num_classes") != len(names) or config.get("label_names", names) != names:
+        raise DamagedDetector("The labels in the detector's config.json are not those of its card.", AGAIN)
+    pretrained = config.get("pretrained_cfg")
+    if not isinstance(pretrained, Mapping) or pretrained.get("input_size") != [3, card.crop.side_px, card.crop.side_px]:
+        raise DamagedDetector("The input size in the detector's config.json is not that of its card.", AGAIN)
+    mean, std = colours(pretrained.get("mean"), -1), colours(pretrained.get("std"), 1e-3)
+    if mean is None or std is None:
+        raise DamagedDetector("The mean or the standard deviation in the detector's config.json is not usable.", AGAIN)
+    return mean, std
+
+
+def colours(values: Any, least: float, most: float = 2) -> Colours | None:
+    """Three numbers in a range, one per colour; None for anything else."""
+    good = isinstance(values, list | tuple) and len(values) == 3
+    good = good and all(isinstance(one, int | float) and not isinstance(one, bool) and least <= one <= most for one in values)
+    return (float(values[0]), float(values[1]), float(values[2])) if good else None
+
+
+def _projection(tensors: Mapping[str, torch.Tensor], width: int) -> Projection:
+    weight = tensors.get(PROJECTION_KEY)
+    if weight is None or weight.ndim != 2 or weight.shape[1] != width or not 2 <= weight.shape[0] <= 4096:
+        raise DamagedDetector(f"{REFERENCE_FILE} has no projection of {width} features.", AGAIN)
+    projection = Projection(width, weight.shape[0])
+    load_exactly(projection, {"weight": weight}, REFERENCE_FILE)
+    return projection

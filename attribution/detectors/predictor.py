@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from attribution.detectors.weights import LoadedDetector
+from attribution.detectors.loading import LoadedDetector
 from attribution.errors import DeviceError
 from attribution.evidence import Predictions
 from attribution.models.backbones import features, normalise, pooled_width

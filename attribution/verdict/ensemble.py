@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from attribution.detectors import weights
+from attribution.detectors import loading
 from attribution.detectors.card import Card
 from attribution.detectors.hub import Progress
+from attribution.detectors.loading import LoadedDetector
 from attribution.detectors.predictor import Predictor
 from attribution.detectors.spec import DetectorSpec
-from attribution.detectors.weights import LoadedDetector
 from attribution.errors import DamagedDetector, DetectorError, UnusableDetector
 from attribution.evidence import DetectorInfo, Opinion, Predictions, Track, TrackEvidence, Verdict
 from attribution.explain.patches import Tiles, patch_view, reads_patches
@@ -43,7 +43,7 @@ def load_specialists(chosen: Card, device: str) -> tuple[Specialist, ...]:
     Never raises DetectorError: a detector that cannot be loaded says so where its opinion would stand."""
     if chosen.scope != scopes.ANY or chosen.adapter:
         return ()
-    found = (_beside(name, chosen, device, tuple(scopes.SCOPES)) for name in weights.embedded())
+    found = (_beside(name, chosen, device, tuple(scopes.SCOPES)) for name in loading.embedded())
     return tuple(one for one in found if one is not None)
 
 
@@ -51,14 +51,14 @@ def load_router(chosen: Card, device: str) -> Specialist | None:
     """The embedded default beside a chosen detector with a scope of its own; None beside others. Never raises DetectorError."""
     if chosen.scope == scopes.ANY:
         return None
-    found = (_beside(name, chosen, device, (scopes.ANY,)) for name in weights.embedded())
+    found = (_beside(name, chosen, device, (scopes.ANY,)) for name in loading.embedded())
     nobody = Specialist(_nameless("default"), None, None, "No detector for every kind of face is embedded, so none was asked.")
     return next((one for one in found if one is not None), nobody)
 
 
 def load_companion(asked: str | DetectorSpec, device: str, progress: Progress | None = None) -> Specialist:
     """The detector that the reader wants to hear beside the chosen one. Raises DetectorError."""
-    loaded = weights.load(asked, progress)
+    loaded = loading.load(asked, progress)
     return Specialist(loaded.info, Predictor(loaded, device), bank_of(loaded), asked_for=True)
 
 
@@ -191,13 +191,13 @@ def _beside(name: str, chosen: Card, device: str, wanted: Sequence[str]) -> Spec
     """The embedded detector of that name; None when its card has none of the wanted scopes."""
     info = _nameless(name)
     try:
-        card = weights.card_of(weights.EMBEDDED_FOLDER / name)
+        card = loading.card_of(loading.EMBEDDED_FOLDER / name)
         if card.scope not in wanted:
             return None
-        info = replace(weights.info_of(card), weights_sha256=info.weights_sha256)
+        info = replace(loading.info_of(card), weights_sha256=info.weights_sha256)
         if card.crop != chosen.crop:
             raise UnusableDetector(f"Its faces are cut otherwise than those of {chosen.name}.")
-        detector = weights.load_folder(weights.EMBEDDED_FOLDER / name)
+        detector = loading.load_folder(loading.EMBEDDED_FOLDER / name)
         return Specialist(detector.info, Predictor(detector, device), bank_of(detector))
     except DetectorError as error:
         return Specialist(info, None, None, f"{info.name} could not be loaded, so it was not asked. {error}")

@@ -121,13 +121,13 @@ def answer_in_json(page: gr.Blocks) -> None:
 def usable() -> list[dict[str, Any]]:
     """The detectors that are here and not refused, as `detectors` gives them."""
     # The catalogue needs PyTorch, which takes seconds to import: the page is up before.
-    from attribution.detectors import catalogue, weights
+    from attribution.detectors import catalogue, loading
 
     found = []
     for entry in catalogue.entries():
         if entry.kind == "known" or entry.refused:
             continue
-        own = weights.card_of(weights.EMBEDDED_FOLDER / entry.name).labels if entry.kind == "embedded" else ()
+        own = loading.card_of(loading.EMBEDDED_FOLDER / entry.name).labels if entry.kind == "embedded" else ()
         found.append(
             {
                 "name": entry.name,

@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 
 from attribution.detectors import hub
 from attribution.detectors.card import CONFIG_FILE, MODEL_FILE
+from attribution.detectors.loading import embedded
 from attribution.detectors.spec import DetectorSpec, Selection
-from attribution.detectors.weights import embedded
 from attribution.lab.bench.hub_cache import put_in_cache
 from attribution.lab.bench.measuring import PICTURE, Figure
 from attribution.models.backbones import build_backbone

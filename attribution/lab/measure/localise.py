@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from attribution.detectors.card import Card, MeasuredTable
+from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import load_folder
 from attribution.errors import LabError
 from attribution.evidence import Box
 from attribution.explain.artifacts import find_artifacts, localises, read_boxes

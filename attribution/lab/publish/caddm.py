@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from attribution.detectors.card import ArtifactRule, Calibration, Card, CropSettings, MeasuredTable, Probe, Training
+from attribution.detectors.loading import load, load_folder, probe_logits
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import load, load_folder, probe_logits
 from attribution.evidence import DetectorInfo
 from attribution.explain.reference import MOST_REFERENCES, ReferenceBank
 from attribution.lab.data import SIDE_PX, find_data, manifest_hash, read_manifest

@@ -14,8 +14,8 @@ import numpy as np
 
 from attribution.detectors.card import Calibration, Card, CropSettings, MeasuredTable, Probe, Thresholds, Training
 from attribution.detectors.eight_bit import compress
+from attribution.detectors.loading import load, load_folder, probe_logits
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import load, load_folder, probe_logits
 from attribution.evidence import DetectorInfo
 from attribution.explain.patches import patch_logits
 from attribution.explain.reference import MOST_REFERENCES, ReferenceBank

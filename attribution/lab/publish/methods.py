@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from attribution.detectors.card import Calibration, Card, CropSettings, Label, Probe, Training
-from attribution.detectors.weights import probe_logits
+from attribution.detectors.loading import probe_logits
 from attribution.evidence import DetectorInfo
 from attribution.explain.reference import MOST_REFERENCES, ReferenceBank
 from attribution.lab.data import SIDE_PX, Row, find_data, manifest_hash, read_manifest

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from attribution.detectors.card import Cell, MeasuredTable
-from attribution.detectors.weights import load
+from attribution.detectors.loading import load
 from attribution.lab.publish.labels import LABELS
 from attribution.lab.studies.zeroshot.faces import UNTOUCHED_OF, Faces
 from attribution.lab.studies.zeroshot.plan import BATCH, DETECTORS, LONGER, SOURCES, TRAINED, Run

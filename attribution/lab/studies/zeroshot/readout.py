@@ -23,8 +23,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from attribution.detectors.card import MeasuredTable
+from attribution.detectors.loading import load
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import load
 from attribution.lab.data import REAL
 from attribution.lab.studies.zeroshot.ablation import RESAMPLES, interval, resampled_aucs, rounded, wins
 from attribution.lab.studies.zeroshot.faces import Faces
@@ -70,7 +70,7 @@ class MultiSaid:
 
 @torch.inference_mode()
 def read_default(folder: Path, crops: np.ndarray, device: str = "cpu") -> MultiSaid:
-    """The detector in `folder` on N×S×S×3 uint8 crops, in float32 and not mirrored, as `shipped` reads it. Raises what `weights.load`
+    """The detector in `folder` on N×S×S×3 uint8 crops, in float32 and not mirrored, as `shipped` reads it. Raises what `loading.load`
     raises, and ValueError for crops that are not of its side."""
     predictor = Predictor(load(str(folder)), device)
     model: Any = predictor.model

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from attribution.detectors.card import MeasuredTable
-from attribution.detectors.weights import DEFAULT_DETECTOR, EMBEDDED_FOLDER
+from attribution.detectors.loading import DEFAULT_DETECTOR, EMBEDDED_FOLDER
 from attribution.lab.data import find_data, manifest_hash
 from attribution.lab.measure.evaluate import print_table
 from attribution.lab.studies.zeroshot.ablation import ablation_tables

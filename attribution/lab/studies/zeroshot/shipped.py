@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from attribution.detectors.loading import load
 from attribution.detectors.predictor import Predictor
-from attribution.detectors.weights import load
 from attribution.lab.data import REAL
 from attribution.lab.studies.zeroshot.faces import Faces
 from attribution.lab.train.loop import save_arrays

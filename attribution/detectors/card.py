@@ -1,0 +1,360 @@
+"""The card of a detector (`card.json`), typed: what its labels mean, how to crop and calibrate, when to abstain, what was measured.
+
+`Card.from_json` accepts a card whole or refuses it with DamagedDetector (UnusableDetector when it is of another schema): no field is
+guessed, and none is ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, TypeVar
+
+import numpy as np
+
+from attribution.errors import DamagedDetector, UnusableDetector
+from attribution.evidence.checks import LABEL_FAMILIES, UNKNOWN_METHOD
+
+SCHEMA = "telltale-card/1"
+SCOPES = ("any", "generated", "face_swap")
+RESAMPLINGS = ("lanczos", "bicubic", "bilinear")
+MODEL_FILE, CONFIG_FILE, REFERENCE_FILE = "model.safetensors", "config.json", "reference.safetensors"
+CARD_FILE, README_FILE = "card.json", "README.md"
+VERIFIED_FILES = (MODEL_FILE, CONFIG_FILE, REFERENCE_FILE)
+
+Cell = str | float | int | None
+_Part = TypeVar("_Part")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
+# That of a repository.
+_ADAPTED_NAME = rf"({_NAME}/)?{_NAME}"
+_SHARE = (0, 1)
+
+
+@dataclass(frozen=True)
+class Label:
+    """One class of the head: `source` says where its training faces came from, `architecture` which kind of generator draws such faces
+    ("" where that says nothing)."""
+
+    name: str
+    display_name: str
+    family: str
+    description: str = ""
+    source: str = ""
+    architecture: str = ""
+
+    def __post_init__(self) -> None:
+        _need(isinstance(self.name, str) and re.fullmatch(r"[a-z0-9][a-z0-9_]{0,39}", self.name) is not None, "a label's name")
+        _need(self.name != UNKNOWN_METHOD, f"a label called {UNKNOWN_METHOD!r}")
+        _need(self.family in LABEL_FAMILIES, f"the family of {self.name} must be one of {', '.join(LABEL_FAMILIES)}")
+        _check(self, f"{self.name}.")
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """What the detector sees, resampled to `side_px`×`side_px`.
+
+    With `detector` "mtcnn" a face: a square of side `scale`·h (h = height of MTCNN's box), centred `down`·h below the box's centre. With
+    "none" the whole picture: squeezed to a square, or with `short_px` its shorter side at that many pixels and of that the middle.
+    """
+
+    detector: str = "mtcnn"
+    scale: float = 0.86
+    down: float = 0.054
+    side_px: int = 224
+    resample: str = "lanczos"
+    short_px: int | None = None
+
+    def __post_init__(self) -> None:
+        _need(self.detector in ("mtcnn", "none"), "crop.detector must be 'mtcnn' or 'none'")
+        _need(self.resample in RESAMPLINGS, f"crop.resample must be one of {', '.join(RESAMPLINGS)}")
+        _check(self, "crop.", scale=(0.1, 10), down=(-2, 2), side_px=(32, 1024), short_px=(32, 4096))
+        _need(self.short_px is None or self.detector == "none", "crop.short_px is for whole pictures")
+        _need(self.short_px is None or self.short_px >= self.side_px, "crop.short_px must be at least side_px")
+
+    @property
+    def view(self) -> str:
+        """`face` or `picture`."""
+        return "face" if self.detector == "mtcnn" else "picture"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """p_methods = softmax(logits / temperature) (Guo et al. 2017). The expected calibration errors were measured on `measured_on`.
+
+    Patches that are read alone have a calibration of their own, for detectors with a patch view: softmax((logits + patch_bias) /
+    patch_temperature), `patch_bias` with a value per label, or empty.
+    """
+
+    temperature: float = 1.0
+    ece_before: float | None = None
+    ece_after: float | None = None
+    measured_on: str = ""
+    patch_bias: tuple[float, ...] = ()
+    patch_temperature: float | None = None
+
+    def __post_init__(self) -> None:
+        warm = (0.01, 100)
+        _check(self, "calibration.", temperature=warm, patch_temperature=warm, patch_bias=(-100, 100), ece_before=_SHARE, ece_after=_SHARE)
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """When `verdict` may be definite. Set in the lab on validation faces; every one only ever makes an answer more careful.
+
+    `p_manipulated_above`: definitely manipulated at or above; `p_manipulated_below`: no manipulation found at or below.
+    `method_min_p`: the least share of the manipulated probability that names a method; `family_min_p`: that names a family.
+    `strong_p_manipulated`: from here on a face that is unlike anything known is still called manipulated (method unknown).
+    `max_atypicality`: the largest share of validation faces that may lie nearer to their references than this face does.
+    `energy_min`: the least negative free energy T·logsumexp(logits / T) of a known method (Liu et al. 2020, eq. 4, with the sign turned
+    so that more is more typical), T = `energy_temperature`; None leaves it out.
+    `neighbour_veto`: from this share of nearest references that contradict the head on, nothing is definite; None leaves it out.
+    `min_crop_side_px`, `min_sharpness`, `min_brightness`, `max_brightness`: what a face needs to be examined at all.
+    `min_faces_in_clip`: the fewest examined faces of a track; `min_examined_share`: the least share of a track's faces that must have
+    been good enough before no manipulation is found.
+    `min_interval_faces`, `min_interval_seconds`: how long a stretch of a clip must last to count as sustained.
+    """
+
+    p_manipulated_above: float
+    p_manipulated_below: float
+    method_min_p: float
+    family_min_p: float
+    strong_p_manipulated: float = 0.98
+    max_atypicality: float = 0.99
+    energy_min: float | None = None
+    energy_temperature: float = 1.0
+    neighbour_veto: float | None = 0.6
+    min_crop_side_px: float = 60.0
+    min_sharpness: float = 0.0
+    min_brightness: float = 0.0
+    max_brightness: float = 255.0
+    min_faces_in_clip: int = 3
+    min_examined_share: float = 0.5
+    min_interval_faces: int = 3
+    min_interval_seconds: float = 0.5
+
+    def __post_init__(self) -> None:
+        shares = ("p_manipulated_above", "p_manipulated_below", "method_min_p", "family_min_p", "strong_p_manipulated", "neighbour_veto")
+        ranges: dict[str, tuple[float, float]] = {
+            **dict.fromkeys((*shares, "max_atypicality", "min_examined_share"), _SHARE),
+            **dict.fromkeys(("min_crop_side_px", "min_sharpness", "min_interval_seconds"), (0, 1e300)),
+            **dict.fromkeys(("min_brightness", "max_brightness"), (0, 255)),
+            **dict.fromkeys(("min_faces_in_clip", "min_interval_faces"), (1, 2**63)),
+        }
+        _check(self, "thresholds.", energy_temperature=(0.01, 100), **ranges)
+        _need(self.p_manipulated_below < self.p_manipulated_above, "thresholds.p_manipulated_below must lie under p_manipulated_above")
+        _need(self.strong_p_manipulated >= self.p_manipulated_above, "thresholds.strong_p_manipulated must be at least p_manipulated_above")
+        _need(self.min_brightness < self.max_brightness, "thresholds.min_brightness must lie under max_brightness")
+
+
+@dataclass(frozen=True)
+class ArtifactRule:
+    """Which of the boxes of a detector that localises are kept: those of at least `min_confidence` (0 to 1), and of two that overlap by
+    more than `nms_iou` (intersection over union, 0 to 1) the more confident one (greedy non-maximum suppression).
+
+    The confidence of a box smaller than the crop is 1 / (1 + exp(−`slope`·z − `offset`)), z being the logit of the network's own (Platt
+    1999), so that it says how often such a box is right.
+    """
+
+    min_confidence: float
+    nms_iou: float = 0.3
+    slope: float = 1.0
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self, "artifacts.", min_confidence=_SHARE, nms_iou=_SHARE, slope=(0.01, 100), offset=(-100, 100))
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the weights came about, so that they can be made again."""
+
+    data: str
+    licence: str
+    command: str = ""
+    data_sha256: str = ""
+    seeds: tuple[int, ...] = ()
+    minutes: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check(self, "training.", minutes=(0, 1e300))
+        _need(self.data_sha256 == "" or _is_sha256(self.data_sha256), "training.data_sha256 must be 64 hex digits")
+
+
+@dataclass(frozen=True)
+class MeasuredTable:
+    """One table of measured figures; a cell is a text, a number or None (not measured). `detectors.tables` reads it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        _check(self, "measured.")
+        for row in self.rows:
+            fits = isinstance(row, tuple) and len(row) == len(self.columns) > 0
+            _need(fits, f"a row of the table {self.title!r} does not fit its columns")
+            for cell in row:
+                if cell is not None:
+                    (_text if isinstance(cell, str) else _number)("measured.rows", cell)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The logits (one per label) that the verified weights give for `probe_crop(seed, side_px)` in float32."""
+
+    seed: int
+    logits: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        _check(self, "probes.", seed=(0, 2**32 - 1))
+
+
+@dataclass(frozen=True)
+class Card:
+    """The whole card. `files` holds the sha256 of every file that is read beside it; `limits` are plain sentences for the user. `scope` is
+    `any` for a detector that may be asked about every face, `generated` for one that knows wholly generated faces alone: it is refused
+    for face swaps, and finding nothing it clears no face of them; `face_swap` for one that knows face swaps and pasted parts alone.
+    `artifacts` says which boxes are kept of a detector that localises, and is None for others. `adapter` is the public format that a
+    detector was read from which brought no card: its card then holds what its own files say and no measurement, and there are no reference
+    faces."""
+
+    name: str
+    licence: str
+    labels: tuple[Label, ...]
+    crop: CropSettings
+    calibration: Calibration
+    thresholds: Thresholds
+    training: Training
+    probes: tuple[Probe, ...]
+    files: Mapping[str, str]
+    measured: tuple[MeasuredTable, ...] = ()
+    limits: tuple[str, ...] = ()
+    description: str = ""
+    scope: str = "any"
+    artifacts: ArtifactRule | None = None
+    adapter: str = ""
+    schema: str = SCHEMA
+
+    def __post_init__(self) -> None:
+        good_name = isinstance(self.name, str) and re.fullmatch(_ADAPTED_NAME if self.adapter else _NAME, self.name) is not None
+        _need(good_name, "its name must be letters, digits, dots and hyphens")
+        _need(self.scope in SCOPES, f"its scope must be one of {', '.join(SCOPES)}")
+        _check(self, "")
+        names = [label.name for label in self.labels]
+        _need(len(set(names)) == len(names) >= 2, "it needs at least two labels of different names")
+        families = {label.family for label in self.labels}
+        _need("real" in families and len(families) >= 2, "it needs a label of the family 'real' and one of another")
+        _need(len(self.probes) >= 1, "it needs a probe")
+        _need(len(self.calibration.patch_bias) in (0, len(names)), "calibration.patch_bias needs one value per label")
+        _need(all(len(probe.logits) == len(names) for probe in self.probes), "a probe needs one logit per label")
+        named = (MODEL_FILE, CONFIG_FILE) if self.adapter else VERIFIED_FILES
+        _need(isinstance(self.files, Mapping) and set(self.files) == set(named), f"files must name {', '.join(named)}")
+        _need(all(_is_sha256(digest) for digest in self.files.values()), "files must map to 64 hex digits")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts, lists, strings, finite numbers and None, the schema first."""
+        plain = _plain(self)
+        return {"schema": plain.pop("schema"), **plain}
+
+    @staticmethod
+    def from_json(data: Any) -> Card:
+        """Read a card whole.
+
+        Raises:
+            UnusableDetector: it has another schema.
+            DamagedDetector: anything else is wrong with it.
+        """
+        _need(isinstance(data, Mapping), "it is not a JSON object")
+        if data.get("schema") != SCHEMA:
+            raise UnusableDetector(
+                f"The detector's card has the schema {str(data.get('schema'))[:40]!r}; this version reads {SCHEMA!r}.",
+                "Use a detector made for this version of Telltale.",
+            )
+        _need(not data.get("adapter"), "a detector with a card needs no adapter")
+        parts = dict(data)
+        for name, kind in {"labels": Label, "measured": MeasuredTable, "probes": Probe}.items():
+            items = data.get(name, [])
+            _need(isinstance(items, list) and len(items) <= 10_000, f"{name} must be a list")
+            parts[name] = tuple(_part(kind, item, name) for item in items)
+        for name, kind in {"crop": CropSettings, "calibration": Calibration, "thresholds": Thresholds, "training": Training}.items():
+            parts[name] = _part(kind, data.get(name), name)
+        if data.get("artifacts") is not None:
+            parts["artifacts"] = _part(ArtifactRule, data["artifacts"], "artifacts")
+        return _part(Card, parts, "card")
+
+
+def probe_crop(seed: int, side_px: int) -> np.ndarray:
+    """The fixed input of a probe, S×S×3 uint8: coarse blocks under fine noise, so that it has structure at more than one scale.
+
+    numpy keeps RandomState's stream frozen for ever (NEP 19), unlike that of its newer generators.
+    """
+    random = np.random.RandomState(seed)
+    coarse = np.frombuffer(random.bytes(8 * 8 * 3), dtype=np.uint8).reshape(8, 8, 3)
+    fine = np.frombuffer(random.bytes(side_px * side_px * 3), dtype=np.uint8).reshape(side_px, side_px, 3)
+    rows = np.arange(side_px) * 8 // side_px
+    return (coarse[rows][:, rows] // 4 * 3 + fine // 4).astype(np.uint8)
+
+
+def _need(holds: bool, message: str) -> None:
+    if not holds:
+        raise DamagedDetector(f"The detector's card is not valid: {message}.", "Get the detector again from its source, or mend card.json.")
+
+
+def _text(name: str, value: Any) -> None:
+    _need(isinstance(value, str) and len(value) <= 4000, f"{name} must be a text of at most 4000 characters")
+
+
+def _number(name: str, value: Any, least: float = -1e300, most: float = 1e300) -> None:
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    # Python's integers are unbounded: compare before anything turns one into a float.
+    in_range = real and -1e300 < value < 1e300 and least <= value <= most
+    _need(in_range, f"{name} must be a number from {least:g} to {most:g}")
+
+
+def _whole(name: str, value: Any, least: float = 0, most: float = 2**63) -> None:
+    _need(isinstance(value, int) and not isinstance(value, bool) and least <= value <= most, f"{name} must be a whole number")
+
+
+def _is_sha256(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
+
+
+def _check(part: Any, where: str, **ranges: tuple[float, float]) -> None:
+    """Every field whose declared type is a text, a number or a whole number, or a tuple of those; numbers by their ranges."""
+    for one in fields(part):
+        value, declared = getattr(part, one.name), str(one.type)
+        check: Any = {"str": _text, "float": _number, "int": _whole}.get(re.split(r"[ ,]", declared.removeprefix("tuple["))[0])
+        if check is None or (value is None and declared.endswith("None")):
+            continue
+        for item in value if declared.startswith("tuple") else (value,):
+            check(where + one.name, item, *ranges.get(one.name, ()))
+
+
+def _part(kind: type[_Part], data: Any, where: str) -> _Part:
+    """A dataclass from a JSON object; every field known, every field without a default there, lists as tuples."""
+    _need(isinstance(data, Mapping), f"{where} is missing or no JSON object")
+    declared = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
+    strangers = [str(name)[:40] for name in data if name not in declared]
+    _need(not strangers, f"{where} holds a field that nobody knows: {', '.join(strangers)}")
+    required = {name for name, one in declared.items() if one.default is MISSING and one.default_factory is MISSING}
+    missing = sorted(required - set(data))
+    _need(not missing, f"{where} lacks {', '.join(missing)}")
+    for name, value in data.items():
+        wants_tuple = str(declared[name].type).startswith("tuple")
+        _need(wants_tuple == isinstance(value, list | tuple), f"{where}.{name} is a list, or is none, against the rules")
+    return kind(**{name: _frozen(value) for name, value in data.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
