@@ -149,7 +149,7 @@ def first_areas(track: TrackEvidence, number: int, pipeline: Pipeline) -> str:
     predictor, heading = pipeline.predictor, _subtitle(area_text.FIRST_HEADING)
     if predictor.card.artifacts is None:
         return ""
-    name, state = text.name_of(predictor.info.name), agreement.first_state(track, predictor.info)
+    name, state = text.name_of(predictor.info.name), agreement.first_state(track)
     if not artifacts.marked_by(track, predictor.info.name):
         return heading + str(artifacts.nothing_marked(name, state))
     return heading + str(artifacts.panel(track, number, name, state, predictor.card.measured, _marked_crop(track)))

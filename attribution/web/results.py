@@ -168,7 +168,7 @@ def face_parts(session: Session, engine: Engine, data_folder: Path | None = None
     areas = opinion.first_areas(track, session.chosen + 1, pipeline) if pipeline is not None else ""
     card = panels.face_card(track, session.chosen + 1, evidence.detector, crop, face, reasons=len(evidence.tracks) > 1)
     return FaceParts(
-        face=f"{card}{agreement.beside(track, evidence.detector)}",
+        face=f"{card}{agreement.beside(track)}",
         bars=notices.title(text.METHODS_TITLE, text.METHODS_HINT if evidence.detector.measured else text.METHODS_UNCALIBRATED)
         + str(charts.method_bars(track.p_methods, evidence.detector)),
         areas=gr.update(value=areas, visible=bool(areas)),
