@@ -148,7 +148,7 @@ def cells(*values: float, digits: int = 3) -> tuple[float, ...]:
 def estimate(statistic: Callable[[np.ndarray], float], groups: Groups, seed: int = 0, draws: int = 1000) -> Estimate:
     """A statistic of all faces and its bootstrap interval, rounded for a table; None thrice where it cannot be measured (ValueError)."""
     try:
-        value = statistic(np.arange(groups if isinstance(groups, int) else len(groups)))
+        value = statistic(np.arange(len(_places(groups)[0])))
         low, high = bootstrap(statistic, groups, seed, draws)
     except ValueError:
         return NOT_MEASURED
