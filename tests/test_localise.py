@@ -23,7 +23,7 @@ from attribution.lab.measure.localisation import Answer, Case
 from attribution.lab.measure.localise import answers_of, localise, with_table
 from attribution.lab.measure.metrics import bootstrap
 from attribution.lab.pools import prepare
-from attribution.lab.train import caddm_net as net
+from attribution.lab.train import caddm as net
 from attribution.lab.train import methods as train
 from conftest import Folders
 from lab_faces import SIZES, make_faces
@@ -255,7 +255,7 @@ def test_the_command_writes_the_table_into_every_card_and_changes_nothing_else(
 ):
     folders = [
         _published(default_folders("real", 224), tmp_path / "any", train.Settings("faces", "work", "run")),
-        _published(swap_folders("swapped"), tmp_path / "swaps", net.Settings("faces", "work", "run", "backbone.safetensors")),
+        _published(swap_folders("swapped"), tmp_path / "swaps", net.Settings("faces", "work", "run", start="backbone.safetensors")),
     ]
     before = [load_folder(folder).card for folder in folders]
     assert command.main(["localise", "--data", str(data), "--work", str(work), *map(str, folders)]) == 0

@@ -22,8 +22,7 @@ from attribution.lab.measure.identity import Features, identity_tables, probe_fa
 from attribution.lab.measure.predict import SplitPredictions, predict
 from attribution.lab.measure.reading import Reader
 from attribution.lab.pools import Samples
-from attribution.lab.train.methods import MEAN, STD
-from attribution.lab.train.pretrained import read_pretrained
+from attribution.lab.train.methods import MEAN, STD, read_pretrained
 from attribution.models.backbones import build_backbone, features, normalise
 
 PLAIN = "plain binary"

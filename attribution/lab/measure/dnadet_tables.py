@@ -19,7 +19,7 @@ from attribution.lab.measure import metrics
 from attribution.lab.measure.dnadet_reading import UNKNOWN_GENERATORS, known
 from attribution.lab.measure.metrics import Estimate
 from attribution.lab.measure.predict import SplitPredictions
-from attribution.lab.train.dnadet_sampling import CLASSES
+from attribution.lab.train.dnadet import CLASSES
 from attribution.verdict import negative_free_energy
 
 
