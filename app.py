@@ -29,10 +29,10 @@ def main() -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     prepare()
-    from attribution.web.api import answer_in_json
     from attribution.web.engine import Engine
     from attribution.web.events import Events
     from attribution.web.examination import borrow_gpus
+    from attribution.web.gradio_patches import answer_in_json
     from attribution.web.layout import LAUNCH, build, examples, look
 
     uploads = Uploads(folder)

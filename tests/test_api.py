@@ -226,10 +226,10 @@ BUILT = """
 import asyncio, json, sys
 from pathlib import Path
 from gradio.blocks import Block
-from attribution.ui.engine import Engine
-from attribution.ui.handlers import Events
-from attribution.ui.layout import build
-from attribution.ui.uploads import Uploads
+from attribution.web.engine import Engine
+from attribution.web.events import Events
+from attribution.web.layout import build
+from attribution.web.uploads import Uploads
 page = build(Events(Uploads(Path(sys.argv[1])), Engine("none", "cpu"), []))
 heavy = [[f.api_name, f.concurrency_limit] for f in page.fns.values() if f.concurrency_id == "detector"]
 public = [f.api_name for f in page.fns.values() if f.api_visibility != "private"]

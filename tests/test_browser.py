@@ -48,7 +48,7 @@ from samples import (
     track,
 )
 
-SCRIPT = (ROOT / "attribution" / "ui" / "page.js").read_text(encoding="utf-8")
+SCRIPT = (ROOT / "attribution" / "web" / "static" / "page.js").read_text(encoding="utf-8")
 # One in each corner, at the edge and all over: labels have little room.
 AREAS = (
     artifact(0.0, 0.0, 0.4, 0.35, 0.97),

@@ -1,39 +1,36 @@
-"""The detector loads once and late; a job on a thread can be watched and abandoned."""
+"""The detector loads once and late; work on a thread can be watched and abandoned."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from attribution.detectors.spec import DetectorSpec, Selection
 from attribution.errors import TelltaleError, UnknownDetector
+from attribution.web import engine as engine_module
 from attribution.web.engine import Abandoned, Engine, Engines, Step, Watched, log_quietly
 
 
-def test_a_detector_that_is_not_there_is_said_to_whoever_asks() -> None:
-    engine = Engine("no such detector", "cpu")
-    for _ in range(2):
-        with pytest.raises(UnknownDetector):
-            engine.pipeline()
-
-
-def test_the_kit_is_loaded_once(detector_folder: Path) -> None:
+def test_the_pipeline_is_loaded_once_and_late_and_what_loading_raised_is_raised_to_all(detector_folder: Path) -> None:
     engine = Engine(str(detector_folder), "cpu")
-    engine.start()
+    assert engine.ready() is None, "whoever does not wait gets none"
     engine.start()
     pipeline = engine.pipeline()
-    assert pipeline is not None
-    assert engine.pipeline(0) is pipeline
+    assert engine.ready() is pipeline
+    assert asyncio.run(engine.loaded()) is pipeline
     assert pipeline.predictor.device == "cpu"
-
-
-def test_whoever_does_not_wait_gets_none(detector_folder: Path) -> None:
-    engine = Engine(str(detector_folder), "cpu")
-    assert engine.pipeline(0) is None
-    assert engine.pipeline() is not None
+    broken = Engine("no such detector", "cpu")
+    for _ in range(2):
+        with pytest.raises(UnknownDetector):
+            broken.pipeline()
+    with pytest.raises(UnknownDetector):
+        asyncio.run(broken.loaded())
 
 
 def test_a_job_reports_its_steps_and_its_result() -> None:
@@ -114,43 +111,53 @@ def test_the_log_holds_no_word_of_the_message(caplog: pytest.LogCaptureFixture) 
 # Detectors that readers choose
 
 
-def test_a_choice_gets_an_engine_of_its_own_and_the_default_stays(detector_folder: Path) -> None:
-    default = Engine("default", "cpu")
-    engines = Engines(default)
-    chosen = Selection(DetectorSpec(str(detector_folder)))
+class Loads(Engine):
+    """An engine that loads nothing: `pipeline` is the one that it would share."""
+
+    def _load(self) -> None:
+        if "no such" in self.selection.first.name:
+            self._error = UnknownDetector("There is none.", "Choose another one.")
+        self._pipeline: Any = SimpleNamespace(like=self._like)
+        self._done.set()
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
+    monkeypatch.setattr(engine_module, "Engine", Loads)
+    return Engines(Loads("default", "cpu"), most=2)
+
+
+def asked(name: str) -> Selection:
+    return Selection(DetectorSpec(name))
+
+
+def test_a_choice_gets_an_engine_of_its_own_and_the_default_stays(engines: Engines) -> None:
+    default = engines.default
     assert engines.of(None) is engines.of(default.selection) is default
-    engine = engines.of(chosen)
-    pipeline = engine.pipeline(60)
-    assert pipeline is not None
-    assert pipeline.predictor.info.name == "random-for-tests"
-    assert engines.of(chosen) is engine
-    own, shared = default.pipeline(60), pipeline.finder
-    assert own is not None
-    assert shared is own.finder
+    engine = engines.of(asked("a"))
+    assert engines.of(asked("a")) is engine
+    assert engine.device == "cpu"
+    assert engine.pipeline().like is default, "parts are shared"  # type: ignore[attr-defined]
 
 
-def test_what_nobody_chose_for_longest_is_let_go(detector_folder: Path) -> None:
-    engines = Engines(Engine(str(detector_folder), "cpu"), most=2)
-    choices = [Selection(DetectorSpec(f"no such detector {number}")) for number in range(3)]
-    first, second = engines.of(choices[0]), engines.of(choices[1])
-    engines.of(choices[2])
+def test_what_nobody_chose_for_longest_is_let_go(engines: Engines) -> None:
+    first, second = engines.of(asked("a")), engines.of(asked("b"))
+    engines.of(asked("a"))
+    engines.of(asked("c"))
+    assert engines.of(asked("a")) is first
+    assert engines.of(asked("b")) is not second
+
+
+def test_one_that_failed_is_tried_anew(engines: Engines) -> None:
+    engine = engines.of(asked("no such detector"))
     with pytest.raises(UnknownDetector):
-        second.pipeline(60)
-    assert engines.of(choices[0]) is not first
-
-
-def test_one_that_failed_is_tried_anew(detector_folder: Path) -> None:
-    engines = Engines(Engine(str(detector_folder), "cpu"))
-    chosen = Selection(DetectorSpec("no such detector"))
-    engine = engines.of(chosen)
-    with pytest.raises(UnknownDetector):
-        engine.pipeline(60)
+        engine.pipeline()
     assert engine.failed
-    assert engines.of(chosen) is not engine
+    assert engines.of(asked("no such detector")) is not engine
 
 
-def test_a_cancelled_load_ends_at_its_next_report(detector_folder: Path) -> None:
-    engine = Engine(str(detector_folder), "cpu")
+def test_a_cancelled_load_ends_at_its_next_report() -> None:
+    engine = Engine("none", "cpu")
     engine.cancel()
     with pytest.raises(Abandoned):
         engine._report(0.5, "half of it")

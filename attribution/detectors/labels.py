@@ -81,6 +81,11 @@ def why_unclear(meanings: Sequence[str | None]) -> str:
     return "More than one label stands for an untouched face." if real > 1 else ""
 
 
+def one_sided(meanings: Sequence[str | None]) -> bool:
+    """Whether these meanings cannot stand whoever gave them: none of them is an untouched face, or all are."""
+    return len({meaning == "real" for meaning in meanings}) < 2
+
+
 def _apart(name: str) -> str:
     """The name with a space wherever a capital follows a small letter."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", name))

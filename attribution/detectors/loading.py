@@ -160,7 +160,6 @@ def info_of(card: Card, source: str = "") -> DetectorInfo:
         limits=card.limits,
         source=source,
         measured=not card.adapter,
-        scope=card.scope,
     )
 
 

@@ -31,7 +31,7 @@ from attribution.detectors.card import (
     probe_crop,
 )
 from attribution.detectors.hub import PREPROCESSOR_FILE
-from attribution.detectors.labels import read_meanings, why_unclear
+from attribution.detectors.labels import one_sided, read_meanings, why_unclear
 from attribution.detectors.loading import (
     AGAIN,
     LoadedDetector,
@@ -131,7 +131,7 @@ def _labels(adapted: Adapted, choice: DetectorSpec, checkpoint: known.Checkpoint
     meanings = meanings_of(names, choice, checkpoint)
     unclear = why_unclear(meanings)
     # Somebody who says what every label means may call two of them untouched.
-    if unclear and (not choice.meanings or None in meanings or "real" not in meanings or set(meanings) == {"real"}):
+    if unclear and (not choice.meanings or None in meanings or one_sided(meanings)):
         raise UnmappedLabels(
             f"What the labels of this detector mean is not clear: {_listed(names)}. {unclear.rstrip('.')}.",
             f"Say for each whether it stands for an untouched face (real), for a manipulation ({MANIPULATED}), or for which kind of one.",

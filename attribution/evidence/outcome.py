@@ -45,8 +45,7 @@ class Evidence:
         known = {*self.detector.labels, UNKNOWN_METHOD}
         for track in self.tracks:
             need(set(track.p_methods) <= known, "a probability of a method that the detector does not know")
-        own = (track.own_verdict for track in self.tracks if track.own_verdict is not None)
-        for verdict in (self.verdict, *(track.verdict for track in self.tracks), *own):
+        for verdict in (self.verdict, *(track.verdict for track in self.tracks)):
             need(verdict.method is None or verdict.method in known, "a verdict on a method that the detector does not know")
 
     def to_json(self) -> dict[str, Any]:
@@ -177,7 +176,6 @@ def _track(data: Mapping[str, Any]) -> TrackEvidence:
     changed = {
         "box": _tuple(data["box"]),
         "verdict": _verdict(data["verdict"]),
-        "own_verdict": _verdict(data["own_verdict"]) if data.get("own_verdict") else None,
         "timeline": tuple(Moment(**moment) for moment in _tuple(data.get("timeline", []))),
         "worst": Interval(**worst) if worst else None,
         "placement": _placement(data.get("placement")),

@@ -7,35 +7,31 @@ to people and models; Gradio reads one line of each argument.
 
 import base64
 import binascii
-import json
 import os
 import re
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import gradio as gr
-from gradio.blocks import Block
 from gradio.events import api as endpoint
 
 from attribution.detectors.spec import DetectorSpec, Selection
 from attribution.errors import DamagedMedia, MediaTooLarge, MissingMedia, TelltaleError, UnknownDetector, UnsupportedMedia
 from attribution.evidence import Evidence, Unusable, document
 from attribution.text import page as text
-from attribution.web import results
-from attribution.web.engine import Engine, Watched, log_quietly
+from attribution.web import examination
+from attribution.web.engine import Engine, log_quietly
 from attribution.web.events import Events
+from attribution.web.gradio_patches import fetch_nothing
 from attribution.web.uploads import Upload, Uploads
 
 UPLOADED = "gradio_api/file="
 # Gradio puts an upload into a folder that is called after its content; everything else on the uploads has shorter names.
 _UPLOAD_FOLDER = re.compile(r"[0-9a-f]{64}")
 _MOST_LETTERS = 255
-# What Gradio takes for an address that it should fetch.
-_ADDRESSES = ("http://", "https://")
-_to_the_cache = Block.async_move_resource_to_block_cache
 
 
 def offer(events: Events, max_bytes: int) -> None:
@@ -58,13 +54,12 @@ def offer(events: Events, max_bytes: int) -> None:
         Returns:
             {"schema": "telltale-evidence/1", "files": [one entry]}
         """
-        job = watched = None
+        upload = watched = None
         name = _name(file)
         try:
-            job = arrived(file, events.uploads, max_bytes)
-            name = job.name
-            chosen, taken = _engine(events, detector), job
-            watched = Watched(lambda progress: results.examine(taken, chosen, progress))
+            upload = arrived(file, events.uploads, max_bytes)
+            name = upload.name
+            watched = examination.begin(_engine(events, detector), upload)
             for _ in watched:
                 # Nothing to say yet: but between two answers Gradio notices that nobody waits for them any more.
                 yield None
@@ -77,8 +72,8 @@ def offer(events: Events, max_bytes: int) -> None:
         finally:
             if watched is not None:
                 watched.abandon()
-            if job is not None:
-                events.uploads.release(job)
+            if upload is not None:
+                events.uploads.release(upload)
         yield document([outcome])
 
     def detectors() -> list[dict[str, Any]]:
@@ -93,29 +88,9 @@ def offer(events: Events, max_bytes: int) -> None:
         """
         return usable()
 
-    Block.async_move_resource_to_block_cache = _stays_an_address
+    fetch_nothing()
     endpoint(analyse, api_name="analyse", concurrency_id="detector", concurrency_limit=1)
     endpoint(detectors, api_name="detectors", concurrency_limit=None)
-
-
-async def _stays_an_address(self: Block, url_or_file_path: str | Path | None) -> str | None:
-    """In place of Gradio's own way, which downloads whatever address a visitor gives as that of a file, to every component: also to those
-    that take none, and before any function of ours is called."""
-    given = str(url_or_file_path)
-    return given if given.startswith(_ADDRESSES) else await _to_the_cache(self, url_or_file_path)
-
-
-def answer_in_json(page: gr.Blocks) -> None:
-    """Let MCP answers be JSON: Gradio would write an object as Python shows it. For a page that was launched."""
-    server = page.mcp_server_obj
-    if server is None:
-        return
-    plain = server.postprocess_output_data
-
-    def in_json(data: Any, root_url: str) -> Any:
-        return plain([json.dumps(one, ensure_ascii=False) if isinstance(one, dict | list) else one for one in data], root_url)
-
-    server.postprocess_output_data = in_json
 
 
 def usable() -> list[dict[str, Any]]:
@@ -152,7 +127,7 @@ def _engine(events: Events, detector: Any) -> Engine:
 
 
 def arrived(file: Any, uploads: Uploads, max_bytes: int) -> Upload:
-    """A job for what a program gave as its file. Raises MediaError."""
+    """The upload for what a program gave as its file. Raises MediaError."""
     given = file.get("path") if isinstance(file, dict) else file
     if not isinstance(given, str) or not given:
         raise MissingMedia("No file was given.", "Upload it to /gradio_api/upload first, or give a data URI.")
@@ -163,12 +138,11 @@ def arrived(file: Any, uploads: Uploads, max_bytes: int) -> Upload:
         raise UnsupportedMedia(
             "Files are not fetched from an address.", "Upload the file to /gradio_api/upload of this server first, or give a data URI."
         )
-    upload = _upload(unquote(path) if found else given, uploads)
     try:
-        job = uploads.take(upload)
+        upload = uploads.take(_upload(unquote(path) if found else given, uploads))
     except OSError as error:
         raise _gone() from error
-    return Upload(job.path, _name(file) or job.name, original=job.original, inode=job.inode)
+    return replace(upload, name=_name(file))
 
 
 def _upload(path: str, uploads: Uploads) -> Path:
@@ -184,7 +158,7 @@ def _upload(path: str, uploads: Uploads) -> Path:
 
 
 def _unpacked(uri: str, uploads: Uploads, max_bytes: int) -> Upload:
-    """A job for the content of a data URI."""
+    """The upload for the content of a data URI."""
     head, _, data = uri.partition(",")
     if not head.lower().endswith(";base64"):
         raise UnsupportedMedia("This data URI is not in base64.", "Write it as data:image/png;base64, and the bytes.")

@@ -1,63 +1,181 @@
-"""The events of the panel where detectors are chosen. What is chosen is used for the page's next file; a detector that cannot be used
-leaves the page with the one that it had."""
+"""The panel where detectors are chosen: what one open page has in it, and its events. What is chosen is used for the page's next file; a
+detector that cannot be used leaves the page with the one that it had.
+
+What comes from a browser names options that were offered, and nothing else: no folder of the server can be asked for.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
-from attribution.detectors.spec import Selection
+from attribution.detectors.labels import one_sided
+from attribution.detectors.spec import MEANINGS, DetectorSpec, Selection
 from attribution.errors import TelltaleError, UnmappedLabels
+from attribution.evidence import VIEWS
 from attribution.render import detector_panel as view
 from attribution.render.detector_panel import NONE, OTHER, OWN, SLOTS, Looked, Slot
 from attribution.text import detectors as text
 from attribution.text import numbers
-from attribution.web import page_parts as notices
-from attribution.web.engine import Abandoned, Engines, log_quietly
-from attribution.web.panel_state import PanelParts, PanelState, Refusal
-from attribution.web.uploads import MOST_SESSIONS, Uploads
+from attribution.web import page_parts
+from attribution.web.engine import LOOK_SECONDS, Abandoned, Engine, Engines, Step, log_quietly
 
 if TYPE_CHECKING:
     from attribution.detectors.catalogue import Entry
     from attribution.pipeline import Pipeline
+    from attribution.web.sessions import Sessions
 
-_TICK_SECONDS = 0.25
+_MOST_LETTERS = 300
 _MOST_LOOKED = 4
 
 
+def _hidden() -> Any:
+    # Gradio takes apart what it is given: a new one each time.
+    return gr.update(value="", visible=False)
+
+
+class PanelParts(NamedTuple):
+    """The parts of the page that belong to the choice of detectors."""
+
+    header: Any = gr.skip()
+    line: Any = gr.skip()
+    panel: Any = gr.skip()
+    progress: Any = gr.skip()
+    cancel: Any = gr.skip()
+
+
+class Refusal(Exception):
+    """What was asked for cannot be done, as a sentence."""
+
+
+@dataclass
+class PanelState:
+    """What one open page has in its panel: what is offered, what the reader has put into its two slots, and what that asks for."""
+
+    is_open: bool = False
+    names: str = ""
+    entries: tuple[Entry, ...] = ()
+    looked: tuple[Looked, ...] = ()
+    slots: dict[str, Slot] = field(default_factory=lambda: {"first": Slot(OWN), "beside": Slot(NONE)})
+    loading: Engine | None = None
+    cancelled: bool = False
+    stamp: int = 0
+    """Counts the panels that were drawn."""
+
+    def take(self, value: Any) -> None:
+        """Put what the browser says of both slots into the state; what makes no sense is refused."""
+        if not isinstance(value, Mapping):
+            raise Refusal(text.STRANGE)
+        offered = {OWN, OTHER, *(one.name for one in self.entries if not one.refused), *(one.entry.name for one in self.looked)}
+        for key in SLOTS:
+            said = value.get(key)
+            chosen = said.get("chosen") if isinstance(said, Mapping) else None
+            known = isinstance(chosen, str) and (chosen in offered or (chosen == NONE and key == "beside"))
+            if not isinstance(said, Mapping) or not known:
+                raise Refusal(text.STRANGE)
+            asked = self.slots[key].asked if self.slots[key].chosen == chosen else ()
+            told = said.get("meanings") if isinstance(said.get("meanings"), Mapping) else {}
+            meanings = {label: told[label] for label in asked if told.get(label) in MEANINGS}
+            seen = str(said["view"]) if said.get("view") in VIEWS else ""
+            self.slots[key] = Slot(str(chosen), str(said.get("typed") or "")[:_MOST_LETTERS], seen, asked, meanings)
+
+    def selection(self, own: DetectorSpec) -> Selection:
+        """What the two slots ask for, `own` being the detector that the page was started with. Raises Refusal for what cannot work."""
+        first, beside = self.slots["first"], self.slots["beside"]
+        if first.chosen == beside.chosen:
+            raise Refusal(text.SAME)
+        seen = {one.name: one.view for one in self.entries}
+        if seen.get(first.chosen) == "picture" and seen.get(beside.chosen) == "face":
+            raise Refusal(text.BLIND.format(first=self.called("first"), beside=self.called("beside")))
+        return Selection(self.choice("first", own), self.choice("beside", own) if beside.chosen != NONE else None)
+
+    def choice(self, key: str, own: DetectorSpec) -> DetectorSpec:
+        """The detector of one slot. Raises Refusal for what cannot be used as it is."""
+        slot = self.slots[key]
+        if slot.chosen == OTHER:
+            raise Refusal(text.NAME_FIRST)
+        if any(one.name == slot.chosen and one.kind == "known" for one in self.entries):
+            raise Refusal(text.LOOK_FIRST)
+        if slot.chosen == OWN:
+            return own
+        if any(label not in slot.meanings for label in slot.asked):
+            raise Refusal(text.ASK_ALL)
+        if slot.asked and one_sided(tuple(slot.meanings.values())):
+            raise Refusal(text.BOTH_SIDES)
+        return DetectorSpec(slot.chosen, tuple((label, slot.meanings[label]) for label in slot.asked), slot.view)
+
+    def called(self, key: str) -> str:
+        """What a slot holds, for people."""
+        chosen = self.slots[key].chosen
+        return next((one.title for one in self.entries if one.name == chosen), chosen)
+
+    def download_bytes(self) -> int:
+        """The size of what was looked up, is chosen and is not on this machine yet."""
+        chosen = {slot.chosen for slot in self.slots.values()}
+        return sum(one.entry.bytes or 0 for one in self.looked if not one.is_here and one.entry.name in chosen)
+
+    def look_what_came(self) -> None:
+        """Note which of the repositories that were looked up are on this machine now. Not for the event loop: it reads the disk."""
+        from attribution.detectors import hub
+
+        self.looked = tuple(replace(one, is_here=hub.find(one.entry.name) is not None) for one in self.looked)
+
+    def forget_the_gone(self) -> None:
+        """What a slot holds and the lists no longer offer, as when another page emptied the cache, becomes the page's own detector."""
+        offered = {OWN, OTHER, *(one.name for one in self.entries), *(one.entry.name for one in self.looked)}
+        for key, fallback in (("first", OWN), ("beside", NONE)):
+            if self.slots[key].chosen not in offered:
+                self.slots[key] = Slot(fallback)
+
+    def end(self, default: Engine) -> None:
+        """End the download that this page waits for; everybody waits for that of the `default` one."""
+        self.cancelled = True
+        if self.loading is not None and self.loading is not default:
+            self.loading.cancel()
+
+    def shown(self, problem: str = "", busy: bool = False, focus: str = "") -> Any:
+        """The panel as it is, or nothing where it is closed."""
+        if not self.is_open:
+            return _hidden()
+        self.stamp += 1
+        return gr.update(value=view.panel(self.entries, self.looked, self.slots, problem, busy, focus, self.stamp), visible=True)
+
+    def busy(self, progress: Any, cancel: Any) -> PanelParts:
+        """While something is under way."""
+        return PanelParts(panel=self.shown(busy=True), progress=progress, cancel=cancel)
+
+    def idle(self, panel: Any) -> PanelParts:
+        """Nothing is under way any more."""
+        return PanelParts(panel=panel, progress=_hidden(), cancel=gr.update(visible=False, interactive=True))
+
+    def failed(self, sentence: str) -> PanelParts:
+        """One sentence at the panel; the page goes on with the detector that it had."""
+        return self.idle(self.shown(problem=sentence, focus="problem"))
+
+
 class DetectorPanel:
-    """One panel serves every page; what belongs to one page is in its PanelState, and what was chosen in its Session."""
+    """The events of the panel, for every open page; what belongs to one page is in its PanelState, and what was chosen in its Session."""
 
-    def __init__(self, uploads: Uploads, engines: Engines) -> None:
-        self.uploads = uploads
+    def __init__(self, sessions: Sessions, engines: Engines) -> None:
+        self.sessions = sessions
         self.engines = engines
-        self._drafts: OrderedDict[str, PanelState] = OrderedDict()
-        self._lock = threading.Lock()
 
-    async def opened(self) -> AsyncIterator[str]:
+    async def opened(self) -> str:
         """The line of a newly opened page, once it is known which detector that page was started with."""
-        while True:
-            try:
-                pipeline = self.engines.default.pipeline(0)
-            except Exception:
-                yield view.line(text.NONE_READY, is_open=False)
-                return
-            if pipeline is not None:
-                yield view.line(_names(pipeline), is_open=False)
-                return
-            await asyncio.sleep(_TICK_SECONDS)
+        try:
+            return view.line(_names(await self.engines.default.loaded()), is_open=False)
+        except Exception:
+            return view.line(text.NONE_READY, is_open=False)
 
     async def toggle(self, request: gr.Request) -> tuple[Any, Any]:
         """Open the panel, or close it. Gives the line and the panel."""
-        state = self._draft(request)
+        state = self.sessions.of(request).panel
         state.is_open = not state.is_open
-        state.names = state.names or self._own_name()
+        state.names = state.names or self._own()[0]
         if state.is_open:
             state.entries = await asyncio.to_thread(self._entries)
             state.forget_the_gone()
@@ -66,19 +184,18 @@ class DetectorPanel:
 
     async def act(self, event: gr.SelectData, request: gr.Request) -> AsyncIterator[PanelParts]:
         """A repository is to be looked up, or the choice to be used, as the page's script says. Gives all parts, step by step."""
-        state = self._draft(request)
+        state = self.sessions.of(request).panel
         if state.loading is not None or not state.is_open:
             return
         try:
             state.take(event.value)
-            steps = self._look(state, event.value) if event.index == "look" else self._use(state, request)
-            async for parts in steps:
+            async for parts in self._look(state, event.value) if event.index == "look" else self._use(state, request):
                 yield parts
         except UnmappedLabels as error:
-            await asyncio.to_thread(_look_what_came, state)
+            await asyncio.to_thread(state.look_what_came)
             yield await self._ask(state, error)
         except (TelltaleError, Refusal) as error:
-            await asyncio.to_thread(_look_what_came, state)
+            await asyncio.to_thread(state.look_what_came)
             yield state.failed(str(error))
         except Exception as error:
             log_quietly(error)
@@ -88,22 +205,8 @@ class DetectorPanel:
 
     def cancel(self, request: gr.Request) -> Any:
         """End the download that this page waits for. Gives the button, which has served."""
-        state = self._draft(request)
-        self._end(state)
+        self.sessions.of(request).panel.end(self.engines.default)
         return gr.update(interactive=False)
-
-    def leave(self, request: gr.Request) -> None:
-        """The page was closed: nobody waits for its download."""
-        with self._lock:
-            state = self._drafts.pop(str(request.session_hash), None)
-        if state is not None:
-            self._end(state)
-
-    def _end(self, state: PanelState) -> None:
-        state.cancelled = True
-        # Everybody waits for the default one.
-        if state.loading is not None and state.loading is not self.engines.default:
-            state.loading.cancel()
 
     async def _look(self, state: PanelState, value: Any) -> AsyncIterator[PanelParts]:
         """Ask the Hub about a repository, and show what it says."""
@@ -119,15 +222,14 @@ class DetectorPanel:
         if known is None and not slot.typed.strip():
             raise Refusal(text.NAME_FIRST)
         name = hub.parse(known.name if known is not None else slot.typed)
-        yield state.busy(notices.progress(0.0, text.LOOKING.format(name=name)))
+        yield state.busy(page_parts.progress(0.0, text.LOOKING.format(name=name)), gr.skip())
         listing = await asyncio.to_thread(hub.look, name)
         entry = catalogue.looked_up(listing)
         if entry.refused:
             raise Refusal(f"{entry.title}: {entry.refused}")
         here = await asyncio.to_thread(hub.find, hub.HubName(listing.repository, listing.revision))
         found = Looked(entry, listing.revision, listing.files, listing.gated, here is not None)
-        others = [one for one in state.looked if one.entry.name != entry.name]
-        state.looked = (*others, found)[-_MOST_LOOKED:]
+        state.looked = (*(one for one in state.looked if one.entry.name != entry.name), found)[-_MOST_LOOKED:]
         state.slots[key] = Slot(entry.name)
         state.forget_the_gone()
         yield state.idle(state.shown(focus=key))
@@ -136,43 +238,34 @@ class DetectorPanel:
         """Load what was chosen, download included, and make it the choice for the page's next file."""
         selection = state.selection(self.engines.default.selection.first)
         names = " + ".join(text.short(state.called(key)) for key in SLOTS if state.slots[key].chosen != NONE)
-        state.cancelled = False
-        yield state.busy(gr.update(value=view.progress(names, None, ""), visible=True))._replace(
-            cancel=gr.update(visible=True, interactive=True)
-        )
-        size = sum(one.entry.bytes or 0 for one in state.looked if not one.is_here and state.is_chosen(one.entry.name))
-        pipeline = None
+        size, state.cancelled = state.download_bytes(), False
+        yield state.busy(gr.update(value=view.progress(names, None, ""), visible=True), gr.update(visible=True, interactive=True))
         async for step in self._loaded(state, selection):
-            if not isinstance(step, tuple):
-                pipeline = step
-                break
-            share, doing = step
+            if not isinstance(step, Step):
+                self.sessions.of(request).selection = selection if selection != self.engines.default.selection else None
+                state.names, state.is_open = _names(step), False
+                await asyncio.to_thread(state.look_what_came)
+                header, line = page_parts.header("ready", _ready(step)), view.line(state.names, is_open=False, focus=True)
+                yield state.idle(_hidden())._replace(header=header, line=line)
+                return
+            share, doing = step.share, step.doing
             told = text.DOWNLOADING.format(share=f"{100 * share:.0f} %", size=numbers.size(size), doing=doing) if size and share else doing
             told = text.CHECKING if size and share >= 1 else told
-            bar = view.progress(names, share if share else None, told)
-            yield PanelParts.unchanged()._replace(progress=gr.update(value=bar, visible=True))
-        assert pipeline is not None
-        self.uploads.session(str(request.session_hash)).selection = selection if selection != self.engines.default.selection else None
-        state.names, state.is_open = _names(pipeline), False
-        await asyncio.to_thread(_look_what_came, state)
-        yield state.idle(gr.update(value="", visible=False))._replace(
-            header=notices.header(notices.pill("ready", _ready(pipeline))), line=view.line(state.names, is_open=False, focus=True)
-        )
+            yield PanelParts(progress=gr.update(value=view.progress(names, share if share else None, told), visible=True))
 
-    async def _loaded(self, state: PanelState, selection: Selection) -> AsyncIterator[tuple[float, str] | Pipeline]:
-        """Steps of the loading of a selection as (share, words), then its pipeline. Raises what loading raised, and Refusal when it was
-        cancelled."""
+    async def _loaded(self, state: PanelState, selection: Selection) -> AsyncIterator[Step | Pipeline]:
+        """Steps of the loading of a selection, then its pipeline. Raises what loading raised, and Refusal when it was cancelled."""
         engine = state.loading = self.engines.of(selection)
         shown, again = None, True
         while True:
             try:
-                pipeline = engine.pipeline(0)
+                pipeline = engine.ready()
             except Abandoned as error:
                 # An earlier wish for the same detector was cancelled, or others needed the room: once more.
                 if state.cancelled or not again:
                     raise Refusal(text.CANCELLED if state.cancelled else text.ENDED) from error
-                engine, again = self.engines.of(selection), False
-                state.loading = engine
+                engine = state.loading = self.engines.of(selection)
+                again = False
                 continue
             if state.cancelled:
                 raise Refusal(text.CANCELLED)
@@ -181,8 +274,8 @@ class DetectorPanel:
                 return
             if engine.step != shown:
                 shown = engine.step
-                yield shown.share, shown.doing
-            await asyncio.sleep(_TICK_SECONDS)
+                yield shown
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _ask(self, state: PanelState, error: UnmappedLabels) -> PanelParts:
         """The panel with a question for every label of the detector whose labels do not tell."""
@@ -212,41 +305,22 @@ class DetectorPanel:
         """All detectors, that of the page first. Not for the event loop: it reads the disk."""
         from attribution.detectors import catalogue
 
-        own, found = self._own_name(), catalogue.entries()
-        pipeline = self._own_kit()
+        (own, pipeline), found = self._own(), catalogue.entries()
         same = next((one for one in found if one.name == own), None)
-        if same is None:
-            info = pipeline.predictor.info if pipeline is not None else None
-            seen = pipeline.crop.view if pipeline is not None else ""
-            labels, licence = (info.display_names or info.labels, info.licence) if info is not None else ((), "")
-            measured = info is not None and info.measured
-            same = catalogue.Entry(OWN, own, "embedded", "", labels, licence, "", None, seen, measured)
+        if same is None and pipeline is not None:
+            info = pipeline.predictor.info
+            labels, seen = info.display_names or info.labels, pipeline.crop.view
+            same = catalogue.Entry(OWN, own, "embedded", "", labels, info.licence, "", None, seen, info.measured)
+        same = same or catalogue.Entry(OWN, own, "embedded", "", (), "", "", None, "", False)
         return (replace(same, name=OWN), *(one for one in found if one.name != own))
 
-    def _own_kit(self) -> Pipeline | None:
+    def _own(self) -> tuple[str, Pipeline | None]:
+        """The name of the detector that the page was started with, and its pipeline once it is there."""
         try:
-            return self.engines.default.pipeline(0)
+            pipeline = self.engines.default.ready()
         except Exception:
-            return None
-
-    def _own_name(self) -> str:
-        pipeline = self._own_kit()
-        return pipeline.predictor.info.name if pipeline is not None else text.NONE_READY
-
-    def _draft(self, request: gr.Request) -> PanelState:
-        with self._lock:
-            state = self._drafts.setdefault(str(request.session_hash), PanelState())
-            self._drafts.move_to_end(str(request.session_hash))
-            while len(self._drafts) > MOST_SESSIONS:
-                self._drafts.popitem(last=False)
-        return state
-
-
-def _look_what_came(state: PanelState) -> None:
-    """Note which of the repositories that were looked up are on this machine now."""
-    from attribution.detectors import hub
-
-    state.looked = tuple(replace(one, is_here=hub.find(one.entry.name) is not None) for one in state.looked)
+            pipeline = None
+        return (pipeline.predictor.info.name if pipeline is not None else text.NONE_READY), pipeline
 
 
 def _names(pipeline: Pipeline) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -23,7 +24,7 @@ _Result = TypeVar("_Result")
 Progress = Callable[[float, str], None]
 
 _LOG = logging.getLogger("telltale")
-_LOOK_SECONDS = 0.25
+LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,17 @@ class Abandoned(Exception):
 
 
 class Engine:
-    """Loads the pipeline of a detector, and of a second one beside it where a Selection names one. `start` returns at once; `pipeline` waits for it.
-    Parts of the pipeline of `like`, once that is there, are shared."""
+    """Loads the pipeline of a detector, and of a second one beside it where a Selection names one. `start` returns at once; `pipeline`
+    waits for it. Parts of the pipeline of `like`, once that is there, are shared."""
 
     def __init__(self, detector: str | Selection = "default", device: str = "auto", like: Engine | None = None) -> None:
         self.selection = detector if isinstance(detector, Selection) else Selection(DetectorSpec(detector))
         self.device = device
+        self.step = Step(0.0, "")
+        """How far loading is, a download included."""
         self._like = like
-        self._step = Step(0.0, "")
         self._cancelled = False
-        self._kit: Pipeline | None = None
+        self._pipeline: Pipeline | None = None
         self._error: Exception | None = None
         self._done = threading.Event()
         self._started = threading.Lock()
@@ -63,35 +65,37 @@ class Engine:
         if self._started.acquire(blocking=False):
             threading.Thread(target=self._load, name="load-detector", daemon=True).start()
 
-    @property
-    def step(self) -> Step:
-        """How far loading is, a download included."""
-        return self._step
+    def cancel(self) -> None:
+        """End a download at its next report; what was fetched of it stays in the Hub cache for the next time."""
+        self._cancelled = True
 
     @property
     def failed(self) -> bool:
         """Whether loading has ended without a pipeline."""
         return self._done.is_set() and self._error is not None
 
-    def shared(self) -> Pipeline | None:
-        """The pipeline once it is there; None where there is none."""
-        try:
-            return self.pipeline()
-        except Exception:
-            return None
-
-    def cancel(self) -> None:
-        """End a download at its next report; what was fetched of it stays in the Hub cache for the next time."""
-        self._cancelled = True
-
-    def pipeline(self, seconds: float | None = None) -> Pipeline | None:
-        """The pipeline; None when it is not ready within `seconds`. Raises what loading raised."""
+    def ready(self) -> Pipeline | None:
+        """The pipeline; None while it is loading. Raises what loading raised."""
         self.start()
-        if not self._done.wait(seconds):
+        if not self._done.is_set():
             return None
         if self._error is not None:
             raise self._error
-        return self._kit
+        return self._pipeline
+
+    def pipeline(self) -> Pipeline:
+        """The pipeline, once it is loaded. Raises what loading raised."""
+        self.start()
+        self._done.wait()
+        pipeline = self.ready()
+        assert pipeline is not None
+        return pipeline
+
+    async def loaded(self) -> Pipeline:
+        """The same for the event loop."""
+        while (pipeline := self.ready()) is None:
+            await asyncio.sleep(LOOK_SECONDS)
+        return pipeline
 
     def _load(self) -> None:
         try:
@@ -99,8 +103,8 @@ class Engine:
             from attribution.media import prepare
             from attribution.pipeline import load_pipeline
 
-            like = self._like.shared() if self._like is not None else None
-            self._kit = load_pipeline(self.selection.first, self.device, self.selection.beside, self._report, like)
+            like = self._shared()
+            self._pipeline = load_pipeline(self.selection.first, self.device, self.selection.beside, self._report, like)
             prepare()
         except Exception as error:
             self._error = error
@@ -110,10 +114,16 @@ class Engine:
             self._like = None
             self._done.set()
 
+    def _shared(self) -> Pipeline | None:
+        try:
+            return self._like.pipeline() if self._like is not None else None
+        except Exception:
+            return None
+
     def _report(self, share: float, doing: str) -> None:
         if self._cancelled:
             raise Abandoned
-        self._step = Step(min(max(share, 0.0), 1.0), doing)
+        self.step = Step(min(max(share, 0.0), 1.0), doing)
 
 
 class Engines:
@@ -163,7 +173,7 @@ class Watched(Generic[_Result]):
         seen = None
         while True:
             with self._moved:
-                self._moved.wait_for(lambda shown=seen: self._ended or self._step is not shown, _LOOK_SECONDS)
+                self._moved.wait_for(lambda shown=seen: self._ended or self._step is not shown, LOOK_SECONDS)
                 step, ended = self._step, self._ended
             if ended:
                 return

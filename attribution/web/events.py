@@ -18,38 +18,17 @@ from attribution.measured.study import STUDY_FILE, ZEROSHOT_FILE, ZEROSHOT_SCHEM
 from attribution.text import limits as limits_text
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
-from attribution.web import opinion, results
-from attribution.web import page_parts as notices
-from attribution.web.engine import Engine, Engines, Watched, log_quietly
+from attribution.web import examination, page_parts, results
+from attribution.web.engine import Engine, Engines, log_quietly
 from attribution.web.example_crops import example_crops
-from attribution.web.opinion import OpinionParts
-from attribution.web.results import FaceParts, FileParts
-from attribution.web.uploads import Session, Upload, Uploads, lighter
+from attribution.web.results import FaceParts, FileParts, OpinionParts, unchanged
+from attribution.web.sessions import Session, Sessions
+from attribution.web.uploads import Upload, Uploads
 
 if TYPE_CHECKING:
     from attribution.pipeline import Pipeline
 
-
 _UNCHANGED = (gr.skip(), gr.skip(), gr.skip())
-
-
-def _or_warn(draw: Callable[[], tuple[Any, Any, Any]]) -> tuple[Any, Any, Any]:
-    """What `draw` gives; where it fails, a warning on the page, which stays as it is."""
-    try:
-        return draw()
-    except TelltaleError as error:
-        gr.Warning(html.escape(str(error)))
-    except Exception as error:
-        log_quietly(error)
-        gr.Warning(text.OUR_FAULT)
-    return _UNCHANGED
-
-
-@lru_cache(maxsize=2)
-def _failures_page(file: Path, _stamp: tuple[int, int] | None, examples: tuple[tuple[str, Path], ...]) -> str:
-    """Drawn once for all readers, and again when the file has changed, as its stamp says."""
-    study = read_study(file, ZEROSHOT_SCHEMA)
-    return failures_page(study, example_crops(study, dict(examples)))
 
 
 class Example(NamedTuple):
@@ -62,7 +41,7 @@ class Example(NamedTuple):
 
 
 class Events:
-    """What the page's events do. One events serves every page; what belongs to one page is in its Session."""
+    """What the page's events do, for every open page; what belongs to one page is in its Session."""
 
     def __init__(
         self,
@@ -74,11 +53,14 @@ class Events:
         zeroshot_file: Path = ZEROSHOT_FILE,
     ) -> None:
         self.uploads = uploads
+        self.sessions = Sessions(uploads)
         self.engines = Engines(engine)
         self.examples = examples
         self.data_folder = data_folder
         self.study_file = study_file
         self.zeroshot_file = zeroshot_file
+
+    # A file
 
     def take_upload(self, file: str | None, request: gr.Request) -> tuple[Any, Any]:
         """An upload arrived. Gives the drop zone, empty again, and the status."""
@@ -87,7 +69,7 @@ class Events:
         try:
             return None, self._next(request, self.uploads.take(file))
         except OSError:
-            return None, notices.problem(text.UPLOAD_GONE)
+            return None, page_parts.problem(text.UPLOAD_GONE)
 
     def take_example(self, event: gr.SelectData, request: gr.Request) -> Any:
         """An example was chosen. Gives the status."""
@@ -99,141 +81,127 @@ class Events:
     def examine(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """Examine the file that the page gave last. Gives the status, the file's parts, the face's parts and those of the second detector's
         opinion, step by step."""
-        session = self._session(request)
-        job, session.job = session.job, None
-        if job is None:
+        session = self.sessions.of(request)
+        upload, session.upload = session.upload, None
+        if upload is None:
             return
         watched = None
         try:
-            self.uploads.clear(session)
-            yield self._parts(notices.progress(0.0, text.WAITING), FileParts.hidden())
+            self.sessions.clear(session)
+            yield _step(page_parts.progress(0.0, text.WAITING), results.no_file())
             session.examined_with = session.selection
-            engine = self._engine(session)
-            watched = Watched(lambda progress: results.examine(job, engine, progress))
+            engine = self.engines.of(session.examined_with)
+            watched = examination.begin(engine, upload)
             for step in watched:
-                yield self._parts(gr.skip() if step is None else notices.progress(step.share, step.doing))
-            found = watched.result()
-            session.evidence = lighter(found.evidence)
-            session.chosen, session.moment = results.first_look(session.evidence)
-            session.picture, session.tiles = results.whole_picture(found), found.tiles
-            video = results.player(found, job, session, self.uploads)
-            parts = results.file_parts(found, session, video, engine)
-            yield self._parts(notices.no_status(), parts, self._face(session), self._opinion(session))
+                yield _step(gr.skip() if step is None else page_parts.progress(step.share, step.doing))
+            found, pipeline = watched.result(), engine.pipeline()
+            session.show(found.evidence)
+            session.tiles = found.tiles
+            file = results.file_parts(found, session, upload, self.uploads, pipeline)
+            yield (page_parts.no_status(), *file, *self._face(session, pipeline))
         except TelltaleError as error:
-            yield self._parts(notices.problem(str(error)), FileParts.hidden())
+            yield _step(page_parts.problem(str(error)), results.no_file())
         except Exception as error:
             log_quietly(error)
-            yield self._parts(notices.problem(text.OUR_FAULT), FileParts.hidden())
+            yield _step(page_parts.problem(text.OUR_FAULT), results.no_file())
         finally:
             if watched is not None:
                 watched.abandon()
-            self.uploads.release(job)
+            self.uploads.release(upload)
+
+    # Its faces
 
     def choose(self, event: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
         """A face, or a moment of it, was chosen. Gives the face's parts and those of the second detector's opinion."""
-        session = self._session(request)
-        if session.evidence is None:
+        session, pipeline = self._shown(request)
+        if pipeline is None:
             gr.Warning(text.GONE)
-            return (*FaceParts.unchanged(), *OpinionParts.unchanged())
-        results.look_at(session, event.index, event.value)
-        return (*self._face(session), *self._opinion(session))
+            return (*unchanged(FaceParts), *unchanged(OpinionParts))
+        session.look_at(event.index, event.value)
+        return self._face(session, pipeline)
 
     def explain(self, label: str | None, request: gr.Request) -> tuple[Any, Any, Any]:
         """Draw the heatmap of the chosen face for that class. Gives the slider, the words beside it and the downloads."""
-        session = self._session(request)
-        if session.evidence is None or not session.evidence.tracks or not label:
-            return _UNCHANGED
-        return _or_warn(lambda: results.explain(session, label, self._engine(session)))
+        return self._drawn(request, lambda session, pipeline: results.explain(session, label, pipeline))
 
     def place(self, request: gr.Request) -> Any:
         """Gives the map of references with the page's faces on it."""
-        session = self._session(request)
-        return results.reference_map(session, self._engine(session))
+        session, pipeline = self._shown(request)
+        return results.reference_map(session, pipeline) if pipeline is not None else gr.skip()
 
-    def explain_opinion(self, request: gr.Request) -> tuple[Any, Any, Any]:
-        """Draw the second detector's heatmap of the chosen face. Gives the slider, the words beside it and the downloads."""
-        pipeline = self._kit(session := self._session(request))
-        if session.evidence is None or pipeline is None:
-            return _UNCHANGED
-
-        def draw() -> tuple[Any, Any, Any]:
-            drawn = opinion.explain(session, pipeline)
-            return (*drawn, results.downloads(session, pipeline)) if drawn[0] != gr.skip() else _UNCHANGED
-
-        return _or_warn(draw)
+    # The second opinion
 
     def choose_opinion(self, event: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
         """Another second opinion was chosen. Gives its parts, and an empty slider, words and map: they still show the other one's."""
-        pipeline = self._kit(session := self._session(request))
-        if session.evidence is None or pipeline is None:
+        session, pipeline = self._shown(request)
+        if pipeline is None:
             gr.Warning(text.GONE)
-            return (*OpinionParts.unchanged(), *_UNCHANGED)
-        if not opinion.look_at(session, event.index):
-            return (*OpinionParts.unchanged(), *_UNCHANGED)
+        if pipeline is None or not session.look_at_opinion(event.index):
+            return (*unchanged(OpinionParts), *_UNCHANGED)
         # The row of choices stays as it is, and so does the keyboard's place in it.
-        return (*opinion.parts(session, pipeline)._replace(choices=gr.skip()), None, "", None)
+        return (*results.opinion_parts(session, pipeline)._replace(choices=gr.skip()), None, "", None)
+
+    def explain_opinion(self, request: gr.Request) -> tuple[Any, Any, Any]:
+        """Draw the second detector's heatmap of the chosen face. Gives the slider, the words beside it and the downloads."""
+        return self._drawn(request, results.explain_opinion)
 
     def place_opinion(self, request: gr.Request) -> Any:
         """Gives the second detector's own map of references with the page's faces on it."""
-        pipeline = self._kit(session := self._session(request))
-        return opinion.reference_map(session, pipeline) if pipeline is not None else gr.skip()
+        session, pipeline = self._shown(request)
+        return results.opinion_map(session, pipeline) if pipeline is not None else gr.skip()
 
     def ask_for_patches(self, request: gr.Request) -> tuple[Any, Any]:
         """The patch view was asked for. Gives the button and what stands in place of the mosaic until it is there."""
-        if self._session(request).evidence is None:
+        if self.sessions.of(request).evidence is None:
             gr.Warning(text.GONE)
             return gr.skip(), gr.skip()
-        return opinion.reading()
+        return results.reading_patches()
 
     def read_patches(self, request: gr.Request) -> tuple[Any, Any, Any]:
         """Read the patches around the chosen face. Gives the button, the mosaic and the downloads."""
-        pipeline = self._kit(session := self._session(request))
-        if session.evidence is None or pipeline is None:
-            return gr.skip(), gr.skip(), gr.skip()
+        session, pipeline = self._shown(request)
+        if pipeline is None:
+            return _UNCHANGED
         try:
-            return (*opinion.patch_view(session, pipeline), results.downloads(session, pipeline))
+            return results.patch_view(session, pipeline)
         except TelltaleError as error:
-            return (*opinion.failed(str(error)), gr.skip())
+            return results.no_patches(str(error))
         except Exception as error:
             log_quietly(error)
-            return (*opinion.failed(opinion_text.PATCH_OUR_FAULT), gr.skip())
+            return results.no_patches(opinion_text.PATCH_OUR_FAULT)
+
+    # The page and the others beside it
 
     def leave(self, request: gr.Request) -> None:
-        """The page was closed."""
-        self.uploads.forget(str(request.session_hash))
+        """The page was closed: what it held goes, and nobody waits for its download any more."""
+        session = self.sessions.forget(request)
+        if session is not None:
+            session.panel.end(self.engines.default)
 
     async def detector_state(self) -> AsyncIterator[str]:
         """The header of a newly opened page, which tells when the detector is ready, or why there is none."""
-        yield notices.header(notices.pill("starting", text.DETECTOR_STARTING))
-        while True:
-            try:
-                pipeline = self.engines.default.pipeline(0)
-            except TelltaleError as error:
-                yield notices.header(notices.pill("failed", f"{text.DETECTOR_FAILED}: {error}"))
-                return
-            except Exception:
-                yield notices.header(notices.pill("failed", text.DETECTOR_FAILED))
-                return
-            if pipeline is not None:
-                device = "GPU" if pipeline.predictor.device == "cuda" else "CPU"
-                yield notices.header(notices.pill("ready", text.DETECTOR_READY.format(name=pipeline.predictor.info.name, device=device)))
-                return
-            await asyncio.sleep(0.25)
+        yield page_parts.header("starting", text.DETECTOR_STARTING)
+        try:
+            predictor = (await self.engines.default.loaded()).predictor
+            device = "GPU" if predictor.device == "cuda" else "CPU"
+            yield page_parts.header("ready", text.DETECTOR_READY.format(name=predictor.info.name, device=device))
+        except TelltaleError as error:
+            yield page_parts.header("failed", f"{text.DETECTOR_FAILED}: {error}")
+        except Exception:
+            yield page_parts.header("failed", text.DETECTOR_FAILED)
 
-    async def limits(self) -> AsyncIterator[str]:
+    async def limits(self) -> str:
         """The page of measured limits, once the detector that it speaks of is ready, or why there is none."""
         try:
-            while (pipeline := self.engines.default.pipeline(0)) is None:
-                await asyncio.sleep(0.25)
-            card = pipeline.predictor.card
+            pipeline = await self.engines.default.loaded()
             others = [one.predictor.card for one in pipeline.beside if one.predictor is not None]
             # It takes a moment to write: nobody else's events wait for it.
-            yield await asyncio.to_thread(lambda: limits_page(card, read_study(self.study_file), others))
+            return await asyncio.to_thread(lambda: limits_page(pipeline.predictor.card, read_study(self.study_file), others))
         except TelltaleError as error:
-            yield notices.waiting(f"{limits_text.NO_DETECTOR} {error}")
+            return page_parts.waiting(f"{limits_text.NO_DETECTOR} {error}")
         except Exception as error:
             log_quietly(error)
-            yield notices.waiting(text.OUR_FAULT)
+            return page_parts.waiting(text.OUR_FAULT)
 
     def failures(self) -> str:
         """The page on why detectors fail, from the results of the lab."""
@@ -243,40 +211,45 @@ class Events:
             return _failures_page(self.zeroshot_file, stamp, tuple((example.name, example.path) for example in self.examples))
         except Exception as error:
             log_quietly(error)
-            return notices.waiting(text.OUR_FAULT)
+            return page_parts.waiting(text.OUR_FAULT)
 
-    def _session(self, request: gr.Request) -> Session:
-        return self.uploads.session(str(request.session_hash))
+    def _next(self, request: gr.Request, upload: Upload) -> Any:
+        """Make this the page's next file. Gives the status."""
+        self.sessions.wait(self.sessions.of(request), upload)
+        return page_parts.progress(0.0, text.WAITING)
 
-    def _next(self, request: gr.Request, job: Upload) -> Any:
-        """Make this the page's next job; one that was still waiting is dropped."""
-        session = self._session(request)
-        if session.job is not None:
-            self.uploads.release(session.job)
-        session.job = job
-        return notices.progress(0.0, text.WAITING)
-
-    def _face(self, session: Session) -> FaceParts:
-        return results.face_parts(session, self._engine(session), self.data_folder)
-
-    def _opinion(self, session: Session) -> OpinionParts:
-        pipeline = self._kit(session)
-        return opinion.parts(session, pipeline) if pipeline is not None else OpinionParts.hidden()
-
-    def _engine(self, session: Session) -> Engine:
-        """The engine that gave the page's evidence, or gives it now."""
-        return self.engines.of(session.examined_with)
-
-    def _kit(self, session: Session) -> Pipeline | None:
-        """The pipeline; None while the default one is not ready, and where there is none. One that was let go is waited for."""
-        engine = self._engine(session)
+    def _shown(self, request: gr.Request) -> tuple[Session, Pipeline | None]:
+        """The page's session, and the pipeline that gave its evidence; None where there is no evidence any more. A pipeline that was let go
+        is waited for."""
+        session = self.sessions.of(request)
         try:
-            return engine.pipeline(0 if engine is self.engines.default else None)
+            return session, self.engines.of(session.examined_with).pipeline() if session.evidence is not None else None
         except TelltaleError:
-            return None
+            return session, None
 
-    @staticmethod
-    def _parts(
-        status: Any, file: FileParts | None = None, face: FaceParts | None = None, second: OpinionParts | None = None
-    ) -> tuple[Any, ...]:
-        return (status, *(file or FileParts.unchanged()), *(face or FaceParts.unchanged()), *(second or OpinionParts.unchanged()))
+    def _face(self, session: Session, pipeline: Pipeline) -> tuple[Any, ...]:
+        return (*results.face_parts(session, pipeline, self.data_folder), *results.opinion_parts(session, pipeline))
+
+    def _drawn(self, request: gr.Request, draw: Callable[[Session, Pipeline], tuple[Any, Any, Any]]) -> tuple[Any, Any, Any]:
+        """What `draw` gives; where it fails, a warning on the page, which stays as it is."""
+        session = self.sessions.of(request)
+        try:
+            return draw(session, self.engines.of(session.examined_with).pipeline()) if session.evidence is not None else _UNCHANGED
+        except TelltaleError as error:
+            gr.Warning(html.escape(str(error)))
+        except Exception as error:
+            log_quietly(error)
+            gr.Warning(text.OUR_FAULT)
+        return _UNCHANGED
+
+
+def _step(status: Any, file: FileParts | None = None) -> tuple[Any, ...]:
+    """A step of an examination that says nothing of a face."""
+    return (status, *(file or unchanged(FileParts)), *unchanged(FaceParts), *unchanged(OpinionParts))
+
+
+@lru_cache(maxsize=2)
+def _failures_page(file: Path, _stamp: tuple[int, int] | None, examples: tuple[tuple[str, Path], ...]) -> str:
+    """Drawn once for all readers, and again when the file has changed, as its stamp says."""
+    study = read_study(file, ZEROSHOT_SCHEMA)
+    return failures_page(study, example_crops(study, dict(examples)))

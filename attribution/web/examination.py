@@ -1,12 +1,12 @@
-"""What the page asks of a detector, done where the detector is: on a thread of this process, or on ZeroGPU in a process that has a GPU.
+"""The networks' work for the page, done where they are: on a thread of this process, or on ZeroGPU in a process that has a GPU.
 
-A job is a function of a module, `job(pipeline, progress, *given)`, so that it, what it is given and what it gives can be pickled. The process
-with the GPU was forked from this one and knows the pipeline that was loaded here before the page was launched.
+That process was forked from this one and knows the pipeline that was loaded here before the page was launched. Whatever else goes there and
+comes back is pickled, so that a job is a function of a module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from attribution.media.limits import MediaLimits
 from attribution.media.magic import HEAD_BYTES, recognise
 from attribution.text import page as text
 from attribution.web.engine import Engine, Progress, Step, Watched, log_quietly
+from attribution.web.uploads import Upload
 from attribution.web.zerogpu import on_gpu, seconds_to_read
 
 if TYPE_CHECKING:
@@ -61,14 +62,38 @@ class _Lent(NamedTuple):
 _lent: _Lent | None = None
 
 
-def work(pipeline: Pipeline, seconds: float, job: Callable[..., _Result], *given: Any, progress: Progress | None = None) -> _Result:
-    """`job(pipeline, progress, *given)`; `seconds` is how long a GPU is asked for where one is lent, 0 when it needs none. Raises what the job
-    raises, and DeviceError when no GPU is lent or it is taken back."""
-    report: Progress = progress or _silent
+def begin(engine: Engine, upload: Upload) -> Watched[Analysis]:
+    """Begin to examine a file, on a thread of its own that waits for the detector first."""
+
+    def work(report: Progress) -> Analysis:
+        pipeline = engine.ready()
+        if pipeline is None:
+            report(0.0, text.STARTING)
+            pipeline = engine.pipeline()
+        # PyTorch takes seconds to import, and is there once a detector is.
+        from attribution.pipeline import examine
+
+        return run(pipeline, seconds_to_examine(upload.path), examine, upload.path, name=upload.name, progress=report)
+
+    return Watched(work)
+
+
+def run(pipeline: Pipeline, seconds: float, job: Callable[..., _Result], *given: Any, **named: Any) -> _Result:
+    """`job(*given, pipeline=pipeline, **named)`, where the networks are.
+
+    Args:
+        pipeline: The one to do it with.
+        seconds: For how long a GPU is asked for where one is lent; 0 for a job that needs none.
+        job: A function of a module. Where `progress` is among its arguments, it is told of the job's steps.
+
+    Raises:
+        What the job raises; DeviceError when no GPU is lent, or when it is taken back.
+    """
     if _lent is None or _lent.pipeline is not pipeline or not seconds:
-        return job(pipeline, report, *given)
+        return job(*given, pipeline=pipeline, **named)
+    report = named.pop("progress", None)
     try:
-        outcome = _followed(_lent.steps(seconds, job, *given), report)
+        outcome = _followed(_lent.steps(seconds, job, given, named, report is not None), report)
     except gr.Error as error:
         raise DeviceError(*_REFUSALS.get(getattr(error, "title", ""), _BROKEN_OFF)) from error
     if outcome.error is not None:
@@ -77,19 +102,18 @@ def work(pipeline: Pipeline, seconds: float, job: Callable[..., _Result], *given
 
 
 def borrow_gpus(engine: Engine) -> None:
-    """From now on jobs with the pipeline of this engine borrow a GPU. For ZeroGPU, once the pipeline is loaded and before the page is launched;
-    without a pipeline nothing is borrowed, and the page says why there is none."""
+    """From now on jobs with the pipeline of this engine borrow a GPU. For ZeroGPU, once the pipeline is loaded and before the page is
+    launched; without a pipeline nothing is borrowed, and the page says why there is none."""
     global _lent
     try:
         pipeline = engine.pipeline()
     except Exception:
         return
-    assert pipeline is not None
 
-    def steps(seconds: float, job: Callable[..., Any], *given: Any) -> Steps:
+    def steps(seconds: float, job: Callable[..., Any], given: tuple[Any, ...], named: Mapping[str, Any], reports: bool) -> Steps:
         """In the process that has the GPU: the steps of a job, and at the end its outcome."""
         del seconds
-        watched = Watched(lambda report: job(pipeline, report, *given))
+        watched = Watched(lambda report: job(*given, pipeline=pipeline, **named, **({"progress": report} if reports else {})))
         try:
             yield from watched
             yield _outcome(watched)
@@ -116,37 +140,7 @@ def seconds_to_explain() -> float:
     return seconds_to_read(0, FACES_EXPECTED)
 
 
-def examine(pipeline: Pipeline, report: Progress, path: Path, name: str) -> Analysis:
-    """The job of examining a file."""
-    from attribution.pipeline import examine as run
-
-    return run(path, pipeline, progress=report, name=name)
-
-
-def heatmap(pipeline: Pipeline, _report: Progress, crop: np.ndarray, label: str) -> Heatmap:
-    """The job of explaining one S×S×3 uint8 crop for one label of the chosen detector."""
-    from attribution.explain.gradcam import heatmaps
-
-    return heatmaps(pipeline.predictor, crop[None], [label])[0]
-
-
-def opinion_heatmap(pipeline: Pipeline, _report: Progress, track: TrackEvidence, opinion: Opinion) -> Heatmap:
-    """The job of explaining a second opinion on a track of fresh evidence."""
-    from attribution.pipeline import explain_opinion
-
-    return explain_opinion(track, opinion, pipeline)
-
-
-def patches(pipeline: Pipeline, _report: Progress, number: int, tiles: Tiles) -> Patches:
-    """The job of reading the patches around a face, by the specialist of that number, or by the chosen detector where it is negative."""
-    from attribution.explain.patches import patch_view
-
-    predictor = pipeline.predictor if number < 0 else pipeline.specialists[number].predictor
-    assert predictor is not None
-    return patch_view(predictor, tiles)
-
-
-def _followed(steps: Steps, report: Progress) -> Outcome[Any]:
+def _followed(steps: Steps, report: Progress | None) -> Outcome[Any]:
     """Report the steps as they come, to the outcome. Whatever `report` raises ends the job."""
     shown = Step(0.0, text.WAITING)
     with closing(steps):
@@ -155,7 +149,8 @@ def _followed(steps: Steps, report: Progress) -> Outcome[Any]:
                 return step
             shown = step or shown
             # Told also when nothing has moved: the answer may be that nobody waits any more.
-            report(shown.share, shown.doing)
+            if report is not None:
+                report(shown.share, shown.doing)
     raise RuntimeError("the process with the GPU ended without an outcome")
 
 
@@ -170,6 +165,23 @@ def _outcome(watched: Watched[Any]) -> Outcome[Any]:
         return Outcome(error=DeviceError(text.OUR_FAULT))
 
 
-def _silent(share: float, doing: str) -> None:
-    """Progress that nobody follows."""
-    del share, doing
+def heatmap(crop: np.ndarray, label: str, pipeline: Pipeline) -> Heatmap:
+    """The job of explaining one S×S×3 uint8 crop for one label of the chosen detector."""
+    from attribution.explain.gradcam import heatmaps
+
+    return heatmaps(pipeline.predictor, crop[None], [label])[0]
+
+
+def opinion_heatmap(track: TrackEvidence, opinion: Opinion, pipeline: Pipeline) -> Heatmap:
+    """The job of explaining a second opinion on a track of fresh evidence."""
+    from attribution.pipeline import explain_opinion
+
+    return explain_opinion(track, opinion, pipeline)
+
+
+def patches(tiles: Tiles, weights_sha256: str, pipeline: Pipeline) -> Patches:
+    """The job of reading the patches around a face, by the detector of those weights."""
+    from attribution.explain.patches import patch_view
+
+    predictors = (pipeline.predictor, *(one.predictor for one in pipeline.specialists))
+    return patch_view(next(one for one in predictors if one is not None and one.info.weights_sha256 == weights_sha256), tiles)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import html
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 
+from attribution.render import detector_panel as panel_view
+from attribution.text import detectors as detectors_text
 from attribution.text import failures as failures_text
 from attribution.text import limits as limits_text
+from attribution.text import opinions as opinion_text
 from attribution.text import page as text
-from attribution.web import api, opinion_layout, theme
-from attribution.web import detector_panel_layout as choosing_layout
-from attribution.web import page_parts as notices
+from attribution.web import api, page_parts, theme
+from attribution.web.detector_panel import DetectorPanel, PanelParts
 from attribution.web.events import Events, Example
-from attribution.web.results import FaceParts, FileParts
+from attribution.web.results import FaceParts, FileParts, OpinionParts
 from attribution.web.uploads import Uploads
 
 EXAMPLES_FOLDER = Path(__file__).resolve().parents[2] / "examples"
@@ -39,7 +42,6 @@ LAUNCH: dict[str, Any] = {
     "quiet": True,
 }
 
-_FACES_SCRIPT = "window.telltale.faces(element, trigger)"
 _EXAMPLES_SCRIPT = """
 element.addEventListener('click', (event) => {
   const one = event.target.closest('[data-example]');
@@ -49,17 +51,20 @@ element.addEventListener('click', (event) => {
 _SHOW_VERDICT = "() => window.telltale.showVerdict()"
 _NAME_PAGE = "() => {{ document.title = '{page}: {name}' }}"
 
+# Light events answer at once; what uses the detector stands in one queue; what only waits for it is in nobody's way.
+_LIGHT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+_HEAVY: dict[str, Any] = {"show_progress": "hidden", "concurrency_id": "detector", "concurrency_limit": 1, "api_visibility": "private"}
+_WAITS: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
-class _Faces(NamedTuple):
-    stage: gr.HTML
-    choices: gr.HTML
-    card: gr.Column
-    rest: gr.Column
-    parts: FaceParts
+_html = partial(gr.HTML, apply_default_css=False)
+
+
+class _Explained(NamedTuple):
+    """What is drawn after the other parts: a heatmap, the words beside it, and a map of references."""
+
     slider: gr.ImageSlider
     words: gr.HTML
     chart: gr.Plot
-    second: opinion_layout.SecondOpinion
 
 
 def look() -> dict[str, Any]:
@@ -74,128 +79,159 @@ def examples(uploads: Uploads) -> list[Example]:
 
 
 def build(events: Events) -> gr.Blocks:
-    """The whole page, wired to a events."""
+    """The whole page, with its events."""
     with gr.Blocks(title=f"{text.NAME}: {text.PURPOSE}", analytics_enabled=False, delete_cache=(60, 600), fill_width=True) as page:
-        header = gr.HTML(notices.header(notices.pill("starting", text.DETECTOR_STARTING)), apply_default_css=False)
-        choosing_layout.build(page, events, header)
+        header = _html(page_parts.header("starting", text.DETECTOR_STARTING))
+        _choose_detectors(page, events, header)
         with gr.Row(elem_id="tt-entry"):
             with gr.Column(scale=7, min_width=320):
                 file = gr.File(label=text.DROP_LABEL, show_label=False, file_types=PICTURES + CLIPS, elem_id="tt-drop")
-                gr.HTML(_hint(), apply_default_css=False)
+                _html(_hint())
             with gr.Column(scale=5, min_width=320):
-                gallery = gr.HTML(_gallery(events.examples), js_on_load=_EXAMPLES_SCRIPT, apply_default_css=False)
-        status = gr.HTML("", visible=False, elem_id="tt-status", apply_default_css=False)
+                gallery = _html(_gallery(events.examples), js_on_load=_EXAMPLES_SCRIPT)
+        status = _html("", visible=False, elem_id="tt-status")
         with gr.Column(visible=False, elem_id="tt-result") as result:
-            verdict = gr.HTML("", apply_default_css=False)
-            faces = _faces()
+            verdict = _html("")
+            stage, choices, card, rest, face, first, opinion, second = _faces()
             with gr.Column(elem_classes="tt-panel", elem_id="tt-limits"):
-                limits = gr.HTML("", apply_default_css=False)
+                limits = _html("")
             with gr.Column(elem_classes="tt-panel"):
                 _title(text.CUSTODY_TITLE)
-                downloads = gr.HTML("", apply_default_css=False)
-                custody = gr.HTML("", apply_default_css=False)
-        file_parts = FileParts(result, verdict, faces.card, faces.rest, faces.stage, faces.choices, limits, custody, downloads)
-        _wire(page, events, header, file, gallery, status, file_parts, faces, downloads)
+                downloads = _html("")
+                provenance = _html("")
+        parts = FileParts(result, verdict, card, rest, stage, choices, limits, provenance, downloads)
+
+        def draw_opinion(drawn: Any) -> None:
+            explained = drawn.then(events.explain_opinion, None, [second.slider, second.words, downloads], **_HEAVY)
+            explained.then(events.place_opinion, None, second.chart, **_LIGHT)
+
+        def draw(shown: Any) -> None:
+            """The verdict comes first, the maps, which take a browser longest to draw, last."""
+            explained = shown.then(events.explain, face.label, [first.slider, first.words, downloads], **_HEAVY)
+            draw_opinion(explained.then(events.place, None, first.chart, **_LIGHT))
+
+        for arrived in (
+            file.upload(events.take_upload, file, [file, status], **_LIGHT),
+            gallery.select(events.take_example, None, status, **_LIGHT),
+        ):
+            done = arrived.then(events.examine, None, [status, *parts, *face, *opinion], **_HEAVY)
+            draw(done.then(None, None, None, js=_SHOW_VERDICT))
+        for part in (stage, choices):
+            draw(part.select(events.choose, None, [*face, *opinion], **_LIGHT))
+        face.label.input(events.explain, face.label, [first.slider, first.words, downloads], **_HEAVY)
+        draw_opinion(opinion.choices.select(events.choose_opinion, None, [*opinion, *second], **_LIGHT))
+        asked = opinion.button.click(events.ask_for_patches, None, [opinion.button, opinion.mosaic], **_LIGHT)
+        asked.then(events.read_patches, None, [opinion.button, opinion.mosaic, downloads], **_HEAVY)
+        page.load(events.detector_state, None, header, **_WAITS)
+        page.unload(events.leave)
+        page.queue(max_size=MOST_WAITING)
         api.offer(events, MAX_MEGABYTES * 10**6)
-    _limits_page(page, events)
-    _failures_page(page, events)
+    # At addresses of their own, written when somebody opens them; the first page carries nothing of them.
+    for text_of, link, write in (
+        (limits_text, page_parts.failures_link(failures_text.LINK), events.limits),
+        (failures_text, page_parts.limits_link(limits_text.LINK), events.failures),
+    ):
+        with page.route(text_of.PAGE, text_of.PATH, show_in_navbar=False):
+            _html(page_parts.other_header(text_of.PAGE, link))
+            body = _html(page_parts.waiting(text_of.LOADING))
+            page.load(None, None, None, js=_NAME_PAGE.format(page=text_of.PAGE, name=text.NAME))
+            page.load(write, None, body, **_WAITS)
     return page
 
 
-def _limits_page(page: gr.Blocks, events: Events) -> None:
-    """The page of measured limits, at an address of its own. It is written when somebody opens it; the first page carries nothing of it."""
-    with page.route(limits_text.PAGE, limits_text.PATH, show_in_navbar=False):
-        gr.HTML(notices.limits_header(), apply_default_css=False)
-        limits = gr.HTML(notices.waiting(limits_text.LOADING), apply_default_css=False)
-        page.load(None, None, None, js=_NAME_PAGE.format(page=limits_text.PAGE, name=text.NAME))
-        page.load(events.limits, None, limits, show_progress="hidden", concurrency_limit=None, api_visibility="private")
+def _choose_detectors(page: gr.Blocks, events: Events, header: gr.HTML) -> None:
+    """The line with the detector in use, the panel below it that is closed at first, and what is under way."""
+    panel, script = DetectorPanel(events.sessions, events.engines), "window.telltale.panel(element, trigger)"
+    with gr.Column(elem_id="tt-choose"):
+        line = _html(panel_view.line(detectors_text.STARTING, is_open=False), js_on_load=script)
+        body = _html("", visible=False, js_on_load=script, elem_id="tt-choose-panel")
+        with gr.Row(elem_id="tt-choose-progress"):
+            progress = _html("", visible=False)
+            cancel = gr.Button(detectors_text.CANCEL, visible=False, variant="secondary", elem_id="tt-choose-cancel")
+    line.select(panel.toggle, None, [line, body], **_LIGHT)
+    body.select(panel.act, None, [*PanelParts(header, line, body, progress, cancel)], **_WAITS)
+    cancel.click(panel.cancel, None, cancel, **_LIGHT)
+    page.load(panel.opened, None, line, **_WAITS)
 
 
-def _failures_page(page: gr.Blocks, events: Events) -> None:
-    """The page on why detectors fail. It needs no detector: what it shows was measured in the lab."""
-    with page.route(failures_text.PAGE, failures_text.PATH, show_in_navbar=False):
-        gr.HTML(notices.failures_header(), apply_default_css=False)
-        failures = gr.HTML(notices.waiting(failures_text.LOADING), apply_default_css=False)
-        page.load(None, None, None, js=_NAME_PAGE.format(page=failures_text.PAGE, name=text.NAME))
-        page.load(events.failures, None, failures, show_progress="hidden", concurrency_limit=None, api_visibility="private")
-
-
-def _faces() -> _Faces:
+def _faces() -> tuple[gr.HTML, gr.HTML, gr.Column, gr.Column, FaceParts, _Explained, OpinionParts, _Explained]:
     """The file with its faces, and all about the chosen one."""
+    script = "window.telltale.faces(element, trigger)"
     with gr.Row(elem_classes="tt-pair"):
         with gr.Column(scale=7, min_width=320, elem_classes="tt-panel"):
-            stage = gr.HTML("", js_on_load=_FACES_SCRIPT, apply_default_css=False)
-            choices = gr.HTML("", js_on_load=_FACES_SCRIPT, apply_default_css=False, visible=False)
+            stage = _html("", js_on_load=script)
+            choices = _html("", js_on_load=script, visible=False)
         with gr.Column(scale=5, min_width=320, elem_classes="tt-pile") as card:
             with gr.Column(elem_classes="tt-panel"):
-                face = gr.HTML("", apply_default_css=False)
+                face = _html("")
             with gr.Column(elem_classes="tt-panel tt-grow"):
-                bars = gr.HTML("", apply_default_css=False)
+                bars = _html("")
     with gr.Column(elem_id="tt-faces") as rest:
         with gr.Column(elem_classes="tt-panel"):
             _title(text.HEATMAP_TITLE)
-            label, slider, words = _heatmap()
-            areas = gr.HTML("", visible=False, elem_classes="tt-part", apply_default_css=False)
+            with gr.Row(elem_classes="tt-pair tt-halves"):
+                with gr.Column(scale=1, min_width=240):
+                    slider = _heat_slider(text.HEATMAP_SLIDER, "tt-slider")
+                with gr.Column(scale=1, min_width=240):
+                    label = gr.Dropdown(choices=[], label=text.HEATMAP_CHOICE, interactive=True, elem_id="tt-label")
+                    words = _html("")
+            areas = _html("", visible=False, elem_classes="tt-part")
         with gr.Row(elem_classes="tt-pair"):
             with gr.Column(scale=7, min_width=320, elem_classes="tt-panel") as places:
                 _title(text.MAP_TITLE, text.MAP_HINT)
-                chart = gr.Plot(show_label=False, container=False, elem_id="tt-map", elem_classes="tt-map")
+                chart = _chart("tt-map")
             with gr.Column(scale=5, min_width=320, elem_classes="tt-panel"):
                 _title(text.NEIGHBOURS_TITLE)
-                neighbours = gr.HTML("", apply_default_css=False)
-        second = opinion_layout.build()
-    return _Faces(stage, choices, card, rest, FaceParts(face, bars, areas, label, places, neighbours), slider, words, chart, second)
+                neighbours = _html("")
+        opinion, second = _second_opinion()
+    first = _Explained(slider, words, chart)
+    return stage, choices, card, rest, FaceParts(face, bars, areas, label, places, neighbours), first, opinion, second
 
 
-def _heatmap() -> tuple[gr.Dropdown, gr.ImageSlider, gr.HTML]:
-    """The class to explain, the slider between the face and its heatmap, and the words beside it."""
-    with gr.Row(elem_classes="tt-pair tt-halves"):
-        with gr.Column(scale=1, min_width=240):
-            slider = opinion_layout.heat_slider(text.HEATMAP_SLIDER, "tt-slider")
-        with gr.Column(scale=1, min_width=240):
-            label = gr.Dropdown(choices=[], label=text.HEATMAP_CHOICE, interactive=True, elem_id="tt-label")
-            words = gr.HTML("", apply_default_css=False)
-    return label, slider, words
+def _second_opinion() -> tuple[OpinionParts, _Explained]:
+    """One panel: the choice of an opinion, answer and agreement, marked areas, heatmap, map and nearest references, the patch view, the
+    detector's own limits, and who was not asked."""
+    with gr.Column(visible=False, elem_id="tt-opinion", elem_classes="tt-panel") as section:
+        choices = _html("", visible=False, js_on_load="window.telltale.opinions(element, trigger)")
+        answer = _html("")
+        with gr.Column(visible=False, elem_classes="tt-parts") as detail:
+            areas = _html("", visible=False, elem_classes="tt-part")
+            with gr.Column(elem_classes="tt-part"):
+                _title(opinion_text.HEAT_HEADING, level="h4")
+                with gr.Row(elem_classes="tt-pair tt-halves"):
+                    with gr.Column(scale=1, min_width=240):
+                        slider = _heat_slider(opinion_text.HEAT_SLIDER, "tt-second-slider")
+                    with gr.Column(scale=1, min_width=240):
+                        words = _html("")
+            with gr.Row(elem_classes="tt-pair tt-part"):
+                with gr.Column(scale=7, min_width=320) as places:
+                    _title(opinion_text.MAP_HEADING, level="h4")
+                    chart = _chart("tt-second-map")
+                with gr.Column(scale=5, min_width=320):
+                    _title(opinion_text.NEIGHBOURS_HEADING, level="h4")
+                    neighbours = _html("")
+        with gr.Column(visible=False, elem_classes="tt-part") as patches:
+            _title(opinion_text.PATCH_TITLE, opinion_text.PATCH_HINT, "h4")
+            button = gr.Button(opinion_text.PATCH_BUTTON, variant="secondary", elem_id="tt-patch-button")
+            mosaic = _html("")
+        limits = _html("")
+        others = _html("", visible=False)
+    parts = OpinionParts(section, choices, answer, detail, areas, places, neighbours, patches, button, mosaic, limits, others)
+    return parts, _Explained(slider, words, chart)
 
 
-def _wire(
-    page: gr.Blocks,
-    events: Events,
-    header: gr.HTML,
-    file: gr.File,
-    gallery: gr.HTML,
-    status: gr.HTML,
-    file_parts: FileParts,
-    faces: _Faces,
-    downloads: gr.HTML,
-) -> None:
-    """Light events answer at once; whatever uses the detector stands in one queue. The verdict comes first, the map, which takes a browser
-    longest to draw, last."""
-    light = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    heavy = {"show_progress": "hidden", "concurrency_id": "detector", "concurrency_limit": 1, "api_visibility": "private"}
-    label, second = faces.parts.label, faces.second
-    explained = [faces.slider, faces.words, downloads]
-    for arrived in (
-        file.upload(events.take_upload, file, [file, status], **light),
-        gallery.select(events.take_example, None, status, **light),
-    ):
-        done = arrived.then(events.examine, None, [status, *file_parts, *faces.parts, *second.parts], **heavy)
-        shown = done.then(None, None, None, js=_SHOW_VERDICT)
-        drawn = shown.then(events.explain, label, explained, **heavy).then(events.place, None, faces.chart, **light)
-        second.draw_after(drawn, events, downloads, light, heavy)
-    for part in (faces.stage, faces.choices):
-        chosen = part.select(events.choose, None, [*faces.parts, *second.parts], **light)
-        drawn = chosen.then(events.explain, label, explained, **heavy).then(events.place, None, faces.chart, **light)
-        second.draw_after(drawn, events, downloads, light, heavy)
-    label.input(events.explain, label, explained, **heavy)
-    second.wire(events, downloads, light, heavy)
-    page.load(events.detector_state, None, header, show_progress="hidden", concurrency_limit=None, api_visibility="private")
-    page.unload(events.leave)
-    page.queue(max_size=MOST_WAITING)
+def _heat_slider(label: str, elem_id: str) -> gr.ImageSlider:
+    """The slider between a face and a heatmap of it."""
+    fixed: dict[str, Any] = {"show_label": False, "format": "png", "interactive": False, "container": False}
+    return gr.ImageSlider(label=label, buttons=["fullscreen"], elem_id=elem_id, elem_classes="tt-slider", **fixed)
 
 
-def _title(title: str, hint: str = "") -> None:
-    gr.HTML(notices.title(title, hint), apply_default_css=False)
+def _chart(elem_id: str) -> gr.Plot:
+    return gr.Plot(show_label=False, container=False, elem_id=elem_id, elem_classes="tt-map")
+
+
+def _title(title: str, hint: str = "", level: str = "h3") -> None:
+    _html(page_parts.title(title, hint, level))
 
 
 def _hint() -> str:

@@ -43,49 +43,40 @@ def no_status() -> Any:
     return gr.update(value="", visible=False)
 
 
-def header(state: str) -> str:
-    """The head of the page: name, purpose, the detector's state, the ways to the other pages, and the switch between light and dark."""
+def header(state: str, words: str) -> str:
+    """The head of the page: name, purpose, whether the detector is `starting`, `ready` or `failed`, the ways to the other pages, and the
+    switch between light and dark."""
+    pill = f'<span class="tt-pill tt-{state}" role="status">{html.escape(words)}</span>'
     brand = f'<div class="tt-brand">{_MARK}<h1>{text.NAME}</h1></div>'
     tools = f'<div class="tt-tools">{limits_link(limits_text.LINK)}{failures_link(failures_text.LINK)}{_MODE}</div>'
-    return f'<header class="tt-header">{brand}<p class="tt-purpose">{text.PURPOSE}</p>{state}{tools}</header>'
+    return f'<header class="tt-header">{brand}<p class="tt-purpose">{text.PURPOSE}</p>{pill}{tools}</header>'
 
 
-def limits_header() -> str:
-    """The head of the page of measured limits, with the ways to the others."""
-    return _header(limits_text.PAGE, failures_link(failures_text.LINK))
-
-
-def failures_header() -> str:
-    """The head of the page on why detectors fail, with the ways to the others."""
-    return _header(failures_text.PAGE, limits_link(limits_text.LINK))
-
-
-def _header(title: str, other: str) -> str:
+def other_header(title: str, link: str) -> str:
+    """The head of another page, with the way back to the first and the `link` to the third one."""
     brand = f'<a class="tt-brand" href="./" aria-label="{text.NAME}: {limits_text.BACK}">{_MARK}<b>{text.NAME}</b></a>'
-    tools = f'<div class="tt-tools"><a class="tt-link" href="./">{limits_text.BACK}</a>{other}{_MODE}</div>'
+    tools = f'<div class="tt-tools"><a class="tt-link" href="./">{limits_text.BACK}</a>{link}{_MODE}</div>'
     return f'<header class="tt-header tt-limits-header">{brand}<h1>{title}</h1>{tools}</header>'
 
 
 def limits_link(words: str) -> str:
     """The way to the measured limits. They open beside the page: a running examination and its result stay where they are."""
-    return _beside(limits_text.PATH, words)
+    return _link(limits_text.PATH, words)
+
+
+def failures_link(words: str) -> str:
+    """The way to the page on why detectors fail; it opens beside the page, too."""
+    return _link(failures_text.PATH, words)
+
+
+def _link(path: str, words: str) -> str:
+    unseen = f'<span class="tt-unseen"> ({limits_text.NEW_TAB})</span>'
+    return f'<a class="tt-link" href="./{path}" target="_blank" rel="noopener">{words}{unseen}</a>'
 
 
 def all_limits(detector: DetectorInfo) -> str:
     """The way to the measured limits as a paragraph, for a detector that they may speak of."""
     return f"<p>{limits_link(limits_text.SEE_ALL)}</p>" if detector.measured and not detector.source else ""
-
-
-def failures_link(words: str) -> str:
-    """The way to the page on why detectors fail; it opens beside the page, too."""
-    return _beside(failures_text.PATH, words)
-
-
-def _beside(path: str, words: str) -> str:
-    return (
-        f'<a class="tt-link" href="./{path}" target="_blank" rel="noopener">{words}'
-        f'<span class="tt-unseen"> ({limits_text.NEW_TAB})</span></a>'
-    )
 
 
 def title(words: str, hint: str = "", level: str = "h3") -> str:
@@ -98,8 +89,3 @@ def title(words: str, hint: str = "", level: str = "h3") -> str:
 def waiting(sentence: str) -> str:
     """What stands in the place of something that is not there yet, or that will not come."""
     return f'<p class="tt-status" role="status">{html.escape(sentence)}</p>'
-
-
-def pill(state: str, words: str) -> str:
-    """The small sign in the header that says whether the detector is ready."""
-    return f'<span class="tt-pill tt-{state}" role="status">{html.escape(words)}</span>'

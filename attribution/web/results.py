@@ -1,30 +1,40 @@
-"""What the page shows of a result: from evidence to the values of Gradio's components. `handlers` decides when, `layout` where."""
+"""What the page shows of a result: from evidence to the values of Gradio's components. `events` decides when, `layout` where.
+
+Of the second opinions one is shown in full, others can be chosen, and detectors that were not asked have a line each.
+"""
 
 from __future__ import annotations
 
 import base64
+import html
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import gradio as gr
 import numpy as np
 
-from attribution.evidence import Evidence, Face, Heatmap, Track, TrackEvidence, document
-from attribution.render import agreement, charts, overlay, panels, report, stage
-from attribution.render import provenance as custody
+from attribution.evidence import DetectorInfo, Evidence, Heatmap, Opinion, Patches, Placement, Track, TrackEvidence, document
+from attribution.render import agreement, artifacts, charts, overlay, panels, provenance, report, stage
+from attribution.render import opinion as opinion_view
 from attribution.render.localisation import heatmap_words
+from attribution.text import areas as area_text
 from attribution.text import numbers
+from attribution.text import opinions as opinion_text
 from attribution.text import page as text
-from attribution.web import examination as jobs
-from attribution.web import opinion
-from attribution.web import page_parts as notices
-from attribution.web.engine import Engine, Progress
-from attribution.web.uploads import Session, Upload, Uploads, nearest_face
+from attribution.web import examination, page_parts
+from attribution.web.sessions import Session
+from attribution.web.uploads import Upload, Uploads
 
 if TYPE_CHECKING:
+    from attribution.detectors.card import Card, MeasuredTable
+    from attribution.detectors.predictor import Predictor
+    from attribution.explain.patches import Tiles
+    from attribution.explain.reference import ReferenceBank
     from attribution.pipeline import Analysis, Pipeline
+    from attribution.verdict.ensemble import Specialist
 
 PICTURE_SIDE_PX = 1280
 FRAME_SIDE_PX = 560
@@ -34,6 +44,8 @@ PLAYABLE = {"mp4": ".mp4", "mov": ".mp4", "webm": ".webm"}
 PLAYABLE_CODECS = ("h264", "vp8", "vp9", "av1")
 THUMBNAIL_KINDS = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 LARGEST_THUMBNAIL_BYTES = 200_000
+# Beside a verdict or an opinion; every other table is on the page of measured limits.
+PANEL_TABLES = ("Overall", "Verdicts on cross")
 
 
 class FileParts(NamedTuple):
@@ -46,17 +58,8 @@ class FileParts(NamedTuple):
     stage: Any
     choices: Any
     limits: Any
-    custody: Any
+    provenance: Any
     downloads: Any
-
-    @classmethod
-    def unchanged(cls) -> FileParts:
-        return cls(*[gr.skip()] * len(cls._fields))
-
-    @classmethod
-    def hidden(cls) -> FileParts:
-        """Nothing of an earlier result may stand beside a new file."""
-        return cls.unchanged()._replace(result=gr.update(visible=False), verdict="", stage="", choices="", custody="", downloads="")
 
 
 class FaceParts(NamedTuple):
@@ -69,110 +72,157 @@ class FaceParts(NamedTuple):
     map: Any
     neighbours: Any
 
-    @classmethod
-    def unchanged(cls) -> FaceParts:
-        return cls(*[gr.skip()] * len(cls._fields))
+
+class OpinionParts(NamedTuple):
+    """The parts of the page that speak of a second detector's opinion on the chosen face."""
+
+    section: Any
+    choices: Any
+    answer: Any
+    detail: Any
+    areas: Any
+    map: Any
+    neighbours: Any
+    patches: Any
+    button: Any
+    mosaic: Any
+    limits: Any
+    others: Any
 
 
-def examine(job: Upload, engine: Engine, report_progress: Progress) -> Analysis:
-    """The whole examination of a file, on whatever thread this is called. Raises TelltaleError."""
-    pipeline = engine.pipeline(0)
-    if pipeline is None:
-        report_progress(0.0, text.STARTING)
-        pipeline = engine.pipeline()
-    assert pipeline is not None
-    return jobs.work(pipeline, jobs.seconds_to_examine(job.path), jobs.examine, job.path, job.name, progress=report_progress)
+_Parts = TypeVar("_Parts", FileParts, FaceParts, OpinionParts)
 
 
-def first_look(evidence: Evidence) -> tuple[int, int]:
-    """The track and the face of it to show first: those that the verdict rests on."""
-    if not evidence.tracks:
-        return 0, 0
-    chosen = panels.telling_track(evidence)
-    return chosen, evidence.tracks[chosen].shown or 0
+def unchanged(kind: type[_Parts]) -> _Parts:
+    """All of these parts as they are."""
+    return kind(*[gr.skip()] * len(kind._fields))
 
 
-def look_at(session: Session, index: Any, seconds: Any) -> None:
-    """Choose track `index` at that moment, or at the face that stands for it. Both come from a browser: what makes no sense is ignored."""
-    assert session.evidence is not None
-    tracks = session.evidence.tracks
-    if not isinstance(index, int) or not 0 <= index < len(tracks):
-        return
-    track = tracks[index]
-    if index != session.chosen:
-        session.opinion = None
-    session.chosen = index
-    if isinstance(seconds, int | float) and track.track is not None:
-        session.moment = nearest_face(track.track.faces, float(seconds))
-    else:
-        session.moment = track.shown or 0
+def no_file() -> FileParts:
+    """Nothing of an earlier result may stand beside a new file."""
+    return unchanged(FileParts)._replace(result=gr.update(visible=False), verdict="", stage="", choices="", provenance="", downloads="")
 
 
-def whole_picture(found: Analysis) -> np.ndarray | None:
-    """The picture at the size of the page; None for clips."""
-    if found.evidence.media.kind != "picture" or not found.frames:
-        return None
-    return overlay.fitted(found.frames[0].rgb, PICTURE_SIDE_PX)
+def no_opinion() -> OpinionParts:
+    """Where no second detector has a word to say."""
+    return unchanged(OpinionParts)._replace(section=gr.update(visible=False), choices="", answer="", mosaic="", others="")
 
 
-def player(found: Analysis, job: Upload, session: Session, uploads: Uploads) -> str | None:
-    """The address of a clip that browsers can play, kept on the uploads for it; None for pictures and for other clips."""
-    container = found.evidence.media.container.lower()
-    extension = next((extension for kind, extension in PLAYABLE.items() if container.startswith(kind)), None)
-    if found.evidence.media.kind != "clip" or extension is None or not any(codec in container for codec in PLAYABLE_CODECS):
-        return None
-    return f"gradio_api/file={uploads.keep_for_player(session, job, extension)}"
+# The file
 
 
-def file_parts(found: Analysis, session: Session, video_url: str | None, engine: Engine) -> FileParts:
-    """Everything that is said of the file. The session holds the evidence already."""
+def file_parts(found: Analysis, session: Session, upload: Upload, uploads: Uploads, pipeline: Pipeline) -> FileParts:
+    """Everything that is said of the file. The session, which holds the evidence already, gets the picture or the clip for its player."""
     evidence = session.evidence
-    pipeline = engine.pipeline()
     assert evidence is not None
-    assert pipeline is not None
-    if session.picture is not None:
+    if evidence.media.kind == "picture" and found.frames:
+        session.picture = overlay.fitted(found.frames[0].rgb, PICTURE_SIDE_PX)
         shown = stage.picture_stage(evidence, overlay.data_uri(session.picture), session.chosen)
     else:
         frames = [(frame.seconds, overlay.data_uri(overlay.fitted(frame.rgb, FRAME_SIDE_PX), 72)) for frame in found.frames]
-        shown = stage.clip_stage(evidence, frames, video_url, session.chosen)
-    crops = [_small(track) for track in evidence.tracks]
+        extension = _playable(evidence)
+        session.clip = uploads.keep_for_player(upload, extension) if extension else None
+        video = f"gradio_api/file={session.clip}" if session.clip is not None else None
+        shown = stage.clip_stage(evidence, frames, video, session.chosen)
     note, said = agreement.verdict_note(evidence, link=True)
     return FileParts(
         result=gr.update(visible=True),
-        verdict=f"{panels.verdict_banner(evidence, note=note, said=said)}{opinion.side_by_side(evidence, pipeline)}",
+        verdict=f"{panels.verdict_banner(evidence, note=note, said=said)}{_side_by_side(evidence, pipeline)}",
         card=gr.update(visible=bool(evidence.tracks)),
         faces=gr.update(visible=bool(evidence.tracks)),
-        stage=notices.title(stage.title(evidence)) + str(shown),
-        choices=gr.update(value=stage.face_choices(evidence, crops, session.chosen), visible=len(evidence.tracks) > 1),
-        limits=notices.title(panels.limits_title(evidence.detector))
-        + f'<div class="tt-measured">{panels.measured(opinion.first_tables(pipeline.predictor.card), evidence.detector)}'
-        f"{notices.all_limits(evidence.detector)}</div>",
-        custody=custody.custody(evidence),
+        stage=f"{page_parts.title(stage.title(evidence))}{shown}",
+        choices=_part(stage.face_choices(evidence, [_small(track) for track in evidence.tracks], session.chosen), len(evidence.tracks) > 1),
+        limits=page_parts.title(panels.limits_title(evidence.detector))
+        + f'<div class="tt-measured">{panels.measured(first_tables(pipeline.predictor.card), evidence.detector)}'
+        f"{page_parts.all_limits(evidence.detector)}</div>",
+        provenance=provenance.custody(evidence),
         downloads=downloads(session, pipeline),
     )
 
 
-def face_parts(session: Session, engine: Engine, data_folder: Path | None = None) -> FaceParts:
-    """Everything that is said of the chosen face but its heatmap and its place on the map."""
+def first_tables(card: Card) -> list[MeasuredTable]:
+    """What a card says first; the page of measured limits has the rest. The first ones of a card with other tables."""
+    return [table for title in PANEL_TABLES for table in card.measured if table.title == title] or list(card.measured[: len(PANEL_TABLES)])
+
+
+def downloads(session: Session, pipeline: Pipeline) -> str:
+    """Links that hold the report and the JSON themselves: nothing is written to the server's disk for them."""
     evidence = session.evidence
-    if evidence is None or not evidence.tracks:
-        return FaceParts.unchanged()
-    track = evidence.tracks[session.chosen]
-    face = _face(session)
+    assert evidence is not None
+    tracks, first = [], {}
+    for index, track in enumerate(evidence.tracks):
+        # The face that stands for the track as its only one, and its heatmap if that very one was drawn.
+        face = track.shown
+        heatmap = session.heatmaps.get((index, face or 0, telling_label(evidence, track)))
+        first |= {(0, index): heatmap} if heatmap is not None else {}
+        shown = Track(track.id, (track.track.faces[face],)) if track.track is not None and face is not None else None
+        tracks.append(replace(track, track=shown, reading=None))
+    told = _with_patches(session, replace(evidence, tracks=tuple(tracks)), refused_too=True)
+    second = {(0, *place): heatmap for place, heatmap in session.opinion_heatmaps.items()}
+    page = report.report_html([told], first, {0: session.picture} if session.picture is not None else None, second, pipeline.tables)
+    data = json.dumps(document([_with_patches(session, evidence, refused_too=False)]), indent=1, ensure_ascii=False)
+    stem = f"telltale-{evidence.media.sha256[:12]}"
+    return (
+        f'<div class="tt-downloads"><a download="{stem}.html" href="{_data("text/html", page)}">{text.REPORT_BUTTON}</a>'
+        f'<a download="{stem}.json" href="{_data("application/json", data)}">{text.JSON_BUTTON}</a></div>'
+    )
+
+
+def _with_patches(session: Session, evidence: Evidence, refused_too: bool) -> Evidence:
+    """The evidence with the patches that were asked for on the page, in the opinions that were given; in refused ones only where wanted:
+    there they are part of no answer."""
+
+    def told(index: int, one: Opinion) -> Opinion:
+        patches = session.patches.get((index, one.detector.weights_sha256))
+        wanted = patches is not None and one.patches is None and (refused_too or one.verdict is not None)
+        return replace(one, patches=patches) if wanted else one
+
+    tracks = (replace(track, opinions=tuple(told(index, one) for one in track.opinions)) for index, track in enumerate(evidence.tracks))
+    return replace(evidence, tracks=tuple(tracks))
+
+
+def _playable(evidence: Evidence) -> str | None:
+    """The file extension for a clip that browsers can play; None for others."""
+    container = evidence.media.container.lower()
+    if evidence.media.kind != "clip" or not any(codec in container for codec in PLAYABLE_CODECS):
+        return None
+    return next((extension for kind, extension in PLAYABLE.items() if container.startswith(kind)), None)
+
+
+def _side_by_side(evidence: Evidence, pipeline: Pipeline) -> str:
+    """Both answers side by side, where the reader chose a second detector, on the face that the verdict rests on."""
+    asked = next((one.info for one in pipeline.beside if one.asked_for), None)
+    if asked is None or not evidence.tracks:
+        return ""
+    index = panels.telling_track(evidence)
+    track = evidence.tracks[index]
+    heard = next((one for one in track.opinions if one.detector == asked), None)
+    about = text.FACE_OF.format(number=index + 1, total=len(evidence.tracks)) if len(evidence.tracks) > 1 else ""
+    return agreement.side_by_side(track, heard, evidence.detector, about) if heard is not None else ""
+
+
+# The chosen face
+
+
+def face_parts(session: Session, pipeline: Pipeline, data_folder: Path | None = None) -> FaceParts:
+    """Everything that is said of the chosen face but its heatmap and its place on the map."""
+    evidence, track, face = session.evidence, session.track, session.face
+    if evidence is None or track is None:
+        return unchanged(FaceParts)
     crop = overlay.data_uri(face.crop, 92) if face is not None else None
     neighbours = panels.no_references()
     if track.placement is not None:
-        pictures = thumbnails(track, engine, data_folder)
+        pictures = thumbnails(track.placement, pipeline.bank, data_folder)
         neighbours = panels.neighbour_table(track.placement, evidence.detector, pictures)
-    pipeline = engine.pipeline()
-    areas = opinion.first_areas(track, session.chosen + 1, pipeline) if pipeline is not None else ""
+    ranked = sorted(evidence.detector.labels, key=lambda label: -track.p_methods.get(label, 0.0))
+    labels = [(f"{evidence.detector.display(label)} ({numbers.percent(track.p_methods.get(label, 0.0))})", label) for label in ranked]
+    hint = text.METHODS_HINT if evidence.detector.measured else text.METHODS_UNCALIBRATED
     card = panels.face_card(track, session.chosen + 1, evidence.detector, crop, face, reasons=len(evidence.tracks) > 1)
     return FaceParts(
-        face=f"{card}{agreement.beside(track)}",
-        bars=notices.title(text.METHODS_TITLE, text.METHODS_HINT if evidence.detector.measured else text.METHODS_UNCALIBRATED)
-        + str(charts.method_bars(track.p_methods, evidence.detector)),
-        areas=gr.update(value=areas, visible=bool(areas)),
-        label=gr.update(choices=_choices(evidence, track), value=telling_label(evidence, track)),
+        face=f"{card}{agreement.beside(track, evidence.detector)}",
+        bars=f"{page_parts.title(text.METHODS_TITLE, hint)}{charts.method_bars(track.p_methods, evidence.detector)}",
+        areas=_part(_first_areas(track, session.chosen + 1, pipeline.predictor)),
+        label=gr.update(choices=labels, value=telling_label(evidence, track)),
         map=gr.update(visible=track.placement is not None),
         neighbours=neighbours,
     )
@@ -186,95 +236,214 @@ def telling_label(evidence: Evidence, track: TrackEvidence) -> str:
     return max(labels, key=lambda label: track.p_methods.get(label, 0.0))
 
 
-def reference_map(session: Session, engine: Engine) -> Any:
-    """The map with every face of the file on it."""
-    evidence, pipeline = session.evidence, engine.pipeline()
-    if evidence is None or pipeline is None:
-        return gr.skip()
-    examined = [(i + 1, t.placement.x, t.placement.y) for i, t in enumerate(evidence.tracks) if t.placement is not None]
-    bank = pipeline.bank
-    if bank is None:
-        return gr.skip()
-    return charts.reference_map(bank.points, bank.methods, bank.sources, evidence.detector, examined, session.chosen + 1)
-
-
-def explain(session: Session, label: str, engine: Engine) -> tuple[Any, Any, Any]:
-    """The slider between face and heatmap, the words beside it, and the downloads that now hold the heatmap. Raises TelltaleError."""
-    evidence, face, pipeline = session.evidence, _face(session), engine.pipeline()
-    if evidence is None or face is None or pipeline is None or label not in evidence.detector.labels:
+def explain(session: Session, label: str | None, pipeline: Pipeline) -> tuple[Any, Any, Any]:
+    """The slider between the chosen face and its heatmap for that class, the words beside it, and the downloads that now hold it;
+    unchanged for what is no class. Raises TelltaleError."""
+    evidence, face = session.evidence, session.face
+    if evidence is None or face is None or label not in evidence.detector.labels:
         return gr.skip(), gr.skip(), gr.skip()
     key = (session.chosen, session.moment, label)
     if key not in session.heatmaps:
-        session.heatmaps[key] = jobs.work(pipeline, jobs.seconds_to_explain(), jobs.heatmap, face.crop, label)
-    heatmap = session.heatmaps[key]
-    large = overlay.scaled(face.crop, SLIDER_SIDE_PX)
-    words = heatmap_words(heatmap, evidence.detector, pipeline.predictor.card.measured)
-    return (large, overlay.heat_over(large, heatmap.values)), words, downloads(session, pipeline)
+        session.heatmaps[key] = examination.run(pipeline, examination.seconds_to_explain(), examination.heatmap, face.crop, label)
+    words = heatmap_words(session.heatmaps[key], evidence.detector, pipeline.predictor.card.measured)
+    return _slider(face.crop, session.heatmaps[key]), words, downloads(session, pipeline)
 
 
-def downloads(session: Session, pipeline: Pipeline) -> str:
-    """Links that hold the report and the JSON themselves: nothing is written to the server's disk for them."""
+def reference_map(session: Session, pipeline: Pipeline) -> Any:
+    """The map of references with every face of the file on it; unchanged where there is none."""
     evidence = session.evidence
-    assert evidence is not None
-    pictures = {0: session.picture} if session.picture is not None else None
-    told, heatmaps = _for_report(session, evidence)
-    second = {(0, face, number): heatmap for (face, number), heatmap in session.opinion_heatmaps.items()}
-    first = {(0, index): heatmap for index, heatmap in heatmaps.items()}
-    page = report.report_html([told], first, pictures, second, pipeline.tables)
-    data = json.dumps(document([opinion.with_patches(session, evidence, refused_too=False)]), indent=1, ensure_ascii=False)
-    stem = f"telltale-{evidence.media.sha256[:12]}"
-    return (
-        f'<div class="tt-downloads"><a download="{stem}.html" href="{_data("text/html", page)}">{text.REPORT_BUTTON}</a>'
-        f'<a download="{stem}.json" href="{_data("application/json", data)}">{text.JSON_BUTTON}</a></div>'
-    )
+    if evidence is None or pipeline.bank is None:
+        return gr.skip()
+    return _map(pipeline.bank, evidence.detector, [track.placement for track in evidence.tracks], session.chosen)
 
 
-def thumbnails(track: TrackEvidence, engine: Engine, data_folder: Path | None) -> dict[int, str]:
+def thumbnails(placement: Placement, bank: ReferenceBank | None, data_folder: Path | None) -> dict[int, str]:
     """Pictures of the nearest references from the reader's own copy of the face data, by row of the bank. The bytes go to the browser as
     they are; none is decoded here. Empty without such a copy, or when the bank does not know where its faces lie."""
-    pipeline = engine.pipeline()
-    paths = pipeline.bank.paths if pipeline is not None and pipeline.bank is not None else ()
-    if data_folder is None or not paths or track.placement is None:
+    if data_folder is None or bank is None or not bank.paths:
         return {}
-    root = data_folder.resolve()
-    found = {}
-    for neighbour in track.placement.neighbours:
-        file = (root / paths[neighbour.index]).resolve()
+    root, found = data_folder.resolve(), {}
+    for neighbour in placement.neighbours:
+        file = (root / bank.paths[neighbour.index]).resolve()
         kind = THUMBNAIL_KINDS.get(file.suffix.lower())
         if kind and file.is_relative_to(root) and file.is_file() and file.stat().st_size <= LARGEST_THUMBNAIL_BYTES:
             found[neighbour.index] = f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode('ascii')}"
     return found
 
 
-def _for_report(session: Session, evidence: Evidence) -> tuple[Evidence, dict[int, Heatmap]]:
-    """The evidence with the face that stands for each track as its only one, and the heatmaps that were drawn of exactly these."""
-    tracks, heatmaps = [], {}
-    for index, track in enumerate(evidence.tracks):
-        face = track.shown
-        heatmap = session.heatmaps.get((index, face or 0, telling_label(evidence, track)))
-        if heatmap is not None:
-            heatmaps[index] = heatmap
-        shown = Track(track.id, (track.track.faces[face],)) if track.track is not None and face is not None else None
-        tracks.append(replace(track, track=shown, reading=None))
-    return opinion.with_patches(session, replace(evidence, tracks=tuple(tracks)), refused_too=True), heatmaps
+def _first_areas(track: TrackEvidence, number: int, predictor: Predictor) -> str:
+    """The areas that the chosen detector itself marked on face `number`, or that it marked none; empty where it never says where."""
+    if predictor.card.artifacts is None:
+        return ""
+    heading = page_parts.title(area_text.FIRST_HEADING, level="h4")
+    name, state = opinion_text.name_of(predictor.info.name), agreement.first_state(track, predictor.info)
+    if not artifacts.marked_by(track, predictor.info.name):
+        return f"{heading}{artifacts.nothing_marked(name, state)}"
+    return f"{heading}{artifacts.panel(track, number, name, state, predictor.card.measured, _marked_crop(track))}"
 
 
-def _face(session: Session) -> Face | None:
-    evidence = session.evidence
-    if evidence is None or not evidence.tracks:
-        return None
-    track = evidence.tracks[session.chosen].track
-    return track.faces[min(session.moment, len(track.faces) - 1)] if track is not None else None
+# The second opinion on it
 
 
-def _choices(evidence: Evidence, track: TrackEvidence) -> list[tuple[str, str]]:
-    ranked = sorted(evidence.detector.labels, key=lambda label: -track.p_methods.get(label, 0.0))
-    return [(f"{evidence.detector.display(label)} ({numbers.percent(track.p_methods.get(label, 0.0))})", label) for label in ranked]
+def opinion_parts(session: Session, pipeline: Pipeline | None) -> OpinionParts:
+    """Everything about the chosen face that takes no time: its heatmap, its map and the patches are asked for by themselves."""
+    track, index, shown = session.track, session.leading, session.second
+    if pipeline is None or session.evidence is None or track is None or index is None or shown is None:
+        return no_opinion()
+    first, given, patches = session.evidence.detector, shown.verdict is not None, session.known_patches
+    name = html.escape(opinion_text.name_of(shown.detector.name))
+    neighbours = f'<p class="tt-refused">{opinion_text.NO_REFERENCES.format(name=name)}</p>'
+    if shown.placement is not None:
+        neighbours = panels.neighbour_table(shown.placement, shown.detector)
+    return OpinionParts(
+        section=gr.update(visible=True),
+        choices=_part(opinion_view.choices(track, index)),
+        answer=f"{opinion_view.heading(track, index, first)}{opinion_view.answer(track, shown, first)}",
+        detail=gr.update(visible=given),
+        areas=_part(_areas(session, pipeline, track, shown)),
+        map=gr.update(visible=shown.placement is not None),
+        neighbours=neighbours if given else "",
+        patches=gr.update(visible=patches is not None or _readable(session, pipeline) is not None),
+        button=gr.update(visible=patches is None),
+        mosaic=_mosaic(session, pipeline, patches),
+        limits=_limits(shown.detector, name, _predictor(pipeline, shown)) if given else "",
+        others=_part(opinion_view.others(track, index)),
+    )
+
+
+def explain_opinion(session: Session, pipeline: Pipeline) -> tuple[Any, Any, Any]:
+    """The slider between the face and the heatmap of the shown opinion, the words beside it, and the downloads that now hold it; unchanged
+    where no opinion was given. Raises TelltaleError."""
+    track, index, second = session.track, session.leading, session.second
+    if track is None or track.track is None or track.shown is None or index is None or second is None or second.verdict is None:
+        return gr.skip(), gr.skip(), gr.skip()
+    key, detector = (session.chosen, index), second.detector
+    if key not in session.opinion_heatmaps:
+        seconds = examination.seconds_to_explain()
+        session.opinion_heatmaps[key] = examination.run(pipeline, seconds, examination.opinion_heatmap, track, second)
+    heatmap = session.opinion_heatmaps[key]
+    words = opinion_view.heat_words(heatmap, detector, pipeline.tables.get(detector.weights_sha256))
+    if second.face is not None:
+        note = opinion_text.HEAT_OF_OTHER.format(name=html.escape(opinion_text.name_of(detector.name)))
+        words = f'<p class="tt-small">{note}</p>{words}'
+    # Where it sees something else than the first detector, the heatmap lies on that.
+    seen = second.face or track.track.faces[track.shown]
+    return _slider(seen.crop, heatmap), words, downloads(session, pipeline)
+
+
+def opinion_map(session: Session, pipeline: Pipeline) -> Any:
+    """The shown opinion's own map of references with every face that its detector was asked about; unchanged where there is none."""
+    second = session.second
+    specialist = _specialist(pipeline, second) if second is not None else None
+    if session.evidence is None or second is None or second.placement is None or specialist is None or specialist.bank is None:
+        return gr.skip()
+    placements = [
+        next((one.placement for one in track.opinions if one.detector == second.detector), None) for track in session.evidence.tracks
+    ]
+    return _map(specialist.bank, second.detector, placements, session.chosen)
+
+
+def reading_patches() -> tuple[Any, Any]:
+    """The button and the mosaic while the patches are read."""
+    return gr.update(interactive=False), f'<p class="tt-refused" role="status">{opinion_text.PATCH_WORKING} …</p>'
+
+
+def patch_view(session: Session, pipeline: Pipeline) -> tuple[Any, Any, Any]:
+    """The button, which has served, the mosaic of the chosen face, and the downloads that hold it. Raises TelltaleError."""
+    found = _readable(session, pipeline)
+    if session.known_patches is None and found is not None:
+        predictor, tiles = found
+        key = (session.chosen, predictor.info.weights_sha256)
+        session.patches[key] = examination.run(pipeline, examination.seconds_to_explain(), examination.patches, tiles, key[1])
+    return gr.update(visible=False, interactive=True), _mosaic(session, pipeline, session.known_patches), downloads(session, pipeline)
+
+
+def no_patches(sentence: str) -> tuple[Any, Any, Any]:
+    """The button, to try again, and a sentence in place of the mosaic; the downloads stay."""
+    words = f'<p class="tt-refused" role="alert">{opinion_text.PATCH_FAILED} {html.escape(sentence)}</p>'
+    return gr.update(interactive=True), words, gr.skip()
+
+
+def _areas(session: Session, pipeline: Pipeline, track: TrackEvidence, shown: Opinion) -> str:
+    """The areas that the detector of that opinion marked, or that it marked none; empty where it never says where, or was not asked to."""
+    predictor = _predictor(pipeline, shown)
+    if predictor is None or predictor.card.artifacts is None or shown.verdict is None:
+        return ""
+    words = opinion_view.areas(track, shown, session.chosen + 1, predictor.card.measured, _marked_crop(track), switch=True)
+    if not words and not track.artifacts:
+        # Where there are areas of another detector, this one did not look for any.
+        words = artifacts.nothing_marked(opinion_text.name_of(shown.detector.name), shown.verdict.state)
+    return f"{page_parts.title(area_text.HEADING, level='h4')}{words}" if words else ""
+
+
+def _limits(detector: DetectorInfo, name: str, predictor: Predictor | None) -> str:
+    title = opinion_text.LIMITS_TITLE if detector.measured else opinion_text.UNMEASURED_TITLE
+    said = opinion_view.limits(detector, first_tables(predictor.card) if predictor is not None else [])
+    return (
+        f'<details class="tt-second-limits"><summary>{title.format(name=name)}</summary>{said}{page_parts.all_limits(detector)}</details>'
+    )
+
+
+def _specialist(pipeline: Pipeline, opinion: Opinion) -> Specialist | None:
+    """The detector that gave that opinion."""
+    return next((one for one in pipeline.beside if one.info.weights_sha256 == opinion.detector.weights_sha256), None)
+
+
+def _predictor(pipeline: Pipeline, opinion: Opinion) -> Predictor | None:
+    specialist = _specialist(pipeline, opinion)
+    return specialist.predictor if specialist is not None else None
+
+
+def _reader(pipeline: Pipeline) -> Predictor | None:
+    """The detector that reads patches."""
+    from attribution.explain.patches import reads_patches
+
+    loaded = [*(one.predictor for one in pipeline.specialists if one.predictor is not None), pipeline.predictor]
+    return next((one for one in loaded if reads_patches(one)), None)
+
+
+def _readable(session: Session, pipeline: Pipeline) -> tuple[Predictor, Tiles] | None:
+    """What it takes to read the patches around the chosen face; None where something of it is missing."""
+    tiles = session.tiles[session.chosen] if session.chosen < len(session.tiles) else None
+    reader = _reader(pipeline) if tiles is not None else None
+    return (reader, tiles) if reader is not None and tiles is not None else None
+
+
+def _mosaic(session: Session, pipeline: Pipeline, patches: Patches | None) -> str:
+    evidence, track = session.evidence, session.track
+    reader = _reader(pipeline) if patches is not None else None
+    if evidence is None or track is None or patches is None or reader is None:
+        return ""
+    return opinion_view.patch_view(patches, reader.info, track.box, evidence.media, session.picture, reader.card.measured)
+
+
+# What several of them need
+
+
+def _part(value: str, visible: bool | None = None) -> Any:
+    """A part of the page that is shown where there is something in it, unless told otherwise."""
+    return gr.update(value=value, visible=bool(value) if visible is None else visible)
+
+
+def _slider(crop: np.ndarray, heatmap: Heatmap) -> tuple[np.ndarray, np.ndarray]:
+    large = overlay.scaled(crop, SLIDER_SIDE_PX)
+    return large, overlay.heat_over(large, heatmap.values)
+
+
+def _map(bank: ReferenceBank, detector: DetectorInfo, placements: Sequence[Placement | None], chosen: int) -> Any:
+    examined = [(number, one.x, one.y) for number, one in enumerate(placements, start=1) if one is not None]
+    return charts.reference_map(bank.points, bank.methods, bank.sources, detector, examined, chosen + 1)
 
 
 def _small(track: TrackEvidence) -> str | None:
     face = track.shown
     return overlay.data_uri(overlay.fitted(track.track.faces[face].crop, 112), 85) if track.track is not None and face is not None else None
+
+
+def _marked_crop(track: TrackEvidence) -> str | None:
+    """The crop that areas were marked on, as a data URI."""
+    face = artifacts.marked_face(track)
+    return overlay.data_uri(face.crop, 92) if face is not None else None
 
 
 def _data(kind: str, content: str) -> str:

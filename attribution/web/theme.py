@@ -51,7 +51,8 @@ def area_css() -> str:
 
 
 def head() -> str:
-    """What goes into the document's head: our script with the words that it writes, and a style sheet, and no referrer for whatever a reader opens from here."""
+    """What goes into the document's head: our script with the words that it writes, a style sheet, and no referrer for whatever a reader
+    opens from here."""
     script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.js", "detector_panel.js"))
     words = json.dumps(numbers.for_script(), ensure_ascii=False).replace("<", "\\u003c")
     return f'<meta name="referrer" content="no-referrer"><style>{area_css()}</style><script>window.telltaleWords={words};{script}</script>'

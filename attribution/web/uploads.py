@@ -1,9 +1,9 @@
-"""Where uploads and results stay while they are needed, and no longer.
+"""Where uploads stay while they are needed, and no longer.
 
 Everything lies in one folder of this process that only its user can read, and Gradio's own temporary files with it. An upload is put under
 a name that nobody can guess as soon as it arrives, so that two people who send the same bytes never share a file. It is deleted after the
 examination; a clip stays while its player is on the page. Whatever is older than ten minutes is swept, and the folder goes with the
-process; the folder of a killed process is removed at the next start. Results live in memory only, for one open page each.
+process; the folder of a killed process is removed at the next start.
 """
 
 from __future__ import annotations
@@ -16,26 +16,12 @@ import shutil
 import tempfile
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-from attribution.detectors.spec import Selection
-from attribution.evidence import Evidence, Face, Heatmap, Patches, Predictions, Track, TrackEvidence
-
-if TYPE_CHECKING:
-    from attribution.explain.patches import Tiles
 
 PREFIX = "telltale-"
 OLDEST_SECONDS = 600
 SWEEP_SECONDS = 30
-MOST_SESSIONS = 64
-# 96 crops of 224 px are 14 MB: the most that one page keeps in memory.
-MOST_CROPS = 96
 
 
 @dataclass(frozen=True)
@@ -49,60 +35,13 @@ class Upload:
     inode: int = 0
 
 
-@dataclass
-class Session:
-    """What one open page holds."""
-
-    job: Upload | None = None
-    selection: Selection | None = None
-    """The detectors that this page chose for the files to come; None for the default."""
-    examined_with: Selection | None = None
-    """Those that gave the evidence."""
-    evidence: Evidence | None = None
-    picture: np.ndarray | None = None
-    clip: Path | None = None
-    chosen: int = 0
-    """Index of the track that is shown."""
-    moment: int = 0
-    """Index of the face in that track."""
-    opinion: int | None = None
-    """Index of the second opinion that the reader chose to see; None leaves the choice to the page."""
-    heatmaps: dict[tuple[int, int, str], Heatmap] = field(default_factory=dict)
-    """By track, face and label."""
-    opinion_heatmaps: dict[tuple[int, int], Heatmap] = field(default_factory=dict)
-    """By track and opinion."""
-    tiles: tuple[Tiles | None, ...] = ()
-    """The surroundings of each track, for the patch view."""
-    patches: dict[tuple[int, int], Patches] = field(default_factory=dict)
-    """Those that were asked for on the page, by track and opinion."""
-
-
 class Uploads:
-    """Files below `folder` and one Session per open page, by the page's session hash."""
+    """The files below `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._keep: set[Path] = set()
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._lock = threading.Lock()
         self._stop = threading.Event()
-
-    def session(self, key: str) -> Session:
-        """The session of that page, made on first use; the page that was idle longest is forgotten when there are too many."""
-        with self._lock:
-            session = self._sessions.setdefault(key, Session())
-            self._sessions.move_to_end(key)
-            forgotten = self._sessions.popitem(last=False)[1] if len(self._sessions) > MOST_SESSIONS else None
-        if forgotten is not None:
-            self._delete(forgotten)
-        return session
-
-    def forget(self, key: str) -> None:
-        """The page was closed: its files and its result go."""
-        with self._lock:
-            session = self._sessions.pop(key, None)
-        if session is not None:
-            self._delete(session)
 
     def take(self, upload: str | Path) -> Upload:
         """Put an upload under a name of our own (a second name of the same bytes: nothing is copied). Raises OSError when it is gone."""
@@ -118,33 +57,29 @@ class Uploads:
         self._keep.add(path)
         return path
 
-    def release(self, job: Upload) -> None:
+    def release(self, upload: Upload) -> None:
         """Delete an examined upload; an example stays."""
-        if job.example:
+        if upload.example:
             return
-        _remove(job.path)
+        self.remove(upload.path)
         # Somebody else may have sent the same bytes under the same name since: then the name is theirs.
         with contextlib.suppress(OSError):
-            if job.original is not None and job.original.stat().st_ino == job.inode:
-                job.original.unlink()
+            if upload.original is not None and upload.original.stat().st_ino == upload.inode:
+                upload.original.unlink()
 
-    def keep_for_player(self, session: Session, job: Upload, extension: str) -> Path:
-        """Delete the upload but for one name, with the extension that tells browsers what it is; the session owns it from now on."""
+    def keep_for_player(self, upload: Upload, extension: str) -> Path:
+        """Delete the upload but for one name, with the extension that tells browsers what it is; whoever asks owns it from now on."""
         path = self._place(extension)
-        _second_name(job.path, path)
-        self.release(job)
-        session.clip = path
+        _second_name(upload.path, path)
+        self.release(upload)
         return path
 
-    def clear(self, session: Session) -> None:
-        """Forget the result of a page and delete its clip."""
-        if session.clip is not None:
-            _remove(session.clip)
-        session.evidence = session.picture = session.clip = None
-        session.tiles = ()
-        session.opinion = None
-        for made in (session.heatmaps, session.opinion_heatmaps, session.patches):
-            made.clear()
+    def remove(self, path: Path) -> None:
+        """Delete a file and its folder; it may be gone already."""
+        with contextlib.suppress(OSError):
+            path.unlink()
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
 
     def sweep(self, oldest_seconds: float = OLDEST_SECONDS) -> None:
         """Delete every file older than that (and every folder that is left empty), except published ones."""
@@ -177,12 +112,6 @@ class Uploads:
         folder.mkdir(mode=0o700)
         return folder / f"file{suffix}"
 
-    def _delete(self, session: Session) -> None:
-        self.clear(session)
-        if session.job is not None:
-            self.release(session.job)
-            session.job = None
-
 
 def private_folder() -> Path:
     """A fresh temporary folder of this process, for its user only, deleted when the process ends. Folders of killed ones go now."""
@@ -194,32 +123,6 @@ def private_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
-
-
-def lighter(evidence: Evidence, most_crops: int = MOST_CROPS) -> Evidence:
-    """The evidence with at most `most_crops` faces' pixels in all: each track keeps the face that stands for it and others evenly over its
-    length."""
-    each = max(1, most_crops // max(1, len(evidence.tracks)))
-    tracks = tuple(_lighter(track, each) for track in evidence.tracks)
-    return replace(evidence, tracks=tracks)
-
-
-def _lighter(evidence: TrackEvidence, each: int) -> TrackEvidence:
-    track, reading = evidence.track, evidence.reading
-    if track is None or len(track.faces) <= each:
-        return evidence
-    # What was marked or explained by the pipeline is this face.
-    shown = evidence.shown or 0
-    wanted = sorted({shown, *(round(i) for i in np.linspace(0, len(track.faces) - 1, each - 1))} if each > 1 else {shown})
-    kept = None
-    if reading is not None:
-        kept = Predictions(reading.logits[wanted], reading.p_methods[wanted], reading.embeddings[wanted])
-    return replace(evidence, track=Track(track.id, tuple(track.faces[i] for i in wanted)), reading=kept)
-
-
-def nearest_face(faces: Sequence[Face], seconds: float) -> int:
-    """The index of the face that is nearest in time."""
-    return min(range(len(faces)), key=lambda index: abs(faces[index].seconds - seconds))
 
 
 def _second_name(original: Path, path: Path) -> None:
@@ -243,10 +146,3 @@ def _alive(pid: int, folder: Path) -> bool:
     except OSError:
         return True
     return True
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()
-    with contextlib.suppress(OSError):
-        path.parent.rmdir()

@@ -57,7 +57,7 @@
     wanted.scrollIntoView({ block: "nearest" });
   };
 
-  window.telltale.chooser = (element, trigger) => {
+  window.telltale.panel = (element, trigger) => {
     const act = (what, slot) => trigger("select", { index: what, value: { ...collect(element), slot } });
     element.addEventListener("change", () => update(element));
     element.addEventListener("click", (event) => {

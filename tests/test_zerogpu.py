@@ -11,9 +11,11 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,7 +26,7 @@ from app_server import ROOT, ask, start, stop, upload
 from attribution import pipeline as product
 from attribution.errors import EvidenceError, TelltaleError, UnmappedLabels
 from attribution.explain.patches import Tiles
-from attribution.web import examination as jobs
+from attribution.web import examination
 from attribution.web import zerogpu as gpu
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def test_without_the_package_there_is_no_zero_gpu(monkeypatch: pytest.MonkeyPatc
 
 def test_nothing_is_imported_elsewhere() -> None:
     script = (
-        "import sys; from attribution import gpu; gpu.prepare(); gpu.on_gpu(lambda: 1.0)(print)\n"
+        "import sys; from attribution.web import zerogpu as gpu; gpu.prepare(); gpu.on_gpu(lambda: 1.0)(print)\n"
         "sys.exit(str([name for name in ('spaces', 'torch', 'gradio') if name in sys.modules] or ''))"
     )
     clean = {name: value for name, value in os.environ.items() if name != "SPACES_ZERO_GPU"}
@@ -84,11 +86,11 @@ def test_more_frames_and_faces_take_longer() -> None:
 def test_the_time_is_computed_from_the_file(tmp_path: Path) -> None:
     words = tmp_path / "words.mp4"
     words.write_text("no clip", encoding="utf-8")
-    picture, clip = (gpu.within_bounds(jobs.seconds_to_examine(path)) for path in (PORTRAIT, CLIP))
+    picture, clip = (gpu.within_bounds(examination.seconds_to_examine(path)) for path in (PORTRAIT, CLIP))
     assert gpu.LEAST_SECONDS <= picture < clip <= 60, "two clips fit into what an anonymous visitor has for a day"
     for path in (words, tmp_path / "nothing", tmp_path):
-        assert gpu.within_bounds(jobs.seconds_to_examine(path)) == gpu.LEAST_SECONDS
-    assert gpu.within_bounds(jobs.seconds_to_explain()) <= picture + 1
+        assert gpu.within_bounds(examination.seconds_to_examine(path)) == gpu.LEAST_SECONDS
+    assert gpu.within_bounds(examination.seconds_to_explain()) <= picture + 1
 
 
 @pytest.mark.parametrize("file", [PORTRAIT, CLIP])
@@ -118,14 +120,14 @@ def test_every_error_survives_the_way(kind: type[TelltaleError]) -> None:
     error = kind("What happened.", "What to do.")
     if isinstance(error, UnmappedLabels):
         error.labels = ("LABEL_0", "LABEL_1")
-    again: Any = there_and_back(jobs.Outcome(error=error)).error
+    again: Any = there_and_back(examination.Outcome(error=error)).error
     assert type(again) is kind
     assert str(again) == str(error)
     assert vars(again) == vars(error)
 
 
 def test_jobs_and_what_they_are_given_can_be_pickled(pipeline: Pipeline) -> None:
-    for job in (jobs.examine, jobs.heatmap, jobs.opinion_heatmap, jobs.patches):
+    for job in (product.examine, examination.heatmap, examination.opinion_heatmap, examination.patches):
         assert there_and_back(job) is job
     (track,) = product.examine(PORTRAIT, pipeline).evidence.tracks
     assert track.track is not None
@@ -138,14 +140,43 @@ def test_jobs_and_what_they_are_given_can_be_pickled(pipeline: Pipeline) -> None
 
 def test_a_job_is_done_here_where_no_gpu_is_lent(pipeline: Pipeline) -> None:
     steps: list[tuple[float, str]] = []
-    found = jobs.work(pipeline, 30.0, jobs.examine, PORTRAIT, "shown.png", progress=lambda share, doing: steps.append((share, doing)))
+    told: dict[str, Any] = {"name": "shown.png", "progress": lambda share, doing: steps.append((share, doing))}
+    found = examination.run(pipeline, 30.0, product.examine, PORTRAIT, **told)
     assert found.evidence.media.name == "shown.png"
     assert steps[-1] == (1.0, "Done")
-    face = found.evidence.tracks[0].track
-    assert face is not None
-    assert jobs.work(pipeline, 10.0, jobs.heatmap, face.faces[0].crop, "stylegan2").values.shape == face.faces[0].crop.shape[:2]
     with pytest.raises(EvidenceError):
-        jobs.work(pipeline, 10.0, refuse)
+        examination.run(pipeline, 10.0, refuse)
+
+
+def test_a_lent_gpu_does_the_jobs_of_its_pipeline_alone(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what stands for the package `spaces`: a process of its own, as far as pickling goes."""
+    lent: list[float] = []
+
+    def on_gpu(seconds: Any) -> Any:
+        def decorate(job: Any) -> Any:
+            def elsewhere(*given: Any) -> Iterator[Any]:
+                lent.append(seconds(*given))
+                yield from map(there_and_back, job(*there_and_back(given)))
+
+            return elsewhere
+
+        return decorate
+
+    monkeypatch.setattr(examination, "on_gpu", on_gpu)
+    monkeypatch.setattr(examination, "_lent", None)
+    engine: Any = SimpleNamespace(pipeline=lambda: pipeline)
+    examination.borrow_gpus(engine)
+    steps: list[tuple[float, str]] = []
+    done = examination.run(pipeline, 30.0, doubled, 4, progress=lambda share, doing: steps.append((share, doing)))
+    assert done == 8
+    assert steps[-1] == (0.5, "Doubling")
+    with pytest.raises(EvidenceError):
+        examination.run(pipeline, 10.0, refuse)
+    assert lent == [30.0, 10.0]
+    assert examination.run(pipeline, 0, doubled, 4) == 8, "this needs no GPU"
+    other: Any = SimpleNamespace()
+    assert examination.run(other, 30.0, doubled, 4) == 8, "the process with the GPU does not know this one"
+    assert len(lent) == 2
 
 
 class Device(NamedTuple):
@@ -200,11 +231,19 @@ def test_a_file_is_examined_by_way_of_the_package(detector_folder: Path, device:
         stop(server)
     lent = [given for path, given in device.asked if path == "/schedule"]
     assert [int(given["durationSeconds"]) for given in lent] == [
-        gpu.within_bounds(jobs.seconds_to_examine(file)) for file in (PORTRAIT, CLIP)
+        gpu.within_bounds(examination.seconds_to_examine(file)) for file in (PORTRAIT, CLIP)
     ]
     assert [path for path, _ in device.asked if path != "/startup-report"] == ["/schedule", "/allow", "/release"] * 2
     assert {given["fail"] for path, given in device.asked if path == "/release"} == {"false"}
 
 
-def refuse(pipeline: Pipeline, report: Any) -> None:
+def refuse(pipeline: Pipeline) -> None:
     raise EvidenceError("No.", "Yes.")
+
+
+def doubled(number: int, pipeline: Pipeline, progress: Any = None) -> int:
+    if progress is not None:
+        progress(0.5, "Doubling")
+        # Steps that are over before anybody looks are not told.
+        time.sleep(0.1)
+    return 2 * number

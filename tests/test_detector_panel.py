@@ -15,11 +15,11 @@ from attribution.detectors import loading
 from attribution.detectors.loading import DEFAULT_DETECTOR
 from attribution.detectors.spec import DetectorSpec, Selection
 from attribution.text import detectors as text
-from attribution.web.detector_panel import DetectorPanel
+from attribution.web.detector_panel import DetectorPanel, PanelParts
 from attribution.web.engine import Engine
 from attribution.web.events import Events
-from attribution.web.panel_state import PanelParts
-from attribution.web.uploads import MOST_SESSIONS, Uploads
+from attribution.web.sessions import MOST_SESSIONS
+from attribution.web.uploads import Uploads
 from conftest import SURE, write_detector
 from foreign_detectors import change_config, write_timm_folder
 from hub_server import Fault, LoopbackHub
@@ -81,12 +81,12 @@ class Page:
 
     def __init__(self, events: Events, name: str = "page", panel: DetectorPanel | None = None) -> None:
         self.events = events
-        self.panel = panel or DetectorPanel(events.uploads, events.engines)
+        self.panel = panel or DetectorPanel(events.sessions, events.engines)
         self.request: Any = SimpleNamespace(session_hash=name)
 
     @property
     def selection(self) -> Selection | None:
-        return self.events.uploads.session(self.request.session_hash).selection
+        return self.events.sessions.of(self.request).selection
 
     def toggle(self) -> tuple[str, str]:
         line, panel = asyncio.run(self.panel.toggle(self.request))
@@ -210,7 +210,7 @@ def test_whoever_leaves_ends_the_download(page: Page, hub: LoopbackHub, public: 
     page.toggle()
     page.look("acme/told")
     hub.faults.append(SLOW)
-    page.act("use", f"hf:acme/told@{commit}", during=lambda: page.panel.leave(page.request))
+    page.act("use", f"hf:acme/told@{commit}", during=lambda: page.events.leave(page.request))
     engine = page.events.engines.of(Selection(DetectorSpec("random-second")))
     assert engine.pipeline() is not None
     assert page.selection is None
@@ -343,13 +343,10 @@ def test_pages_do_not_see_each_other(page: Page) -> None:
     assert other.act("use", "random-second") == []
     for number in range(MOST_SESSIONS + 3):
         Page(page.events, f"page {number}", page.panel).panel.cancel(SimpleNamespace(session_hash=f"page {number}"))  # type: ignore[arg-type]
-    assert len(page.panel._drafts) <= MOST_SESSIONS
+    assert len(page.events.sessions) <= MOST_SESSIONS
 
 
 def test_the_line_of_a_new_page_names_its_detector(page: Page, tmp_path: Path) -> None:
-    async def lines(panel: DetectorPanel) -> list[str]:
-        return [line async for line in panel.opened()]
-
-    assert DEFAULT_DETECTOR in plain(asyncio.run(lines(page.panel))[-1])
+    assert DEFAULT_DETECTOR in plain(asyncio.run(page.panel.opened()))
     broken = Events(page.events.uploads, Engine(str(tmp_path / "nothing"), "cpu"), [])
-    assert text.NONE_READY in plain(asyncio.run(lines(DetectorPanel(broken.uploads, broken.engines)))[-1])
+    assert text.NONE_READY in plain(asyncio.run(DetectorPanel(broken.sessions, broken.engines).opened()))

@@ -1,0 +1,181 @@
+"""What one open page holds, in memory only: the file that waits, the result with what the reader looks at, and its panel of detectors."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import numpy as np
+
+from attribution.detectors.spec import Selection
+from attribution.evidence import Evidence, Face, Heatmap, Opinion, Patches, Predictions, Track, TrackEvidence
+from attribution.render import opinion as opinion_view
+from attribution.render import panels
+from attribution.web.detector_panel import PanelState
+from attribution.web.uploads import Upload, Uploads
+
+if TYPE_CHECKING:
+    from attribution.explain.patches import Tiles
+
+MOST_SESSIONS = 64
+# 96 crops of 224 px are 14 MB: the most that one page keeps in memory.
+MOST_CROPS = 96
+
+
+@dataclass
+class Session:
+    """What one open page holds."""
+
+    upload: Upload | None = None
+    """The file that waits to be examined."""
+    selection: Selection | None = None
+    """The detectors that this page chose for the files to come; None for the default."""
+    examined_with: Selection | None = None
+    """Those that gave the evidence."""
+    evidence: Evidence | None = None
+    picture: np.ndarray | None = None
+    clip: Path | None = None
+    chosen: int = 0
+    """Index of the track that is shown."""
+    moment: int = 0
+    """Index of the face in that track."""
+    opinion: int | None = None
+    """Index of the second opinion that the reader chose to see; None leaves the choice to the page."""
+    heatmaps: dict[tuple[int, int, str], Heatmap] = field(default_factory=dict)
+    """By track, face and label."""
+    opinion_heatmaps: dict[tuple[int, int], Heatmap] = field(default_factory=dict)
+    """By track and opinion of that track."""
+    tiles: tuple[Tiles | None, ...] = ()
+    """The surroundings of each track, for the patch view."""
+    patches: dict[tuple[int, str], Patches] = field(default_factory=dict)
+    """Those that were asked for on the page, by track and the SHA-256 of the weights that read them."""
+    panel: PanelState = field(default_factory=PanelState)
+
+    def show(self, evidence: Evidence) -> None:
+        """Hold fresh evidence, with fewer crops, and look first at the face that its verdict rests on."""
+        self.evidence = lighter(evidence)
+        self.chosen = panels.telling_track(self.evidence) if self.evidence.tracks else 0
+        self.moment = (self.evidence.tracks[self.chosen].shown or 0) if self.evidence.tracks else 0
+
+    def look_at(self, index: Any, seconds: Any) -> None:
+        """Choose track `index` at that moment, or at the face that stands for it. Both come from a browser: what makes no sense is
+        ignored."""
+        tracks = self.evidence.tracks if self.evidence is not None else ()
+        if not isinstance(index, int) or not 0 <= index < len(tracks):
+            return
+        if index != self.chosen:
+            self.opinion = None
+        self.chosen = index
+        faces = tracks[index].track.faces if tracks[index].track is not None else ()
+        if isinstance(seconds, int | float) and faces:
+            self.moment = min(range(len(faces)), key=lambda one: abs(faces[one].seconds - seconds))
+        else:
+            self.moment = tracks[index].shown or 0
+
+    def look_at_opinion(self, index: Any) -> bool:
+        """Show the second opinion `index` of the chosen face; False for what is none, as it comes from a browser."""
+        opinions = self.track.opinions if self.track is not None else ()
+        if not isinstance(index, int) or not 0 <= index < len(opinions) or opinions[index].verdict is None:
+            return False
+        self.opinion = index
+        return True
+
+    @property
+    def track(self) -> TrackEvidence | None:
+        """The chosen track."""
+        return self.evidence.tracks[self.chosen] if self.evidence is not None and self.evidence.tracks else None
+
+    @property
+    def face(self) -> Face | None:
+        """The face of the chosen track at the chosen moment."""
+        faces = self.track.track.faces if self.track is not None and self.track.track is not None else ()
+        return faces[min(self.moment, len(faces) - 1)] if faces else None
+
+    @property
+    def leading(self) -> int | None:
+        """The index of the opinion on the chosen track that is shown in full; None where there is none."""
+        return opinion_view.leading(self.track, self.opinion) if self.track is not None else None
+
+    @property
+    def second(self) -> Opinion | None:
+        """That opinion."""
+        return self.track.opinions[self.leading] if self.track is not None and self.leading is not None else None
+
+    @property
+    def known_patches(self) -> Patches | None:
+        """The patches of the chosen track that are known already, from the examination or from an earlier wish."""
+        own = [one.patches for one in self.track.opinions if one.patches is not None] if self.track is not None else []
+        return next(iter(own + [patches for (index, _), patches in self.patches.items() if index == self.chosen]), None)
+
+
+class Sessions:
+    """One Session per open page, by the page's session hash. The page that was idle longest is forgotten when there are too many."""
+
+    def __init__(self, uploads: Uploads) -> None:
+        self.uploads = uploads
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def of(self, request: gr.Request) -> Session:
+        """The session of the page that asks, made on first use."""
+        key = str(request.session_hash)
+        with self._lock:
+            session = self._sessions.setdefault(key, Session())
+            self._sessions.move_to_end(key)
+            forgotten = self._sessions.popitem(last=False)[1] if len(self._sessions) > MOST_SESSIONS else None
+        if forgotten is not None:
+            self._delete(forgotten)
+        return session
+
+    def forget(self, request: gr.Request) -> Session | None:
+        """The page was closed: its files and its result go. Gives what it held."""
+        with self._lock:
+            session = self._sessions.pop(str(request.session_hash), None)
+        if session is not None:
+            self._delete(session)
+        return session
+
+    def wait(self, session: Session, upload: Upload | None) -> None:
+        """Make this the page's next file; one that was still waiting is deleted."""
+        waiting, session.upload = session.upload, upload
+        if waiting is not None:
+            self.uploads.release(waiting)
+
+    def clear(self, session: Session) -> None:
+        """Forget the result of a page and delete its clip."""
+        if session.clip is not None:
+            self.uploads.remove(session.clip)
+        session.evidence = session.picture = session.clip = session.opinion = None
+        session.tiles = ()
+        for made in (session.heatmaps, session.opinion_heatmaps, session.patches):
+            made.clear()
+
+    def _delete(self, session: Session) -> None:
+        self.clear(session)
+        self.wait(session, None)
+
+
+def lighter(evidence: Evidence, most_crops: int = MOST_CROPS) -> Evidence:
+    """The evidence with at most `most_crops` faces' pixels in all: each track keeps the face that stands for it and others evenly over its
+    length."""
+    each = max(1, most_crops // max(1, len(evidence.tracks)))
+    return replace(evidence, tracks=tuple(_lighter(track, each) for track in evidence.tracks))
+
+
+def _lighter(evidence: TrackEvidence, each: int) -> TrackEvidence:
+    track, predictions = evidence.track, evidence.reading
+    if track is None or len(track.faces) <= each:
+        return evidence
+    # What was marked or explained by the pipeline is this face.
+    shown = evidence.shown or 0
+    wanted = sorted({shown, *(round(i) for i in np.linspace(0, len(track.faces) - 1, each - 1))} if each > 1 else {shown})
+    if predictions is not None:
+        predictions = Predictions(predictions.logits[wanted], predictions.p_methods[wanted], predictions.embeddings[wanted])
+    return replace(evidence, track=Track(track.id, tuple(track.faces[i] for i in wanted)), reading=predictions)
