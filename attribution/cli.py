@@ -184,9 +184,8 @@ def _boxes(track: TrackEvidence) -> str:
 
 
 def _disputes(track: TrackEvidence) -> tuple[str, ...]:
-    """The reason of a verdict that another detector's definite answer made inconclusive; it stands first."""
-    disputed = track.verdict.state == "inconclusive" and any(opinion.agreement == "differs" for opinion in track.opinions)
-    return track.verdict.reasons[:1] if disputed else ()
+    """The first of the reasons why other detectors' definite answers made a verdict inconclusive."""
+    return tuple(opinion.overturns for opinion in track.opinions if opinion.overturns and opinion.agreement == "differs")[:1]
 
 
 def _opinion_lines(opinions: Sequence[Opinion], with_refusals: bool) -> list[str]:

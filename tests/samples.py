@@ -117,6 +117,7 @@ SPECIALIST = DetectorInfo(
     ("No manipulation", "StyleGAN2", "SDXL"),
     "CC0-1.0",
     ("It knows wholly generated faces alone.",),
+    scope="generated",
 )
 GENERATED = Verdict("manipulated", "stylegan2", "gan", 0.97)
 REFUSED = "telltale-dna-det attributes wholly generated faces; this one was called a face swap, so it was not asked."
@@ -145,6 +146,7 @@ SWAPS = DetectorInfo(
     ("No manipulation", "Face swap or pasted part"),
     "CC0-1.0",
     ("It knows swapped and pasted parts alone.",),
+    scope="face_swap",
 )
 SWAPPED = Verdict("manipulated", "swapped", "face_swap", 0.88)
 REFUSED_SWAP = "telltale-caddm looks for face swaps and pasted parts; this face was called a GAN, so it was not asked."
@@ -163,8 +165,8 @@ def disputed(first: float = 0.95, found: bool = True, number: int = 0) -> TrackE
     first one."""
     names = f"The detectors disagree: {DETECTOR.name} and {SWAPS.name}."
     verdict = Verdict("inconclusive", None, None, None, (names, "It looks like a face swap."))
-    second = swap_opinion(NONE_FOUND if found else SWAPPED, "differs")
-    return track(number, verdict, opinions=(second,), p_manipulated=first)
+    second = swap_opinion(NONE_FOUND if found else SWAPPED, "differs", overturns=names)
+    return track(number, verdict, opinions=(second,), p_manipulated=first, own_verdict=MANIPULATED if found else NONE_FOUND)
 
 
 def artifact(

@@ -46,14 +46,15 @@ def agreed(one: Opinion, verdict: Verdict = GENERATED, first: DetectorInfo = DET
 
 def test_what_a_detector_looks_for_follows_from_its_families() -> None:
     assert [view.looks_for(one) for one in (DETECTOR, SPECIALIST, SWAPS)] == ["any", "generated", "face_swap"]
+    assert view.looks_for(replace(SWAPS, scope="any")) == "face_swap", "a detector of others, whose card claims no scope"
     assert view.looks_for(DetectorInfo("broken", "0" * 64, ("real",), ("real",))) == "any", "nothing is known of it"
 
 
 def test_every_agreement_has_words_and_a_sign() -> None:
     assert set(text.AGREEMENT) == set(AGREEMENTS)
-    notes = [view.beside(track(verdict=GENERATED, opinions=(opinion(agreement=one),)), DETECTOR) for one in AGREEMENTS]
+    notes = [view.beside(track(verdict=GENERATED, opinions=(opinion(agreement=one),))) for one in AGREEMENTS]
     assert len({note.partition("<svg")[2].partition("</svg>")[0] for note in notes}) == len(AGREEMENTS)
-    assert view.beside(track(opinions=(Opinion(SPECIALIST, REFUSED),)), DETECTOR) == ""
+    assert view.beside(track(opinions=(Opinion(SPECIALIST, REFUSED),))) == ""
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,6 @@ def test_agreement_on_swaps_speaks_of_no_generator(second: Verdict, agreement: s
 )
 def test_a_contradiction_says_who_said_what_and_what_to_do(whole: TrackEvidence, sides: tuple[str, ...]) -> None:
     (one,) = whole.opinions
-    assert view.overturned(whole, one, DETECTOR)
     markup = view.agreement(whole, one, DETECTOR)
     words = said(markup)
     assert text.CONTRADICTED in words
@@ -107,7 +107,7 @@ def test_a_contradiction_says_who_said_what_and_what_to_do(whole: TrackEvidence,
     assert places == sorted(places)
     assert all(step in words for step in text.NEXT)
     assert Markup(markup).of_class("tt-differs")
-    assert Markup(view.beside(whole, DETECTOR)).of_class("tt-differs")
+    assert Markup(view.beside(whole)).of_class("tt-differs")
 
 
 def test_an_opinion_that_another_one_overturned_the_answer_of_is_none_itself() -> None:
@@ -115,8 +115,7 @@ def test_an_opinion_that_another_one_overturned_the_answer_of_is_none_itself() -
     agrees = swap_opinion(SWAPPED, "same family", detector=replace(SWAPS, name="other-swaps"))
     unknown = swap_opinion(Verdict("manipulated", "unknown", None, 0.9), "differs", detector=replace(SWAPS, name="third-swaps"))
     whole = replace(disputed(), opinions=(agrees, contradicts, unknown))
-    assert [view.overturned(whole, one, DETECTOR) for one in whole.opinions] == [False, True, False]
-    assert view.overturning(whole, DETECTOR) == contradicts
+    assert view.overturning(whole) == contradicts
     words = said(view.agreement(whole, agrees, DETECTOR))
     assert "The first detector says “Manipulated”, other-swaps says “Face swap or pasted part”: the same kind" in words
     assert text.DIFFERS_IN_SWAP in said(view.agreement(whole, unknown, DETECTOR))
@@ -125,16 +124,16 @@ def test_an_opinion_that_another_one_overturned_the_answer_of_is_none_itself() -
 def test_where_both_find_nothing_there_is_no_family() -> None:
     one = swap_opinion(NONE_FOUND, "same family")
     whole = track(verdict=NONE_FOUND, opinions=(one,))
-    for markup in (view.agreement(whole, one, DETECTOR), view.beside(whole, DETECTOR)):
+    for markup in (view.agreement(whole, one, DETECTOR), view.beside(whole)):
         assert "family" not in said(markup)
         assert text.AGREEMENT["same method"] in said(markup)
 
 
 def test_the_first_answer_is_known_although_it_was_overturned() -> None:
-    assert view.first_state(disputed(), DETECTOR) == "manipulated"
-    assert view.first_state(disputed(found=False), DETECTOR) == "no_manipulation_found"
+    assert view.first_state(disputed()) == "manipulated"
+    assert view.first_state(disputed(found=False)) == "no_manipulation_found"
     for verdict in (MANIPULATED, NONE_FOUND, INCONCLUSIVE):
-        assert view.first_state(track(verdict=verdict), DETECTOR) == verdict.state
+        assert view.first_state(track(verdict=verdict)) == verdict.state
 
 
 def test_the_banner_gets_the_contradiction_in_place_of_the_reason_that_says_it() -> None:
@@ -164,26 +163,25 @@ def test_what_is_out_of_a_detectors_field_is_no_contradiction_but_leaves_no_verd
     first = SWAPS
     shares = {"p_methods": {"real": 0.1, "swapped": 0.9}, "p_families": {"real": 0.1, "face_swap": 0.9}, "p_manipulated": 0.9}
     router = {"p_methods": {"stylegan2": 1.0}, "p_families": {"gan": 1.0}, "placement": None, "architecture": None}
-    one = opinion(GENERATED, "undecided", detector=DETECTOR, **router)
-    verdict = Verdict("inconclusive", None, None, None, ("telltale-caddm looks for swaps alone, and test-net calls this one a GAN.",))
+    reason = "telltale-caddm looks for swaps alone, and test-net calls this one a GAN."
+    one = opinion(GENERATED, "undecided", detector=DETECTOR, overturns=reason, **router)
+    verdict = Verdict("inconclusive", None, None, None, (reason,))
     whole = track(verdict=verdict, opinions=(one,), placement=None, **shares)
-    assert view.overturned(whole, one, first)
-    assert view.first_state(whole, first) == "", "what it would have said left no trace"
+    assert view.first_state(whole) == "", "what it would have said is none of its business"
     words = said(view.agreement(whole, one, first))
     assert "CADDM looks for face swaps and pasted parts alone, and test-net calls this face “GAN-generated”" in words
     assert "Manipulated: StyleGAN2" in words
     assert "probability of a manipulation: 90 %" in words
-    assert not view.overturned(whole, replace(one, verdict=INCONCLUSIVE), first)
 
 
 def test_hostile_words_stay_words() -> None:
     detector = replace(SWAPS, name=HOSTILE, display_names=(HOSTILE, HOSTILE))
     first = replace(DETECTOR, name=HOSTILE)
-    second = swap_opinion(SWAPPED, "differs", detector=detector)
+    second = swap_opinion(SWAPPED, "differs", detector=detector, overturns=HOSTILE)
     verdict = Verdict("inconclusive", None, None, None, (HOSTILE,))
     whole = track(verdict=verdict, opinions=(second,))
     evidence = picture(verdict=verdict, tracks=(whole,), detector=first)
-    for markup in (view.beside(whole, first), view.agreement(whole, second, first), view.verdict_note(evidence, link=True)[0]):
+    for markup in (view.beside(whole), view.agreement(whole, second, first), view.verdict_note(evidence, link=True)[0]):
         assert is_inert(markup)
         assert Markup(markup).problem == ""
         assert HOSTILE in Markup(markup).words

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from attribution.lab.train.caddm_matching import NEGATIVES_WITHOUT_POSITIVE, artifact_loss, hard_negatives, match
+from attribution.lab.train.caddm import NEGATIVES_WITHOUT_POSITIVE, artifact_loss, hard_negatives, match
 from attribution.models.anchors import MAPS, WHOLE_CROP_ANCHORS, anchors, decode, encode
 
 

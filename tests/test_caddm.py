@@ -20,8 +20,7 @@ from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
 from attribution.errors import LabError, UnusableDetector
 from attribution.explain.artifacts import CropArtifact, calibrated, find_artifacts, localises, read_boxes
-from attribution.lab.train.caddm_matching import match
-from attribution.lab.train.caddm_net import Net, Settings, start_from
+from attribution.lab.train.caddm import Net, Settings, match, start_from
 from attribution.models.anchors import anchors, encode
 from attribution.models.backbones import CADDM, build_backbone, build_caddm, features, pooled_width
 from attribution.models.caddm import CHANNELS, ArtifactModule, Caddm

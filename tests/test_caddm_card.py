@@ -11,7 +11,7 @@ from attribution.detectors.card import MeasuredTable, Training
 from attribution.lab.publish.caddm_labels import LABELS
 from attribution.lab.publish.caddm_limits import limits_of
 from attribution.lab.publish.modelcard import model_card
-from attribution.lab.train.caddm_net import Settings
+from attribution.lab.train.caddm import Settings
 from limits_samples import LOCALISED, SWAPS, card, generator_card, swap_card, table
 
 SETTINGS = asdict(Settings(data="", work="", out="", start="backbone.safetensors", steps=3000, frozen=1, shares=(0.2, 0.2, 0.1, 0.5)))

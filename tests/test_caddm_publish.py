@@ -15,8 +15,7 @@ from attribution.errors import LabError
 from attribution.explain.artifacts import find_artifacts, localises
 from attribution.lab.measure.caddm_reading import load_run
 from attribution.lab.publish.caddm import Runs, publish
-from attribution.lab.train.caddm import train
-from attribution.lab.train.caddm_net import Settings
+from attribution.lab.train.caddm import Settings, train
 from attribution.models.backbones import build_backbone
 from lab_faces import make_faces, make_work
 
@@ -30,7 +29,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Runs, Path, Path]:
     start = folder / "backbone.safetensors"
     save_file(build_backbone("mobilenetv2_100", 10, {"pad_type": "same"}).state_dict(), start)
     for name in ("shipped", "plain"):
-        train(Settings(str(data), str(work), str(folder / name), str(start), plain=name == "plain", steps=1, threads=1))
+        train(Settings(str(data), str(work), str(folder / name), start=str(start), plain=name == "plain", steps=1, threads=1))
     return Runs(folder / "shipped", folder / "plain"), data, work
 
 

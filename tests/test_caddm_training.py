@@ -14,9 +14,7 @@ from safetensors.torch import load_file, save_file
 from attribution.lab.data import REAL, Row, read_manifest
 from attribution.lab.forge.augment import photometric
 from attribution.lab.pools import Samples, load_samples
-from attribution.lab.train.caddm import train
-from attribution.lab.train.caddm_net import Settings
-from attribution.lab.train.caddm_sampling import BATCH, SWAPS, WITH_BASE, Sampler, _Move
+from attribution.lab.train.caddm import BATCH, SWAPS, WITH_BASE, Move, Sampler, Settings, train
 from attribution.models.backbones import CADDM, build_backbone
 from lab_faces import make_faces, make_work
 
@@ -79,9 +77,9 @@ class TestBatches:
         samples = train_faces[0]
         # An auto-encoder's swap leaves the corners alone; a self-blend may change them too.
         swap = next(i for i, method in enumerate(samples.methods) if method == "autoencoder_swap")
-        forged, untouched = sampler._made(swap, 11)[0], sampler._made(int(samples.base[swap]), 11)[0]
+        forged, untouched = sampler.made(swap, 11)[0], sampler.made(int(samples.base[swap]), 11)[0]
         far = np.abs(forged[:12, :12].astype(int) - untouched[:12, :12]).mean()
-        assert far < 8 < np.abs(forged.astype(int) - sampler._made(int(samples.base[swap]), 12)[0]).mean()
+        assert far < 8 < np.abs(forged.astype(int) - sampler.made(int(samples.base[swap]), 12)[0]).mean()
 
     def test_every_kind_of_swap_brings_its_untouched_picture(self):
         assert set(WITH_BASE) == set(SWAPS)
@@ -90,15 +88,15 @@ class TestBatches:
     def test_what_is_left_out_never_comes(self, train_faces):
         samples, rows = train_faces
         sampler = Sampler(samples, rows, seed=7, leave_out=("landmark_swap", "ffhq"))
-        assert "landmark_swap" not in sampler._sources
-        drawn = {samples.sources[i] for part in sampler._sources.indices[REAL] for i in part}
+        assert "landmark_swap" not in sampler.sources
+        drawn = {samples.sources[i] for part in sampler.sources.indices[REAL] for i in part}
         assert drawn == {"dfdc"}
 
 
 class TestMovement:
     @pytest.mark.parametrize("seed", range(8))
     def test_landmarks_move_with_the_picture(self, seed):
-        move = _Move.drawn(np.random.default_rng(seed), 224)
+        move = Move.drawn(np.random.default_rng(seed), 224)
         points = np.array([[66, 66], [156, 65], [111, 114], [72, 162], [151, 161]], np.float32)
         moved = move.points(points)
         # Mirrored, the eye on the left of the picture is the other one.
@@ -122,7 +120,7 @@ class TestMovement:
 
 
 def test_a_resumed_training_is_the_uninterrupted_one(data, work, start, tmp_path):
-    whole = Settings(str(data), str(work), str(tmp_path / "whole"), start, steps=2, threads=1)
+    whole = Settings(str(data), str(work), str(tmp_path / "whole"), start=start, steps=2, threads=1)
     train(whole)
     parts = replace(whole, out=str(tmp_path / "parts"))
     train(replace(parts, until=1))
@@ -137,5 +135,5 @@ def test_a_resumed_training_is_the_uninterrupted_one(data, work, start, tmp_path
 
 
 def test_the_plain_detector_trains_without_the_module(data, work, start, tmp_path):
-    train(Settings(str(data), str(work), str(tmp_path / "plain"), start, plain=True, steps=1, threads=1))
+    train(Settings(str(data), str(work), str(tmp_path / "plain"), start=start, plain=True, steps=1, threads=1))
     assert not any("artifact" in name for name in load_file(tmp_path / "plain" / "final.safetensors"))

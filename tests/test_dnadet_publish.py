@@ -19,9 +19,7 @@ from attribution.lab.measure.predict import SplitPredictions
 from attribution.lab.publish.dnadet import publish
 from attribution.lab.publish.methods import info_of
 from attribution.lab.publish.modelcard import model_card
-from attribution.lab.train.dnadet import train
-from attribution.lab.train.dnadet_net import Settings
-from attribution.lab.train.dnadet_sampling import CLASSES
+from attribution.lab.train.dnadet import CLASSES, Settings, train
 from lab_faces import make_faces, make_work
 
 

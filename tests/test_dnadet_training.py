@@ -15,16 +15,21 @@ from attribution.errors import LabError
 from attribution.lab.data import SIDE_PX, read_manifest
 from attribution.lab.forge.transformations import CROP_PX, transformations
 from attribution.lab.pools import Samples, load_samples
-from attribution.lab.train.dnadet import train
-from attribution.lab.train.dnadet_net import TEMPERATURE, AutomaticWeights, Net, Settings, start_from, start_with_frequencies
-from attribution.lab.train.dnadet_sampling import (
+from attribution.lab.train.dnadet import (
     CLASSES,
     PATCHES,
     PICTURES,
+    TEMPERATURE,
     ArchitectureSampler,
+    AutomaticWeights,
+    Net,
+    Settings,
     TransformationSampler,
     cut,
     magnified,
+    start_from,
+    start_with_frequencies,
+    train,
 )
 from attribution.models.backbones import PATCH_PX, DnaDet
 from lab_faces import make_faces

@@ -22,7 +22,7 @@ from attribution.explain.patches import patch_view
 from attribution.lab.data import ENVIRONMENT_VARIABLE, find_data, read_manifest
 from attribution.lab.forge.autoencoder import UPSAMPLINGS, load_autoencoder
 from attribution.lab.measure.islands import as_tiles, inside_and_outside, pasted
-from attribution.lab.train.dnadet_net import start_with_frequencies
+from attribution.lab.train.dnadet import start_with_frequencies
 from attribution.models.backbones import DnaDet, normalise
 from attribution.pipeline import Analysis, Pipeline, examine, load_pipeline
 from attribution.render.islands import islands

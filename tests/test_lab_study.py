@@ -17,8 +17,7 @@ from attribution.lab.pools import left_out
 from attribution.lab.studies.attribution import results
 from attribution.lab.studies.attribution.plan import COMPARED_WITHOUT, FOLDS, MAIN_SEEDS, Run, plan
 from attribution.lab.studies.attribution.questions import halves, interval, resample
-from attribution.lab.train.methods import LABELS, Settings, class_of
-from attribution.lab.train.pretrained import read_pretrained
+from attribution.lab.train.methods import LABELS, Settings, class_of, read_pretrained
 from attribution.models.backbones import build_backbone
 from lab_faces import make_faces, make_work
 

@@ -21,9 +21,9 @@ from attribution.lab.measure import localisation as where
 from attribution.lab.measure.boxes import LEAST_SLOPE, fitted
 from attribution.lab.measure.localisation import Answer, Case
 from attribution.lab.measure.localise import answers_of, localise, with_table
-from attribution.lab.measure.resampling import group_bootstrap
+from attribution.lab.measure.metrics import bootstrap
 from attribution.lab.pools import prepare
-from attribution.lab.train import caddm_net as net
+from attribution.lab.train import caddm as net
 from attribution.lab.train import methods as train
 from conftest import Folders
 from lab_faces import SIZES, make_faces
@@ -169,8 +169,8 @@ def test_resamples_draw_whole_clips():
     def mean(drawn: np.ndarray) -> float:
         return float(values[drawn].mean())
 
-    assert group_bootstrap(mean, ["a"] * 50 + ["b"] * 50) == (0, 1)
-    low, high = group_bootstrap(mean, [str(index) for index in range(100)])
+    assert bootstrap(mean, ["a"] * 50 + ["b"] * 50) == (0, 1)
+    low, high = bootstrap(mean, [str(index) for index in range(100)])
     assert 0.38 < low < high < 0.62
     seen: list[np.ndarray] = []
 
@@ -178,11 +178,11 @@ def test_resamples_draw_whole_clips():
         seen.append(np.bincount(drawn, minlength=5))
         return 0.0
 
-    group_bootstrap(noted, ["x", "y", "x", "z", "z"])
+    bootstrap(noted, ["x", "y", "x", "z", "z"])
     assert all(one[0] == one[2] for one in seen)
     assert all(one[3] == one[4] for one in seen)
     with pytest.raises(ValueError, match="no face"):
-        group_bootstrap(mean, [])
+        bootstrap(mean, [])
 
 
 def test_a_table_takes_the_place_of_the_one_of_its_title(detector_folder: Path):
@@ -255,7 +255,7 @@ def test_the_command_writes_the_table_into_every_card_and_changes_nothing_else(
 ):
     folders = [
         _published(default_folders("real", 224), tmp_path / "any", train.Settings("faces", "work", "run")),
-        _published(swap_folders("swapped"), tmp_path / "swaps", net.Settings("faces", "work", "run", "backbone.safetensors")),
+        _published(swap_folders("swapped"), tmp_path / "swaps", net.Settings("faces", "work", "run", start="backbone.safetensors")),
     ]
     before = [load_folder(folder).card for folder in folders]
     assert command.main(["localise", "--data", str(data), "--work", str(work), *map(str, folders)]) == 0

@@ -98,6 +98,33 @@ def test_bootstrap_interval_holds_the_figure_and_narrows():
     assert few_high - few_low > high - low
 
 
+def test_what_cannot_be_measured_has_empty_cells():
+    one_class, score = np.ones(6, bool), np.arange(6.0)
+    assert metrics.estimate(lambda drawn: metrics.auc(one_class[drawn], score[drawn]), 6) == metrics.NOT_MEASURED
+    assert metrics.estimate(lambda drawn: float(score[drawn].mean()), 0) == metrics.NOT_MEASURED
+    assert metrics.share(np.empty(0, bool)) == metrics.NOT_MEASURED
+    assert metrics.share(np.arange(20) < 0) == (0, 0, pytest.approx(0.161, abs=0.002))
+    with pytest.raises(ValueError, match="no resample"):
+        metrics.interval([np.nan, np.inf])
+
+
+def test_resamples_as_counts_are_those_that_the_bootstrap_draws():
+    groups, seen = ["x", "y", "x", "z", "z"], []
+
+    def noted(faces: np.ndarray, seeds: np.ndarray) -> float:
+        seen.append(seeds)
+        return float(faces.sum())
+
+    assert metrics.bootstrap(noted, groups, seed=4, draws=9, also=3)
+    assert all(len(seeds) == 3 and seeds.max() < 3 for seeds in seen)
+    sums: list[np.ndarray] = []
+    metrics.bootstrap(lambda drawn: sums.append(np.bincount(drawn, minlength=5)) or 0.0, groups, seed=4, draws=9)
+    assert np.array_equal(metrics.resamples(groups, 9, 4), sums)
+    other = metrics.resamples(groups, 9, 4, multinomial=True)
+    assert (other[:, 0] == other[:, 2]).all()
+    assert (other[:, [0, 1, 3]].sum(1) == 3).all()
+
+
 def test_interval_of_a_share():
     low, high = metrics.share_interval(0, 20)
     assert low == 0

@@ -19,7 +19,6 @@ from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
 from attribution.lab.data import METHOD_OF_SOURCE
 from attribution.lab.measure import metrics
-from attribution.lab.measure.resampling import group_bootstrap
 from attribution.lab.studies.attribution.questions import halves
 from attribution.lab.studies.zeroshot.describe import describe_tables
 from attribution.lab.studies.zeroshot.faces import DFDC, ELSEWHERE, UNTOUCHED_OF, WEB, Faces
@@ -114,7 +113,7 @@ def test_auc_and_interval_are_those_of_a_plain_bootstrap(
         truth, scores, groups = faces.manipulated[chosen], logits[chosen], faces.groups[chosen]
         assert row["faces"] == 2 * EACH
         assert row["AUC"] == round(metrics.auc(truth, scores), 3)
-        low, high = group_bootstrap(lambda drawn, truth=truth, scores=scores: metrics.auc(truth[drawn], scores[drawn]), groups)
+        low, high = metrics.bootstrap(lambda drawn, truth=truth, scores=scores: metrics.auc(truth[drawn], scores[drawn]), groups)
         # Other resamples of the same groups: alike up to the luck of a thousand draws.
         assert (row["low"], row["high"]) == (pytest.approx(low, abs=0.04), pytest.approx(high, abs=0.04))
 

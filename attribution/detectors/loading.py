@@ -160,6 +160,7 @@ def info_of(card: Card, source: str = "") -> DetectorInfo:
         limits=card.limits,
         source=source,
         measured=not card.adapter,
+        scope=card.scope,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from attribution.evidence import checks
-from attribution.evidence.checks import FAMILIES, KINDS, LABEL_FAMILIES, STATES, UNKNOWN_METHOD, need
+from attribution.evidence.checks import FAMILIES, KINDS, LABEL_FAMILIES, SCOPES, STATES, UNKNOWN_METHOD, need
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class DetectorInfo:
     """Where it came from: `hf:owner/repo@` and the 40 hex digits of the commit; empty for embedded detectors and local folders."""
     measured: bool = True
     """Whether its card holds measurements of these very weights. Where it does not, its probabilities are not calibrated either."""
+    scope: str = "any"
+    """Which faces it can say something of: `any`, wholly `generated` ones alone, or those with a swap or a pasted part (`face_swap`) alone."""
 
     def __post_init__(self) -> None:
         checks.text("DetectorInfo.name", self.name)
@@ -63,6 +65,7 @@ class DetectorInfo:
         checks.text("DetectorInfo.licence", self.licence)
         checks.text("DetectorInfo.source", self.source)
         checks.instance("DetectorInfo.measured", self.measured, bool)
+        need(self.scope in SCOPES, f"DetectorInfo.scope = {self.scope!r}")
         for what in ("labels", "families", "display_names", "limits"):
             checks.instances(f"DetectorInfo.{what}", getattr(self, what), str)
         need(len(self.labels) == len(self.families) > 0, "labels and families differ in number")

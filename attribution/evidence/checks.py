@@ -17,6 +17,7 @@ LABEL_FAMILIES = (*FAMILIES, UNKNOWN_FAMILY)
 STATES = ("manipulated", "no_manipulation_found", "inconclusive")
 KINDS = ("picture", "clip")
 VIEWS = ("face", "picture")
+SCOPES = ("any", "generated", "face_swap")
 UNKNOWN_METHOD = "unknown"
 
 Box = tuple[float, float, float, float]

@@ -58,11 +58,14 @@ class Opinion:
     architecture: str | None = None
     patches: Patches | None = None
     view: str = "face"
+    overturns: str = ""
+    """The reason for which this opinion leaves the track without a definite verdict, as it stands among the verdict's; empty elsewhere."""
     face: Face | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         checks.instance("Opinion.detector", self.detector, DetectorInfo)
         checks.text("Opinion.refused", self.refused)
+        checks.text("Opinion.overturns", self.overturns)
         need(self.view in VIEWS, f"Opinion.view = {self.view!r}")
         need(bool(self.refused) == (self.verdict is None), "an opinion that is neither given nor refused, or both")
         if self.patches is not None:

@@ -45,7 +45,8 @@ class Evidence:
         known = {*self.detector.labels, UNKNOWN_METHOD}
         for track in self.tracks:
             need(set(track.p_methods) <= known, "a probability of a method that the detector does not know")
-        for verdict in (self.verdict, *(track.verdict for track in self.tracks)):
+        own = (track.own_verdict for track in self.tracks if track.own_verdict is not None)
+        for verdict in (self.verdict, *(track.verdict for track in self.tracks), *own):
             need(verdict.method is None or verdict.method in known, "a verdict on a method that the detector does not know")
 
     def to_json(self) -> dict[str, Any]:
@@ -176,6 +177,7 @@ def _track(data: Mapping[str, Any]) -> TrackEvidence:
     changed = {
         "box": _tuple(data["box"]),
         "verdict": _verdict(data["verdict"]),
+        "own_verdict": _verdict(data["own_verdict"]) if data.get("own_verdict") else None,
         "timeline": tuple(Moment(**moment) for moment in _tuple(data.get("timeline", []))),
         "worst": Interval(**worst) if worst else None,
         "placement": _placement(data.get("placement")),

@@ -39,6 +39,8 @@ class TrackEvidence:
     """Where a detector that localises sees the traces of a manipulation, on the face that is shown; most confident first."""
     view: str = "face"
     """What the detector saw: `face`, or `picture` for one that reads whole pictures, whose only track is the whole file."""
+    own_verdict: Verdict | None = None
+    """What the chosen detector itself said, before the opinions beside it were weighed in; None where that is not known."""
     track: Track | None = field(default=None, compare=False, repr=False)
     reading: Predictions | None = field(default=None, compare=False, repr=False)
 
@@ -59,6 +61,8 @@ class TrackEvidence:
         checks.number("TrackEvidence.last_seconds", self.last_seconds, self.first_seconds)
         checks.box("TrackEvidence.box", self.box)
         checks.instance("TrackEvidence.verdict", self.verdict, Verdict)
+        if self.own_verdict is not None:
+            checks.instance("TrackEvidence.own_verdict", self.own_verdict, Verdict)
         checks.instances("TrackEvidence.timeline", self.timeline, Moment)
         if self.worst is not None:
             checks.instance("TrackEvidence.worst", self.worst, Interval)

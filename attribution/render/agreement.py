@@ -24,46 +24,35 @@ _ICONS = {
 
 
 def looks_for(detector: DetectorInfo) -> str:
-    """`generated` for a detector that knows wholly generated faces alone, `face_swap` for one that knows swaps and pasted parts alone,
-    `any` for every other, and for one of which nothing is known."""
+    """A detector's scope. That of one which claims none, as detectors of others do, follows from what its labels tell: `generated` or
+    `face_swap` alone, or `any`."""
     families = set(detector.families) - {"real"}
-    if families == {"face_swap"}:
-        return "face_swap"
-    return "generated" if families and families <= {"gan", "diffusion"} else "any"
+    if detector.scope != "any" or not families:
+        return detector.scope
+    return "face_swap" if families == {"face_swap"} else "generated" if families <= {"gan", "diffusion"} else "any"
 
 
-def overturned(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> bool:
-    """Whether this opinion is why the track has no verdict: it contradicts the first answer, or calls the face what is none of the first
-    detector's business; the reasons name it then."""
-    if track.verdict.state != "inconclusive" or opinion.verdict is None:
-        return False
-    if not any(opinion.detector.name in reason for reason in track.verdict.reasons):
-        return False
-    return opinion.agreement == "differs" or _out_of_field(opinion.verdict, first)
+def overturning(track: TrackEvidence) -> Opinion | None:
+    """The first opinion that left the track without a verdict: it contradicts the first answer, or calls the face what is none of the first
+    detector's business. None where none did."""
+    return next((one for one in track.opinions if one.overturns), None)
 
 
-def overturning(track: TrackEvidence, first: DetectorInfo) -> Opinion | None:
-    """The opinion that left the track without a verdict; None where none did."""
-    return next((one for one in track.opinions if overturned(track, one, first)), None)
-
-
-def first_state(track: TrackEvidence, first: DetectorInfo) -> str:
-    """The state of the first detector's own answer, as it was before a second opinion overturned it; empty where that left no trace."""
-    opinion = overturning(track, first)
-    if opinion is None or opinion.verdict is None:
-        return track.verdict.state
-    if opinion.agreement != "differs":
+def first_state(track: TrackEvidence) -> str:
+    """The state of the first detector's own answer; empty where the face is none of its business."""
+    opinion = overturning(track)
+    if opinion is not None and opinion.agreement != "differs":
         return ""
-    return "no_manipulation_found" if opinion.verdict.state == "manipulated" else "manipulated"
+    return (track.own_verdict or track.verdict).state
 
 
-def beside(track: TrackEvidence, first: DetectorInfo) -> str:
+def beside(track: TrackEvidence) -> str:
     """The short form that stands beside the first detector's answer, with the way to the long one; empty unless an opinion was given."""
     notes = ""
     for opinion in track.opinions:
         if opinion.agreement is None:
             continue
-        kind = _kind(track, opinion, first)
+        kind = _kind(opinion)
         words = f"{text.BESIDE}: {_words(opinion, kind)}."
         notes += (
             f'<p class="tt-agreement tt-{_class(kind)}">{_icon(kind)}<span><b>{words}</b> '
@@ -76,7 +65,7 @@ def agreement(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> st
     """Whether the two detectors agree, and what that means. `opinion` was given."""
     if opinion.verdict is None or opinion.agreement is None:
         return ""
-    if overturned(track, opinion, first):
+    if opinion.overturns:
         return dispute(track, opinion, first)
     said = _meaning(track, first, opinion.verdict, opinion.detector, opinion.agreement)
     meaning = html.escape(" ".join((said, *_caveats(track, opinion))))
@@ -90,7 +79,7 @@ def side_by_side(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, ab
     """Both answers on a track with both probabilities, and whether they agree, for a second detector that the reader chose; why it was not
     asked where it was not. `about` says what they are about, where a file has several faces."""
     name = text.name_of(opinion.detector.name)
-    state = first_state(track, first)
+    state = first_state(track)
     found = "" if state != "manipulated" else method_words(track.verdict, first) or _found_by_first(track)
     sides = _side(text.FIRST_ONE.format(name=text.name_of(first.name)), state, found, track.p_manipulated, first)
     if opinion.verdict is None or opinion.p_manipulated is None:
@@ -99,7 +88,7 @@ def side_by_side(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, ab
     else:
         said = method_words(opinion.verdict, opinion.detector)
         other = _side(text.SECOND_ONE.format(name=name), opinion.verdict.state, said, opinion.p_manipulated, opinion.detector)
-        kind = _kind(track, opinion, first)
+        kind = _kind(opinion)
         jump = html.escape(text.JUMP.format(name=name))
         sides = f'<dl class="tt-sides">{sides}{other}</dl>'
         end = (
@@ -120,7 +109,7 @@ def dispute(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, link: b
     first_one, second_one = text.FIRST_ONE.format(name=first_name), text.SECOND_ONE.format(name=name)
     if opinion.agreement == "differs":
         lead = text.CONTRADICTED
-        state = first_state(track, first)
+        state = first_state(track)
         one = _side(first_one, state, _found_by_first(track) if state == "manipulated" else "", track.p_manipulated, first)
     else:
         family = family_style(two.family).name
@@ -142,12 +131,10 @@ def verdict_note(evidence: Evidence, link: bool = False) -> tuple[str, tuple[str
     if evidence.verdict.state != "inconclusive" or not evidence.tracks:
         return "", ()
     track, first = evidence.tracks[telling_track(evidence)], evidence.detector
-    opinion = overturning(track, first)
+    opinion = overturning(track)
     if opinion is None:
         return "", ()
-    names = (first.name, opinion.detector.name)
-    said = tuple(reason for reason in evidence.verdict.reasons if all(name in reason for name in names))
-    return dispute(track, opinion, first, link), said
+    return dispute(track, opinion, first, link), (opinion.overturns,)
 
 
 def _side(name: str, state: str, what: str, p_manipulated: float, detector: DetectorInfo) -> str:
@@ -166,12 +153,8 @@ def _found_by_first(track: TrackEvidence) -> str:
     return family_style(max(families, key=lambda one: families[one])).name if families else ""
 
 
-def _out_of_field(verdict: Verdict, first: DetectorInfo) -> bool:
-    return looks_for(first) != "any" and verdict.state == "manipulated" and verdict.family not in (None, *first.families)
-
-
-def _kind(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> str:
-    return "differs" if overturned(track, opinion, first) else str(opinion.agreement)
+def _kind(opinion: Opinion) -> str:
+    return "differs" if opinion.overturns else str(opinion.agreement)
 
 
 def _words(opinion: Opinion, kind: str) -> str:
@@ -206,7 +189,7 @@ def _meaning(track: TrackEvidence, first: DetectorInfo, two: Verdict, second: De
     """What the agreement means, in plain words (not escaped)."""
     name, first_name, one = text.name_of(second.name), text.name_of(first.name), track.verdict
     # Another opinion may have overturned the first answer, which this one agrees with.
-    state = first_state(track, first) or one.state
+    state = first_state(track) or one.state
     said, also = (method_words(one, first) or page_text.STATES[state], method_words(two, second) or page_text.STATES[two.state])
     of_generators = "generated" in (looks_for(first), looks_for(second))
     if agreed == "undecided":

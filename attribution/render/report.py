@@ -116,7 +116,7 @@ def _face(evidence: Evidence, index: int, track: TrackEvidence, drawn: _Drawn) -
     ]
     if artifacts.marked_by(track, detector.name):
         crop, tables = _small(artifacts.marked_face(track)), drawn.tables_of(detector)
-        name, state = opinion_text.name_of(detector.name), agreement.first_state(track, detector)
+        name, state = opinion_text.name_of(detector.name), agreement.first_state(track)
         seen = artifacts.panel(track, index + 1, name, state, tables, crop, switch=False)
         parts.append(f"<h4>{area_text.FIRST_HEADING}</h4>{seen}")
     if heatmap is not None and face is not None:

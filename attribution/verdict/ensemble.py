@@ -145,11 +145,15 @@ def consult(
 def weigh(tracks: Sequence[TrackEvidence], chosen: Card, specialists: Sequence[Specialist]) -> tuple[TrackEvidence, ...]:
     """The consulted tracks, inconclusive where a specialist whose scope `overturns`, or one that the reader asked for and that was
     measured, definitely contradicts the chosen detector. The reasons say so first; probabilities and opinions stay as they are."""
-    heavy = {one.info for one in specialists if one.predictor is not None and _overturns(one, one.predictor)}
+    heavy = {one.info.weights_sha256 for one in specialists if one.predictor is not None and _overturns(one, one.predictor)}
     weighed = []
     for track in tracks:
-        said = (scopes.disagreement(chosen.name, track, opinion) for opinion in track.opinions if opinion.detector in heavy)
-        weighed.append(replace(track, verdict=scopes.doubted(track.verdict, [one for one in said if one])))
+        opinions = tuple(
+            replace(one, overturns=scopes.disagreement(chosen.name, track, one)) if one.detector.weights_sha256 in heavy else one
+            for one in track.opinions
+        )
+        doubts = [one.overturns for one in opinions if one.overturns]
+        weighed.append(replace(track, verdict=scopes.doubted(track.verdict, doubts), opinions=opinions))
     return tuple(weighed)
 
 
@@ -166,11 +170,13 @@ def route(tracks: Sequence[TrackEvidence], chosen: Card, router: Specialist, kin
         )
     routed = []
     for track, answer in zip(tracks, _answers([_pixels(track) for track in tracks], router, kind), strict=True):
+        outside = scopes.none_of_its_business(name, scope, router.info.name, answer.verdict)
         verdict = scopes.bounded(track.verdict, name, scope, router.info.name, answer.verdict)
-        opinion = _opinion(answer, verdict, router)
+        opinion = replace(_opinion(answer, verdict, router), overturns=outside)
         if opinion.agreement == "differs" and scopes.overturns(scope):
             contradiction = scopes.disagreement(name, track, opinion)
             verdict = scopes.doubted(track.verdict, [contradiction]) if contradiction else verdict
+            opinion = replace(opinion, overturns=contradiction)
         routed.append(replace(track, verdict=verdict, opinions=(*track.opinions, opinion)))
     return tuple(routed)
 

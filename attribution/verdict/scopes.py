@@ -107,13 +107,21 @@ def doubted(verdict: Verdict, doubts: list[str]) -> Verdict:
     return Verdict("inconclusive", None, None, None, (*doubts, *verdict.reasons)) if doubts else verdict
 
 
+def none_of_its_business(name: str, scope: str, router: str, routed: Verdict) -> str:
+    """Why a detector of that name and scope may not judge a face of which its router has that verdict; empty where it may."""
+    own = SCOPES[scope]
+    if routed.family not in own.elsewhere:
+        return ""
+    return f"{name} looks for {own.looks_for} alone, and {router} calls this one {FAMILY_NAMES[str(routed.family)]}."
+
+
 def bounded(verdict: Verdict, name: str, scope: str, router: str, routed: Verdict | None) -> Verdict:
     """A verdict of a detector with a scope of its own, kept within what it can know. `router` is the name of the detector that tells the
     other faces apart, `routed` its verdict on the face, None when it could not be asked."""
     own = SCOPES[scope]
     only = f"{name} looks for {own.looks_for} alone"
-    if routed is not None and routed.family in own.elsewhere:
-        return doubted(verdict, [f"{only}, and {router} calls this one {FAMILY_NAMES[routed.family]}."])
+    if routed is not None and (outside := none_of_its_business(name, scope, router, routed)):
+        return doubted(verdict, [outside])
     if verdict.state == "no_manipulation_found":
         reason = f"{only}: {own.passing} pass it."
     elif verdict.state == "manipulated" and routed is None:

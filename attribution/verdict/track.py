@@ -103,6 +103,7 @@ def judge_track(
         crop_side_px=best.crop_side_px,
         sharpness=best.sharpness,
         brightness=best.brightness,
+        own_verdict=verdict,
         view="face" if best.landmarks is not None else "picture",
         track=track,
         reading=reading,

@@ -219,7 +219,7 @@ def face_parts(session: Session, pipeline: Pipeline, data_folder: Path | None = 
     hint = text.METHODS_HINT if evidence.detector.measured else text.METHODS_UNCALIBRATED
     card = panels.face_card(track, session.chosen + 1, evidence.detector, crop, face, reasons=len(evidence.tracks) > 1)
     return FaceParts(
-        face=f"{card}{agreement.beside(track, evidence.detector)}",
+        face=f"{card}{agreement.beside(track)}",
         bars=f"{page_parts.title(text.METHODS_TITLE, hint)}{charts.method_bars(track.p_methods, evidence.detector)}",
         areas=_part(_first_areas(track, session.chosen + 1, pipeline.predictor)),
         label=gr.update(choices=labels, value=telling_label(evidence, track)),
@@ -276,7 +276,7 @@ def _first_areas(track: TrackEvidence, number: int, predictor: Predictor) -> str
     if predictor.card.artifacts is None:
         return ""
     heading = page_parts.title(area_text.FIRST_HEADING, level="h4")
-    name, state = opinion_text.name_of(predictor.info.name), agreement.first_state(track, predictor.info)
+    name, state = opinion_text.name_of(predictor.info.name), agreement.first_state(track)
     if not artifacts.marked_by(track, predictor.info.name):
         return f"{heading}{artifacts.nothing_marked(name, state)}"
     return f"{heading}{artifacts.panel(track, number, name, state, predictor.card.measured, _marked_crop(track))}"

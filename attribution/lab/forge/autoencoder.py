@@ -6,7 +6,6 @@ another kind of up-sampling (nearest, bilinear, transposed convolution, sub-pixe
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import cv2
@@ -16,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from attribution.errors import LabError
+from attribution.lab.train.loop import Training, fit
 
 SIDE_PX = 96
 UPSAMPLINGS = ("nearest", "bilinear", "transposed", "subpixel")
@@ -73,40 +73,33 @@ def load_autoencoder(path: Path = EMBEDDED) -> FaceAutoencoder:
 
 
 def train_autoencoder(pictures: np.ndarray, out: Path, steps: int, seed: int, batch: int = 24) -> None:
-    """Train on real crops (N×224×224×3 uint8) and write fp16 weights to `out` every minute. Loss: L1 plus L1 of the image gradients."""
+    """Train on real crops (N×224×224×3 uint8) and write fp16 weights to `out` every hundred steps. Loss: L1 plus L1 of the gradients."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     network = FaceAutoencoder().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
-    started = saved = time.monotonic()
-    mean_loss = 0.0
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = 2e-3 * max(0.02, 0.5 * (1 + np.cos(np.pi * step / steps)))
+
+    def step(net: nn.Module, step: int, _: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         chosen = np.sort(random.choice(len(pictures), batch, replace=False))
         x = np.stack([cv2.resize(pictures[i], (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA) for i in chosen])
         if random.random() < 0.5:
             x = np.ascontiguousarray(x[:, :, ::-1])
         target = torch.from_numpy(x).permute(0, 3, 1, 2).float().div(255).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
-            output = network(target, UPSAMPLINGS[step % len(UPSAMPLINGS)])
+            output = net(target, UPSAMPLINGS[step % len(UPSAMPLINGS)])
         output = output.float()
         loss = (output - target).abs().mean()
         for axis in (2, 3):
             loss = loss + (output.diff(dim=axis) - target.diff(dim=axis)).abs().mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        mean_loss = float(loss.detach()) if step == 0 else 0.99 * mean_loss + 0.01 * float(loss.detach())
-        if (step + 1) % 100 == 0:
-            print(f"step {step + 1}/{steps}  {time.monotonic() - started:.0f} s  loss {mean_loss:.4f}", flush=True)
-        if time.monotonic() - saved > 60:
-            _save(network, out)
-            saved = time.monotonic()
-    _save(network, out)
+        return loss, {"loss": loss.detach()}
+
+    def rate(step: int) -> float:
+        return 2e-3 * max(0.02, 0.5 * (1 + np.cos(np.pi * step / steps)))
+
+    training = Training(network, torch.optim.Adam(network.parameters(), lr=2e-3), step, rate)
+    fit(training, steps, keep=lambda net: _save(net, out))
 
 
-def _save(network: FaceAutoencoder, out: Path) -> None:
+def _save(network: nn.Module, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     state = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in network.state_dict().items()}
     unfinished = out.with_suffix(".part")

@@ -121,7 +121,7 @@ def confidence_table(predictor: Predictor, data: Path, rows: Sequence[Row], work
     for one in _SHOWN:
         row: list[float | int | None] = [one]
         for part in (false >= one, found >= one, hits[found >= one]):
-            row += _share(part)
+            row += metrics.share(part)
         table.append(tuple(row))
     columns = (
         "confidence from", "untouched with a box", "low", "high", "partial swaps with a box", "low", "high", "hits of these", "low", "high",
@@ -129,10 +129,3 @@ def confidence_table(predictor: Predictor, data: Path, rows: Sequence[Row], work
     identity = (rule.slope, rule.offset) == (1.0, 0.0)
     calibration = _NOT_CALIBRATED if identity else _CALIBRATED.format(slope=rule.slope, offset=rule.offset)
     return MeasuredTable(TITLE, columns, tuple(table), _NOTE.format(calibration=calibration, least=rule.min_confidence, most=FALSE_BOXES))
-
-
-def _share(hits: np.ndarray) -> list[float | None]:
-    """The share of N boolean that are true, and its interval."""
-    if not len(hits):
-        return [None, None, None]
-    return [round(float(value), 3) for value in (hits.mean(), *metrics.share_interval(int(hits.sum()), len(hits)))]

@@ -21,10 +21,8 @@ from attribution.lab.measure.generalise import Pictures, auc_tables, cases, clip
 from attribution.lab.measure.identity import Features, identity_tables, probe_faces
 from attribution.lab.measure.predict import SplitPredictions, predict
 from attribution.lab.measure.reading import Reader
-from attribution.lab.measure.resampling import group_bootstrap
 from attribution.lab.pools import Samples
-from attribution.lab.train.methods import MEAN, STD
-from attribution.lab.train.pretrained import read_pretrained
+from attribution.lab.train.methods import MEAN, STD, read_pretrained
 from attribution.models.backbones import build_backbone, features, normalise
 
 PLAIN = "plain binary"
@@ -92,10 +90,9 @@ def _overall(
         truth, groups = found[split].families[dfdc] != REAL, found[split].groups[dfdc]
         other = metrics.softmax(predict(plain, samples[split], dfdc, mirrored=True).logits)[:, 1]
         means, swapped, clips = clip_means(p, truth, groups)
-        row: list[str | int | float] = [split, len(dfdc)]
+        row: list[str | int | float | None] = [split, len(dfdc)]
         for scores, positive, by in ((p, truth, groups), (means, swapped, clips), (other, truth, groups)):
-            edges = group_bootstrap(lambda drawn, s=scores, y=positive: metrics.auc(y[drawn], s[drawn]), by)
-            row += [round(value, 3) for value in (metrics.auc(positive, scores), *edges)]
+            row += metrics.estimate(lambda drawn, s=scores, y=positive: metrics.auc(y[drawn], s[drawn]), by)
         row.append(round(metrics.equal_error_rate(truth, p), 3))
         for faces, t in ((raw[split], 1.0), (found[split], temperature)):
             own = as_labels(faces.own().take(np.isin(faces.own().methods, METHODS)))

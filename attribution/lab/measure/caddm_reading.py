@@ -18,7 +18,7 @@ from attribution.lab.pools import Samples
 from attribution.lab.publish.caddm_labels import LABELS
 from attribution.lab.publish.folder import half_precision
 from attribution.lab.publish.mapping import MAP_SEED, choose_references
-from attribution.lab.train.caddm_sampling import SWAPS
+from attribution.lab.train.caddm import SWAPS
 from attribution.models.backbones import build_caddm
 from attribution.models.caddm import Caddm
 

@@ -41,15 +41,10 @@ class _Answers:
             raise ValueError("a family without a face")
         return float((np.bincount(self.truth[chosen], self.right[chosen], len(self.families)) / faces).mean())
 
-    def balanced(self, answered: np.ndarray) -> tuple[float | None, float | None, float | None]:
+    def balanced(self, answered: np.ndarray) -> metrics.Estimate:
         """Balanced accuracy among the answered (mask of N) with its 95 % interval; None thrice when a family is never answered."""
         indices = np.flatnonzero(answered)
-        try:
-            value = self.of(indices)
-        except ValueError:
-            return None, None, None
-        low, high = metrics.bootstrap(lambda drawn: self.of(indices[drawn]), len(indices))
-        return round(value, 3), round(low, 3), round(high, 3)
+        return metrics.estimate(lambda drawn: self.of(indices[drawn]), len(indices))
 
 
 def _family_answers(found: SplitPredictions, info: DetectorInfo, temperature: float) -> _Answers:
@@ -81,10 +76,8 @@ def reliability_table(
             mine = place == one
             if not mine.any():
                 continue
-            low, high = metrics.share_interval(int(right[mine].sum()), int(mine.sum()))
-            figures = (confidence[mine].mean(), right[mine].mean(), low, high)
-            edges = (round(one / BINS, 3), round((one + 1) / BINS, 3))
-            rows.append((calibration, *edges, int(mine.sum()), *(round(float(figure), 3) for figure in figures)))
+            edges, mean = metrics.cells(one / BINS, (one + 1) / BINS), metrics.cells(confidence[mine].mean())
+            rows.append((calibration, *edges, int(mine.sum()), *mean, *metrics.share(right[mine])))
     columns = ("calibration", "from", "to", "faces", "confidence", "right", "low", "high")
     note = (
         f"{BINS} equal-width bins of the highest probability of a method; confidence: its mean; right: the share of those answers that is "
@@ -186,10 +179,8 @@ def abstention_by_family_table(
         for place, family in enumerate(answers.families):
             mine = answers.truth == place
             answered = mine & (answers.confidence >= threshold)
-            count = int(answered.sum())
-            right = int(answers.right[answered].sum())
-            share = (round(right / count, 3), *(round(edge, 3) for edge in metrics.share_interval(right, count))) if count else (None,) * 3
-            rows.append((split, family, int(mine.sum()), round(count / int(mine.sum()), 3), *share))
+            covered = metrics.cells(answered.sum() / mine.sum())
+            rows.append((split, family, int(mine.sum()), *covered, *metrics.share(answers.right[answered])))
     note = "Coverage: the share of the family's faces that is answered. Right: the share of those answers, with Wilson's 95 % interval."
     return MeasuredTable("Abstention by family", ("split", "family", "faces", "coverage", "right", "low", "high"), tuple(rows), note)
 

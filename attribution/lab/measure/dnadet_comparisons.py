@@ -22,7 +22,7 @@ from attribution.lab.measure.reading import Reader, read
 from attribution.lab.measure.robustness import robustness_table
 from attribution.lab.pools import Samples
 from attribution.lab.publish.mapping import MAP_SEED, choose_references
-from attribution.lab.train.dnadet_sampling import CLASSES
+from attribution.lab.train.dnadet import CLASSES
 
 SPLITS = ("val", "test", "cross")
 

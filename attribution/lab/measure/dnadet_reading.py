@@ -15,7 +15,7 @@ from attribution.lab.data import REAL
 from attribution.lab.measure.predict import SplitPredictions
 from attribution.lab.measure.reading import Reader, with_projection
 from attribution.lab.pools import Samples
-from attribution.lab.train.dnadet_sampling import CLASSES
+from attribution.lab.train.dnadet import CLASSES
 from attribution.models.backbones import DNA_DET, DnaDet, build_backbone
 
 # What the app refuses DNA-Det for, and a generator that its training never saw: read to know what it says of them.

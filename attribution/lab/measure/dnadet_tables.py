@@ -17,12 +17,10 @@ from attribution.explain.reference import ReferenceBank, kth_distances
 from attribution.lab.data import REAL
 from attribution.lab.measure import metrics
 from attribution.lab.measure.dnadet_reading import UNKNOWN_GENERATORS, known
+from attribution.lab.measure.metrics import Estimate
 from attribution.lab.measure.predict import SplitPredictions
-from attribution.lab.train.dnadet_sampling import CLASSES
+from attribution.lab.train.dnadet import CLASSES
 from attribution.verdict import negative_free_energy
-
-Interval = tuple[float, float, float]
-"""A figure and the ends of its 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def said(found: SplitPredictions, info: DetectorInfo) -> Said:
     return Said(np.array(info.labels)[places], found.methods, found.sources, np.isin(families, ("gan", "diffusion")))
 
 
-def macro_f1(faces: Said) -> Interval:
+def macro_f1(faces: Said) -> Estimate:
     """Macro-F1 over the true classes with its bootstrap interval over faces."""
     names, truth = np.unique(faces.truth, return_inverse=True)
     places = {name: place for place, name in enumerate(names.tolist())}
@@ -62,24 +60,18 @@ def macro_f1(faces: Said) -> Interval:
             raise ValueError("a class without a face")
         return float((2 * hits / (faces_of + named)).mean())
 
-    everything = np.arange(len(truth))
-    return _rounded(figure(everything), *metrics.bootstrap(figure, len(everything)))
+    return metrics.estimate(figure, len(truth))
 
 
-def share(hits: np.ndarray) -> Interval:
-    """The share of true values with Wilson's interval; N ≥ 1."""
-    return _rounded(float(hits.mean()), *metrics.share_interval(int(hits.sum()), len(hits)))
-
-
-def recall(faces: Said, method: str) -> Interval:
+def recall(faces: Said, method: str) -> Estimate:
     """The share of the method's faces that got its name."""
     mine = faces.truth == method
-    return share(faces.answers[mine] == method)
+    return metrics.share(faces.answers[mine] == method)
 
 
-def false_alarms(faces: Said) -> Interval:
+def false_alarms(faces: Said) -> Estimate:
     """The share of photographs that were called generated."""
-    return share(faces.generated[faces.truth == REAL])
+    return metrics.share(faces.generated[faces.truth == REAL])
 
 
 def of_classes(faces: Said) -> Said:
@@ -87,7 +79,7 @@ def of_classes(faces: Said) -> Said:
     return faces.take(np.isin(faces.truth, CLASSES))
 
 
-Figure = Callable[[Mapping[str, Said]], Interval]
+Figure = Callable[[Mapping[str, Said]], Estimate]
 # What a variant or another detector is compared by: name, and the figure from the answers on each split.
 HEADLINES: tuple[tuple[str, Figure], ...] = (
     ("closed set macro-F1", lambda splits: macro_f1(of_classes(splits["test"]))),
@@ -131,7 +123,7 @@ def side_by_side_table(own: Mapping[str, Said], default: Mapping[str, Said], def
     for method, what in (*((one, "unknown to DNA-Det") for one in UNKNOWN_GENERATORS), ("dfdc_swap", "face swaps, out of its scope")):
         mine = own["test"].truth == method
         if mine.any():
-            both = [share(each["test"].generated[mine]) for each in (own, default)]
+            both = [metrics.share(each["test"].generated[mine]) for each in (own, default)]
             rows.append((f"test {method} called generated ({what})", int(mine.sum()), *both[0], *both[1]))
     columns = ("rows", "faces", "DNA-Det", "low", "high", "default", "low", "high")
     note = (
@@ -164,7 +156,7 @@ def unknown_table(cases: Sequence[tuple[str, SplitPredictions, SplitPredictions,
         row: list = [name, len(unseen.methods)]
         for own, other in zip(*scores, strict=True):
             both = np.concatenate([own, other])
-            row += _auroc(positive, both)
+            row += metrics.estimate(lambda drawn, y=positive, score=both: metrics.auc(y[drawn], score[drawn]), len(both), draws=300)
         rows.append(tuple(row))
     columns = ("held out", "faces", "k-NN distance", "low", "high", "maximum logit", "low", "high", "energy", "low", "high")
     note = (
@@ -172,11 +164,6 @@ def unknown_table(cases: Sequence[tuple[str, SplitPredictions, SplitPredictions,
         "free energy (Liu et al. 2020). Known: the test faces of the classes of that training."
     )
     return MeasuredTable("Unknown generators", columns, tuple(rows), note)
-
-
-def _auroc(positive: np.ndarray, score: np.ndarray) -> Interval:
-    interval = metrics.bootstrap(lambda chosen: metrics.auc(positive[chosen], score[chosen]), len(score), draws=300)
-    return _rounded(metrics.auc(positive, score), *interval)
 
 
 def ablation_table(variants: Sequence[tuple[str, int, Mapping[str, Said]]]) -> MeasuredTable:
@@ -202,12 +189,9 @@ def eight_bit_table(full: Mapping[str, Said], small: Mapping[str, Said]) -> Meas
     rows = []
     for name, figure in HEADLINES:
         before, after = figure(full)[0], figure(small)[0]
-        rows.append((name, before, after, round(100 * (after - before), 2)))
+        points = None if before is None or after is None else round(100 * (after - before), 2)
+        rows.append((name, before, after, points))
     changed = [np.mean(full[split].answers != small[split].answers) for split in ("test", "cross")]
     rows.append(("answers that changed, test", None, round(float(changed[0]), 4), None))
     rows.append(("answers that changed, cross", None, round(float(changed[1]), 4), None))
     return MeasuredTable("Eight bits", ("figure", "float32", "8 bit", "points"), tuple(rows), "The weights ship with 8 bits per value.")
-
-
-def _rounded(value: float, low: float, high: float) -> Interval:
-    return round(float(value), 3), round(float(low), 3), round(float(high), 3)

@@ -90,9 +90,8 @@ def source_table(title: str, found: SplitPredictions, info: DetectorInfo, temper
     rows = []
     for family, source in sorted(set(zip(found.families.tolist(), found.sources.tolist(), strict=True))):
         mine = (found.families == family) & (found.sources == source)
-        low, high = metrics.share_interval(int(family_right[mine].sum()), int(mine.sum()))
-        shares = (family_right[mine].mean(), low, high, method_right[mine].mean(), called[mine].mean())
-        rows.append((family, source, int(mine.sum()), *(round(float(share), 3) for share in shares)))
+        shares = metrics.cells(method_right[mine].mean(), called[mine].mean())
+        rows.append((family, source, int(mine.sum()), *metrics.share(family_right[mine]), *shares))
     columns = ("family", "source", "faces", "right family", "from", "to", "right method", "called manipulated")
     return MeasuredTable(title, columns, tuple(rows), "Shares of faces; from–to is the 95 % interval of the right family.")
 

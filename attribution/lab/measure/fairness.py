@@ -84,10 +84,7 @@ def judged_faces(
 
 def _rates(wrong: np.ndarray) -> tuple[float | int | None, ...]:
     """Count of faces, share wrong and Wilson's interval; None where there is no face."""
-    if not len(wrong):
-        return 0, None, None, None
-    hits = int(wrong.sum())
-    return len(wrong), *(round(float(value), 3) for value in (hits / len(wrong), *metrics.share_interval(hits, len(wrong))))
+    return len(wrong), *metrics.share(wrong)
 
 
 def _group_row(faces: JudgedFaces, name: str, mine: np.ndarray) -> tuple[str | float | int | None, ...]:

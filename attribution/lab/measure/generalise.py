@@ -17,7 +17,6 @@ from attribution.detectors.card import MeasuredTable
 from attribution.lab.data import REAL
 from attribution.lab.forge.unseen import KINDS, unseen_swaps
 from attribution.lab.measure import metrics
-from attribution.lab.measure.resampling import group_bootstrap
 from attribution.lab.pools import FORGED, Samples
 
 TITLE, DIFFERENCES_TITLE = "Cross-source AUC", "AUC differences"
@@ -130,11 +129,6 @@ def _row(name: str, truth: np.ndarray, groups: np.ndarray, scores: Mapping[str, 
     def of(detector: str, drawn: np.ndarray) -> float:
         return metrics.auc(truth[drawn], scores[detector][drawn])
 
-    everything = np.arange(len(truth))
-    cells: list[float] = []
-    for detector in scores:
-        edges = group_bootstrap(lambda drawn, detector=detector: of(detector, drawn), groups)
-        cells += [round(value, 3) for value in (of(detector, everything), *edges)]
-    edges = group_bootstrap(lambda drawn: of(pair[0], drawn) - of(pair[1], drawn), groups)
-    difference = [round(value, 3) for value in (of(pair[0], everything) - of(pair[1], everything), *edges)]
-    return (name, len(truth), *cells), (name, len(truth), *difference)
+    each = [metrics.estimate(lambda drawn, one=one: of(one, drawn), groups) for one in scores]
+    difference = metrics.estimate(lambda drawn: of(pair[0], drawn) - of(pair[1], drawn), groups)
+    return (name, len(truth), *(cell for one in each for cell in one)), (name, len(truth), *difference)

@@ -132,6 +132,5 @@ def identity_tables(
     ]
 
 
-def _estimate(values: np.ndarray) -> tuple[float, float, float]:
-    low, high = metrics.bootstrap(lambda drawn: float(values[drawn].mean()), len(values))
-    return round(float(values.mean()), 3), round(low, 3), round(high, 3)
+def _estimate(values: np.ndarray) -> metrics.Estimate:
+    return metrics.estimate(lambda drawn: float(values[drawn].mean()), len(values))

@@ -13,9 +13,9 @@ from attribution.explain.gradcam import heatmaps
 from attribution.explain.patches import Tiles, patch_view
 from attribution.lab.data import REAL, SIDE_PX
 from attribution.lab.measure.dnadet_reading import choose
-from attribution.lab.measure.dnadet_tables import share
+from attribution.lab.measure.metrics import share
 from attribution.lab.pools import Samples
-from attribution.lab.train.dnadet_sampling import CLASSES
+from attribution.lab.train.dnadet import CLASSES
 
 PICTURES = 25
 HEATMAPS = 20

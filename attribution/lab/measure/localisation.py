@@ -25,7 +25,7 @@ from attribution.lab.data import Row, decode
 from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.forge.mfs import UNSEEN_BLEND, WINDOW_SIZES
 from attribution.lab.forge.unseen import partial_swap
-from attribution.lab.measure.resampling import group_bootstrap
+from attribution.lab.measure import metrics
 
 TITLE = "Localisation"
 PARTIAL, UNSEEN, LARGE, WHOLE = "partial swaps", "partial swaps, unseen blend", "partial swaps, large windows", "whole swaps"
@@ -172,8 +172,7 @@ def localisation_rows(name: str, by: str, cases: Sequence[Case], answers: Sequen
 
 
 def _with_interval(values: np.ndarray, groups: Sequence[str]) -> list[float | None]:
-    edges = group_bootstrap(lambda drawn: float(values[drawn].mean()), groups)
-    return [round(float(one), 3) for one in (values.mean(), *edges)]
+    return list(metrics.estimate(lambda drawn: float(values[drawn].mean()), groups))
 
 
 def localisation_table(

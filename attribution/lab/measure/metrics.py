@@ -9,6 +9,11 @@ from scipy.optimize import minimize
 from scipy.stats import rankdata
 from sklearn.metrics import roc_curve
 
+Groups = int | Sequence[str] | np.ndarray
+Estimate = tuple[float, float, float] | tuple[None, None, None]
+"""Three cells of a table: a figure, and the ends of its 95 % interval."""
+NOT_MEASURED = (None, None, None)
+
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Rows of softmax(logits / T), N×K."""
@@ -80,16 +85,81 @@ def fit_calibration(
     return best[:-1] - best[:-1].mean(), float(np.exp(best[-1]))
 
 
-def bootstrap(figure: Callable[[np.ndarray], float], count: int, seed: int = 0, draws: int = 1000) -> tuple[float, float]:
-    """The 95 % percentile interval of `figure(indices)` over resamples of `count` faces with replacement."""
+def resamples(groups: Groups, draws: int = 1000, seed: int = 0, multinomial: bool = False) -> np.ndarray:
+    """How often each of N faces is in each bootstrap resample of whole groups, draws×N: those that `bootstrap` hands on as indices, or,
+    `multinomial`, all drawn in one go, which gives others for the same seed."""
+    place, count = _places(groups)
+    random = np.random.default_rng(seed)
+    if multinomial:
+        return random.multinomial(count, np.full(count, 1 / count), draws)[:, place]
+    return np.stack([np.bincount(random.integers(0, count, count), minlength=count)[place] for _ in range(draws)])
+
+
+def bootstrap(statistic: Callable[..., float], groups: Groups, seed: int = 0, draws: int = 1000, also: int = 0) -> tuple[float, float]:
+    """The 95 % percentile interval of a statistic over resamples of groups with replacement (Efron and Tibshirani 1993, ch. 8).
+
+    Args:
+        statistic: Takes the indices of the faces of a resample; a resample for which it raises ValueError does not count.
+        groups: The group of each of N faces (clip, person): faces of one group are drawn together. Or N, for faces that each stand alone.
+            The same groups and seed give the same resamples, so that a difference taken inside of `statistic` is a paired one.
+        also: Resample as many other things (training seeds) beside the faces; their indices are the statistic's second argument.
+
+    Raises:
+        ValueError: There is no face, or no resample that counts.
+    """
+    place, count = _places(groups)
+    members = np.split(np.argsort(place, kind="stable"), np.cumsum(np.bincount(place))[:-1])
     random = np.random.default_rng(seed)
     values = []
     for _ in range(draws):
+        drawn = random.integers(0, count, count)
+        faces = drawn if isinstance(groups, int) else np.concatenate([members[one] for one in drawn])
+        others = (random.integers(0, also, also),) if also else ()
         try:
-            values.append(figure(random.integers(0, count, count)))
-        except ValueError:  # a resample with one class only has no AUC
+            values.append(statistic(faces, *others))
+        except ValueError:  # for example a resample of one class only, which has no AUC
             continue
-    return float(np.percentile(values, 2.5)), float(np.percentile(values, 97.5))
+    return interval(values)
+
+
+def _places(groups: Groups) -> tuple[np.ndarray, int]:
+    """The number of each face's group, and of the groups; ValueError without any face."""
+    place = np.arange(groups) if isinstance(groups, int) else np.unique(np.asarray(groups), return_inverse=True)[1]
+    if not len(place):
+        raise ValueError("there is no face to resample")
+    return place, int(place.max()) + 1
+
+
+def interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    """The middle 95 % of the finite ones among values that were drawn; ValueError when there is none."""
+    finite = np.asarray(values, float)
+    finite = finite[np.isfinite(finite)]
+    if not len(finite):
+        raise ValueError("no resample can be measured")
+    low, high = np.percentile(finite, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def cells(*values: float, digits: int = 3) -> tuple[float, ...]:
+    """Figures as a table has them: rounded, without a minus before a zero."""
+    return tuple(round(float(value), digits) + 0.0 for value in values)
+
+
+def estimate(statistic: Callable[[np.ndarray], float], groups: Groups, seed: int = 0, draws: int = 1000) -> Estimate:
+    """A statistic of all faces and its bootstrap interval, rounded for a table; None thrice where it cannot be measured (ValueError)."""
+    try:
+        value = statistic(np.arange(len(_places(groups)[0])))
+        low, high = bootstrap(statistic, groups, seed, draws)
+    except ValueError:
+        return NOT_MEASURED
+    return cells(value, low, high)  # type: ignore[return-value]
+
+
+def share(hits: np.ndarray) -> Estimate:
+    """The share of N boolean that are true and Wilson's interval, rounded for a table; None thrice of nothing."""
+    if not len(hits):
+        return NOT_MEASURED
+    return cells(hits.mean(), *share_interval(int(hits.sum()), len(hits)))  # type: ignore[return-value]
 
 
 def share_interval(hits: int, count: int) -> tuple[float, float]:

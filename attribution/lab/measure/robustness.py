@@ -14,7 +14,7 @@ from attribution.lab.forge.augment import jpeg
 from attribution.lab.measure.dnadet_reading import choose
 from attribution.lab.measure.dnadet_tables import Said, macro_f1
 from attribution.lab.pools import Samples
-from attribution.lab.train.dnadet_sampling import CLASSES
+from attribution.lab.train.dnadet import CLASSES
 
 PER_CLASS = 40
 _SEED = 17

@@ -138,9 +138,7 @@ def probe(
             raise ValueError("a class without a face")
         return float((np.bincount(truth[drawn], right[drawn], len(shared)) / faces).mean())
 
-    value = balanced(np.arange(len(truth)))
-    low, high = metrics.bootstrap(balanced, len(truth))
-    return len(truth), round(value, 3), round(low, 3), round(high, 3), round(1 / len(shared), 3)
+    return len(truth), *metrics.estimate(balanced, len(truth)), round(1 / len(shared), 3)
 
 
 def shortcut_table(samples_train: Samples, samples_val: Samples, seed: int, per_family: int = 400) -> MeasuredTable:

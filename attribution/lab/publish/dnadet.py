@@ -35,8 +35,8 @@ from attribution.lab.publish.dnadet_labels import LABELS
 from attribution.lab.publish.dnadet_limits import limits_of
 from attribution.lab.publish.folder import digests, write_bank, write_card, write_model
 from attribution.lab.publish.methods import LICENCE, PROBE_SEEDS, crop_sides, fold_in, info_of, sources_sentence
-from attribution.lab.train.dnadet import MEAN, STD
-from attribution.lab.train.dnadet_sampling import CLASSES
+from attribution.lab.train.dnadet import CLASSES
+from attribution.lab.train.loop import MEAN, STD
 from attribution.models.backbones import DNA_DET
 
 DESCRIPTION = "Wholly generated faces → the architecture of their generator: DNA-Det, by traces that lie all over the picture."

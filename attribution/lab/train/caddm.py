@@ -1,132 +1,316 @@
-"""Training the ID-unaware detector (arXiv 2210.14457) and the plain binary detector beside it.
+"""Training the ID-unaware detector (arXiv 2210.14457) and the plain binary detector beside it: the same faces in the same order with the
+same changes, as Multi-scale Facial Swaps with boxes for the one, as they are for the other.
 
-Loss = cross-entropy + 0.1 · (smooth L1 of the boxes + cross-entropy of the anchors); AdamW; gradients clipped by value. Batches depend on
-(seed, step, worker) alone; a run can be stopped at any moment and resumed from its latest checkpoint.
+Loss = cross-entropy + 0.1 · (smooth L1 of the boxes + cross-entropy of the anchors); AdamW; gradients clipped by value. Mended against the
+released code: boxes and anchors are both (x0, y0, x1, y1), so that a lying window meets a lying anchor; and an untouched picture, which has
+no box at all, teaches its hardest anchors that nothing is there.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import time
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
-import torch.distributed as distributed
-from safetensors.torch import save_file
+from safetensors.torch import load_file
 from torch import nn
+from torch.nn import functional
+from torchvision.ops import box_iou
 
-from attribution.lab.data import REAL, find_data, read_manifest
+from attribution.errors import LabError
+from attribution.lab.data import REAL, Row, find_data, read_manifest
+from attribution.lab.forge.augment import photometric
+from attribution.lab.forge.mfs import HALVED_SHARE, KINDS, half_resolution, multi_scale_swap
 from attribution.lab.measure import metrics
 from attribution.lab.pools import Samples, load_samples
-from attribution.lab.train.caddm_matching import match
-from attribution.lab.train.caddm_net import Net, Settings, start_from
-from attribution.lab.train.caddm_sampling import BATCH, Sampler
-from attribution.lab.train.depthwise import quicken
-from attribution.lab.train.loop import averaged, rate, run_workers, save_checkpoint
-from attribution.models.anchors import anchors
-from attribution.models.backbones import normalise
+from attribution.lab.train import loop
+from attribution.lab.train.loop import RunSettings, Training, adamw, as_input, placed, rate, read_logits
+from attribution.lab.train.sampling import STRENGTHS, Batch, BySource
+from attribution.models.anchors import WHOLE_CROP_ANCHORS, anchors, encode
+from attribution.models.backbones import CADDM, build_caddm
 
-MEAN = STD = (0.5, 0.5, 0.5)
-_LOOK_EVERY = 400
+LEAST_OVERLAP = 0.5
+NEGATIVES_PER_POSITIVE = 2
+# A wholly swapped picture has the two anchors of the whole crop as positives; an untouched one gets as many negatives as that one.
+NEGATIVES_WITHOUT_POSITIVE = NEGATIVES_PER_POSITIVE * WHOLE_CROP_ANCHORS
+
+# Of one worker's step: swaps by method, and how many of these come with the untouched picture under them. The untouched rest comes from
+# every collection alike, so that a picture's collection does not give the answer away.
+SWAPS: Mapping[str, int] = {"dfdc_swap": 9, "landmark_swap": 2, "self_blended": 3, "autoencoder_swap": 2}
+WITH_BASE: Mapping[str, int] = {"dfdc_swap": 6, "landmark_swap": 1, "self_blended": 1, "autoencoder_swap": 1}
+OTHER_UNTOUCHED = 7
+BATCH = sum(SWAPS.values()) + sum(WITH_BASE.values()) + OTHER_UNTOUCHED
+_MOVED_SHARE = 0.45
+# A pixel differs when the mean of its colours, smoothed over 3 px, is this far off: over that of two encodings of one frame (3 of 255).
+_DIFFERS_BY, _SMOOTHED_PX = 6.0, 3.0
+_LEAST_OF_AREA, _LEAST_OF_PICTURE = 0.3, 0.05
+_TRIES = 3
 
 
-@torch.inference_mode()
-def _look(net: Net, val: Samples, chosen: np.ndarray, device: str) -> float:
-    """AUC of untouched against swapped on the fixed validation faces."""
-    said = []
-    for first in range(0, len(chosen), 32):
-        pictures = np.stack([val.encoded(int(index)) for index in chosen[first : first + 32]])
-        x = normalise(torch.from_numpy(pictures).to(device), MEAN, STD).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device, torch.bfloat16):
-            said.append(net.detector(x).float().softmax(1)[:, 1].cpu().numpy())
-    return metrics.auc(np.array([val.methods[int(index)] != REAL for index in chosen]), np.concatenate(said))
+@dataclass(frozen=True)
+class Settings(RunSettings):
+    """One training run. `plain` trains the binary detector that the paper compares with: no Artifact Detection Module, no Multi-scale
+    Facial Swap, the same faces. `start` is a safetensors file of the backbone; its first `frozen` stages (and the stem) stay as they are.
+    `artifact_weight` is the share of the module's loss (0.1 in the paper). `shares` says how often which kind of Multi-scale Facial Swap is
+    drawn, in the order of KINDS (empty: the paper's 0.4, 0.2, 0.2, 0.2)."""
+
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.02
+    start: str = ""
+    plain: bool = False
+    architecture: str = CADDM
+    model_args: dict[str, Any] = field(default_factory=lambda: {"pad_type": "same"})
+    frozen: int = 2
+    artifact_weight: float = 0.1
+    shares: tuple[float, ...] = ()
+    clip_value: float = 1.0
 
 
-def _run(rank: int, settings: Settings, meeting: str) -> None:
-    """One worker of a run."""
-    parallel, device = settings.workers > 1, settings.device
-    if device == "cpu":
-        torch.set_num_threads(1 if parallel else (settings.threads or os.cpu_count() or 1))
-    cv2.setNumThreads(1)
-    if parallel:
-        distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=settings.workers)
-    torch.manual_seed(settings.seed + rank)
-    data, work, out = find_data(settings.data), Path(settings.work), Path(settings.out)
+@dataclass(frozen=True)
+class Targets:
+    """`positive` B×A: which anchors must find something; `offsets` B×A×4 float32: from the anchor to its box, zero elsewhere."""
+
+    positive: torch.Tensor
+    offsets: torch.Tensor
+
+    def to(self, device: str) -> Targets:
+        """The same on a device."""
+        return Targets(self.positive.to(device), self.offsets.to(device))
+
+
+def match(boxes: Sequence[torch.Tensor], anchors: torch.Tensor) -> Targets:
+    """Targets of B pictures with K_i×4 true boxes each (K_i may be 0) for A×4 anchors (paper §4.1; SSD: arXiv 1512.02325, §2.2).
+
+    An anchor is positive for the box that it overlaps most, from an IoU of 0.5 on; and the anchor that overlaps a box most is positive for
+    that box however small the overlap, so that no box is left without one.
+    """
+    positive = torch.zeros(len(boxes), len(anchors), dtype=torch.bool)
+    offsets = torch.zeros(len(boxes), len(anchors), 4)
+    for place, own in enumerate(boxes):
+        if not len(own):
+            continue
+        overlap = box_iou(own, anchors)
+        best_overlap, best_box = overlap.max(0)
+        for number, anchor in enumerate(overlap.argmax(1).tolist()):
+            best_overlap[anchor], best_box[anchor] = 2.0, number
+        positive[place] = best_overlap >= LEAST_OVERLAP
+        offsets[place, positive[place]] = encode(own[best_box], anchors)[positive[place]]
+    return Targets(positive, offsets)
+
+
+def hard_negatives(losses: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
+    """The negatives that count, B×A boolean: in each picture those with the greatest loss (B×A), two for every positive, four where there
+    is no positive."""
+    own = positive.sum(1)
+    wanted = torch.where(own > 0, NEGATIVES_PER_POSITIVE * own, NEGATIVES_WITHOUT_POSITIVE)
+    order = losses.masked_fill(positive, -torch.inf).argsort(1, descending=True)
+    rank = torch.empty_like(order).scatter_(1, order, torch.arange(losses.shape[1], device=losses.device).expand_as(order))
+    return (rank < wanted[:, None]) & ~positive
+
+
+def artifact_loss(logits: torch.Tensor, offsets: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where (smooth L1 over the positives' offsets) and whether (cross-entropy over positives and hard negatives), each summed over the
+    batch and divided by its number of positives (at least 1). `logits` B×A×2, `offsets` B×A×4."""
+    positive = targets.positive
+    per_anchor = functional.cross_entropy(logits.flatten(0, 1), positive.flatten().long(), reduction="none").view(positive.shape)
+    counted = positive | hard_negatives(per_anchor.detach(), positive)
+    count = positive.sum().clamp(min=1)
+    where = functional.smooth_l1_loss(offsets[positive], targets.offsets[positive], reduction="sum")
+    return where / count, per_anchor[counted].sum() / count
+
+
+class Net(nn.Module):
+    """The detector with its losses. `forward` takes normalised B×3×224×224, labels B and targets, and gives the joint loss and its parts:
+    cross-entropy, where and whether (zero for the plain detector), and the share of right answers."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.detector = build_caddm(2, settings.model_args, artifacts=not settings.plain, architecture=settings.architecture)
+        self.artifact_weight, self.frozen = settings.artifact_weight, settings.frozen
+        backbone: Any = self.detector.backbone
+        self._still: list[nn.Module] = [backbone.conv_stem, backbone.bn1, *backbone.blocks[: self.frozen]] if self.frozen else []
+        for module in self._still:
+            module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Net:
+        super().train(mode)
+        for module in self._still:
+            # Their batch normalisation keeps its statistics too.
+            module.eval()
+        return self
+
+    def feature_maps(self, x: torch.Tensor) -> torch.Tensor:
+        """The backbone's last map; no gradient is kept of the stages that stay as they are."""
+        if not self._still:
+            return self.detector.forward_features(x)
+        backbone: Any = self.detector.backbone
+        with torch.no_grad():
+            x = backbone.bn1(backbone.conv_stem(x))
+            for stage in backbone.blocks[: self.frozen]:
+                x = stage(x)
+        for stage in backbone.blocks[self.frozen :]:
+            x = stage(x)
+        return backbone.bn2(backbone.conv_head(x))
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, ...]:
+        detector = self.detector
+        narrow = detector.narrowed(self.feature_maps(x))
+        maps = detector.artifact_module.maps(narrow) if detector.artifact_module is not None else []
+        logits = detector.classifier(detector.pooled(narrow, maps)).float()
+        entropy = functional.cross_entropy(logits, y)
+        where = whether = torch.zeros((), device=x.device)
+        if detector.artifact_module is not None:
+            class_logits, offsets = detector.artifact_module.boxes(maps)
+            where, whether = artifact_loss(class_logits.float(), offsets.float(), targets)
+        loss = entropy + self.artifact_weight * (where + whether)
+        return loss, entropy.detach(), where.detach(), whether.detach(), (logits.argmax(1) == y).float().mean()
+
+
+def start_from(net: Net, file: Path) -> None:
+    """Load the backbone from a safetensors file under timm's names, its classifier left out; LabError when it does not fit."""
+    try:
+        stored = {name: value.float() if value.is_floating_point() else value for name, value in load_file(file).items()}
+    except OSError as error:
+        raise LabError("The file to start from cannot be read.", "Name a safetensors file of the backbone with --start.") from error
+    stored = {name: value for name, value in stored.items() if not name.startswith("classifier")}
+    missing = net.detector.backbone.load_state_dict(stored, strict=False)
+    if missing.missing_keys or missing.unexpected_keys:
+        first = [*missing.missing_keys, *missing.unexpected_keys][0]
+        raise LabError("The file to start from does not fit the backbone.", f"First mismatch: {first}.")
+
+
+@dataclass(frozen=True)
+class Move:
+    """A mirror image, a rotation, a growth and a shift, the same for every picture and point that it is given."""
+
+    mirrored: bool
+    warp: np.ndarray | None
+
+    @staticmethod
+    def drawn(random: np.random.Generator, side: int) -> Move:
+        """By chance, for pictures of `side` px."""
+        chances = random.random(2)
+        warp = cv2.getRotationMatrix2D((side / 2, side / 2), random.uniform(-10, 10), random.uniform(0.9, 1.15))
+        warp[:, 2] += random.uniform(-0.05, 0.05, 2) * side
+        return Move(bool(chances[0] < 0.5), warp if chances[1] < _MOVED_SHARE else None)
+
+    def picture(self, rgb: np.ndarray) -> np.ndarray:
+        """S×S×3 uint8, moved."""
+        if self.mirrored:
+            rgb = np.ascontiguousarray(rgb[:, ::-1])
+        if self.warp is None:
+            return rgb
+        return cv2.warpAffine(rgb, self.warp, rgb.shape[:2], flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+
+    def points(self, points: np.ndarray, side: int = 224) -> np.ndarray:
+        """Landmarks 5×2 in pixels, moved; left stays left: mirrored ones change places."""
+        if self.mirrored:
+            points = np.stack([side - 1 - points[:, 0], points[:, 1]], 1)[[1, 0, 2, 4, 3]]
+        if self.warp is None:
+            return points.astype(np.float32)
+        return (points @ self.warp[:, :2].T + self.warp[:, 2]).astype(np.float32)
+
+
+class Sampler:
+    """Draws batches with their boxes; the same (seed, step, rank) gives the same one, so a resumed run needs no state of it. `plain` leaves
+    out the Multi-scale Facial Swap and nothing else; `shares` says how often it draws each of KINDS (empty: as the paper does)."""
+
+    def __init__(
+        self, samples: Samples, rows: Sequence[Row], seed: int, plain: bool = False, leave_out: Sequence[str] = (),
+        shares: Sequence[float] = (),
+    ) -> None:  # fmt: skip
+        if shares and (len(shares) != len(KINDS) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6):
+            raise LabError(f"The shares of the swaps do not fit: {', '.join(KINDS)}.", "Give one for each, with a sum of 1.")
+        self._samples, self._rows, self._seed, self._plain, self._shares = samples, rows, seed, plain, tuple(shares)
+        self.sources = BySource(samples, (REAL, *SWAPS), leave_out)
+
+    def batch(self, step: int, rank: int) -> Batch:
+        """The batch of one worker at one step: 224 px, labels 0 (untouched) and 1 (swapped), no boxes for untouched faces."""
+        random = np.random.default_rng([self._seed, step, rank])
+        chosen = [one for method, count in SWAPS.items() for one in self.sources.seeded(method, count, random, WITH_BASE[method])]
+        chosen += self.sources.seeded(REAL, OTHER_UNTOUCHED, random)
+        made = [self.made(index, seed) for index, seed in chosen]
+        labels = np.array([int(self._samples.methods[index] != REAL) for index, _ in chosen])
+        return Batch(np.stack([rgb for rgb, _ in made]), labels, tuple(boxes for _, boxes in made))
+
+    def made(self, index: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """One sample, moved, swapped and changed, and its boxes."""
+        # A stream each: a pair keeps its movement and its changes alike, whatever the swap between them draws.
+        moving, swapping, changing = (np.random.default_rng([seed, stream]) for stream in range(3))
+        move = Move.drawn(moving, self._samples.picture(index).shape[0])
+        rgb = move.picture(self._samples.encoded(index))
+        boxes = np.zeros((0, 4), np.float32)
+        if self._samples.methods[index] != REAL:
+            boxes = np.array([[0, 0, 1, 1]], np.float32)
+            if not self._plain:
+                base = int(self._samples.base[index])
+                real, landmarks = move.picture(self._samples.encoded(base)), move.points(self._rows[base].landmarks)
+                rgb, boxes = _swapped(real, rgb, landmarks, swapping, self._shares)
+        elif not self._plain and swapping.random() < HALVED_SHARE:
+            # As many untouched faces lose half of their resolution as swapped ones: a low resolution must not mean a swap.
+            rgb = half_resolution(rgb)
+        return photometric(rgb, changing, float(changing.choice(STRENGTHS))), boxes
+
+
+def _swapped(
+    real: np.ndarray, fake: np.ndarray, landmarks: np.ndarray, random: np.random.Generator, shares: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """A Multi-scale Facial Swap whose remaining difference can be seen, after three tries the fake as it is; and its boxes."""
+    for _ in range(_TRIES):
+        kind = str(random.choice(KINDS, p=shares)) if shares else None
+        found = multi_scale_swap(real, fake, landmarks, random, kind)
+        if found is None:
+            continue
+        if found.kind == "untouched":
+            return found.rgb, found.boxes
+        gap = cv2.absdiff(found.rgb, half_resolution(real) if found.halved else real).mean(2, dtype=np.float32)
+        differs = cv2.GaussianBlur(gap, (0, 0), _SMOOTHED_PX) > _DIFFERS_BY
+        inside = found.mask > 0.5
+        if found.kind == "real_into_fake":
+            # Most of a fake frame is the untouched frame encoded once more: what is left of it must hold some of the manipulation.
+            visible = float(differs.mean()) >= _LEAST_OF_PICTURE
+        else:
+            visible = float(differs[inside].mean()) >= _LEAST_OF_AREA if inside.any() else False
+        if visible:
+            return found.rgb, found.boxes
+    return fake, np.array([[0, 0, 1, 1]], np.float32)
+
+
+def _build(settings: Settings) -> Training:
+    data, work, device = find_data(settings.data), Path(settings.work), settings.device
     rows = read_manifest(data)
-    samples, val = load_samples(data, rows, work, "train"), load_samples(data, rows, work, "val")
+    samples, val = (load_samples(data, rows, work, split) for split in ("train", "val"))
     own = [row for row in rows if row.split == "train"]
     sampler = Sampler(samples, own, settings.seed, settings.plain, settings.leave_out, settings.shares)
-    fixed = np.flatnonzero(np.array(val.sources) == "dfdc")[::3]
-    net = Net(settings).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net, every = Net(settings), anchors()
     start_from(net, Path(settings.start))
-    if device == "cpu":
-        quicken(net)
-    learning = [one for one in net.parameters() if one.requires_grad]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": [one for one in learning if one.ndim > 1], "weight_decay": settings.weight_decay},
-            {"params": [one for one in learning if one.ndim <= 1], "weight_decay": 0.0},
-        ],
-        lr=1e-3,
-    )
-    average = {name: value.detach().clone().float() for name, value in net.state_dict().items()}
-    first, checkpoint = 0, out / "checkpoint.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location=device)
-        net.load_state_dict(state["net"])
-        optimiser.load_state_dict(state["optimiser"])
-        average, first = state["average"], state["step"]
-    wrapped: nn.Module = nn.parallel.DistributedDataParallel(net) if parallel else net
-    every = anchors()
-    started, sums = time.monotonic(), np.zeros(5)
-    last = min(settings.until or settings.steps, settings.steps)
-    for step in range(first, last):
-        wrapped.train()
+    fixed = np.flatnonzero(np.array(val.sources) == "dfdc")[::3]
+
+    def step(net: nn.Module, step: int, rank: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         batch = sampler.batch(step, rank)
         targets = match([torch.from_numpy(own) for own in batch.boxes], every).to(device)
-        x = normalise(torch.from_numpy(batch.pictures).to(device), MEAN, STD).contiguous(memory_format=torch.channels_last)
-        for group in optimiser.param_groups:
-            group["lr"] = rate(settings.learning_rate, settings.steps, step)
         with torch.autocast(device, torch.bfloat16):
-            loss, *parts = wrapped(x, torch.from_numpy(batch.labels).to(device), targets)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_value_(learning, settings.clip_value)
-        optimiser.step()
-        keep = min(settings.ema, (1 + step) / (10 + step))
-        for name, value in net.state_dict().items():
-            average[name].lerp_(value.float(), 1 - keep)
-        sums += [*(float(part) for part in parts), 1]
-        done = step + 1
-        if rank == 0 and (done % 50 == 0 or done == last):
-            spent, each = time.monotonic() - started, sums[:4] / sums[4]
-            speed = (done - first) * BATCH * settings.workers / spent
-            print(
-                f"step {done}/{settings.steps}  entropy {each[0]:.3f}  where {each[1]:.3f}  whether {each[2]:.3f}  right {each[3]:.3f}  "
-                f"{speed:.0f} pictures/s  {spent / 60:.1f} min",
-                flush=True,
-            )
-            sums[:] = 0
-        if rank == 0 and (done % _LOOK_EVERY == 0 or done == last):
-            score = _look(averaged(net, average).eval(), val, fixed, device)
-            print(f"step {done}: AUC on {len(fixed)} fixed validation faces of DFDC {score:.3f}", flush=True)
-        if rank == 0 and (done % 100 == 0 or done == last):
-            save_checkpoint(checkpoint, net=net.state_dict(), optimiser=optimiser.state_dict(), average=average, step=done)
-    if rank == 0 and last == settings.steps:
-        state = {name.removeprefix("detector."): value.contiguous().cpu() for name, value in averaged(net, average).state_dict().items()}
-        save_file(state, out / "final.safetensors")
-    if parallel:
-        distributed.destroy_process_group()
+            loss, *parts = net(as_input(batch.pictures, device), torch.from_numpy(batch.labels).to(device), targets)
+        return loss, dict(zip(("entropy", "where", "whether", "right"), parts, strict=True))
+
+    def look(net: Net) -> str:
+        logits = read_logits(net.detector, val.encoded, fixed, device)
+        score = metrics.auc(np.array([val.methods[int(index)] != REAL for index in fixed]), logits[:, 1] - logits[:, 0])
+        return f"AUC on {len(fixed)} fixed validation faces of DFDC {score:.3f}"
+
+    net = placed(net, device)
+    return Training(
+        net, adamw(net, settings.weight_decay), step, partial(rate, settings.learning_rate, settings.steps),
+        clip=partial(nn.utils.clip_grad_value_, clip_value=settings.clip_value), ema=settings.ema, look=look, look_every=400,
+        kept_as="detector.",
+    )  # fmt: skip
 
 
 def train(settings: Settings) -> None:
-    """Run (or resume) a training; `out` gets `checkpoint.pt`, `settings.json` and at the end `final.safetensors`."""
-    out = Path(settings.out)
-    out.mkdir(parents=True, exist_ok=True)
-    shown = {**asdict(settings), "data": "", "work": "", "out": "", "start": Path(settings.start).name}
-    (out / "settings.json").write_text(json.dumps(shown, indent=1))
-    run_workers(_run, settings, settings.workers)
+    """Run (or resume) a training (`loop.train`)."""
+    loop.train(settings, _build)

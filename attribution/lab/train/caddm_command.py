@@ -48,8 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace) -> int:
     from attribution.lab.data import find_data
-    from attribution.lab.train.caddm import train
-    from attribution.lab.train.caddm_net import Settings
+    from attribution.lab.train.caddm import Settings, train
 
     started = time.monotonic()
     train(

@@ -69,6 +69,6 @@ def quicken(model: nn.Module) -> int:
             layer.forward = partial(_in_float32, layer.forward)  # type: ignore[method-assign]
             changed += 1
         elif type(layer).__name__ == "Conv2dSame" and layer.kernel_size == (3, 3) and layer.stride == (2, 2):
-            layer.forward = lambda x, layer=layer: _forward(layer, x)  # type: ignore[method-assign]
+            layer.forward = partial(_forward, layer)  # type: ignore[method-assign]
             changed += 1
     return changed

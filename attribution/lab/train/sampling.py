@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,28 +21,29 @@ STRENGTHS = (0.35, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class Batch:
-    """`pictures` B×S×S×3 uint8, `labels` B int64 (class of the head)."""
+    """`pictures` B×S×S×3 uint8, `labels` B int64 (class of the head), `boxes` K_i×4 float32 of each picture where a detector learns any."""
 
     pictures: np.ndarray
     labels: np.ndarray
+    boxes: tuple[np.ndarray, ...] = ()
 
 
 class BySource:
     """Draws samples of a method, its sources weighted by the square root of their size: a large source must not own its class. `in` tells
-    whether a method has any sample; none is drawn of what a training leaves out."""
+    whether a method has any sample; none is drawn of what a training leaves out. Sources are in their first order, or `ordered` by name."""
 
-    def __init__(self, samples: Samples, methods: Sequence[str], leave_out: Sequence[str]) -> None:
+    def __init__(self, samples: Samples, methods: Iterable[str], leave_out: Sequence[str] = (), ordered: bool = False) -> None:
+        self._base = samples.base
         self.indices: dict[str, list[np.ndarray]] = {}
         self._weights: dict[str, np.ndarray] = {}
-        unseen = left_out(samples.methods, samples.sources, leave_out)
+        seen = ~left_out(samples.methods, samples.sources, leave_out)
+        own, sources = np.array(samples.methods), np.array(samples.sources)
         for method in methods:
-            by_source: dict[str, list[int]] = {}
-            for index, (own, source) in enumerate(zip(samples.methods, samples.sources, strict=True)):
-                if own == method and not unseen[index]:
-                    by_source.setdefault(source, []).append(index)
-            if by_source:
-                self.indices[method] = [np.array(indices) for indices in by_source.values()]
-                sizes = np.array([len(indices) for indices in by_source.values()], float) ** 0.5
+            mine = np.flatnonzero((own == method) & seen)
+            names = sorted(set(sources[mine].tolist())) if ordered else dict.fromkeys(sources[mine].tolist())
+            if names:
+                self.indices[method] = [mine[sources[mine] == name] for name in names]
+                sizes = np.array([len(indices) for indices in self.indices[method]], float) ** 0.5
                 self._weights[method] = sizes / sizes.sum()
 
     def __contains__(self, method: str) -> bool:
@@ -52,6 +53,15 @@ class BySource:
         """The index of one sample."""
         sources = self.indices[method]
         return int(random.choice(sources[int(random.choice(len(sources), p=self._weights[method]))]))
+
+    def seeded(self, method: str, count: int, random: np.random.Generator, with_base: int = 0) -> list[tuple[int, int]]:
+        """`count` samples of a method (none where it has none), each with a seed for what is done to it; `with_base` of them come with the
+        untouched picture under them, of the same seed: such a pair differs in the manipulation alone."""
+        drawn: list[tuple[int, int]] = []
+        for place in range(count if method in self else 0):
+            index, seed = self.draw(method, random), int(random.integers(2**31))
+            drawn += [(index, seed), (int(self._base[index]), seed)][: 2 if place < with_base else 1]
+        return drawn
 
 
 class Sampler:
@@ -68,20 +78,12 @@ class Sampler:
     def batch(self, step: int, rank: int, side_px: int) -> Batch:
         """The batch of one worker at one step; pictures are `side_px` windows at original scale."""
         random = np.random.default_rng([self._seed, step, rank])
-        chosen: list[tuple[int, int]] = []
-        for method, count in SINGLES.items():
-            if method in self._sources:
-                chosen += [(self._sources.draw(method, random), int(random.integers(2**31))) for _ in range(count)]
-        for method, count in PAIRS.items():
-            for _ in range(count if method in self._sources else 0):
-                index, seed = self._sources.draw(method, random), int(random.integers(2**31))
-                # One seed for both: the pair then differs in the manipulation alone.
-                chosen += [(index, seed), (int(self._samples.base[index]), seed)]
-        pictures, labels = [], []
+        chosen = [one for method, count in SINGLES.items() for one in self._sources.seeded(method, count, random)]
+        chosen += [one for method, count in PAIRS.items() for one in self._sources.seeded(method, count, random, with_base=count)]
+        pictures = []
         for index, seed in chosen:
             own = np.random.default_rng(seed)
             strength = float(own.choice(STRENGTHS))
             picture = np.array(self._samples.picture(index)) if self._plain_forgeries else self._samples.encoded(index)
             pictures.append(augment(picture, own, side_px, strength))
-            labels.append(self._label[index])
-        return Batch(np.stack(pictures), np.array(labels))
+        return Batch(np.stack(pictures), self._label[[index for index, _ in chosen]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,9 @@ from torch.nn import functional
 
 from attribution.lab.studies.zeroshot.plan import BATCH, SEED, TOP, Detector, Run
 from attribution.lab.studies.zeroshot.pool import pool_file
-from attribution.lab.train.depthwise import quicken
-from attribution.lab.train.loop import rate, save_arrays
-from attribution.lab.train.methods import MEAN, STD
-from attribution.lab.train.pretrained import read_pretrained
-from attribution.models.backbones import build_backbone, features, normalise
+from attribution.lab.train.loop import Training, as_input, fit, placed, rate, save_arrays
+from attribution.lab.train.methods import read_pretrained
+from attribution.models.backbones import build_backbone, features
 
 WEIGHTS_FILE, SAID_FILE, SETTINGS_FILE = "weights.safetensors", "said.npz", "settings.json"
 # Untouched, manipulated.
@@ -97,35 +96,26 @@ def train_run(run: Run, runs: Path, pretrained: str = "", device: str = "cpu") -
     torch.manual_seed(SEED)
     parts: dict[str, nn.Module] = dict(net.named_children())
     trained = [parts[name] for name in detector.top] if run.variant == TOP else [net]
-    if device == "cpu":
-        quicken(net)
-    net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = placed(net, device)
     net.requires_grad_(False).eval()
     for part in trained:
         part.requires_grad_(True).train()
     peak = detector.rate * (1 if len(run.seen) == 1 or run.variant == TOP else _AUGMENTING_RATE)
     optimiser = torch.optim.AdamW([value for value in net.parameters() if value.requires_grad], peak, weight_decay=_WEIGHT_DECAY)
     pools = {source: np.load(pool_file(runs, source), mmap_mode="r") for source in run.seen}
-    truth = torch.arange(BATCH, device=device) % 2
-    losses = []
-    for step in range(run.steps):
+    truth, losses = torch.arange(BATCH, device=device) % 2, []
+
+    def step(net: nn.Module, step: int, _: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         source, place = batch_places(run, step)
-        pool = pools[source]
-        rows = (np.arange(BATCH) + place * BATCH) % len(pool)
-        crops = torch.from_numpy(resized(np.asarray(pool[rows]), detector.side_px)).to(device)
-        x = normalise(crops, MEAN, STD).contiguous(memory_format=torch.channels_last)
+        rows = (np.arange(BATCH) + place * BATCH) % len(pools[source])
         with torch.autocast(device, torch.bfloat16):
-            logits = net(x)
+            logits = net(as_input(resized(np.asarray(pools[source][rows]), detector.side_px), device))
         loss = functional.cross_entropy(logits.float(), truth)
-        optimiser.param_groups[0]["lr"] = rate(peak, run.steps, step)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), _CLIP)
-        optimiser.step()
         losses.append(float(loss.detach()))
-        if (step + 1) % 40 == 0 or step + 1 == run.steps:
-            spent = time.monotonic() - started
-            print(f"{run.name}: step {step + 1} of {run.steps}, loss {np.mean(losses[-40:]):.3f}, {spent:.0f} s", flush=True)
+        return loss, {"loss": loss.detach()}
+
+    clip = partial(nn.utils.clip_grad_norm_, max_norm=_CLIP)
+    fit(Training(net, optimiser, step, partial(rate, peak, run.steps), clip, name=f"{run.name}: "), run.steps, device=device)
     unfinished = folder / "weights.part"
     save_file({name: value.contiguous().cpu() for name, value in net.state_dict().items()}, unfinished)
     unfinished.replace(folder / WEIGHTS_FILE)
@@ -143,10 +133,8 @@ def read_faces(net: nn.Module, detector: Detector, crops: np.ndarray, device: st
     net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     units = []
     for first in range(0, len(crops), _READ_AT_ONCE):
-        some = torch.from_numpy(resized(crops[first : first + _READ_AT_ONCE], detector.side_px)).to(device)
-        x = normalise(some, MEAN, STD).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device, torch.bfloat16):
-            pooled, _ = features(net, x)
+            pooled, _ = features(net, as_input(resized(crops[first : first + _READ_AT_ONCE], detector.side_px), device))
         units.append(pooled.float().cpu().numpy())
     classifier: Any = net
     layer = classifier.get_classifier()
