@@ -1,4 +1,4 @@
-"""`python -m attribution lab …`: the sub-commands of the training side."""
+"""`python -m attribution lab …`: the sub-commands of the training side, as one table."""
 
 from __future__ import annotations
 
@@ -7,68 +7,278 @@ import json
 import os
 import sys
 import time
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from attribution.errors import LabError, TelltaleError
 
-_DATA_HELP = "folder of the labelled faces (default: the environment variable TELLTALE_DATA)"
+Flag = tuple[tuple[str, ...], dict[str, Any]]
+
+
+def _flag(*names: str, **options: Any) -> Flag:
+    return names, options
+
+
+@dataclass(frozen=True)
+class Command:
+    """One sub-command. `module` has `add_arguments(parser)` and `run(args)` of its own; else `flags` and `run` say what there is to do."""
+
+    name: str
+    help: str
+    flags: Sequence[Flag] = ()
+    run: Callable[[Namespace], int | None] | None = None
+    module: str = ""
+    commands: Sequence[Command] = ()
+
+    def add_to(self, parsers: Any) -> None:
+        """Make its parser."""
+        parser, run = parsers.add_parser(self.name, help=self.help), self.run
+        if self.module:
+            module = import_module(f"attribution.lab.{self.module}")
+            module.add_arguments(parser)
+            run = module.run
+        for names, options in self.flags:
+            parser.add_argument(*names, **options)
+        if self.commands:
+            own = parser.add_subparsers(dest="sub_command", required=True)
+            for command in self.commands:
+                command.add_to(own)
+        else:
+            parser.set_defaults(run_command=run)
 
 
 def main(argv: list[str]) -> int:
     """Run one lab command; 0 when it is done, 2 when it could not be, with a sentence on stderr."""
     parser = argparse.ArgumentParser(prog="python -m attribution lab", description="Train, measure and publish detectors.")
     commands = parser.add_subparsers(dest="command", required=True)
-    _autoencoder_arguments(commands.add_parser("autoencoder", help="train the small face auto-encoder that some forgeries use"))
-    _prepare_arguments(commands.add_parser("prepare", help="decode the faces and make the pools of forgeries, once"))
-    _train_arguments(commands.add_parser("train", help="train a detector, or resume a training that was stopped"))
-    _study_arguments(commands.add_parser("study", help="train and measure the whole study: do attribution detectors generalise?"))
-    _publish_arguments(commands.add_parser("publish", help="measure a finished run and write its folder, or push a folder to the Hub"))
-    _localise_arguments(commands.add_parser("localise", help="where detectors point, against areas that are known, into their cards"))
-    commands.add_parser("examples", help="re-make the example pictures and the clip").add_argument("--out", type=Path, default=None)
-
-    from attribution.lab.bench import adapters, benchmark
-    from attribution.lab.forge import sheet
-    from attribution.lab.studies.zeroshot import command as zeroshot
-    from attribution.lab.train import caddm_command as caddm
-    from attribution.lab.train import dnadet_command as dna_det
-
-    dna_det.add_arguments(commands.add_parser("dna-det", help="train and publish DNA-Det: which architecture drew a face"), _DATA_HELP)
-    caddm.add_arguments(
-        commands.add_parser("caddm", help="train and publish the ID-unaware detector: where was a face swapped"), _DATA_HELP
-    )
-    zeroshot.add_arguments(
-        commands.add_parser("zeroshot", help="train and measure the generalisability study: why detectors fail on what they never saw"),
-        _DATA_HELP,
-    )
-    sheet.add_arguments(commands.add_parser("forge", help="a contact sheet of the forgeries that CADDM is trained on"), _DATA_HELP)
-    benchmark.add_arguments(commands.add_parser("benchmark", help="speed and memory, the naive way beside them"))
-    adapters.add_arguments(commands.add_parser("adapters", help="each adapter against the original implementation, in one table"))
+    for command in _commands():
+        command.add_to(commands)
     args = parser.parse_args(argv)
-    run = {
-        "autoencoder": _autoencoder, "prepare": _prepare, "train": _train, "study": _study, "publish": _publish,
-        "examples": _examples, "benchmark": benchmark.run,
-        "dna-det": dna_det.run, "forge": sheet.run, "caddm": caddm.run, "localise": _localise,
-        "zeroshot": zeroshot.run, "adapters": adapters.run,
-    }[args.command]  # fmt: skip
     try:
-        return run(args)
+        return args.run_command(args) or 0
     except TelltaleError as error:
         print(error, file=sys.stderr)
         return 2
 
 
-def _common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", help=_DATA_HELP)
-    parser.add_argument("--work", type=Path, required=True, help="folder for decoded faces and forgeries (several GB)")
+def _commands() -> Sequence[Command]:
+    from attribution.lab.data import DATA_HELP
+    from attribution.lab.studies.attribution.plan import COMPARISON_STEPS, FOLD_STEPS
+    from attribution.measured.study import STUDY_FILE
+
+    data = _flag("--data", help=DATA_HELP)
+    common = (data, _flag("--work", type=Path, required=True, help="folder for decoded faces and forgeries (several GB)"))
+    prepared = "folder of the decoded faces and forgeries (`lab prepare`)"
+    seed = _flag("--seed", type=int, default=7)
+    until = _flag("--until", type=int, default=0, help="end this sitting after so many steps, to be resumed later")
+    workers = _flag("--workers", type=int, default=os.cpu_count() or 1, help="training processes on a CPU (one on a GPU)")
+    device = _flag("--device", choices=("cpu", "cuda"), default="cpu")
+    threads = _flag("--threads", type=int, default=0, help="threads of a single CPU worker (0: every core)")
+    left_out = {"nargs": "*", "default": []}
+    note = _flag("--note", action="append", default=[], help="a sentence for the card on how the weights came about (repeatable)")
+
+    def specialist(work_help: str) -> tuple[Flag, ...]:
+        work = _flag("--work", type=Path, required=True, help=work_help)
+        return data, work, _flag("--out", type=Path, required=True, help="folder of the run, or the detector folder to write")
+
+    def card(minutes_help: str, command_help: str) -> tuple[Flag, ...]:
+        minutes = _flag("--minutes", type=float, required=True, help=minutes_help)
+        return minutes, _flag("--train-command", required=True, help=command_help), note
+
+    return (
+        Command(
+            "autoencoder", "train the small face auto-encoder that some forgeries use",
+            (*common, _flag("--steps", type=int, default=2200), seed), _autoencoder,
+        ),
+        Command("prepare", "decode the faces and make the pools of forgeries, once", common, _prepare),
+        Command(
+            "train", "train a detector, or resume a training that was stopped",
+            (
+                *common,
+                _flag("--out", type=Path, required=True, help="folder of the run: checkpoints, settings, final weights"),
+                _flag("--pretrained", default="", help="backbone file to start from (safetensors, or .pth of EfficientNet-PyTorch)"),
+                _flag("--architecture", default="mobilenetv2_100"),
+                _flag("--model-args", type=json.loads, default={"pad_type": "same"}, help="timm's model arguments as JSON"),
+                _flag("--steps", type=int, default=2400),
+                _flag(
+                    "--stages", type=json.loads, default=[[0.55, 160], [0.25, 192], [0.2, 224]],
+                    help="[share of the steps, window side in px] as JSON",
+                ),
+                until, seed, workers,
+                _flag("--contrastive", choices=("supcon", "ntxent", "triplet", "none"), default="supcon"),
+                _flag("--plain-forgeries", action="store_true", help="do not encode the lab's forgeries once as JPEG, as the crops were"),
+                _flag("--head", choices=("methods", "binary"), default="methods"),
+                _flag("--leave-out", metavar="METHOD_OR_SOURCE", help="methods or sources never to train on", **left_out),
+                device,
+            ),
+            _trained("methods"),
+        ),
+        Command(
+            "study", "train and measure the whole study: do attribution detectors generalise?",
+            (
+                *common,
+                _flag("--runs", type=Path, required=True, help="folder for the study's runs; what is there is not trained again"),
+                _flag("--pretrained", metavar="BACKBONE=FILE", help="the file that each backbone starts from", **left_out),
+                _flag("--shipped", type=Path, help="the run of the default detector, for the train × test matrix"),
+                _flag("--out", type=Path, default=STUDY_FILE),
+                _flag("--comparison-steps", type=int, default=COMPARISON_STEPS, help="length of each training of the comparison"),
+                _flag("--fold-steps", type=int, default=FOLD_STEPS, help="length of each training that leaves sources and methods out"),
+                _flag("--jobs", type=int, default=os.cpu_count() or 1, help="trainings side by side, one thread each (one on a GPU)"),
+                device,
+            ),
+            _study,
+        ),
+        Command(
+            "publish", "measure a finished run and write its folder, or push a folder to the Hub",
+            (
+                _flag("folder", type=Path, nargs="?", help="a finished detector folder, to push it with --to"),
+                _flag("--to", metavar="OWNER/REPO", help="push the folder to this repository of the Hub (HF_TOKEN, HF_ENDPOINT)"),
+                _flag("--branch", help="push to this branch of it (default: main)"),
+                _flag("--public", action="store_true", help="a repository that is made for it can be read by everybody"),
+                data,
+                _flag("--work", type=Path, help="folder for decoded faces and forgeries (several GB)"),
+                _flag("--run", type=Path, help="measure this finished run, and write its folder to --out"),
+                _flag("--out", type=Path, help="the detector folder, for example weights/NAME"),
+                _flag("--minutes", type=float, help="how long the training took, for the card"),
+                _flag("--train-command", help="the command that made the run, for the card"),
+                note,
+                _flag("--study", type=Path, help="results of `lab study`, for the limits (attribution/measured/data/study.json)"),
+            ),
+            _publish,
+        ),
+        Command(
+            "localise", "where detectors point, against areas that are known, into their cards",
+            (
+                *common,
+                _flag("detectors", type=Path, nargs="+", metavar="DETECTOR_FOLDER", help="folders whose cards get the table"),
+            ),
+            _localise,
+        ),
+        Command("examples", "re-make the example pictures and the clip", (_flag("--out", type=Path, default=None),), _examples),
+        Command(
+            "dna-det", "train and publish DNA-Det: which architecture drew a face",
+            commands=(
+                Command(
+                    "train", "one stage of the training, or go on with one that was stopped",
+                    (
+                        *specialist("folder of the decoded faces (`lab prepare`)"),
+                        _flag("--stage", choices=("transformations", "architectures"), default="architectures"),
+                        _flag(
+                            "--start", default="", metavar="RUN",
+                            help="finished run of the first stage to start from (default: random weights)",
+                        ),
+                        _flag(
+                            "--side", dest="side_px", metavar="SIDE", type=int, default=224,
+                            help="side in px that whole pictures are read at (the paper: 512)",
+                        ),
+                        _flag("--steps", type=int, default=4000),
+                        _flag("--items", type=int, default=1, help="pictures of every class in a worker's step"),
+                        _flag("--patches", type=int, default=16, help="patches of each picture; 0 takes whole pictures"),
+                        _flag(
+                            "--augmented", type=float, default=1.0, help="share of stage 2's pictures changed in quality and geometry"
+                        ),
+                        _flag("--no-contrastive", dest="contrastive", action="store_false", help="cross-entropy alone"),
+                        _flag("--learning-rate", type=float, default=7e-4),
+                        seed,
+                        _flag("--leave-out", metavar="METHOD", help="generators never to train on", **left_out),
+                        until, workers, threads, device,
+                    ),
+                    _trained("dnadet"),
+                ),
+                Command(
+                    "publish", "measure finished runs and write the detector folder",
+                    (
+                        *specialist("folder of the decoded faces (`lab prepare`)"),
+                        _flag("--run", type=Path, required=True, help="the finished run that ships"),
+                        _flag("--variants", metavar="NAME=RUN", help="finished runs of the ablation", **left_out),
+                        _flag("--held-out", metavar="METHOD=RUN", help="finished runs that left a generator out", **left_out),
+                        *card("how long both stages took, for the card", "the commands that made the run, for the card"),
+                    ),
+                    _publish_dnadet,
+                ),
+            ),
+        ),
+        Command(
+            "caddm", "train and publish the ID-unaware detector: where was a face swapped",
+            commands=(
+                Command(
+                    "train", "train the detector, or go on with a training that was stopped",
+                    (
+                        *specialist(prepared),
+                        _flag("--start", required=True, metavar="FILE", help="safetensors file of the backbone to start from"),
+                        _flag(
+                            "--plain", action="store_true",
+                            help="the plain binary detector: no artifact module, no facial swap, same faces",
+                        ),
+                        _flag("--frozen", type=int, default=2, help="first stages of the backbone that stay as they are"),
+                        _flag("--steps", type=int, default=4000),
+                        _flag("--learning-rate", type=float, default=5e-4),
+                        _flag("--artifact-weight", type=float, default=0.1, help="share of the artifact module's loss"),
+                        _flag(
+                            "--shares", nargs=4, type=float, default=[], metavar="SHARE",
+                            help="how often to put the untouched face into the swap, the swap into the untouched face, the swap as it is, "
+                            "a part of it",
+                        ),
+                        seed,
+                        _flag("--leave-out", metavar="METHOD_OR_SOURCE", help="methods or sources never to train on", **left_out),
+                        until, workers, threads, device,
+                    ),
+                    _trained("caddm"),
+                ),
+                Command(
+                    "publish", "measure finished runs and write the detector folder",
+                    (
+                        *specialist(prepared),
+                        _flag("--run", type=Path, required=True, help="the finished run that ships"),
+                        _flag("--plain-run", type=Path, required=True, help="the finished run of the plain detector"),
+                        _flag("--backbone", type=Path, help="the backbone's ImageNet file, for one more row of the identity probe"),
+                        *card("how long the training took, for the card", "the commands that made the runs, for the card"),
+                    ),
+                    _publish_caddm,
+                ),
+            ),
+        ),
+        Command(
+            "zeroshot", "train and measure the generalisability study: why detectors fail on what they never saw",
+            module="studies.zeroshot.command",
+        ),
+        Command("forge", "a contact sheet of the forgeries that CADDM is trained on", module="forge.sheet"),
+        Command("benchmark", "speed and memory, the naive way beside them", module="bench.benchmark"),
+        Command("adapters", "each adapter against the original implementation, in one table", module="bench.adapters"),
+    )  # fmt: skip
 
 
-def _autoencoder_arguments(parser: argparse.ArgumentParser) -> None:
-    _common(parser)
-    parser.add_argument("--steps", type=int, default=2200)
-    parser.add_argument("--seed", type=int, default=7)
+def _pairs(given: Sequence[str]) -> dict[str, str]:
+    """`NAME=FILE` flags."""
+    wrong = [one for one in given if "=" not in one]
+    if wrong:
+        raise LabError(f"The flag's value {wrong[0]!r} names no file.", "Write NAME=FILE.")
+    return dict(one.split("=", 1) for one in given)
 
 
-def _autoencoder(args: argparse.Namespace) -> int:
+def _trained(name: str) -> Callable[[Namespace], None]:
+    """Trains by `attribution.lab.train.NAME`, whose settings have the flags' names."""
+
+    def run(args: Namespace) -> None:
+        from attribution.lab.data import find_data
+
+        module, started = import_module(f"attribution.lab.train.{name}"), time.monotonic()
+        given = {one.name: getattr(args, one.name) for one in fields(module.Settings) if hasattr(args, one.name)}
+        given |= {"data": str(find_data(args.data)), "work": str(args.work), "out": str(args.out)}
+        given["workers"] = 1 if args.device == "cuda" else args.workers
+        if "stages" in given:
+            given["stages"] = [(float(share), int(side)) for share, side in given["stages"]]
+        module.train(module.Settings(**{key: tuple(one) if isinstance(one, list) else one for key, one in given.items()}))
+        print(f"done in {(time.monotonic() - started) / 60:.1f} minutes")
+
+    return run
+
+
+def _autoencoder(args: Namespace) -> None:
     from attribution.lab.data import REAL, decode, find_data, read_manifest
     from attribution.lab.forge.autoencoder import train_autoencoder
 
@@ -77,102 +287,26 @@ def _autoencoder(args: argparse.Namespace) -> int:
     pictures = decode(data, rows, args.work / "train.npy")
     real = [index for index, row in enumerate(rows) if row.family == REAL]
     train_autoencoder(pictures[real], args.work / "autoencoder.safetensors", args.steps, args.seed)
-    return 0
 
 
-def _prepare_arguments(parser: argparse.ArgumentParser) -> None:
-    _common(parser)
-
-
-def _prepare(args: argparse.Namespace) -> int:
+def _prepare(args: Namespace) -> None:
     from attribution.lab.data import SPLITS, find_data, read_manifest
     from attribution.lab.pools import prepare
 
     data = find_data(args.data)
     prepare(data, read_manifest(data), args.work, SPLITS)
-    return 0
 
 
-def _train_arguments(parser: argparse.ArgumentParser) -> None:
-    _common(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints, settings, final weights")
-    parser.add_argument("--pretrained", default="", help="backbone file to start from (safetensors, or .pth of EfficientNet-PyTorch)")
-    parser.add_argument("--architecture", default="mobilenetv2_100")
-    parser.add_argument("--model-args", type=json.loads, default={"pad_type": "same"}, help="timm's model arguments as JSON")
-    parser.add_argument("--steps", type=int, default=2400)
-    parser.add_argument(
-        "--stages", type=json.loads, default=[[0.55, 160], [0.25, 192], [0.2, 224]], help="[share of the steps, window side in px] as JSON"
-    )
-    parser.add_argument("--until", type=int, default=0, help="end this sitting after so many steps, to be resumed later")
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="training processes on a CPU (one on a GPU)")
-    parser.add_argument("--contrastive", choices=("supcon", "ntxent", "triplet", "none"), default="supcon")
-    parser.add_argument("--plain-forgeries", action="store_true", help="do not encode the lab's forgeries once as JPEG, as the crops were")
-    parser.add_argument("--head", choices=("methods", "binary"), default="methods")
-    parser.add_argument("--leave-out", nargs="*", default=[], metavar="METHOD_OR_SOURCE", help="methods or sources never to train on")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-
-
-def _train(args: argparse.Namespace) -> int:
-    from attribution.lab.data import find_data
-    from attribution.lab.train.methods import Settings, train
-
-    started = time.monotonic()
-    train(
-        Settings(
-            data=str(find_data(args.data)), work=str(args.work), out=str(args.out), pretrained=args.pretrained,
-            architecture=args.architecture, model_args=args.model_args, steps=args.steps, seed=args.seed,
-            workers=1 if args.device == "cuda" else args.workers, contrastive=args.contrastive, leave_out=tuple(args.leave_out),
-            device=args.device, until=args.until, head=args.head, plain_forgeries=args.plain_forgeries,
-            stages=tuple((float(share), int(side)) for share, side in args.stages),
-        )
-    )  # fmt: skip
-    print(f"done in {(time.monotonic() - started) / 60:.1f} minutes")
-    return 0
-
-
-def _study_arguments(parser: argparse.ArgumentParser) -> None:
-    from attribution.lab.studies.attribution.plan import COMPARISON_STEPS, FOLD_STEPS
-    from attribution.measured.study import STUDY_FILE
-
-    _common(parser)
-    parser.add_argument("--runs", type=Path, required=True, help="folder for the study's runs; what is there is not trained again")
-    parser.add_argument("--pretrained", nargs="*", default=[], metavar="BACKBONE=FILE", help="the file that each backbone starts from")
-    parser.add_argument("--shipped", type=Path, help="the run of the default detector, for the train × test matrix")
-    parser.add_argument("--out", type=Path, default=STUDY_FILE)
-    parser.add_argument("--comparison-steps", type=int, default=COMPARISON_STEPS, help="length of each training of the comparison")
-    parser.add_argument("--fold-steps", type=int, default=FOLD_STEPS, help="length of each training that leaves sources and methods out")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="trainings side by side, one thread each (one on a GPU)")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-
-
-def _study(args: argparse.Namespace) -> int:
+def _study(args: Namespace) -> None:
     from attribution.lab.studies.attribution.plan import plan
     from attribution.lab.studies.attribution.results import study
 
-    pretrained = dict(one.split("=", 1) for one in args.pretrained)
     jobs = 1 if args.device == "cuda" else args.jobs
     todo = plan(args.comparison_steps, args.fold_steps)
-    study(todo, args.data, args.work, args.runs, pretrained, args.shipped, args.out, jobs, args.device)
-    return 0
+    study(todo, args.data, args.work, args.runs, _pairs(args.pretrained), args.shipped, args.out, jobs, args.device)
 
 
-def _publish_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, nargs="?", help="a finished detector folder, to push it with --to")
-    parser.add_argument("--to", metavar="OWNER/REPO", help="push the folder to this repository of the Hub (HF_TOKEN, HF_ENDPOINT)")
-    parser.add_argument("--branch", help="push to this branch of it (default: main)")
-    parser.add_argument("--public", action="store_true", help="a repository that is made for it can be read by everybody")
-    parser.add_argument("--data", help=_DATA_HELP)
-    parser.add_argument("--work", type=Path, help="folder for decoded faces and forgeries (several GB)")
-    parser.add_argument("--run", type=Path, help="measure this finished run, and write its folder to --out")
-    parser.add_argument("--out", type=Path, help="the detector folder, for example weights/NAME")
-    parser.add_argument("--minutes", type=float, help="how long the training took, for the card")
-    parser.add_argument("--train-command", help="the command that made the run, for the card")
-    parser.add_argument("--note", action="append", default=[], help="a sentence for the card on how the weights came about (repeatable)")
-    parser.add_argument("--study", type=Path, help="results of `lab study`, for the limits (attribution/lab/results/study.json)")
-
-
-def _publish(args: argparse.Namespace) -> int:
+def _publish(args: Namespace) -> None:
     needed = {"--run": args.run, "--work": args.work, "--out": args.out, "--minutes": args.minutes, "--train-command": args.train_command}
     given = [flag for flag, value in needed.items() if value is not None]
     missing = [flag for flag in needed if flag not in given]
@@ -192,25 +326,32 @@ def _publish(args: argparse.Namespace) -> int:
 
         pushed = push(args.folder or args.out, args.to, revision=args.branch, private=not args.public)
         print(f"{pushed.url}\nUse it as hf:{pushed.repository}@{pushed.revision}")
-    return 0
 
 
-def _localise_arguments(parser: argparse.ArgumentParser) -> None:
-    _common(parser)
-    parser.add_argument("detectors", type=Path, nargs="+", metavar="DETECTOR_FOLDER", help="folders whose cards get the table")
+def _publish_dnadet(args: Namespace) -> None:
+    from attribution.lab.publish.dnadet import Runs, publish
+
+    variants, held_out = ({name: Path(run) for name, run in _pairs(given).items()} for given in (args.variants, args.held_out))
+    runs = Runs(args.run, variants, held_out)
+    publish(runs, args.data, args.work, args.out, args.out.name, args.minutes, args.train_command, args.note)
 
 
-def _localise(args: argparse.Namespace) -> int:
+def _publish_caddm(args: Namespace) -> None:
+    from attribution.lab.publish.caddm import Runs, publish
+
+    runs = Runs(args.run, args.plain_run, args.backbone)
+    publish(runs, args.data, args.work, args.out, args.out.name, args.minutes, args.train_command, args.note)
+
+
+def _localise(args: Namespace) -> None:
     from attribution.lab.data import find_data
     from attribution.lab.measure.localise import localise
 
     localise(args.detectors, find_data(args.data), args.work)
-    return 0
 
 
-def _examples(args: argparse.Namespace) -> int:
+def _examples(args: Namespace) -> None:
     from attribution.lab.examples import make_examples
 
     for path in make_examples(args.out):
         print(path.name)
-    return 0

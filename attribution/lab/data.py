@@ -19,6 +19,7 @@ import numpy as np
 from attribution.errors import LabError, MissingData
 
 ENVIRONMENT_VARIABLE = "TELLTALE_DATA"
+DATA_HELP = "folder of the labelled faces (default: the environment variable TELLTALE_DATA)"
 SIDE_PX = 224
 SPLITS = ("train", "val", "test", "cross")
 _POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")

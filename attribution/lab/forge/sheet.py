@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from attribution.errors import LabError
-from attribution.lab.data import SPLITS, find_data, read_manifest
+from attribution.lab.data import DATA_HELP, SPLITS, find_data, read_manifest
 from attribution.lab.forge.mfs import BLENDS, KINDS, UNSEEN_BLEND, Swapped, dssim, half_resolution, multi_scale_swap
 
 METHODS = ("dfdc_swap", "landmark_swap", "self_blended", "autoencoder_swap")
@@ -25,10 +25,10 @@ _PAPER, _INK, _FAINT = (255, 255, 255), (25, 25, 25), (110, 110, 110)
 _GREEN, _RED, _YELLOW, _CYAN = (20, 110, 60), (185, 25, 30), (255, 215, 0), (0, 235, 255)
 
 
-def add_arguments(parser: argparse.ArgumentParser, data_help: str) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `lab forge`."""
     parser.add_argument("--sheet", type=Path, required=True, metavar="OUT.png", help="write the contact sheet here")
-    parser.add_argument("--data", help=data_help)
+    parser.add_argument("--data", help=DATA_HELP)
     parser.add_argument("--work", type=Path, required=True, help="folder of the decoded faces and forgeries (`lab prepare`)")
     parser.add_argument("--split", choices=SPLITS, default="train")
     parser.add_argument("--method", choices=METHODS, default="dfdc_swap", help="whose fakes to pair with their untouched pictures")

@@ -6,14 +6,15 @@ import argparse
 import os
 from pathlib import Path
 
+from attribution.lab.data import DATA_HELP
 from attribution.measured.study import ZEROSHOT_FILE
 
 
-def add_arguments(parser: argparse.ArgumentParser, data_help: str) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of the command."""
     from attribution.lab.studies.zeroshot.plan import DETECTORS
 
-    parser.add_argument("--data", help=data_help)
+    parser.add_argument("--data", help=DATA_HELP)
     parser.add_argument("--work", type=Path, required=True, help="folder for decoded faces and forgeries (made by `lab prepare`)")
     parser.add_argument("--runs", type=Path, required=True, help="folder for the study's runs (about 4 GB); what is there stays")
     parser.add_argument(
