@@ -12,7 +12,7 @@ import pytest
 
 from attribution.detectors.card import Cell, MeasuredTable
 from attribution.detectors.tables import Estimate
-from attribution.measured import choosers
+from attribution.measured import figures
 from attribution.measured.attention import heat_uri
 from attribution.measured.failures import failures_page
 from attribution.measured.study import ABSENT, OTHER_FORM, STUDY_FILE, ZEROSHOT_FILE, ZEROSHOT_SCHEMA, Study, read_study
@@ -286,7 +286,7 @@ def test_a_long_table_is_packed_whole() -> None:
     unpacked = [zlib.decompress(base64.b64decode(one)).decode().split("\n") for one in found]
     assert [len(lines) - 1 for lines in unpacked] == [len(TABLES[key].rows) for key in ("universal", "universal_controls", "neurons")]
     assert unpacked[-1][0].split("\t") == list(TABLES["neurons"].columns)
-    hostile = choosers.lines(("a",), ((HOSTILE + "\t\n",), (None,), (0.12345,), (-1200.5,), (7,)))
+    hostile = figures.packed_lines(("a",), ((HOSTILE + "\t\n",), (None,), (0.12345,), (-1200.5,), (7,)))
     assert hostile.split("\n") == ["a", HOSTILE + "  ", "–", "0.123", "-1.2e+03", "7"]
 
 

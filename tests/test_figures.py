@@ -1,4 +1,4 @@
-"""Figures of the page of measured limits: what is drawn where it should be, said in words too, and inert whatever the words are."""
+"""Figures of the pages of measurements: what is drawn where it should be, said in words too, and inert whatever the words are."""
 
 from __future__ import annotations
 
@@ -6,83 +6,63 @@ import pytest
 
 from attribution.detectors.card import MeasuredTable
 from attribution.detectors.tables import Estimate
-from attribution.measured import figures, plots
-from attribution.measured.figures import Axis, Dot, Line
-from attribution.measured.plots import Bin, Point
+from attribution.measured import figures
+from attribution.measured.figures import Axis, Bin, Dot, DotLine, HeatCell, Line, Point, draw
 from attribution.render.palette import DARK, LIGHT, Tones, contrast, levels
 from samples import HOSTILE, Markup, is_inert
 
 POINTS = [Point(1.0, Estimate(0.9, 0.88, 0.92)), Point(0.2, Estimate(0.99, 0.98, 1.0)), Point(0.6, Estimate(0.95, 0.93, 0.97))]
 
 
-def styles(markup: str, name: str) -> list[str]:
-    return [attributes["style"] for attributes in Markup(markup).of_class(name)]
-
-
-def test_a_dot_and_its_whisker_stand_where_they_belong() -> None:
-    markup = figures.plot(Axis(0.0, 0.5, mark=0.25), [Dot(Estimate(0.1, 0.05, 0.2))])
-    assert styles(markup, "tt-dot") == ["left:20.00%"]
-    assert styles(markup, "tt-whisker") == ["left:10.00%;width:30.00%"]
-    assert styles(markup, "tt-chance") == ["left:50.00%"]
-    assert Markup(markup).of("span")[0]["aria-hidden"] == "true"
-
-
-def test_an_axis_may_have_two_marks() -> None:
-    markup = figures.plot(Axis(0.0, 0.5, mark=0.25, second=0.1), [])
-    assert styles(markup, "tt-chance") == ["left:50.00%"]
-    assert styles(markup, "tt-second-mark") == ["left:20.00%"]
-    assert not Markup(figures.plot(Axis(0.0, 0.5), [])).of("i")
-
-
-def test_nothing_is_drawn_outside_its_axis() -> None:
-    markup = figures.plot(Axis(0.0, 0.1), [Dot(Estimate(0.5, -1.0, 3.0))])
-    assert styles(markup, "tt-dot") == ["left:100.00%"]
-    assert styles(markup, "tt-whisker") == ["left:0.00%;width:100.00%"]
-
-
-def test_no_interval_is_no_whisker() -> None:
-    assert not Markup(figures.plot(Axis(0.0, 1.0), [Dot(Estimate(0.5))])).of_class("tt-whisker")
+@pytest.mark.parametrize(
+    ("axis", "dots", "name", "style"),
+    [
+        (Axis(0.0, 0.5, mark=0.25), [Dot(Estimate(0.1, 0.05, 0.2))], "tt-dot", ["left:20.00%"]),
+        (Axis(0.0, 0.5, mark=0.25), [Dot(Estimate(0.1, 0.05, 0.2))], "tt-whisker", ["left:10.00%;width:30.00%"]),
+        (Axis(0.0, 0.5, mark=0.25, second=0.1), [], "tt-chance", ["left:50.00%"]),
+        (Axis(0.0, 0.5, mark=0.25, second=0.1), [], "tt-second-mark", ["left:20.00%"]),
+        (Axis(0.0, 0.1), [Dot(Estimate(0.5, -1.0, 3.0))], "tt-dot", ["left:100.00%"]),
+        (Axis(0.0, 0.1), [Dot(Estimate(0.5, -1.0, 3.0))], "tt-whisker", ["left:0.00%;width:100.00%"]),
+        (Axis(), [Dot(Estimate(0.5))], "tt-whisker", []),
+        (Axis(), [Dot(Estimate(0.5))], "tt-chance", []),
+    ],
+)
+def test_dots_whiskers_and_marks_stand_where_they_belong(axis: Axis, dots: list[Dot], name: str, style: list[str]) -> None:
+    page = Markup(draw.plot(axis, dots))
+    assert [attributes["style"] for attributes in page.of_class(name)] == style
+    assert page.of("span")[0]["aria-hidden"] == "true"
 
 
 def test_axes_hold_every_whisker() -> None:
     assert figures.axis_over([Estimate(0.01, 0.0, 0.04), Estimate(0.02)]).high == 0.05
     assert figures.axis_over([Estimate(0.3, 0.2, 0.9)]).high == 1.0
     assert figures.axis_over([Estimate(0.1)], 0.25).high == 0.4
-    axis = figures.axis_around([Estimate(0.86, 0.83, 0.89)], 0.0)
+    axis, flat = figures.axis_around([Estimate(0.86, 0.83, 0.89)], 0.0), figures.axis_around([Estimate(0.9)])
     assert (axis.low, axis.high) == (0.0, 0.9)
-    flat = figures.axis_around([Estimate(0.9)])
     assert flat.low < flat.high
 
 
-def test_the_three_answers_are_a_bar_with_words() -> None:
-    page = Markup(figures.stack(0.04, 0.35, 0.61))
-    assert page.of("span")[0]["aria-label"] == "manipulated 4 %, none found 35 %, inconclusive 61 %"
+def test_shares_are_a_bar_with_words() -> None:
+    page = Markup(figures.stack((("accused", HOSTILE, 0.04), ("cleared", "none found", 0.35), ("open", "inconclusive", 0.61))))
+    assert page.of("span")[0]["aria-label"] == f"{HOSTILE} 4 %, none found 35 %, inconclusive 61 %"
     assert [part["style"] for part in page.of("i")] == ["width:4.00%", "width:35.00%", "width:61.00%"]
 
 
-def test_shares_of_any_whole_are_a_bar_with_words() -> None:
-    markup = figures.shares((("agrees", HOSTILE, 0.75), ("open", "undecided", 0.25))) + figures.shares_key((("agrees", HOSTILE),))
-    assert is_inert(markup)
-    assert Markup(markup).of("span")[0]["aria-label"] == f"{HOSTILE} 75 %, undecided 25 %"
-    assert [part["style"] for part in Markup(markup).of("i")[:2]] == ["width:75.00%", "width:25.00%"]
-
-
 def test_a_line_says_its_value_where_heads_cannot_be_seen() -> None:
-    markup = figures.chart(("wrong", ""), [Line("group", (), head=True), Line("one", ("<i></i>", figures.words("4 %", "wrong")))])
-    page = Markup(markup)
+    page = Markup(figures.dot_chart("wrong", [DotLine("group"), DotLine("one", [Dot(Estimate(0.04))], "4 %")], Axis(), "wrong"))
     assert page.problem == ""
     assert "wrong: 4 %" in page.words
     assert len(page.of_class("tt-line-head")) == 1
 
 
 def test_a_heat_map_is_a_table_that_can_be_heard() -> None:
-    rows = [("Group", []), ("row", [(0.5, "tip", False), (1.0, "full", True), (None, "", False)])]
-    markup = figures.heat_table("corner", ["a", "b", "c"], rows, 0.5, 1.0, "left out")
-    page = Markup(markup)
+    rows = [("Group", []), ("row", [HeatCell(0.5, "tip"), HeatCell(1.0, "full", True), HeatCell(None)])]
+    page = Markup(figures.heat("corner", ["a", "b", "c.d_e"], rows, 0.5, ("0.5", "1"), "left out of it", "left out"))
     assert page.problem == ""
     assert [head["scope"] for head in page.of("th")] == ["col"] * 4 + ["colgroup", "row"]
     assert [cell["class"] for cell in page.of("td")] == ["tt-level-0", "tt-level-10 tt-outlined", "tt-none"]
     assert "1 (left out)" in page.words
+    assert len(page.of("wbr")) == 2
     box = page.of_class("tt-scroll")[0]
     assert (box["role"], box["tabindex"], box["aria-label"]) == ("region", "0", "corner")
 
@@ -106,10 +86,9 @@ def test_a_table_is_shown_exactly() -> None:
 
 def test_the_reliability_diagram_has_diagonal_dots_by_area_and_whiskers() -> None:
     bins = [Bin(100, 0.5, Estimate(0.5, 0.4, 0.6)), Bin(400, 1.0, Estimate(1.0, 0.98, 1.0))]
-    page = Markup(plots.reliability("After", bins, "said in words"))
+    page = Markup(figures.reliability("After", bins, "said in words"))
     assert page.problem == ""
-    assert page.of("svg")[0]["role"] == "img"
-    assert page.of("svg")[0]["aria-label"] == "said in words"
+    assert (page.of("svg")[0]["role"], page.of("svg")[0]["aria-label"]) == ("img", "said in words")
     (diagonal,) = page.of_class("tt-ideal")
     small, large = page.of("circle")
     assert float(large["r"]) == 2 * float(small["r"])
@@ -119,7 +98,7 @@ def test_the_reliability_diagram_has_diagonal_dots_by_area_and_whiskers() -> Non
 
 
 def test_the_curve_runs_from_few_to_all_with_its_band_and_its_mark() -> None:
-    page = Markup(plots.coverage_curve("", POINTS, Point(0.8, Estimate(0.93, 0.91, 0.95)), "93 % at 80 %", "label"))
+    page = Markup(figures.coverage_curve(POINTS, Point(0.8, Estimate(0.93, 0.91, 0.95)), "93 % at 80 %", "label"))
     assert page.problem == ""
     (curve,) = page.of_class("tt-stroke")
     points = [tuple(map(float, point.split(","))) for point in curve["points"].split()]
@@ -128,24 +107,24 @@ def test_the_curve_runs_from_few_to_all_with_its_band_and_its_mark() -> None:
     assert len(page.of_class("tt-band")[0]["points"].split()) == 6
     assert "93 % at 80 %" in page.words
     assert len(page.of("circle")) == 1
-
-
-def test_a_curve_without_intervals_or_mark_is_still_a_picture() -> None:
-    page = Markup(plots.coverage_curve("", [Point(1.0, Estimate(1.0)), Point(1.0, Estimate(1.0))], None, "", ""))
-    assert page.problem == ""
-    assert "nan" not in str(page.tags)
+    bare = Markup(figures.coverage_curve([Point(1.0, Estimate(1.0)), Point(1.0, Estimate(1.0))], None, "", ""))
+    assert bare.problem == ""
+    assert "nan" not in str(bare.tags)
 
 
 def test_hostile_words_stay_words() -> None:
     table = MeasuredTable(HOSTILE, (HOSTILE,), ((HOSTILE,),), HOSTILE)
+    chooser = figures.Chooser("what", HOSTILE, [(0, HOSTILE), (1, HOSTILE)], 0)
     for markup in (
         figures.exact(table),
-        figures.chart((HOSTILE, ""), [Line(HOSTILE, (figures.words(HOSTILE, HOSTILE), figures.counted(HOSTILE, HOSTILE)))]),
-        figures.heat_table(HOSTILE, [HOSTILE], [(HOSTILE, [(0.5, HOSTILE, True)]), (HOSTILE, [])], 0, 1, HOSTILE),
-        figures.heat_key(HOSTILE, HOSTILE, HOSTILE),
-        figures.key([("tt-dot", HOSTILE)]),
-        plots.reliability(HOSTILE, [], HOSTILE),
-        plots.coverage_curve(HOSTILE, POINTS, POINTS[0], HOSTILE, HOSTILE),
+        draw.chart((HOSTILE, ""), [Line(HOSTILE, (draw.words(HOSTILE, HOSTILE), draw.counted(HOSTILE, HOSTILE)))], ()),
+        figures.heat(HOSTILE, [HOSTILE], [(HOSTILE, [HeatCell(0.5, HOSTILE, True)]), (HOSTILE, [])], 0, (HOSTILE, HOSTILE), HOSTILE),
+        figures.key(("tt-dot", HOSTILE), ("tt-open", HOSTILE)),
+        figures.Panels([chooser], [(figures.Panels([chooser]).of(0), HOSTILE)]).part("part"),
+        figures.reliability(HOSTILE, [], HOSTILE),
+        figures.coverage_curve(POINTS, POINTS[0], HOSTILE, HOSTILE),
+        figures.curves(HOSTILE, [HOSTILE], [(HOSTILE, [Estimate(0.5)])], HOSTILE, HOSTILE),
     ):
         assert is_inert(markup)
         assert Markup(markup).problem == ""
+        assert HOSTILE in Markup(markup).words

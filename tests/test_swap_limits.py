@@ -8,9 +8,12 @@ import re
 import pytest
 
 from attribution.detectors.card import Card, Cell, MeasuredTable
-from attribution.measured.claim import CONFIRMED, NOT_DECIDED, REFUTED, claim
+from attribution.measured import swaps
 from attribution.measured.limits import limits_page
+from attribution.measured.section import Subject
 from attribution.measured.study import Study
+from attribution.measured.swaps import CONFIRMED, NOT_DECIDED, REFUTED
+from attribution.measured.verdicts import Answer
 from attribution.text import limits as limits_text
 from attribution.text import swap_limits as text
 from limits_samples import (
@@ -40,6 +43,10 @@ def held(pair: tuple[Cell, ...], *gaps: tuple[Cell, ...]) -> Card:
     """A card with one difference of the probe and one difference of the AUC for each set from elsewhere."""
     rows = [(f"set {number}", 100, *gap) for number, gap in enumerate(gaps, 1)]
     return swap_card(*swaps_with(probe_differences(pair), auc_differences(*rows)))
+
+
+def claim(one: Card) -> Answer:
+    return swaps.claim(Subject(one, NO_STUDY))
 
 
 def swaps_without(*titles: str) -> Card:
@@ -73,35 +80,39 @@ def chapter(markup: str, number: int) -> str:
 def test_the_claim_is_decided_by_the_intervals(pair: tuple[Cell, ...], gaps: list[tuple[Cell, ...]], state: str) -> None:
     one = held(pair, *gaps)
     page = limits_page(one, NO_STUDY)
-    assert claim(one).state == state
+    assert claim(one).figure == state
     assert says("identity", page).startswith(f"“Less identity, better generalisation” is {state.lower()} on our data: ")
     assert f"{text.CLAIM_QUESTION}{state}" in plain(section(page, "answers")), "in large, too"
 
 
 def test_the_claim_says_why() -> None:
-    assert claim(held(LESS, UP, LEVEL)).sentence.endswith(
-        "its features tell less of who somebody is than those of the plain detector (the probe’s accuracy differs by −13 %, −17 to −9 %); "
-        "elsewhere its AUC is higher on 1 of 2 sets of faces: “set 1” (by 0.040, 0.020–0.060); no difference of the AUC was shown on the "
-        "other 1."
+    assert (
+        claim(held(LESS, UP, LEVEL))
+        .sentences[0]
+        .endswith(
+            "its features tell less of who somebody is than those of the plain detector (the probe’s accuracy differs by −13 %, −17 to −9 %); "
+            "elsewhere its AUC is higher on 1 of 2 sets of faces: “set 1” (by 0.040, 0.020–0.060); no difference of the AUC was shown on the "
+            "other 1."
+        )
     )
-    assert "tell more of who somebody is" in claim(held(MORE, UP)).sentence
-    undecided = claim(held(SAME, LEVEL, LEVEL)).sentence
+    assert "tell more of who somebody is" in claim(held(MORE, UP)).sentences[0]
+    undecided = claim(held(SAME, LEVEL, LEVEL)).sentences[0]
     assert "was not shown (the probe’s accuracy differs by −1 %, −4 to 2 %, which includes zero)" in undecided
     assert undecided.endswith("no difference of the AUC was shown on any of 2 sets of faces from elsewhere.")
-    assert "lower on 1 of 1 set of faces: “set 1” (by −0.050, −0.080 to −0.020)." in claim(held(LESS, DOWN)).sentence
+    assert "lower on 1 of 1 set of faces: “set 1” (by −0.050, −0.080 to −0.020)." in claim(held(LESS, DOWN)).sentences[0]
 
 
 def test_the_order_of_a_pair_does_not_matter_and_reduced_features_do_not_count() -> None:
     turned = probe_differences(("telltale-caddm − plain binary", -0.13, -0.17, -0.09))
-    assert claim(swap_card(*swaps_with(turned))).sentence == claim(swap_card()).sentence
+    assert claim(swap_card(*swaps_with(turned))).sentences[0] == claim(swap_card()).sentences[0]
     reduced = probe_differences(("plain binary, 32 components − telltale-caddm, 32 components", 0.13, 0.09, 0.17))
-    assert claim(swap_card(*swaps_with(reduced))).state == limits_text.NOT_MEASURED
+    assert claim(swap_card(*swaps_with(reduced))).figure == limits_text.NOT_MEASURED
 
 
 def test_faces_of_a_collection_that_training_used_do_not_count() -> None:
     in_source = auc_differences(("DFDC test, faces", 742, 0.05, 0.03, 0.07), ("DFDC test, clips", 110, 0.05, 0.03, 0.07))
-    assert claim(swap_card(*swaps_with(in_source))).state == limits_text.NOT_MEASURED
-    assert claim(swap_card()).state == CONFIRMED, "though on DFDC itself it is worse"
+    assert claim(swap_card(*swaps_with(in_source))).figure == limits_text.NOT_MEASURED
+    assert claim(swap_card()).figure == CONFIRMED, "though on DFDC itself it is worse"
     assert "this one is worse (paired difference −0.030, −0.050 to −0.010)." in says("told-apart", ALONE)
 
 
@@ -118,7 +129,7 @@ def test_faces_of_a_collection_that_training_used_do_not_count() -> None:
 )
 def test_without_a_difference_nothing_is_claimed(missing: tuple[str, ...], words: str) -> None:
     one = swaps_without(*missing)
-    assert claim(one).state == limits_text.NOT_MEASURED
+    assert claim(one).figure == limits_text.NOT_MEASURED
     said = says("identity", limits_page(one, NO_STUDY))
     assert words in said
     assert "the probe names the right one" in said, "what was measured is there all the same"
@@ -126,9 +137,9 @@ def test_without_a_difference_nothing_is_claimed(missing: tuple[str, ...], words
 
 def test_an_interval_that_is_missing_decides_nothing() -> None:
     bare = probe_differences(("plain binary − telltale-caddm", 0.13, None, None))
-    assert claim(swap_card(*swaps_with(bare))).state == limits_text.NOT_MEASURED
+    assert claim(swap_card(*swaps_with(bare))).figure == limits_text.NOT_MEASURED
     gaps = auc_differences(("set 1", 100, 0.5, None, None))
-    assert claim(swap_card(*swaps_with(gaps))).state == limits_text.NOT_MEASURED
+    assert claim(swap_card(*swaps_with(gaps))).figure == limits_text.NOT_MEASURED
 
 
 def test_the_probe_marks_chance_and_the_commonest_person() -> None:

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 from PIL import Image
 
-from attribution.detectors.tables import Estimate, Unfit, figure_words, share_words
-from attribution.measured import figures
-from attribution.measured.choosers import ANY, Chooser, Panels
-from attribution.measured.figures import Line
-from attribution.measured.sections import Section, study_table
-from attribution.measured.study import Study
+from attribution.detectors.tables import Estimate, Row, Unfit, figure_words, share_words
+from attribution.measured.figures import ANY, Line, Panels, draw, key, stack
+from attribution.measured.section import Section, attempt
 from attribution.measured.transfer import VARIANTS
-from attribution.measured.zeroshot import Names, capital, decided, inline, minus, ordered, over, rows, share_of, sound
+from attribution.measured.zeroshot import Findings, decided, inline, minus, ordered, over, share_of, sound
 from attribution.render import overlay
 from attribution.render.palette import heat_colours
 from attribution.text import failures as text
-from attribution.text import numbers
 from attribution.text import page as page_text
+from attribution.text.numbers import percent
 
-_ATTENTION = ("detector", "pair", "mean SSIM")
-_MAPS = ("example", "detector", "trained on", "variant", "side", "p", "values")
 _SHARES = ("below 0.7", "0.7 to 0.9", "above 0.9")
 _TOP, _ALL, _CHANCE = "base–top", "base–all", "chance"
 _MOST_SIDE = 16
@@ -34,9 +29,11 @@ _FACE_SIDE_PX = 128
 _SHADES = 10
 _STRENGTH = 0.85
 
+Pairs = Mapping[tuple[str, str], tuple[Row, Estimate]]
+"""By (detector, pair of heatmaps) the row of the table, and the mean SSIM."""
 
-@dataclass(frozen=True)
-class _Map:
+
+class _Map(NamedTuple):
     """One heatmap: `heat` S×S in [0, 1]; `p` of manipulated."""
 
     example: str
@@ -47,104 +44,81 @@ class _Map:
     heat: np.ndarray
 
 
-def attention(study: Study, names: Names, crops: Mapping[str, np.ndarray]) -> Section:
-    """`crops`: H×W×3 uint8 of the face of each example that could be read. Raises Unfit."""
-    found = _pairs(study)
-    known = [name for name in names.detectors if any(name == one for one, _ in found)]
+def attention(at: Findings) -> Section:
+    """Raises Unfit."""
+    found = {
+        (row.text("detector"), row.text("pair")): (row, one)
+        for row in at.rows("attention", "detector", "pair", "mean SSIM")
+        if (one := sound(row, "mean SSIM", -1.0)) is not None and row.text("pair") in text.PAIRS_OF_MAPS
+    }
+    known = [name for name in at.detectors if any(name == one for one, _ in found)]
     if not known:
-        raise Unfit(f"The table “{study_table(study, 'attention').title}” has no detector of the study.")
-    maps, broken = _maps(study, names)
-    detectors = ordered([*known, *(one.detector for one in maps)], names.detectors)
-    sources = ordered((one.source for one in maps), names.sources) if maps else []
-    first, second = names.detector_number(detectors[0]), names.source_number(sources[0]) if sources else 0
-    choosers = [
-        Chooser(
-            "detector", text.CHOOSE_DETECTOR, [(names.detector_number(name), capital(names.detector(name))) for name in detectors], first
-        ),
-        Chooser("source", text.CHOOSE_SOURCE, [(names.source_number(name), names.source(name)) for name in sources], second),
-    ]
-    panels = Panels(choosers)
-    examples = _examples(study, [one.example for one in maps])
-    by_place: dict[tuple[str, str], list[_Map]] = {}
-    for one in maps:
-        by_place.setdefault((one.detector, one.source), []).append(one)
-    looks = ""
-    for number, (example, manipulated) in enumerate(examples.items()):
-        tiles = "".join(
-            f"<div {panels.of(names.detector_number(detector), names.source_number(source))}>{_tiles(own, example)}</div>"
-            for (detector, source), own in by_place.items()
-            if detector in detectors and source in sources
-        )
-        looks += _look(number, example, manipulated, tiles)
-    if looks:
-        panels.drawn.append(f'<div class="tt-looks">{looks}</div>')
+        raise Unfit(f"The table “{at.table('attention').title}” has no detector of the study.")
+    maps, broken = _maps(at)
+    detectors = ordered([*known, *(one.detector for one in maps)], at.detectors)
+    sources = ordered((one.source for one in maps), at.sources) if maps else []
+    panels = Panels([at.choose_detector(detectors, detectors[0]), at.choose_source(sources, sources[0] if sources else "")])
+    places = [place for place in dict.fromkeys((one.detector, one.source) for one in maps) if place[0] in detectors and place[1] in sources]
+    drawn, marked, examples = [], _marked(at), [name for name in page_text.EXAMPLES if any(one.example == name for one in maps)]
+    for example in examples:
+        tiles = []
+        for place in places:
+            of = {one.variant: one for one in maps if (one.detector, one.source, one.example) == (*place, example)}
+            shown = [{"uri": heat_uri(of[name].heat), "p": percent(of[name].p)} if name in of else None for name in VARIANTS]
+            numbers = panels.of(at.detector_number(place[0]), at.source_number(place[1]))
+            tiles.append(draw.panel(numbers, draw.tiles(shown)))
+        badges = {True: ("manipulated", text.IS_MANIPULATED), False: ("no_manipulation_found", text.IS_UNTOUCHED)}
+        drawn.append({"title": page_text.EXAMPLES[example][0], "badge": badges.get(marked.get(example)), "tiles": tiles})
+    if drawn:
+        panels.drawn.append(draw.looks(drawn, (text.AS_IT_IS, *text.SHORT_VARIANTS.values())))
     for detector in detectors:
-        panels.add((names.detector_number(detector), ANY), "", _alike(study, detector, found))
-    notes = [*([broken] if broken else []), *([text.NO_PICTURE] if maps and not crops else [])]
-    before = "".join(f'<p class="tt-small">{html.escape(note)}</p>' for note in notes)
-    drawn = f"<style>{_faces_style(examples, crops)}</style>{panels.part('attention', before)}"
-    tables = [study_table(study, "attention"), *([study.tables["attention_maps"]] if maps else [])]
-    return Section("attention", _says(found, known, study), drawn, tuple(tables))
+        panels.add((at.detector_number(detector), ANY), "", _alike(detector, found))
+    notes = draw.small((broken, text.NO_PICTURE if maps and not at.crops else ""))
+    # Each face once, however many heatmaps lie over it.
+    crops = [(number, at.crops[name]) for number, name in enumerate(examples) if name in at.crops]
+    faces = [(number, overlay.data_uri(overlay.fitted(crop, _FACE_SIDE_PX), 72)) for number, crop in crops]
+    tables = at.tables("attention", *(("attention_maps",) if maps else ()))
+    return Section(_says(found, known), draw.faces_style(faces) + panels.part("attention", before=[notes]), tables)
 
 
-def _pairs(study: Study) -> dict[tuple[str, str], Estimate]:
-    found = {}
-    for row in rows(study, "attention", _ATTENTION):
-        one = sound(row.estimate("mean SSIM"), -1.0)
-        if one is not None and row.text("pair") in text.PAIRS_OF_MAPS:
-            found[row.text("detector"), row.text("pair")] = one
-    return found
-
-
-def _says(found: Mapping[tuple[str, str], Estimate], known: Sequence[str], study: Study) -> str:
+def _says(found: Pairs, known: Sequence[str]) -> str:
     mean = {
-        pair: over([found[name, pair].value for name in known if (name, pair) in found])
-        for pair in (_TOP, _ALL, _CHANCE)
+        pair: over([found[name, pair][1].value for name in known if (name, pair) in found]) for pair in (_TOP, _ALL, _CHANCE)
     }  # fmt: skip
     said = text.ALIKE.format(top=figure_words(mean[_TOP]), all=figure_words(mean[_ALL]), chance=figure_words(mean[_CHANCE]))
-    gap = over(
-        [found[name, _ALL].value - found[name, _CHANCE].value for name in known if (name, _ALL) in found and (name, _CHANCE) in found]
-    )
+    both = [(found[name, _ALL][1], found[name, _CHANCE][1]) for name in known if (name, _ALL) in found and (name, _CHANCE) in found]
+    gap = over([one.value - chance.value for one, chance in both])
     if gap is None:
         return f"{said} {text.ALIKE_UNKNOWN}"
     sign = decided(gap)
-    below = [
-        share
-        for row in rows(study, "attention", _ATTENTION)
-        if row.text("pair") == _ALL and row.text("detector") in known and (share := share_of(row, _SHARES[0])) is not None
-    ]
+    below = [share for name in known if (name, _ALL) in found and (share := share_of(found[name, _ALL][0], _SHARES[0])) is not None]
     words = text.ALIKE_MORE if sign > 0 else text.ALIKE_LESS if sign < 0 else text.ALIKE_NO_MORE
-    words_of = inline(gap) if sign == 0 else figure_words(gap if sign > 0 else minus(gap))
-    return f"{said} {words.format(gap=words_of, share=share_words(over(below, 0.0, 1.0)))}"
+    words_of = inline(figure_words(gap)) if sign == 0 else figure_words(gap if sign > 0 else minus(gap))
+    return f"{said} {words.format(gap=words_of, share=share_words(over(below, 0.0)))}"
 
 
-def _alike(study: Study, detector: str, found: Mapping[tuple[str, str], Estimate]) -> str:
+def _alike(detector: str, found: Pairs) -> Markup:
     """Mean SSIM of one detector's pairs and the shares of faces by SSIM."""
     lines = []
-    for row in rows(study, "attention", _ATTENTION):
-        pair = row.text("pair")
-        if row.text("detector") != detector or (detector, pair) not in found:
-            continue
-        shares = [share_of(row, column) for column in _SHARES]
-        bar = (
-            figures.shares([(kind, words, share or 0.0) for (kind, words), share in zip(text.SSIM_KEY.items(), shares, strict=True)])
-            if all(share is not None for share in shares)
-            else "<span></span>"
-        )
-        lines.append(Line(text.PAIRS_OF_MAPS[pair], (bar, figures.words(figure_words(found[detector, pair]), text.SSIM_WORDS))))
-    return figures.shares_key(list(text.SSIM_KEY.items())) + figures.chart((text.SSIM_HEAD, text.SSIM_WORDS), lines)
+    for pair, words in ((pair, words) for pair, words in text.PAIRS_OF_MAPS.items() if (detector, pair) in found):
+        row, one = found[detector, pair]
+        shares = [share for column in _SHARES if (share := share_of(row, column)) is not None]
+        parts = [(kind, name, share) for (kind, name), share in zip(text.SSIM_KEY.items(), shares, strict=False)]
+        bar = stack(parts) if len(parts) == len(_SHARES) else Markup("<span></span>")
+        lines.append(Line(words, (bar, draw.words(figure_words(one), text.SSIM_WORDS))))
+    legend = key(*((f"tt-{kind}", name) for kind, name in text.SSIM_KEY.items()))
+    return legend + draw.chart((text.SSIM_HEAD, text.SSIM_WORDS), lines, ())
 
 
-def _maps(study: Study, names: Names) -> tuple[list[_Map], str]:
+def _maps(at: Findings) -> tuple[list[_Map], str]:
     """The sound heatmaps, or the plain reason why there are none."""
+    found = []
     try:
-        found = []
-        for row in rows(study, "attention_maps", _MAPS):
+        for row in at.rows("attention_maps", "example", "detector", "trained on", "variant", "side", "p", "values"):
             p, heat = share_of(row, "p"), _heat(row.number("side"), row.text("values"))
-            places = (row.text("example"), row.text("detector"), row.text("trained on"), row.text("variant"))
-            if p is None or heat is None or places[1] not in names.detectors or places[2] not in names.sources or places[3] not in VARIANTS:
-                continue
-            found.append(_Map(*places, p, heat))
+            one = (row.text("example"), row.text("detector"), row.text("trained on"), row.text("variant"))
+            if p is not None and heat is not None and one[1] in at.detectors and one[2] in at.sources and one[3] in VARIANTS:
+                found.append(_Map(*one, p, heat))
     except Unfit as unfit:
         return [], str(unfit)
     return found, "" if found else text.NO_MAPS
@@ -160,45 +134,10 @@ def _heat(side: float | None, digits: str) -> np.ndarray | None:
         return None
 
 
-def _examples(study: Study, named: Sequence[str]) -> dict[str, bool | None]:
-    """The examples of the maps in the order of the page: whether they are manipulated, or None when that is not said."""
-    try:
-        marked = {row.text("example"): row.holds("manipulated") for row in rows(study, "example_faces", ("example", "manipulated"))}
-    except Unfit:
-        marked = {}
-    return {name: marked.get(name) for name in page_text.EXAMPLES if name in named}
-
-
-def _look(number: int, example: str, manipulated: bool | None, tiles: str) -> str:
-    """One example: the face as it is, and beside it the heatmaps of every choice, of which the page shows those that are chosen."""
-    badge = "" if manipulated is None else _badge(manipulated)
-    heads = "".join(f"<span>{words}</span>" for words in (text.AS_IT_IS, *text.SHORT_VARIANTS.values()))
-    title = html.escape(page_text.EXAMPLES[example][0])
-    return f'<div class="tt-face-{number}"><h4>{title} {badge}</h4><div class="tt-tiles">{heads}<p></p>{tiles}</div></div>'
-
-
-def _tiles(own: Sequence[_Map], example: str) -> str:
-    maps = {one.variant: one for one in own if one.example == example}
-    return "".join(
-        f'<p><u style="background-image:url({heat_uri(maps[name].heat)})"></u>{numbers.percent(maps[name].p)}</p>'
-        if name in maps
-        else "<p>–</p>"
-        for name in VARIANTS
-    )
-
-
-def _badge(manipulated: bool) -> str:
-    kind, words = ("manipulated", text.IS_MANIPULATED) if manipulated else ("no_manipulation_found", text.IS_UNTOUCHED)
-    return f'<span class="tt-badge tt-{kind}">{words}</span>'
-
-
-def _faces_style(examples: Mapping[str, bool | None], crops: Mapping[str, np.ndarray]) -> str:
-    """Each face once, however many heatmaps lie over it."""
-    return "".join(
-        f".tt-face-{number}{{--tt-face:url({overlay.data_uri(overlay.fitted(crops[example], _FACE_SIDE_PX), 72)})}}"
-        for number, example in enumerate(examples)
-        if example in crops
-    )
+def _marked(at: Findings) -> Mapping[str, bool]:
+    """Which of the examples are manipulated, where that is said."""
+    rows = attempt(lambda: at.rows("example_faces", "example", "manipulated")) or []
+    return {row.text("example"): row.holds("manipulated") for row in rows}
 
 
 def heat_uri(heat: np.ndarray) -> str:

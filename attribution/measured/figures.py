@@ -1,23 +1,54 @@
-"""Figures of the page of measured limits as HTML without a script: lines of bars and whiskers, heat maps, exact tables.
+"""Figures of the pages of measurements: data in, HTML without a script out, drawn by the macros of `templates/figures.html`.
 
-Every number that is drawn also stands there in words or in a table cell; what is only a picture is hidden from screen readers. Colours
-are the page's CSS variables, so that light and dark follow.
+Every number that is drawn also stands there in words or in a table cell. Colours are the page's CSS variables, so that light and dark
+follow.
 """
 
 from __future__ import annotations
 
-import html
+import base64
 import math
 import re
+import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from markupsafe import Markup, escape
 
 from attribution.detectors.card import Cell, MeasuredTable
-from attribution.detectors.tables import Estimate, percent
+from attribution.detectors.tables import Estimate, figure_words, percent
+from attribution.render.charts import Plot
+from attribution.render.html import ENVIRONMENT, macros
+from attribution.text import failures as text
+from attribution.text import limits as limits_text
 
+ANY = "*"
 HEAT_LEVELS = 10
 _BREAKS, _BREAK_AFTER = re.compile(r"[._](?=[A-Za-z])"), r"\g<0><wbr>"
+_WHOLE = re.compile(r"\(−?[\d.]+(?:–| to )−?[\d.]+(?:&nbsp;%)?\)")
 _STEPS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+# A dash between two word joiners.
+_DASH = "\u2060–\u2060"
+_MOST_ROWS_DRAWN, _MOST_ROWS_LISTED = 60, 2_000
+_LARGEST_DOT, _SMALLEST_DOT = 10.0, 3.5
+
+
+def joined(words: str) -> Markup:
+    """Escaped, and no line breaks between a number and its unit or within an interval."""
+    whole = str(escape(words)).replace(" %", "&nbsp;%").replace(" px", "&nbsp;px")
+    return Markup(_WHOLE.sub(r'<span class="tt-whole">\g<0></span>', whole))
+
+
+def breakable(name: str) -> Markup:
+    """A name such as generated.photos may break at its dots and underscores, and nowhere else."""
+    return Markup(_BREAKS.sub(_BREAK_AFTER, str(escape(name))))
+
+
+ENVIRONMENT.filters.update(joined=joined, breakable=breakable)
+ENVIRONMENT.globals.update(limits=limits_text, failures=text)
+draw = macros("figures.html")
+"""The macros by name, each of which gives Markup."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +56,8 @@ class Axis:
     """From `low` to `high`, which is greater. `mark` is a value that is drawn as a line through every row: chance, or no difference;
     `second` is another one, drawn otherwise."""
 
-    low: float
-    high: float
+    low: float = 0.0
+    high: float = 1.0
     shares: bool = True
     mark: float | None = None
     second: float | None = None
@@ -35,12 +66,29 @@ class Axis:
         """Per cent of the way from low to high, kept within it."""
         return 100 * min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
 
-    def words(self, value: float) -> str:
-        return percent(value) if self.shares else f"{value:.2f}".replace("-", "−")
+    def ticks(self) -> list[str]:
+        """Both ends and the middle in words."""
+        values = (self.low, (self.low + self.high) / 2, self.high)
+        return [percent(value) if self.shares else f"{value:.2f}".replace("-", "−") for value in values]
 
 
-@dataclass(frozen=True)
-class Dot:
+def axis_over(dots: Sequence[Estimate], mark: float | None = None) -> Axis:
+    """An axis of shares from 0 to the first round number that holds every value and whisker; to 1 when there is none."""
+    most = max([one.high if one.high is not None else one.value for one in dots or [Estimate(1.0)]] + [mark or 0.0, 0.01])
+    return Axis(0.0, next((step for step in _STEPS if most <= step), 1.0), True, mark)
+
+
+def axis_around(dots: Sequence[Estimate], mark: float | None = None, shares: bool = False) -> Axis:
+    """An axis in twentieths that holds every value, every whisker and the mark."""
+    values = [value for one in dots for value in (one.value, one.low, one.high) if value is not None] + ([] if mark is None else [mark])
+    low, high = math.floor(20 * min(values) + 1e-9) / 20, math.ceil(20 * max(values) - 1e-9) / 20
+    return Axis(low, high if high > low else low + 0.05, shares, mark)
+
+
+# Lines of bars, dots and whiskers
+
+
+class Dot(NamedTuple):
     """A value with its whisker; `hollow` for the second of two on a line. `kind` names colour and shape: accent, muted, other, accused,
     cleared."""
 
@@ -49,175 +97,244 @@ class Dot:
     kind: str = "accent"
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a chart: its name (plain text), HTML cells in the order of the chart's columns, and whether it heads a group."""
+class Line(NamedTuple):
+    """One line of a chart: its name, and HTML cells in the order of the chart's columns; without cells it heads a group."""
 
     name: str
-    cells: tuple[str, ...]
-    head: bool = False
+    cells: Sequence[Markup] = ()
 
 
-def axis_over(dots: Sequence[Estimate], mark: float | None = None) -> Axis:
-    """An axis of shares from 0 to the first round number that holds every value and whisker."""
-    most = max([estimate.high if estimate.high is not None else estimate.value for estimate in dots] + [mark or 0.0, 0.01])
-    return Axis(0.0, next((step for step in _STEPS if most <= step), 1.0), True, mark)
+class DotLine(NamedTuple):
+    """A line of a chart of dots: its name, its dots, and what is said of them; without words it heads a group. `axis`: its own marks."""
+
+    name: str
+    dots: Sequence[Dot] = ()
+    said: str = ""
+    axis: Axis | None = None
 
 
-def axis_around(dots: Sequence[Estimate], mark: float | None = None, shares: bool = False) -> Axis:
-    """An axis in twentieths that holds every value, every whisker and the mark."""
-    values = [value for one in dots for value in (one.value, one.low, one.high) if value is not None] + ([mark] if mark is not None else [])
-    low, high = math.floor(20 * min(values) + 1e-9) / 20, math.ceil(20 * max(values) - 1e-9) / 20
-    return Axis(low, high if high > low else low + 0.05, shares, mark)
+def plots(axis: Axis, *found: Estimate | None, kind: str = "accent") -> Markup:
+    """One line of dots, without those that were not measured."""
+    return draw.plot(axis, [Dot(one, kind=kind) for one in found if one is not None])
 
 
-def plot(axis: Axis, dots: Sequence[Dot]) -> str:
-    """Dots and whiskers on one line. It is decoration: the words stand beside it."""
-    marks = "".join(
-        f'<i class="tt-{kind}" style="left:{axis.place(value):.2f}%"></i>'
-        for kind, value in (("chance", axis.mark), ("second-mark", axis.second))
-        if value is not None
-    )
-    for dot in dots:
-        one = dot.estimate
-        if one.low is not None and one.high is not None:
-            left, right = axis.place(one.low), axis.place(one.high)
-            marks += f'<i class="tt-whisker tt-{dot.kind}" style="left:{left:.2f}%;width:{max(right - left, 0.4):.2f}%"></i>'
-        hollow = " tt-hollow" if dot.hollow else ""
-        marks += f'<i class="tt-dot tt-{dot.kind}{hollow}" style="left:{axis.place(one.value):.2f}%"></i>'
-    return f'<span class="tt-dots" aria-hidden="true">{marks}</span>'
+def dot_chart(head: str, lines: Sequence[DotLine], axis: Axis, of: str = "", beside: str = "") -> Markup:
+    """Dots on one axis with their words beside them. `of` says what the words are of where the heads of columns cannot be seen."""
+    drawn = [Line(one.name, (draw.plot(one.axis or axis, one.dots), draw.words(one.said, of)) if one.said else ()) for one in lines]
+    return draw.chart((head, beside), drawn, (axis, None))
 
 
-def ticks(axis: Axis) -> str:
-    """The numbers under a column of plots: both ends and the middle."""
-    middle = (axis.low + axis.high) / 2
-    return f'<span class="tt-ends">{"".join(f"<b>{axis.words(value)}</b>" for value in (axis.low, middle, axis.high))}</span>'
+def simple_chart(
+    head: str, found: Sequence[tuple[str, Estimate]], axis: Axis, say: Callable[[Estimate], str] = figure_words, of: str = ""
+) -> Markup:
+    """A line and a dot for each name and its figure."""
+    return dot_chart(head, [DotLine(name, (Dot(one),), say(one)) for name, one in found], axis, of)
 
 
-def stack(manipulated: float, none_found: float, inconclusive: float) -> str:
-    """The three answers as one bar, with the shares as its words."""
-    return shares((("accused", "manipulated", manipulated), ("cleared", "none found", none_found), ("open", "inconclusive", inconclusive)))
+def stack(parts: Sequence[tuple[str, str, float]]) -> Markup:
+    """Shares of a whole as one bar, with their words: (kind, name, share). Kinds are accused, cleared, open, agrees, doubted."""
+    return draw.shares(parts, ", ".join(f"{name} {percent(share)}" for _, name, share in parts))
 
 
-def shares(parts: Sequence[tuple[str, str, float]]) -> str:
-    """Shares of a whole as one bar, with their words: (kind of `shares_key`, name, share)."""
-    drawn = "".join(f'<i class="tt-{kind}" style="width:{100 * min(max(share, 0), 1):.2f}%"></i>' for kind, _, share in parts)
-    words = html.escape(", ".join(f"{name} {percent(share)}" for _, name, share in parts))
-    return f'<span class="tt-stack" role="img" aria-label="{words}" title="{words}">{drawn}</span>'
+def key(*items: tuple[str, Any]) -> Markup:
+    """A legend: (classes such as `tt-dot tt-accused` or `tt-open`, words)."""
+    return draw.key(items)
 
 
-def stack_key() -> str:
-    return shares_key((("accused", "Manipulated"), ("cleared", "No manipulation found"), ("open", "Inconclusive")))
+def pair_key(filled: str, hollow: str, kind: str = "accent") -> Markup:
+    """A legend of filled and hollow dots."""
+    return key(("tt-dot tt-accent", filled), (f"tt-dot tt-{kind} tt-hollow", hollow))
 
 
-def shares_key(names: Sequence[tuple[str, str]]) -> str:
-    """The legend of `shares`: (kind, name). Kinds are accused, cleared, open, agrees, doubted."""
-    items = "".join(f'<li><i class="tt-{kind}"></i>{html.escape(name)}</li>' for kind, name in names)
-    return f'<ul class="tt-key">{items}</ul>'
+# Tables
 
 
-def words(text: str, label: str = "") -> str:
-    """The words beside a plot. `label` says what they are of where the heads of the columns cannot be seen."""
-    return f'<span class="tt-value">{_label(f"{label}: ") if label else ""}{html.escape(text)}</span>'
+class HeatCell(NamedTuple):
+    """A value from 0 to 1 or None, the exact words for its tip, and whether it is outlined."""
+
+    value: float | None
+    tip: str = ""
+    outline: bool = False
+    level: int = 0
+
+    @property
+    def shown(self) -> str:
+        return "" if self.value is None else short(self.value)
 
 
-def counted(text: str, label: str = "", before: bool = False) -> str:
-    """A count or a share in a column of its own, with its label before or after it."""
-    parts = (_label(f"{label} "), html.escape(text)) if before else (html.escape(text), _label(f" {label}"))
-    return f'<span class="tt-count">{"".join(parts)}</span>'
+def short(value: float) -> str:
+    """A share without its leading zero."""
+    return "1" if value >= 0.995 else f"{value:.2f}".removeprefix("0") if value >= 0.005 else "0"
 
 
-def _label(text: str) -> str:
-    return f'<span class="tt-label">{html.escape(text)}</span>'
+def level(value: float, least: float, most: float = 1.0) -> int:
+    """Which of the colours of heat it has."""
+    return round(HEAT_LEVELS * min(max((value - least) / (most - least), 0.0), 1.0))
 
 
-def chart(columns: Sequence[str], lines: Sequence[Line], feet: Sequence[str] = ()) -> str:
-    """Lines under column heads (plain text; an empty one has no head). `feet` are HTML cells below the columns, such as ticks."""
-    count = len(columns)
-    head = "".join(f"<span>{html.escape(column)}</span>" for column in columns)
-    body = "".join(
-        f'<li class="tt-line{" tt-line-head" if line.head else ""}"><span class="tt-name">{html.escape(line.name)}</span>'
-        f"{''.join(line.cells)}</li>"
-        for line in lines
-    )
-    foot = f'<div class="tt-line tt-feet" aria-hidden="true"><span></span>{"".join(feet)}</div>' if feet else ""
-    return (
-        f'<div class="tt-chart tt-columns-{count}"><div class="tt-line tt-heads" aria-hidden="true"><span></span>{head}</div>'
-        f"<ul>{body}</ul>{foot}</div>"
-    )
+def heat_key(low: str, high: str, *more: tuple[str, str]) -> Markup:
+    """What the colours of a heat map mean, and more items of `key`."""
+    return key(("steps", (low, high, HEAT_LEVELS)), *more)
 
 
-def heat_table(
-    corner: str,
-    columns: Sequence[str],
-    rows: Sequence[tuple[str, Sequence[tuple[float | None, str, bool]]]],
-    least: float,
-    most: float,
-    outlined: str,
-) -> str:
-    """A table whose cells are coloured from `least` (pale) to `most`. A cell is (value, exact words for its tip, whether it is outlined);
-    `outlined` is what screen readers hear of an outlined cell. A row without cells is the heading of a group."""
-    # A name such as generated.photos may break at its dots and underscores, and nowhere else.
-    head = "".join(f'<th scope="col">{_BREAKS.sub(_BREAK_AFTER, html.escape(name))}</th>' for name in columns)
-    body = ""
-    for name, cells in rows:
-        if not cells:
-            body += f'<tr class="tt-group"><th scope="colgroup" colspan="{len(columns) + 1}">{html.escape(name)}</th></tr>'
-            continue
-        drawn = "".join(_heat_cell(value, tip, outline, least, most, outlined) for value, tip, outline in cells)
-        body += f'<tr><th scope="row">{html.escape(name)}</th>{drawn}</tr>'
-    return scrolled(
-        f'<table class="tt-heat"><thead><tr><th scope="col">{html.escape(corner)}</th>{head}</tr></thead><tbody>{body}</tbody></table>',
-        corner,
-    )
+def heat(
+    corner: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[HeatCell]]], least: float, ends: tuple[str, str], outlined: str,
+    heard: str = "",
+) -> Markup:  # fmt: skip
+    """A table whose cells are coloured from `least` (pale) to 1 under its legend; a row without cells heads a group. `outlined` is what an
+    outline means, `heard` what screen readers hear of it where that differs."""
+    levelled = [(name, [one._replace(level=level(one.value or 0.0, least)) for one in cells]) for name, cells in rows]
+    return heat_key(*ends, ("tt-outlined", outlined)) + draw.heat(corner, columns, levelled, heard or outlined)
 
 
-def _heat_cell(value: float | None, tip: str, outline: bool, least: float, most: float, outlined: str) -> str:
-    if value is None:
-        return '<td class="tt-none">–</td>'
-    level = round(HEAT_LEVELS * min(max((value - least) / (most - least), 0.0), 1.0))
-    mark, heard = (" tt-outlined", f'<span class="tt-heard"> ({html.escape(outlined)})</span>') if outline else ("", "")
-    shown = "1" if value >= 0.995 else f"{value:.2f}".removeprefix("0") if value >= 0.005 else "0"
-    return f'<td class="tt-level-{level}{mark}" title="{html.escape(tip)}">{shown}{heard}</td>'
-
-
-def heat_key(low: str, high: str, outlined: str) -> str:
-    """What the colours of a heat map and its outline mean."""
-    steps = "".join(f'<i class="tt-level-{level}"></i>' for level in range(0, HEAT_LEVELS + 1, 2))
-    outline = f'<li><i class="tt-outlined"></i>{html.escape(outlined)}</li>'
-    return f'<ul class="tt-key"><li>{html.escape(low)}<span class="tt-steps">{steps}</span>{html.escape(high)}</li>{outline}</ul>'
-
-
-def key(items: Sequence[tuple[str, str]]) -> str:
-    """A legend of dots: (classes such as `tt-dot tt-accused`, words)."""
-    drawn = "".join(f'<li><span class="tt-dots"><i class="{classes}"></i></span>{html.escape(words)}</li>' for classes, words in items)
-    return f'<ul class="tt-key">{drawn}</ul>'
-
-
-def exact(table: MeasuredTable, say: Callable[[str], str] = str) -> str:
+def exact(table: MeasuredTable, say: Callable[[str], str] = str) -> Markup:
     """The whole table, closed until somebody opens it. `say` turns a cell or a column of words into words for people."""
-    head = "".join(
-        f'<th scope="col"{_kind([row[at] for row in table.rows])}>{html.escape(say(name))}</th>' for at, name in enumerate(table.columns)
-    )
-    rows = "".join(f"<tr>{''.join(_cell(cell, say) for cell in row)}</tr>" for row in table.rows)
-    note = f'<p class="tt-small">{html.escape(table.note)}</p>' if table.note else ""
-    drawn = scrolled(f'<table class="tt-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>', table.title)
-    return f"<details><summary>All numbers: {html.escape(table.title)}</summary>{drawn}{note}</details>"
+    columns = [(say(name), not any(isinstance(row[at], str) for row in table.rows)) for at, name in enumerate(table.columns)]
+    return draw.exact(table.title, columns, [[_shown(cell, say) for cell in row] for row in table.rows], table.note)
 
 
-def scrolled(table: str, name: str) -> str:
-    """A box in which a wide table scrolls sideways, by touch and by keyboard."""
-    return f'<div class="tt-scroll" role="region" aria-label="{html.escape(name)}" tabindex="0">{table}</div>'
+def _shown(cell: Cell, say: Callable[[str], str]) -> tuple[str, bool]:
+    """A cell in words, and whether it is a number."""
+    if cell is None or isinstance(cell, str):
+        return ("–", True) if cell is None else (say(cell), False)
+    return (f"{cell:,}" if isinstance(cell, int) else f"{cell:.4g}").replace("-", "−"), True
 
 
-def _kind(cells: Sequence[Cell]) -> str:
-    return "" if any(isinstance(cell, str) for cell in cells) else ' class="tt-number"'
+def folded(table: MeasuredTable, say: Callable[[str], str], without: Sequence[str] = ()) -> Markup:
+    """The whole table, closed until somebody opens it. A long one is packed text with tabs, which the script makes a table of when it is
+    opened: as HTML it would outweigh the page. Columns in `without` are left out."""
+    kept = [at for at, column in enumerate(table.columns) if column not in without]
+    if kept and len(kept) < len(table.columns):
+        rows = tuple(tuple(row[at] for at in kept) for row in table.rows)
+        table = MeasuredTable(table.title, tuple(table.columns[at] for at in kept), rows, table.note)
+    if len(table.rows) <= _MOST_ROWS_DRAWN:
+        return exact(table, say)
+    shown = table.rows[:_MOST_ROWS_LISTED]
+    cut = text.CUT_NUMBERS.format(shown=len(shown), rows=len(table.rows)) if len(shown) < len(table.rows) else ""
+    packed = base64.b64encode(zlib.compress(packed_lines(table.columns, shown).encode("utf-8"), 9)).decode("ascii")
+    return draw.packed(table.title, packed, text.UNPACKING, [note for note in (table.note, cut) if note])
 
 
-def _cell(cell: Cell, say: Callable[[str], str]) -> str:
-    if cell is None:
-        return '<td class="tt-number">–</td>'
-    if isinstance(cell, str):
-        return f"<td>{html.escape(say(cell))}</td>"
-    shown = f"{cell:,}" if isinstance(cell, int) else f"{cell:.4g}"
-    return f'<td class="tt-number">{shown.replace("-", "−")}</td>'
+def packed_lines(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """A line for the columns and for every row, with tabs between."""
+    return "\n".join("\t".join(map(_flat, row)) for row in (columns, *rows))
+
+
+def _flat(cell: Cell) -> str:
+    """A cell as one word of a line."""
+    if isinstance(cell, float):
+        return f"{cell:.3f}".rstrip("0").rstrip(".") if 0.01 <= abs(cell) < 1000 else f"{cell:.3g}"
+    return "–" if cell is None else str(cell).replace("\t", " ").replace("\n", " ")
+
+
+# Choices without a server
+
+
+class Chooser(NamedTuple):
+    """`about`: what is chosen (choosers about the same thing move together); options are (number, words); `chosen` is a number."""
+
+    about: str
+    legend: str
+    options: Sequence[tuple[int, str]]
+    chosen: int
+
+
+@dataclass
+class Panels:
+    """Rows of radio buttons and what they choose between: elements with `data-of`, the numbers that they belong to in the order of the
+    choosers (`*`: any). The script of the page shows those that fit."""
+
+    choosers: Sequence[Chooser]
+    captions: list[tuple[Markup, str]] = field(default_factory=list)
+    drawn: list[Markup] = field(default_factory=list)
+
+    def of(self, *numbers: int | str) -> Markup:
+        """The attributes of an element for those numbers."""
+        fits = all(number in (ANY, chooser.chosen) for number, chooser in zip(numbers, self.choosers, strict=True))
+        return Markup('data-of="{}"{}').format(" ".join(map(str, numbers)), Markup("" if fits else " hidden"))
+
+    def add(self, numbers: Sequence[int | str], caption: str, drawn: Markup | None = None) -> None:
+        """A caption, whose intervals do not break at their dash, and what stands below it for those numbers."""
+        if caption:
+            self.captions.append((self.of(*numbers), caption.replace("–", _DASH)))
+        if drawn is not None:
+            self.drawn.append(draw.panel(self.of(*numbers), drawn))
+
+    def part(self, name: str, before: Sequence[Markup] = (), after: Sequence[Markup] = ()) -> Markup:
+        """Choosers, the caption of what is chosen (which screen readers announce), and the panels."""
+        return draw.choice(name, self.choosers, self.captions, text.CHOICE_MISSING, [*before, *self.drawn, *after])
+
+
+# Plots
+
+
+def quarters(low: float, high: float) -> list[tuple[float, str]]:
+    """Five ticks with their words in per cent."""
+    values = [low + (high - low) * step / 4 for step in range(5)]
+    return [(value, f"{100 * value:.1f}".removesuffix(".0")) for value in values]
+
+
+class Bin(NamedTuple):
+    """A bin of a reliability diagram: its faces, their mean confidence, and the share of them that was right."""
+
+    faces: int
+    confidence: float
+    right: Estimate
+
+
+def reliability(title: str, bins: Sequence[Bin], label: str) -> Markup:
+    """Confidence across, share right upwards, the diagonal of a perfect detector, dots as large as their bins (by area), with whiskers."""
+    plot, most, ticks = Plot((0.0, 1.0), (0.0, 1.0)), max([one.faces for one in bins] + [1]), quarters(0.0, 1.0)
+    dots = [
+        (
+            one,
+            max(_SMALLEST_DOT, _LARGEST_DOT * math.sqrt(one.faces / most)),
+            f"{one.faces} faces, confidence {percent(one.confidence)}, right {percent(one.right.value)}",
+        )
+        for one in bins
+    ]
+    return plot.figure(draw.reliability(plot, dots), label, ticks, ticks, "confidence of the answer, %", "share that was right, %", title)
+
+
+class Point(NamedTuple):
+    """A point of the curve of risk against coverage: shares of faces, and the figure among the answered ones."""
+
+    coverage: float
+    figure: Estimate
+
+    @property
+    def low(self) -> float:
+        return self.figure.low if self.figure.low is not None else self.figure.value
+
+    @property
+    def high(self) -> float:
+        return self.figure.high if self.figure.high is not None else self.figure.value
+
+
+def coverage_curve(points: Sequence[Point], marked: Point | None, mark_words: str, label: str) -> Markup:
+    """Coverage across (all answered on the right), balanced accuracy upwards with its band, and one marked point with its words."""
+    ordered = sorted(points, key=lambda point: point.coverage)
+    lowest = min(one.low for one in (*ordered, *([marked] if marked else [])))
+    across = (min(math.floor(10 * ordered[0].coverage) / 10, 0.9), 1.0)
+    upward = (min(max(0.0, math.floor(20 * lowest + 1e-9) / 20), 0.95), 1.0)
+    band = [*((one.coverage, one.high) for one in ordered), *((one.coverage, one.low) for one in reversed(ordered))]
+    curve = [(one.coverage, one.figure.value) for one in ordered]
+    anchor = ("end", -10) if marked and marked.coverage > sum(across) / 2 else ("start", 10)
+    plot = Plot(across, upward)
+    drawn = draw.coverage(plot, band, curve, marked, mark_words, *anchor)
+    under, beside = "share of faces that get an answer, %", "balanced accuracy of the answers, %"
+    return plot.figure(drawn, label, quarters(*across), quarters(*upward), under, beside)
+
+
+def curves(title: str, steps: Sequence[str], of: Sequence[tuple[str, Sequence[Estimate | None]]], beside: str, label: str) -> Markup:
+    """Named curves over evenly spaced steps with their intervals; the first in the accent colour, the second pale and dashed."""
+    bounds = [bound for _, some in of for one in some if one for bound in (one.value, one.low, one.high) if bound is not None]
+    upward = (min(max(0.0, math.floor(10 * min([*bounds, 0.9])) / 10), 0.9), 1.0)
+    plot = Plot((-0.4, max(len(steps) - 0.6, 0.6)), upward)
+    # A little apart, so that whiskers of both can be told from each other.
+    points = [
+        [(at + 0.06 * number, one, f"{name}, {steps[at]}: {one.value:.2f}") for at, one in enumerate(some) if one is not None]
+        for number, (name, some) in enumerate(of)
+    ]
+    lines = [([(at, one.value) for at, one, _ in some], some, " tt-second-curve" if number else "") for number, some in enumerate(points)]
+    return plot.figure(draw.curves(plot, lines[::-1]), label, list(enumerate(steps)), quarters(*upward), "", f"{beside}, %", title)

@@ -1,88 +1,105 @@
-"""Sections and answers about a detector of face swaps from its card: beside a plain one, beside the default one, and where it points."""
+"""Sections and answers about a detector of face swaps from its card: beside a plain one, beside the default one, where it points, what a
+linear probe reads of the person from its features, and whether "less identity, better generalisation" (Dong et al., CVPR 2023, arXiv
+2210.14457) holds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from attribution.detectors.card import Card
+from markupsafe import Markup
+
+from attribution.detectors.card import Card, MeasuredTable
 from attribution.detectors.tables import Estimate, Row, Rows, Unfit, figure_words, percent, share_inline, share_words, wilson
-from attribution.measured import figures, pointing
-from attribution.measured.answers import Answer
-from attribution.measured.claim import IN_SOURCE, auc_gaps, claim, own_and_plain
-from attribution.measured.figures import Dot, Line
-from attribution.measured.identity import capital
-from attribution.measured.sections import Names, Section, card_table, faces
+from attribution.measured import figures
+from attribution.measured.figures import Axis, Dot, DotLine, Line, axis_around, axis_over, dot_chart, draw, key, pair_key, stack
+from attribution.measured.section import Section, Subject, apart, attempt, capital, card_table, faces, interval, known
+from attribution.measured.verdicts import Answer, range_words
 from attribution.text import limits as limits_text
 from attribution.text import swap_limits as text
+from attribution.text.numbers import listed
+from attribution.text.opinions import name_of
 
-_OVERALL = ("split", "faces", "AUC")
-_SECOND = ("source", "faces", "agree", "undecided", "overturned", "wrong answers prevented", "right answers lost")
-_TOTAL = "all"
+# How the tables name cases, ways to point, and detectors.
+_PARTIAL, _UNSEEN_BLEND, _BOXES, _HEATMAP, _CENTRE = "partial swaps", "partial swaps, unseen blend", "boxes", "heatmap", "crop centre"
+_FROM, _FALSE, _FOUND = "confidence from", "untouched with a box", "partial swaps with a box"
+_PROBE, _CROSS, _CROSS_DIFFERENCES = "Identity probe", "Cross-source AUC", "AUC differences"
+_PLAIN, _IN_SOURCE, _REDUCED = "plain binary", "DFDC", " components of "
+_BETWEEN = re.compile(r"\s+[−–-]\s+")
+CONFIRMED, REFUTED, NOT_DECIDED = "Confirmed", "Refuted", "Not decided"
 
 
-def answers(card: Card) -> list[Answer]:
+def answers(at: Subject) -> list[Answer]:
     """What a reader asks of a detector that must say where, and must not know who. Not measured is an answer, too."""
-    said = claim(card)
-    return [_points(card), _knows(card), Answer(text.CLAIM_QUESTION, said.state, (said.sentence,))]
+    rows, (own, plain) = attempt(lambda: located(at.card)) or [], own_and_plain(at)
+    hits, guess, unseen = _one(rows, _PARTIAL, _BOXES), _one(rows, _PARTIAL, _CENTRE), _one(rows, _UNSEEN_BLEND, _BOXES)
+    points, knows = Answer(text.POINTS_QUESTION), Answer(text.KNOWS_QUESTION)
+    if hits is not None:
+        said = [f"{range_words(hits.hits)}, of {hits.faces:,} partial swaps: a box hits the true area."]
+        said += [f"Guessing the centre of the face hits {_of_hundred(guess)}."] if guess else []
+        said += [f"With a blend that training never used, a box hits {_of_hundred(unseen)}."] if unseen else []
+        points = Answer(text.POINTS_QUESTION, _of_hundred(hits), said)
+    if own is not None:
+        said = [f"{range_words(own.accuracy)}: so often a probe names the right one of {own.persons:,} persons from its features."]
+        rivals = [f"from those of {text.PLAIN_DETECTOR} in {share_words(plain.accuracy)}"] if plain is not None else []
+        rivals += [f"by chance in {percent(own.chance)}"] if own.chance is not None else []
+        said += [f"{capital('; '.join(rivals))}."] if rivals else []
+        knows = Answer(text.KNOWS_QUESTION, percent(own.accuracy.value), said)
+    return [points, knows, claim(at)]
 
 
-def told_apart(card: Card) -> Section:
+def told_apart(at: Subject) -> Section:
     """The AUC on DFDC faces and clips with that of the plain detector trained on the same faces for as many steps. Raises Unfit."""
-    table = card_table(card, "Overall")
-    rows = [row for row in Rows(table, _OVERALL) if row.estimate("AUC") is not None]
-    if not rows:
-        raise Unfit(f"The table “{table.title}” has no AUC.")
+    table = at.table("Overall")
+    rows = [row for row, _ in known(table, ("split", "faces"), "AUC")]
     found = {row.text("split"): _auc_of(row) for row in rows}
-    axis = figures.axis_around([one for pairs in found.values() for _, one in pairs])
     lines = []
     for row in sorted(rows, key=lambda row: row.text("split") != "test"):
         split = row.text("split")
-        lines.append(Line(f"{capital(limits_text.SPLITS.get(split, split))} ({row.count('faces'):,})", (), head=True))
-        lines += [
-            Line(text.AUC_OF[key], (figures.plot(axis, [Dot(one, key == "plain")]), figures.words(figure_words(one), "AUC")))
-            for key, one in found[split]
-        ]
+        lines.append(DotLine(f"{capital(limits_text.SPLITS.get(split, split))} ({row.count('faces'):,})"))
+        lines += [DotLine(text.AUC_OF[name], [Dot(one, name == "plain")], figure_words(one)) for name, one in found[split].items()]
+    chart = dot_chart("AUC", lines, axis_around([one for some in found.values() for one in some.values()]), "AUC")
     row = next((row for row in rows if row.text("split") == "test"), rows[0])
-    drawn = figures.chart(("AUC", ""), lines, (figures.ticks(axis), "<span></span>"))
-    return Section("told-apart", _told_apart_says(card, row, dict(_auc_of(row))), drawn, (table,))
+    return Section(_told_apart_says(at, row, _auc_of(row)), chart, (table,))
 
 
-def second_opinion(card: Card, names: Names, split: str) -> Section:
-    """What asking this detector beside the default one changes on that split, source by source. Raises Unfit."""
-    table = card_table(card, f"Second opinion, {split}")
-    every = [_Asked.of(row) for row in Rows(table, _SECOND)]
-    rows = [one for one in every if one.source != _TOTAL and one.faces]
-    if not rows:
-        raise Unfit(f"The table “{table.title}” has no source.")
-    total = sum(rows[1:], rows[0])
-    axis = figures.axis_over([share for one in rows for share in (one.share(one.prevented), one.share(one.lost)) if share is not None])
-    lines = []
-    for one in rows:
-        prevented, lost = one.share(one.prevented), one.share(one.lost)
-        dots = [Dot(share, hollow, kind) for share, hollow, kind in ((lost, True, "accused"), (prevented, False, "cleared")) if share]
-        kinds = (("agrees", "agrees", one.agree), ("open", "undecided", one.undecided), ("doubted", "made inconclusive", one.overturned))
-        bar = figures.shares([(kind, name, one.part(count)) for kind, name, count in kinds])
-        said = f"{percent(one.part(one.prevented))} / {percent(one.part(one.lost))}"
-        cells = (
-            figures.counted(f"{one.faces:,}", "faces"),
-            bar,
-            figures.plot(axis, dots),
-            figures.words(said, "wrong prevented / right lost"),
-        )
-        lines.append(Line(names.say(one.source), cells))
-    legend = figures.shares_key((("agrees", "Agrees"), ("open", "Undecided"), ("doubted", "Contradicts: the answer becomes inconclusive")))
-    legend += figures.key([("tt-dot tt-cleared", "wrong answer prevented"), ("tt-dot tt-accused tt-hollow", "right answer lost")])
-    columns = ("faces", "second opinion", "of these faces", "wrong prevented / right lost")
-    drawn = figures.chart(columns, lines, ("<span></span>", "<span></span>", figures.ticks(axis), "<span></span>"))
-    return Section(f"second-{split}", _second_says(total), legend + drawn, (table,))
+def _auc_of(row: Row) -> dict[str, Estimate]:
+    """The figures of a row that were measured: of faces, of clips, and of the plain detector."""
+    found = {
+        "faces": row.estimate("AUC"),
+        "clips": row.between("clips AUC", "clips low", "clips high"),
+        "plain": row.between("plain binary AUC", "plain low", "plain high"),
+    }
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _told_apart_says(at: Subject, row: Row, found: dict[str, Estimate]) -> str:
+    split = limits_text.SPLITS.get(row.text("split"), row.text("split"))
+    said = f"On {faces(row.count('faces'))} of DFDC ({split}) the AUC is {figure_words(found['faces'])} per face"
+    said += f" and {figure_words(found['clips'])} per clip. " if "clips" in found else ". "
+    if "plain" not in found:
+        return f"{said}A plain detector was not measured."
+    own, plain = found["faces"], found["plain"]
+    said += f"{capital(text.PLAIN_DETECTOR)}, trained on the same faces for as many steps, reaches {figure_words(plain)}: "
+    gap = next((one for name, one in _auc_gaps(at) if name.startswith(_IN_SOURCE)), None)
+    if gap is not None:
+        outcome = "no difference is shown" if gap.includes_zero else f"this one is {'better' if gap.value > 0 else 'worse'}"
+        return f"{said}{outcome} (paired difference {figure_words(gap).replace(' (', ', ')}."
+    if None in (own.low, own.high, plain.low, plain.high):
+        return f"{said}without intervals nothing can be said of the difference."
+    return f"{said}the two intervals {'do not overlap' if apart(own, plain) else 'overlap'}."
+
+
+# As a second opinion
 
 
 @dataclass(frozen=True)
 class _Asked:
     """How often the second opinion gave which answer on the faces that it was asked about, and what came of its contradictions."""
 
-    source: str
     faces: int
     agree: int
     undecided: int
@@ -90,105 +107,369 @@ class _Asked:
     prevented: int
     lost: int
 
-    @staticmethod
-    def of(row: Row) -> _Asked:
-        """From a row of the table. Raises Unfit when its counts are not counts of its faces."""
-        count, *parts = (row.count(column) for column in _SECOND[1:])
-        if sum(parts[:3]) != count or sum(parts[3:]) != parts[2]:
+    def __post_init__(self) -> None:
+        if self.agree + self.undecided + self.overturned != self.faces or self.prevented + self.lost != self.overturned:
             raise Unfit("A table of second opinions holds counts that do not fit its faces.")
-        return _Asked(row.text("source"), count, *parts)
 
-    def __add__(self, other: _Asked) -> _Asked:
-        counts = ("faces", "agree", "undecided", "overturned", "prevented", "lost")
-        return _Asked(self.source, *(getattr(self, name) + getattr(other, name) for name in counts))
-
-    def part(self, count: int) -> float:
-        return count / self.faces
+    def part(self, count: int) -> str:
+        return percent(count / self.faces)
 
     def share(self, count: int) -> Estimate | None:
         return wilson(count, self.faces)
 
 
+def second_opinion(at: Subject, split: str) -> Section:
+    """What asking this detector beside the default one changes on that split, source by source. Raises Unfit."""
+    table, counts = at.table(f"Second opinion, {split}"), ("faces", "agree", "undecided", "overturned")
+    counts = (*counts, "wrong answers prevented", "right answers lost")
+    every = [(row.text("source"), [row.count(name) for name in counts]) for row in Rows(table, ("source", *counts))]
+    rows = [(source, _Asked(*some)) for source, some in every if _Asked(*some).faces and source != "all"]
+    if not rows:
+        raise Unfit(f"The table “{table.title}” has no source.")
+    total = _Asked(*(sum(getattr(one, name) for _, one in rows) for name in _Asked.__dataclass_fields__))
+    shares = [share for _, one in rows for share in (one.share(one.prevented), one.share(one.lost)) if share is not None]
+    axis, lines, beside = axis_over(shares), [], "wrong prevented / right lost"
+    for source, one in rows:
+        kinds = (("agrees", "agrees", one.agree), ("open", "undecided", one.undecided), ("doubted", "made inconclusive", one.overturned))
+        both = ((one.share(one.lost), True, "accused"), (one.share(one.prevented), False, "cleared"))
+        cells = (
+            draw.counted(f"{one.faces:,}", "faces"),
+            stack([(kind, name, count / one.faces) for kind, name, count in kinds]),
+            draw.plot(axis, [Dot(share, hollow, kind) for share, hollow, kind in both if share]),
+            draw.words(f"{one.part(one.prevented)} / {one.part(one.lost)}", beside),
+        )
+        lines.append(Line(at.say(source), cells))
+    legend = key(("tt-agrees", "Agrees"), ("tt-open", "Undecided"), ("tt-doubted", "Contradicts: the answer becomes inconclusive"))
+    legend += key(("tt-dot tt-cleared", "wrong answer prevented"), ("tt-dot tt-accused tt-hollow", "right answer lost"))
+    chart = draw.chart(("faces", "second opinion", "of these faces", beside), lines, (None, None, axis, None))
+    return Section(_second_says(total), legend + chart, (table,))
+
+
 def _second_says(total: _Asked) -> str:
     said = (
         f"Asked about {faces(total.faces)}, it agreed on {share_words(total.share(total.agree))}, gave no definite answer on "
-        f"{percent(total.part(total.undecided))} and contradicted the default detector on {share_words(total.share(total.overturned))}, "
+        f"{total.part(total.undecided)} and contradicted the default detector on {share_words(total.share(total.overturned))}, "
         "which left these inconclusive. "
     )
     undone = wilson(total.prevented, total.prevented + total.lost)
     if undone is None or undone.low is None or undone.high is None:
         return f"{said}No answer was prevented or lost by that."
-    said += f"That prevented {_answers(total.prevented, 'wrong')} and lost {_answers(total.lost, 'right')}: "
-    if undone.low > 0.5:
-        return f"{said}it withholds more wrong answers than right ones ({share_inline(undone)} were wrong)."
-    if undone.high < 0.5:
-        return f"{said}it withholds more right answers than wrong ones ({share_inline(undone)} were wrong)."
-    return f"{said}whether it withholds more wrong answers than right ones is not shown ({share_inline(undone)} were wrong)."
-
-
-def _answers(count: int, which: str) -> str:
-    return f"{count:,} {which} {'answer' if count == 1 else 'answers'}"
-
-
-def _auc_of(row: Row) -> list[tuple[str, Estimate]]:
-    """The figures of a row that were measured: of faces, of clips, and of the plain detector."""
-    found = (
-        ("faces", row.estimate("AUC")),
-        ("clips", row.between("clips AUC", "clips low", "clips high")),
-        ("plain", row.between("plain binary AUC", "plain low", "plain high")),
+    kinds = ((total.prevented, "wrong"), (total.lost, "right"))
+    wrong, right = (f"{count:,} {what} answer{'' if count == 1 else 's'}" for count, what in kinds)
+    more = (
+        "it withholds more wrong answers than right ones"
+        if undone.low > 0.5
+        else "it withholds more right answers than wrong ones"
+        if undone.high < 0.5
+        else "whether it withholds more wrong answers than right ones is not shown"
     )
-    return [(key, one) for key, one in found if one is not None]
+    return f"{said}That prevented {wrong} and lost {right}: {more} ({share_inline(undone)} were wrong)."
 
 
-def _told_apart_says(card: Card, row: Row, found: dict[str, Estimate]) -> str:
-    split = limits_text.SPLITS.get(row.text("split"), row.text("split"))
-    said = f"On {faces(row.count('faces'))} of DFDC ({split}) the AUC is {figure_words(found['faces'])} per face"
-    said += f" and {figure_words(found['clips'])} per clip. " if "clips" in found else ". "
-    if "plain" not in found:
-        return f"{said}A plain detector was not measured."
-    said += f"{capital(text.PLAIN_DETECTOR)}, trained on the same faces for as many steps, reaches {figure_words(found['plain'])}: "
-    gap = next((one for name, one in auc_gaps(card) if name.startswith(IN_SOURCE)), None)
-    if gap is not None:
-        outcome = "no difference is shown" if gap.includes_zero else f"this one is {'better' if gap.value > 0 else 'worse'}"
-        return f"{said}{outcome} (paired difference {figure_words(gap).replace(' (', ', ')}."
-    own, plain = found["faces"], found["plain"]
-    if own.low is None or own.high is None or plain.low is None or plain.high is None:
-        return f"{said}without intervals nothing can be said of the difference."
-    if own.low > plain.high or plain.low > own.high:
-        return f"{said}the two intervals do not overlap."
-    return f"{said}the two intervals overlap."
+# Less identity, better generalisation
 
 
-def _points(card: Card) -> Answer:
-    try:
-        rows = pointing.located(card)
-    except Unfit:
-        rows = []
-    own = pointing.one_of(rows, pointing.PARTIAL, pointing.BOXES)
-    if own is None:
-        return Answer(text.POINTS_QUESTION, limits_text.NOT_MEASURED, (limits_text.NOT_MEASURED_WHY,))
-    sentences = [f"{_interval(own.hits)}, of {own.faces:,} partial swaps: a box hits the true area."]
-    guess = pointing.one_of(rows, pointing.PARTIAL, pointing.CENTRE)
-    if guess is not None:
-        sentences.append(f"Guessing the centre of the face hits {pointing.of_hundred(guess.hits.value)}.")
-    unseen = pointing.one_of(rows, pointing.UNSEEN_BLEND, pointing.BOXES)
-    if unseen is not None:
-        sentences.append(f"With a blend that training never used, a box hits {pointing.of_hundred(unseen.hits.value)}.")
-    return Answer(text.POINTS_QUESTION, pointing.of_hundred(own.hits.value), tuple(sentences))
+class Probe(NamedTuple):
+    """What the linear probe reached from one detector's features; `chance` and `commonest` are shares that need no features."""
+
+    detector: str
+    features: str
+    persons: int
+    pictures: int
+    accuracy: Estimate
+    chance: float | None
+    commonest: float | None
 
 
-def _knows(card: Card) -> Answer:
-    own, plain = own_and_plain(card)
-    if own is None:
-        return Answer(text.KNOWS_QUESTION, limits_text.NOT_MEASURED, (limits_text.NOT_MEASURED_WHY,))
-    sentences = [f"{_interval(own.accuracy)}: so often a probe names the right one of {own.persons:,} persons from its features."]
-    rivals: Sequence[str] = [f"from those of {text.PLAIN_DETECTOR} in {share_words(plain.accuracy)}"] if plain is not None else []
-    rivals = [*rivals, *([f"by chance in {percent(own.chance)}"] if own.chance is not None else [])]
-    if rivals:
-        sentences.append(f"{capital('; '.join(rivals))}.")
-    return Answer(text.KNOWS_QUESTION, percent(own.accuracy.value), tuple(sentences))
+def claim(at: Subject) -> Answer:
+    """Whether "less identity, better generalisation" holds (CONFIRMED, REFUTED, NOT_DECIDED or not measured), and why.
+
+    Decided by the intervals of the two paired differences from the plain detector: confirmed when the probe reads less and the AUC
+    elsewhere is higher on some faces and lower on none, refuted when the contrary of either is shown (of the AUC: and nowhere the better).
+    """
+    pairs = attempt(lambda: own_differences(at)) or []
+    less = next((one for other, one in pairs if other == _PLAIN and one.low is not None and one.high is not None), None)
+    gaps = [(name, one, _sign(one)) for name, one in _auc_gaps(at) if not name.startswith(_IN_SOURCE)]
+    if less is None or not gaps:
+        missing = [name for name, there in ((text.LESS_IDENTITY, less is not None), (text.BETTER_ELSEWHERE, bool(gaps))) if not there]
+        return Answer(text.CLAIM_QUESTION, sentences=(text.CLAIM_NOT_MEASURED.format(what=listed(missing)),))
+    signs, sign = [sign for *_, sign in gaps], _sign(less)
+    if sign < 0 and 1 in signs and -1 not in signs:
+        state = CONFIRMED
+    else:
+        state = REFUTED if sign > 0 or (-1 in signs and 1 not in signs) else NOT_DECIDED
+    words, gap = f"than those of {text.PLAIN_DETECTOR}", f"the probe’s accuracy differs by {share_inline(less)}"
+    parts = [
+        f"its features tell {'less' if sign < 0 else 'more'} of who somebody is {words} ({gap})"
+        if sign
+        else f"that its features tell less of who somebody is {words} was not shown ({gap}, which includes zero)"
+    ]
+    for word, wanted in (("higher", 1), ("lower", -1)):
+        on = [f"“{name}” (by {figure_words(one).replace(' (', ', ').removesuffix(')')})" for name, one, sign in gaps if sign == wanted]
+        parts += [f"elsewhere its AUC is {word} on {len(on)} of {_sets(len(gaps))}: {listed(on)}"] if on else []
+    if rest := signs.count(0):
+        where = f"the other {rest}" if len(parts) > 1 else f"any of {_sets(rest)} from elsewhere"
+        parts.append(f"no difference of the AUC was shown on {where}")
+    return Answer(text.CLAIM_QUESTION, state, (text.CLAIM.format(state=state.lower(), why="; ".join(parts)),))
 
 
-def _interval(one: Estimate) -> str:
-    inside = share_words(one).partition(" (")[2].removesuffix(")")
-    return f"95 % interval {inside}" if inside else "No interval was measured"
+def _sets(count: int) -> str:
+    return "1 set of faces" if count == 1 else f"{count} sets of faces"
+
+
+def _sign(one: Estimate) -> int:
+    """1 or −1 where the interval leaves out zero."""
+    return 0 if one.low is None or one.high is None or one.includes_zero else 1 if one.low > 0 else -1
+
+
+def probes(at: Subject) -> list[Probe]:
+    """The rows of the table of probes. Raises Unfit."""
+    return [
+        Probe(
+            row.text("detector"), row.text("features"), row.count("persons"), row.count("pictures"), one, row.number("chance"),
+            row.number("commonest"),
+        )
+        for row, one in known(at.table(_PROBE), ("detector",), "accuracy")
+    ]  # fmt: skip
+
+
+def own_and_plain(at: Subject) -> tuple[Probe | None, Probe | None]:
+    """The probe on this detector's features and the one on those of the plain detector; None where there is none."""
+    found = attempt(lambda: probes(at)) or []
+    names = (at.card.name, _PLAIN)
+    own, plain = (next((one for one in found if one.detector.partition(", ")[0] == name), None) for name in names)
+    return own, plain
+
+
+def own_differences(at: Subject) -> list[tuple[str, Estimate]]:
+    """By how much the probe's accuracy on this detector's features is higher than that on another's: (the other, the difference). Raises
+    Unfit."""
+    found = []
+    for row, one in known(at.table(f"{_PROBE}, differences"), ("pair",), "difference"):
+        first, _, second = _BETWEEN.sub("\t", row.text("pair")).partition("\t")
+        if _is_own(first, at):
+            found.append((second, one))
+        elif _is_own(second, at):
+            found.append((first, Estimate(-one.value, *(None if edge is None else -edge for edge in (one.high, one.low)))))
+    return found
+
+
+def _auc_gaps(at: Subject) -> list[tuple[str, Estimate]]:
+    """On which faces the AUC was compared in pairs, and by how much this detector's is the higher."""
+    rows = attempt(lambda: known(at.table(_CROSS_DIFFERENCES), ("cases",), "difference")) or []
+    return [(row.text("cases"), one) for row, one in rows if one.low is not None and one.high is not None]
+
+
+def _is_own(detector: str, at: Subject) -> bool:
+    """Whether a table's name of a detector (`telltale-caddm`, `telltale-caddm, 32 components`) means that of the card."""
+    return detector.partition(", ")[0] == at.card.name
+
+
+def _said(detector: str) -> str:
+    """A table's name of a detector for people."""
+    name, comma, what = detector.partition(", ")
+    return f"{text.PLAIN_DETECTOR if name == _PLAIN else name_of(name)}{comma}{what}"
+
+
+def identity(at: Subject) -> Section:
+    """The claim in plain words, the probes with chance and the commonest person marked, the AUC elsewhere, and the paired differences; what
+    of it was not measured is said. Raises Unfit when nothing of it was."""
+    made: tuple[Callable[[Subject], Section], ...] = (_probe_chart, _auc_chart, _probe_differences, _auc_differences)
+    parts = [part for make in made if (part := attempt(lambda make=make: make(at))) is not None]  # type: ignore[misc]
+    if not parts:
+        _probe_chart(at)
+    says = " ".join(filter(None, (claim(at).sentences[0], *(part.says for part in parts))))
+    drawn = Markup().join(draw.box("tt-figure-part", [part.figure]) for part in parts)
+    return Section(says, drawn, [table for part in parts for table in part.tables])
+
+
+def _probe_chart(at: Subject) -> Section:
+    found = probes(at)
+    marks = [Estimate(mark) for one in found for mark in (one.chance, one.commonest) if mark is not None]
+    wide = axis_over([*(one.accuracy for one in found), *marks])
+    lines = []
+    for is_reduced in (False, True):
+        own = [one for one in found if (_REDUCED in one.features) == is_reduced]
+        lines += [DotLine(text.REDUCED)] if is_reduced and own else []
+        for one in own:
+            name = capital(f"{_said(one.detector)} ({one.features})" if one.features else _said(one.detector))
+            axis = Axis(0.0, wide.high, True, one.chance, one.commonest)
+            lines.append(DotLine(name, [Dot(one.accuracy)], share_words(one.accuracy), axis))
+    # The first features of a detector are the ones that detectors are compared by.
+    ranked = sorted({one.detector: one for one in reversed(found)}.values(), key=lambda one: one.accuracy.value)
+    least, most, first = ranked[0], ranked[-1], found[0]
+    chance, commonest = (
+        f"{words} {percent(share)}" if share is not None else words
+        for words, share in ((text.CHANCE, first.chance), (text.COMMONEST, first.commonest))
+    )
+    says = (text.PROBE_SAYS if len(ranked) > 1 else text.ONE_PROBE_SAYS).format(
+        persons=f"{first.persons:,}", pictures=f"{first.pictures:,}", least=_said(least.detector), low=share_words(least.accuracy),
+        most=_said(most.detector), high=share_words(most.accuracy), chance=chance, commonest=commonest,
+    )  # fmt: skip
+    legend = key(("tt-chance", chance), ("tt-second-mark", commonest))
+    drawn = draw.titled(text.PROBE_TITLE, legend + dot_chart(text.PROBE_HEAD, lines, wide, "named"))
+    return Section(says, drawn, (at.table(_PROBE),))
+
+
+def _auc_chart(at: Subject) -> Section:
+    table = at.table(_CROSS)
+    detectors = [column for column in table.columns if column not in ("cases", "faces", "low", "high")]
+    every = [(row, {name: one for name in detectors if (one := row.estimate(name)) is not None}) for row in Rows(table, ("cases",))]
+    rows = [(row, found) for row, found in every if found]
+    if not rows:
+        raise Unfit(f"The table “{table.title}” has no AUC.")
+    # This detector is drawn last, above the others.
+    looks = {
+        name: (name.partition(", ")[0] == _PLAIN, "accent" if name.partition(", ")[0] in (_PLAIN, at.card.name) else "other")
+        for name in sorted(detectors, key=lambda name: _is_own(name, at))
+    }
+    lines, best = [], dict.fromkeys(detectors, 0)
+    for row, found in rows:
+        words = " / ".join(f"{found[name].value:.2f}" if name in found else "–" for name in detectors)
+        lines.append(DotLine(_cases(row, at), [Dot(found[name], *looks[name]) for name in looks if name in found], words))
+        if not row.text("cases").startswith(_IN_SOURCE):
+            best[max(found, key=lambda name: found[name].value)] += 1
+    signs = {name: f"tt-dot tt-{kind}{' tt-hollow' if hollow else ''}" for name, (hollow, kind) in looks.items()}
+    chart = dot_chart("AUC", lines, axis_around([one for _, found in rows for one in found.values()]), "AUC", text.IN_ORDER)
+    count = sum(best.values())
+    won = listed([f"{_said(name)} on {times}" for name, times in sorted(best.items(), key=lambda pair: -pair[1])])
+    says = text.AUC_SAYS.format(sets="1 set" if count == 1 else f"{count} sets", best=won) if count else ""
+    legend = key(*((signs[name], _said(name)) for name in detectors))
+    return Section(says, draw.titled(text.AUC_TITLE, legend + chart), (table,))
+
+
+def _probe_differences(at: Subject) -> Section:
+    """Those of this detector from the others; the others' among themselves stand in the table."""
+    found = [(capital(_said(other)), one) for other, one in own_differences(at)]
+    return _difference_section(text.PROBE_DIFFERENCE_TITLE, found, at.table(f"{_PROBE}, differences"), True)
+
+
+def _auc_differences(at: Subject) -> Section:
+    table = at.table(_CROSS_DIFFERENCES)
+    found = [(_cases(row, at), one) for row, one in known(table, ("cases",), "difference")]
+    return _difference_section(text.AUC_DIFFERENCE_TITLE, found, table, False)
+
+
+def _difference_section(title: str, found: Sequence[tuple[str, Estimate]], table: MeasuredTable, shares: bool) -> Section:
+    if not found:
+        raise Unfit(f"The table “{table.title}” has no difference from this detector.")
+    say = share_words if shares else figure_words
+    lines = [DotLine(name, [Dot(one, one.includes_zero)], say(one)) for name, one in found]
+    chart = dot_chart("difference", lines, axis_around([one for _, one in found], 0.0, shares), "difference")
+    return Section("", draw.titled(title, pair_key(text.SHOWN, text.NOT_SHOWN) + chart), (table,))
+
+
+def _cases(row: Row, at: Subject) -> str:
+    """`landmark_swap, other collections` as `Landmark face swap, other collections (412)`."""
+    method, comma, place = row.text("cases").partition(", ")
+    count = f" ({row.count('faces'):,})" if row.count("faces") else ""
+    return capital(f"{at.method(method)}{comma}{place}{count}")
+
+
+# Where it points
+
+
+class Located(NamedTuple):
+    """One way to point at the changed area on one kind of faces: `hits` of the pointing game, mean overlap (IoU) where it has one."""
+
+    cases: str
+    by: str
+    faces: int
+    hits: Estimate
+    overlap: Estimate | None
+
+
+def located(card: Card) -> list[Located]:
+    """The rows of the card's table "Localisation". Raises Unfit."""
+    table, found = card_table(card, "Localisation"), []
+    for row in Rows(table, ("cases", "by", "hits")):
+        hits = row.between("hits", "hits low", "hits high")
+        if hits is not None and 0 <= hits.value <= 1:
+            overlap = row.between("IoU", "IoU low", "IoU high")
+            found.append(Located(row.text("cases"), row.text("by"), row.count("faces"), hits, overlap))
+    if not found:
+        raise Unfit(f"The table “{table.title}” has no hits.")
+    return found
+
+
+def _one(rows: Sequence[Located], cases: str, *ways: str) -> Located | None:
+    """The first of the ways that was measured on those cases."""
+    return next((row for by in ways for row in rows if (row.cases, row.by) == (cases, by)), None)
+
+
+def _of_hundred(row: Located) -> str:
+    return f"{100 * row.hits.value:.0f} of 100"
+
+
+def localisation(at: Subject, others: Sequence[Card]) -> Section:
+    """Boxes and heatmaps of the detector and of the `others` beside it, against the centre of the crop and the best constant box. Raises
+    Unfit when the card has no such table; those of the others may be missing."""
+    own = located(at.card)
+    beside = [(one, attempt(lambda one=one: located(one))) for one in others]  # type: ignore[misc]
+    measured = [(at.card, own), *((one, rows) for one, rows in beside if rows)]
+    without = [name_of(one.name) for one, rows in beside if not rows]
+    cases = list(dict.fromkeys(row.cases for _, rows in measured for row in rows))
+    drawn = key(("tt-dot tt-accent", text.POINTED), ("tt-dot tt-muted tt-hollow", text.GUESSED))
+    shares, overlaps = Axis(), Axis(shares=False)
+    says = []
+    for case in cases:
+        found = [
+            (f"{text.POINTERS[by]}, {name_of(one.name)}", row)
+            for by in (_BOXES, _HEATMAP)
+            for one, rows in measured
+            if (row := _one(rows, case, by)) is not None
+        ]
+        # Guesses are the same for every detector: the first that was written down stands for all. Those without a name come last.
+        guesses = {row.by: row for _, rows in reversed(measured) for row in rows if row.cases == case and row.by not in (_BOXES, _HEATMAP)}
+        found += [(text.POINTERS.get(by, by), guesses[by]) for by in sorted(guesses, key=lambda by: [*text.POINTERS, by].index(by))]
+        lines = []
+        for name, row in found:
+            dot: tuple[bool, str] = (True, "muted") if row.by in guesses else (False, "accent")
+            cells = (
+                draw.plot(shares, [Dot(row.hits, *dot)]),
+                draw.words(share_words(row.hits), "hit"),
+                draw.plot(overlaps, [Dot(row.overlap, *dot)] if row.overlap is not None else []),
+                draw.words(figure_words(row.overlap) if row.overlap is not None else text.NO_OVERLAP, "overlap"),
+                draw.counted(f"{row.faces:,}", "faces", True),
+            )
+            lines.append(Line(name, cells))
+        chart = draw.chart((text.HITS_HEAD, "", text.OVERLAP_HEAD, "", "faces"), lines, (shares, None, overlaps, None, None))
+        drawn += draw.titled(text.CASES.get(case, case[:1].upper() + case[1:]), chart)
+        if (hit := _one(own, case, _BOXES, _HEATMAP)) is not None:
+            says.append(_pointing_says(hit, _one(own, case, _CENTRE)))
+    says += [text.NOT_LOCATED.format(names=", ".join(without))] if without else []
+    return Section(" ".join(says), drawn, (at.table("Localisation"),))
+
+
+def _pointing_says(own: Located, centre: Located | None) -> str:
+    """What the detector points with on those cases, held against guessing the centre."""
+    inside = f"{interval(own.hits)}, " if interval(own.hits) else ""
+    said = f"On {own.cases} {text.HIT[own.by]} the true area in {_of_hundred(own)} ({inside}{faces(own.faces)})"
+    if centre is None:
+        return f"{said}; guessing was not measured."
+    beaten = ""
+    if None not in (own.hits.low, own.hits.high, centre.hits.low, centre.hits.high):
+        more = centre.hits.value > own.hits.value
+        beaten = f", {'more' if more else 'less'} often" if apart(own.hits, centre.hits) else " (the intervals overlap)"
+    return f"{said}; guessing the centre of the face hits {_of_hundred(centre)}{beaten}."
+
+
+def boxes(at: Subject) -> Section:
+    """How many faces get a box from each confidence on, untouched ones and partial swaps, and how often it then hits. Raises Unfit."""
+    table = at.table("Boxes by confidence")
+    rows = list(Rows(table, (_FROM, _FALSE, _FOUND)))
+    steps = [f"{share:.2f}" if (share := row.number(_FROM)) is not None else "" for row in rows]
+    shown = at.card.artifacts.min_confidence if at.card.artifacts is not None else 0.0
+    # The nearest of the confidences that were measured: the one that ships may lie between two of them.
+    row = min(rows, key=lambda row: abs((row.number(_FROM) or 0.0) - shown))
+    false, found, hits = (row.estimate(column) for column in (_FALSE, _FOUND, "hits of these"))
+    if false is None or found is None:
+        raise Unfit(f"The table “{table.title}” has no shares.")
+    says = f"Boxes are shown from a confidence of {shown:.2f} on. " if at.card.artifacts is not None else ""
+    says += (
+        f"From {row.number(_FROM) or 0.0:.2f} on {share_words(false)} of untouched faces get one, and {share_words(found)} of partial swaps"
+    )
+    says += f", of which it hits the true area in {share_words(hits)}." if hits is not None else "."
+    of = [(name, [row.estimate(column) for row in rows]) for name, column in ((text.FOUND, _FOUND), (text.FALSE, _FALSE))]
+    plot = draw.box("tt-plots", [figures.curves("", steps, of, "faces with a box", says)])
+    return Section(says, pair_key(text.FOUND, text.FALSE, "muted") + plot, (table,))

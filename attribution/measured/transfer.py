@@ -1,30 +1,41 @@
-"""How far it carries: the means in short, one training at a time as bars from the coin, and the whole matrix as small heat tables."""
+"""How far detectors carry: the means in short, one training at a time as bars from the coin, all detectors at once as small heat tables,
+and what a second source buys and costs."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from attribution.detectors.tables import Estimate, Unfit, figure_words
-from attribution.measured import figures
-from attribution.measured.choosers import ANY, Chooser, Panels
-from attribution.measured.figures import Axis, Dot, Line
-from attribution.measured.sections import Section, study_table
-from attribution.measured.study import Study
-from attribution.measured.zeroshot import COIN, Names, auc_of, capital, count_of, decided, minus, ordered, over, rows, sound
+from attribution.measured.figures import (
+    ANY,
+    Axis,
+    Chooser,
+    Dot,
+    DotLine,
+    Panels,
+    axis_around,
+    dot_chart,
+    draw,
+    heat_key,
+    key,
+    level,
+    pair_key,
+    short,
+)
+from attribution.measured.section import Section, capital
+from attribution.measured.zeroshot import COIN, MEAN, Findings, count_of, decided, minus, moved, ordered, over, sound
 from attribution.text import failures as text
 
 BASE, SHIPPED = "base", "shipped"
 VARIANTS = (BASE, "top", "all")
-KNOWN, ADDED, NEVER = "trained on", "added", "never seen"
-_MATRIX = ("detector", "variant", "trained on", "tested on", "relation", "AUC")
-_SUMMARY = ("detector", "variant", "figure", "value")
+KNOWN, NEVER = "trained on", "never seen"
+_NUMBERS = {name: number for number, name in enumerate(text.VARIANTS)}
+_MARKS = {KNOWN: "tt-outlined", "added": "tt-added"}
 _AUC_KNOWN, _AUC_NEVER, _DROP = "AUC trained on", "AUC never seen", "drop"
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """What one training says of one source. A shipped detector has one training: `trained_on` is empty."""
 
     detector: str
@@ -36,119 +47,107 @@ class Cell:
     faces: int
     auc: Estimate
 
+    @property
+    def training(self) -> tuple[str, str, str]:
+        return self.detector, self.variant, self.trained_on
 
-def cells(study: Study) -> list[Cell]:
+
+def cells(at: Findings) -> list[Cell]:
     """Every sound cell of the matrix. Raises Unfit when there is none."""
     found = []
-    for row in rows(study, "matrix", _MATRIX):
-        auc, variant = auc_of(row), row.text("variant")
-        if auc is None or row.text("relation") not in text.RELATIONS or variant not in text.VARIANTS:
-            continue
-        trained_on = "" if variant == SHIPPED else row.text("trained on")
-        place = (row.text("detector"), variant, trained_on, row.text("added"), row.text("tested on"), row.text("relation"))
-        found.append(Cell(*place, count_of(row, "faces") or 0, auc))
+    for row in at.rows("matrix", "detector", "variant", "trained on", "tested on", "relation", "AUC"):
+        auc, variant, relation = sound(row, "AUC"), row.text("variant"), row.text("relation")
+        if auc is not None and relation in text.RELATIONS and variant in text.VARIANTS:
+            trained_on = "" if variant == SHIPPED else row.text("trained on")
+            place = (row.text("detector"), variant, trained_on, row.text("added"), row.text("tested on"), relation)
+            found.append(Cell(*place, count_of(row, "faces") or 0, auc))
     if not found:
-        raise Unfit(f"The table “{study_table(study, 'matrix').title}” has no AUC.")
+        raise Unfit(f"The table “{at.table('matrix').title}” has no AUC.")
     return found
 
 
-def means(study: Study) -> dict[tuple[str, str, str], Estimate]:
+def means(at: Findings) -> dict[tuple[str, str, str], Estimate]:
     """The summary by (detector, variant, figure). Raises Unfit when it holds nothing."""
     found = {}
-    for row in rows(study, "summary", _SUMMARY):
-        one = sound(row.estimate("value"), -1.0 if row.text("figure") == _DROP else 0.0)
+    for row in at.rows("summary", "detector", "variant", "figure", "value"):
+        one = sound(row, "value", -1.0 if row.text("figure") == _DROP else 0.0)
         if one is not None:
             found[row.text("detector"), row.text("variant"), row.text("figure")] = one
     if not found:
-        raise Unfit(f"The table “{study_table(study, 'summary').title}” has no figure.")
+        raise Unfit(f"The table “{at.table('summary').title}” has no figure.")
     return found
 
 
-def short(study: Study, names: Names) -> Section:
+def in_short(at: Findings) -> Section:
     """The conclusion in two sentences, with the means that it rests on. Raises Unfit."""
-    found = means(study)
-    own = [name for name in names.detectors if (name, BASE, _AUC_KNOWN) in found and (name, BASE, _AUC_NEVER) in found]
+    found = means(at)
+    own = [name for name in at.detectors if (name, BASE, _AUC_KNOWN) in found and (name, BASE, _AUC_NEVER) in found]
     if not own:
-        raise Unfit(f"The table “{study_table(study, 'summary').title}” has no detector that was trained on one source.")
-    known, never = (over([found[name, BASE, figure].value for name in own], 0.0) for figure in (_AUC_KNOWN, _AUC_NEVER))
-    assert never is not None
-    drop = over([found[name, BASE, _AUC_KNOWN].value - found[name, BASE, _AUC_NEVER].value for name in own])
+        raise Unfit(f"The table “{at.table('summary').title}” has no detector that was trained on one source.")
+    pairs = [(found[name, BASE, _AUC_KNOWN].value, found[name, BASE, _AUC_NEVER].value) for name in own]
+    known, never = over([known for known, _ in pairs], 0.0), over([never for _, never in pairs], 0.0)
+    drop, left = over([known - never for known, never in pairs]), decided(never, COIN)
     assert drop is not None
-    says = f"{text.KNOWN_FIRST.format(known=figure_words(known), never=figure_words(never))} {_conclusion(drop, never)}"
+    says = f"{text.KNOWN_FIRST.format(known=figure_words(known), never=figure_words(never))} "
+    if decided(drop) > 0:
+        fell = text.FELL_SOMEWHAT if left > 0 else text.FELL_BELOW_COIN if left < 0 else text.FELL_TO_COIN
+        says += fell.format(drop=figure_words(drop))
+    elif decided(drop) == 0:
+        says += text.NOT_FALLEN.format(drop=figure_words(drop))
+    else:
+        says += text.ROSE.format(rise=figure_words(minus(drop)))
     lines = []
-    shipped = [name for name in names.detectors if (name, SHIPPED, _AUC_KNOWN) in found or (name, SHIPPED, _AUC_NEVER) in found]
-    axis = figures.axis_around([one for key, one in found.items() if key[2] != _DROP], COIN)
+    shipped = [name for name in at.detectors if (name, SHIPPED, _AUC_KNOWN) in found or (name, SHIPPED, _AUC_NEVER) in found]
     for name, variant in [*((name, BASE) for name in own), *((name, SHIPPED) for name in shipped)]:
         first, second = found.get((name, variant, _AUC_KNOWN)), found.get((name, variant, _AUC_NEVER))
-        dots = [*([Dot(second, hollow=True)] if second else []), *([Dot(first)] if first else [])]
-        words = f"{_value(first)} / {figure_words(second)}"
-        lines.append(Line(capital(names.detector(name)), (figures.plot(axis, dots), figures.words(words, text.MEANS_WORDS))))
-    legend = figures.key([("tt-dot tt-accent", text.KNOWN_DOT), ("tt-dot tt-accent tt-hollow", text.NEVER_DOT)])
-    drawn = legend + figures.chart((text.MEANS_HEAD, text.MEANS_WORDS), lines, (figures.ticks(axis), "<span></span>"))
-    return Section("short", says, drawn, (study_table(study, "summary"),))
+        dots = [Dot(one, hollow) for one, hollow in ((second, True), (first, False)) if one]
+        lines.append(DotLine(capital(at.detector(name)), dots, f"{'–' if first is None else figure_words(first)} / {figure_words(second)}"))
+    axis = axis_around([one for place, one in found.items() if place[2] != _DROP], COIN)
+    chart = dot_chart(text.MEANS_HEAD, lines, axis, text.MEANS_WORDS, text.MEANS_WORDS)
+    return Section(says, pair_key(text.KNOWN_DOT, text.NEVER_DOT) + chart, (at.table("summary"),))
 
 
-def _conclusion(drop: Estimate, never: Estimate) -> str:
-    lost = decided(drop)
-    if lost > 0:
-        left = decided(never, COIN)
-        words = text.FELL_SOMEWHAT if left > 0 else text.FELL_BELOW_COIN if left < 0 else text.FELL_TO_COIN
-        return words.format(drop=figure_words(drop))
-    return text.NOT_FALLEN.format(drop=figure_words(drop)) if lost == 0 else text.ROSE.format(rise=figure_words(minus(drop)))
-
-
-def collapse(study: Study, names: Names) -> Section:
-    """One training at a time: a bar from the coin for every source that it was asked about. Raises Unfit."""
-    every = cells(study)
+def done(at: Findings) -> str:
+    """What was done, in three sentences. Raises Unfit when there is no matrix."""
+    every = cells(at)
     own = [one for one in every if one.variant == BASE]
-    panels = Panels(_choosers(every, names))
-    numbers = {name: number for number, name in enumerate(text.VARIANTS)}
-    by_training: dict[tuple[str, str, str], list[Cell]] = {}
+    detectors, sources, tested = ({getattr(one, what) for one in own} for what in ("detector", "trained_on", "tested_on"))
+    counts = {"detectors": text.counted(len(detectors)), "sources": text.counted(len(sources)), "tested": text.counted(len(tested))}
+    added = text.DONE_ADDED if any(one.variant in VARIANTS[1:] for one in every) else text.NOT_ADDED
+    return f"{capital(text.DONE_TRAINED.format(**counts))} {text.DONE_ASKED.format(**counts)} {added}"
+
+
+def collapse(at: Findings) -> Section:
+    """One training at a time: a bar from the coin for every source that it was asked about. Raises Unfit."""
+    every = cells(at)
+    own = [one for one in every if one.variant == BASE]
+    detectors = ordered((one.detector for one in every), at.detectors)
+    sources = ordered((one.trained_on for one in every if one.trained_on), at.sources) if any(one.trained_on for one in every) else []
+    # It begins with the deepest fall.
+    deepest = _deepest(one for one in own if one.detector in detectors and one.trained_on in sources)
+    detector, source = deepest[0].training[::2] if deepest else (detectors[0], sources[0] if sources else "")
+    variants = [(_NUMBERS[name], text.VARIANTS[name]) for name in VARIANTS if any(one.variant == name for one in every)]
+    choosers = [at.choose_detector(detectors, detector), at.choose_source(sources, source)]
+    panels, by_training = Panels([*choosers, Chooser("variant", text.CHOOSE_VARIANT, variants, 0)]), {}
     for one in every:
-        by_training.setdefault((one.detector, one.variant, one.trained_on), []).append(one)
+        by_training.setdefault(one.training, []).append(one)
     for (detector, variant, source), some in by_training.items():
-        if detector not in names.detectors or (variant != SHIPPED and source not in names.sources):
-            continue
-        place = (names.detector_number(detector), *((ANY, ANY) if variant == SHIPPED else (names.source_number(source), numbers[variant])))
-        panels.add(place, _caption(some, names), _bars(some, names))
-    feet = f'<div class="tt-fall-feet" aria-hidden="true"><b></b>{figures.ticks(Axis(0.0, 1.0, False))}<span></span></div>'
-    return Section("collapse", _collapse_says(own, names), panels.part("collapse", "", feet), (study_table(study, "matrix"),))
+        if detector in at.detectors and (variant == SHIPPED or source in at.sources):
+            place = (ANY, ANY) if variant == SHIPPED else (at.source_number(source), _NUMBERS[variant])
+            panels.add((at.detector_number(detector), *place), _caption(some, at), _bars(some, at))
+    return Section(_collapse_says(own, at), panels.part("collapse", after=[draw.fall_feet(Axis(shares=False))]), (at.table("matrix"),))
 
 
-def _choosers(every: Sequence[Cell], names: Names) -> list[Chooser]:
-    """Of detector, source and variant; it begins with the deepest fall."""
-    detectors = ordered((one.detector for one in every), names.detectors)
-    sources = ordered((one.trained_on for one in every if one.trained_on), names.sources) if any(one.trained_on for one in every) else []
-    numbers = {name: number for number, name in enumerate(text.VARIANTS)}
-    variants = [name for name in VARIANTS if any(one.variant == name for one in every)]
-    deepest = _deepest([one for one in every if one.variant == BASE and one.detector in detectors and one.trained_on in sources])
-    detector, source = (deepest[0].detector, deepest[0].trained_on) if deepest else (detectors[0], sources[0] if sources else "")
-    return [
-        Chooser(
-            "detector",
-            text.CHOOSE_DETECTOR,
-            [(names.detector_number(name), capital(names.detector(name))) for name in detectors],
-            names.detector_number(detector),
-        ),
-        Chooser(
-            "source",
-            text.CHOOSE_SOURCE,
-            [(names.source_number(name), names.source(name)) for name in sources],
-            names.source_number(source) if source else 0,
-        ),
-        Chooser("variant", text.CHOOSE_VARIANT, [(numbers[name], text.VARIANTS[name]) for name in variants], 0),
-    ]
-
-
-def _deepest(own: Sequence[Cell]) -> tuple[Cell, Cell] | None:
+def _deepest(own: Iterable[Cell]) -> tuple[Cell, Cell] | None:
     """The cell of the source trained on and that of a source never seen which differ most, where the first is higher."""
-    known = {(one.detector, one.variant, one.trained_on): one for one in own if one.relation == KNOWN}
-    pairs = [(known[key], one) for one in own if one.relation == NEVER and (key := (one.detector, one.variant, one.trained_on)) in known]
+    own = list(own)
+    known = {one.training: one for one in own if one.relation == KNOWN}
+    pairs = [(known[one.training], one) for one in own if one.relation == NEVER and one.training in known]
     pairs = [pair for pair in pairs if pair[0].auc.value > pair[1].auc.value]
     return max(pairs, key=lambda pair: pair[0].auc.value - pair[1].auc.value) if pairs else None
 
 
-def _collapse_says(own: Sequence[Cell], names: Names) -> str:
+def _collapse_says(own: Sequence[Cell], at: Findings) -> str:
     never = [decided(one.auc, COIN) for one in own if one.relation == NEVER]
     if not never:
         raise Unfit("The study asked no detector about a source that it never saw.")
@@ -159,48 +158,127 @@ def _collapse_says(own: Sequence[Cell], names: Names) -> str:
     if deepest is None:
         return f"{said} {text.NO_FALL}"
     first, second = deepest
-    where = {"detector": names.detector(first.detector), "source": names.source(first.trained_on)}
-    fallen = {"known": figure_words(first.auc), "fallen": figure_words(second.auc), "tested": names.source(second.tested_on)}
-    return f"{said} {text.DEEPEST.format(**where, **fallen)}"
+    where = {"detector": at.detector(first.detector), "source": at.source(first.trained_on), "tested": at.source(second.tested_on)}
+    return f"{said} {text.DEEPEST.format(**where, known=figure_words(first.auc), fallen=figure_words(second.auc))}"
 
 
-def _caption(some: Sequence[Cell], names: Names) -> str:
+def _caption(some: Sequence[Cell], at: Findings) -> str:
     first = some[0]
     never = [one for one in some if one.relation == NEVER]
-    words = text.CAPTION_SHIPPED if first.variant == SHIPPED else text.CAPTION_ADDED if first.added else text.CAPTION
-    return words.format(
-        detector=capital(names.detector(first.detector)),
-        source=names.source(first.trained_on),
-        added=names.source(first.added),
+    return (text.CAPTION_SHIPPED if first.variant == SHIPPED else text.CAPTION_ADDED if first.added else text.CAPTION).format(
+        detector=capital(at.detector(first.detector)),
+        source=at.source(first.trained_on),
+        added=at.source(first.added),
         variant=text.SHORT_VARIANTS.get(first.variant, ""),
         better=sum(decided(one.auc, COIN) > 0 for one in never),
         count=len(never),
     )
 
 
-def _bars(some: Sequence[Cell], names: Names) -> str:
-    """A line for every source, grouped by what the training had to do with it."""
-    by_relation = {relation: [one for one in some if one.relation == relation] for relation in text.RELATIONS}
-    drawn = ""
-    for relation, own in by_relation.items():
-        if own:
-            drawn += f'<li class="tt-relation">{text.RELATIONS[relation]}</li>'
-            drawn += "".join(_bar(one, names) for one in sorted(own, key=lambda one: _place(one.tested_on, names)))
-    return f'<ul class="tt-fall">{drawn}</ul>'
+def _bars(some: Sequence[Cell], at: Findings) -> str:
+    """A line for every source from the coin to the AUC, grouped by what the training had to do with it; the numbers stand beside it."""
+    places = {name: number for number, name in enumerate(at.sources)}
+    groups = []
+    for relation, words in text.RELATIONS.items():
+        own = sorted((one for one in some if one.relation == relation), key=lambda one: places.get(one.tested_on, len(places)))
+        bars = [
+            {"name": at.source(one.tested_on), "words": figure_words(one.auc), "style": bar_style(one.auc.value, one.auc.low, one.auc.high),
+             "kind": {1: "", 0: "tt-coin", -1: "tt-worse"}[decided(one.auc, COIN)]}
+            for one in own
+        ]  # fmt: skip
+        groups += [(words, bars)] if bars else []
+    return draw.fall(groups)
 
 
-def _place(source: str, names: Names) -> int:
-    return names.source_number(source) if source in names.sources else len(names.sources)
+def bar_style(value: float, low: float | None, high: float | None, most: float = 1.0) -> str:
+    """What the style sheet draws a bar with its interval from, in hundredths of `most`."""
+    bounds = f";--l:{100 * low / most:.0f};--h:{100 * high / most:.0f}" if low is not None and high is not None else ""
+    return f"--v:{100 * value / most:.0f}{bounds}"
 
 
-def _bar(one: Cell, names: Names) -> str:
-    """From the coin to the AUC, with its interval; the numbers stand beside it."""
-    auc = one.auc
-    bar = f"--v:{100 * auc.value:.0f}"
-    bar += f";--l:{100 * auc.low:.0f};--h:{100 * auc.high:.0f}" if auc.low is not None and auc.high is not None else ""
-    coin = {1: "", 0: ' class="tt-coin"', -1: ' class="tt-worse"'}[decided(auc, COIN)]
-    return f'<li{coin} style="{bar}"><b>{html.escape(names.source(one.tested_on))}</b>{figure_words(auc)}</li>'
+def glance(at: Findings) -> Section:
+    """Every detector, every training, every source. Raises Unfit."""
+    every = cells(at)
+    tested = ordered((one.tested_on for one in every), at.sources)
+    there = [name for name in VARIANTS if any(one.variant == name for one in every)]
+    options = [(_NUMBERS[name], text.VARIANTS[name]) for name in there or [SHIPPED]]
+    panels = Panels([Chooser("variant", text.CHOOSE_VARIANT, options, options[0][0])])
+    for variant in there:
+        own = [one for one in every if one.variant == variant]
+        smalls = [
+            _small(at.detector(detector), [one for one in own if one.detector == detector], tested, at)
+            for detector in ordered((one.detector for one in own), at.detectors)
+        ]
+        panels.add((_NUMBERS[variant],), "", draw.box("tt-smalls", smalls))
+    shipped = [one for one in every if one.variant == SHIPPED and one.detector in at.detectors]
+    if shipped:
+        panels.add((ANY,), "", draw.box("tt-smalls", [_small(capital(text.SHIPPED), shipped, tested, at)]))
+    marks = [("tt-coin-cell", text.COIN), *((mark, text.RELATIONS[relation].lower()) for relation, mark in _MARKS.items())]
+    return Section(_glance_says(at), panels.part("glance", before=[heat_key("0.5", "1.0", *marks)]), at.tables("detectors"))
 
 
-def _value(one: Estimate | None) -> str:
-    return "–" if one is None else figure_words(one)
+def _small(title: str, own: Sequence[Cell], tested: Sequence[str], at: Findings) -> str:
+    """The heat table of one detector, or of the shipped ones: a row for each training."""
+    by_row: dict[str, dict[str, dict[str, str]]] = {}
+    for one in own:
+        row = at.source(one.trained_on) if one.trained_on else capital(at.detector(one.detector))
+        shown, mark, beats = short(one.auc.value), _MARKS.get(one.relation, ""), decided(one.auc, COIN) > 0
+        kind = f"tt-level-{level(one.auc.value, COIN)}" if beats else "tt-coin-cell"
+        cell = {"kind": f"{kind} {mark}".strip(), "shown": shown if beats else f"({shown})", "heard": one.relation if mark else ""}
+        by_row.setdefault(row, {})[one.tested_on] = cell
+    places = {at.source(name): number for number, name in enumerate(at.sources)}
+    rows = [(name, [by_row[name].get(source) for source in tested]) for name in sorted(by_row, key=lambda name: places.get(name, -1))]
+    return draw.small_heat(title, capital(title), text.TESTED_CORNER, [at.source(name) for name in tested], rows)
+
+
+def _glance_says(at: Findings) -> str:
+    found = means(at)
+    drops = [(name, found[name, BASE, _DROP]) for name in at.detectors if (name, BASE, _DROP) in found]
+    drops.sort(key=lambda pair: pair[1].value)
+    if not drops:
+        raise Unfit(f"The table “{at.table('summary').title}” has no drop.")
+    (least, low), (most, high) = drops[0], drops[-1]
+    shown, ends = sum(decided(one) > 0 for _, one in drops), {"most": at.detector(most), "high": figure_words(high)}
+    said = text.ONE_DROP.format(shown="shown" if shown else "not shown", **ends)
+    if len(drops) > 1:
+        said = text.DROPS.format(shown=shown, count=len(drops), least=at.detector(least), low=figure_words(low), **ends)
+    shipped = {name: [found.get((name, SHIPPED, figure)) for figure in (_AUC_KNOWN, _AUC_NEVER)] for name in at.detectors}
+    parts = [
+        text.SHIPPED_PART.format(detector=at.detector(name), known=figure_words(known), never=figure_words(never))
+        for name, (known, never) in shipped.items()
+        if known or never
+    ]
+    return f"{said} {text.SHIPPED_SAYS.format(parts='; '.join(parts)) if parts else text.NO_SHIPPED}"
+
+
+def cost(at: Findings) -> Section:
+    """What a second source changes on the new source, the old one, and those never seen. Raises Unfit."""
+    found: dict[tuple[str, str, str], Estimate] = {}
+    for row in at.rows("cost", "detector", "variant", "trained on", "on", "difference"):
+        gap = sound(row, "difference", -1.0)
+        if gap is not None and row.text("trained on") == MEAN and row.text("on") in text.ON:
+            found[row.text("detector"), row.text("variant"), row.text("on")] = gap
+    known = [name for name in at.detectors if any((name, variant, on) in found for variant in VARIANTS[1:] for on in text.ON)]
+    if not known:
+        raise Unfit(f"The table “{at.table('cost').title}” has no mean of a detector.")
+    mean = {
+        (variant, on): over([found[name, variant, on].value for name in known if (name, variant, on) in found])
+        for variant in VARIANTS[1:]
+        for on in text.ON
+    }
+    lines = []
+    for on, words in text.ON.items():
+        lines.append(DotLine(words))
+        pairs = [(at.detector(name), found.get((name, "top", on)), found.get((name, "all", on))) for name in known]
+        for name, top, every in [*pairs, (text.OVER_DETECTORS, mean["top", on], mean["all", on])]:
+            kind = "other" if name == text.OVER_DETECTORS else "accent"
+            dots = [Dot(one, hollow, kind) for one, hollow in ((top, True), (every, False)) if one]
+            lines.append(DotLine(capital(name), dots, f"{figure_words(top)} / {figure_words(every)}"))
+    axis = axis_around([*found.values(), *filter(None, mean.values())], 0.0)
+    legend = key(("tt-dot tt-accent tt-hollow", text.TOP_DOT), ("tt-dot tt-accent", text.ALL_DOT))
+    chart = dot_chart(text.COST_HEAD, lines, axis, text.COST_WORDS, text.COST_WORDS)
+    said = {f"{variant}_{on.partition(' ')[0]}": moved(one) for (variant, on), one in mean.items()}
+    signs = [decided(one) for variant in VARIANTS[1:] if (one := mean[variant, NEVER]) is not None]
+    verdict = "" if not signs else text.CARRIES_FURTHER if min(signs) > 0 else text.CARRIES_NO_FURTHER if max(signs) <= 0 else ""
+    says = f"{text.COST_SAYS.format(**said)} {text.COST_NEVER.format(top=said['top_never'], all=said['all_never'], verdict=verdict)}"
+    return Section(says, draw.box("tt-wide-words", [legend, chart]), (at.table("cost"),))

@@ -1,14 +1,18 @@
 """The tables of the generalisability study read for its page: sound numbers only, names for people, means over detectors, and what an
-interval decides. No HTML."""
+interval decides."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
+
+from attribution.detectors.card import MeasuredTable
 from attribution.detectors.tables import Estimate, Row, Rows, Unfit, figure_words
-from attribution.measured.sections import study_table
+from attribution.measured.figures import Chooser
+from attribution.measured.section import capital, study_table
 from attribution.measured.study import Study
 from attribution.text import failures as text
 
@@ -21,12 +25,41 @@ _T = (12.71, 4.3, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.2)
 
 
 @dataclass(frozen=True)
-class Names:
-    """Detectors and sources in the order of the study: name → name for people. Their place in it is their number on the page."""
+class Findings:
+    """The study, its detectors and sources in their order (name → name for people; the place in it is the number on the page), and the
+    faces of the examples by file name, H×W×3 uint8."""
 
+    study: Study
     detectors: Mapping[str, str]
     sources: Mapping[str, str]
-    shipped: frozenset[str] = frozenset()
+    crops: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @staticmethod
+    def of(study: Study, crops: Mapping[str, np.ndarray] | None = None) -> Findings:
+        """With the names in the tables "detectors" and "sources", and after them those that the matrix has besides."""
+
+        def there(key: str) -> Iterable[Row]:
+            table = study.tables.get(key)
+            return Rows(table) if table is not None and table.rows else ()
+
+        def names(table: str, column: str, of_matrix: str) -> dict[str, str]:
+            found = dict.fromkeys([row.text(column) for row in there(table)] + [row.text(of_matrix) for row in there("matrix")], "")
+            found.update((row.text(column), row.text("display")) for row in there(table))
+            return {name: words or name for name, words in list(found.items())[: 2 * MOST_NAMES] if name}
+
+        return Findings(study, names("detectors", "detector", "detector"), names("sources", "source", "tested on"), crops or {})
+
+    def table(self, key: str) -> MeasuredTable:
+        """The study's table of that key. Raises Unfit when there is none."""
+        return study_table(self.study, key)
+
+    def tables(self, *keys: str) -> list[MeasuredTable]:
+        """Those of the tables that are there."""
+        return [self.study.tables[key] for key in keys if key in self.study.tables]
+
+    def rows(self, key: str, *needs: str) -> list[Row]:
+        """The rows of the table of that key. Raises Unfit when it is missing, or lacks a row or one of the columns."""
+        return list(Rows(self.table(key), needs))
 
     def detector(self, name: str) -> str:
         return self.detectors.get(name, name)
@@ -44,52 +77,30 @@ class Names:
     def source_number(self, name: str) -> int:
         return list(self.sources).index(name)
 
+    def choose_detector(self, some: Sequence[str], chosen: str) -> Chooser:
+        options = [(self.detector_number(name), capital(self.detector(name))) for name in some]
+        return Chooser("detector", text.CHOOSE_DETECTOR, options, self.detector_number(chosen))
 
-def names_of(study: Study) -> Names:
-    """The names in the tables "detectors" and "sources", and after them those that the matrix has besides."""
-    detectors, sources = _displays(study, "detectors", "detector"), _displays(study, "sources", "source")
-    shipped = {row.text("detector") for row in _rows_or_none(study, "detectors") if row.text("start") == "shipped"}
-    for row in _rows_or_none(study, "matrix"):
-        detectors.setdefault(row.text("detector"), row.text("detector"))
-        sources.setdefault(row.text("tested on"), row.text("tested on"))
-        if row.text("variant") == "shipped":
-            shipped.add(row.text("detector"))
-    return Names(_first(detectors), _first(sources), frozenset(shipped))
+    def choose_source(self, some: Sequence[str], chosen: str) -> Chooser:
+        options = [(self.source_number(name), self.source(name)) for name in some]
+        return Chooser("source", text.CHOOSE_SOURCE, options, self.source_number(chosen) if chosen else 0)
 
 
-def _first(names: dict[str, str]) -> dict[str, str]:
-    return {name: words or name for name, words in list(names.items())[: 2 * MOST_NAMES] if name}
+def ordered(found: Iterable[str], known: Iterable[str]) -> list[str]:
+    """The names that were found, in the order in which they are known; others are left out. Raises Unfit when none is left."""
+    there = set(found)
+    left = [name for name in known if name in there][:MOST_NAMES]
+    if not left:
+        raise Unfit("The study’s tables name no detector or no source in common.")
+    return left
 
 
-def _displays(study: Study, key: str, column: str) -> dict[str, str]:
-    return {row.text(column): row.text("display") for row in _rows_or_none(study, key)}
-
-
-def _rows_or_none(study: Study, key: str) -> Iterable[Row]:
-    table = study.tables.get(key)
-    return () if table is None or not table.rows else Rows(table)
-
-
-def rows(study: Study, key: str, needs: Sequence[str]) -> list[Row]:
-    """The rows of the table of that key. Raises Unfit when it is missing, or lacks a row or one of the columns."""
-    return list(Rows(study_table(study, key), tuple(needs)))
-
-
-def sound(one: Estimate | None, least: float = 0.0, most: float = 1.0) -> Estimate | None:
-    """The estimate when it lies within the range; without an interval when that one does not."""
-    if one is None or not least <= one.value <= most:
+def sound(row: Row, column: str, least: float = 0.0) -> Estimate | None:
+    """The figure of that column when it lies within `least` and 1; without an interval when that one does not."""
+    one = row.estimate(column)
+    if one is None or not least <= one.value <= 1:
         return None
-    if one.low is None or one.high is None or not least <= one.low <= one.high <= most:
-        return Estimate(one.value)
-    return one
-
-
-def auc_of(row: Row) -> Estimate | None:
-    return sound(row.estimate("AUC"))
-
-
-def gap_of(row: Row, column: str = "difference") -> Estimate | None:
-    return sound(row.estimate(column), -1.0, 1.0)
+    return one if one.low is not None and one.high is not None and least <= one.low <= one.high <= 1 else Estimate(one.value)
 
 
 def share_of(row: Row, column: str) -> float | None:
@@ -104,16 +115,17 @@ def count_of(row: Row, column: str) -> int | None:
     return round(value) if value is not None and 0 <= value <= _MOST_COUNT else None
 
 
-def over(values: Sequence[float], least: float = -1.0, most: float = 1.0) -> Estimate | None:
-    """The mean of one value per detector, with Student's 95 % interval, cut to the range; no interval of a single one, None of nothing."""
+def over(values: Sequence[float], least: float = -1.0) -> Estimate | None:
+    """The mean of one value per detector, with Student's 95 % interval, cut to `least` and 1; no interval of a single one, None of
+    nothing."""
     if not values:
         return None
-    mean = sum(values) / len(values)
-    if len(values) < 2:
+    mean, freedom = sum(values) / len(values), len(values) - 1
+    if not freedom:
         return Estimate(mean)
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    half = (_T[len(values) - 2] if len(values) - 2 < len(_T) else 2.1) * deviation / math.sqrt(len(values))
-    return Estimate(mean, max(mean - half, least), min(mean + half, most))
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / freedom)
+    half = (_T[freedom - 1] if freedom <= len(_T) else 2.1) * deviation / math.sqrt(len(values))
+    return Estimate(mean, max(mean - half, least), min(mean + half, 1.0))
 
 
 def decided(one: Estimate | None, zero: float = 0.0) -> int:
@@ -125,38 +137,22 @@ def decided(one: Estimate | None, zero: float = 0.0) -> int:
 
 def minus(one: Estimate) -> Estimate:
     """The same loss as a gain, and the other way round."""
-    if one.low is None or one.high is None:
-        return Estimate(-one.value)
-    return Estimate(-one.value, -one.high, -one.low)
+    return Estimate(-one.value) if one.low is None or one.high is None else Estimate(-one.value, -one.high, -one.low)
 
 
-def inline(one: Estimate | None) -> str:
+def inline(words: str) -> str:
     """`0.02, −0.01 to 0.04`: a figure with its interval where it stands in brackets already."""
-    return figure_words(one).replace(" (", ", ").removesuffix(")")
+    return words.replace(" (", ", ").removesuffix(")")
 
 
-def moved(one: Estimate | None, missing: str) -> str:
-    """What a difference says: gains, loses, or not shown to change."""
+def moved(one: Estimate | None) -> str:
+    """What a difference says: gains, loses, not shown to change, or not measured."""
     if one is None:
-        return missing
+        return text.NOT_MEASURED
     sign = decided(one)
     if sign == 0:
-        return text.UNDECIDED.format(one=inline(one))
+        return text.UNDECIDED.format(one=inline(figure_words(one)))
     return text.GAINS.format(one=figure_words(one)) if sign > 0 else text.LOSES.format(one=figure_words(minus(one)))
-
-
-def ordered(found: Iterable[str], known: Iterable[str]) -> list[str]:
-    """The names that were found, in the order in which they are known; others are left out. Raises Unfit when none is left."""
-    there = set(found)
-    left = [name for name in known if name in there][:MOST_NAMES]
-    if not left:
-        raise Unfit("The study’s tables name no detector or no source in common.")
-    return left
-
-
-def capital(words: str) -> str:
-    """With a capital; but a detector's own name is written as it is."""
-    return words if words.startswith("telltale-") else words[:1].upper() + words[1:]
 
 
 def set_share(share: float) -> str:
