@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from attribution.evidence import AGREEMENTS, DetectorInfo, Opinion, TrackEvidence, Verdict
-from attribution.render import agreement as view
+from attribution.render import opinion as view
 from attribution.text import opinions as text
 from samples import (
     DETECTOR,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from attribution.evidence import Artifact, Box, TrackEvidence
-from attribution.render import artifacts
+from attribution.render import areas as artifacts
 from attribution.text import areas as text
 from limits_samples import table
 from samples import HOSTILE, SWAPS, Markup, artifact, clip, face, is_inert, track
@@ -97,7 +97,7 @@ def test_labels_stay_on_the_face_and_out_of_each_others_way(boxes: list[Box]) ->
         labels.append(artifacts._label((left, top, left + wide, top + high), corner, artifacts._ON_FACE))
     assert all(min(label) >= -1e-6 and max(label) <= 1 + 1e-6 for label in labels)
     if len({tuple(box) for box in boxes}) == len(boxes):
-        assert [pair for pair in combinations(labels, 2) if artifacts._common(*pair) > 1e-9] == []
+        assert [pair for pair in combinations(labels, 2) if artifacts._area(artifacts._common(*pair)) > 1e-9] == []
 
 
 def test_labels_leave_the_eyes_free_where_there_is_room() -> None:
@@ -107,7 +107,7 @@ def test_labels_leave_the_eyes_free_where_there_is_room() -> None:
     features = artifacts._features(one, one.crop_box)
     corners = artifacts._corners([(0.15, 0.38, 0.5, 0.6)], features, None)
     label = artifacts._label((0.15, 0.38, 0.5, 0.6), corners[0], artifacts._ON_FACE)
-    assert sum(artifacts._common(label, feature) for feature in features) == 0
+    assert sum(artifacts._area(artifacts._common(label, feature)) for feature in features) == 0
 
 
 @pytest.mark.parametrize(("state", "said"), [("no_manipulation_found", True), ("inconclusive", True), ("manipulated", False), ("", False)])
@@ -149,7 +149,7 @@ def test_a_label_on_the_picture_stands_beside_the_face_and_within_the_picture() 
     for box, outside in (((0.1, 0.0, 0.9, 0.5), True), ((0.3, 0.4, 0.7, 0.6), False)):
         (corner,) = artifacts._corners([box], [], (-0.5, -0.4, 4.5, 2.1))
         label = artifacts._label(box, corner, artifacts._ON_PICTURE)
-        assert (artifacts._common(label, (0.0, 0.0, 1.0, 1.0)) == 0) == outside
+        assert (artifacts._area(artifacts._common(label, (0.0, 0.0, 1.0, 1.0))) == 0) == outside
     (corner,) = artifacts._corners([(0.0, 0.0, 1.0, 1.0)], [], (0.0, 0.0, 1.0, 1.0))
     assert corner.startswith("in-"), "a face that fills the picture leaves no room around it"
 

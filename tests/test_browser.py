@@ -19,9 +19,11 @@ from attribution.evidence import Opinion
 from attribution.measured.failures import failures_page
 from attribution.measured.limits import limits_page
 from attribution.measured.study import Study
-from attribution.render import agreement, artifacts, overlay, panels
+from attribution.render import areas, overlay
+from attribution.render import face as face_view
 from attribution.render import opinion as opinion_view
-from attribution.render.stage import clip_stage, picture_stage
+from attribution.render.file import clip_stage, picture_stage
+from attribution.render.patches import patch_view
 from attribution.text import failures as failures_text
 from attribution.text import limits as limits_text
 from attribution.text import page as text
@@ -483,17 +485,17 @@ def test_a_second_opinion_fits_a_phone_and_every_text_can_be_read(browser: Any, 
     media, parts = picture().media, ""
     for one in given:
         whole = track(opinions=(one,))
-        parts += agreement.beside(whole, DETECTOR) + opinion_view.title(one.detector, DETECTOR) + opinion_view.answer(whole, one, DETECTOR)
+        parts += opinion_view.beside(whole) + opinion_view.heading(whole, 0, DETECTOR) + opinion_view.answer(whole, one, DETECTOR)
     several = disputed()
     several = replace(several, opinions=(*several.opinions, Opinion(SPECIALIST, REFUSED), opinion()), artifacts=AREAS)
     evidence = picture(verdict=several.verdict, tracks=(several,))
-    parts += panels.verdict_banner(evidence, "", *agreement.verdict_note(evidence, link=True))
+    parts += face_view.verdict_banner(evidence, "", *opinion_view.verdict_note(evidence, link=True))
     parts += (
-        opinion_view.choices(several, 0) + agreement.agreement(several, several.opinions[0], DETECTOR) + opinion_view.others(several, 0)
+        opinion_view.choices(several, 0) + opinion_view.agreement(several, several.opinions[0], DETECTOR) + opinion_view.others(several, 0)
     )
-    parts += opinion_view.areas(several, several.opinions[0], 1, (), overlay.data_uri(noise(224, 224)), switch=True)
+    parts += opinion_view.marked_areas(several, several.opinions[0], 1, (), overlay.data_uri(noise(224, 224)), switch=True)
     parts += opinion_view.heat_words(heatmap(), DETECTOR, ()) + opinion_view.limits(SPECIALIST, card().measured)
-    parts += opinion_view.patch_view(grid("s..x", ".ss.", "....", side_px=50), SPECIALIST, face().box, media, noise(100, 200))
+    parts += patch_view(grid("s..x", ".ss.", "....", side_px=50), SPECIALIST, face().box, media, noise(100, 200))
     page = alone(browser, parts, color_scheme)
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -512,7 +514,7 @@ def test_a_second_opinion_fits_a_phone_and_every_text_can_be_read(browser: Any, 
 
 def test_labels_of_marked_areas_stay_on_the_face_and_hide_no_small_one(browser: Any) -> None:
     whole = track(artifacts=AREAS)
-    page = alone(browser, artifacts.panel(whole, 1, "CADDM", "manipulated", (), overlay.data_uri(noise(224, 224))))
+    page = alone(browser, areas.panel(whole, 1, "CADDM", "manipulated", (), overlay.data_uri(noise(224, 224))))
     square = page.locator(".tt-marked-crop").bounding_box()
     for label in page.locator(".tt-area-label").all():
         box = label.bounding_box()

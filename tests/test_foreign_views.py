@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from attribution.evidence import Box, DetectorInfo, Evidence, Face, Moment, Opinion, Track, TrackEvidence, Verdict
-from attribution.render import agreement, opinion, panels, stage
-from attribution.render import provenance as custody
+from attribution.render import face as panels
+from attribution.render import file as stage
+from attribution.render import opinion
 from attribution.render.report import report_html
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
@@ -71,11 +72,11 @@ def said(markup: str) -> str:
 
 def test_a_number_that_nobody_calibrated_is_no_confidence() -> None:
     for verdict in (FOUND, NOTHING):
-        words = said(panels.confidence_line(verdict, FOREIGN))
+        words = said(panels.face_card(track(0, verdict), 1, FOREIGN))
         assert "not calibrated" in words
         assert "Telltale has not measured" in words
         assert "confidence" not in words
-    assert "confidence" in said(panels.confidence_line(MANIPULATED, DETECTOR))
+    assert "confidence" in said(panels.face_card(track(), 1, DETECTOR))
 
 
 def test_the_banner_of_an_unmeasured_detector_says_so() -> None:
@@ -140,19 +141,19 @@ def test_the_stage_of_a_whole_clip_follows_no_face() -> None:
 
 
 def test_custody_names_source_format_and_hash_of_both_detectors() -> None:
-    words = said(custody.custody(judged(whole())))
+    words = said(stage.custody(judged(whole())))
     for part in (f"acme/eye@{COMMIT}", "cd" * 32, "timm", "mit"):
         assert part in words
     beside = picture(MANIPULATED, tracks=(track(0, MANIPULATED, opinions=(heard(),)),))
-    words = said(custody.custody(beside))
+    words = said(stage.custody(beside))
     for part in (text.MEASURE_NAMES["second"], f"acme/eye@{COMMIT}", "cd" * 32, "ab" * 32):
         assert part in words
-    assert text.MEASURE_NAMES["second"] not in said(custody.custody(picture(MANIPULATED)))
+    assert text.MEASURE_NAMES["second"] not in said(stage.custody(picture(MANIPULATED)))
 
 
 def test_two_answers_stand_side_by_side() -> None:
     one = track(0, MANIPULATED, opinions=(heard(),))
-    markup = agreement.side_by_side(one, one.opinions[0], DETECTOR, "Face 1 of 2")
+    markup = opinion.side_by_side(one, one.opinions[0], DETECTOR, "Face 1 of 2")
     words = said(markup)
     for part in ("Face 1 of 2", "test-net", "acme/eye", "Landmark face swap", text.NOT_TOLD, "95 %", "93 %, not calibrated"):
         assert part in words
@@ -163,7 +164,7 @@ def test_two_answers_stand_side_by_side() -> None:
 
 def test_a_second_detector_that_was_not_asked_says_why() -> None:
     one = track(0, MANIPULATED, opinions=(Opinion(FOREIGN, f"It looks at faces. {HOSTILE}"),))
-    markup = agreement.side_by_side(one, one.opinions[0], DETECTOR)
+    markup = opinion.side_by_side(one, one.opinions[0], DETECTOR)
     assert "It looks at faces." in said(markup)
     assert len(Markup(markup).of("dt")) == 1
 
@@ -188,7 +189,7 @@ def test_nothing_is_claimed_of_what_strangers_learned_from(verdict: Verdict, agr
 
 def test_two_that_tell_no_kind_agree_on_no_family() -> None:
     one = whole(opinions=(heard(FOUND, "same family", view="picture"),))
-    words = said(agreement.agreement(one, one.opinions[0], FOREIGN))
+    words = said(opinion.agreement(one, one.opinions[0], FOREIGN))
     assert opinion_text.AGREEMENT["same answer"] in words
     assert opinion_text.NEITHER_TELLS in words
     assert "family" not in words
@@ -196,20 +197,20 @@ def test_two_that_tell_no_kind_agree_on_no_family() -> None:
 
 def test_who_names_the_kind_is_said() -> None:
     one = track(0, MANIPULATED, opinions=(heard(),))
-    words = said(agreement.agreement(one, one.opinions[0], DETECTOR))
+    words = said(opinion.agreement(one, one.opinions[0], DETECTOR))
     assert "test-net names the kind (Face swap)" in words
     shares: dict[str, Any] = {"p_methods": {"real": 0.1, "landmark_swap": 0.9}, "p_families": {"real": 0.1, "face_swap": 0.9}}
     other = whole(opinions=(heard(MANIPULATED, detector=DETECTOR, **shares),))
-    assert "test-net names the kind (Face swap)" in said(agreement.agreement(other, other.opinions[0], FOREIGN))
+    assert "test-net names the kind (Face swap)" in said(opinion.agreement(other, other.opinions[0], FOREIGN))
 
 
 def test_a_face_and_a_whole_picture_are_not_the_same_thing() -> None:
     one = track(0, MANIPULATED, opinions=(heard(view="picture"),))
-    words = said(agreement.agreement(one, one.opinions[0], DETECTOR))
+    words = said(opinion.agreement(one, one.opinions[0], DETECTOR))
     assert "acme/eye judged the whole picture, the first detector the face alone" in words
     assert opinion_text.PICTURE_HINT in said(opinion.heading(one, 0, DETECTOR))
     same = track(0, MANIPULATED, opinions=(heard(),))
-    assert "judged" not in said(agreement.agreement(same, same.opinions[0], DETECTOR))
+    assert "judged" not in said(opinion.agreement(same, same.opinions[0], DETECTOR))
 
 
 def test_the_report_shows_whole_pictures_and_strangers_as_what_they_are() -> None:
@@ -243,5 +244,5 @@ def test_hostile_names_stay_words() -> None:
     one = track(0, MANIPULATED, opinions=(heard(detector=bad), Opinion(bad, HOSTILE)))
     evidence = picture(MANIPULATED, tracks=(one,))
     assert is_inert(report_html([evidence, replace(judged(whole()), detector=bad)]))
-    assert is_inert(agreement.side_by_side(one, one.opinions[0], bad, HOSTILE))
-    assert is_inert(agreement.side_by_side(one, one.opinions[1], bad))
+    assert is_inert(opinion.side_by_side(one, one.opinions[0], bad, HOSTILE))
+    assert is_inert(opinion.side_by_side(one, one.opinions[1], bad))

@@ -25,7 +25,7 @@ from attribution.lab.measure.islands import as_tiles, inside_and_outside, pasted
 from attribution.lab.train.dnadet import start_with_frequencies
 from attribution.models.backbones import DnaDet, normalise
 from attribution.pipeline import Analysis, Pipeline, examine, load_pipeline
-from attribution.render.islands import islands
+from attribution.render.patches import islands
 from conftest import GENERATED_LABELS, MEAN, STD, write_detector
 
 PORTRAIT = Path(__file__).resolve().parent.parent / "examples" / "grace_hopper.jpg"

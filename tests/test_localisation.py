@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from attribution.detectors.card import MeasuredTable
-from attribution.render.localisation import box_hits, heatmap_hits, heatmap_words
+from attribution.render.areas import box_hits, heatmap_hits, heatmap_words
 from attribution.text import areas as text
 from attribution.text import page as page_text
 from limits_samples import table

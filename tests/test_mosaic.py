@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from attribution.evidence import Patches
-from attribution.render.islands import Islands, Tally, islands, sentences
-from attribution.render.mosaic import mosaic
+from attribution.render.patches import Islands, Tally, islands, mosaic, sentences
 from attribution.text import opinions as text
 from samples import HOSTILE, SPECIALIST, Markup, grid, is_inert, noise
 

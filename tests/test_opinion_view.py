@@ -10,6 +10,7 @@ import pytest
 
 from attribution.evidence import DetectorInfo, Heatmap, Media, Opinion, TrackEvidence, Verdict
 from attribution.render import opinion as view
+from attribution.render.patches import patch_view
 from attribution.text import areas as area_text
 from attribution.text import opinions as text
 from attribution.text import page as page_text
@@ -70,13 +71,15 @@ def test_an_answer_has_verdict_architecture_agreement_and_bars() -> None:
 
 
 def test_the_title_says_what_the_detector_is_for() -> None:
-    assert said(view.title(SPECIALIST, DETECTOR)).startswith("Which generator drew it? (DNA-Det)")
-    assert said(view.title(SWAPS, DETECTOR)).startswith("Was a part of this face swapped or pasted? (CADDM)")
-    assert "generat" not in said(view.title(SWAPS, DETECTOR))
-    beside_generators = said(view.title(DETECTOR, SPECIALIST))
+    assert said(view.heading(track(Opinion(SPECIALIST, "It was not asked.")), 0, DETECTOR)).startswith("Which generator drew it? (DNA-Det)")
+    assert said(view.heading(track(Opinion(SWAPS, "It was not asked.")), 0, DETECTOR)).startswith(
+        "Was a part of this face swapped or pasted? (CADDM)"
+    )
+    assert "generat" not in said(view.heading(track(Opinion(SWAPS, "It was not asked.")), 0, DETECTOR))
+    beside_generators = said(view.heading(track(Opinion(DETECTOR, "It was not asked.")), 0, SPECIALIST))
     assert beside_generators.startswith("What a second detector says (test-net)")
     assert "It knows face swaps too" in beside_generators
-    assert "It knows wholly generated faces too" in said(view.title(DETECTOR, SWAPS))
+    assert "It knows wholly generated faces too" in said(view.heading(track(Opinion(DETECTOR, "It was not asked.")), 0, SWAPS))
 
 
 def test_a_disagreement_catches_the_eye_and_says_what_it_means() -> None:
@@ -145,9 +148,9 @@ def test_where_nobody_was_asked_each_says_why_under_one_heading() -> None:
 
 def test_areas_stand_with_the_opinion_of_the_detector_that_marked_them() -> None:
     whole = one_track(verdict=MANIPULATED, opinions=(swap_opinion(), opinion()), artifacts=(artifact(0.2, 0.2, 0.6, 0.6),))
-    assert "CADDM marks one area" in said(view.areas(whole, whole.opinions[0], 1, (), None, switch=True))
-    assert view.areas(whole, whole.opinions[1], 1, (), None, switch=True) == ""
-    assert view.areas(one_track(), swap_opinion(), 1, (), None, switch=True) == ""
+    assert "CADDM marks one area" in said(view.marked_areas(whole, whole.opinions[0], 1, (), None, switch=True))
+    assert view.marked_areas(whole, whole.opinions[1], 1, (), None, switch=True) == ""
+    assert view.marked_areas(one_track(), swap_opinion(), 1, (), None, switch=True) == ""
 
 
 @pytest.mark.parametrize(("radius", "spread"), [(2.0, "spread"), (0.27, "part"), (0.05, "gathered")])
@@ -169,7 +172,7 @@ def test_only_of_a_detector_of_generators_spread_means_something() -> None:
 
 def test_a_patch_view_says_what_it_shows_what_it_cannot_and_what_was_measured() -> None:
     patches = grid(".....", ".ss..", ".ss..", ".....", side_px=40)
-    words = said(view.patch_view(patches, SPECIALIST, (40, 40, 120, 120), MEDIA, noise(100, 200), GENERATORS))
+    words = said(patch_view(patches, SPECIALIST, (40, 40, 120, 120), MEDIA, noise(100, 200), GENERATORS))
     assert "4 of 20 patches look generated. They form one island" in words
     assert text.PATCH_CANNOT in words
     assert "(collections that it never saw), by generator: 40–70 % of the patches inside it looked generated, and 8–10 %" in words
@@ -178,7 +181,7 @@ def test_a_patch_view_says_what_it_shows_what_it_cannot_and_what_was_measured() 
 
 @pytest.mark.parametrize("tables", [(), (table("Patch islands", ("odd",), (1,)),), (table("Patch islands", ("split",), ("test",)),)])
 def test_without_measured_islands_none_are_claimed(tables: tuple) -> None:
-    assert "Measured on" not in said(view.patch_view(grid("s."), SPECIALIST, (0, 0, 10, 10), MEDIA, None, tables))
+    assert "Measured on" not in said(patch_view(grid("s."), SPECIALIST, (0, 0, 10, 10), MEDIA, None, tables))
 
 
 def test_the_section_of_a_report_holds_all_of_it() -> None:
@@ -217,7 +220,10 @@ def test_hostile_words_stay_words() -> None:
     first = replace(DETECTOR, name=HOSTILE, display_names=(HOSTILE,) * len(DETECTOR.labels))
     refused = Opinion(detector, HOSTILE)
     for markup in (
-        view.title(detector, first) + view.others(whole, 0) + view.answer(whole, one, first) + view.limits(detector, ()),
+        view.heading(track(Opinion(detector, "It was not asked.")), 0, first)
+        + view.others(whole, 0)
+        + view.answer(whole, one, first)
+        + view.limits(detector, ()),
         view.section(whole, 1, one, first, None, MEDIA, None, None),
         view.answer(whole, refused, first),
     ):

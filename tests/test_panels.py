@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 
 import pytest
+from markupsafe import Markup as Safe
 
 from attribution.detectors.card import MeasuredTable
 from attribution.evidence import STATES, DetectorInfo, Interval, Media, Neighbour, Placement, Verdict
-from attribution.render import panels
-from attribution.render.localisation import heatmap_words
-from attribution.render.provenance import custody
+from attribution.render import face as panels
+from attribution.render.areas import heatmap_words
+from attribution.render.file import custody
 from attribution.text import page as text
 from samples import DETECTOR, HOSTILE, INCONCLUSIVE, MANIPULATED, NONE_FOUND, Markup, clip, face, heatmap, is_inert, picture, track
 
@@ -106,13 +107,12 @@ def test_a_face_card_has_its_measures_and_may_leave_out_reasons() -> None:
 
 def test_a_note_takes_the_place_of_the_explanation_and_of_the_reasons_that_it_says() -> None:
     verdict = Verdict("inconclusive", None, None, None, ("They disagree.", "It is small."))
-    page = Markup(panels.verdict_banner(picture(verdict), "", "<p>A note.</p>", ("They disagree.",)))
+    page = Markup(panels.verdict_banner(picture(verdict), "", Safe("<p>A note.</p>"), ("They disagree.",)))
     assert page.problem == ""
     assert "A note." in page.words
     assert "They disagree." not in page.words
     assert "It is small." in page.words
     assert text.STATES_EXPLAINED["inconclusive"] not in page.words
-    assert text.WHY not in panels.reason_list(verdict, verdict.reasons)
 
 
 def test_neighbours_are_listed_with_method_source_and_distance() -> None:

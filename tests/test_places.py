@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attribution.evidence import Box
-from attribution.render.places import names_sides, place
+from attribution.render.areas import names_sides, place
 from attribution.text import areas as text
 
 SQUARE = (100.0, 100.0, 300.0, 300.0)

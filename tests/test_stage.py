@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from attribution.evidence import Media
-from attribution.render.stage import clip_stage, face_choices, picture_stage
+from attribution.render.file import clip_stage, face_choices, picture_stage
 from attribution.text import areas as area_text
 from attribution.text import page as text
 from samples import HOSTILE, INCONCLUSIVE, MANIPULATED, NONE_FOUND, Markup, artifact, clip, is_inert, picture, track

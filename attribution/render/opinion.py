@@ -1,39 +1,116 @@
-"""The opinion of a second detector on one face, as HTML: its answer beside the first one's, its heatmap and patches in words, its limits.
-
-Pure functions from evidence to strings. Every text that comes from a file, a card or a user is escaped here; no part holds a script.
+"""The opinion of a second detector on a face, as HTML: in a line beside the first answer, in full, and at the verdict where two definite
+answers leave none; whether the two agree and what that means.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 
 from attribution.detectors.card import MeasuredTable
-from attribution.detectors.tables import Rows, Unfit, percent
-from attribution.evidence import DetectorInfo, Face, Heatmap, Media, Opinion, Patches, TrackEvidence
-from attribution.evidence.checks import Box
-from attribution.render import artifacts, mosaic, overlay
-from attribution.render.agreement import agreement, looks_for
+from attribution.evidence import DetectorInfo, Evidence, Face, Heatmap, Media, Opinion, TrackEvidence, Verdict
+from attribution.render import areas, face, overlay
 from attribution.render.charts import method_bars
-from attribution.render.islands import islands, sentences
-from attribution.render.localisation import heatmap_words
-from attribution.render.panels import (
-    confidence_line,
-    measure_list,
-    measured,
-    method_line,
-    neighbour_table,
-    reason_list,
-    state_badge,
-)
-from attribution.text import areas as area_text
+from attribution.render.face import method_words
+from attribution.render.html import macros
+from attribution.render.palette import family_style
+from attribution.render.patches import patch_view
 from attribution.text import opinions as text
 from attribution.text import page as page_text
+from attribution.text.numbers import percent
 
-_CROP_SIDE_PX = 224
-_ISLANDS_TABLE = "Patch islands"
+CROP_SIDE_PX = 224
+_HTML = macros("opinion.html")
+
+
+@dataclass(frozen=True)
+class _Side:
+    """What one of two detectors said of a face; `state` and `words` are empty where it has nothing to say."""
+
+    name: str
+    state: str
+    words: str
+    says: str
+    p: float
+
+
+def looks_for(detector: DetectorInfo) -> str:
+    """A detector's scope. That of one which claims none, as detectors of others do, follows from what its labels tell: `generated` or
+    `face_swap` alone, or `any`."""
+    families = set(detector.families) - {"real"}
+    if detector.scope != "any" or not families:
+        return detector.scope
+    return "face_swap" if families == {"face_swap"} else "generated" if families <= {"gan", "diffusion"} else "any"
+
+
+def overturning(track: TrackEvidence) -> Opinion | None:
+    """The first opinion that left the track without a verdict: it contradicts the first answer, or calls the face what is none of the first
+    detector's business. None where none did."""
+    return next((one for one in track.opinions if one.overturns), None)
+
+
+def first_state(track: TrackEvidence) -> str:
+    """The state of the first detector's own answer; empty where the face is none of its business."""
+    opinion = overturning(track)
+    if opinion is not None and opinion.agreement != "differs":
+        return ""
+    return (track.own_verdict or track.verdict).state
+
+
+def beside(track: TrackEvidence) -> Markup:
+    """The short form that stands beside the first detector's answer, with the way to the long one; empty unless an opinion was given."""
+    given = [(_kind(one), one) for one in track.opinions if one.agreement is not None]
+    return _HTML.beside([(kind, _words(one, kind), _name(one)) for kind, one in given])
+
+
+def agreement(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> Markup:
+    """Whether the two detectors agree, and what that means. `opinion` was given."""
+    if opinion.verdict is None or opinion.agreement is None:
+        return Markup()
+    if opinion.overturns:
+        return dispute(track, opinion, first)
+    said = _meaning(track, first, opinion.verdict, opinion.detector, opinion.agreement)
+    return _HTML.agreement(opinion.agreement, _words(opinion, opinion.agreement), " ".join((said, *_caveats(track, opinion))))
+
+
+def side_by_side(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, about: str = "") -> Markup:
+    """Both answers on a track with both probabilities, and whether they agree, for a second detector that the reader chose; why it was not
+    asked where it was not. `about` says what they are about, where a file has several faces."""
+    state, name = first_state(track), _name(opinion)
+    found = "" if state != "manipulated" else method_words(track.verdict, first) or _found_by_first(track)
+    sides = [_side(text.FIRST_ONE, first, state, found, track.p_manipulated), *_second_side(opinion)]
+    kind = _kind(opinion)
+    end = (kind, _words(opinion, kind), " ".join(_caveats(track, opinion)), name) if len(sides) > 1 else ()
+    heading = f"{text.SIDE_BY_SIDE}: {about}" if about else text.SIDE_BY_SIDE
+    return _HTML.side_by_side(heading, sides, "" if end else opinion.refused, end)
+
+
+def dispute(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, link: bool = False) -> Markup:
+    """Who said what of a face that this opinion left without a verdict, each with its probability, and what to do next. `link` adds the
+    way to the opinion."""
+    if opinion.verdict is None or opinion.p_manipulated is None:
+        return Markup()
+    name, lead, state = _name(opinion), text.CONTRADICTED, first_state(track)
+    if opinion.agreement != "differs":
+        state, family = "", family_style(opinion.verdict.family).name
+        first_name, what = text.name_of(first.name), text.LOOKS_FOR[looks_for(first)]
+        lead = text.OUT_OF_FIELD.format(first=first_name, what=what, second=name, said=f"“{family}”")
+    found = _found_by_first(track) if state == "manipulated" else ""
+    sides = [_side(text.FIRST_ONE, first, state, found, track.p_manipulated), *_second_side(opinion)]
+    return _HTML.dispute(lead, sides, name if link else "")
+
+
+def verdict_note(evidence: Evidence, link: bool = False) -> tuple[Markup, tuple[str, ...]]:
+    """Where a second opinion left the file without a verdict: the note on it, and the reasons that it makes superfluous. Both empty
+    elsewhere."""
+    if evidence.verdict.state != "inconclusive" or not evidence.tracks:
+        return Markup(), ()
+    track = evidence.tracks[face.telling_track(evidence)]
+    opinion = overturning(track)
+    return (dispute(track, opinion, evidence.detector, link), (opinion.overturns,)) if opinion is not None else (Markup(), ())
 
 
 def leading(track: TrackEvidence, wanted: int | None = None) -> int | None:
@@ -46,112 +123,63 @@ def leading(track: TrackEvidence, wanted: int | None = None) -> int | None:
     return (differing or given)[0] if given else 0 if track.opinions else None
 
 
-def heading(track: TrackEvidence, index: int, first: DetectorInfo) -> str:
+def heading(track: TrackEvidence, index: int, first: DetectorInfo) -> Markup:
     """The head of the part that opinion `index` has in full, and what its detector is for; where nobody was asked and there are several to
     ask, the head of all."""
-    if track.opinions[index].verdict is not None or len(track.opinions) == 1:
-        return title(track.opinions[index].detector, first, track.opinions[index].view != track.view)
-    return f'<div class="tt-title"><h3>{text.SEVERAL_TITLE}</h3><p>{text.NONE_ASKED}</p></div>'
+    opinion = track.opinions[index]
+    if opinion.verdict is None and len(track.opinions) > 1:
+        return _HTML.title(text.SEVERAL_TITLE, text.NONE_ASKED)
+    scope = looks_for(opinion.detector)
+    hint = {"generated": text.HINT, "face_swap": text.SWAP_HINT}.get(scope, text.OTHER_HINT[looks_for(first)])
+    return _HTML.title(_title(opinion), hint if opinion.view == track.view else text.PICTURE_HINT)
 
 
-def title(detector: DetectorInfo, first: DetectorInfo, otherwise: bool = False) -> str:
-    """The heading of an opinion beside that of the `first` detector, and what this second one is for; `otherwise` where it sees whole
-    pictures and the first one faces."""
-    hint = {"generated": text.HINT, "face_swap": text.SWAP_HINT}.get(looks_for(detector), text.OTHER_HINT[looks_for(first)])
-    hint = text.PICTURE_HINT if otherwise else hint
-    return f'<div class="tt-title"><h3>{_heading(detector)}</h3><p>{hint}</p></div>'
-
-
-def choices(track: TrackEvidence, shown: int) -> str:
+def choices(track: TrackEvidence, shown: int) -> Markup:
     """Where several opinions were given: a row of them to choose from, as a radio group. Empty elsewhere."""
-    given = [(index, one) for index, one in enumerate(track.opinions) if one.verdict is not None]
-    if len(given) < 2:
-        return ""
-    buttons = "".join(_choice(index, one, index == shown) for index, one in given)
-    return f'<div class="tt-choices" role="radiogroup" aria-label="{text.CHOOSE}">{buttons}</div>'
+    given = [(index, _name(one), one.verdict) for index, one in enumerate(track.opinions) if one.verdict is not None]
+    return _HTML.choices(given, shown) if len(given) > 1 else Markup()
 
 
-def others(track: TrackEvidence, shown: int) -> str:
+def others(track: TrackEvidence, shown: int) -> Markup:
     """The detectors that were not asked, a line each, below the opinion that is shown in full. Empty where there is none."""
     if track.opinions[shown].verdict is not None:
         return unasked(track.opinions)
     # The page has just said that none was asked.
-    return "".join(refusal(one) for index, one in enumerate(track.opinions) if index != shown)
+    return _HTML.refusals([_refusal(one) for index, one in enumerate(track.opinions) if index != shown], "")
 
 
-def unasked(opinions: Sequence[Opinion]) -> str:
+def unasked(opinions: Sequence[Opinion]) -> Markup:
     """The detectors that were not asked, under a heading, a line each. Empty where there is none."""
-    lines = "".join(refusal(one) for one in opinions if one.verdict is None)
-    return f'<div class="tt-others"><h4>{text.NOT_ASKED}</h4>{lines}</div>' if lines else ""
+    return _HTML.refusals([_refusal(one) for one in opinions if one.verdict is None], text.NOT_ASKED)
 
 
-def refusal(opinion: Opinion) -> str:
-    """Why a detector was not asked, in a line."""
-    name = html.escape(text.name_of(opinion.detector.name))
-    return f'<p class="tt-refused">{html.escape(opinion.refused).replace(html.escape(opinion.detector.name), name)}</p>'
-
-
-def answer(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> str:
+def answer(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> Markup:
     """What the second detector says, whether that agrees with the first one's answer on `track`, and its bars; or why it was not asked."""
     if opinion.verdict is None:
-        return refusal(opinion)
-    name = html.escape(text.name_of(opinion.detector.name))
-    return (
-        f'<div class="tt-second">{agreement(track, opinion, first)}'
-        f'<div class="tt-second-answer"><h4>{text.ANSWER_OF.format(name=name)}</h4>{state_badge(opinion.verdict)}'
-        f"{method_line(opinion.verdict, opinion.detector)}{confidence_line(opinion.verdict, opinion.detector)}{_architecture(opinion)}"
-        f"{reason_list(opinion.verdict)}</div>"
-        f'<div class="tt-second-bars"><h4>{page_text.METHODS_TITLE}</h4>{method_bars(opinion.p_methods, opinion.detector)}</div></div>'
-    )
+        return face.refused(_refusal(opinion))
+    return _HTML.answer(opinion, _name(opinion), agreement(track, opinion, first), method_bars(opinion.p_methods, opinion.detector))
 
 
-def areas(
+def marked_areas(
     track: TrackEvidence, opinion: Opinion, number: int, tables: Sequence[MeasuredTable] | None, crop_uri: str | None, switch: bool
-) -> str:
-    """The areas that the detector of this opinion marked on face `number`; empty where it marked none. As for `artifacts.panel`."""
-    if opinion.verdict is None or not artifacts.marked_by(track, opinion.detector.name):
-        return ""
-    name = text.name_of(opinion.detector.name)
-    return artifacts.panel(track, number, name, opinion.verdict.state, tables, crop_uri, switch)
+) -> Markup:
+    """The areas that the detector of this opinion marked on face `number`; empty where it marked none. As for `areas.panel`."""
+    if opinion.verdict is None or not areas.marked_by(track, opinion.detector.name):
+        return Markup()
+    return areas.panel(track, number, _name(opinion), opinion.verdict.state, tables, crop_uri, switch)
 
 
-def heat_words(heatmap: Heatmap, detector: DetectorInfo, tables: Sequence[MeasuredTable] | None) -> str:
-    """The usual tests of a heatmap, `tables` being those of the detector's card, None where they are not at hand; of a detector of
-    generators, how far the evidence is spread over the picture, too."""
-    words = heatmap_words(heatmap, detector, tables)
+def heat_words(heatmap: Heatmap, detector: DetectorInfo, tables: Sequence[MeasuredTable] | None) -> Markup:
+    """As `areas.heatmap_words`; of a detector of generators, how far the evidence is spread over the picture, too."""
+    words, spread = areas.heatmap_words(heatmap, detector, tables), heatmap.evidence_share
     if looks_for(detector) != "generated":
         return words
-    share = heatmap.evidence_share
-    sentence = text.EVIDENCE_SHARE.format(share=f"{100 * share:.0f} %", spread=text.SPREAD[text.spread(share)])
-    return f'<p class="tt-spread">{sentence}</p>{words}'
+    return _HTML.heat_words(text.EVIDENCE_SHARE.format(share=f"{100 * spread:.0f} %", spread=text.SPREAD[text.spread(spread)]), words)
 
 
-def patch_view(
-    patches: Patches,
-    detector: DetectorInfo,
-    face: Box,
-    media: Media,
-    picture: np.ndarray | None,
-    tables: Sequence[MeasuredTable] = (),
-) -> str:
-    """The mosaic of a picture, what it shows and what it cannot show. `face` is the examined face's box, `picture` the whole picture at
-    any size; `tables` are those of the detector's card."""
-    said = sentences(islands(patches, detector, face, media.width, media.height))
-    first, *others = said
-    box = patches.boxes[0]
-    notes = [text.PATCH_CANNOT, *_measured_islands(tables), text.PATCH_SIZE.format(side=round(box[2] - box[0]))]
-    drawn = mosaic.mosaic(patches, detector, face, media.width, media.height, picture, " ".join(said))
-    more = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in others)
-    return (
-        f'<div class="tt-patches">{drawn}<div class="tt-patch-words"><p class="tt-spread">{html.escape(first)}</p>{more}'
-        f'<p class="tt-warning">{html.escape(notes[0])}</p>'
-        f'{"".join(f"""<p class="tt-small">{html.escape(note)}</p>""" for note in notes[1:])}</div></div>'
-    )
-
-
-def limits(detector: DetectorInfo, tables: Sequence[MeasuredTable]) -> str:
+def limits(detector: DetectorInfo, tables: Sequence[MeasuredTable]) -> Markup:
     """The sentences and the first tables of the second detector's card."""
-    return f'<div class="tt-measured">{measured(tables, detector)}</div>'
+    return _HTML.limits(face.measured(tables, detector))
 
 
 def section(
@@ -159,85 +187,123 @@ def section(
     number: int,
     opinion: Opinion,
     first: DetectorInfo,
-    face: Face | None,
+    shown: Face | None,
     media: Media,
     heatmap: Heatmap | None,
     picture: np.ndarray | None,
     tables: Sequence[MeasuredTable] | None = None,
-) -> str:
-    """The whole opinion on face `number` for the report, without anything to click. `face` is the face of the heatmap unless the opinion
+) -> Markup:
+    """The whole opinion on face `number` for the report, without anything to click. `shown` is the face of the heatmap unless the opinion
     has one of its own, `tables` are those of the detector's card, None where they are not at hand."""
-    detector = opinion.detector
-    name = html.escape(text.name_of(detector.name))
-    parts = [f"<h4>{_heading(detector)}</h4>{answer(track, opinion, first)}{_source(detector)}"]
-    marked = artifacts.marked_face(track)
-    crop = overlay.data_uri(overlay.fitted(marked.crop, _CROP_SIDE_PX)) if marked is not None else None
-    marks = areas(track, opinion, number, tables, crop, switch=False)
-    parts += [f"<h4>{area_text.HEADING}</h4>{marks}"] if marks else []
-    seen = opinion.face or face
+    detector, seen, marked = opinion.detector, opinion.face or shown, areas.marked_face(track)
+    heat = neighbours = patches = None
     if heatmap is not None and seen is not None and opinion.verdict is not None:
-        heat = overlay.data_uri(overlay.fitted(overlay.heat_over(seen.crop, heatmap.values), _CROP_SIDE_PX))
-        heading = f"{text.HEAT_TITLE.format(name=name)}: {html.escape(detector.display(heatmap.label))}"
-        parts.append(
-            f'<h4>{heading}</h4><div class="heat"><img src="{heat}" alt="{heading}" width="224" height="224">'
-            f"<div>{heat_words(heatmap, detector, tables)}</div></div>"
-        )
+        drawn = overlay.small_uri(overlay.heat_over(seen.crop, heatmap.values), CROP_SIDE_PX)
+        heat = (drawn, detector.display(heatmap.label), heat_words(heatmap, detector, tables))
     if opinion.placement is not None and opinion.placement.neighbours:
-        parts.append(f"<h4>{page_text.NEIGHBOURS_TITLE} ({name})</h4>{neighbour_table(opinion.placement, detector)}")
+        neighbours = face.neighbour_table(opinion.placement, detector)
     if opinion.patches is not None:
-        view = patch_view(opinion.patches, detector, track.box, media, picture, tables or ())
-        parts.append(f"<h4>{text.PATCH_TITLE}</h4>{view}")
-    if opinion.verdict is not None:
-        said = "".join(f"<li>{html.escape(limit)}</li>" for limit in detector.limits) or f"<li>{page_text.NO_LIMITS}</li>"
-        parts.append(f"<h4>{text.LIMITS_SUMMARY.format(name=name)}</h4><ul>{said}</ul>")
-    return f'<div class="tt-opinion">{"".join(parts)}</div>'
+        patches = patch_view(opinion.patches, detector, track.box, media, picture, tables or ())
+    crop = overlay.small_uri(marked.crop, CROP_SIDE_PX) if marked is not None else None
+    marks = marked_areas(track, opinion, number, tables, crop, switch=False)
+    said, source = answer(track, opinion, first), _source(detector)
+    return _HTML.section(opinion, _name(opinion), _title(opinion), said, source, marks, heat, neighbours, patches)
 
 
-def _source(detector: DetectorInfo) -> str:
+def _name(opinion: Opinion) -> str:
+    return text.name_of(opinion.detector.name)
+
+
+def _title(opinion: Opinion) -> str:
+    words = {"generated": text.TITLE, "face_swap": text.SWAP_TITLE}.get(looks_for(opinion.detector), text.OTHER_TITLE)
+    return words.format(name=_name(opinion))
+
+
+def _refusal(opinion: Opinion) -> str:
+    """Why a detector was not asked, in a line."""
+    return opinion.refused.replace(opinion.detector.name, _name(opinion))
+
+
+def _source(detector: DetectorInfo) -> dict[str, str]:
     """Where a detector of others came from, and which weights answered."""
-    if not detector.source and detector.measured:
-        return ""
-    names = page_text.MEASURE_NAMES
-    values = {names["source"]: detector.source.removeprefix("hf:"), names["weights"]: detector.weights_sha256}
-    return measure_list({**values, names["licence"]: detector.licence})
+    names, source = page_text.MEASURE_NAMES, detector.source.removeprefix("hf:")
+    told = {names["source"]: source, names["weights"]: detector.weights_sha256, names["licence"]: detector.licence}
+    return told if detector.source or not detector.measured else {}
 
 
-def _heading(detector: DetectorInfo) -> str:
-    words = {"generated": text.TITLE, "face_swap": text.SWAP_TITLE}.get(looks_for(detector), text.OTHER_TITLE)
-    return words.format(name=html.escape(text.name_of(detector.name)))
+def _side(form: str, detector: DetectorInfo, state: str, what: str, p: float) -> _Side:
+    words = page_text.STATES.get(state, "")
+    says = (text.SAYS if detector.measured else text.SAYS_UNCALIBRATED).format(p=percent(p))
+    return _Side(form.format(name=text.name_of(detector.name)), state, text.SAID.format(state=words, what=what) if what else words, says, p)
 
 
-def _choice(index: int, opinion: Opinion, checked: bool) -> str:
-    verdict = state_badge(opinion.verdict) if opinion.verdict is not None else ""
-    tabindex = 0 if checked else -1
-    return (
-        f'<button type="button" role="radio" aria-checked="{str(checked).lower()}" tabindex="{tabindex}" data-opinion="{index}">'
-        f"<span><b>{html.escape(text.name_of(opinion.detector.name))}</b>{verdict}</span></button>"
-    )
+def _second_side(opinion: Opinion) -> list[_Side]:
+    """Empty where it was not asked."""
+    if opinion.verdict is None or opinion.p_manipulated is None:
+        return []
+    found = method_words(opinion.verdict, opinion.detector)
+    return [_side(text.SECOND_ONE, opinion.detector, opinion.verdict.state, found, opinion.p_manipulated)]
 
 
-def _architecture(opinion: Opinion) -> str:
-    if opinion.architecture is None:
-        return ""
-    words = html.escape(opinion.architecture[:1].upper() + opinion.architecture[1:])
-    return f'<dl class="tt-architecture"><div><dt>{text.ARCHITECTURE}</dt><dd>{words}</dd></div></dl>'
+def _found_by_first(track: TrackEvidence) -> str:
+    """The kind of manipulation that the first detector takes for the likeliest."""
+    families = {family: p for family, p in track.p_families.items() if family != "real"}
+    return family_style(max(families, key=lambda one: families[one])).name if families else ""
 
 
-def _measured_islands(tables: Sequence[MeasuredTable]) -> list[str]:
-    """What the card measured of this view; nothing where it did not."""
-    inside, outside = "patches inside called generated", "patches outside called generated"
-    table = next((one for one in tables if one.title == _ISLANDS_TABLE), None)
-    try:
-        rows = list(Rows(table, ("split", inside, outside))) if table is not None else []
-    except Unfit:
-        rows = []
-    # Collections that training never saw say more about a reader's file than those that it did.
-    split = "cross" if any(row.text("split") == "cross" for row in rows) else "test"
-    shares = []
-    for column in (inside, outside):
-        values = [value for row in rows if row.text("split") == split and (value := row.number(column)) is not None]
-        if not values:
-            return []
-        low, high = percent(min(values)), percent(max(values))
-        shares.append(low if low == high else f"{low.removesuffix(' %')}–{high}")
-    return [text.PATCH_MEASURED.format(split=text.PATCH_SPLITS[split], inside=shares[0], outside=shares[1])]
+def _kind(opinion: Opinion) -> str:
+    return "differs" if opinion.overturns else str(opinion.agreement)
+
+
+def _words(opinion: Opinion, kind: str) -> str:
+    """The agreement in words. Where nothing was found, or no kind of method is told, there is no family to speak of."""
+    if kind == "same family" and opinion.verdict is not None and opinion.verdict.family in (None, "real"):
+        kind = "same method" if opinion.verdict.family == "real" else "same answer"
+    return text.AGREEMENT[kind]
+
+
+def _caveats(track: TrackEvidence, opinion: Opinion) -> list[str]:
+    """What else the reader has to know of an opinion beside an answer."""
+    name, seen = _name(opinion), text.SEEN
+    found = [text.OTHER_VIEW.format(name=name, seen=seen[opinion.view], first_seen=seen[track.view])] if opinion.view != track.view else []
+    return [*found, *([] if opinion.detector.measured else [text.NOT_MEASURED.format(name=name)])]
+
+
+def _together(first: DetectorInfo, second: DetectorInfo) -> str:
+    """What is known of why two detectors that agree may both be wrong."""
+    stranger = next((one for one in (second, first) if one.source or not one.measured), None)
+    return text.SAME_COLLECTIONS if stranger is None else text.OTHER_COLLECTIONS.format(name=text.name_of(stranger.name))
+
+
+def _meaning(track: TrackEvidence, first: DetectorInfo, two: Verdict, second: DetectorInfo, agreed: str) -> str:
+    """What the agreement means, in plain words."""
+    name, first_name, one = text.name_of(second.name), text.name_of(first.name), track.verdict
+    # Another opinion may have overturned the first answer, which this one agrees with.
+    state = first_state(track) or one.state
+    said, also = (method_words(one, first) or page_text.STATES[state], method_words(two, second) or page_text.STATES[two.state])
+    of_generators = "generated" in (looks_for(first), looks_for(second))
+    if agreed == "undecided":
+        words = text.NEITHER_DECIDED if state == two.state else text.UNDECIDED if two.state == "inconclusive" else text.FIRST_UNDECIDED
+        return words.format(name=name, second=also)
+    if agreed == "differs":
+        in_method, in_state = text.DIFFERS_IN_METHOD, text.DIFFERS_IN_STATE
+        if not of_generators:
+            in_method, in_state = text.DIFFERS_IN_SWAP, text.DIFFERS_ON_SWAP
+        meaning = in_method if state == two.state == "manipulated" else in_state
+        return f"{text.DIFFERS.format(first_name=first_name, first=said, name=name, second=also)} {meaning}"
+    together = _together(first, second)
+    if state != "manipulated":
+        return text.SAME_STATE if of_generators else f"{text.NEITHER_FINDS} {together}"
+    if agreed == "same method":
+        return f"{text.SAME_METHOD.format(method=also)} {together}"
+    if agreed == "same answer":
+        teller, silent, family = (first_name, name, one.family) if one.family is not None else (name, first_name, two.family)
+        return f"{text.FAMILY_NOT_TOLD.format(teller=teller, silent=silent, family=family_style(family).name)} {together}"
+    if two.family is None:
+        return f"{text.NEITHER_TELLS} {together}"
+    if not of_generators:
+        return f"{text.BOTH_FIND.format(first=said, name=name, second=also)} {together}"
+    family = family_style(two.family).name
+    if one.method in first.labels and two.method in second.labels:
+        return text.SAME_FAMILY.format(family=family, first=said, name=name, second=also)
+    return text.ONE_NAMES.format(family=family)

@@ -1,6 +1,6 @@
 """Pictures made from evidence: heat over a face, boxes on a picture, small copies, and pictures as data URIs for HTML.
 
-Every function takes and gives H×W×3 uint8 RGB (`data_uri` gives text). Only pixels that are already decoded come here.
+Pictures are H×W×3 uint8 RGB. Only pixels that are already decoded come here.
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ def heat_over(crop: np.ndarray, heat: np.ndarray, strength: float = 0.85) -> np.
     if heat.shape != (height, width):
         heat = np.asarray(Image.fromarray(heat.astype(np.float32), mode="F").resize((width, height), Image.Resampling.BICUBIC))
     heat = np.clip(heat, 0, 1)
-    grey = np.repeat((crop.astype(np.float32) @ _LUMA)[..., None], 3, axis=2)
     opacity = (strength * np.sqrt(heat))[..., None]
-    return np.clip(grey * (1 - opacity) + heat_colours(heat) * opacity + 0.5, 0, 255).astype(np.uint8)
+    return np.clip(grey(crop) * (1 - opacity) + heat_colours(heat) * opacity + 0.5, 0, 255).astype(np.uint8)
+
+
+def grey(picture: np.ndarray) -> np.ndarray:
+    """The lightness of a picture, H×W×3 float32."""
+    return np.repeat((picture.astype(np.float32) @ _LUMA)[..., None], 3, axis=2)
 
 
 def boxes_on(picture: np.ndarray, boxes: Sequence[Box], numbers: Sequence[int], chosen: int | None = None) -> np.ndarray:
@@ -72,3 +76,8 @@ def data_uri(picture: np.ndarray, quality: int | None = 88) -> str:
         Image.fromarray(picture).save(stream, "JPEG", quality=quality, subsampling=0)
     kind = "png" if quality is None else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+
+
+def small_uri(picture: np.ndarray, side_px: int, quality: int = 88) -> str:
+    """A copy of at most `side_px` as a data URI."""
+    return data_uri(fitted(picture, side_px), quality)

@@ -169,10 +169,3 @@ FACE_MEASURES = {
     "seen": "Seen",
 }
 SHARPNESS_UNIT = "variance of the Laplacian"
-
-
-def faithfulness(drop_hot: float, drop_random: float) -> str:
-    """`yes`, `weakly` or `no`: whether hiding the hot areas moved the answer more than hiding random ones did."""
-    if drop_hot <= drop_random or drop_hot < 0.01:
-        return "no"
-    return "yes" if drop_hot >= 0.1 and drop_hot >= 2 * drop_random else "weakly"

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from attribution.evidence import DetectorInfo
-from attribution.render import panels
+from attribution.render.face import state_icon
 from attribution.text import failures as failures_text
 from attribution.text import limits as limits_text
 from attribution.text import page as text
@@ -34,7 +34,7 @@ def progress(share: float, doing: str) -> Any:
 
 def problem(sentence: str) -> Any:
     """One plain sentence that says why there is no result."""
-    icon = panels.state_icon("inconclusive", 30)
+    icon = state_icon("inconclusive", 30)
     words = f"<div><h2>{text.PROBLEM}</h2><p>{html.escape(sentence)}</p></div>"
     return gr.update(value=f'<div class="tt-problem" role="alert">{icon}{words}</div>', visible=True)
 

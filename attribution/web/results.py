@@ -17,9 +17,11 @@ import gradio as gr
 import numpy as np
 
 from attribution.evidence import DetectorInfo, Evidence, Heatmap, Opinion, Patches, Placement, Track, TrackEvidence, document
-from attribution.render import agreement, artifacts, charts, overlay, panels, provenance, report, stage
+from attribution.render import areas, charts, overlay, report
+from attribution.render import face as face_view
+from attribution.render import file as file_view
 from attribution.render import opinion as opinion_view
-from attribution.render.localisation import heatmap_words
+from attribution.render import patches as patches_view
 from attribution.text import areas as area_text
 from attribution.text import numbers
 from attribution.text import opinions as opinion_text
@@ -117,25 +119,27 @@ def file_parts(found: Analysis, session: Session, upload: Upload, uploads: Uploa
     assert evidence is not None
     if evidence.media.kind == "picture" and found.frames:
         session.picture = overlay.fitted(found.frames[0].rgb, PICTURE_SIDE_PX)
-        shown = stage.picture_stage(evidence, overlay.data_uri(session.picture), session.chosen)
+        shown = file_view.picture_stage(evidence, overlay.data_uri(session.picture), session.chosen)
     else:
         frames = [(frame.seconds, overlay.data_uri(overlay.fitted(frame.rgb, FRAME_SIDE_PX), 72)) for frame in found.frames]
         extension = _playable(evidence)
         session.clip = uploads.keep_for_player(upload, extension) if extension else None
         video = f"gradio_api/file={session.clip}" if session.clip is not None else None
-        shown = stage.clip_stage(evidence, frames, video, session.chosen)
-    note, said = agreement.verdict_note(evidence, link=True)
+        shown = file_view.clip_stage(evidence, frames, video, session.chosen)
+    note, said = opinion_view.verdict_note(evidence, link=True)
     return FileParts(
         result=gr.update(visible=True),
-        verdict=f"{panels.verdict_banner(evidence, note=note, said=said)}{_side_by_side(evidence, pipeline)}",
+        verdict=f"{face_view.verdict_banner(evidence, note=note, said=said)}{_side_by_side(evidence, pipeline)}",
         card=gr.update(visible=bool(evidence.tracks)),
         faces=gr.update(visible=bool(evidence.tracks)),
-        stage=f"{page_parts.title(stage.title(evidence))}{shown}",
-        choices=_part(stage.face_choices(evidence, [_small(track) for track in evidence.tracks], session.chosen), len(evidence.tracks) > 1),
-        limits=page_parts.title(panels.limits_title(evidence.detector))
-        + f'<div class="tt-measured">{panels.measured(first_tables(pipeline.predictor.card), evidence.detector)}'
+        stage=f"{page_parts.title(file_view.title(evidence))}{shown}",
+        choices=_part(
+            file_view.face_choices(evidence, [_small(track) for track in evidence.tracks], session.chosen), len(evidence.tracks) > 1
+        ),
+        limits=page_parts.title(face_view.limits_title(evidence.detector))
+        + f'<div class="tt-measured">{face_view.measured(first_tables(pipeline.predictor.card), evidence.detector)}'
         f"{page_parts.all_limits(evidence.detector)}</div>",
-        provenance=provenance.custody(evidence),
+        provenance=file_view.custody(evidence),
         downloads=downloads(session, pipeline),
     )
 
@@ -194,11 +198,11 @@ def _side_by_side(evidence: Evidence, pipeline: Pipeline) -> str:
     asked = next((one.info for one in pipeline.beside if one.asked_for), None)
     if asked is None or not evidence.tracks:
         return ""
-    index = panels.telling_track(evidence)
+    index = face_view.telling_track(evidence)
     track = evidence.tracks[index]
     heard = next((one for one in track.opinions if one.detector == asked), None)
     about = text.FACE_OF.format(number=index + 1, total=len(evidence.tracks)) if len(evidence.tracks) > 1 else ""
-    return agreement.side_by_side(track, heard, evidence.detector, about) if heard is not None else ""
+    return opinion_view.side_by_side(track, heard, evidence.detector, about) if heard is not None else ""
 
 
 # The chosen face
@@ -210,16 +214,16 @@ def face_parts(session: Session, pipeline: Pipeline, data_folder: Path | None = 
     if evidence is None or track is None:
         return unchanged(FaceParts)
     crop = overlay.data_uri(face.crop, 92) if face is not None else None
-    neighbours = panels.no_references()
+    neighbours = face_view.refused(text.NO_REFERENCES)
     if track.placement is not None:
         pictures = thumbnails(track.placement, pipeline.bank, data_folder)
-        neighbours = panels.neighbour_table(track.placement, evidence.detector, pictures)
+        neighbours = face_view.neighbour_table(track.placement, evidence.detector, pictures)
     ranked = sorted(evidence.detector.labels, key=lambda label: -track.p_methods.get(label, 0.0))
     labels = [(f"{evidence.detector.display(label)} ({numbers.percent(track.p_methods.get(label, 0.0))})", label) for label in ranked]
     hint = text.METHODS_HINT if evidence.detector.measured else text.METHODS_UNCALIBRATED
-    card = panels.face_card(track, session.chosen + 1, evidence.detector, crop, face, reasons=len(evidence.tracks) > 1)
+    card = face_view.face_card(track, session.chosen + 1, evidence.detector, crop, face, reasons=len(evidence.tracks) > 1)
     return FaceParts(
-        face=f"{card}{agreement.beside(track)}",
+        face=f"{card}{opinion_view.beside(track)}",
         bars=f"{page_parts.title(text.METHODS_TITLE, hint)}{charts.method_bars(track.p_methods, evidence.detector)}",
         areas=_part(_first_areas(track, session.chosen + 1, pipeline.predictor)),
         label=gr.update(choices=labels, value=telling_label(evidence, track)),
@@ -245,7 +249,7 @@ def explain(session: Session, label: str | None, pipeline: Pipeline) -> tuple[An
     key = (session.chosen, session.moment, label)
     if key not in session.heatmaps:
         session.heatmaps[key] = examination.run(pipeline, examination.seconds_to_explain(), examination.heatmap, face.crop, label)
-    words = heatmap_words(session.heatmaps[key], evidence.detector, pipeline.predictor.card.measured)
+    words = areas.heatmap_words(session.heatmaps[key], evidence.detector, pipeline.predictor.card.measured)
     return _slider(face.crop, session.heatmaps[key]), words, downloads(session, pipeline)
 
 
@@ -276,10 +280,10 @@ def _first_areas(track: TrackEvidence, number: int, predictor: Predictor) -> str
     if predictor.card.artifacts is None:
         return ""
     heading = page_parts.title(area_text.FIRST_HEADING, level="h4")
-    name, state = opinion_text.name_of(predictor.info.name), agreement.first_state(track)
-    if not artifacts.marked_by(track, predictor.info.name):
-        return f"{heading}{artifacts.nothing_marked(name, state)}"
-    return f"{heading}{artifacts.panel(track, number, name, state, predictor.card.measured, _marked_crop(track))}"
+    name, state = opinion_text.name_of(predictor.info.name), opinion_view.first_state(track)
+    if not areas.marked_by(track, predictor.info.name):
+        return f"{heading}{areas.nothing_marked(name, state)}"
+    return f"{heading}{areas.panel(track, number, name, state, predictor.card.measured, _marked_crop(track))}"
 
 
 # The second opinion on it
@@ -294,7 +298,7 @@ def opinion_parts(session: Session, pipeline: Pipeline | None) -> OpinionParts:
     name = html.escape(opinion_text.name_of(shown.detector.name))
     neighbours = f'<p class="tt-refused">{opinion_text.NO_REFERENCES.format(name=name)}</p>'
     if shown.placement is not None:
-        neighbours = panels.neighbour_table(shown.placement, shown.detector)
+        neighbours = face_view.neighbour_table(shown.placement, shown.detector)
     return OpinionParts(
         section=gr.update(visible=True),
         choices=_part(opinion_view.choices(track, index)),
@@ -369,10 +373,10 @@ def _areas(session: Session, pipeline: Pipeline, track: TrackEvidence, shown: Op
     predictor = _predictor(pipeline, shown)
     if predictor is None or predictor.card.artifacts is None or shown.verdict is None:
         return ""
-    words = opinion_view.areas(track, shown, session.chosen + 1, predictor.card.measured, _marked_crop(track), switch=True)
+    words = opinion_view.marked_areas(track, shown, session.chosen + 1, predictor.card.measured, _marked_crop(track), switch=True)
     if not words and not track.artifacts:
         # Where there are areas of another detector, this one did not look for any.
-        words = artifacts.nothing_marked(opinion_text.name_of(shown.detector.name), shown.verdict.state)
+        words = areas.nothing_marked(opinion_text.name_of(shown.detector.name), shown.verdict.state)
     return f"{page_parts.title(area_text.HEADING, level='h4')}{words}" if words else ""
 
 
@@ -414,7 +418,7 @@ def _mosaic(session: Session, pipeline: Pipeline, patches: Patches | None) -> st
     reader = _reader(pipeline) if patches is not None else None
     if evidence is None or track is None or patches is None or reader is None:
         return ""
-    return opinion_view.patch_view(patches, reader.info, track.box, evidence.media, session.picture, reader.card.measured)
+    return patches_view.patch_view(patches, reader.info, track.box, evidence.media, session.picture, reader.card.measured)
 
 
 # What several of them need
@@ -442,7 +446,7 @@ def _small(track: TrackEvidence) -> str | None:
 
 def _marked_crop(track: TrackEvidence) -> str | None:
     """The crop that areas were marked on, as a data URI."""
-    face = artifacts.marked_face(track)
+    face = areas.marked_face(track)
     return overlay.data_uri(face.crop, 92) if face is not None else None
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from attribution.detectors.spec import Selection
 from attribution.evidence import Evidence, Face, Heatmap, Opinion, Patches, Predictions, Track, TrackEvidence
 from attribution.render import opinion as opinion_view
-from attribution.render import panels
+from attribution.render.face import telling_track
 from attribution.web.detector_panel import PanelState
 from attribution.web.uploads import Upload, Uploads
 
@@ -58,7 +58,7 @@ class Session:
     def show(self, evidence: Evidence) -> None:
         """Hold fresh evidence, with fewer crops, and look first at the face that its verdict rests on."""
         self.evidence = lighter(evidence)
-        self.chosen = panels.telling_track(self.evidence) if self.evidence.tracks else 0
+        self.chosen = telling_track(self.evidence) if self.evidence.tracks else 0
         self.moment = (self.evidence.tracks[self.chosen].shown or 0) if self.evidence.tracks else 0
 
     def look_at(self, index: Any, seconds: Any) -> None:
