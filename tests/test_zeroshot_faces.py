@@ -11,63 +11,46 @@ import torch
 
 from attribution.lab.data import METHOD_OF_SOURCE, REAL, read_manifest
 from attribution.lab.pools import Samples, load_samples
-from attribution.lab.studies.zeroshot.faces import DFDC, ELSEWHERE, MOST, UNTOUCHED_OF, WEB, Faces, gather, load_faces
-from attribution.lab.studies.zeroshot.plan import (
-    ADDED,
-    ALL,
-    BASE,
-    DETECTORS,
-    ONLY_TESTED,
-    SOURCES,
-    TOP,
-    TRAINED,
-    Detector,
-    Run,
-    plan,
-)
-from attribution.lab.studies.zeroshot.pool import make_pool, pool_file
+from attribution.lab.studies.zeroshot.faces import DFDC, ELSEWHERE, UNTOUCHED_OF, WEB, Faces, gather, load_faces, make_pool
+from attribution.lab.studies.zeroshot.plan import ADDED, ALL, BASE, DETECTORS, ONLY_TESTED, SOURCES, TOP, TRAINED, Run, plan, pool_file
 from attribution.models.backbones import build_backbone
 from lab_faces import make_faces, make_work
 
 # The lab's own way of swapping is of the same family as the method of the manifest.
 FAMILY = {method: family for (family, _), method in METHOD_OF_SOURCE.items()} | {"autoencoder_swap": "face_swap"}
-SIDE_PX = 64
-TINY = Detector("tiny", "Tiny", "meso4", SIDE_PX, ("hidden", "classifier"), 6, 4, 2e-3, {"img_size": SIDE_PX})
-OLD, NEW = "stylegan2", "sd21"
 
 
-class TestPlan:
-    def test_every_run_has_its_base_before_it_once(self):
-        runs = plan()
-        assert len(runs) == len(set(runs)) == len({run.name for run in runs}) == len(DETECTORS) * len(TRAINED) * 3
-        for place, run in enumerate(runs):
-            assert (run.base == run) == (run.variant == BASE)
-            assert run.base in runs[: place + 1]
+def test_the_plan_asks_every_detector_on_every_source_before_and_after_both_augmentations():
+    runs = plan()
+    assert len(runs) == len({run.name for run in runs}) == len(DETECTORS) * len(TRAINED) * 3
+    assert {(run.detector, run.trained_on, run.variant) for run in runs} == {
+        (detector, source, variant) for detector in DETECTORS for source in TRAINED for variant in (BASE, TOP, ALL)
+    }
+    for place, run in enumerate(runs):
+        assert (run.base == run) == (run.variant == BASE)
+        assert run.base in runs[: place + 1]
+    assert not set(ONLY_TESTED) & {source for run in runs for source in run.seen}
 
-    def test_every_detector_is_augmented_in_both_ways_on_every_source(self):
-        for detector in DETECTORS:
-            own = [run for run in plan() if run.detector == detector]
-            assert {(run.trained_on, run.variant) for run in own} == {(s, v) for s in TRAINED for v in (BASE, TOP, ALL)}
 
-    def test_what_is_added_is_of_another_family_and_the_cycle_is_whole(self):
-        assert set(ADDED) == set(ADDED.values()) == set(TRAINED)
-        assert all(FAMILY[source] != FAMILY[added] for source, added in ADDED.items())
-        for source in TRAINED:
-            seen = [source]
-            while ADDED[seen[-1]] != source:
-                seen.append(ADDED[seen[-1]])
-                assert len(seen) <= len(TRAINED)
-            assert len(seen) == len(TRAINED), f"{source} comes back after {len(seen)} steps"
+def test_what_is_added_is_of_another_family_and_the_cycle_is_whole():
+    assert all(FAMILY[source] != FAMILY[added] for source, added in ADDED.items())
+    seen = [TRAINED[0]]
+    while ADDED[seen[-1]] not in seen:
+        seen.append(ADDED[seen[-1]])
+    assert set(seen) == set(ADDED) == set(TRAINED)
+    assert ADDED[seen[-1]] == seen[0]
 
-    def test_a_run_knows_what_it_saw(self):
-        base, top = Run(TINY, OLD), Run(TINY, OLD, TOP, NEW)
-        assert (base.seen, top.seen) == ((OLD,), (OLD, NEW))
-        assert (base.steps, top.steps, Run(TINY, "dfdc_swap").steps) == (6, 4, 12)
-        assert (base.name, top.name) == ("tiny/stylegan2", "tiny/stylegan2+sd21-top")
-        assert not set(ONLY_TESTED) & {source for run in plan() for source in run.seen}
 
-    @pytest.mark.parametrize("detector", DETECTORS, ids=lambda one: one.name)
-    def test_its_top_layers_are_parts_of_it_with_the_classifier(self, detector):
+def test_a_run_knows_what_it_saw():
+    detector = replace(DETECTORS[0], name="tiny", steps=6, added_steps=4)
+    base, top = Run(detector, "stylegan2"), Run(detector, "stylegan2", TOP, "sd21")
+    assert (base.seen, top.seen) == (("stylegan2",), ("stylegan2", "sd21"))
+    assert (base.steps, top.steps, Run(detector, "dfdc_swap").steps) == (6, 4, 12)
+    assert (base.name, top.name) == ("tiny/stylegan2", "tiny/stylegan2+sd21-top")
+
+
+def test_the_top_layers_of_every_detector_are_parts_of_it_with_the_classifier():
+    for detector in DETECTORS:
         with torch.device("meta"):
             net = build_backbone(detector.architecture, 2, detector.model_args)
         parts = dict(net.named_children())
@@ -96,9 +79,12 @@ def faces(data: Path, work: Path) -> Faces:
     return gather(data, work)
 
 
-def known(samples: Samples) -> dict[bytes, int]:
+@pytest.fixture(scope="module")
+def pictures(samples: dict[str, Samples]) -> dict[str, dict[bytes, int]]:
     """Every picture of a split, as it is read → its index."""
-    return {samples.encoded(index).tobytes(): index for index in range(len(samples))}
+    found = {split: {own.encoded(index).tobytes(): index for index in range(len(own))} for split, own in samples.items()}
+    assert all(len(own) == len(samples[split]) for split, own in found.items()), "the pictures must differ to be told apart"
+    return found
 
 
 class TestFaces:
@@ -109,40 +95,33 @@ class TestFaces:
                 assert set(faces.split[chosen]) == {split}
                 assert set(faces.kind[chosen]) == {source, UNTOUCHED_OF[source]}
                 assert set(faces.kind[chosen][~faces.manipulated[chosen]]) == {UNTOUCHED_OF[source]}
+        assert set(faces.groups[faces.kind == "unseen_swap"]) == set(faces.groups[faces.kind == ELSEWHERE]), "those of the faces under them"
 
-    def test_no_training_face_is_among_them_and_splits_never_mix(self, faces, samples):
-        pictures = {split: known(own) for split, own in samples.items()}
-        assert all(len(own) == len(samples[split]) for split, own in pictures.items()), "the pictures must differ to be told apart"
+    def test_no_training_face_is_among_them_and_splits_never_mix(self, faces, pictures):
         found = {"val": 0, "test": 0, "cross": 0}
         for crop, kind, split in zip(faces.crops, faces.kind, faces.split, strict=True):
             where = [name for name, own in pictures.items() if crop.tobytes() in own]
             if kind == "unseen_swap":
                 assert not where
                 continue
-            elsewhere = kind == ELSEWHERE or kind.endswith("_elsewhere")
-            assert where == ["cross" if elsewhere else split], kind
+            assert where == ["cross" if kind == ELSEWHERE or kind.endswith("_elsewhere") else split], kind
             found[where[0]] += 1
         assert all(found.values())
 
-    def test_untouched_faces_are_of_the_collections_they_stand_for(self, faces, samples):
+    def test_untouched_faces_are_of_the_collections_they_stand_for(self, faces, samples, pictures):
         for kind, split, sources in ((DFDC, "test", {"dfdc"}), (WEB, "val", {"ffhq", "unsplash"}), (ELSEWHERE, "cross", None)):
-            pictures = known(samples[split])
             chosen = (faces.kind == kind) & (faces.split == ("test" if split == "cross" else split))
-            indices = [pictures[crop.tobytes()] for crop in faces.crops[chosen]]
+            indices = [pictures[split][crop.tobytes()] for crop in faces.crops[chosen]]
             assert {samples[split].families[index] for index in indices} == {REAL}
             assert sources is None or {samples[split].sources[index] for index in indices} == sources
 
-    def test_the_lab_s_swaps_on_dfdc_frames_are_left_out(self, faces, samples):
+    def test_the_lab_s_swaps_on_dfdc_frames_are_left_out(self, faces, samples, pictures):
         own = samples["test"]
-        chosen = {crop.tobytes() for crop in faces.crops[faces.of("autoencoder_swap")]}
-        swaps = [index for index, method in enumerate(own.methods) if method == "autoencoder_swap"]
+        chosen = {pictures["test"][crop.tobytes()] for crop in faces.crops[faces.of("autoencoder_swap")]}
+        swaps = {index for index, method in enumerate(own.methods) if method == "autoencoder_swap"}
         on_dfdc = {index for index in swaps if own.sources[index] == "autoencoder_swap on dfdc"}
-        assert 0 < len(on_dfdc) < len(swaps)
-        assert {index for index in swaps if own.encoded(index).tobytes() in chosen} == set(swaps) - on_dfdc
-
-    def test_a_swap_shares_the_group_of_the_face_under_it(self, faces):
-        untouched = set(faces.groups[faces.kind == ELSEWHERE])
-        assert set(faces.groups[faces.kind == "unseen_swap"]) == untouched
+        assert set() < on_dfdc < swaps
+        assert chosen & swaps == swaps - on_dfdc
 
     def test_there_are_never_more_than_asked_for_and_the_same_every_time(self, data, work, faces):
         few, again = (gather(data, work, {"val": 2, "test": 3}) for _ in range(2))
@@ -151,16 +130,10 @@ class TestFaces:
             assert counts.max() == most
             assert set(kinds) == set(faces.kind[faces.split == split])
         assert np.array_equal(few.crops, again.crops)
-        assert set(MOST) == {"val", "test"}
 
     def test_they_are_kept_and_not_gathered_again(self, data, work, faces, tmp_path):
-        first = load_faces(str(data), work, tmp_path)
-        again = load_faces(None, tmp_path / "nowhere", tmp_path)
-        for one in (first, again):
-            assert np.array_equal(one.crops, faces.crops)
-            assert [one.kind.tolist(), one.groups.tolist(), one.split.tolist()] == [
-                faces.kind.tolist(), faces.groups.tolist(), faces.split.tolist(),
-            ]  # fmt: skip
+        for one in (load_faces(str(data), work, tmp_path), load_faces(None, tmp_path / "nowhere", tmp_path)):
+            assert all(np.array_equal(vars(one)[name], values) for name, values in vars(faces).items())
 
 
 @pytest.fixture
@@ -173,23 +146,18 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 class TestPool:
-    @pytest.mark.parametrize("source", TRAINED)
+    @pytest.mark.parametrize("source", ["dfdc_swap", "autoencoder_swap", "sdxl"])
     def test_untouched_and_manipulated_faces_by_turns(self, samples, drawn, tmp_path, source):
         train = samples["train"]
         pool = np.load(make_pool(train, source, tmp_path, 8))
-        assert pool.shape == (16, 224, 224, 3)
-        assert pool.dtype == np.uint8
-        assert len(drawn) == 16
-        assert {train.methods[index] for index in drawn[1::2]} == {source}
-        untouched = drawn[0::2]
+        assert (pool.shape, pool.dtype) == ((16, 224, 224, 3), np.uint8)
+        untouched, manipulated = drawn[0::2], drawn[1::2]
+        assert {train.methods[index] for index in manipulated} == {source}
         assert {train.families[index] for index in untouched} == {REAL}
         assert {train.sources[index] == "dfdc" for index in untouched} == {UNTOUCHED_OF[source] == DFDC}
         assert not any(train.sources[index] == "autoencoder_swap on dfdc" for index in drawn)
-
-    def test_a_swap_follows_the_face_under_it(self, samples, drawn, tmp_path):
-        for source in ("dfdc_swap", "autoencoder_swap"):
-            make_pool(samples["train"], source, tmp_path, 8)
-        assert [int(samples["train"].base[fake]) for fake in drawn[1::2]] == drawn[0::2]
+        if source != "sdxl":
+            assert [int(train.base[fake]) for fake in manipulated] == untouched, "a swap follows the face under it"
 
     def test_a_pair_is_changed_alike(self, samples, tmp_path):
         """With swaps that change nothing, both pictures of every pair must come out equal; others are changed each in its own way."""
@@ -208,10 +176,10 @@ class TestPool:
         assert sum(np.array_equal(one, other) for one, other in zip(pool[0::2], pool[1::2], strict=True)) < 4
 
     def test_it_is_the_same_every_time_and_made_once(self, samples, drawn, tmp_path):
-        first = make_pool(samples["train"], OLD, tmp_path / "one", 4)
-        assert first == pool_file(tmp_path / "one", OLD)
-        assert first.read_bytes() == make_pool(samples["train"], OLD, tmp_path / "two", 4).read_bytes()
+        first = make_pool(samples["train"], "stylegan2", tmp_path / "one", 4)
+        assert first == pool_file(tmp_path / "one", "stylegan2")
+        assert first.read_bytes() == make_pool(samples["train"], "stylegan2", tmp_path / "two", 4).read_bytes()
         times = len(drawn)
-        assert make_pool(samples["train"], OLD, tmp_path / "one", 4) == first
+        assert make_pool(samples["train"], "stylegan2", tmp_path / "one", 4) == first
         assert len(drawn) == times
         assert [path.name for path in first.parent.iterdir()] == [first.name]

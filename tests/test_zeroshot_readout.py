@@ -14,10 +14,11 @@ from attribution.detectors.loading import load
 from attribution.detectors.predictor import Predictor
 from attribution.lab.measure import metrics
 from attribution.lab.studies.zeroshot import readout
-from attribution.lab.studies.zeroshot.faces import DFDC, ELSEWHERE, WEB, Faces
+from attribution.lab.studies.zeroshot.faces import ELSEWHERE, WEB, Faces
 from attribution.lab.studies.zeroshot.plan import SOURCES, TRAINED
 from attribution.lab.studies.zeroshot.readout import MultiSaid
 from conftest import some_crops
+from study_faces import some_of, study_faces
 
 SHARES = (1 / 4,)
 UNITS = 24
@@ -26,10 +27,7 @@ GOOD, MISLED = np.arange(4), np.arange(4, 24)
 
 @pytest.fixture(scope="module")
 def faces() -> Faces:
-    kinds = [(split, kind) for split in ("val", "test") for kind in (*SOURCES, DFDC, WEB, ELSEWHERE) for _ in range(16)]
-    split, kind = (np.array(column) for column in zip(*kinds, strict=True))
-    groups = np.array([f"{split[place]} {one} {place // 2}" for place, one in enumerate(kind)])
-    return Faces(np.zeros((len(kinds), 1, 1, 3), np.uint8), kind, groups, split)
+    return study_faces(16)
 
 
 def _default(faces: Faces, honest: bool) -> MultiSaid:
@@ -72,8 +70,7 @@ def test_the_default_is_read_as_the_app_reads_it_and_kept(detector_folder: Path,
     assert np.array_equal(first.units, read.units)
     assert np.array_equal(again.log_odds(), first.log_odds())
     # Other faces are not mistaken for these.
-    fewer = Faces(crops[:3], faces.kind[:3], faces.groups[:3], faces.split[:3])
-    assert len(readout.kept_default(detector_folder, fewer, tmp_path).units) == 3
+    assert len(readout.kept_default(detector_folder, some_of(faces, np.arange(3)), tmp_path).units) == 3
 
 
 def test_effects_are_those_of_setting_each_unit_to_four_values():
@@ -162,8 +159,8 @@ def test_what_cannot_be_answered_is_refused_or_left_out(faces: Faces):
     assert {row[3] for row in tables["readout"].rows} == {0.5}
     assert not readout.helps(tables)
     assert "nothing to read it by" in tables["readout"].note
-    there = np.flatnonzero(~((faces.split == "test") & (faces.kind == ELSEWHERE)))
-    fewer = Faces(faces.crops[there], faces.kind[there], faces.groups[there], faces.split[there])
+    there = (faces.split != "test") | (faces.kind != ELSEWHERE)
+    fewer = some_of(faces, there)
     few = MultiSaid(default.units[there], default.weight, default.bias, 0.8, default.untouched)
     tables = readout.readout_tables(few, fewer, SHARES, draws=10)
     sets = {row[0] for row in tables["readout"].rows}

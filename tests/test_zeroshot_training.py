@@ -15,9 +15,8 @@ from safetensors.torch import load_file, save_file
 from attribution.errors import LabError
 from attribution.lab.measure.metrics import auc
 from attribution.lab.studies.zeroshot.faces import Faces
-from attribution.lab.studies.zeroshot.plan import ADDED, ALL, BATCH, DETECTORS, TOP, TRAINED, Detector, Run
-from attribution.lab.studies.zeroshot.pool import pool_file
-from attribution.lab.studies.zeroshot.runs import carry_out, said, said_untrained
+from attribution.lab.studies.zeroshot.plan import ADDED, ALL, BATCH, DETECTORS, TOP, TRAINED, Detector, Run, pool_file
+from attribution.lab.studies.zeroshot.study import carry_out, said, said_untrained
 from attribution.lab.train.methods import MEAN, STD
 from attribution.lab.train.single_source import (
     SETTINGS_FILE,

@@ -68,8 +68,10 @@ def main(argv: list[str]) -> int:
 def _commands() -> Sequence[Command]:
     from attribution.lab.data import DATA_HELP
     from attribution.lab.studies.attribution.plan import COMPARISON_STEPS, FOLD_STEPS
-    from attribution.measured.study import STUDY_FILE
+    from attribution.lab.studies.zeroshot.plan import DETECTORS
+    from attribution.measured.study import STUDY_FILE, ZEROSHOT_FILE
 
+    detectors = [detector.name for detector in DETECTORS]
     data = _flag("--data", help=DATA_HELP)
     common = (data, _flag("--work", type=Path, required=True, help="folder for decoded faces and forgeries (several GB)"))
     prepared = "folder of the decoded faces and forgeries (`lab prepare`)"
@@ -77,6 +79,7 @@ def _commands() -> Sequence[Command]:
     until = _flag("--until", type=int, default=0, help="end this sitting after so many steps, to be resumed later")
     workers = _flag("--workers", type=int, default=os.cpu_count() or 1, help="training processes on a CPU (one on a GPU)")
     device = _flag("--device", choices=("cpu", "cuda"), default="cpu")
+    jobs = _flag("--jobs", type=int, default=os.cpu_count() or 1, help="trainings side by side, one thread each (one on a GPU)")
     threads = _flag("--threads", type=int, default=0, help="threads of a single CPU worker (0: every core)")
     left_out = {"nargs": "*", "default": []}
     note = _flag("--note", action="append", default=[], help="a sentence for the card on how the weights came about (repeatable)")
@@ -127,8 +130,7 @@ def _commands() -> Sequence[Command]:
                 _flag("--out", type=Path, default=STUDY_FILE),
                 _flag("--comparison-steps", type=int, default=COMPARISON_STEPS, help="length of each training of the comparison"),
                 _flag("--fold-steps", type=int, default=FOLD_STEPS, help="length of each training that leaves sources and methods out"),
-                _flag("--jobs", type=int, default=os.cpu_count() or 1, help="trainings side by side, one thread each (one on a GPU)"),
-                device,
+                jobs, device,
             ),
             _study,
         ),
@@ -244,7 +246,16 @@ def _commands() -> Sequence[Command]:
         ),
         Command(
             "zeroshot", "train and measure the generalisability study: why detectors fail on what they never saw",
-            module="studies.zeroshot.command",
+            (
+                data,
+                _flag("--work", type=Path, required=True, help="folder for decoded faces and forgeries (made by `lab prepare`)"),
+                _flag("--runs", type=Path, required=True, help="folder for the study's runs (about 4 GB); what is there stays"),
+                _flag("--pretrained", metavar="DETECTOR=FILE", help="the file that a detector starts from (mobilenetv2)", **left_out),
+                _flag("--detectors", nargs="*", default=detectors, choices=detectors, help="only these (default: all)"),
+                _flag("--out", type=Path, default=ZEROSHOT_FILE),
+                jobs, device,
+            ),
+            _zeroshot,
         ),
         Command("forge", "a contact sheet of the forgeries that CADDM is trained on", module="forge.sheet"),
         Command("benchmark", "speed and memory, the naive way beside them", module="bench.benchmark"),
@@ -299,11 +310,23 @@ def _prepare(args: Namespace) -> None:
 
 def _study(args: Namespace) -> None:
     from attribution.lab.studies.attribution.plan import plan
-    from attribution.lab.studies.attribution.results import study
+    from attribution.lab.studies.attribution.study import study
 
-    jobs = 1 if args.device == "cuda" else args.jobs
     todo = plan(args.comparison_steps, args.fold_steps)
-    study(todo, args.data, args.work, args.runs, _pairs(args.pretrained), args.shipped, args.out, jobs, args.device)
+    study(todo, args.data, args.work, args.runs, _pairs(args.pretrained), args.shipped, args.out, _jobs(args), args.device)
+
+
+def _zeroshot(args: Namespace) -> None:
+    from attribution.lab.studies.zeroshot.plan import DETECTORS, plan
+    from attribution.lab.studies.zeroshot.study import carry_out, measure
+
+    todo = plan(tuple(detector for detector in DETECTORS if detector.name in args.detectors))
+    carry_out(todo, args.data, args.work, args.runs, _pairs(args.pretrained), _jobs(args), args.device)
+    measure(todo, args.data, args.work, args.runs, args.out, args.device)
+
+
+def _jobs(args: Namespace) -> int:
+    return 1 if args.device == "cuda" else args.jobs
 
 
 def _publish(args: Namespace) -> None:

@@ -16,8 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
-from attribution.lab.studies.zeroshot.plan import BATCH, SEED, TOP, Detector, Run
-from attribution.lab.studies.zeroshot.pool import pool_file
+from attribution.lab.studies.zeroshot.plan import BATCH, SEED, TOP, Detector, Run, pool_file
 from attribution.lab.train.loop import Training, as_input, fit, placed, rate, save_arrays
 from attribution.lab.train.methods import read_pretrained
 from attribution.models.backbones import build_backbone, features

@@ -1,37 +1,119 @@
 """Attention stability: does a detector look at the same places after it was augmented with a second source?
 
-Grad-CAM for "manipulated" of a detector before and after (base, top layers, all layers) on the same faces, compared by pairwise SSIM (Wang
-et al. 2004) and binned as in arXiv 2308.04177. The paper gives no SSIM of maps that have nothing to do with each other; here the maps of
-one detector on different faces say how much of an SSIM the network's habits and the smoothness of its maps bring about alone.
+Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391) for "manipulated" of a detector before and after (base, top layers, all layers) on the
+same faces, compared by pairwise SSIM (Wang et al. 2004) and binned as in arXiv 2308.04177. The paper gives no SSIM of maps that have
+nothing to do with each other; here the maps of one detector on different faces say how much of an SSIM the network's habits and the
+smoothness of its maps bring about alone.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from skimage.metrics import structural_similarity
+from torch import nn
 
-from attribution.detectors.card import Cell, MeasuredTable
+from attribution.detectors.card import MeasuredTable
 from attribution.errors import LabError
 from attribution.evidence import Face
+from attribution.faces.finder import CropRule, FaceFinder, find_tracks
 from attribution.lab.examples import EXAMPLES
+from attribution.lab.measure import metrics
+from attribution.lab.studies.runner import Row, digest, once, table
 from attribution.lab.studies.zeroshot.faces import Faces
-from attribution.lab.studies.zeroshot.gradcam import Looked, faces_in, look, unit
-from attribution.lab.studies.zeroshot.plan import ALL, BASE, SEED, TOP, Run
-from attribution.lab.train.single_source import WEIGHTS_FILE
+from attribution.lab.studies.zeroshot.matrix import resampled
+from attribution.lab.studies.zeroshot.plan import ALL, BASE, SEED, TOP, Detector, Run
+from attribution.lab.train.loop import as_input
+from attribution.lab.train.single_source import WEIGHTS_FILE, load_run, resized
+from attribution.media import open_media
+from attribution.models.backbones import as_maps, explained_layer
 
 # Pictures of the examples, and whether they are manipulated.
 SHOWN: Mapping[str, bool] = {"astronaut.png": False, "grace_hopper.jpg": False, "autoencoder_swap.png": True}
 PAIRS = ((BASE, TOP), (BASE, ALL), (TOP, ALL))
 CHANCE = "chance"
+ATTENTION_FILE = "attention.npz"
 COMPARED_PX = 64
 MOST_SHOWN_SIDE = 16
 BINS = (0.7, 0.9)
-DRAWS = 1000
 _CHANCE_PAIRS = 5
+_MANIPULATED = 1
+_AT_ONCE = 17
+_NOTHING = 1e-12
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Where one network looked on N crops: `maps` N×h×w float32 on the grid of its explained layer, each 0..1 with the maximum 1, or all 0
+    where nothing speaks for "manipulated"; `p` N float32, p(manipulated)."""
+
+    maps: np.ndarray
+    p: np.ndarray
+
+
+def unit(maps: np.ndarray) -> np.ndarray:
+    """N×h×w maps of at least 0, each divided by its own maximum; one that is 0 all over stays so."""
+    most = maps.max((1, 2), keepdims=True)
+    return np.where(most > _NOTHING, maps / np.maximum(most, _NOTHING), 0).astype(np.float32)
+
+
+def grad_cam(net: nn.Module, detector: Detector, crops: np.ndarray, device: str = "cpu") -> Looked:
+    """Grad-CAM of a network in evaluation mode on N×S×S×3 uint8 crops, in float32.
+
+    The gradient of the logit is needed at the explained layer only: a hook cuts the graph there, so everything below is passed forward
+    once without one.
+    """
+    held: list[torch.Tensor] = []
+
+    def cut(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
+        del module, inputs
+        held[:] = [output.detach().requires_grad_(True)]
+        return held[0]
+
+    net.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    hook = explained_layer(net, detector.architecture).register_forward_hook(cut)
+    maps, p = [], []
+    try:
+        for first in range(0, len(crops), _AT_ONCE):
+            x = as_input(resized(crops[first : first + _AT_ONCE], detector.side_px), device)
+            with torch.enable_grad():
+                logits = net(x)
+                (gradient,) = torch.autograd.grad(logits[:, _MANIPULATED].sum(), held[0])
+            channels = as_maps(gradient, net, detector.architecture).mean((2, 3), keepdim=True)
+            found = (channels * as_maps(held[0].detach(), net, detector.architecture)).sum(1).clamp(min=0)
+            maps.append(unit(found.float().cpu().numpy()))
+            p.append(logits.detach().float().softmax(1)[:, _MANIPULATED].cpu().numpy())
+    finally:
+        hook.remove()
+    return Looked(np.concatenate(maps), np.concatenate(p))
+
+
+def look(run: Run, runs: Path, crops: np.ndarray, device: str = "cpu") -> Looked:
+    """`grad_cam` of a trained run, kept in its folder: done again for other crops or other weights."""
+    made_of = hashlib.sha256((runs / run.name / WEIGHTS_FILE).read_bytes()).hexdigest(), digest(crops)
+
+    def read() -> dict[str, np.ndarray]:
+        return vars(grad_cam(load_run(run, runs), run.detector, crops, device))
+
+    return Looked(**once(runs / run.name / ATTENTION_FILE, made_of, read))
+
+
+def faces_in(pictures: Sequence[Path]) -> list[Face]:
+    """The largest face of each picture, found and cut as the app does. LabError when there is none."""
+    finder, found = FaceFinder("cpu"), []
+    for picture in pictures:
+        with open_media(picture) as opened:
+            tracks = find_tracks(opened, finder, CropRule()).tracks
+        if not tracks:
+            raise LabError(f"No face was found in {picture.name}.", "Make the examples again: python -m attribution lab examples.")
+        found.append(max((track.best for track in tracks), key=lambda face: face.crop_side_px))
+    return found
 
 
 def choose_faces(faces: Faces, most: int) -> np.ndarray:
@@ -43,15 +125,6 @@ def choose_faces(faces: Faces, most: int) -> np.ndarray:
     return np.sort(np.array(turns[:most]))
 
 
-def attend(
-    runs: Path, faces: Faces, todo: Sequence[Run], shown: Sequence[Face], device: str = "cpu", most_faces: int = 48
-) -> dict[Run, Looked]:
-    """Where each run that is trained by now looked, on the chosen faces and then on the `shown` ones; what is kept is not done again, so
-    this may be called while others are still being trained."""
-    crops = np.concatenate([faces.crops[choose_faces(faces, most_faces)], *(face.crop[None] for face in shown)])
-    return {run: look(run, runs, crops, device) for run in todo if (runs / run.name / WEIGHTS_FILE).exists()}
-
-
 def attention_tables(
     runs: Path, faces: Faces, todo: Sequence[Run], device: str = "cpu", most_faces: int = 48, examples: Path = EXAMPLES
 ) -> dict[str, MeasuredTable]:
@@ -60,7 +133,8 @@ def attention_tables(
     if missing:
         raise LabError(f"{missing[0]} is not trained yet.", "Run the study again; it goes on where it stopped.")
     shown = faces_in([examples / name for name in SHOWN])
-    looked = attend(runs, faces, todo, shown, device, most_faces)
+    crops = np.concatenate([faces.crops[choose_faces(faces, most_faces)], *(face.crop[None] for face in shown)])
+    looked = {run: look(run, runs, crops, device) for run in todo}
     return {"attention": _stability(looked, len(shown)), "attention_maps": _shown_maps(looked), "example_faces": _shown_faces(shown)}
 
 
@@ -91,17 +165,16 @@ def by_chance(maps: np.ndarray) -> np.ndarray:
 
 
 def _stability(looked: Mapping[Run, Looked], shown: int) -> MeasuredTable:
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[Row] = []
     about: list[str] = []
     for detector in dict.fromkeys(run.detector for run in looked):
-        maps = {run: compared(one.maps[: len(one.maps) - shown]) for run, one in looked.items() if run.detector == detector}
+        mine = {run: one.maps for run, one in looked.items() if run.detector == detector}
+        maps = {run: compared(own[: len(own) - shown]) for run, own in mine.items()}
         for name, values in _values(maps).items():
-            faces = int(np.isfinite(values).any(1).sum())
-            rows.append((detector.name, name, faces, *_figures(values)))
-        side = next(one.maps.shape[1] for run, one in looked.items() if run.detector == detector)
+            rows.append((detector.name, name, int(np.isfinite(values).any(1).sum()), *_figures(values)))
+        side = next(iter(mine.values())).shape[1]
         empty = [_empty_share(maps, variants) for variants in ((BASE,), (TOP, ALL))]
         about.append(f"{detector.display} {side}×{side} places, {empty[0]} and {empty[1]}")
-    columns = ("detector", "pair", "faces", "mean SSIM", "low", "high", "below 0.7", "0.7 to 0.9", "above 0.9")
     note = (
         f"Grad-CAM for “manipulated” of the same faces before and after an augmentation, compared by SSIM at {COMPARED_PX}×{COMPARED_PX} "
         "places. Only pairs of maps that both show something count; faces: those that have such a pair. Mean over these pairs of all "
@@ -111,7 +184,7 @@ def _stability(looked: Mapping[Run, Looked], shown: int) -> MeasuredTable:
         "not with another detector's. The detectors' maps, with the share that is empty (nothing speaks for “manipulated”) before and "
         f"after augmentation: {'; '.join(about)}."
     )
-    return MeasuredTable("Attention stability", columns, tuple(rows), note)
+    return table("Attention stability", "detector, pair, faces, mean SSIM, low, high, below 0.7, 0.7 to 0.9, above 0.9", rows, note)
 
 
 def _empty_share(maps: Mapping[Run, np.ndarray], variants: Sequence[str]) -> str:
@@ -143,12 +216,12 @@ def _figures(values: np.ndarray) -> tuple[float | None, ...]:
     if not there.any():
         return (None,) * 6
     sums, counts = np.where(there, values, 0).sum(1), there.sum(1)
-    weights = np.random.default_rng(SEED).multinomial(len(values), np.full(len(values), 1 / len(values)), DRAWS)
+    weights = resampled(np.arange(len(values)))[1:]
     drawn = weights[weights @ counts > 0]
-    low, high = np.percentile((drawn @ sums) / (drawn @ counts), (2.5, 97.5))
-    all_of_them = values[there]
-    below, above = float((all_of_them < BINS[0]).mean()), float((all_of_them > BINS[1]).mean())
-    return tuple(round(float(figure), 3) + 0.0 for figure in (all_of_them.mean(), low, high, below, 1 - below - above, above))
+    low, high = metrics.interval((drawn @ sums) / (drawn @ counts))
+    pairs = values[there]
+    below, above = float((pairs < BINS[0]).mean()), float((pairs > BINS[1]).mean())
+    return metrics.cells(pairs.mean(), low, high, below, 1 - below - above, above)
 
 
 def grid(values: np.ndarray) -> tuple[int, str]:
@@ -159,18 +232,16 @@ def grid(values: np.ndarray) -> tuple[int, str]:
 
 
 def _shown_maps(looked: Mapping[Run, Looked]) -> MeasuredTable:
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[Row] = []
     for place, name in enumerate(SHOWN, start=-len(SHOWN)):
         for run, one in looked.items():
             side, values = grid(one.maps[place])
-            cells = (run.detector.name, run.trained_on, run.added, run.variant)
-            rows.append((name, *cells, side, round(float(one.p[place]), 3), values))
-    columns = ("example", "detector", "trained on", "added", "variant", "side", "p", "values")
+            rows.append((name, run.detector.name, run.trained_on, run.added, run.variant, side, round(float(one.p[place]), 3), values))
     note = (
         "Grad-CAM for “manipulated” on the examples, each map scaled to its own maximum: it says where, not how strongly; all zero where "
         "nothing speaks for “manipulated”. p: p(manipulated) of this run, uncalibrated."
     )
-    return MeasuredTable("Where they look", columns, tuple(rows), note)
+    return table("Where they look", "example, detector, trained on, added, variant, side, p, values", rows, note)
 
 
 def _shown_faces(shown: Sequence[Face]) -> MeasuredTable:
@@ -179,4 +250,4 @@ def _shown_faces(shown: Sequence[Face]) -> MeasuredTable:
         for (name, manipulated), face in zip(SHOWN.items(), shown, strict=True)
     ]
     note = "What the detectors see of each example: the crop that the app cuts, in pixels of the picture."
-    return MeasuredTable("Faces of the examples", ("example", "left", "top", "right", "bottom", "manipulated"), tuple(rows), note)
+    return table("Faces of the examples", "example, left, top, right, bottom, manipulated", rows, note)

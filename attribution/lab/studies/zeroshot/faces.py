@@ -1,22 +1,28 @@
-"""The faces that every detector of the study reads, seeded: for each source its manipulated faces and the untouched ones beside them.
+"""The faces of the generalisability study, seeded: those that every detector reads, and those that each source trains on.
 
-Untouched faces: those of DFDC's clips for DFDC's swaps; for all other trained-on sources, and Flux, the faces of the other collections of
-the manifest; for the sources elsewhere, those of the split `cross`, which no training sees. *val* faces choose units, *test* faces measure.
+Read: for each source its manipulated faces and the untouched ones beside them, which are those of DFDC's clips for DFDC's swaps; the faces
+of the other collections of the manifest for all other trained-on sources, and Flux; and those of the split `cross`, which no training
+sees, for the sources elsewhere. *val* faces choose units, *test* faces measure.
+
+Trained on: per source one pool, drawn and changed in quality once (`augment`: compression, blur, scale, colour, noise). All detectors see
+the same pictures in the same order, so that a difference between them is not one of luck in drawing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from attribution.lab.data import REAL, Row, find_data, read_manifest
+from attribution.lab.data import REAL, SIDE_PX, Row, find_data, read_manifest
+from attribution.lab.forge.augment import augment
 from attribution.lab.forge.unseen import unseen_swaps
 from attribution.lab.pools import Samples, load_samples
-from attribution.lab.studies.zeroshot.plan import SEED, SOURCES, TRAINED
+from attribution.lab.studies.zeroshot.plan import SEED, SOURCES, TRAINED, pool_file
 from attribution.lab.train.loop import save_arrays
+from attribution.lab.train.sampling import STRENGTHS, BySource
 
 DFDC, WEB, ELSEWHERE = "dfdc", "web", "elsewhere"
 UNTOUCHED_OF: Mapping[str, str] = {
@@ -24,7 +30,9 @@ UNTOUCHED_OF: Mapping[str, str] = {
 }
 # At most so many faces of each kind (all where there are fewer), untouched and manipulated alike.
 MOST = {"val": 100, "test": 200}
-_METHOD_ELSEWHERE = {"stylegan2_elsewhere": "stylegan2", "generated_photos_elsewhere": "generated_photos"}
+# Untouched and manipulated faces each in a pool: 200 batches of 24.
+POOL_SIZE = 2400
+_ELSEWHERE = {"stylegan2": "stylegan2_elsewhere", "generated_photos": "generated_photos_elsewhere"}
 
 
 @dataclass(frozen=True)
@@ -50,60 +58,43 @@ class Faces:
         return np.flatnonzero((self.split == split) & np.isin(self.kind, (source, UNTOUCHED_OF[source])))
 
 
-def untouched_kind(samples: Samples, index: int, split: str) -> str:
-    """Which untouched faces the crop at `index` belongs to; "" for a manipulated one."""
-    if samples.families[index] != REAL:
-        return ""
-    return ELSEWHERE if split == "cross" else DFDC if samples.sources[index] == "dfdc" else WEB
+def kind_of(samples: Samples, index: int, split: str) -> str:
+    """Which untouched faces the crop at `index` belongs to, or which source of the study; another name when it is of none."""
+    untouched, method = samples.families[index] == REAL, samples.methods[index]
+    if split == "cross":
+        return ELSEWHERE if untouched else _ELSEWHERE.get(method, "")
+    if untouched:
+        return DFDC if samples.sources[index] == "dfdc" else WEB
+    # A swap of the lab on a DFDC frame has no untouched face of its own kind beside it.
+    return "" if samples.sources[index].endswith(" on dfdc") else method
 
 
-def gather(data: Path, work: Path, most: Mapping[str, int] | None = None) -> Faces:
+def gather(data: Path, work: Path, most: Mapping[str, int] = MOST) -> Faces:
     """The faces of the study from the prepared work folder (`lab prepare`), at most `most` of each kind by split."""
-    most, rows = most or MOST, read_manifest(data)
-    crops: list[np.ndarray] = []
-    kinds: list[str] = []
-    groups: list[str] = []
-    splits: list[str] = []
+    rows = read_manifest(data)
+    found: list[tuple[np.ndarray, str, str, str]] = []
     for split in ("val", "test", "cross"):
         samples, own = load_samples(data, rows, work, split), "test" if split == "cross" else split
         by_kind: dict[str, list[int]] = {}
         for index in range(len(samples)):
-            kind = untouched_kind(samples, index, split) or _source(samples, index, split)
-            by_kind.setdefault(kind, []).append(index)
-        for kind, indices in sorted(by_kind.items()):
-            if kind not in UNTOUCHED_OF and kind not in UNTOUCHED_OF.values():
-                continue
-            for index in _chosen(indices, most[own]):
-                crops.append(samples.encoded(index))
-                kinds.append(kind)
-                groups.append(samples.groups[index])
-                splits.append(own)
+            by_kind.setdefault(kind_of(samples, index, split), []).append(index)
+        for kind in sorted(by_kind.keys() & {*UNTOUCHED_OF, *UNTOUCHED_OF.values()}):
+            found += [(samples.encoded(index), kind, samples.groups[index], own) for index in _some(by_kind[kind], most[own])]
         if split == "cross":
-            for rgb, group in _swapped(samples, rows, _chosen(by_kind.get(ELSEWHERE, []), most[own])):
-                crops.append(rgb)
-                kinds.append("unseen_swap")
-                groups.append(group)
-                splits.append(own)
-    return Faces(np.stack(crops), np.array(kinds), np.array(groups), np.array(splits))
+            swapped = _swapped(samples, rows, _some(by_kind.get(ELSEWHERE, []), most[own]))
+            found += [(rgb, "unseen_swap", group, own) for rgb, group in swapped]
+    crops, *names = zip(*found, strict=True)
+    return Faces(np.stack(crops), *map(np.array, names))
 
 
-def _source(samples: Samples, index: int, split: str) -> str:
-    """The source of the study that a manipulated face belongs to, or another name."""
-    method = samples.methods[index]
-    if split != "cross":
-        # A swap of the lab on a DFDC frame has no untouched face of its own kind beside it.
-        return "" if samples.sources[index].endswith(" on dfdc") else method
-    return next((source for source, one in _METHOD_ELSEWHERE.items() if one == method), "")
-
-
-def _chosen(indices: list[int], most: int) -> list[int]:
+def _some(indices: list[int], most: int) -> list[int]:
     """At most `most` of them, seeded, in their order."""
     if len(indices) <= most:
         return indices
     return sorted(np.random.default_rng([SEED, len(indices)]).choice(indices, most, replace=False).tolist())
 
 
-def _swapped(samples: Samples, rows: list[Row], chosen: list[int]) -> list[tuple[np.ndarray, str]]:
+def _swapped(samples: Samples, rows: Sequence[Row], chosen: Sequence[int]) -> list[tuple[np.ndarray, str]]:
     """A whole swap in a way that no training used on each of the chosen untouched faces, with a donor of the same collection."""
     landmarks = np.stack([row.landmarks for row in rows if row.split == "cross"])
     found: list[tuple[np.ndarray, str]] = []
@@ -119,7 +110,39 @@ def load_faces(data_flag: str | None, work: Path, runs: Path) -> Faces:
     """The faces of the study, gathered once and kept in `runs/faces.npz`."""
     kept = runs / "faces.npz"
     if not kept.exists():
-        faces = gather(find_data(data_flag), work)
-        save_arrays(kept, crops=faces.crops, kind=faces.kind, groups=faces.groups, split=faces.split)
+        save_arrays(kept, **vars(gather(find_data(data_flag), work)))
     with np.load(kept) as stored:
-        return Faces(stored["crops"], stored["kind"], stored["groups"], stored["split"])
+        return Faces(**stored)
+
+
+def make_pool(samples: Samples, source: str, runs: Path, size: int = POOL_SIZE) -> Path:
+    """The pool of one source from the training samples, once: 2·size×224×224×3 uint8, untouched and manipulated faces by turns.
+
+    Collections are drawn by the square root of their size. A manipulated face whose untouched original is there is preceded by it (DFDC's
+    pairs, the lab's swaps), and both are changed alike.
+    """
+    out = pool_file(runs, source)
+    if out.exists():
+        return out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    random, beside = np.random.default_rng([SEED, TRAINED.index(source)]), UNTOUCHED_OF[source]
+    kinds = [kind_of(samples, index, "train") for index in range(len(samples))]
+    # The lab's swaps on DFDC frames would make DFDC's look a mark of manipulation: no untouched face beside them has it.
+    manipulated = BySource(samples, (source,), () if beside == DFDC else (DFDC,))
+    untouched = BySource(replace(samples, methods=tuple(kinds)), (beside,), ())
+    unfinished = out.with_suffix(".part.npy")
+    pool = np.lib.format.open_memmap(unfinished, "w+", np.uint8, (2 * size, SIDE_PX, SIDE_PX, 3))
+    for place in range(size):
+        fake = manipulated.draw(source, random)
+        below = int(samples.base[fake])
+        paired = below >= 0 and kinds[below] == beside
+        real = below if paired else untouched.draw(beside, random)
+        seeds = random.integers(2**31, size=2)
+        for turn, index in enumerate((real, fake)):
+            own = np.random.default_rng(int(seeds[0 if paired else turn]))
+            strength = float(own.choice(STRENGTHS))
+            pool[2 * place + turn] = augment(samples.encoded(index), own, SIDE_PX, strength)
+    pool.flush()
+    del pool
+    unfinished.replace(out)
+    return out

@@ -9,19 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from attribution.detectors.card import Cell, MeasuredTable
+from attribution.detectors.card import MeasuredTable
+from attribution.detectors.loading import load
+from attribution.detectors.predictor import Predictor
+from attribution.lab.data import REAL
+from attribution.lab.studies.runner import Row, digest, estimate, once, table
 from attribution.lab.studies.zeroshot.faces import Faces
 from attribution.lab.studies.zeroshot.plan import BASE, SEED, SOURCES, Run
-from attribution.lab.studies.zeroshot.shipped import TRAINED_BY
 from attribution.lab.train.single_source import Said
 
 DRAWS = 1000
-SHIPPED = "shipped"
-SEEN, ADDED_TO, UNSEEN = "trained on", "added", "never seen"
-MEAN_ROW = "mean"
+SHIPPED, SEEN, ADDED_TO, UNSEEN, MEAN = "shipped", "trained on", "added", "never seen", "mean"
+# Which of SOURCES the training of each embedded detector held, as its card's training data says (a test compares them).
+TRAINED_BY: Mapping[str, tuple[str, ...]] = {
+    "telltale-mobilenetv2": ("dfdc_swap", "autoencoder_swap", "stylegan2", "generated_photos", "sd21", "sdxl", "flux1"),
+    # Its backbone started from the default's, which had been trained on all of the default's sources.
+    "telltale-caddm": ("dfdc_swap", "autoencoder_swap"),
+    "telltale-dna-det": ("stylegan2", "generated_photos", "sdxl", "flux1"),
+}
 
 _SHIPPED_NOTE = (
     "Shipped: the app's own detectors (calibrated, without the mirror image), trained for hours on several sources at once, on the same "
@@ -30,48 +39,26 @@ _SHIPPED_NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A detector that was asked about all faces: its cells (detector, variant, trained on, added), the sources that it saw by relation,
-    and N scores, from 0 on "manipulated"."""
+def read_shipped(names: Sequence[str], faces: Faces, runs: Path, device: str = "cpu") -> dict[str, np.ndarray]:
+    """p(manipulated) of each embedded detector in `names` on all N faces: N float32 in 0..1, 1 − p(untouched) after the card's calibration,
+    not mirrored. Kept in `runs/shipped/NAME.npz`; read again for other weights, another calibration or other faces.
 
-    cells: tuple[str, str, str, str]
-    relations: Mapping[str, str]
-    scores: np.ndarray
-
-    def places(self, relation: str) -> list[int]:
-        """Indices into SOURCES."""
-        return [place for place, source in enumerate(SOURCES) if self.relations.get(source, UNSEEN) == relation]
-
-
-def matrix_tables(runs_said: Mapping[Run, Said], shipped: Mapping[str, np.ndarray], faces: Faces) -> dict[str, MeasuredTable]:
-    """The tables "matrix", "summary" and "cost". `shipped`: name → N p(manipulated).
-
-    A source without untouched or without manipulated test faces has cells of None, and no part in any mean. ValueError for scores that do
-    not fit the faces or are not finite, an augmentation without its base, and an embedded detector that TRAINED_BY does not know.
+    Raises:
+        DetectorError: A detector is not there.
+        ValueError: The crops are not of its side.
     """
-    asked = [_of_run(run, said) for run, said in runs_said.items()] + [_of_shipped(name, p) for name, p in shipped.items()]
-    for one in asked:
-        if one.scores.shape != (len(faces),) or not np.isfinite(one.scores).all():
-            raise ValueError(f"{' '.join(one.cells).strip()}: there must be one finite score for each of {len(faces)} faces")
-    areas, accuracies = _measured(np.stack([one.scores for one in asked]), faces)
-    places = {run: place for place, run in enumerate(runs_said)}
-    return {
-        "matrix": _matrix(asked, areas, accuracies, faces),
-        "summary": _summary(asked, areas),
-        "cost": _cost(places, asked, areas),
-    }
+    of_faces, found = digest(faces.crops), {}
+    for name in names:
+        detector = load(name)
 
+        def read(detector=detector) -> dict[str, np.ndarray]:
+            untouched = [family == REAL for family in detector.info.families]
+            p = 1 - Predictor(detector, device).read(faces.crops).p_methods[:, untouched].sum(1)
+            return {"p": np.clip(p, 0, 1).astype(np.float32)}
 
-def _of_run(run: Run, said: Said) -> _Asked:
-    relations = {run.trained_on: SEEN} if run.variant == BASE else {run.added: ADDED_TO, run.trained_on: SEEN}
-    return _Asked((run.detector.name, run.variant, run.trained_on, run.added), relations, np.asarray(said.logits, np.float64))
-
-
-def _of_shipped(name: str, p: np.ndarray) -> _Asked:
-    if name not in TRAINED_BY:
-        raise ValueError(f"it is not known what {name} was trained on")
-    return _Asked((name, SHIPPED, "", ""), dict.fromkeys(TRAINED_BY[name], SEEN), np.asarray(p, np.float64) - 0.5)
+        made_of = (detector.weights_sha256, str(detector.card.calibration.temperature), of_faces)
+        found[name] = once(runs / "shipped" / f"{name}.npz", made_of, read)["p"]
+    return found
 
 
 def resampled(groups: np.ndarray, draws: int = DRAWS, seed: int = SEED) -> np.ndarray:
@@ -101,6 +88,47 @@ def weighted_figures(scores: np.ndarray, positive: np.ndarray, weights: np.ndarr
     return areas, (right[0] + right[1]) / 2
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A detector that was asked about all faces: its cells (detector, variant, trained on, added), the sources that it saw by relation,
+    and N scores, from 0 on "manipulated"."""
+
+    cells: tuple[str, str, str, str]
+    relations: Mapping[str, str]
+    scores: np.ndarray
+
+    def mean(self, curves: np.ndarray, relation: str) -> np.ndarray:
+        """The mean of SOURCES×(1 + DRAWS) figures over the sources of a relation."""
+        return _mean(curves[[self.relations.get(source, UNSEEN) == relation for source in SOURCES]])
+
+
+def matrix_tables(runs_said: Mapping[Run, Said], shipped: Mapping[str, np.ndarray], faces: Faces) -> dict[str, MeasuredTable]:
+    """The tables "matrix", "summary" and "cost". `shipped`: name → N p(manipulated).
+
+    A source without untouched or without manipulated test faces has cells of None, and no part in any mean. ValueError for scores that do
+    not fit the faces or are not finite, an augmentation without its base, and an embedded detector that TRAINED_BY does not know.
+    """
+    asked = []
+    for run, said in runs_said.items():
+        relations = {run.trained_on: SEEN} if run.variant == BASE else {run.added: ADDED_TO, run.trained_on: SEEN}
+        cells = (run.detector.name, run.variant, run.trained_on, run.added)
+        asked.append(_Asked(cells, relations, np.asarray(said.logits, np.float64)))
+    for name, p in shipped.items():
+        if name not in TRAINED_BY:
+            raise ValueError(f"it is not known what {name} was trained on")
+        asked.append(_Asked((name, SHIPPED, "", ""), dict.fromkeys(TRAINED_BY[name], SEEN), np.asarray(p, np.float64) - 0.5))
+    for one in asked:
+        if one.scores.shape != (len(faces),) or not np.isfinite(one.scores).all():
+            raise ValueError(f"{' '.join(one.cells).strip()}: there must be one finite score for each of {len(faces)} faces")
+    areas, accuracies = _measured(np.stack([one.scores for one in asked]), faces)
+    places = {run: place for place, run in enumerate(runs_said)}
+    return {
+        "matrix": _matrix(asked, areas, accuracies, faces),
+        "summary": _summary(asked, areas),
+        "cost": _cost(places, asked, areas),
+    }
+
+
 def _measured(scores: np.ndarray, faces: Faces) -> tuple[np.ndarray, np.ndarray]:
     """AUCs and balanced accuracies, R×SOURCES×(1 + DRAWS), the faces themselves first."""
     tested = np.flatnonzero(faces.split == "test")
@@ -109,51 +137,41 @@ def _measured(scores: np.ndarray, faces: Faces) -> tuple[np.ndarray, np.ndarray]
     for source in SOURCES:
         chosen = faces.of(source)
         found.append(weighted_figures(scores[:, chosen], faces.manipulated[chosen], weights[:, np.searchsorted(tested, chosen)]))
-    return np.stack([areas for areas, _ in found], 1), np.stack([accuracies for _, accuracies in found], 1)
+    areas, accuracies = zip(*found, strict=True)
+    return np.stack(areas, 1), np.stack(accuracies, 1)
 
 
-def _cells(values: np.ndarray) -> tuple[float | None, float | None, float | None]:
-    """The figure (first of `values`) and its interval over the rest. A resample without one of the classes does not count."""
-    drawn = values[1:][np.isfinite(values[1:])]
-    if not np.isfinite(values[0]) or not len(drawn):
-        return None, None, None
-    low, high = np.percentile(drawn, (2.5, 97.5))
-    # No negative zeros.
-    return round(float(values[0]), 3) + 0.0, round(float(low), 3) + 0.0, round(float(high), 3) + 0.0
-
-
-def _mean(curves: np.ndarray) -> np.ndarray:
+def _mean(curves: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
     """The mean of M×(1 + DRAWS) over those that could be measured; NaN without any."""
+    curves = np.asarray(curves)
     there = curves[np.isfinite(curves[:, 0])]
     return there.mean(0) if len(there) else np.full(curves.shape[1], np.nan)
 
 
 def _matrix(asked: Sequence[_Asked], areas: np.ndarray, accuracies: np.ndarray, faces: Faces) -> MeasuredTable:
-    rows: list[tuple[Cell, ...]] = []
-    for place, one in enumerate(asked):
-        for column, source in enumerate(SOURCES):
-            figures = (*_cells(areas[place, column]), *_cells(accuracies[place, column]))
-            rows.append((*one.cells, source, one.relations.get(source, UNSEEN), len(faces.of(source)), *figures))
-    columns = (
-        "detector", "variant", "trained on", "added", "tested on", "relation", "faces", "AUC", "low", "high",
-        "balanced accuracy", "low", "high",
-    )  # fmt: skip
+    rows = [
+        (
+            *one.cells, source, one.relations.get(source, UNSEEN), len(faces.of(source)),
+            *estimate(areas[place, column]), *estimate(accuracies[place, column]),
+        )
+        for place, one in enumerate(asked) for column, source in enumerate(SOURCES)
+    ]  # fmt: skip
+    columns = "detector, variant, trained on, added, tested on, relation, faces, AUC, low, high, balanced accuracy, low, high"
     note = (
         "Untouched against manipulated test faces of one source, single faces. AUC 0.5: a coin. Balanced accuracy: with the answer "
         f"“manipulated” from p = 0.5 on. Low–high: 95 % bootstrap over clips, persons or pictures ({DRAWS:,} resamples), for one "
         f"training each: the luck of a training is not in it. {_SHIPPED_NOTE}"
     )
-    return MeasuredTable("Zero-shot matrix", columns, tuple(rows), note)
+    return table("Zero-shot matrix", columns, rows, note)
 
 
 def _summary(asked: Sequence[_Asked], areas: np.ndarray) -> MeasuredTable:
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[Row] = []
     for detector, variant in dict.fromkeys(one.cells[:2] for one in asked):
-        mine = [place for place, one in enumerate(asked) if one.cells[:2] == (detector, variant)]
-        seen = np.stack([_mean(areas[place, asked[place].places(SEEN)]) for place in mine])
-        unseen = np.stack([_mean(areas[place, asked[place].places(UNSEEN)]) for place in mine])
+        mine = [(one, curves) for one, curves in zip(asked, areas, strict=True) if one.cells[:2] == (detector, variant)]
+        seen, unseen = (np.stack([one.mean(curves, relation) for one, curves in mine]) for relation in (SEEN, UNSEEN))
         for figure, values in (("AUC trained on", seen), ("AUC never seen", unseen), ("drop", seen - unseen)):
-            rows.append((detector, variant, figure, *_cells(_mean(values))))
+            rows.append((detector, variant, figure, *estimate(_mean(values))))
     trainings = len({one.cells[2] for one in asked if one.cells[1] == BASE})
     note = (
         f"Means over {trainings} trainings, one on each source. “Trained on”: the first source (not the added one). “Never seen”: the "
@@ -161,28 +179,25 @@ def _summary(asked: Sequence[_Asked], areas: np.ndarray) -> MeasuredTable:
         "augmentation costs” and not here. Drop: the first less the second. Low–high: 95 % bootstrap over the faces of all sources at "
         f"once. {_SHIPPED_NOTE}"
     )
-    return MeasuredTable("Seen against never seen", ("detector", "variant", "figure", "value", "low", "high"), tuple(rows), note)
+    return table("Seen against never seen", "detector, variant, figure, value, low, high", rows, note)
 
 
 def _cost(places: Mapping[Run, int], asked: Sequence[_Asked], areas: np.ndarray) -> MeasuredTable:
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[Row] = []
     by_kind: dict[tuple[str, str, str], list[np.ndarray]] = {}
     for run, place in places.items():
         if run.variant == BASE:
             continue
         if run.base not in places:
             raise ValueError(f"{run.name} cannot be compared: its base is not there")
-        gained = areas[place] - areas[places[run.base]]
         for on, relation in (("old", SEEN), ("new", ADDED_TO), ("never seen", UNSEEN)):
-            values = _mean(gained[asked[place].places(relation)])
+            values = asked[place].mean(areas[place] - areas[places[run.base]], relation)
             by_kind.setdefault((run.detector.name, run.variant, on), []).append(values)
-            rows.append((*asked[place].cells, on, *_cells(values)))
-    for (detector, variant, on), values in by_kind.items():
-        rows.append((detector, variant, MEAN_ROW, "", on, *_cells(_mean(np.stack(values)))))
-    columns = ("detector", "variant", "trained on", "added", "on", "difference", "low", "high")
+            rows.append((*asked[place].cells, on, *estimate(values)))
+    rows += [(detector, variant, MEAN, "", on, *estimate(_mean(values))) for (detector, variant, on), values in by_kind.items()]
     note = (
         "AUC after the augmentation less that of the same detector before it, on the same faces: on the source that it was first trained "
         "on (old), on the added one (new), and the mean over the sources that neither training saw. Below 0: it got worse. Low–high: 95 "
         "% paired bootstrap; an interval that holds 0 shows no difference. An augmentation is also a longer training."
     )
-    return MeasuredTable("What augmentation costs", columns, tuple(rows), note)
+    return table("What augmentation costs", "detector, variant, trained on, added, on, difference, low, high", rows, note)

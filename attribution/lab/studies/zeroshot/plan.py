@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 # Method of the manifest or of the lab's forgeries, one source of manipulated faces each.
@@ -104,3 +105,8 @@ def plan(detectors: tuple[Detector, ...] = DETECTORS) -> list[Run]:
         for source in TRAINED:
             runs += [Run(detector, source), *(Run(detector, source, variant, ADDED[source]) for variant in (TOP, ALL))]
     return runs
+
+
+def pool_file(runs: Path, source: str) -> Path:
+    """Where the faces that a source trains on are kept (see `faces.make_pool`)."""
+    return runs / "pools" / f"{source}.npy"

@@ -8,7 +8,7 @@ judged are chosen on val faces; everything else is measured on test faces.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,11 @@ from attribution.detectors.card import MeasuredTable
 from attribution.detectors.loading import load
 from attribution.detectors.predictor import Predictor
 from attribution.lab.data import REAL
-from attribution.lab.studies.zeroshot.ablation import RESAMPLES, interval, resampled_aucs, rounded, wins
+from attribution.lab.studies.runner import Row, digest, estimate, once, table
 from attribution.lab.studies.zeroshot.faces import Faces
-from attribution.lab.studies.zeroshot.neurons import SHARES, Row, resamples, universal_units
+from attribution.lab.studies.zeroshot.matrix import weighted_figures
 from attribution.lab.studies.zeroshot.plan import SOURCES, TRAINED
-from attribution.lab.studies.zeroshot.shipped import digest
-from attribution.lab.train.loop import save_arrays
+from attribution.lab.studies.zeroshot.units import ABLATION_RESAMPLES, SHARES, resamples, universal_units
 from attribution.models.backbones import features
 
 VALUES = 4
@@ -87,15 +86,10 @@ def read_default(folder: Path, crops: np.ndarray, device: str = "cpu") -> MultiS
 def kept_default(folder: Path, faces: Faces, runs: Path, device: str = "cpu") -> MultiSaid:
     """What `read_default` says of the study's faces, read once and kept in `runs/shipped/NAME.units.npz`; read again for other weights,
     another calibration or other faces."""
-    detector, file = load(str(folder)), runs / "shipped" / f"{folder.name}.units.npz"
-    made_of = np.array([detector.weights_sha256, str(detector.card.calibration.temperature), digest(faces.crops)])
-    if file.exists():
-        with np.load(file) as stored:
-            if stored["made_of"].tolist() == made_of.tolist():
-                return MultiSaid(**{one.name: stored[one.name] for one in fields(MultiSaid)})
-    found = read_default(folder, faces.crops, device)
-    save_arrays(file, made_of=made_of, **{one.name: getattr(found, one.name) for one in fields(MultiSaid)})
-    return found
+    detector = load(str(folder))
+    made_of = (detector.weights_sha256, str(detector.card.calibration.temperature), digest(faces.crops))
+    found: Any = once(runs / "shipped" / f"{folder.name}.units.npz", made_of, lambda: vars(read_default(folder, faces.crops, device)))
+    return MultiSaid(**found)
 
 
 def multi_effects(default: MultiSaid, chosen: np.ndarray) -> np.ndarray:
@@ -166,16 +160,9 @@ def readouts(default: MultiSaid, faces: Faces, shares: Sequence[float]) -> tuple
     return found, on_val
 
 
-def _figures(truth: np.ndarray, odds: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """AUC and balanced accuracy at p ≥ 0.5, each 1+R: as measured, and on the resamples; NaN where a class is missing."""
-    above, below = counts[:, truth], counts[:, ~truth]
-    area = resampled_aucs(wins(truth, odds[:, None])[0], above, below)
-    with np.errstate(invalid="ignore"):
-        right = [(one @ hits) / one.sum(1) for one, hits in ((above, odds[truth] >= 0), (below, odds[~truth] < 0))]
-    return area, (right[0] + right[1]) / 2
-
-
-def readout_tables(default: MultiSaid, faces: Faces, shares: Sequence[float] = SHARES, draws: int = RESAMPLES) -> dict[str, MeasuredTable]:
+def readout_tables(
+    default: MultiSaid, faces: Faces, shares: Sequence[float] = SHARES, draws: int = ABLATION_RESAMPLES
+) -> dict[str, MeasuredTable]:
     """ "readout" and "readout_differences". A set without untouched or without manipulated test faces is left out. ValueError when a
     trained-on source has no val face, or val has a single class."""
     found, on_val = readouts(default, faces, shares)
@@ -183,6 +170,8 @@ def readout_tables(default: MultiSaid, faces: Faces, shares: Sequence[float] = S
     for name, sources in ((TRAINED_ON, set(SOURCES) - set(STRANGE)), (NEVER_TRAINED, STRANGE), (EVERYTHING, SOURCES)):
         sets[name] = np.unique(np.concatenate([sets[source] for source in sources]))
     counts = np.concatenate([np.ones((1, len(faces))), resamples(faces.groups, draws)])
+    pairs = [(name, name, AS_IT_IS) for name in found if name != AS_IT_IS]
+    pairs += [(f"{name} − {ALL_REFITTED}", name, ALL_REFITTED) for name in found if name.startswith("universal") and REFITTED in name]
     rows: list[Row] = []
     differences: list[Row] = []
     for which, own in sets.items():
@@ -190,26 +179,15 @@ def readout_tables(default: MultiSaid, faces: Faces, shares: Sequence[float] = S
         if truth.all() or not truth.any():
             continue
         scores = on_val if which == CHOICE else {name: odds[own] for name, (_, odds) in found.items()}
-        figures = {name: _figures(truth, odds, counts[:, own]) for name, odds in scores.items()}
-        for name, both in figures.items():
-            cells = [cell for one in both for cell in (rounded(one[0]), *interval(one[1:]))]
-            rows.append((which, name, found[name][0], *cells))
-        pairs = [(name, name, AS_IT_IS) for name in figures if name != AS_IT_IS]
-        pairs += [(f"{name} − {ALL_REFITTED}", name, ALL_REFITTED) for name in figures if name.startswith("universal") and REFITTED in name]
-        for name, one, other in pairs:
-            gap = figures[one][0] - figures[other][0]
-            differences.append((which, name, rounded(gap[0]), *interval(gap[1:])))
-    tables = {
-        "readout": MeasuredTable(
-            "The default detector by its universal units",
-            ("faces", "readout", "units", "AUC", "low", "high", "balanced accuracy", "low", "high"), tuple(rows),
-        ),
-        "readout_differences": MeasuredTable(
-            "Differences of AUC between readouts", ("faces", "readout", "difference", "low", "high"), tuple(differences), DIFFERENCES_NOTE
-        ),
-    }  # fmt: skip
-    told = MeasuredTable(tables["readout"].title, tables["readout"].columns, tables["readout"].rows, f"{NOTE} {finding(tables)}")
-    return {**tables, "readout": told}
+        areas, accuracies = weighted_figures(np.stack([scores[name] for name in found]), truth, counts[:, own])
+        area = dict(zip(found, areas, strict=True))
+        for name, accuracy in zip(found, accuracies, strict=True):
+            rows.append((which, name, found[name][0], *estimate(area[name]), *estimate(accuracy)))
+        differences += [(which, name, *estimate(area[one] - area[other])) for name, one, other in pairs]
+    title, columns = "The default detector by its universal units", "faces, readout, units, AUC, low, high, balanced accuracy, low, high"
+    gaps = table("Differences of AUC between readouts", "faces, readout, difference, low, high", differences, DIFFERENCES_NOTE)
+    tables = {"readout": table(title, columns, rows), "readout_differences": gaps}
+    return {**tables, "readout": replace(tables["readout"], note=f"{NOTE} {finding(tables)}")}
 
 
 def choice(tables: Mapping[str, MeasuredTable]) -> str:

@@ -1,10 +1,15 @@
-"""Neuron causality (arXiv 2308.04177): which units of the penultimate layer move the answer, and are they the same ones on every source?
+"""Neuron causality (arXiv 2308.04177): which units of the penultimate layer move the answer, are they the same ones on every source, and
+do those that are carry what generalises?
 
 The logit of "manipulated" is linear in the units, so setting one unit is a change of one term: nothing passes through the backbone.
 "Universal" units are among the strongest on all six sources. That is bound to happen more often than by luck, whatever was learned: on
 every source a unit has the same weight in the classifier, its activity has the same scale, and five sources share their untouched faces.
 Hence three yardsticks besides luck: the network before training, a permutation that keeps every unit's weight, and the manipulated faces
 alone.
+
+Ablation: keep only the universal units, or remove them, and ask again about sources that the run never saw. A unit is taken away by
+setting it to its mean over the val faces of the trained-on source. Random units of the same number are one yardstick; as universal units
+are strong ones by construction, the strongest on the trained-on source alone are the other.
 """
 
 from __future__ import annotations
@@ -15,17 +20,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import rankdata
 
 from attribution.detectors.card import MeasuredTable
+from attribution.lab.measure import metrics
+from attribution.lab.studies.runner import Row, estimate, interval, table
 from attribution.lab.studies.zeroshot.faces import Faces
-from attribution.lab.studies.zeroshot.plan import BASE, SEED, TRAINED, Run
+from attribution.lab.studies.zeroshot.plan import BASE, SEED, SOURCES, TRAINED, Run
 from attribution.lab.train.single_source import Said
 
 SHARES = (1 / 2, 1 / 4, 1 / 8, 1 / 16)
-DRAWS, STRICT_DRAWS, RESAMPLES = 2000, 1000, 200
+ABLATED_SHARES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)
+DRAWS, STRICT_DRAWS, RESAMPLES, ABLATION_RESAMPLES, RANDOM_SETS = 2000, 1000, 200, 300, 200
 TIMED_UNITS, TIMED_SOURCES = 1024, 5
+KEEP, REMOVE, KEEP_RANDOM, REMOVE_RANDOM = "keep", "remove", "keep random", "remove random"
+WITHOUT = "keep, chosen without the tested source"
+STRONGEST = "keep, strongest on the trained-on source"
+ALL_UNITS, RANDOM_UNITS, STRONGEST_UNITS = "all units", "random units", "strongest units"
+MEAN = "mean"
 _AT_ONCE = 512
-Row = tuple[str | int | float | None, ...]
+Key = tuple[str, float]
 
 
 def unit_effects(units: np.ndarray, weight: np.ndarray, bias: float) -> np.ndarray:
@@ -189,8 +203,7 @@ def _rows(name: tuple[str, str, str], said: Said, faces: Faces, shares: Sequence
     """The rows of one network in the tables "neurons", "universal" and "universal_controls"."""
     chosen = [faces.of(source, "val") for source in TRAINED]
     sources, units = measured(said, chosen), said.units.shape[1]
-    counts = resamples(np.where(faces.split == "val", faces.groups, ""))
-    below, above = universal_interval(said, chosen, counts, shares)
+    below, above = universal_interval(said, chosen, resamples(np.where(faces.split == "val", faces.groups, "")), shares)
     strict = same_weights_test(sources, shares)
     alone = measured(said, [own[faces.manipulated[own]] for own in chosen]).effects
     histogram: list[Row] = []
@@ -200,29 +213,31 @@ def _rows(name: tuple[str, str, str], said: Said, faces: Faces, shares: Sequence
         own, k = chosen_units(sources.effects, share), kept_count(share, units)
         drawn, p = permutation_test(own)
         found, expected = np.bincount(own.sum(0), minlength=len(TRAINED) + 1), expected_counts(own)
-        edges = np.percentile(drawn, [2.5, 97.5], axis=0)
-        for times in range(len(TRAINED) + 1):
-            chance = (round(float(expected[times]), 2), round(float(edges[0, times]), 1), round(float(edges[1, times]), 1))
-            histogram.append((*name, share, times, int(found[times]), *chance))
+        lows, highs = np.percentile(drawn, [2.5, 97.5], axis=0)
+        chances = [(round(float(mean), 2), *_tenths(low, high)) for mean, low, high in zip(expected, lows, highs, strict=True)]
+        histogram += [(*name, share, times, int(count), *chance) for times, (count, chance) in enumerate(zip(found, chances, strict=True))]
         value = int(found[-1])
-        interval = [None if math.isnan(by) else round(float(np.clip(value + by, 0, k)), 1) for by in (below[place], above[place])]
-        universal.append((*name, share, k, units, value, *interval, *chance, round(p, 4)))
-        low, high = np.percentile(strict[:, place], [2.5, 97.5])
-        figures = (round(float(strict[:, place].mean()), 2), round(float(low), 1), round(float(high), 1))
-        beyond = float((1 + (strict[:, place] >= value).sum()) / (len(strict) + 1))
-        controls.append((*name, share, k, units, value, *figures, round(beyond, 4), int(universal_units(alone, share).sum())))
+        bounds = [None if math.isnan(by) else round(float(np.clip(value + by, 0, k)), 1) for by in (below[place], above[place])]
+        universal.append((*name, share, k, units, value, *bounds, *chances[-1], round(p, 4)))
+        mine = strict[:, place]
+        chance = (round(float(mine.mean()), 2), *_tenths(*np.percentile(mine, [2.5, 97.5])))
+        beyond = float((1 + (mine >= value).sum()) / (len(mine) + 1))
+        controls.append((*name, share, k, units, value, *chance, round(beyond, 4), int(universal_units(alone, share).sum())))
     return histogram, universal, controls
+
+
+def _tenths(*values: float) -> tuple[float, ...]:
+    return tuple(round(float(value), 1) for value in values)
 
 
 def timing_row(said: Said, faces: Faces) -> Row:
     """How long the effects of (at most) 1,024 units on five sources take from what the network said, measured here and now."""
-    few = Said(said.units[:, :TIMED_UNITS], said.weight[:TIMED_UNITS], said.bias)
+    units, weight = said.units[:, :TIMED_UNITS], said.weight[:TIMED_UNITS]
     chosen = [faces.of(source, "val") for source in TRAINED[:TIMED_SOURCES]]
     started = time.perf_counter()
     for own in chosen:
-        unit_effects(few.units[own], few.weight, few.bias)
-    spent = time.perf_counter() - started
-    return "interventional effect of every unit", few.units.shape[1], len(chosen), round(spent, 4)
+        unit_effects(units[own], weight, said.bias)
+    return "interventional effect of every unit", units.shape[1], len(chosen), round(time.perf_counter() - started, 4)
 
 
 def neuron_tables(
@@ -235,20 +250,176 @@ def neuron_tables(
     if not networks:
         raise ValueError("there is no network to ask")
     found = [_rows(name, said, faces, shares) for name, said in networks]
-    histogram, universal, controls = (tuple(row for rows in kind for row in rows) for kind in zip(*found, strict=True))
+    histogram, universal, controls = ([row for rows in kind for row in rows] for kind in zip(*found, strict=True))
     timed = max((said for _, said in networks), key=lambda said: min(said.units.shape[1], TIMED_UNITS))
-    who, chance = ("detector", "trained on", "state", "share kept"), ("chance", "chance low", "chance high")
-    counted = (*who, "k", "units", "universal")
+    who = "detector, trained on, state, share kept"
+    counted, chance = f"{who}, k, units, universal", "chance, chance low, chance high"
+    columns = f"{who}, chosen in, units, expected, chance low, chance high"
+    about = "From the units that were read once, val faces, the machine of the study; without reading the faces and without intervals."
     return {
-        "neurons": MeasuredTable(
-            "In how many sources a unit is chosen", (*who, "chosen in", "units", "expected", *chance[1:]), histogram, HISTOGRAM_NOTE
+        "neurons": table("In how many sources a unit is chosen", columns, histogram, HISTOGRAM_NOTE),
+        "universal": table("Universal units", f"{counted}, low, high, {chance}, p", universal, UNIVERSAL_NOTE),
+        "universal_controls": table(
+            "Universal units: stricter controls", f"{counted}, {chance}, p, manipulated only", controls, CONTROLS_NOTE
         ),
-        "universal": MeasuredTable("Universal units", (*counted, "low", "high", *chance, "p"), universal, UNIVERSAL_NOTE),
-        "universal_controls": MeasuredTable(
-            "Universal units: stricter controls", (*counted, *chance, "p", "manipulated only"), controls, CONTROLS_NOTE
+        "timing": table("Time of the causality", "what, units, sources, seconds", [timing_row(timed, faces)], about),
+    }
+
+
+def universality(effects: np.ndarray) -> np.ndarray:
+    """Units from the most universal to the least, F indices, from S×F effects: by their worst rank over the S sources, then by their mean
+    rank. The first m of them are the universal units at the strictness that leaves m."""
+    ranks = rankdata(-effects, axis=1)
+    return np.lexsort((ranks.mean(0), ranks.max(0)))
+
+
+def masks(orders: np.ndarray, count: int) -> np.ndarray:
+    """F×C: 1 for the first `count` units of each of C orders (C×F), else 0."""
+    kept = np.zeros(orders.shape)
+    np.put_along_axis(kept, orders[:, :count], 1.0, 1)
+    return kept.T
+
+
+def wins(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of C columns of scores (N×C): P×U float32, the share of columns in which a manipulated face lies above an untouched one (ties: half);
+    and the AUC of each column, C. ValueError when only one class is there."""
+    above, below = scores[positive], scores[~positive]
+    if not len(above) or not len(below):
+        raise ValueError("an AUC needs both classes")
+    pairs = np.empty((len(above), len(below)), np.float32)
+    columns = np.zeros(scores.shape[1])
+    for place, row in enumerate(above):
+        halves = (below < row).view(np.uint8) + (below <= row).view(np.uint8)
+        pairs[place] = halves.sum(1, dtype=np.uint32)
+        columns += halves.sum(0, dtype=np.uint32)
+    return pairs / (2 * scores.shape[1]), columns / (2 * pairs.size)
+
+
+def resampled_aucs(pairs: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """The AUC (the mean over the columns of `wins`) on each of R resamples in which the faces come `above` (R×P) and `below` (R×U) times:
+    it is bilinear in those numbers. NaN where a class is missing."""
+    count = above.sum(1) * below.sum(1)
+    return np.where(count > 0, ((above @ pairs) * below).sum(1) / np.maximum(count, 1), np.nan)
+
+
+@dataclass(frozen=True)
+class Ablated:
+    """`figures` (way, share) → 1+R mean AUCs over the never-seen sources: as measured, and on R resamples of the faces (sets of random
+    units with their mean); `bands` (way, share) → the AUC of each random set, as measured."""
+
+    figures: Mapping[Key, np.ndarray]
+    bands: Mapping[Key, np.ndarray]
+
+
+def mean_of(ablated: Sequence[Ablated]) -> Ablated:
+    """The mean over sources or runs that were measured on the same resamples."""
+    return Ablated(*({key: np.mean([one[key] for one in each], axis=0) for key in each[0]} for each in
+                     ([one.figures for one in ablated], [one.bands for one in ablated])))  # fmt: skip
+
+
+def ablate(
+    run: Run, said: Said, faces: Faces, counts: np.ndarray, shares: Sequence[float] = ABLATED_SHARES, sets: int = RANDOM_SETS
+) -> Ablated:
+    """A base run on its never-seen sources. `counts` (1+R)×N: how often a face is in each resample; in the first, once. ValueError when
+    one of those sources has a single class among its test faces, or a trained-on one no val face."""
+    units = said.units.shape[1]
+    effects = {source: unit_effects(said.units[faces.of(source, "val")], said.weight, said.bias) for source in TRAINED}
+    random = np.random.default_rng([SEED, units])
+    orders = {
+        KEEP: universality(np.stack(list(effects.values())))[None],
+        STRONGEST: np.argsort(-effects[run.trained_on], kind="stable")[None],
+        KEEP_RANDOM: random.permuted(np.broadcast_to(np.arange(units), (sets, units)), axis=1),
+    }
+    kept = {(way, share): masks(order, kept_count(share, units)) for way, order in orders.items() for share in shares}
+    for removing, keeping in ((REMOVE, KEEP), (REMOVE_RANDOM, KEEP_RANDOM)):
+        kept |= {(removing, share): 1 - kept[keeping, share] for share in shares}
+    kept[KEEP, 1.0] = np.ones((units, 1))
+    mean = said.units[faces.of(run.trained_on, "val")].astype(np.float64).mean(0)
+    terms = (said.units - mean) * said.weight.astype(np.float64)
+    others = float(mean @ said.weight) + said.bias
+    found = []
+    for source in SOURCES:
+        if source in run.seen:
+            continue
+        own = faces.of(source)
+        positive = faces.manipulated[own]
+        above, below = counts[:, own[positive]], counts[:, own[~positive]]
+        order = universality(np.stack([one for name, one in effects.items() if name != source]))[None]
+        without = {(WITHOUT, share): masks(order, kept_count(share, units)) for share in shares}
+        figures, bands = {}, {}
+        for key, one in (kept | without).items():
+            # In single precision, faces of which only means are left are ties, as they should be, whatever the order of summing.
+            pairs, columns = wins(positive, (terms[own] @ one + others).astype(np.float32))
+            figures[key] = resampled_aucs(pairs, above, below)
+            if key[0] in (KEEP_RANDOM, REMOVE_RANDOM):
+                bands[key] = columns
+        found.append(Ablated(figures, bands))
+    return mean_of(found)
+
+
+def _ablation_rows(detector: str, trained_on: str, one: Ablated, shares: Sequence[float]) -> tuple[list[Row], list[Row]]:
+    """The rows of a run, or of the mean of a detector's runs, in both tables."""
+    of_all = trained_on == MEAN
+    rows: list[Row] = []
+    for way in (KEEP, REMOVE, KEEP_RANDOM, REMOVE_RANDOM, *((WITHOUT, STRONGEST) if of_all else ())):
+        for share in (*shares, 1.0) if way == KEEP else shares:
+            values = one.figures[way, share]
+            rows.append((detector, trained_on, share, way, *metrics.cells(values[0]), *interval(one.bands.get((way, share), values[1:]))))
+    differences: list[Row] = []
+    for way, random in ((KEEP, KEEP_RANDOM), (REMOVE, REMOVE_RANDOM), *(((WITHOUT, KEEP_RANDOM),) if of_all else ())):
+        for share in shares:
+            against = {ALL_UNITS: one.figures[KEEP, 1.0], RANDOM_UNITS: one.figures[random, share]}
+            if way != REMOVE and of_all:
+                against[STRONGEST_UNITS] = one.figures[STRONGEST, share]
+            for name, other in against.items():
+                differences.append((detector, trained_on, share, way, name, *estimate(one.figures[way, share] - other)))
+    return rows, differences
+
+
+ABLATION_NOTE = (
+    "Mean AUC over the sources that the run never saw (test faces). Units in the order of universality: by their worst rank of effect over "
+    "the six trained-on sources. That choice needs no labels, but it looks at val faces of all six sources, five of them never seen by the "
+    "run; “chosen without the tested source” leaves out the one that is asked about. Kept or removed: all other, or these, units are set "
+    "to their mean over the val faces of the trained-on source. low–high: 95 % bootstrap over groups of test faces, the units as they are "
+    "(random: 95 % band of 200 sets, and their mean). Shares are rounded up to whole units; share 1: all "
+    "units. “mean”: over the detector's base runs, on the same resamples."
+)
+DIFFERENCES_NOTE = (
+    "Positive: the AUC is higher than with all units, than the mean of 200 random sets of the same size, or than with the units of the "
+    "greatest effect on the trained-on source alone. Universal units are strong ones by construction, so doing better than "
+    "random ones is no news; only the last comparison asks whether being strong everywhere adds anything. 95 % bootstrap over groups of "
+    "test faces, paired."
+)
+
+
+def ablation_tables(
+    runs_said: Mapping[Run, Said],
+    faces: Faces,
+    shares: Sequence[float] = ABLATED_SHARES,
+    sets: int = RANDOM_SETS,
+    draws: int = ABLATION_RESAMPLES,
+) -> dict[str, MeasuredTable]:
+    """ "ablation" and "ablation_differences" of every base run, and of their mean for each detector. ValueError as of `ablate`, or when
+    there is no base run."""
+    counts = np.concatenate([np.ones((1, len(faces))), resamples(np.where(faces.split == "test", faces.groups, ""), draws)])
+    counts = counts.astype(np.float32)
+    by_detector: dict[str, dict[str, Ablated]] = {}
+    for run, said in runs_said.items():
+        if run.variant == BASE:
+            by_detector.setdefault(run.detector.name, {})[run.trained_on] = ablate(run, said, faces, counts, shares, sets)
+    if not by_detector:
+        raise ValueError("there is no base run to ask")
+    rows: list[Row] = []
+    differences: list[Row] = []
+    for detector, ablated in by_detector.items():
+        for trained_on, one in (*ablated.items(), (MEAN, mean_of(list(ablated.values())))):
+            more, paired = _ablation_rows(detector, trained_on, one, shares)
+            rows += more
+            differences += paired
+    who = "detector, trained on, share, way"
+    return {
+        "ablation": table("Keeping and removing universal units", f"{who}, AUC, low, high", rows, ABLATION_NOTE),
+        "ablation_differences": table(
+            "Differences of AUC by units kept or removed", f"{who}, against, difference, low, high", differences, DIFFERENCES_NOTE
         ),
-        "timing": MeasuredTable(
-            "Time of the causality", ("what", "units", "sources", "seconds"), (timing_row(timed, faces),),
-            "From the units that were read once, val faces, the machine of the study; without reading the faces and without intervals.",
-        ),
-    }  # fmt: skip
+    }

@@ -1,0 +1,308 @@
+"""What the study's detectors answer, as tables: its three questions, and manipulations that training never saw.
+
+RQ1: does a binary or an attribution detector generalise better? RQ2: is a method that training saw still named in a source that it did
+not see? RQ3: do contrastive losses help? (arXiv 2505.21520, §1.) An attribution detector's score is p(manipulated) = 1 − p(untouched),
+so that both heads answer the same question. Intervals: 95 %, bootstrap over groups (all frames of one clip are one group) and, where
+there are several, over training seeds.
+
+The figure the product lives by is what the whole verdict says of methods and collections that a fold was trained without; every fold's
+calibration, thresholds and references come from the validation and training faces that it did see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from attribution.detectors.card import MeasuredTable, Thresholds
+from attribution.evidence import DetectorInfo
+from attribution.explain.reference import ReferenceBank, kth_distances
+from attribution.lab.data import REAL
+from attribution.lab.measure import metrics
+from attribution.lab.measure.calibration import calibrate
+from attribution.lab.measure.evaluate import judge_samples
+from attribution.lab.measure.predict import SplitPredictions
+from attribution.lab.measure.thresholds import choose
+from attribution.lab.pools import FORGED, Samples, left_out
+from attribution.lab.publish.methods import crop_sides
+from attribution.lab.studies.attribution.plan import COMPARED_WITHOUT, MAIN_SEEDS, Run
+from attribution.lab.studies.runner import Row, table
+from attribution.lab.train.methods import LABELS
+from attribution.verdict import negative_free_energy
+
+DRAWS, MATRIX_DRAWS = 300, 200
+ROWS = ("test, seen", "test, left out", "cross", "DFDC")
+Key = tuple[str, str, str]
+BySplit = Mapping[str, SplitPredictions]
+
+
+def p_manipulated(found: SplitPredictions) -> np.ndarray:
+    """1 − p(untouched), N; the untouched class stands first in both heads."""
+    return 1 - metrics.softmax(found.logits)[:, 0]
+
+
+def rows_of(test: SplitPredictions, cross: SplitPredictions) -> dict[str, SplitPredictions]:
+    """The sets of faces that the comparison is measured on, without the lab's own forgeries."""
+    own, unseen = ~np.isin(test.methods, FORGED), left_out(test.methods, test.sources, COMPARED_WITHOUT)
+    chosen = (test.take(own & ~unseen), test.take(own & unseen), cross.own(), test.take(own & (test.sources == "dfdc")))
+    return dict(zip(ROWS, chosen, strict=True))
+
+
+class Compared:
+    """What every detector of the comparison says: `scores[key][row]` is seeds × faces of p(manipulated), key = (backbone, head, loss)."""
+
+    def __init__(self, runs: Sequence[Run], test: BySplit, cross: BySplit) -> None:
+        self.seeds: dict[Key, list[int]] = {}
+        self.faces: dict[str, SplitPredictions] = {}
+        by_seed: dict[Key, dict[str, list[np.ndarray]]] = {}
+        for run in runs:
+            key = (run.backbone, run.head, run.loss)
+            self.seeds.setdefault(key, []).append(run.seed)
+            self.faces = rows_of(test[run.name], cross[run.name])
+            for row, found in self.faces.items():
+                by_seed.setdefault(key, {}).setdefault(row, []).append(p_manipulated(found))
+        self.scores = {key: {row: np.stack(found) for row, found in rows.items()} for key, rows in by_seed.items()}
+
+    def _estimate(self, row: str, seeds: int, of_seed: Callable[[int, np.ndarray, np.ndarray], float]) -> tuple[float, float, float]:
+        """The mean over seeds of `of_seed(seed, face indices, whether these are manipulated)`, with its interval."""
+        truth = self.faces[row].families != REAL
+
+        def of(chosen: np.ndarray, seeds: np.ndarray) -> float:
+            return float(np.mean([of_seed(seed, chosen, truth[chosen]) for seed in seeds]))
+
+        low, high = metrics.bootstrap(of, self.faces[row].groups, draws=DRAWS, also=seeds)
+        return of(np.arange(len(truth)), np.arange(seeds)), low, high
+
+    def figure(self, key: Key, row: str, figure: Callable[[np.ndarray, np.ndarray], float]) -> tuple[float, float, float]:
+        """The mean over seeds of `figure(manipulated, score)`, with its interval."""
+        scores = self.scores[key][row]
+        return self._estimate(row, len(scores), lambda seed, chosen, truth: figure(truth, scores[seed][chosen]))
+
+    def difference(self, key: Key, other: Key, row: str) -> tuple[float, float, float]:
+        """AUC of `key` − AUC of `other`, paired by face and by the seeds that both have, with its interval."""
+        both = sorted(set(self.seeds[key]) & set(self.seeds[other]))
+        mine, theirs = (self.scores[one][row][[self.seeds[one].index(seed) for seed in both]] for one in (key, other))
+
+        def gap(seed: int, chosen: np.ndarray, truth: np.ndarray) -> float:
+            return metrics.auc(truth, mine[seed][chosen]) - metrics.auc(truth, theirs[seed][chosen])
+
+        return self._estimate(row, len(both), gap)
+
+
+def halves(truth: np.ndarray, score: np.ndarray) -> float:
+    """Balanced accuracy of the answer "manipulated from p ≥ 0.5 on"; ValueError when a class is missing."""
+    if len(np.unique(truth)) < 2:
+        raise ValueError("balanced accuracy needs both classes")
+    return float(((score >= 0.5)[truth].mean() + (score < 0.5)[~truth].mean()) / 2)
+
+
+def main_table(compared: Compared, question: str, keys: Sequence[Key]) -> MeasuredTable:
+    """AUC, equal error rate and balanced accuracy of each detector on each set of faces."""
+    rows: list[Row] = []
+    for key in keys:
+        for row in ROWS:
+            truth = compared.faces[row].families != REAL
+            error = np.mean([metrics.equal_error_rate(truth, one) for one in compared.scores[key][row]])
+            values = (*compared.figure(key, row, metrics.auc), float(error), *compared.figure(key, row, halves))
+            rows.append((question, *key, len(compared.seeds[key]), row, *metrics.cells(*values)))
+    note = (
+        "Untouched against manipulated. “left out”: test faces of sources and a method that no training of the comparison saw; cross: "
+        "collections by other people, seen by none. Mean over training seeds; low–high: 95 % bootstrap over clips and seeds."
+    )
+    columns = "question, backbone, head, loss, seeds, rows, AUC, low, high, EER, balanced accuracy, low, high"
+    return table(question, columns, rows, note)
+
+
+def difference_table(compared: Compared, pairs: Sequence[tuple[str, Key, Key]]) -> MeasuredTable:
+    """Paired differences of AUC."""
+    rows = [(name, row, "AUC", *metrics.cells(*compared.difference(key, other, row))) for name, key, other in pairs for row in ROWS]
+    note = (
+        "Positive: the first is better. 95 % bootstrap over clips and seeds, paired by face; an interval that holds 0 shows no difference."
+    )
+    return table("Differences", "compared, rows, figure, difference, low, high", rows, note)
+
+
+def recall_table(runs: Sequence[Run], test: BySplit, cross: BySplit) -> MeasuredTable:
+    """RQ2: how often a method that training saw is named, in sources that it saw and in sources that it did not."""
+    chosen = [run for run in runs if run.backbone == "mobilenetv2" and run.head == "methods" and run.loss == "supcon"]
+    rows: list[tuple[str, str, int, int, float, float, float]] = []
+    for split, found in (("test", test), ("cross", cross)):
+        faces = found[chosen[0].name]
+        unseen = left_out(faces.methods, faces.sources, COMPARED_WITHOUT) if split == "test" else np.ones(len(faces.methods), bool)
+        answers = np.stack([np.array(LABELS)[found[run.name].logits.argmax(1)] for run in chosen])
+        # The lab's forgeries are one source per kind of picture under them, seen or not.
+        shown = np.array(["forged in the lab" if " on " in source else source for source in faces.sources])
+        for method, source, new in sorted(set(zip(faces.methods.tolist(), shown.tolist(), unseen.tolist(), strict=True))):
+            if method == REAL or method in COMPARED_WITHOUT:
+                continue
+            mine = (faces.methods == method) & (shown == source) & (unseen == new)
+            right = answers[:, mine] == method
+            bounds = metrics.bootstrap(
+                lambda drawn, seeds, right=right: float(right[seeds][:, drawn].mean()), faces.groups[mine], draws=DRAWS, also=len(right)
+            )
+            name = source if split == "test" else f"{source} (cross)"
+            rows.append((method, name, int(not new), int(mine.sum()), *metrics.cells(right.mean(), *bounds)))
+    rows.sort(key=lambda row: (LABELS.index(row[0]), -row[2], row[1]))
+    note = (
+        f"Share of a method's faces that are given exactly this method; attribution detectors with the contrastive loss supcon, mean over "
+        f"{len(chosen)} training seeds. seen = 1: the source was in training (other pictures of it); 0: it was not."
+    )
+    return table("RQ2: a seen method in an unseen source", "method, source, seen, faces, recall, low, high", rows, note)
+
+
+def answers_to(runs: Sequence[Run], test: BySplit, cross: BySplit) -> dict[str, MeasuredTable]:
+    """The tables of RQ1, RQ2, RQ3 and their differences; `test` and `cross` by the names of the runs."""
+    compared = Compared(runs, test, cross)
+    binary, plain, supcon = (("mobilenetv2", *rest) for rest in (("binary", "none"), ("methods", "none"), ("methods", "supcon")))
+    others = [key for key in compared.scores if key[0] == "mobilenetv2" and key[2] in ("triplet", "ntxent")]
+    larger = [key for key in compared.scores if key[0] != "mobilenetv2"]
+    pairs = [
+        (f"binary − attribution ({len(MAIN_SEEDS)} seeds)", binary, plain),
+        (f"supervised contrastive − cross-entropy alone ({len(MAIN_SEEDS)} seeds)", supcon, plain),
+        *((f"{key[2]} − cross-entropy alone (1 seed)", key, plain) for key in others),
+        *((f"{key[0]} − mobilenetv2, {key[1]}, {key[2]} (1 seed)", key, ("mobilenetv2", *key[1:])) for key in larger),
+    ]
+    return {
+        "rq1": main_table(compared, "RQ1", [binary, plain, *(key for key in larger if key[2] == "none")]),
+        "rq2": recall_table(runs, test, cross),
+        "rq3": main_table(compared, "RQ3", [plain, supcon, *others, *(key for key in larger if key[1] == "methods")]),
+        "differences": difference_table(compared, pairs),
+    }
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold, ready to judge: what it says of each split, its temperature, thresholds and references."""
+
+    name: str
+    leave_out: tuple[str, ...]
+    found: BySplit
+    temperature: float
+    thresholds: Thresholds
+    bank: ReferenceBank
+
+    def unseen(self, split: str) -> np.ndarray:
+        """Which faces of a split training did not see anything like, N boolean."""
+        return left_out(self.found[split].methods, self.found[split].sources, self.leave_out)
+
+
+def set_up(run: Run, found: BySplit, info: DetectorInfo) -> Fold:
+    """Calibrate a fold on the validation faces of what it did see."""
+    mask = ~left_out(found["val"].methods, found["val"].sources, run.leave_out)
+    fitted = calibrate(found["val"].take(mask), info.labels)
+    found = {split: fitted.shifted(one) for split, one in found.items()}
+    seen, references = found["val"].take(mask), found["train"]
+    bank = ReferenceBank(
+        references.embeddings, np.zeros((len(references.methods), 2), np.float32), tuple(references.methods.tolist()),
+        tuple(references.sources.tolist()), np.sort(kth_distances(seen.embeddings, references.embeddings)),
+    )  # fmt: skip
+    return Fold(run.name, run.leave_out, found, fitted.temperature, choose(seen, info, fitted.temperature), bank)
+
+
+def leave_out_table(folds: Sequence[Fold], samples: Mapping[str, Samples], data: Path, info: DetectorInfo) -> MeasuredTable:
+    """Per left-out source or method: what the whole verdict says of its test faces."""
+    rows: list[Row] = []
+    pooled: dict[str, list[np.ndarray]] = {"untouched": [], "manipulated": []}
+    sides = crop_sides(samples["test"], data, "test")
+    for fold in folds:
+        faces = fold.found["test"]
+        for name in fold.leave_out:
+            kind = "method" if name in faces.methods else "source"
+            named = (faces.methods if kind == "method" else faces.sources) == name
+            for family in sorted(set(faces.families[named].tolist())):
+                chosen = np.flatnonzero(named & (faces.families == family))
+                judged = judge_samples(samples["test"], faces, sides, fold.temperature, fold.thresholds, info, fold.bank, chosen)
+                states = np.array([one.verdict.state for one in judged])
+                what = f"{name} ({family.replace('_', ' ')})" if kind == "source" and family != REAL else name
+                rows.append((what, f"untouched {kind}" if family == REAL else kind, *_counts(states, family == REAL)))
+                pooled["untouched" if family == REAL else "manipulated"].append(states)
+    for what, states in pooled.items():
+        if states:
+            rows.append((f"all left out, {what}", "pooled", *_counts(np.concatenate(states), what == "untouched")))
+    note = (
+        "The whole verdict on test faces of what a fold's training never saw; several sources and methods are left out at a time "
+        f"({len(folds)} folds), so every fold learns from less than the shipped detector. Shares; low–high: Wilson's 95 % interval of the "
+        "wrong among definite answers."
+    )
+    columns = "left out, kind, faces, manipulated, none found, inconclusive, coverage, wrong of definite, low, high"
+    return table("Verdicts on what training never saw", columns, rows, note)
+
+
+def _counts(states: np.ndarray, untouched: bool) -> Row:
+    manipulated, none = states == "manipulated", states == "no_manipulation_found"
+    definite = manipulated | none
+    wrong, count = int((manipulated if untouched else none).sum()), int(definite.sum())
+    shares = metrics.cells(manipulated.mean(), none.mean(), (~definite).mean(), definite.mean())
+    if not count:
+        return len(states), *shares, None, None, None
+    return len(states), *shares, *metrics.cells(wrong / count, *metrics.share_interval(wrong, count))
+
+
+def novelty(fold: Fold, faces: SplitPredictions) -> dict[str, np.ndarray]:
+    """Scores that should be higher for unknown methods than for known ones, N each.
+
+    Maximum logit (Hendrycks et al. 2022, arXiv 1911.11132), energy (Liu et al. 2020, arXiv 2010.03759), distance to the k-th nearest
+    reference (Sun et al. 2022, arXiv 2204.06507), maximum softmax probability (Hendrycks and Gimpel 2017, arXiv 1610.02136), and the mean
+    of the ranks of energy and distance among the fold's validation faces.
+    """
+    distance, distances = kth_distances(faces.embeddings, fold.bank.embeddings), fold.bank.validation_distances
+    energy, energies = (-negative_free_energy(logits) for logits in (faces.logits, fold.found["val"].logits[~fold.unseen("val")]))
+    return {
+        "maximum logit": -faces.logits.max(1),
+        "energy": energy,
+        "k-NN distance": distance,
+        "maximum probability": -metrics.softmax(faces.logits, fold.temperature).max(1),
+        "energy and k-NN": np.searchsorted(np.sort(energies), energy) / len(energies)
+        + np.searchsorted(distances, distance) / len(distances),
+    }
+
+
+def open_set_table(folds: Sequence[Fold], info: DetectorInfo) -> MeasuredTable:
+    """AUROC of each novelty score between the manipulated faces of known methods and those of each held-out method."""
+    rows: list[tuple] = []
+    names: tuple[str, ...] = ()
+    for fold in folds:
+        faces = fold.found["test"]
+        scores = novelty(fold, faces)
+        names = tuple(scores)
+        known = ~fold.unseen("test") & (faces.families != REAL)
+        methods = [name for name in info.labels if name in fold.leave_out or (name == "dfdc_swap" and "dfdc" in fold.leave_out)]
+        for method in methods:
+            held_out = faces.methods == method
+            mine = known | held_out
+            areas = metrics.cells(*(metrics.auc(held_out[mine], score[mine]) for score in scores.values()))
+            rows.append((method, int(held_out.sum()), *areas))
+    _, faces_of, *columns = zip(*rows, strict=True)
+    rows.append(("mean", int(sum(faces_of)), *metrics.cells(*map(np.mean, columns))))
+    note = (
+        "AUROC, test faces: manipulated faces of methods in training (known) against those of a method held out (unknown); 0.5 is chance."
+    )
+    return table("Telling unknown methods from known ones", f"held out, faces, {', '.join(names)}", rows, note)
+
+
+def matrix_table(trained: Sequence[tuple[str, tuple[str, ...], SplitPredictions, SplitPredictions]]) -> MeasuredTable:
+    """Train × test: for each training (name, what it left out, what it says of test and of cross), the AUC of every source."""
+    rows: list[Row] = []
+    for name, names, test, cross in trained:
+        base = ~np.isin(test.methods, FORGED)
+        for split, faces in (("test", test), ("cross", cross)):
+            unseen = left_out(faces.methods, faces.sources, names) if split == "test" else np.ones(len(faces.methods), bool)
+            shown = np.where(np.isin(faces.methods, FORGED), faces.methods, faces.sources)
+            for family, source in sorted(set(zip(faces.families.tolist(), shown.tolist(), strict=True))):
+                mine = (shown == source) & (faces.families == family)
+                against = base & ((test.families == REAL) != (family == REAL))
+                p = np.concatenate([p_manipulated(faces)[mine], p_manipulated(test)[against]])
+                truth = np.concatenate([faces.families[mine], test.families[against]]) != REAL
+                groups = np.concatenate([faces.groups[mine], test.groups[against]])
+                bounds = metrics.bootstrap(lambda drawn, truth=truth, p=p: metrics.auc(truth[drawn], p[drawn]), groups, draws=MATRIX_DRAWS)
+                label = source if split == "test" else f"{source} (cross)"
+                is_new = int(unseen[mine].mean() > 0.5)
+                rows.append((name, family, label, is_new, int(mine.sum()), *metrics.cells(metrics.auc(truth, p), *bounds)))
+    note = (
+        "AUC of each source's test faces: a manipulated source against the untouched test faces, an untouched source against the "
+        "manipulated ones. left out = 1: this training never saw the source or its method. 95 % bootstrap."
+    )
+    return table("Trained × tested", "trained, family, source, left out, faces, AUC, low, high", rows, note)

@@ -1,0 +1,102 @@
+"""What both studies share: trainings side by side that go on where they stopped, what was read once, cells of tables, the results file."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import multiprocessing
+import traceback
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from attribution.detectors.card import Cell, MeasuredTable
+from attribution.errors import LabError
+from attribution.lab.measure import metrics
+from attribution.lab.measure.evaluate import print_table
+from attribution.lab.train.loop import save_arrays
+
+Row = tuple[Cell, ...]
+
+
+def side_by_side(work: Callable[..., None], tasks: Sequence[tuple[str, Path, tuple[Any, ...]]], jobs: int) -> None:
+    """Do every task (name, folder, arguments of `work`), `jobs` at a time, each in a process and with one thread of its own.
+
+    Output and errors of a task go to `log.txt` in its folder; the first error ends all of them.
+    """
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting = {pool.submit(_logged, work, folder, arguments): name for name, folder, arguments in tasks}
+        for number, one in enumerate(as_completed(waiting), start=1):
+            one.result()
+            print(f"{number}/{len(tasks)}: {waiting[one]}", flush=True)
+
+
+def _logged(work: Callable[..., None], folder: Path, arguments: tuple[Any, ...]) -> None:
+    torch.set_num_threads(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "log.txt", "a", encoding="utf-8") as log, contextlib.redirect_stdout(log):
+        try:
+            work(*arguments)
+        except Exception:
+            traceback.print_exc(file=log)
+            raise
+
+
+def finished(file: Path, what: str = "the faces") -> Path:
+    """`file`, which a run writes when it has read `what`; LabError when it is not there yet."""
+    if not file.exists():
+        raise LabError(f"The run {file.parent.name} has not read {what}.", "Run the study again; it goes on where it stopped.")
+    return file
+
+
+def digest(crops: np.ndarray) -> str:
+    """The sha256 of crops, 64 hex digits: what was read is kept for these very pictures."""
+    return hashlib.sha256(np.ascontiguousarray(crops).data).hexdigest()
+
+
+def once(file: Path, made_of: Sequence[str], read: Callable[[], Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """The arrays that `read` gives, kept in `file`, and read again when they were made of other things (digests of weights, of faces)."""
+    if file.exists():
+        with np.load(file) as stored:
+            if "made_of" in stored and stored["made_of"].tolist() == list(made_of):
+                return {name: stored[name] for name in stored.files if name != "made_of"}
+    found = {name: np.asarray(value) for name, value in read().items()}
+    save_arrays(file, made_of=np.array(made_of), **found)
+    return found
+
+
+def interval(values: np.ndarray) -> tuple[float, float] | tuple[None, None]:
+    """The 95 % interval of the finite ones among the figures of resamples, rounded for a table; None, None of nothing."""
+    try:
+        low, high = metrics.cells(*metrics.interval(values))
+    except ValueError:
+        return None, None
+    return low, high
+
+
+def estimate(values: np.ndarray) -> tuple[Cell, Cell, Cell]:
+    """A figure (first of `values`) and its interval over the rest, which are those of resamples; None thrice when it is not finite."""
+    return (*metrics.cells(values[0]), *interval(values[1:])) if np.isfinite(values[0]) else metrics.NOT_MEASURED
+
+
+def table(title: str, columns: str, rows: Iterable[Row], note: str = "") -> MeasuredTable:
+    """A measured table; `columns` are separated by commas."""
+    return MeasuredTable(title, tuple(columns.split(", ")), tuple(rows), note)
+
+
+def write_results(
+    out: Path, schema: str, caveat: str, plan: Mapping[str, Any], tables: Mapping[str, MeasuredTable], unprinted: Collection[str] = ()
+) -> None:
+    """Print the tables but for the `unprinted`, and write all of them as the file that the page of measurements reads."""
+    for key, one in tables.items():
+        if key not in unprinted:
+            print_table(one)
+    written = {"schema": schema, "caveat": caveat, "plan": plan, "tables": {key: asdict(one) for key, one in tables.items()}}
+    text = json.dumps(written, ensure_ascii=False, separators=(",", ":")).replace('["', '\n["')
+    out.write_text(text + "\n", encoding="utf-8")

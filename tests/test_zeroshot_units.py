@@ -1,0 +1,235 @@
+"""Neuron causality and ablation against brute force, luck, planted units and data that cannot answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from attribution.lab.measure import metrics
+from attribution.lab.studies.zeroshot import units
+from attribution.lab.studies.zeroshot.faces import DFDC, Faces
+from attribution.lab.studies.zeroshot.plan import DETECTORS, SOURCES, TOP, TRAINED, Run
+from attribution.lab.train.single_source import Said
+from study_faces import noise, some_of, study_faces
+
+SHARES = (1 / 2, 1 / 8)
+
+
+@pytest.fixture(scope="module")
+def faces() -> Faces:
+    return study_faces()
+
+
+def _planted(faces: Faces, which: int = 5) -> Said:
+    """Noise, but unit `which` alone knows the truth, everywhere."""
+    said = noise(faces)
+    said.units[:, which] = 2.0 * faces.manipulated + 0.3 * said.units[:, which]
+    said.weight[:] *= 0.1
+    said.weight[which] = 3
+    return said
+
+
+def _brute_force(said: Said, chosen: np.ndarray) -> np.ndarray:
+    effects = []
+    for unit in range(said.units.shape[1]):
+        averages = []
+        for value in np.linspace(said.units[chosen, unit].min(), said.units[chosen, unit].max(), 4):
+            values = said.units[chosen].astype(np.float64)
+            values[:, unit] = value
+            averages.append((1 / (1 + np.exp(-(values @ said.weight + said.bias)))).mean())
+        effects.append(max(averages) - min(averages))
+    return np.array(effects)
+
+
+def _numbers(cells: Sequence[object]) -> tuple[float, ...]:
+    return tuple(float(str(cell)) for cell in cells)
+
+
+def test_effects_are_those_of_setting_each_unit_to_four_values(faces: Faces):
+    said = noise(faces, 600)
+    found = units.unit_effects(said.units[:20], said.weight, said.bias)
+    assert np.allclose(found, _brute_force(said, np.arange(20)), rtol=1e-5, atol=1e-9)
+    # One unit from 0 to 2 with the weight ln 3, others still: sigmoid(2 ln 3) − sigmoid(0) = 0.9 − 0.5.
+    values = np.array([[0.0, 7], [2, 7], [1, 7]])
+    assert units.unit_effects(values, np.array([np.log(3), 1]), -7) == pytest.approx([0.4, 0], abs=1e-12)
+    # Extreme logits stay finite; bad data is refused.
+    effects = units.unit_effects(np.array([[0.0, 1e4], [3e4, -1e4]]), np.array([1.0, -1]), 0)
+    assert ((effects >= 0) & (effects <= 1)).all()
+    for bad in (np.zeros((0, 2)), np.zeros((3, 3)), np.array([[np.nan, 0.0]])):
+        with pytest.raises(ValueError):
+            units.unit_effects(bad, np.zeros(2), 0)
+
+
+def test_only_units_with_an_effect_are_chosen_and_shares_are_rounded_up():
+    effects = np.array([[3.0, 2, 1, 0, 0], [1, 3, 0, 0, 2]])
+    assert units.chosen_units(effects, 1 / 2).tolist() == [[True, True, True, False, False], [True, True, False, False, True]]
+    assert units.universal_units(effects, 1 / 2).tolist() == [True, True, False, False, False]
+    assert not units.universal_units(effects, 1 / 16).any()
+    assert not units.universal_units(np.zeros((3, 8)), 1 / 2).any()
+    assert (units.kept_count(1 / 16, 16), units.kept_count(1 / 16, 17), units.kept_count(1 / 64, 16)) == (1, 2, 1)
+
+
+def test_universal_units_of_independent_sources_are_within_chance_and_planted_ones_beyond():
+    # The example of the paper: the top half of 1,024 units on 5 sources.
+    chosen = units.chosen_units(np.random.default_rng(3).random((5, 1024)), 1 / 2)
+    counts, p = units.permutation_test(chosen)
+    low, high = np.percentile(counts[:, 5], [2.5, 97.5])
+    assert units.expected_counts(chosen)[5] == pytest.approx(32)
+    assert (counts.sum(1) == 1024).all()
+    assert ((counts * np.arange(6)).sum(1) == 5 * 512).all()
+    assert low <= chosen.all(0).sum() <= high
+    assert p > 0.05
+    assert counts.mean(0) == pytest.approx(units.expected_counts(chosen), rel=0.03)
+    # The variance of an overlap of two sets is hypergeometric: 8·(4/8)·(4/8)·(4/7).
+    two, _ = units.permutation_test(np.array([[True] * 4 + [False] * 4] * 2), 20_000)
+    assert two[:, 2].mean() == pytest.approx(2, rel=0.02)
+    assert two[:, 2].var() == pytest.approx(4 / 7, rel=0.05)
+    effects = np.random.default_rng(0).random((6, 256))
+    effects[:, :20] += 2
+    assert set(np.flatnonzero(units.universal_units(effects, 1 / 8))) >= set(range(20))
+    assert units.permutation_test(units.chosen_units(effects, 1 / 8))[1] == pytest.approx(1 / 2001)
+
+
+def test_weights_in_common_are_beyond_luck_but_within_the_stricter_chance():
+    """The trap: spans drawn anew on every source, so that nothing is shared but the weights."""
+    random = np.random.default_rng(1)
+    weight = np.exp(random.normal(0, 1, 512)).astype(np.float32)
+    values = [random.normal(0, 1, (40, 512)) * np.exp(random.normal(0, 0.7, 512)) * 0.02 for _ in range(6)]
+    places = [np.arange(40 * place, 40 * place + 40) for place in range(6)]
+    sources = units.measured(Said(np.concatenate(values).astype(np.float32), weight, 0.0), places)
+    strict = units.same_weights_test(sources, (1 / 4, 1 / 2), 400)
+    assert units.permutation_test(units.chosen_units(sources.effects, 1 / 4))[1] < 0.001
+    low, high = np.percentile(strict[:, 0], [1, 99])
+    assert low <= units.universal_units(sources.effects, 1 / 4).sum() <= high
+    assert (strict[:, 1] > strict[:, 0]).all()
+    # Spans in common as well: beyond the stricter chance too.
+    sources = units.measured(Said(np.concatenate([values[0]] * 6).astype(np.float32), weight, 0.0), places)
+    assert units.universal_units(sources.effects, 1 / 4).sum() == 128 > units.same_weights_test(sources, (1 / 4,), 400).max()
+
+
+def test_resamples_are_of_whole_groups_and_their_effects_are_exact():
+    counts = units.resamples(np.array(["a", "a", "b", "c", "c", "c"]), 50)
+    assert (counts[:, 0] == counts[:, 1]).all()
+    assert (counts[:, 3] == counts[:, 5]).all()
+    assert (counts[:, [0, 2, 3]].sum(1) == 3).all()
+    random = np.random.default_rng(0)
+    said = Said(random.normal(size=(6, 4)).astype(np.float32), np.array([1, -2, 0.5, 0], np.float32), 0.2)
+    chosen = [np.array([0, 1, 2]), np.array([2, 3, 5])]
+    rows = np.array([[2, 2, 0, 1, 1, 1], [0, 0, 0, 3, 3, 3], [0, 0, 3, 0, 0, 0]])
+    found = list(units.resampled_effects(said, chosen, rows))
+    # The second resample has no face of the first source.
+    for effects, row in zip(found, rows[[0, 2]], strict=True):
+        for own, values in zip(chosen, effects, strict=True):
+            repeated = np.repeat(own, row[own])
+            assert values == pytest.approx(units.unit_effects(said.units[repeated], said.weight, said.bias), abs=1e-6)
+
+
+def test_the_tables_of_a_trained_and_an_untrained_network(faces: Faces):
+    run, other = Run(DETECTORS[0], TRAINED[0]), Run(DETECTORS[0], TRAINED[0], TOP, TRAINED[2])
+    tables = units.neuron_tables({run: _planted(faces), other: noise(faces)}, {"meso4": noise(faces, seed=4)}, faces, SHARES)
+    histogram = [row for row in tables["neurons"].rows if row[:4] == ("meso4", TRAINED[0], "trained", 1 / 8)]
+    assert [row[4] for row in histogram] == list(range(7))
+    assert sum(int(str(row[5])) for row in histogram) == 32
+    assert sum(float(str(row[6])) for row in histogram) == pytest.approx(32, abs=0.05)
+    assert [row[:4] for row in tables["universal"].rows] == [
+        ("meso4", source, state, share) for source, state in ((TRAINED[0], "trained"), ("", "untrained")) for share in SHARES
+    ]
+    for row, control in zip(tables["universal"].rows, tables["universal_controls"].rows, strict=True):
+        k, count, value, low, high = _numbers(row[4:9])
+        assert (count, k) == (32, 32 * float(str(row[3])))
+        assert 0 <= low <= value <= high <= k
+        assert 0 < float(str(row[12])) <= 1
+        assert control[:7] == row[:7]
+    assert tables["universal"].rows[1][6] == histogram[-1][5]
+    assert int(str(histogram[-1][5])) >= 1
+    assert tables["timing"].rows[0][1:3] == (32, 5)
+
+
+def test_tables_need_networks_and_faces(faces: Faces):
+    with pytest.raises(ValueError, match="no network"):
+        units.neuron_tables({}, {}, faces)
+    fewer = some_of(faces, (faces.split != "val") | ~np.isin(faces.kind, (DFDC, "dfdc_swap")))
+    with pytest.raises(ValueError, match="at least one face"):
+        units.neuron_tables({}, {"meso4": noise(fewer)}, fewer)
+    # Silent units: no effect, none universal, and no error.
+    silent = Said(np.zeros((len(faces), 16), np.float32), np.ones(16, np.float32), 0.0)
+    rows = units.neuron_tables({}, {"meso4": silent}, faces, SHARES)["universal"].rows
+    assert all(row[6:9] == (0, 0, 0) and row[12] == 1 for row in rows)
+    # One face of a source, which few resamples hold: there may be no interval, but there is a number.
+    one = study_faces(1)
+    assert len(units.neuron_tables({}, {"meso4": noise(one)}, one, SHARES)["universal"].rows) == 2
+
+
+def test_units_are_ordered_by_their_worst_rank():
+    effects = np.array([[9.0, 8, 7, 1], [1, 8, 9, 7]])
+    # Worst ranks 4, 2, 3, 4; the tie is broken by mean rank 2.5 against 3.5.
+    assert units.universality(effects).tolist() == [1, 2, 0, 3]
+    assert units.masks(np.array([[1, 2, 0, 3], [3, 0, 1, 2]]), 2).T.tolist() == [[0, 1, 1, 0], [1, 0, 0, 1]]
+
+
+def test_wins_give_the_aucs_of_all_columns_and_resamples():
+    random = np.random.default_rng(2)
+    truth = random.random(30) < 0.4
+    scores = np.round(random.normal(size=(30, 5)), 1).astype(np.float32)
+    pairs, columns = units.wins(truth, scores)
+    assert columns == pytest.approx([metrics.auc(truth, scores[:, column]) for column in range(5)])
+    assert pairs.mean() == pytest.approx(columns.mean())
+    counts = random.integers(0, 4, (6, 30))
+    single, _ = units.wins(truth, scores[:, :1])
+    found = units.resampled_aucs(single, counts[:, truth], counts[:, ~truth])
+    for row, value in zip(counts, found, strict=True):
+        drawn = np.repeat(np.arange(30), row)
+        assert value == pytest.approx(metrics.auc(truth[drawn], scores[drawn, 0]), abs=1e-6)
+    assert np.isnan(units.resampled_aucs(single, np.zeros((1, truth.sum())), np.ones((1, (~truth).sum())))).all()
+    with pytest.raises(ValueError, match="both classes"):
+        units.wins(np.ones(3, bool), np.zeros((3, 1)))
+
+
+def test_without_the_only_informative_unit_nothing_is_left_and_alone_it_is_enough(faces: Faces):
+    said = _planted(faces)
+    said.weight[np.arange(32) != 5] = 0
+    tables = units.ablation_tables({Run(DETECTORS[0], TRAINED[0]): said}, faces, (1 / 32, 1 / 2), sets=20, draws=50)
+    found = {(row[1], row[3], row[2]): _numbers(row[4:]) for row in tables["ablation"].rows}
+    assert found[TRAINED[0], "keep", 1.0][0] > 0.99
+    assert found[TRAINED[0], "keep", 1 / 32] == found[TRAINED[0], "keep", 1.0]
+    # All faces have the same logit: ties, not noise of rounding.
+    assert found[TRAINED[0], "remove", 1 / 32] == (0.5, 0.5, 0.5)
+    assert found[TRAINED[0], "keep random", 1 / 2][0] < 0.95
+    gaps = {(row[1], row[3], row[2], row[4]): _numbers(row[5:]) for row in tables["ablation_differences"].rows}
+    assert gaps[TRAINED[0], "keep", 1 / 32, "all units"] == (0, 0, 0)
+    assert gaps[TRAINED[0], "remove", 1 / 32, "all units"][2] < -0.4
+    assert gaps[TRAINED[0], "keep", 1 / 2, "random units"][1] > 0
+    assert gaps["mean", "keep", 1 / 32, "strongest units"] == (0, 0, 0)
+
+
+def test_ablation_is_what_setting_units_to_their_mean_gives(faces: Faces):
+    run, said = Run(DETECTORS[0], TRAINED[1]), noise(faces, 24)
+    tables = units.ablation_tables({run: said}, faces, (1 / 4,), sets=30, draws=20)
+    effects = np.stack([_brute_force(said, faces.of(source, "val")) for source in TRAINED])
+    ranks = np.argsort(np.argsort(-effects, axis=1), axis=1)
+    chosen = sorted(range(24), key=lambda unit: (ranks[:, unit].max(), ranks[:, unit].mean()))[:6]
+    values = np.tile(said.units[faces.of(TRAINED[1], "val")].mean(0), (len(faces), 1))
+    values[:, chosen] = said.units[:, chosen]
+    logits = values @ said.weight + said.bias
+    unseen = [faces.of(source) for source in SOURCES if source != TRAINED[1]]
+    expected = np.mean([metrics.auc(faces.manipulated[own], logits[own]) for own in unseen])
+    assert next(row[4] for row in tables["ablation"].rows if row[2:4] == (1 / 4, "keep")) == pytest.approx(expected, abs=1e-3)
+    # Of one run, the mean is that run, with two yardsticks more.
+    of_mean, own = ([row for row in tables["ablation"].rows if row[1] == name] for name in ("mean", TRAINED[1]))
+    more = (units.WITHOUT, units.STRONGEST)
+    assert {row[3] for row in of_mean} == {"keep", "remove", "keep random", "remove random", *more}
+    assert [row[2:] for row in of_mean if row[3] not in more] == [row[2:] for row in own]
+
+
+def test_the_mean_over_runs_is_on_the_same_resamples(faces: Faces):
+    said = _planted(faces)
+    tables = units.ablation_tables({Run(DETECTORS[0], source): said for source in TRAINED[:2]}, faces, (1 / 2,), sets=10, draws=30)
+    keep = {row[1]: float(str(row[4])) for row in tables["ablation"].rows if row[2:4] == (1.0, "keep")}
+    assert keep["mean"] == pytest.approx((keep[TRAINED[0]] + keep[TRAINED[1]]) / 2, abs=1e-3)
+    with pytest.raises(ValueError, match="no base run"):
+        units.ablation_tables({Run(DETECTORS[0], TRAINED[0], TOP, TRAINED[2]): said}, faces)
+    fewer = some_of(faces, faces.kind != "flux1")
+    with pytest.raises(ValueError, match="both classes"):
+        units.ablation_tables({Run(DETECTORS[0], TRAINED[0]): noise(fewer)}, fewer, (1 / 2,), sets=5, draws=5)
