@@ -8,8 +8,8 @@ from dataclasses import asdict
 import pytest
 
 from attribution.detectors.card import MeasuredTable, Training
-from attribution.lab.publish.caddm_labels import LABELS
-from attribution.lab.publish.caddm_limits import limits_of
+from attribution.lab.publish.labels import CADDM_LABELS as LABELS
+from attribution.lab.publish.limits import limits_of
 from attribution.lab.publish.modelcard import model_card
 from attribution.lab.train.caddm import Settings
 from limits_samples import LOCALISED, SWAPS, card, generator_card, swap_card, table
@@ -30,7 +30,7 @@ def words(markdown: str) -> str:
 
 
 def test_the_limits_are_sentences_with_their_figures() -> None:
-    said = limits_of(SWAPS)
+    said = limits_of("face_swap", SWAPS)
     assert 4 <= len(said) <= 7
     assert all(sentence.endswith(".") for sentence in said)
     assert said[0] == "It looks for face swaps and pasted parts alone: wholly generated faces, lip sync and retouching pass it."
@@ -47,20 +47,20 @@ def test_the_limits_are_sentences_with_their_figures() -> None:
 
 @pytest.mark.parametrize("title", TITLES)
 def test_a_table_that_is_not_there_yet_costs_its_own_sentence_only(title: str) -> None:
-    said = limits_of(without(title))
+    said = limits_of("face_swap", without(title))
     used = ("Overall", "Localisation", "Verdicts on cross", "Second opinion, cross")
-    assert len(limits_of(SWAPS)) - len(said) == (0 if title not in used else 2 if title.startswith("Verdicts") else 1)
-    assert limits_of([])[0].startswith("It looks for face swaps")
+    assert len(limits_of("face_swap", SWAPS)) - len(said) == (0 if title not in used else 2 if title.startswith("Verdicts") else 1)
+    assert limits_of("face_swap", [])[0].startswith("It looks for face swaps")
 
 
 def test_without_an_unseen_blend_the_sentence_is_about_the_blends_that_training_used() -> None:
     rows = [("partial swaps", "boxes", 400, 0.73, 0.68, 0.77, 0.41, 0.38, 0.44)]
-    (said,) = [one for one in limits_of([table("Localisation", LOCALISED, *rows)]) if "hits" in one]
+    (said,) = [one for one in limits_of("face_swap", [table("Localisation", LOCALISED, *rows)]) if "hits" in one]
     assert said == "Where one part of a face was swapped with a blend that training used, its box hits the changed area in 73 of 100."
 
 
 def test_the_model_card_says_what_was_mended_and_how_it_was_made() -> None:
-    said = words(model_card(swap_card(training=TRAINING, labels=LABELS, limits=limits_of(SWAPS))))
+    said = words(model_card(swap_card(training=TRAINING, labels=LABELS, limits=limits_of("face_swap", SWAPS))))
     for part in (
         "It answers whether a face was swapped or a part pasted into it, and where",
         "arXiv 2210.14457",

@@ -15,8 +15,8 @@ from attribution.errors import LabError
 from attribution.lab.data import REAL
 from attribution.lab.measure.predict import SplitPredictions
 from attribution.lab.pools import Samples
-from attribution.lab.publish.caddm_labels import LABELS
 from attribution.lab.publish.folder import half_precision
+from attribution.lab.publish.labels import CADDM_LABELS as LABELS
 from attribution.lab.publish.mapping import MAP_SEED, choose_references
 from attribution.lab.train.caddm import SWAPS
 from attribution.models.backbones import build_caddm

@@ -30,8 +30,8 @@ from attribution.lab.measure.localisation import (
     localisation_cases,
     localisation_table,
 )
-from attribution.lab.publish.caddm_limits import limits_of
 from attribution.lab.publish.folder import write_card
+from attribution.lab.publish.limits import limits_of
 from attribution.models.anchors import WHOLE_CROP_ANCHORS
 from attribution.models.backbones import explained
 from attribution.verdict.ensemble import reads_mirrored
@@ -54,7 +54,7 @@ def localise(folders: Sequence[Path], data: Path, work: Path) -> None:
         print_table(table)
         card = with_table(predictor.card, table)
         # The sentences about a detector of face swaps name these figures; those about the others do not.
-        write_card(replace(card, limits=limits_of(card.measured)) if card.scope == "face_swap" else card, folder)
+        write_card(replace(card, limits=limits_of(card.scope, card.measured)) if card.scope == "face_swap" else card, folder)
 
 
 def answers_of(predictor: Predictor, cases: Sequence[Case]) -> Mapping[str, list[Answer]]:

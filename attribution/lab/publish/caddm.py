@@ -30,9 +30,9 @@ from attribution.lab.measure.reading import Reader, read, with_projection
 from attribution.lab.measure.second_opinion import second_opinion_table
 from attribution.lab.measure.thresholds import choose
 from attribution.lab.pools import FORGED, Samples, load_samples
-from attribution.lab.publish.caddm_labels import LABELS
-from attribution.lab.publish.caddm_limits import limits_of
 from attribution.lab.publish.folder import digests, half_precision, write_bank, write_card, write_model
+from attribution.lab.publish.labels import CADDM_LABELS as LABELS
+from attribution.lab.publish.limits import limits_of
 from attribution.lab.publish.methods import LICENCE, PROBE_SEEDS, crop_sides, fold_in, info_of, sources_sentence
 from attribution.lab.train.methods import MEAN, STD
 
@@ -82,7 +82,7 @@ def publish(
         thresholds=thresholds,
         training=Training(
             data=f"{sources_sentence([row for row in rows if row.split == 'train' and row.method in METHODS])}; forgeries made from them "
-            "by attribution/lab/forge.py, and Multi-scale Facial Swaps of all of these by attribution/lab/caddm/mfs.py.",
+            "by attribution/lab/forge/swaps.py, and Multi-scale Facial Swaps of all of these by attribution/lab/forge/mfs.py.",
             licence=LICENCE, command=command, data_sha256=manifest_hash(data), seeds=(settings["seed"],),
             minutes=minutes, notes=(json.dumps(settings), *notes),
         ),
@@ -111,7 +111,7 @@ def publish(
     ]
     for table in tables:
         print_table(table)
-    write_card(replace(card, measured=tuple(tables), limits=limits_of(tables)), out)
+    write_card(replace(card, measured=tuple(tables), limits=limits_of(card.scope, tables)), out)
 
 
 def _read(reader: Reader, samples: Samples, run: Path, split: str) -> SplitPredictions:

@@ -31,9 +31,9 @@ from attribution.lab.measure.predict import SplitPredictions
 from attribution.lab.measure.reading import Reader
 from attribution.lab.measure.thresholds import choose
 from attribution.lab.pools import Samples, load_samples
-from attribution.lab.publish.dnadet_labels import LABELS
-from attribution.lab.publish.dnadet_limits import limits_of
 from attribution.lab.publish.folder import digests, write_bank, write_card, write_model
+from attribution.lab.publish.labels import DNADET_LABELS as LABELS
+from attribution.lab.publish.limits import limits_of
 from attribution.lab.publish.methods import LICENCE, PROBE_SEEDS, crop_sides, fold_in, info_of, sources_sentence
 from attribution.lab.train.dnadet import CLASSES
 from attribution.lab.train.loop import MEAN, STD
@@ -94,7 +94,7 @@ def publish(
     ]
     for table in tables:
         print_table(table)
-    write_card(replace(card, measured=tuple(tables), limits=limits_of(tables)), out)
+    write_card(replace(card, measured=tuple(tables), limits=limits_of(card.scope, tables)), out)
 
 
 def calibrate_patches(card: Card, val: Samples, out: Path) -> Card:

@@ -1,8 +1,10 @@
-"""What the labels of the embedded detector mean, for its card."""
+"""What the classes of the published detectors mean, for their cards."""
 
 from __future__ import annotations
 
 from attribution.detectors.card import Label
+
+_MADE_HERE = "made by lab/forge/swaps.py"
 
 LABELS: tuple[Label, ...] = (
     Label("real", "No manipulation", "real", "An untouched photograph or video frame.", "nine collections of photographs and DFDC clips"),
@@ -12,15 +14,15 @@ LABELS: tuple[Label, ...] = (
     ),
     Label(
         "landmark_swap", "Face swap (landmark warp)", "face_swap",
-        "Another person's face warped by landmarks, colour-matched and blended, as FaceSwap-like programs do.", "made by lab/forge.py",
+        "Another person's face warped by landmarks, colour-matched and blended, as FaceSwap-like programs do.", _MADE_HERE,
     ),
     Label(
         "self_blended", "Face blend (blending border)", "face_swap",
-        "A face blended with a changed copy of itself: the border and the mismatch that any pasted face leaves.", "made by lab/forge.py",
+        "A face blended with a changed copy of itself: the border and the mismatch that any pasted face leaves.", _MADE_HERE,
     ),
     Label(
         "autoencoder_swap", "Face swap (auto-encoder)", "face_swap",
-        "The face area drawn again by an auto-encoder and blended in, as early deepfake programs do.", "made by lab/forge.py",
+        "The face area drawn again by an auto-encoder and blended in, as early deepfake programs do.", _MADE_HERE,
     ),
     Label(
         "stylegan2", "StyleGAN2", "gan", "A whole face drawn by StyleGAN2.",
@@ -30,4 +32,31 @@ LABELS: tuple[Label, ...] = (
     Label("sdxl", "Stable Diffusion XL", "diffusion", "A whole face drawn by SDXL.", "SFHQ-T2I"),
     Label("flux1", "FLUX.1", "diffusion", "A whole face drawn by FLUX.1 (schnell, dev or pro).", "SFHQ-T2I"),
     Label("sd21", "Stable Diffusion 2.1", "diffusion", "A whole face drawn by Stable Diffusion 2.1.", "SDFD"),
+)  # fmt: skip
+
+# DNA-Det: of each generator the architecture behind it too.
+DNADET_LABELS: tuple[Label, ...] = (
+    Label("real", "No generated traces", "real", "A photograph or video frame that no generator drew.", "nine collections, DFDC clips"),
+    *(
+        Label(one.name, one.display_name, one.family, one.description, one.source, architecture)
+        for one, architecture in zip(LABELS[5:9], (
+            "style-based convolutional synthesis network (StyleGAN2)",
+            "style-based convolutional synthesis network (StyleGAN family; which member was never published)",
+            "latent diffusion: a U-Net denoiser and a convolutional decoder (SDXL)",
+            "rectified-flow diffusion transformer and a convolutional decoder (FLUX.1)",
+        ), strict=True)
+    ),
+)  # fmt: skip
+
+# The ID-unaware detector.
+CADDM_LABELS: tuple[Label, ...] = (
+    Label(
+        "real", "No swapped part", "real", "A face of which no part comes from another picture.",
+        "nine collections of photographs, DFDC clips",
+    ),
+    Label(
+        "swapped", "Face swap or pasted part", "face_swap", "The whole face or a part of it comes from another picture and was blended in.",
+        "DFDC clips with the untouched frames under them; landmark swaps, self-blends and auto-encoder swaps made here; Multi-scale Facial "
+        "Swaps of all of these",
+    ),
 )  # fmt: skip

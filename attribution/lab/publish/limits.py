@@ -1,46 +1,200 @@
-"""A detector's measured limits as plain sentences, for its card."""
+"""A detector's measured limits as plain sentences, for its card: each with its figures from a measured table, and left out where its table
+or row is not there (yet: `lab localise` measures later than `lab caddm publish`, so whoever adds a table asks for the sentences again)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from string import Formatter
+from typing import Any
 
 from attribution.detectors.card import MeasuredTable
-from attribution.lab.measure.evaluate import Figures
+from attribution.detectors.tables import Rows, Unfit
+
+Figures = Mapping[str, Any]
 
 
-def limits_of(test: Figures, measured: Sequence[MeasuredTable], unseen: MeasuredTable | None) -> tuple[str, ...]:
-    """The sentences, each with the figure that was measured."""
-    table = next(table for table in measured if table.title == "Verdicts on cross")
-    overall = {str(row[1]): dict(zip(table.columns, row, strict=True)) for row in table.rows}["all untouched"]
-    sentences = [
-        f"Of untouched faces from three collections it was never trained on, it wrongly called {_percent(overall['manipulated'])} "
-        f"manipulated and gave no definite answer for {_percent(overall['inconclusive'])}.",
-        f"DFDC face swaps are told from untouched DFDC faces with an AUC of {100 * test.dfdc_auc:.0f} % on single frames: many swapped "
-        "frames stay inconclusive.",
-    ]
-    if unseen is not None:
-        pooled = {str(row[0]): dict(zip(unseen.columns, row, strict=True)) for row in unseen.rows}
-        made, untouched = pooled.get("all left out, manipulated"), pooled.get("all left out, untouched")
-        if made and untouched:
-            sentences.append(
-                f"Detectors trained for a much shorter time and without a method or a collection gave a definite answer for "
-                f"{_percent(made['coverage'])} of its manipulated faces, and {_percent(made['wrong of definite'])} of those answers were "
-                f"wrong; for untouched faces of left-out collections it was {_percent(untouched['coverage'])} and "
-                f"{_percent(untouched['wrong of definite'])}."
-            )
-        worst = [row for row in (dict(zip(unseen.columns, row, strict=True)) for row in unseen.rows) if row["kind"] in ("method", "source")]
-        for row in sorted(worst, key=lambda row: -float(row["none found"] or 0))[:2]:
-            sentences.append(
-                f"Of {row['left out']} faces, when such a training left them out, {_percent(row['none found'])} were passed as 'no "
-                f"manipulation found' and {_percent(row['inconclusive'])} stayed inconclusive."
-            )
-    sentences += [
-        "It knows no reenactment (expression transfer, lip sync): such clips may pass as 'no manipulation found'.",
-        "It looks at faces only, one crop at a time; retouching, voices, backgrounds and edits outside the face are not examined.",
-        "Strong compression, filters, screenshots and faces under about 90 px make it less sure.",
-    ]
-    return tuple(sentences)
+class _Words(Formatter):
+    """Sentences with figures by the name of their column: `{AUC:.2f}`, shares as `{wrong:%}` ("12 %", "none") or `{hits:of 100}`."""
+
+    def format_field(self, value: Any, spec: str) -> str:
+        if spec == "%":
+            return "none" if value is None else f"{100 * float(value):.0f} %"
+        if spec == "of 100":
+            return f"{100 * float(value):.0f} of 100"
+        return str(value) if not spec else format(float(value or 0), spec)
 
 
-def _percent(share: object) -> str:
-    return "none" if share is None else f"{100 * float(str(share)):.0f} %"
+@dataclass(frozen=True)
+class _Rule:
+    """A sentence for each of the figures that `pick` finds among the rows of a table; without a table as it stands."""
+
+    sentence: str
+    table: str = ""
+    pick: Callable[[Sequence[Figures]], Iterable[Figures]] = lambda rows: rows
+
+    def said(self, tables: Mapping[str, MeasuredTable]) -> list[str]:
+        if not self.table:
+            return [self.sentence]
+        try:
+            # Of columns of one name the first.
+            rows = [dict(reversed([*zip(row.columns, row.cells, strict=True)])) for row in Rows(tables[self.table])]
+            return [_Words().vformat(self.sentence, (), figures) for figures in self.pick(rows)]
+        except (KeyError, Unfit):
+            return []
+
+
+def _where(column: str, value: str) -> Callable[[Sequence[Figures]], Iterable[Figures]]:
+    """The first row with that cell."""
+    return lambda rows: [row for row in rows if row[column] == value][:1]
+
+
+def _least_known(rows: Sequence[Figures]) -> Iterable[Figures]:
+    """The two methods or sources that were passed most often by trainings that left them out."""
+    return sorted((row for row in rows if row["kind"] in ("method", "source")), key=lambda row: -float(row["none found"] or 0))[:2]
+
+
+def _all_left_out(rows: Sequence[Figures]) -> Iterable[Figures]:
+    named = {row["left out"]: row for row in rows}
+    return [{"made": named["all left out, manipulated"], "untouched": named["all left out, untouched"]}]
+
+
+def _behind_the_default(rows: Sequence[Figures]) -> Iterable[Figures]:
+    return [row for row in _where("rows", "closed set macro-F1")(rows) if float(row["DNA-Det"]) < float(row["default"])]
+
+
+def _worst_change(rows: Sequence[Figures]) -> Iterable[Figures]:
+    changed = [row for row in rows if row["value"] is not None]
+    whole = [row for row in rows if row["value"] is None]
+    return [{"whole": whole[0], **min(changed, key=lambda row: float(row["macro-F1"]))}] if whole and changed else []
+
+
+def _islands(rows: Sequence[Figures]) -> Iterable[Figures]:
+    sides = {side: [float(row[f"patches {side} called generated"]) for row in rows] for side in ("inside", "outside")}
+    return [{f"{name} {side}": pick(values) for side, values in sides.items() for name, pick in (("least", min), ("most", max))}]
+
+
+def _swaps(rows: Sequence[Figures]) -> Iterable[Figures]:
+    """All face swaps together, whatever collection they are from."""
+    swaps = [row for row in rows if row["family"] == "face_swap"]
+    faces = sum(float(row["faces"] or 0) for row in swaps)
+    answers = ("none found", "inconclusive", "manipulated")
+    return [{name: sum(float(row[name] or 0) * float(row["faces"] or 0) for row in swaps) / faces for name in answers}] if faces else []
+
+
+def _measured_auc(beside_plain: bool) -> Callable[[Sequence[Figures]], Iterable[Figures]]:
+    def pick(rows: Sequence[Figures]) -> Iterable[Figures]:
+        test = [row for row in _where("split", "test")(rows) if row["AUC"] is not None]
+        return [row for row in test if (row.get("plain binary AUC") is not None) == beside_plain]
+
+    return pick
+
+
+def _hits(rows: Sequence[Figures]) -> Iterable[Figures]:
+    """Of partial swaps with a blend that training never used, or else of those with the blends that it did."""
+    found = {(row["cases"], row["by"]): row["hits"] for row in rows if row["hits"] is not None}
+    for cases, blend in (("partial swaps, unseen blend", "never used"), ("partial swaps", "used")):
+        if (cases, "boxes") in found:
+            centre = found.get((cases, "crop centre"))
+            guess = "" if centre is None else f"; guessing the centre of the face hits {100 * float(centre):.0f} of 100"
+            return [{"blend": blend, "hits": found[cases, "boxes"], "guess": guess}]
+    return []
+
+
+_AUC = "New DFDC faces, swapped or not, are told apart with an AUC of {AUC:.2f} ({low} to {high}) on single frames"
+_RULES: Mapping[str, Sequence[_Rule]] = {
+    "any": (
+        _Rule(
+            "Of untouched faces from three collections it was never trained on, it wrongly called {manipulated:%} manipulated and gave no "
+            "definite answer for {inconclusive:%}.",
+            "Verdicts on cross", _where("source", "all untouched"),
+        ),
+        _Rule(
+            "DFDC face swaps are told from untouched DFDC faces with an AUC of {DFDC AUC:%} on single frames: many swapped frames stay "
+            "inconclusive.",
+            "Overall", _where("split", "test"),
+        ),
+        _Rule(
+            "Detectors trained for a much shorter time and without a method or a collection gave a definite answer for {made[coverage]:%} "
+            "of its manipulated faces, and {made[wrong of definite]:%} of those answers were wrong; for untouched faces of left-out "
+            "collections it was {untouched[coverage]:%} and {untouched[wrong of definite]:%}.",
+            "Verdicts on what training never saw", _all_left_out,
+        ),
+        _Rule(
+            "Of {left out} faces, when such a training left them out, {none found:%} were passed as 'no manipulation found' and "
+            "{inconclusive:%} stayed inconclusive.",
+            "Verdicts on what training never saw", _least_known,
+        ),
+        _Rule("It knows no reenactment (expression transfer, lip sync): such clips may pass as 'no manipulation found'."),
+        _Rule("It looks at faces only, one crop at a time; retouching, voices, backgrounds and edits outside the face are not examined."),
+        _Rule("Strong compression, filters, screenshots and faces under about 90 px make it less sure."),
+    ),
+    "generated": (
+        _Rule("It knows wholly generated faces alone: a face swap, a reenactment or a retouched photograph passes it, and is refused."),
+        _Rule(
+            "On test faces of its five classes its macro-F1 is {DNA-Det:.2f}, that of the default detector {default:.2f}: where the two "
+            "disagree, it is the one more often wrong.",
+            "Side by side", _behind_the_default,
+        ),
+        _Rule(
+            "Of photographs from three collections it was never trained on, it wrongly called {manipulated:%} generated and gave no "
+            "definite answer for {inconclusive:%}.",
+            "Verdicts on cross", _where("source", "all untouched"),
+        ),
+        _Rule(
+            "Of faces by a generator that it does not know ({source}), {manipulated:%} were called generated, {none found:%} passed as "
+            "untouched and {inconclusive:%} stayed inconclusive.",
+            "Verdicts on unknown generators, test", lambda rows: [row for row in rows if row["family"]],
+        ),
+        _Rule(
+            "Asked about face swaps all the same, it would call {manipulated:%} of them generated.",
+            "Verdicts on face swaps, test", lambda rows: rows[:1],
+        ),
+        _Rule(
+            "Its traces are fine: with {change} at {value} its macro-F1 falls from {whole[macro-F1]} to {macro-F1}.",
+            "Robustness, test", _worst_change,
+        ),
+        _Rule(
+            "A single patch of 64 px says little: of patches inside of a pasted generated face {least inside:%} to {most inside:%} (by "
+            "generator) were called generated, and of those of the photograph around it {least outside:%} to {most outside:%}.",
+            "Patch islands", _islands,
+        ),
+        _Rule("It reads the face at 224 px: in a large picture the finest traces of a generator are lost when the crop is made smaller."),
+    ),
+    "face_swap": (
+        _Rule("It looks for face swaps and pasted parts alone: wholly generated faces, lip sync and retouching pass it."),
+        _Rule(
+            "Of untouched faces from collections it was never trained on, it wrongly called {manipulated:%} swapped and gave no definite "
+            "answer for {inconclusive:%}.",
+            "Verdicts on cross", _where("source", "all untouched"),
+        ),
+        _Rule(
+            "Of swapped faces on such collections {none found:%} were passed as 'no manipulation found', {inconclusive:%} stayed "
+            "inconclusive and {manipulated:%} were found.",
+            "Verdicts on cross", _swaps,
+        ),
+        _Rule(f"{_AUC}.", "Overall", _measured_auc(beside_plain=False)),
+        _Rule(
+            f"{_AUC}; a plain detector trained on the same faces for as many steps reaches {{plain binary AUC:.2f}} ({{plain low}} to "
+            "{plain high}).",
+            "Overall", _measured_auc(beside_plain=True),
+        ),
+        _Rule(
+            "Where one part of a face was swapped with a blend that training {blend}, its box hits the changed area in "
+            "{hits:of 100}{guess}.",
+            "Localisation", _hits,
+        ),
+        _Rule(
+            "Asked beside the default detector about {faces:,.0f} faces from collections that neither was trained on, contradicting it "
+            "prevented {wrong answers prevented:,.0f} wrong answers and cost {right answers lost:,.0f} right ones.",
+            "Second opinion, cross", _where("source", "all"),
+        ),
+        _Rule("A box shows where to look and not what was changed; on a whole swap it can do no more than cover the face."),
+    ),
+}  # fmt: skip
+
+
+def limits_of(scope: str, measured: Sequence[MeasuredTable]) -> tuple[str, ...]:
+    """The sentences for a detector of that scope, each with the figure that was measured."""
+    tables = {table.title: table for table in measured}
+    return tuple(dict.fromkeys(sentence for rule in _RULES[scope] for sentence in rule.said(tables)))
