@@ -19,7 +19,7 @@ from attribution.text import numbers
 
 if TYPE_CHECKING:
     from attribution.detectors.catalogue import Entry
-    from attribution.detectors.hub.names import HubFile
+    from attribution.detectors.hub import HubFile
 
 OWN, OTHER, NONE = "default", "other", ""
 """Values of options that are no entry's name: the detector that the page was started with, one to be named, and no second one."""

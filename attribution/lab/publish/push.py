@@ -15,8 +15,7 @@ from huggingface_hub.utils import get_session
 
 from attribution.detectors import hub
 from attribution.detectors.card import CARD_FILE, README_FILE, VERIFIED_FILES
-from attribution.detectors.hub.client import endpoint
-from attribution.detectors.hub.names import COMMIT, DEFAULT_BRANCH
+from attribution.detectors.hub import COMMIT, DEFAULT_BRANCH, endpoint
 from attribution.detectors.loading import load_folder
 from attribution.errors import DetectorError, LabError, UnknownDetector
 from attribution.version import __version__
