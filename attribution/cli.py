@@ -139,20 +139,16 @@ def _one(file: str, pipeline: Pipeline):
 
 
 def _report(outcomes: Sequence[Evidence | Unusable], pictures: Mapping[int, np.ndarray], pipeline: Pipeline) -> str:
-    from attribution.pipeline import explain, explain_opinion
+    from attribution.pipeline import explain
     from attribution.render.report import report_html
 
     heatmaps, opinion_heatmaps = {}, {}
     for index, outcome in enumerate(outcomes):
-        if isinstance(outcome, Unusable):
-            continue
-        heatmaps |= {(index, number): heatmap for number, heatmap in enumerate(explain(outcome, pipeline))}
-        opinion_heatmaps |= {
-            (index, number, place): explain_opinion(track, opinion, pipeline)
-            for number, track in enumerate(outcome.tracks)
-            for place, opinion in enumerate(track.opinions)
-            if opinion.verdict is not None
-        }
+        for number, track in enumerate(outcome.tracks if isinstance(outcome, Evidence) else ()):
+            heatmaps[index, number] = explain(track, pipeline)
+            for place, opinion in enumerate(track.opinions):
+                if opinion.verdict is not None:
+                    opinion_heatmaps[index, number, place] = explain(track, pipeline, opinion)
     return report_html(outcomes, heatmaps, pictures, opinion_heatmaps, pipeline.tables)
 
 

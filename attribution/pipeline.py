@@ -1,16 +1,14 @@
-"""The composition root: a `Pipeline` of parts, and one file → its evidence."""
+"""The parts that examine a file put together as a `Pipeline`, and one file → its evidence and the heatmaps of it."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-
-import numpy as np
 
 from attribution.detectors.card import Card, CropSettings, MeasuredTable
 from attribution.detectors.loading import DEFAULT_DETECTOR, load
@@ -18,15 +16,14 @@ from attribution.detectors.predictor import Predictor, pick_device
 from attribution.detectors.spec import DetectorSpec
 from attribution.errors import UnusableDetector
 from attribution.evidence import Evidence, Face, Frame, Heatmap, Opinion, Track, TrackEvidence
+from attribution.explain.artifacts import locate
 from attribution.explain.gradcam import heatmaps
-from attribution.explain.locate import locate, shown_face
 from attribution.explain.patches import Tiles, cut_tiles, reads_patches
 from attribution.explain.reference import ReferenceBank
-from attribution.faces.finder import FaceFinder
-from attribution.faces.inputs import as_seen, find_inputs
+from attribution.faces.crops import as_seen
+from attribution.faces.finder import FaceFinder, find_inputs
 from attribution.media import MediaLimits, OpenedMedia, open_media, prepare
-from attribution.verdict import ensemble as opinions
-from attribution.verdict import judge_file
+from attribution.verdict import ensemble, judge_file
 from attribution.verdict.ensemble import Specialist
 from attribution.verdict.scopes import ANY
 from attribution.version import __version__
@@ -62,6 +59,17 @@ class Pipeline:
     def beside(self) -> tuple[Specialist, ...]:
         """Every detector beside the chosen one."""
         return self.specialists if self.router is None else (*self.specialists, self.router)
+
+    def beside_of(self, weights_sha256: str) -> Specialist | None:
+        """The loaded detector beside the chosen one that has these weights; None where there is none."""
+        return next((one for one in self.beside if one.predictor is not None and one.info.weights_sha256 == weights_sha256), None)
+
+    def predictor_of(self, weights_sha256: str) -> Predictor | None:
+        """The network with these weights, of the chosen detector or of one beside it; None where there is none."""
+        if weights_sha256 == self.predictor.info.weights_sha256:
+            return self.predictor
+        found = self.beside_of(weights_sha256)
+        return found.predictor if found is not None else None
 
     @property
     def tables(self) -> dict[str, tuple[MeasuredTable, ...]]:
@@ -105,9 +113,9 @@ def load_pipeline(
     if like is not None and shared and not loaded.card.adapter and loaded.card.scope == ANY and like.crop == loaded.card.crop:
         specialists = tuple(one for one in like.specialists if not one.asked_for)
     else:
-        specialists = opinions.load_specialists(loaded.card, chosen)
+        specialists = ensemble.load_specialists(loaded.card, chosen)
     if beside is not None:
-        companion = opinions.load_companion(beside, chosen, progress)
+        companion = ensemble.load_companion(beside, chosen, progress)
         if companion.info.weights_sha256 == loaded.info.weights_sha256:
             raise UnusableDetector("Both detectors are the same one.", "Choose another one to stand beside it.")
         specialists = (companion, *(one for one in specialists if one.info.weights_sha256 != companion.info.weights_sha256))
@@ -115,19 +123,24 @@ def load_pipeline(
     if router is not None:
         # It is heard about every face anyway.
         specialists = tuple(one for one in specialists if one.info.weights_sha256 != router.info.weights_sha256)
-    return Pipeline(Predictor(loaded, chosen), finder, opinions.bank_of(loaded), specialists=specialists, router=router)
+    return Pipeline(Predictor(loaded, chosen), finder, ensemble.bank_of(loaded), specialists=specialists, router=router)
 
 
 def analyse(path: str | Path, pipeline: Pipeline, progress: Progress | None = None, name: str | None = None) -> Evidence:
-    """The evidence on one picture or clip; `name` replaces the file's own. Raises MediaError when the file cannot be used.
-
-    A file without a face is evidence too: inconclusive, with that reason.
-    """
+    """The evidence of `examine`, without the frames."""
     return examine(path, pipeline, progress, name).evidence
 
 
 def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = None, name: str | None = None) -> Analysis:
-    """`analyse`, together with the frames that were looked at."""
+    """Examine one picture or clip. A file without a face has evidence too: inconclusive, with that reason.
+
+    Args:
+        progress: Told of the share done (0 to 1) and what is being done; whatever it raises ends the examination.
+        name: What the file is called, instead of its path's last part.
+
+    Raises:
+        MediaError: The file cannot be used.
+    """
     report: Progress = progress or _silent
     report(0.0, "Reading the file")
     with open_media(path, pipeline.limits, name) as opened:
@@ -140,16 +153,17 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
     faces = sum(len(track.faces) for track in found.tracks)
     picture = media.kind == "picture"
     report(0.7, f"Examining {faces} {'face' if picture and faces == 1 else 'faces'}")
-    reading = opinions.read_faces(found.tracks, pipeline.predictor, media.kind)
+    predictions = ensemble.read_faces(found.tracks, pipeline.predictor, media.kind)
     report(0.85, "Comparing with the reference faces")
-    tracks = opinions.judge(found.tracks, reading, pipeline.predictor, pipeline.bank, media.kind)
+    tracks = ensemble.judge(found.tracks, predictions, pipeline.predictor, pipeline.bank, media.kind)
     if pipeline.beside and tracks:
         report(0.9, "Asking a second detector where there is one to ask")
-        tracks = opinions.consult(tracks, pipeline.specialists, tiles, media.kind, seen)
-        tracks = opinions.weigh(tracks, pipeline.predictor.card, pipeline.specialists)
+        tracks = ensemble.consult(tracks, pipeline.specialists, tiles, media.kind, seen)
+        tracks = ensemble.weigh(tracks, pipeline.predictor.card, pipeline.specialists)
         if pipeline.router is not None:
-            tracks = opinions.route(tracks, pipeline.predictor.card, pipeline.router, media.kind)
-    tracks = locate(tracks, pipeline.predictor, pipeline.specialists, media.width, media.height)
+            tracks = ensemble.route(tracks, pipeline.predictor.card, pipeline.router, media.kind)
+    others = [one.predictor for one in pipeline.specialists if one.predictor is not None]
+    tracks = locate(tracks, pipeline.predictor, others, media.width, media.height)
     thresholds = pipeline.predictor.card.thresholds
     evidence = Evidence(
         media=media,
@@ -165,31 +179,30 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
     return Analysis(evidence, frames, tiles)
 
 
-def explain(evidence: Evidence, pipeline: Pipeline) -> list[Heatmap]:
-    """A heatmap for every track of fresh evidence: of its `shown_face`, for the method of its verdict, or else for its likeliest label."""
-    if any(track.track is None for track in evidence.tracks):
-        raise ValueError("evidence that was read from JSON has no pixels to explain")
-    labels = [_label_to_explain(track.verdict.method, track.p_methods) for track in evidence.tracks]
-    crops = _crops([shown_face(track) for track in evidence.tracks], pipeline.crop.side_px)
-    return heatmaps(pipeline.predictor, crops, labels)
+def explain(
+    track: TrackEvidence, pipeline: Pipeline, opinion: Opinion | None = None, label: str | None = None, face: Face | None = None
+) -> Heatmap:
+    """Where the chosen detector looked on a face of fresh evidence, or with an `opinion` on it where the detector of that one looked.
 
+    Args:
+        label: The class to explain: by default the method of the verdict where the detector has such a label, else the likeliest label.
+        face: One of the track's faces: by default the one that stands for the track, as the detector saw it.
 
-def explain_opinion(track: TrackEvidence, opinion: Opinion, pipeline: Pipeline) -> Heatmap:
-    """The heatmap of a second opinion on a track of fresh evidence: of its `shown_face`, for the method of the opinion's verdict, or else
-    for its likeliest label.
-
-    Raises ValueError for an opinion that was refused, one of a detector that is not in the pipeline, and a track without pixels.
+    Raises:
+        ValueError: for an opinion that was refused, a detector that is not in the pipeline, and a track without pixels.
     """
-    predictor = next((one.predictor for one in pipeline.beside if one.info == opinion.detector), None)
-    if opinion.verdict is None or predictor is None:
-        raise ValueError(f"there is no opinion of {opinion.detector.name} to explain")
-    label = _label_to_explain(opinion.verdict.method, opinion.p_methods)
-    return heatmaps(predictor, _crops([opinion.face or shown_face(track)], predictor.card.crop.side_px), [label])[0]
-
-
-def _label_to_explain(method: str | None, p_methods: Mapping[str, float]) -> str:
-    """The verdict's method where the detector has such a label, else its likeliest label."""
-    return method if method is not None and method in p_methods else max(p_methods, key=lambda one: p_methods[one])
+    answer = opinion or track
+    predictor = pipeline.predictor if opinion is None else pipeline.predictor_of(opinion.detector.weights_sha256)
+    if answer.verdict is None or predictor is None:
+        raise ValueError(f"there is no opinion of {opinion.detector.name if opinion is not None else 'nobody'} to explain")
+    if face is None:
+        face = (opinion.face if opinion is not None else None) or track.shown_face
+    if face is None:
+        raise ValueError("evidence that was read from JSON has no pixels to explain")
+    if label is None:
+        method, p = answer.verdict.method, answer.p_methods
+        label = method if method in p else max(p, key=lambda one: p[one])
+    return heatmaps(predictor, face.crop[None], [label])[0]
 
 
 def _shows_patches(pipeline: Pipeline) -> bool:
@@ -203,62 +216,51 @@ def _router(card: Card, device: str, like: Pipeline | None) -> Specialist | None
     """The embedded default beside a detector with a scope of its own: that of the pipeline that may be shared, where it is the default."""
     if like is not None and card.scope != ANY and like.predictor.device == device and like.predictor.info.name == DEFAULT_DETECTOR:
         return Specialist(like.predictor.info, like.predictor, like.bank)
-    return opinions.load_router(card, device)
+    return ensemble.load_router(card, device)
 
 
-def _seen_otherwise(opened: OpenedMedia, tracks: Sequence[Track], pipeline: Pipeline) -> dict[int, tuple[Track, ...]]:
-    """The tracks as specialists with a crop rule of their own see them, by the specialist's number; none where it looks at faces and the
-    chosen detector at whole pictures."""
-    seen: dict[int, tuple[Track, ...]] = {}
-    for number, one in enumerate(pipeline.specialists):
+def _seen_otherwise(opened: OpenedMedia, tracks: Sequence[Track], pipeline: Pipeline) -> dict[str, tuple[Track, ...]]:
+    """The tracks as specialists with a crop rule of their own see them, by the SHA-256 of their weights; none where it looks at faces and
+    the chosen detector at whole pictures."""
+    seen: dict[str, tuple[Track, ...]] = {}
+    for one in pipeline.specialists:
         if one.predictor is not None and one.predictor.card.crop != pipeline.crop:
             crop = one.predictor.card.crop
             blind = crop.view == "face" and pipeline.crop.view == "picture"
-            seen[number] = () if blind else as_seen(opened, tracks, crop)
+            seen[one.info.weights_sha256] = () if blind else as_seen(opened, tracks, crop)
     return seen
 
 
-def _crops(faces: list[Face], side_px: int) -> np.ndarray:
-    return np.stack([face.crop for face in faces]) if faces else np.empty((0, side_px, side_px, 3), dtype=np.uint8)
-
-
 def _settings(pipeline: Pipeline, kind: str) -> dict[str, object]:
-    card = pipeline.predictor.card
+    def beside(specialist: Specialist) -> dict[str, object]:
+        if specialist.predictor is None:
+            return {"problem": specialist.problem}
+        known = {"weights_sha256": specialist.info.weights_sha256, "asked_for": specialist.asked_for}
+        return known | _settings_of(specialist.predictor, kind)
+
+    router = pipeline.router
     return {
         "device": pipeline.predictor.device,
-        "mirrored": opinions.reads_mirrored(pipeline.predictor, kind),
         "max_faces": pipeline.max_faces,
-        "crop": asdict(card.crop),
-        "scope": card.scope,
-        "adapter": card.adapter,
-        "temperature": card.calibration.temperature,
-        "thresholds": asdict(card.thresholds),
-        "artifacts": _artifact_rule(card),
+        "crop": asdict(pipeline.crop),
+        **_settings_of(pipeline.predictor, kind),
         "limits": asdict(pipeline.limits),
-        "specialists": {one.info.name: _settings_of(one, kind) for one in pipeline.specialists},
-        "router": {one.info.name: _settings_of(one, kind) for one in pipeline.beside if one is pipeline.router},
+        "specialists": {one.info.name: beside(one) for one in pipeline.specialists},
+        "router": {} if router is None else {router.info.name: beside(router)},
     }
 
 
-def _settings_of(specialist: Specialist, kind: str) -> dict[str, object]:
-    if specialist.predictor is None:
-        return {"problem": specialist.problem}
-    card = specialist.predictor.card
+def _settings_of(predictor: Predictor, kind: str) -> dict[str, object]:
+    card = predictor.card
     return {
-        "weights_sha256": specialist.info.weights_sha256,
-        "asked_for": specialist.asked_for,
         "scope": card.scope,
         "adapter": card.adapter,
-        "mirrored": opinions.reads_mirrored(specialist.predictor, kind),
+        "mirrored": ensemble.reads_mirrored(predictor, kind),
         "temperature": card.calibration.temperature,
         "thresholds": asdict(card.thresholds),
-        "artifacts": _artifact_rule(card),
+        # Which boxes are kept of a detector that localises.
+        "artifacts": asdict(card.artifacts) if card.artifacts is not None else None,
     }
-
-
-def _artifact_rule(card: Card) -> dict[str, float] | None:
-    """Which boxes are kept of a detector that localises; None for others."""
-    return asdict(card.artifacts) if card.artifacts is not None else None
 
 
 @cache

@@ -30,7 +30,8 @@ from attribution.detectors.card import (
 from attribution.detectors.loading import LoadedDetector, load_folder, probe_logits
 from attribution.detectors.predictor import Predictor
 from attribution.explain.reference import kth_distances, write_reference
-from attribution.models.backbones import CADDM, DNA_DET, Projection, build_backbone, features, normalise, pooled_width
+from attribution.models.architectures import CADDM, DNA_DET
+from attribution.models.backbones import Projection, build_backbone, features, normalise, pooled_width
 
 if TYPE_CHECKING:
     from attribution.pipeline import Pipeline

@@ -67,7 +67,9 @@ def track(number: int = 0, verdict: Verdict = MANIPULATED, faces: int = 1, **cha
         "sharpness": 250.0,
         "brightness": 120.0,
         "track": Track(number, members),
-        "reading": Predictions(np.log(rows), rows, np.eye(faces, 8, dtype=np.float32) + (np.arange(faces)[:, None] >= 8) * np.eye(8)[0]),
+        "predictions": Predictions(
+            np.log(rows), rows, np.eye(faces, 8, dtype=np.float32) + (np.arange(faces)[:, None] >= 8) * np.eye(8)[0]
+        ),
     }
     return TrackEvidence(**{**values, **changes})
 

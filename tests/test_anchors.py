@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from attribution.lab.train.caddm import NEGATIVES_WITHOUT_POSITIVE, artifact_loss, hard_negatives, match
-from attribution.models.anchors import MAPS, WHOLE_CROP_ANCHORS, anchors, decode, encode
+from attribution.models.caddm import MAPS, WHOLE_CROP_ANCHORS, anchors, decode, encode
 
 
 def in_px(box: torch.Tensor) -> list[float]:

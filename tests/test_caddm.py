@@ -21,9 +21,9 @@ from attribution.detectors.predictor import Predictor
 from attribution.errors import LabError, UnusableDetector
 from attribution.explain.artifacts import CropArtifact, calibrated, find_artifacts, localises, read_boxes
 from attribution.lab.train.caddm import Net, Settings, match, start_from
-from attribution.models.anchors import anchors, encode
-from attribution.models.backbones import CADDM, build_backbone, build_caddm, features, pooled_width
-from attribution.models.caddm import CHANNELS, ArtifactModule, Caddm
+from attribution.models.architectures import CADDM
+from attribution.models.backbones import build_backbone, features, pooled_width
+from attribution.models.caddm import CHANNELS, ArtifactModule, Caddm, anchors, build_caddm, encode
 from conftest import digest
 
 

@@ -15,7 +15,8 @@ from attribution.lab.data import REAL, Row, read_manifest
 from attribution.lab.forge.augment import photometric
 from attribution.lab.pools import Samples, load_samples
 from attribution.lab.train.caddm import BATCH, SWAPS, WITH_BASE, Move, Sampler, Settings, train
-from attribution.models.backbones import CADDM, build_backbone
+from attribution.models.architectures import CADDM
+from attribution.models.backbones import build_backbone
 from lab_faces import make_faces, make_work
 
 

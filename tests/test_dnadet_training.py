@@ -31,7 +31,7 @@ from attribution.lab.train.dnadet import (
     start_with_frequencies,
     train,
 )
-from attribution.models.backbones import PATCH_PX, DnaDet
+from attribution.models.dnadet import PATCH_PX, DnaDet
 from lab_faces import make_faces
 
 READ_PX = 96

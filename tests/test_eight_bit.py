@@ -9,7 +9,8 @@ import torch
 
 from attribution.detectors.eight_bit import CLIPPING_RATIOS, SCALE_SUFFIX, compress, expand
 from attribution.errors import DamagedDetector
-from attribution.models.backbones import DNA_DET, build_backbone
+from attribution.models.architectures import DNA_DET
+from attribution.models.backbones import build_backbone
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 

@@ -94,7 +94,7 @@ def make_detector(**changes: Any) -> DetectorInfo:
     return DetectorInfo(**{**values, **changes})
 
 
-def make_reading(faces: int = 2, **changes: Any) -> Predictions:
+def make_predictions(faces: int = 2, **changes: Any) -> Predictions:
     random = np.random.default_rng(1)
     logits = random.normal(size=(faces, 3)).astype(np.float32)
     p_methods = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
@@ -172,7 +172,7 @@ def make_track_evidence(**changes: Any) -> TrackEvidence:
         "sharpness": 210.5,
         "brightness": 120.0,
         "track": Track(0, faces),
-        "reading": make_reading(),
+        "predictions": make_predictions(),
     }
     return TrackEvidence(**{**values, **changes})
 
@@ -237,14 +237,14 @@ REFUSED: list[tuple[Any, dict[str, Any]]] = [
     (make_face, {"sharpness": NAN}),
     (make_face, {"sharpness": -1.0}),
     (make_face, {"brightness": 256.0}),
-    (make_reading, {"logits": np.zeros((2, 4), np.float32)}),
-    (make_reading, {"logits": np.full((2, 3), NAN)}),
-    (make_reading, {"p_methods": np.full((2, 3), 0.5)}),
-    (make_reading, {"p_methods": np.full((2, 3), NAN)}),
-    (make_reading, {"p_methods": np.array([[1.5, -0.5, 0.0]] * 2)}),
-    (make_reading, {"embeddings": np.zeros((3, 8))}),
-    (make_reading, {"embeddings": np.full((2, 8), INF)}),
-    (make_reading, {"embeddings": np.zeros(2)}),
+    (make_predictions, {"logits": np.zeros((2, 4), np.float32)}),
+    (make_predictions, {"logits": np.full((2, 3), NAN)}),
+    (make_predictions, {"p_methods": np.full((2, 3), 0.5)}),
+    (make_predictions, {"p_methods": np.full((2, 3), NAN)}),
+    (make_predictions, {"p_methods": np.array([[1.5, -0.5, 0.0]] * 2)}),
+    (make_predictions, {"embeddings": np.zeros((3, 8))}),
+    (make_predictions, {"embeddings": np.full((2, 8), INF)}),
+    (make_predictions, {"embeddings": np.zeros(2)}),
     (make_detector, {"labels": ("real", "swap")}),
     (make_detector, {"labels": (), "families": (), "display_names": ()}),
     (make_detector, {"labels": ("real", "swap", "swap")}),
@@ -423,7 +423,7 @@ def test_evidence_is_frozen() -> None:
 
 def test_repr_prints_shapes_and_not_pixels() -> None:
     track = Track(3, (make_face(),))
-    shown = [repr(value) for value in (make_frame(), make_face(), track, make_reading(), make_track_evidence())]
+    shown = [repr(value) for value in (make_frame(), make_face(), track, make_predictions(), make_track_evidence())]
     assert "64×36" in shown[0]
     assert "32 px" in shown[1]
     assert "1 faces" in shown[2]
@@ -484,10 +484,10 @@ def test_json_round_trip(name: str) -> None:
 
 def test_pixels_stay_out_of_the_json() -> None:
     entry = make_evidence().to_json()["tracks"][0]
-    assert not {"track", "reading"} & set(entry)
+    assert not {"track", "predictions"} & set(entry)
     restored = Evidence.from_json(json.loads(json.dumps(make_evidence().to_json())))
     assert restored.tracks[0].track is None
-    assert restored.tracks[0].reading is None
+    assert restored.tracks[0].predictions is None
 
 
 def test_artifacts_are_always_there_and_old_results_have_none() -> None:

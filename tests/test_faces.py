@@ -18,14 +18,16 @@ from facenet_pytorch import MTCNN
 from facenet_pytorch.models.utils import detect_face
 from PIL import Image
 
+from attribution.detectors.card import CropSettings
 from attribution.evidence import Box, Frame, Media, Track
 from attribution.faces import finder as faces
-from attribution.faces.finder import CropRule, FaceFinder, FoundFaces, find_tracks
+from attribution.faces.crops import face_square
+from attribution.faces.finder import FaceFinder, FoundFaces, find_tracks
 from attribution.faces.tracker import overlap
 from attribution.media import OpenedMedia, open_media
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-RULE = CropRule()
+RULE = CropSettings()
 WIDTH, HEIGHT = 480, 270
 FPS = 8
 
@@ -114,7 +116,7 @@ def finder() -> FaceFinder:
 
 
 def test_the_crop_is_a_square_a_little_below_the_middle_of_the_box() -> None:
-    assert CropRule(scale=0.86, down=0.054).crop_box((400, 300, 480, 400), 1000, 1000) == pytest.approx((397, 312.4, 483, 398.4))
+    assert face_square(CropSettings(scale=0.86, down=0.054), (400, 300, 480, 400), 1000, 1000) == pytest.approx((397, 312.4, 483, 398.4))
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -123,19 +125,13 @@ def test_a_crop_is_moved_into_the_picture_and_keeps_its_size(seed: int) -> None:
     width, height = (int(side) for side in random.integers(1, 800, 2))
     x, y = random.uniform(-100, 900, 2)
     box = (x, y, x + random.uniform(1, 400), y + random.uniform(1, 600))
-    x0, y0, x1, y1 = RULE.crop_box(box, width, height)
+    x0, y0, x1, y1 = face_square(RULE, box, width, height)
     assert x1 - x0 == pytest.approx(min(0.86 * (box[3] - box[1]), width, height))
     assert y1 - y0 == pytest.approx(x1 - x0)
     assert x0 >= 0
     assert y0 >= 0
     assert x1 <= width
     assert y1 <= height
-
-
-@pytest.mark.parametrize("settings", [{"scale": 0.0}, {"scale": math.inf}, {"down": math.nan}, {"side_px": 0}])
-def test_a_rule_that_cuts_nothing_is_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="cuts nothing"):
-        CropRule(**settings)
 
 
 # Pictures
@@ -179,7 +175,7 @@ def test_crops_come_from_full_resolution_although_faces_are_found_in_a_small_cop
     rows, columns = np.mgrid[0 : large.shape[0], 0 : large.shape[1]]
     # A pattern of single pixels, which no scaled-down copy holds.
     large = np.clip(large.astype(int) + np.where((rows + columns) % 2, 20, -20)[..., None], 0, 255).astype(np.uint8)
-    rule = CropRule(side_px=384)
+    rule = CropSettings(side_px=384)
     face = tracks_of(Opened([large], side_px=512), finder, rule=rule).tracks[0].best
     small = tracks_of(Opened([portrait("astronaut.png")]), finder).tracks[0].best
     assert np.array(face.box) == pytest.approx(4 * np.array(small.box), abs=12)
@@ -196,7 +192,7 @@ def test_sharpness_and_brightness_say_what_they_mean(finder: FaceFinder) -> None
     faces_seen = [tracks_of(Opened([rgb]), finder).tracks[0].best for rgb in (sharp, blurred, dark)]
     assert faces_seen[1].sharpness < 0.1 * faces_seen[0].sharpness
     assert faces_seen[2].brightness == pytest.approx(0.4 * faces_seen[0].brightness, rel=0.1)
-    larger = tracks_of(Opened([sharp]), finder, rule=CropRule(side_px=448)).tracks[0].best
+    larger = tracks_of(Opened([sharp]), finder, rule=CropSettings(side_px=448)).tracks[0].best
     assert larger.sharpness == pytest.approx(faces_seen[0].sharpness, rel=0.5)
 
 

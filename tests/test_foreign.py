@@ -24,7 +24,7 @@ from attribution.errors import DamagedDetector, DetectorError, UnmappedLabels, U
 from attribution.evidence import read_document
 from attribution.lab.bench.hub_cache import put_in_cache
 from attribution.models.backbones import features, normalise
-from attribution.pipeline import Pipeline, examine, explain, explain_opinion, load_pipeline
+from attribution.pipeline import Pipeline, examine, explain, load_pipeline
 from conftest import Uploads
 from foreign_detectors import COMMIT, MEAN, SIDE_PX, STD, change_config, random_model, write_timm_folder
 from make_media import scene, write_picture
@@ -229,7 +229,7 @@ def test_its_evidence_survives_json(whole_kit: Pipeline) -> None:
 
 
 def test_a_heatmap_of_it(whole_kit: Pipeline) -> None:
-    (heatmap,) = explain(examine(PORTRAIT, whole_kit).evidence, whole_kit)
+    heatmap = explain(examine(PORTRAIT, whole_kit).evidence.tracks[0], whole_kit)
     assert heatmap.values.shape == (SIDE_PX, SIDE_PX)
     assert heatmap.values.max() == pytest.approx(1)
 
@@ -262,7 +262,7 @@ def test_beside_the_default_it_sees_its_own_picture_and_overturns_nothing(detect
     assert opinion.face is not None
     assert opinion.face.crop.shape == (SIDE_PX, SIDE_PX, 3)
     assert found.verdict.state == alone.verdict.state
-    assert explain_opinion(track, opinion, pipeline).values.shape == (SIDE_PX, SIDE_PX)
+    assert explain(track, pipeline, opinion).values.shape == (SIDE_PX, SIDE_PX)
     assert read_document(json.loads(json.dumps(evidence.document([found])))) == [found]
 
 

@@ -15,8 +15,8 @@ from torchvision.transforms import functional as pictures
 from attribution.detectors.card import CropSettings
 from attribution.errors import EvidenceError
 from attribution.evidence import Face
-from attribution.faces.finder import FaceFinder
-from attribution.faces.inputs import WHOLE_PICTURE, as_seen, find_inputs, picture_box, rule_of
+from attribution.faces.crops import as_seen, face_square, picture_box
+from attribution.faces.finder import WHOLE_PICTURE, FaceFinder, find_inputs
 from attribution.media import OpenedMedia, open_media
 from make_media import write_clip
 
@@ -46,7 +46,7 @@ def test_a_face_detector_gets_faces(portrait: OpenedMedia, finder: FaceFinder) -
     (track,) = find_inputs(portrait, finder, FACES).tracks
     assert track.best.landmarks is not None
     assert track.best.crop.shape == (64, 64, 3)
-    assert track.best.crop_box == pytest.approx(rule_of(FACES).crop_box(track.best.box, portrait.media.width, portrait.media.height), abs=2)
+    assert track.best.crop_box == pytest.approx(face_square(FACES, track.best.box, portrait.media.width, portrait.media.height), abs=2)
 
 
 @pytest.mark.parametrize(("name", "filter_"), [("bilinear", 2), ("bicubic", 3), ("lanczos", 1)])

@@ -23,7 +23,8 @@ from attribution.lab.data import ENVIRONMENT_VARIABLE, find_data, read_manifest
 from attribution.lab.forge.autoencoder import UPSAMPLINGS, load_autoencoder
 from attribution.lab.measure.islands import as_tiles, inside_and_outside, pasted
 from attribution.lab.train.dnadet import start_with_frequencies
-from attribution.models.backbones import DnaDet, normalise
+from attribution.models.backbones import normalise
+from attribution.models.dnadet import DnaDet
 from attribution.pipeline import Analysis, Pipeline, examine, load_pipeline
 from attribution.render.patches import islands
 from conftest import GENERATED_LABELS, MEAN, STD, write_detector

@@ -7,13 +7,8 @@ import timm
 import torch
 
 from attribution.errors import UnusableDetector
-from attribution.models.architectures import OWN_ARCHITECTURES
+from attribution.models.architectures import ALLOWED_ARCHITECTURES, CADDM, DNA_DET, OWN_ARCHITECTURES
 from attribution.models.backbones import (
-    ALLOWED_ARCHITECTURES,
-    CADDM,
-    DNA_DET,
-    PATCH_PX,
-    DnaDet,
     Projection,
     as_maps,
     blueprint,
@@ -27,6 +22,7 @@ from attribution.models.backbones import (
     normalise,
     pooled_width,
 )
+from attribution.models.dnadet import PATCH_PX, DnaDet
 
 # Built for one side, which their arguments name.
 SHALLOW = ("meso4", "mesoinception4", "shallownet_v3")

@@ -12,17 +12,18 @@ import pytest
 import torch
 from PIL import Image
 
+from attribution.detectors.card import CropSettings
 from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
 from attribution.errors import EvidenceError, MediaError
 from attribution.evidence import Box, Face, Track
 from attribution.explain.patches import Tiles, cut_tiles, patch_view, reads_patches, tile_boxes
-from attribution.faces.finder import CropRule
+from attribution.faces.crops import face_square
 from attribution.media import OpenedMedia, open_media
 from conftest import GENERATED_LABELS, MEAN, SIDE_PX, STD, some_crops, write_detector
 from make_media import write_clip
 
-RULE = CropRule(side_px=SIDE_PX)
+RULE = CropSettings(side_px=SIDE_PX)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_tiles_of_any_face_stay_inside_and_leave_nothing_out_around_it() -> None
         width, height = (int(v) for v in random.integers(1, 3000, 2))
         h = float(random.uniform(1, 1.5 * max(width, height)))
         x, y = random.uniform(0, width), random.uniform(0, height)
-        crop_box = RULE.crop_box((x - 0.4 * h, y - 0.5 * h, x + 0.4 * h, y + 0.5 * h), width, height)
+        crop_box = face_square(RULE, (x - 0.4 * h, y - 0.5 * h, x + 0.4 * h, y + 0.5 * h), width, height)
         side = crop_box[2] - crop_box[0]
         found = tile_boxes(crop_box, width, height)
         assert 1 <= len(found) <= 25
@@ -90,7 +91,7 @@ def test_tiles_of_any_face_stay_inside_and_leave_nothing_out_around_it() -> None
 
 
 def face_at(opened: OpenedMedia, box: Box) -> Face:
-    crop_box = RULE.crop_box(box, opened.media.width, opened.media.height)
+    crop_box = face_square(RULE, box, opened.media.width, opened.media.height)
     (crop,) = opened.crops([(0, crop_box)], SIDE_PX)
     inside = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(opened.media.width)), min(box[3], float(opened.media.height)))
     return Face(0, 0.0, inside, np.zeros((5, 2)), 0.99, crop_box, crop, 100.0, 120.0)

@@ -22,7 +22,7 @@ from attribution.errors import DamagedDetector, DeviceError, EmptyMedia, Missing
 from attribution.evidence import Evidence, TrackEvidence
 from attribution.explain.artifacts import find_artifacts
 from attribution.explain.patches import patch_view
-from attribution.pipeline import Analysis, Pipeline, analyse, examine, explain, explain_opinion, load_pipeline, shown_face
+from attribution.pipeline import Analysis, Pipeline, analyse, examine, explain, load_pipeline
 from attribution.text.numbers import percent
 from conftest import Uploads
 from make_media import write_clip
@@ -70,9 +70,9 @@ def test_a_picture(portrait: Analysis, pipeline: Pipeline) -> None:
 def test_a_picture_is_read_with_its_mirror_image(portrait: Analysis, pipeline: Pipeline) -> None:
     track = portrait.evidence.tracks[0]
     assert track.track is not None
-    assert track.reading is not None
+    assert track.predictions is not None
     expected = pipeline.predictor.read(track.track.faces[0].crop[None], mirrored=True)
-    assert track.reading.logits == pytest.approx(expected.logits, abs=1e-4)
+    assert track.predictions.logits == pytest.approx(expected.logits, abs=1e-4)
     assert portrait.evidence.settings["mirrored"] is True
 
 
@@ -116,7 +116,6 @@ def test_no_face_is_inconclusive(pipeline: Pipeline, tmp_path: Path) -> None:
     assert evidence.verdict.state == "inconclusive"
     assert evidence.tracks == ()
     assert sum("No face was found" in reason for reason in evidence.verdict.reasons) == 1
-    assert explain(evidence, pipeline) == []
 
 
 def test_progress_tells_what_happens(pipeline: Pipeline, clip_path: Path) -> None:
@@ -162,20 +161,20 @@ def test_unusable_files_are_typed_errors(pipeline: Pipeline, tmp_path: Path) -> 
 
 
 def test_explanations_belong_to_the_shown_faces(clip: Analysis, pipeline: Pipeline) -> None:
-    (heatmap,) = explain(clip.evidence, pipeline)
     (track,) = clip.evidence.tracks
+    heatmap = explain(track, pipeline)
     assert heatmap.label in clip.evidence.detector.labels
     assert heatmap.values.shape == (96, 96)
     assert track.worst is not None
-    assert track.worst.first_seconds <= shown_face(track).seconds <= track.worst.last_seconds
+    assert track.shown_face is not None
+    assert track.worst.first_seconds <= track.shown_face.seconds <= track.worst.last_seconds
 
 
 def test_evidence_without_pixels_cannot_be_explained(portrait: Analysis, pipeline: Pipeline) -> None:
     read = Evidence.from_json(json.loads(json.dumps(portrait.evidence.to_json())))
     with pytest.raises(ValueError, match="no pixels"):
-        explain(read, pipeline)
-    with pytest.raises(ValueError, match="no faces"):
-        shown_face(read.tracks[0])
+        explain(read.tracks[0], pipeline)
+    assert read.tracks[0].shown_face is None
 
 
 def test_kits_that_cannot_be(detector_folder: Path) -> None:
@@ -253,27 +252,27 @@ def test_a_generated_face_has_a_second_opinion(consulting: Pipeline, close_up: P
 def test_an_opinion_is_explained_by_its_own_detector(consulting: Pipeline, close_up: Path) -> None:
     evidence = analyse(close_up, consulting)
     (track,) = evidence.tracks
-    heatmap = explain_opinion(track, track.opinions[0], consulting)
+    heatmap = explain(track, consulting, track.opinions[0])
     assert heatmap.label == "stylegan2"
     assert heatmap.values.shape == (96, 96)
     assert heatmap.p_label > 0.9
     assert 0 <= heatmap.evidence_share <= 1
-    (own,) = explain(evidence, consulting)
+    own = explain(track, consulting)
     assert not np.array_equal(own.values, heatmap.values)
     assert track.opinions[0].verdict is not None
     unsure = replace(track.opinions[0], verdict=replace(track.opinions[0].verdict, method="unknown"))
-    assert explain_opinion(track, unsure, consulting).label == "stylegan2", "the likeliest label"
+    assert explain(track, consulting, unsure).label == "stylegan2", "the likeliest label"
 
 
 def test_what_has_no_opinion_has_no_explanation(consulting: Pipeline, pipeline: Pipeline, close_up: Path) -> None:
     (track,) = analyse(close_up, consulting).tracks
     opinion = track.opinions[0]
     with pytest.raises(ValueError, match="no opinion of random-dna-det"):
-        explain_opinion(track, opinion, replace(pipeline, specialists=(), router=None))
+        explain(track, replace(pipeline, specialists=(), router=None), opinion)
     with pytest.raises(ValueError, match="no opinion"):
-        explain_opinion(track, replace(opinion, refused="It was not asked.", verdict=None), consulting)
-    with pytest.raises(ValueError, match="no faces"):
-        explain_opinion(replace(track, track=None), opinion, consulting)
+        explain(track, consulting, replace(opinion, refused="It was not asked.", verdict=None))
+    with pytest.raises(ValueError, match="no pixels"):
+        explain(replace(track, track=None), consulting, opinion)
 
 
 def test_a_swapped_face_is_not_shown_to_the_specialist_but_has_tiles_to_ask_with(embed: Uploads, close_up: Path) -> None:
@@ -330,7 +329,7 @@ def test_a_clip_has_opinions_and_no_tiles(consulting: Pipeline, clip_path: Path)
     assert opinion.verdict is not None
     assert opinion.verdict.state == "manipulated"
     assert opinion.patches is None
-    assert explain_opinion(track, opinion, consulting).label == "stylegan2"
+    assert explain(track, consulting, opinion).label == "stylegan2"
 
 
 def test_no_face_no_opinion(consulting: Pipeline, tmp_path: Path) -> None:
@@ -369,7 +368,7 @@ def test_a_detector_for_generated_faces_is_routed(embed: Uploads, close_up: Path
     (tiles,) = analysis.tiles
     assert tiles is not None
     assert len(patch_view(chosen.predictor, tiles).boxes) == 16 * len(tiles.boxes)
-    assert explain_opinion(track, track.opinions[0], chosen).label == favours
+    assert explain(track, chosen, track.opinions[0]).label == favours
 
 
 def test_a_clip_of_a_detector_for_generated_faces_is_routed(embed: Uploads, clip_path: Path) -> None:
@@ -391,7 +390,8 @@ def disputing(embed: Uploads) -> Pipeline:
 
 def boxes_by_hand(track: TrackEvidence, seer: Predictor) -> list[tuple[float, ...]]:
     """The detector's own boxes on the shown face, carried to the original: the crop is the square `crop_box` corner to corner."""
-    face = shown_face(track)
+    face = track.shown_face
+    assert face is not None
     left, top, right, _ = face.crop_box
     scale = (right - left) / face.crop.shape[0]
     (found,) = find_artifacts(seer, face.crop[None])
@@ -421,8 +421,8 @@ def test_a_disagreement_is_inconclusive_for_the_whole_file(disputing: Pipeline, 
     assert track.p_manipulated > 0.9, "the probabilities stay those of the chosen detector"
     assert [(one.detector.name, one.agreement) for one in track.opinions] == [("random-caddm", "differs"), ("random-dna-det", None)]
     assert "this face was called a face swap" in track.opinions[1].refused, "whom to ask was decided before"
-    assert explain(evidence, disputing)[0].label == "landmark_swap"
-    assert explain_opinion(track, track.opinions[0], disputing).label == "real"
+    assert explain(track, disputing).label == "landmark_swap"
+    assert explain(track, disputing, track.opinions[0]).label == "real"
 
 
 def test_a_detector_that_finds_nothing_marks_nothing(disputing: Pipeline, close_up: Path) -> None:
@@ -473,7 +473,7 @@ def test_a_clip_is_marked_on_the_shown_face(embed: Uploads, clip_path: Path) -> 
     seer = pipeline.specialists[0].predictor
     assert seer is not None
     assert np.array(marked(track)) == pytest.approx(np.array(boxes_by_hand(track, seer)), rel=1e-4, abs=1e-2)
-    assert {one.seconds for one in track.artifacts} == {shown_face(track).seconds}
+    assert {one.seconds for one in track.artifacts} == {track.shown_face.seconds}  # type: ignore[union-attr]
     entry = json.loads(json.dumps(evidence.to_json(), allow_nan=False))
     assert Evidence.from_json(entry).tracks[0].artifacts == track.artifacts
 

@@ -8,8 +8,21 @@ import numpy as np
 import pytest
 
 from attribution.faces.appearance import look, scene_cuts
-from attribution.faces.guesses import Guess, fill, guesses
-from attribution.faces.tracker import Detection, Tracklet, hasty, is_glimpse, key_frames, link, overlap, prominence, spread, stitch
+from attribution.faces.tracker import (
+    Detection,
+    Guess,
+    Tracklet,
+    fill,
+    guesses,
+    hasty,
+    is_glimpse,
+    key_frames,
+    link,
+    overlap,
+    prominence,
+    spread,
+    stitch,
+)
 
 STEP_SECONDS = 0.5
 

@@ -171,12 +171,12 @@ def test_a_page_keeps_few_crops(most: int, each: int) -> None:
     for heavy, light in zip(whole.tracks, lighter(whole, most_crops=most).tracks, strict=True):
         assert heavy.track is not None
         assert light.track is not None
-        assert light.reading is not None
-        assert heavy.reading is not None
+        assert light.predictions is not None
+        assert heavy.predictions is not None
         assert len(light.track.faces) <= each
         assert light.timeline == heavy.timeline
         kept = [heavy.track.faces.index(face) for face in light.track.faces]
-        assert np.array_equal(light.reading.embeddings, heavy.reading.embeddings[kept])
+        assert np.array_equal(light.predictions.embeddings, heavy.predictions.embeddings[kept])
         if each > 1:
             assert (light.track.faces[0].seconds, light.track.faces[-1].seconds) == (0.0, 7.75)
     assert lighter(picture()).tracks == ()

@@ -12,7 +12,8 @@ import pytest
 from attribution.detectors.card import Thresholds
 from attribution.evidence import DetectorInfo, Face, Neighbour, Opinion, Placement, Predictions, Track, TrackEvidence, Verdict
 from attribution.verdict import judge_file, judge_track, negative_free_energy
-from attribution.verdict.stretches import median_of_three, sustained, worst
+from attribution.verdict.track import median_of_three, sustained
+from attribution.verdict.track import worst_stretch as worst
 
 INFO = DetectorInfo(
     "test", "0" * 64, ("real", "dfdc_swap", "landmark_swap", "stylegan2", "flux1"), ("real", "face_swap", "face_swap", "gan", "diffusion"),
@@ -99,7 +100,7 @@ def test_a_clear_manipulation_is_named() -> None:
     assert evidence.timeline == ()
     assert evidence.worst is None
     assert evidence.track is not None
-    assert evidence.reading is not None
+    assert evidence.predictions is not None
 
 
 def test_a_clear_face_is_cleared() -> None:

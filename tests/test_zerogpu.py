@@ -104,9 +104,9 @@ def test_a_whole_analysis_survives_the_way(file: Path, pipeline: Pipeline) -> No
         assert one.track is not None
         assert other.track is not None
         assert all(np.array_equal(face.crop, twin.crop) for face, twin in zip(one.track.faces, other.track.faces, strict=True))
-        assert one.reading is not None
-        assert other.reading is not None
-        assert np.array_equal(one.reading.logits, other.reading.logits)
+        assert one.predictions is not None
+        assert other.predictions is not None
+        assert np.array_equal(one.predictions.logits, other.predictions.logits)
 
 
 def kinds(kind: type[TelltaleError]) -> Iterator[type[TelltaleError]]:
@@ -127,7 +127,7 @@ def test_every_error_survives_the_way(kind: type[TelltaleError]) -> None:
 
 
 def test_jobs_and_what_they_are_given_can_be_pickled(pipeline: Pipeline) -> None:
-    for job in (product.examine, examination.heatmap, examination.opinion_heatmap, examination.patches):
+    for job in (product.examine, examination.heatmap, examination.patches):
         assert there_and_back(job) is job
     (track,) = product.examine(PORTRAIT, pipeline).evidence.tracks
     assert track.track is not None

@@ -13,7 +13,7 @@ from attribution.detectors import registry as known
 from attribution.detectors.card import CARD_FILE, CONFIG_FILE, MODEL_FILE, Card
 from attribution.detectors.registry import Checkpoint
 from attribution.errors import DetectorError
-from attribution.models.backbones import ALLOWED_ARCHITECTURES
+from attribution.models.architectures import ALLOWED_ARCHITECTURES
 
 KINDS = ("embedded", "cached", "known")
 _ANSWERS = {

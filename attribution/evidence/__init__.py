@@ -1,17 +1,37 @@
-"""The one currency of Telltale: what stages write and views read. Frozen, checked at birth, JSON in and out.
+"""What examinations give and pages read: frozen values that are checked when they are made, with JSON in and out.
 
 Pixels, landmarks and boxes are in pixels of the original picture (after its orientation was applied), x to the right and y down;
 boxes are (x0, y0, x1, y1). Times are presentation times in seconds. Every `p_…` is a probability in [0, 1].
 Arrays (pictures, logits, embeddings) live only in memory: the JSON carries numbers and words.
 """
 
-from attribution.evidence.answers import DetectorInfo, Interval, Media, Moment, Neighbour, Placement, Verdict
-from attribution.evidence.artifact import Artifact
-from attribution.evidence.checks import FAMILIES, KINDS, LABEL_FAMILIES, STATES, UNKNOWN_FAMILY, UNKNOWN_METHOD, VIEWS, Box
-from attribution.evidence.opinion import AGREEMENTS, Opinion, Patches
-from attribution.evidence.outcome import SCHEMA, Evidence, Unusable, document, read_document
+from attribution.evidence.checks import (
+    AGREEMENTS,
+    FAMILIES,
+    KINDS,
+    LABEL_FAMILIES,
+    SCOPES,
+    STATES,
+    UNKNOWN_FAMILY,
+    UNKNOWN_METHOD,
+    VIEWS,
+    Box,
+)
+from attribution.evidence.document import SCHEMA, Evidence, Unusable, document, read_document
 from attribution.evidence.pixels import Face, Frame, Heatmap, Predictions, Track
-from attribution.evidence.track import TrackEvidence
+from attribution.evidence.types import (
+    Artifact,
+    DetectorInfo,
+    Interval,
+    Media,
+    Moment,
+    Neighbour,
+    Opinion,
+    Patches,
+    Placement,
+    TrackEvidence,
+    Verdict,
+)
 
 __all__ = [
     "AGREEMENTS",
@@ -19,6 +39,7 @@ __all__ = [
     "KINDS",
     "LABEL_FAMILIES",
     "SCHEMA",
+    "SCOPES",
     "STATES",
     "UNKNOWN_FAMILY",
     "UNKNOWN_METHOD",

@@ -1,10 +1,16 @@
-"""The words that evidence may use, and the checks that every value passes at birth. Each raises EvidenceError."""
+"""The words that evidence may use, and the checks that every value passes when it is made. Each raises EvidenceError.
+
+Fields are checked by their annotations; those that are not compared live in memory only, and are neither checked nor in the JSON.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -18,18 +24,72 @@ STATES = ("manipulated", "no_manipulation_found", "inconclusive")
 KINDS = ("picture", "clip")
 VIEWS = ("face", "picture")
 SCOPES = ("any", "generated", "face_swap")
+AGREEMENTS = ("same method", "same family", "same answer", "differs", "undecided")
 UNKNOWN_METHOD = "unknown"
-
-Box = tuple[float, float, float, float]
 
 # Probabilities come out of float32 arithmetic: a sum of exactly 1 may be a few millionths more.
 _ROUNDING = 1e-6
+
+Box = tuple[float, float, float, float]
+Probability = Annotated[float, -_ROUNDING, 1 + _ROUNDING]
+NotNegative = Annotated[float, 0, math.inf]
+Positive = Annotated[int, 1]
+Sha256 = Annotated[str, "sha256"]
+Shares = Annotated[Mapping[str, float], "shares"]
 
 
 def need(holds: bool, message: str) -> None:
     """Raise EvidenceError with `message` unless it holds."""
     if not holds:
         raise EvidenceError(f"Evidence may not hold this: {message}.", "Report it: it is a bug or a forged file.")
+
+
+@cache
+def annotations(kind: type) -> dict[str, Any]:
+    """The fields of a dataclass that are in the JSON, with their annotations."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.compare}
+
+
+def fields(value: Any) -> None:
+    """Every field of a dataclass against its annotation."""
+    kind = type(value)
+    for name, annotation in annotations(kind).items():
+        _fits(f"{kind.__name__}.{name}", getattr(value, name), annotation)
+
+
+def _fits(name: str, value: Any, annotation: Any) -> None:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        _within(name, value, *arguments)
+    elif origin in (Union, UnionType):
+        if value is not None:
+            _fits(name, value, arguments[0])
+    elif annotation == Box:
+        box(name, value)
+    elif origin is tuple:
+        need(isinstance(value, tuple), f"{name} must be a tuple")
+        for item in value:
+            _fits(name, item, arguments[0])
+    elif annotation is float:
+        number(name, value)
+    elif annotation is int:
+        count(name, value)
+    elif annotation is np.ndarray:
+        need(isinstance(value, np.ndarray), f"{name} must be an array")
+    else:
+        need(isinstance(value, origin or annotation), f"{name} = {str(value)[:80]!r}")
+
+
+def _within(name: str, value: Any, kind: type, *rule: Any) -> None:
+    if rule == ("sha256",):
+        need(isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef"), f"{name} must be 64 hex digits")
+    elif rule == ("shares",):
+        shares(name, value)
+    elif isinstance(rule[0], tuple):
+        need(isinstance(value, str) and value in rule[0], f"{name} = {value!r}")
+    else:
+        (count if kind is int else number)(name, value, *rule)
 
 
 def number(name: str, value: Any, least: float = -math.inf, most: float = math.inf) -> None:
@@ -44,48 +104,29 @@ def count(name: str, value: Any, least: int = 0) -> None:
     need(whole and bool(value >= least), f"{name} = {value!r}")
 
 
-def probability(name: str, value: Any) -> None:
-    """A number in [0, 1]."""
-    number(name, value, -_ROUNDING, 1 + _ROUNDING)
-
-
-def text(name: str, value: Any) -> None:
-    """A string."""
-    need(isinstance(value, str), f"{name} must be text")
-
-
-def instance(name: str, value: Any, kind: type) -> None:
-    """A value of that class."""
-    need(isinstance(value, kind), f"{name} must be a {kind.__name__}")
-
-
-def instances(name: str, values: Any, kind: type) -> None:
-    """A tuple of values of that class."""
-    need(isinstance(values, tuple) and all(isinstance(value, kind) for value in values), f"{name} must be a tuple of {kind.__name__}")
-
-
-def sha256(name: str, value: Any) -> None:
-    """64 lower-case hex digits."""
-    need(isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef"), f"{name} must be 64 hex digits")
-
-
-def box(name: str, value: Sequence[float]) -> None:
+def box(name: str, value: Any) -> None:
     """Four finite numbers (x0, y0, x1, y1) with x1 > x0 and y1 > y0."""
-    need(isinstance(value, Sequence) and len(value) == 4, f"{name} = {value!r}")
+    need(isinstance(value, tuple) and len(value) == 4, f"{name} = {value!r}")
     for corner in value:
         number(name, corner)
     need(value[2] > value[0] and value[3] > value[1], f"{name} is empty: {value!r}")
 
 
-def picture(name: str, rgb: np.ndarray) -> None:
+def picture(name: str, rgb: Any) -> None:
     """H×W×3 uint8, not empty."""
     good = isinstance(rgb, np.ndarray) and rgb.dtype == np.uint8 and rgb.ndim == 3 and rgb.shape[2] == 3 and rgb.size > 0
     need(good, f"{name} must be H×W×3 uint8")
 
 
-def shares(name: str, values: Mapping[str, float]) -> None:
+def shares(name: str, values: Any) -> None:
     """Probabilities by name that sum to 1."""
     need(isinstance(values, Mapping) and all(isinstance(key, str) for key in values), f"{name} must map names to probabilities")
     for key, value in values.items():
-        probability(f"{name}[{key!r}]", value)
+        number(f"{name}[{key!r}]", value, -_ROUNDING, 1 + _ROUNDING)
     need(abs(sum(values.values()) - 1) < 2e-3, f"{name} does not sum to 1")
+
+
+def labelled(name: str, values: Sequence[Any], labels: Sequence[str]) -> None:
+    """A probability for each label, in their order, that sum to 1."""
+    need(len(values) == len(labels), f"{name} without a value per label")
+    shares(name, dict(zip(labels, values, strict=True)))

@@ -7,11 +7,12 @@ boxes are (x0, y0, x1, y1). Times are presentation times in seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from attribution.evidence import checks
-from attribution.evidence.checks import Box, need
+from attribution.evidence.checks import Box, NotNegative, Probability, need
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,9 +29,7 @@ class Frame:
     scale: float
 
     def __post_init__(self) -> None:
-        checks.count("Frame.index", self.index)
-        checks.number("Frame.seconds", self.seconds)
-        checks.number("Frame.scale", self.scale)
+        checks.fields(self)
         need(self.scale > 0, f"Frame.scale = {self.scale!r}")
         checks.picture("Frame.rgb", self.rgb)
 
@@ -52,30 +51,29 @@ class Face:
     seconds: float
     box: Box
     landmarks: np.ndarray | None
-    p_face: float | None
+    p_face: Probability | None
     crop_box: Box
     crop: np.ndarray
-    sharpness: float
-    brightness: float
+    sharpness: NotNegative
+    brightness: Annotated[float, 0, 255.01]
 
     def __post_init__(self) -> None:
-        checks.count("Face.frame_index", self.frame_index)
-        checks.number("Face.seconds", self.seconds)
-        checks.box("Face.box", self.box)
-        checks.box("Face.crop_box", self.crop_box)
+        checks.fields(self)
         need((self.landmarks is None) == (self.p_face is None), "a face without landmarks, or landmarks without a face")
         if self.landmarks is not None:
-            need(isinstance(self.landmarks, np.ndarray) and self.landmarks.shape == (5, 2), "Face.landmarks must be 5×2")
+            need(self.landmarks.shape == (5, 2), "Face.landmarks must be 5×2")
             need(bool(np.isfinite(self.landmarks).all()), "Face.landmarks that are not finite")
-            checks.probability("Face.p_face", self.p_face)
         checks.picture("Face.crop", self.crop)
         need(self.crop.shape[0] == self.crop.shape[1], "a crop that is not square")
-        checks.number("Face.sharpness", self.sharpness, 0)
-        checks.number("Face.brightness", self.brightness, 0, 255.01)
 
     @property
     def crop_side_px(self) -> float:
         return min(self.crop_box[2] - self.crop_box[0], self.crop_box[3] - self.crop_box[1])
+
+    @property
+    def detail(self) -> tuple[int, float]:
+        """How much real detail there is, to be compared: the size of the crop, sharpness breaking ties."""
+        return round(self.crop_side_px), self.sharpness
 
     def __repr__(self) -> str:
         box = ", ".join(f"{v:.0f}" for v in self.box)
@@ -90,8 +88,7 @@ class Track:
     faces: tuple[Face, ...]
 
     def __post_init__(self) -> None:
-        checks.count("Track.id", self.id)
-        checks.instances("Track.faces", self.faces, Face)
+        checks.fields(self)
         need(len(self.faces) > 0, "a track without faces")
         times = [face.seconds for face in self.faces]
         need(times == sorted(times), "a track whose faces are not in order of time")
@@ -99,7 +96,7 @@ class Track:
     @property
     def best(self) -> Face:
         """The face with the most real detail: the largest crop, sharpness breaking ties."""
-        return max(self.faces, key=lambda face: (round(face.crop_side_px), face.sharpness))
+        return max(self.faces, key=lambda face: face.detail)
 
     def __repr__(self) -> str:
         return f"Track({self.id}, {len(self.faces)} faces, {self.faces[0].seconds:.2f}–{self.faces[-1].seconds:.2f} s)"
@@ -115,10 +112,11 @@ class Predictions:
     embeddings: np.ndarray
 
     def __post_init__(self) -> None:
+        checks.fields(self)
         need(self.logits.ndim == 2 and self.logits.shape == self.p_methods.shape, "logits and p_methods differ in shape")
         need(self.embeddings.ndim == 2 and len(self.embeddings) == len(self.logits), "embeddings are not aligned with logits")
         arrays = (self.logits, self.p_methods, self.embeddings)
-        need(all(bool(np.isfinite(array).all()) for array in arrays), "a reading that is not finite")
+        need(all(bool(np.isfinite(array).all()) for array in arrays), "predictions that are not finite")
         if len(self.p_methods):
             need(bool(self.p_methods.min() >= -1e-6), "a probability below 0")
             need(bool(np.abs(self.p_methods.sum(1) - 1).max() < 1e-3), "p_methods must sum to 1")
@@ -137,16 +135,14 @@ class Heatmap:
 
     label: str
     values: np.ndarray
-    p_label: float
-    drop_hot: float
-    drop_random: float
+    p_label: Probability
+    drop_hot: Annotated[float, -1.00001, 1.00001]
+    drop_random: Annotated[float, -1.00001, 1.00001]
 
     def __post_init__(self) -> None:
+        checks.fields(self)
         need(self.values.ndim == 2 and self.values.size > 0 and bool(np.isfinite(self.values).all()), "a heatmap that is not finite")
         need(float(self.values.min()) >= -1e-5 and float(self.values.max()) <= 1 + 1e-5, "a heatmap outside [0, 1]")
-        checks.probability("Heatmap.p_label", self.p_label)
-        checks.number("Heatmap.drop_hot", self.drop_hot, -1.00001, 1.00001)
-        checks.number("Heatmap.drop_random", self.drop_random, -1.00001, 1.00001)
 
     @property
     def evidence_share(self) -> float:

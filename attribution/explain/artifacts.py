@@ -1,11 +1,13 @@
-"""Where a face was manipulated: the artifact boxes of a detector with an Artifact Detection Module, decoded and thinned out.
+"""Where a face was manipulated: the artifact boxes of a detector with an Artifact Detection Module, decoded, thinned out, and carried from
+the crop to the original picture.
 
 The paper (arXiv 2210.14457) throws the boxes away once it has trained with them; here they are the answer to "where".
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,9 +15,8 @@ from torchvision.ops import nms
 
 from attribution.detectors.card import ArtifactRule
 from attribution.detectors.predictor import Predictor
-from attribution.evidence import Box
-from attribution.models.anchors import WHOLE_CROP_ANCHORS, anchors
-from attribution.models.caddm import Caddm
+from attribution.evidence import Artifact, Box, Face, TrackEvidence
+from attribution.models.caddm import WHOLE_CROP_ANCHORS, Caddm, anchors
 
 _BATCH = 32
 
@@ -71,6 +72,54 @@ def calibrated(confidences: torch.Tensor, rule: ArtifactRule) -> torch.Tensor:
     """N×168 confidences as the card's rule has them: of boxes smaller than the crop by its slope and offset, the others as they are."""
     local = confidences[:, :-WHOLE_CROP_ANCHORS].clamp(1e-6, 1 - 1e-6).logit()
     return torch.cat([(rule.slope * local + rule.offset).sigmoid(), confidences[:, -WHOLE_CROP_ANCHORS:]], 1)
+
+
+def locate(
+    tracks: Sequence[TrackEvidence], chosen: Predictor, others: Sequence[Predictor], width: int, height: int
+) -> tuple[TrackEvidence, ...]:
+    """The tracks with the artifacts on their `shown_face`, in a picture of width×height original pixels: those of the chosen detector
+    where it localises, else of the first other one that does and gave its opinion on that face; none where there is no such, or where that
+    detector itself finds no manipulation in the face."""
+    seers = [_seer(track, chosen, others) for track in tracks]
+    located = list(tracks)
+    for seer in dict.fromkeys(one for one in seers if one is not None):
+        numbers = [number for number, one in enumerate(seers) if one is seer]
+        faces = [_seen_by(seer, tracks[number]) for number in numbers]
+        found = find_artifacts(seer, np.stack([face.crop for face in faces]))
+        for number, face, areas in zip(numbers, faces, found, strict=True):
+            placed = ((in_original(area.box, face, width, height), area.confidence) for area in areas)
+            artifacts = tuple(Artifact(box, confidence, seer.info.name, face.seconds) for box, confidence in placed if box is not None)
+            located[number] = replace(tracks[number], artifacts=artifacts)
+    return tuple(located)
+
+
+def in_original(box: Box, face: Face, width: int, height: int) -> Box | None:
+    """A box in pixels of the face's crop, in those of the original picture of width×height pixels, and cut off at its edges; None when
+    nothing of it is left. The crop's square corner to corner is the face's `crop_box`."""
+    left, top, right, bottom = face.crop_box
+    across, down = (right - left) / face.crop.shape[1], (bottom - top) / face.crop.shape[0]
+    x0, x1 = (min(max(left + across * float(x), 0.0), float(width)) for x in (box[0], box[2]))
+    y0, y1 = (min(max(top + down * float(y), 0.0), float(height)) for y in (box[1], box[3]))
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def _seen_by(seer: Predictor, track: TrackEvidence) -> Face:
+    """The face that stands for the track, as that detector saw it."""
+    own = (opinion.face for opinion in track.opinions if opinion.detector.weights_sha256 == seer.info.weights_sha256)
+    face = next((face for face in own if face is not None), None) or track.shown_face
+    if face is None:
+        raise ValueError("a track that was read from JSON has no faces")
+    return face
+
+
+def _seer(track: TrackEvidence, chosen: Predictor, others: Sequence[Predictor]) -> Predictor | None:
+    """The detector whose boxes belong to that track."""
+    # An area marked on a face that the same detector clears would contradict it.
+    if localises(chosen):
+        return chosen if track.verdict.state != "no_manipulation_found" else None
+    given = {opinion.detector.weights_sha256: opinion.verdict for opinion in track.opinions if opinion.verdict is not None}
+    suspicious = {weights for weights, verdict in given.items() if verdict.state != "no_manipulation_found"}
+    return next((one for one in others if one.info.weights_sha256 in suspicious and localises(one)), None)
 
 
 @torch.inference_mode()

@@ -18,7 +18,7 @@ from attribution.detectors.predictor import Predictor
 from attribution.evidence import Box, Patches, Track
 from attribution.evidence.checks import need
 from attribution.media import OpenedMedia
-from attribution.models.backbones import PATCH_PX, DnaDet
+from attribution.models.dnadet import PATCH_PX, DnaDet
 
 TILES_A_SIDE = 5
 PATCHES_A_SIDE = 4

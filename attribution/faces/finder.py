@@ -9,19 +9,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import cv2
 import numpy as np
 import torch
 from facenet_pytorch import MTCNN
 
+from attribution.detectors.card import CropSettings
 from attribution.evidence import Box, Face, Frame, Track
-from attribution.faces import appearance, guesses, tracker
-from attribution.faces.guesses import Guess
-from attribution.faces.tracker import Detection, Tracklet
+from attribution.faces import appearance, tracker
+from attribution.faces.crops import face_square, measures, whole_frames
+from attribution.faces.tracker import Detection, Guess, Tracklet
 from attribution.media import OpenedMedia
 
 SMALLEST_FACE_PX = 20
 """Height in a frame's own (detection) pixels below which no face is looked for."""
+WHOLE_PICTURE = "The whole picture was judged, and no face was looked for."
 
 _THRESHOLDS = (0.7, 0.7, 0.8)
 _BATCH = {"cpu": 8, "cuda": 64}
@@ -31,33 +32,10 @@ _KEY_EVERY_SECONDS = 0.7
 _FEWEST_KEYS = 6
 _LINKED_FOR_EACH_EXAMINED = 2
 _CROPS_OF_A_CLIP, _FEWEST_CROPS = 320, 8
-_SHARPNESS_SIDE_PX = 224
+_FRAMES_OF_A_CLIP = 32
 
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
-
-
-@dataclass(frozen=True)
-class CropRule:
-    """How crops are cut: from MTCNN boxes of height h, squares of side `scale`·h whose centre lies `down`·h below the box's, resized to
-    `side_px` with `resample`."""
-
-    scale: float = 0.86
-    down: float = 0.054
-    side_px: int = 224
-    resample: str = "lanczos"
-
-    def __post_init__(self) -> None:
-        if not (0 < self.scale < math.inf and math.isfinite(self.down) and self.side_px >= 1):
-            raise ValueError(f"{self} cuts nothing")
-
-    def crop_box(self, face_box: Box, width: int, height: int) -> Box:
-        """The square for a face box in a picture of that many pixels: moved inside it, and shrunk only if it is larger than the picture."""
-        x0, y0, x1, y1 = (float(value) for value in face_box)
-        side = min(self.scale * (y1 - y0), float(width), float(height))
-        left = min(max((x0 + x1 - side) / 2, 0.0), width - side)
-        top = min(max((y0 + y1 - side) / 2 + self.down * (y1 - y0), 0.0), height - side)
-        return left, top, min(left + side, float(width)), min(top + side, float(height))
 
 
 @dataclass(frozen=True, repr=False)
@@ -187,7 +165,17 @@ class FoundFaces:
     notes: tuple[str, ...]
 
 
-def find_tracks(opened: OpenedMedia, finder: FaceFinder, rule: CropRule, max_faces: int = 32, faces_per_track: int = 32) -> FoundFaces:
+def find_inputs(opened: OpenedMedia, finder: FaceFinder, crop: CropSettings, max_faces: int = 32) -> FoundFaces:
+    """The tracks that a detector with that crop rule examines: a face each, or one of the whole picture or clip (at most 32 frames, spread
+    evenly). Raises MediaError when they cannot be cut."""
+    if crop.view == "face":
+        return find_tracks(opened, finder, crop, max_faces)
+    chosen = sorted({round(at) for at in np.linspace(0, len(opened.frames) - 1, min(_FRAMES_OF_A_CLIP, len(opened.frames)))})
+    faces = whole_frames(opened, [(opened.frames[at].index, opened.frames[at].seconds) for at in chosen], crop)
+    return FoundFaces((Track(0, tuple(faces)),), 0, (WHOLE_PICTURE,))
+
+
+def find_tracks(opened: OpenedMedia, finder: FaceFinder, crop: CropSettings, max_faces: int = 32, faces_per_track: int = 32) -> FoundFaces:
     """Every identity in the opened picture or clip as a track of cut faces; no face is an outcome, with its reason in the notes.
 
     The `max_faces` largest are kept (of a clip by size × time in sight). A clip's tracks have at most `faces_per_track` faces, spread
@@ -207,7 +195,7 @@ def find_tracks(opened: OpenedMedia, finder: FaceFinder, rule: CropRule, max_fac
     while missing := [key for key in keys if key not in found]:
         for key, faces in zip(missing, finder.find([frames[key].rgb for key in missing]), strict=True):
             found[key] = faces
-            seen[key] = [_sighting(frames[key], key, face) for face in faces[: _LINKED_FOR_EACH_EXAMINED * max_faces]]
+            seen[key] = [_detection(frames[key], key, face) for face in faces[: _LINKED_FOR_EACH_EXAMINED * max_faces]]
         tracklets = tracker.link([seen[key] for key in keys], keys, cuts)
         keys = sorted([*keys, *tracker.hasty(tracklets, keys, cuts)])
     tracklets.sort(key=tracker.prominence, reverse=True)
@@ -221,10 +209,10 @@ def find_tracks(opened: OpenedMedia, finder: FaceFinder, rule: CropRule, max_fac
     everyone = max(faces_found, len(lasting) + len(tracklets[max_faces:]))
     notes = (f"Only the {len(lasting)} largest of {everyone} faces were examined.",) if everyone > len(lasting) else ()
     share = min(faces_per_track, max(_FEWEST_CROPS, _CROPS_OF_A_CLIP // len(lasting)))
-    return FoundFaces(_cut([tracker.spread(tracklet, share) for tracklet in lasting], opened, rule), faces_found, notes)
+    return FoundFaces(_cut([tracker.spread(tracklet, share) for tracklet in lasting], opened, crop), faces_found, notes)
 
 
-def _sighting(frame: Frame, number: int, face: FoundFace) -> Detection:
+def _detection(frame: Frame, number: int, face: FoundFace) -> Detection:
     box, landmarks = face.box * frame.scale, face.landmarks * frame.scale
     return Detection(number, frame.seconds, box, landmarks, face.p_face, appearance.look(frame.rgb, face.box))
 
@@ -232,7 +220,7 @@ def _sighting(frame: Frame, number: int, face: FoundFace) -> Detection:
 def _follow(tracklets: list[Tracklet], frames: Sequence[Frame], finder: FaceFinder, keys: list[int], cuts: set[int]) -> list[Tracklet]:
     """The tracklets with the faces of the frames in which nobody looked for one."""
     seconds = [frame.seconds for frame in frames]
-    runs = [(index, run) for index, tracklet in enumerate(tracklets) for run in guesses.guesses(tracklet, keys, seconds, cuts)]
+    runs = [(index, run) for index, tracklet in enumerate(tracklets) for run in tracker.guesses(tracklet, keys, seconds, cuts)]
     asked = [guess for _, run in runs for guess in run]
     faces = iter(finder.refine([frames[guess.frame].rgb for guess in asked], [guess.box / frames[guess.frame].scale for guess in asked]))
     outcomes: list[tuple[int, list[tuple[Guess, Detection | None]]]] = []
@@ -240,37 +228,31 @@ def _follow(tracklets: list[Tracklet], frames: Sequence[Frame], finder: FaceFind
         outcome: list[tuple[Guess, Detection | None]] = []
         for guess in run:
             face = next(faces)
-            outcome.append((guess, face and _sighting(frames[guess.frame], guess.frame, face)))
+            outcome.append((guess, face and _detection(frames[guess.frame], guess.frame, face)))
         outcomes.append((index, outcome))
-    return guesses.fill(tracklets, outcomes)
+    return tracker.fill(tracklets, outcomes)
 
 
-def _cut(tracklets: Sequence[Tracklet], opened: OpenedMedia, rule: CropRule) -> tuple[Track, ...]:
+def _cut(tracklets: Sequence[Tracklet], opened: OpenedMedia, crop: CropSettings) -> tuple[Track, ...]:
     """The tracks of the tracklets: their faces, cut from full resolution in one request and measured."""
     width, height = opened.media.width, opened.media.height
-    requests = [(opened.frames[one.frame].index, rule.crop_box(_box(one.box), width, height)) for tracklet in tracklets for one in tracklet]
-    crops = iter(zip(requests, opened.crops(requests, rule.side_px, rule.resample) if requests else (), strict=True))
+    requests = [
+        (opened.frames[one.frame].index, face_square(crop, _box(one.box), width, height)) for tracklet in tracklets for one in tracklet
+    ]
+    crops = iter(zip(requests, opened.crops(requests, crop.side_px, crop.resample) if requests else (), strict=True))
     tracks = []
     for number, tracklet in enumerate(tracklets):
         faces = []
         for one in tracklet:
-            (index, crop_box), crop = next(crops)
+            (index, crop_box), pixels = next(crops)
             inside = np.clip(one.box, 0, (width, height, width, height))
-            faces.append(Face(index, one.seconds, _box(inside), one.landmarks, one.p_face, crop_box, crop, *measures(crop)))
+            faces.append(Face(index, one.seconds, _box(inside), one.landmarks, one.p_face, crop_box, pixels, *measures(pixels)))
         tracks.append(Track(number, tuple(faces)))
     return tuple(tracks)
 
 
 def _box(box: np.ndarray) -> Box:
     return float(box[0]), float(box[1]), float(box[2]), float(box[3])
-
-
-def measures(crop: np.ndarray) -> tuple[float, float]:
-    """Sharpness (variance of the Laplacian of the luma at 224 px; Pech-Pacheco et al. 2000) and brightness (mean luma, 0..255)."""
-    luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    if luma.shape[0] != _SHARPNESS_SIDE_PX:
-        luma = cv2.resize(luma, (_SHARPNESS_SIDE_PX, _SHARPNESS_SIDE_PX), interpolation=cv2.INTER_AREA)
-    return float(cv2.Laplacian(luma, cv2.CV_64F).var()), float(luma.mean())
 
 
 def _why_no_face(opened: OpenedMedia) -> str:

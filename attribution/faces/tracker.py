@@ -1,4 +1,4 @@
-"""Sightings of faces in single frames → one tracklet per identity over time.
+"""Detections of faces in single frames → one tracklet per identity over time, and what fills the frames between them.
 
 Association is the usual one of tracking by detection (Bewley et al. 2016, Simple Online and Realtime Tracking): constant velocity, one
 cost per pair of tracklet and detection, the cheapest assignment of all (Hungarian method). The cost adds how alike the two look, so that a
@@ -27,6 +27,7 @@ _STEADY_SPEED_SECONDS = 0.4
 _UNSTEADY_SPEED_SECONDS = 1.0
 _NO_MATCH = 1e6
 _SURE_OF_FACE = 0.95
+_NEAR_GUESS, _SAME_PLACE = 0.3, 0.5
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,7 +95,7 @@ def hasty(tracklets: Sequence[Tracklet], keys: Sequence[int], cuts: set[int]) ->
 
 
 def link(detections: Sequence[Sequence[Detection]], keys: Sequence[int], cuts: set[int]) -> list[Tracklet]:
-    """Trails from the detections in each key frame, given in order of time. Every detection is in one."""
+    """Tracklets from the detections in each key frame, given in order of time. Every detection is in one."""
     tracklets: list[Tracklet] = []
     before = -1
     for key, seen in zip(keys, detections, strict=True):
@@ -164,6 +165,78 @@ def way(tracklet: Tracklet, seconds: float) -> np.ndarray:
 
 def cut_between(one: int, other: int, cuts: set[int]) -> bool:
     return any(i in cuts for i in range(min(one, other) + 1, max(one, other) + 1))
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Where a tracklet's face should be in a frame in which nobody looked for it; `near` is the tracklet's nearest detection in time."""
+
+    frame: int
+    box: np.ndarray
+    near: Detection
+
+
+def guesses(tracklet: Tracklet, keys: Sequence[int], seconds: Sequence[float], cuts: set[int]) -> list[list[Guess]]:
+    """Runs of guesses, each going away from a detection: linear between two detections of a scene, and at constant velocity up to and with
+    the next key frame before the first and after the last detection of a scene."""
+    runs: list[list[Guess]] = []
+    for one, other in pairwise(tracklet):
+        if cut_between(one.frame, other.frame, cuts):
+            runs += [_onwards([one], keys, seconds, cuts), _onwards([other], keys, seconds, cuts, back=True)]
+            continue
+        for frame in range(one.frame + 1, other.frame):
+            share = (seconds[frame] - one.seconds) / max(other.seconds - one.seconds, 1e-9)
+            runs.append([Guess(frame, one.box + share * (other.box - one.box), one if share < 0.5 else other)])
+    runs += [_onwards(tracklet, keys, seconds, cuts), _onwards(tracklet[::-1], keys, seconds, cuts, back=True)]
+    return [run for run in runs if run]
+
+
+def _onwards(tracklet: Tracklet, keys: Sequence[int], seconds: Sequence[float], cuts: set[int], back: bool = False) -> list[Guess]:
+    """Guesses from the last detection of `tracklet` away, up to and with the next key frame of its scene."""
+    last = tracklet[-1]
+    step = -1 if back else 1
+    beyond = [key for key in keys if (key - last.frame) * step > 0]
+    end = (max(beyond) if back else min(beyond)) if beyond else last.frame
+    run = []
+    for frame in range(last.frame + step, end + step, step):
+        if cut_between(last.frame, frame, cuts) or abs(seconds[frame] - last.seconds) > LONGEST_GAP_SECONDS:
+            break
+        moved = last.box + np.tile(way(tracklet, seconds[frame]), 2)
+        run.append(Guess(frame, moved, last))
+    return run
+
+
+def fill(tracklets: Sequence[Tracklet], runs: Sequence[tuple[int, Sequence[tuple[Guess, Detection | None]]]]) -> list[Tracklet]:
+    """The tracklets with what was seen at their guesses; `runs` holds a tracklet's number and one of its runs of guesses with their outcomes.
+
+    A run ends where nothing is seen, or something that is far from the guess, of another size or unlike the tracklet's face. No two tracklets
+    may hold the same face: found faces come first, then those that are most like their own tracklet's.
+    """
+    seen: list[tuple[float, int, Detection]] = []
+    for index, run in runs:
+        for guess, detection in run:
+            alike = _believable(guess, detection) if detection is not None else 0.0
+            if detection is None or not alike:
+                break
+            seen.append((alike, index, detection))
+    filled = [list(tracklet) for tracklet in tracklets]
+    by_frame: dict[int, list[tuple[int, np.ndarray]]] = {}
+    for index, tracklet in enumerate(tracklets):
+        for detection in tracklet:
+            by_frame.setdefault(detection.frame, []).append((index, detection.box))
+    for _, index, detection in sorted(seen, key=lambda one: (-one[0], one[1], one[2].frame)):
+        others = by_frame.setdefault(detection.frame, [])
+        if all(other != index and overlap(box, detection.box) <= _SAME_PLACE for other, box in others):
+            others.append((index, detection.box))
+            filled[index].append(detection)
+    return [sorted(tracklet, key=lambda one: one.frame) for tracklet in filled]
+
+
+def _believable(guess: Guess, detection: Detection) -> float:
+    """How alike the detection at a guess and the tracklet's face are; 0 when it is not that face."""
+    growth = abs(float(np.log2(max(detection.height_px, 1e-9) / guess.near.height_px)))
+    alike = float(guess.near.look @ detection.look)
+    return alike if overlap(guess.box, detection.box) > _NEAR_GUESS and growth < MOST_GROWTH and alike >= SAME_FACE else 0.0
 
 
 def prominence(tracklet: Tracklet) -> float:

@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from attribution.detectors.card import CropSettings
 from attribution.errors import LabError
 from attribution.evidence import Face
-from attribution.faces.finder import CropRule, FaceFinder, find_tracks
+from attribution.faces.finder import FaceFinder, find_tracks
 from attribution.lab.forge.autoencoder import load_autoencoder
 from attribution.lab.forge.swaps import autoencoder_swap, landmark_swap
 from attribution.media import open_media
@@ -70,7 +71,7 @@ def _matplotlib_hopper() -> Path:
 
 def _face(path: Path, finder: FaceFinder) -> Face:
     with open_media(path) as opened:
-        found = find_tracks(opened, finder, CropRule())
+        found = find_tracks(opened, finder, CropSettings())
     if not found.tracks:
         raise LabError(f"No face was found in {path.name}.", "Install the packages of attribution/lab/requirements.txt again.")
     return max((track.best for track in found.tracks), key=lambda face: face.crop_side_px)

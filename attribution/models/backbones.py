@@ -1,5 +1,5 @@
-"""Backbones (timm's, DNA-Det's own trunk, those of `shallow`) and heads as pure `nn.Module`s: tensors in, tensors out. Devices, dtypes and
-batching live in `detector`.
+"""Backbones (timm's and our own) and heads as pure `nn.Module`s: tensors in, tensors out. Devices, dtypes and
+batching live in `detectors.predictor`.
 
 Every backbone on the allow-list splits as `forward_features` (B×3×S×S → feature maps), `forward_head(…, pre_logits=True)` (→ pooled
 B×F) and a linear classifier (→ logits B×K). The embedding of a face is `normalise(projection · pooled)`.
@@ -20,7 +20,6 @@ from torch.nn import functional
 from attribution.errors import UnusableDetector
 from attribution.models.architectures import (
     ALLOWED_ARCHITECTURES,
-    CADDM,
     CADDM_PREFIX,
     DNA_DET,
     MASKED_TWICE,
@@ -30,15 +29,13 @@ from attribution.models.architectures import (
     class_token_vit,
     pooled_vit,
 )
-from attribution.models.caddm import Caddm
+from attribution.models.caddm import build_caddm
+from attribution.models.dnadet import DnaDet
 from attribution.models.shallow import Meso4, MesoInception4, ShallowNetV3
 
 EMBEDDING_DIMENSIONS = 128
-# DNA-Det learns on patches of this side, and its patch view shows them.
-PATCH_PX = 64
 
 _SHALLOW: Mapping[str, Callable[..., nn.Module]] = {"meso4": Meso4, "mesoinception4": MesoInception4, "shallownet_v3": ShallowNetV3}
-_DNA_DET_CHANNELS = (64, 128, 256, 512)
 # What a model may need beside its weights: index tables and masks of windowed attention, which a small config can make large.
 _MOST_TABLE_BYTES = 2**29
 _MOST_TOKENS = 4096
@@ -126,69 +123,6 @@ def fixed_side_px(model: nn.Module) -> int | None:
     patches: Any = getattr(model, "patch_embed", None)
     side = getattr(patches, "img_size", None) if getattr(patches, "strict_img_size", False) else None
     return int(side[0]) if side is not None else None
-
-
-def build_caddm(num_classes: int, model_args: Mapping[str, Any] | None = None, artifacts: bool = True, architecture: str = CADDM) -> Caddm:
-    """The ID-unaware detector on its timm backbone, or without `artifacts` the plain binary detector that it is compared with (lab)."""
-    backbone: Any = timm.create_model(architecture.removeprefix(CADDM_PREFIX), num_classes=0, **(model_args or {}))
-    return Caddm(backbone, int(backbone.head_hidden_size), num_classes, artifacts)
-
-
-class _Stage(nn.Module):
-    """Conv 4×4 stride 2 → conv 3×3, each with batch normalisation and LeakyReLU 0.2: B×I×S×S → B×O×S/2×S/2."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.conv_halve = nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1)
-        self.norm_halve = nn.BatchNorm2d(out_channels)
-        self.conv_same = nn.Conv2d(out_channels, out_channels, 3, stride=1, padding=1)
-        self.norm_same = nn.BatchNorm2d(out_channels)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = functional.leaky_relu(self.norm_halve(self.conv_halve(x)), 0.2)
-        return functional.leaky_relu(self.norm_same(self.conv_same(x)), 0.2)
-
-
-class DnaDet(nn.Module):
-    """DNA-Det's trunk and head (Yang et al., AAAI 2022, arXiv 2202.13843): eight convolutions in four stages of 64, 128, 256 and 512
-    channels, global average pooling to 512 features, dropout and a linear classifier; 5.9 M parameters.
-
-    It works on pictures of any side from 16 px, so that a patch of 64×64 and a whole picture pass through the same network. `img_size`
-    magnifies whole pictures to that side first (512 in the paper; 0 takes them as they are). `drop_rate` is for training.
-    """
-
-    def __init__(self, num_classes: int, img_size: int = 0, drop_rate: float = 0.2) -> None:
-        super().__init__()
-        self.num_classes, self.head_hidden_size, self.img_size = num_classes, _DNA_DET_CHANNELS[-1], img_size
-        self.stages = nn.Sequential(*(_Stage(i, o) for i, o in zip((3, *_DNA_DET_CHANNELS), _DNA_DET_CHANNELS, strict=False)))
-        self.drop = nn.Dropout(drop_rate)
-        self.classifier = nn.Linear(self.head_hidden_size, num_classes)
-
-    def magnified(self, x: torch.Tensor) -> torch.Tensor:
-        """B×3×S×S at the side that whole pictures are read at."""
-        if self.img_size in (0, x.shape[-1]):
-            return x
-        return functional.interpolate(x, size=(self.img_size, self.img_size), mode="bilinear", align_corners=False)
-
-    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        """B×3×S×S whole pictures → B×512×S'/16×S'/16."""
-        return self.stages(self.magnified(x))
-
-    def forward_patches(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """B×3×64×64 patches of magnified pictures → pooled features B×512 and logits B×K."""
-        return head(self, self.stages(x))
-
-    def forward_head(self, feature_maps: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        """B×512×h×w → pooled B×512, or logits B×K."""
-        pooled = feature_maps.mean((2, 3))
-        return pooled if pre_logits else self.classifier(self.drop(pooled))
-
-    def get_classifier(self) -> nn.Linear:
-        """The linear classifier, as timm's backbones give theirs."""
-        return self.classifier
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.forward_head(self.forward_features(x))
 
 
 def features(model: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

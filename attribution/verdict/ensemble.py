@@ -89,22 +89,19 @@ def read_faces(tracks: Sequence[Track], predictor: Predictor, kind: str) -> Pred
     own = {id(crop): crop for crop in crops}
     places = {key: place for place, key in enumerate(own)}
     stacked = np.stack(list(own.values())) if own else np.empty((0, side, side, 3), dtype=np.uint8)
-    reading = predictor.read(stacked, mirrored=reads_mirrored(predictor, kind))
-    rows = [places[id(crop)] for crop in crops]
-    return Predictions(reading.logits[rows], reading.p_methods[rows], reading.embeddings[rows])
+    return _rows(predictor.read(stacked, mirrored=reads_mirrored(predictor, kind)), [places[id(crop)] for crop in crops])
 
 
 def judge(
-    tracks: Sequence[Track], reading: Predictions, predictor: Predictor, bank: ReferenceBank | None, kind: str
+    tracks: Sequence[Track], predictions: Predictions, predictor: Predictor, bank: ReferenceBank | None, kind: str
 ) -> tuple[TrackEvidence, ...]:
     """The verdicts on the tracks, from what `read_faces` gave of them."""
-    placements = bank.place(reading.embeddings) if bank is not None else None
+    placements = bank.place(predictions.embeddings) if bank is not None else None
     judged, first = [], 0
     for track in tracks:
         part = slice(first, first + len(track.faces))
-        own = Predictions(reading.logits[part], reading.p_methods[part], reading.embeddings[part])
         placed = placements[part] if placements is not None else None
-        judged.append(judge_track(track, own, placed, predictor.card.thresholds, predictor.info, kind))
+        judged.append(judge_track(track, _rows(predictions, part), placed, predictor.card.thresholds, predictor.info, kind))
         first += len(track.faces)
     return tuple(judged)
 
@@ -114,15 +111,15 @@ def consult(
     specialists: Sequence[Specialist],
     tiles: Sequence[Tiles | None],
     kind: str,
-    seen: Mapping[int, Sequence[Track]] | None = None,
+    seen: Mapping[str, Sequence[Track]] | None = None,
 ) -> tuple[TrackEvidence, ...]:
     """The judged tracks, each with the opinion of every specialist, given or refused. Their verdicts say who is asked and stay as they
     are. `tiles`, aligned with the tracks, become patches where a specialist that reads patches is asked. `seen` has the same tracks as
-    specialists with a crop rule of their own see them, by the specialist's number; one that sees nothing here has none."""
+    specialists with a crop rule of their own see them, by the SHA-256 of their weights; one that sees nothing here has none."""
     opinions: list[list[Opinion]] = [[] for _ in tracks]
-    for number, specialist in enumerate(specialists):
+    for specialist in specialists:
         scope = specialist.predictor.card.scope if specialist.predictor is not None else scopes.ANY
-        its_own = (seen or {}).get(number)
+        its_own = (seen or {}).get(specialist.info.weights_sha256)
         problem = specialist.problem or (_sees_nothing(specialist) if its_own is not None and not its_own else "")
         refuse = scopes.refusal_where_asked_for if specialist.asked_for else scopes.refusal
         refusals = [problem or refuse(track.verdict, specialist.info.name, scope) for track in tracks]
@@ -137,7 +134,7 @@ def consult(
             patches = patch_view(predictor, cut) if predictor is not None and cut is not None and reads_patches(predictor) else None
             answer = next(answers)
             # The picture of what it saw is kept where the track has no such.
-            face = answer.track.faces[answer.shown] if its_own and answer.track is not None and answer.shown is not None else None
+            face = answer.shown_face if its_own else None
             own.append(replace(_opinion(answer, track.verdict, specialist), patches=patches, face=face, view=answer.view))
     return tuple(replace(track, opinions=(*track.opinions, *own)) for track, own in zip(tracks, opinions, strict=True))
 
@@ -191,6 +188,10 @@ def agreement(verdict: Verdict, other: Verdict) -> str:
         return "same family"
     # Both call it manipulated, and one does not say by what kind of method.
     return "same answer" if verdict.state == other.state and None in (verdict.family, other.family) else "differs"
+
+
+def _rows(predictions: Predictions, rows: slice | list[int]) -> Predictions:
+    return Predictions(predictions.logits[rows], predictions.p_methods[rows], predictions.embeddings[rows])
 
 
 def _beside(name: str, chosen: Card, device: str, wanted: Sequence[str]) -> Specialist | None:

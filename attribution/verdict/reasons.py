@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from attribution.detectors.card import Thresholds
 from attribution.evidence import DetectorInfo, Face, Verdict
 from attribution.text.numbers import percent
-from attribution.verdict.stretches import Stretch
 
 FAMILY_NAMES = {"face_swap": "a face swap", "reenactment": "a reenactment", "gan": "a GAN", "diffusion": "a diffusion model"}
 
@@ -102,8 +101,8 @@ def _found(verdict: Verdict) -> str:
     return "a manipulation" if verdict.family is None else f"the traces of {FAMILY_NAMES[verdict.family]}"
 
 
-def between(stretches: Sequence[Stretch], seconds: Sequence[float], rest_is_clean: bool) -> str:
-    spans = [f"between {seconds[one.first]:.1f} s and {seconds[one.last]:.1f} s" for one in stretches]
+def between(stretches: Sequence[tuple[float, float]], rest_is_clean: bool) -> str:
+    spans = [f"between {first:.1f} s and {last:.1f} s" for first, last in stretches]
     if len(spans) > 3:
         spans = [*spans[:3], f"{len(spans) - 3} more times"]
     listed = spans[0] if len(spans) == 1 else f"{', '.join(spans[:-1])} and {spans[-1]}"

@@ -1,9 +1,9 @@
-"""One face track → its verdict and everything that is said of it."""
+"""One face track → its verdict and everything that is said of it: also where in time its p_manipulated stays high."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,8 +20,23 @@ from attribution.evidence import (
     TrackEvidence,
     Verdict,
 )
-from attribution.verdict import reasons, stretches
-from attribution.verdict.stretches import Stretch
+from attribution.verdict import reasons
+
+# A hole this many times as long as the usual step between two faces was not looked into: no stretch reaches across it.
+_GAP_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Faces `first` to `last` (both included) and the median of their values."""
+
+    first: int
+    last: int
+    median: float
+
+    @property
+    def faces(self) -> int:
+        return self.last - self.first + 1
 
 
 @dataclass(frozen=True)
@@ -45,28 +60,28 @@ def negative_free_energy(logits: np.ndarray, temperature: float = 1.0) -> np.nda
 
 
 def judge_track(
-    track: Track, reading: Predictions, placements: Sequence[Placement] | None, thresholds: Thresholds, info: DetectorInfo, kind: str
+    track: Track, predictions: Predictions, placements: Sequence[Placement] | None, thresholds: Thresholds, info: DetectorInfo, kind: str
 ) -> TrackEvidence:
-    """The verdict on one track. `reading` and `placements` are aligned with `track.faces`; without reference faces `placements` is None,
+    """The verdict on one track. `predictions` and `placements` are aligned with `track.faces`; without reference faces `placements` is None,
     and nothing can be said of how like or unlike them a face is. `kind` is `picture` or `clip`.
 
     The evidence's `timeline` (clips) has a moment for every face of the track; its probabilities, `worst` and `placement` belong to the
     worst sustained interval, or to the single face of a picture.
     """
-    if not len(track.faces) == len(reading.logits) == (len(track.faces) if placements is None else len(placements)):
-        raise ValueError("reading and placements must be aligned with the faces of the track")
+    if not len(track.faces) == len(predictions.logits) == (len(track.faces) if placements is None else len(placements)):
+        raise ValueError("predictions and placements must be aligned with the faces of the track")
     clip = kind == "clip"
     untouched = np.array([family == "real" for family in info.families])
-    p_all = np.clip(1 - reading.p_methods[:, untouched].sum(axis=1), 0, 1)
+    p_all = np.clip(1 - predictions.p_methods[:, untouched].sum(axis=1), 0, 1)
     problems = [reasons.quality(face, thresholds) for face in track.faces]
     chosen = [i for i, found in enumerate(problems) if not found]
     enough = len(chosen) >= (thresholds.min_faces_in_clip if clip else 1)
     examined = chosen or list(range(len(track.faces)))
     case = _Case(
         np.array([track.faces[i].seconds for i in examined]),
-        reading.p_methods[examined],
+        predictions.p_methods[examined],
         p_all[examined],
-        reading.logits[examined],
+        predictions.logits[examined],
         tuple(placements[i] for i in examined) if placements is not None else (),
     )
     guilty, decisive = _decisive(case, thresholds, clip)
@@ -80,12 +95,9 @@ def judge_track(
         first_problems = problems[track.faces.index(track.best)] if not chosen else []
         few = [reasons.few_faces(len(chosen), thresholds.min_faces_in_clip)] if clip else []
         verdict = _inconclusive([*few, *first_problems])
-    # The face that a page shows for this track: the one with the most real detail where the answer comes from.
-    detail = [(round(track.faces[i].crop_side_px), track.faces[i].sharpness) for i in examined[within]]
-    shown = decisive.first + detail.index(max(detail))
     best = track.best
     families = {family: float(p_methods[[one == family for one in info.families]].sum()) for family in dict.fromkeys(info.families)}
-    return TrackEvidence(
+    evidence = TrackEvidence(
         id=track.id,
         faces=len(track.faces),
         first_seconds=track.faces[0].seconds,
@@ -99,28 +111,28 @@ def judge_track(
         worst=Interval(float(case.seconds[decisive.first]), float(case.seconds[decisive.last]), decisive.median, decisive.faces)
         if clip
         else None,
-        placement=case.placements[shown] if case.placements else None,
         crop_side_px=best.crop_side_px,
         sharpness=best.sharpness,
         brightness=best.brightness,
         own_verdict=verdict,
         view="face" if best.landmarks is not None else "picture",
         track=track,
-        reading=reading,
+        predictions=predictions,
     )
+    return replace(evidence, placement=placements[evidence.shown]) if placements is not None and evidence.shown is not None else evidence
 
 
 def _decisive(case: _Case, thresholds: Thresholds, clip: bool) -> tuple[list[Stretch], Stretch]:
     """The stretches that are manipulated, and the one that the answer is about."""
-    whole = stretches.stretch(case.p_manipulated, 0, len(case.seconds) - 1)
+    whole = _stretch(case.p_manipulated, 0, len(case.seconds) - 1)
     above = thresholds.p_manipulated_above
     least = (thresholds.min_interval_faces, thresholds.min_interval_seconds)
-    guilty = stretches.sustained(case.p_manipulated, case.seconds, above, *least) if clip else []
+    guilty = sustained(case.p_manipulated, case.seconds, above, *least) if clip else []
     if guilty:
         return guilty, max(guilty, key=lambda one: (one.median, one.faces))
     if whole.median >= above:
         return [whole], whole
-    return [], stretches.worst(case.p_manipulated, case.seconds, *least) if clip else whole
+    return [], worst_stretch(case.p_manipulated, case.seconds, *least) if clip else whole
 
 
 def _verdict(
@@ -204,7 +216,7 @@ def _when(case: _Case, guilty: list[Stretch], thresholds: Thresholds) -> list[st
     if rest.sum() <= max(2, 0.1 * len(rest)):
         return []
     clean = bool(np.median(case.p_manipulated[rest]) <= thresholds.p_manipulated_below)
-    return [reasons.between(guilty, case.seconds.tolist(), clean)]
+    return [reasons.between([(float(case.seconds[one.first]), float(case.seconds[one.last])) for one in guilty], clean)]
 
 
 def _method(p_methods: np.ndarray, unlike: bool, thresholds: Thresholds, info: DetectorInfo) -> tuple[str, str | None, list[str]]:
@@ -224,3 +236,65 @@ def _method(p_methods: np.ndarray, unlike: bool, thresholds: Thresholds, info: D
     if by_family[family] >= thresholds.family_min_p and family != UNKNOWN_FAMILY:
         return UNKNOWN_METHOD, family, [unclear, reasons.family_only(family)]
     return UNKNOWN_METHOD, None, [unclear]
+
+
+def _stretch(values: np.ndarray, first: int, last: int) -> Stretch:
+    return Stretch(first, last, float(np.median(values[first : last + 1])))
+
+
+def median_of_three(values: np.ndarray) -> np.ndarray:
+    """Each value replaced by the median of itself and its two neighbours; the ends stay. N values → N."""
+    if len(values) < 3:
+        return values.copy()
+    inner = np.median(np.stack([values[:-2], values[1:-1], values[2:]]), axis=0)
+    return np.concatenate([values[:1], inner, values[-1:]])
+
+
+def sustained(values: np.ndarray, seconds: np.ndarray, above: float, min_faces: int, min_seconds: float) -> list[Stretch]:
+    """Every sustained stretch at or above `above`, in order of time: values that stay there once single outliers are smoothed away,
+    that begin and end with a face that is itself there, with `min_faces` such faces over `min_seconds`."""
+    high = values >= above
+    stays = median_of_three(values) >= above
+    found = []
+    for start, end in _segments(seconds):
+        for first, last in _runs(stays, start, end):
+            there = np.flatnonzero(high[first : last + 1]) + first
+            if len(there) >= min_faces and seconds[there[-1]] - seconds[there[0]] >= min_seconds:
+                found.append(_stretch(values, int(there[0]), int(there[-1])))
+    return found
+
+
+def worst_stretch(values: np.ndarray, seconds: np.ndarray, min_faces: int, min_seconds: float) -> Stretch:
+    """The shortest sustained stretch with the highest median (then mean); the whole track where none is long enough."""
+    best, height = None, (-1.0, -1.0)
+    for start, end in _segments(seconds):
+        for first in range(start, end + 1):
+            long_enough = [last for last in range(first + min_faces - 1, end + 1) if seconds[last] - seconds[first] >= min_seconds]
+            if not long_enough:
+                break
+            candidate = _stretch(values, first, long_enough[0])
+            reached = (candidate.median, float(values[first : candidate.last + 1].mean()))
+            if reached > height:
+                best, height = candidate, reached
+    return best or _stretch(values, 0, len(values) - 1)
+
+
+def _segments(seconds: np.ndarray) -> Iterator[tuple[int, int]]:
+    """First and last face of each part of the track without a hole."""
+    steps = np.diff(seconds)
+    holes = np.flatnonzero(steps > _GAP_STEPS * np.median(steps)) if len(steps) else np.empty(0, dtype=int)
+    firsts = [0, *(int(hole) + 1 for hole in holes)]
+    lasts = [*(int(hole) for hole in holes), len(seconds) - 1]
+    return zip(firsts, lasts, strict=True)
+
+
+def _runs(flags: np.ndarray, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """First and last index of each run of true flags between `start` and `end`."""
+    first: int | None = None
+    for index in range(start, end + 2):
+        on = index <= end and bool(flags[index])
+        if on and first is None:
+            first = index
+        elif not on and first is not None:
+            yield first, index - 1
+            first = None

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import gradio as gr
-import numpy as np
 
 from attribution.errors import DeviceError, TelltaleError
-from attribution.evidence import Heatmap, Opinion, Patches, TrackEvidence
+from attribution.evidence import Face, Heatmap, Opinion, Patches, TrackEvidence
 from attribution.media.limits import MediaLimits
 from attribution.media.magic import HEAD_BYTES, recognise
 from attribution.text import page as text
@@ -165,23 +164,17 @@ def _outcome(watched: Watched[Any]) -> Outcome[Any]:
         return Outcome(error=DeviceError(text.OUR_FAULT))
 
 
-def heatmap(crop: np.ndarray, label: str, pipeline: Pipeline) -> Heatmap:
-    """The job of explaining one S×S×3 uint8 crop for one label of the chosen detector."""
-    from attribution.explain.gradcam import heatmaps
+def heatmap(track: TrackEvidence, opinion: Opinion | None, label: str | None, face: Face | None, pipeline: Pipeline) -> Heatmap:
+    """The job of explaining what a detector says of a track, or of one face of it."""
+    from attribution.pipeline import explain
 
-    return heatmaps(pipeline.predictor, crop[None], [label])[0]
-
-
-def opinion_heatmap(track: TrackEvidence, opinion: Opinion, pipeline: Pipeline) -> Heatmap:
-    """The job of explaining a second opinion on a track of fresh evidence."""
-    from attribution.pipeline import explain_opinion
-
-    return explain_opinion(track, opinion, pipeline)
+    return explain(track, pipeline, opinion, label, face)
 
 
 def patches(tiles: Tiles, weights_sha256: str, pipeline: Pipeline) -> Patches:
     """The job of reading the patches around a face, by the detector of those weights."""
     from attribution.explain.patches import patch_view
 
-    predictors = (pipeline.predictor, *(one.predictor for one in pipeline.specialists))
-    return patch_view(next(one for one in predictors if one is not None and one.info.weights_sha256 == weights_sha256), tiles)
+    predictor = pipeline.predictor_of(weights_sha256)
+    assert predictor is not None
+    return patch_view(predictor, tiles)

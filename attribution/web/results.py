@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from attribution.explain.patches import Tiles
     from attribution.explain.reference import ReferenceBank
     from attribution.pipeline import Analysis, Pipeline
-    from attribution.verdict.ensemble import Specialist
 
 PICTURE_SIDE_PX = 1280
 FRAME_SIDE_PX = 560
@@ -160,7 +159,7 @@ def downloads(session: Session, pipeline: Pipeline) -> str:
         heatmap = session.heatmaps.get((index, face or 0, telling_label(evidence, track)))
         first |= {(0, index): heatmap} if heatmap is not None else {}
         shown = Track(track.id, (track.track.faces[face],)) if track.track is not None and face is not None else None
-        tracks.append(replace(track, track=shown, reading=None))
+        tracks.append(replace(track, track=shown, predictions=None))
     told = _with_patches(session, replace(evidence, tracks=tuple(tracks)), refused_too=True)
     second = {(0, *place): heatmap for place, heatmap in session.opinion_heatmaps.items()}
     page = report.report_html([told], first, {0: session.picture} if session.picture is not None else None, second, pipeline.tables)
@@ -248,7 +247,9 @@ def explain(session: Session, label: str | None, pipeline: Pipeline) -> tuple[An
         return gr.skip(), gr.skip(), gr.skip()
     key = (session.chosen, session.moment, label)
     if key not in session.heatmaps:
-        session.heatmaps[key] = examination.run(pipeline, examination.seconds_to_explain(), examination.heatmap, face.crop, label)
+        session.heatmaps[key] = examination.run(
+            pipeline, examination.seconds_to_explain(), examination.heatmap, session.track, None, label, face
+        )
     words = areas.heatmap_words(session.heatmaps[key], evidence.detector, pipeline.predictor.card.measured)
     return _slider(face.crop, session.heatmaps[key]), words, downloads(session, pipeline)
 
@@ -310,7 +311,7 @@ def opinion_parts(session: Session, pipeline: Pipeline | None) -> OpinionParts:
         patches=gr.update(visible=patches is not None or _readable(session, pipeline) is not None),
         button=gr.update(visible=patches is None),
         mosaic=_mosaic(session, pipeline, patches),
-        limits=_limits(shown.detector, name, _predictor(pipeline, shown)) if given else "",
+        limits=_limits(shown.detector, name, pipeline.predictor_of(shown.detector.weights_sha256)) if given else "",
         others=_part(opinion_view.others(track, index)),
     )
 
@@ -324,7 +325,7 @@ def explain_opinion(session: Session, pipeline: Pipeline) -> tuple[Any, Any, Any
     key, detector = (session.chosen, index), second.detector
     if key not in session.opinion_heatmaps:
         seconds = examination.seconds_to_explain()
-        session.opinion_heatmaps[key] = examination.run(pipeline, seconds, examination.opinion_heatmap, track, second)
+        session.opinion_heatmaps[key] = examination.run(pipeline, seconds, examination.heatmap, track, second, None, None)
     heatmap = session.opinion_heatmaps[key]
     words = opinion_view.heat_words(heatmap, detector, pipeline.tables.get(detector.weights_sha256))
     if second.face is not None:
@@ -338,7 +339,7 @@ def explain_opinion(session: Session, pipeline: Pipeline) -> tuple[Any, Any, Any
 def opinion_map(session: Session, pipeline: Pipeline) -> Any:
     """The shown opinion's own map of references with every face that its detector was asked about; unchanged where there is none."""
     second = session.second
-    specialist = _specialist(pipeline, second) if second is not None else None
+    specialist = pipeline.beside_of(second.detector.weights_sha256) if second is not None else None
     if session.evidence is None or second is None or second.placement is None or specialist is None or specialist.bank is None:
         return gr.skip()
     placements = [
@@ -370,7 +371,7 @@ def no_patches(sentence: str) -> tuple[Any, Any, Any]:
 
 def _areas(session: Session, pipeline: Pipeline, track: TrackEvidence, shown: Opinion) -> str:
     """The areas that the detector of that opinion marked, or that it marked none; empty where it never says where, or was not asked to."""
-    predictor = _predictor(pipeline, shown)
+    predictor = pipeline.predictor_of(shown.detector.weights_sha256)
     if predictor is None or predictor.card.artifacts is None or shown.verdict is None:
         return ""
     words = opinion_view.marked_areas(track, shown, session.chosen + 1, predictor.card.measured, _marked_crop(track), switch=True)
@@ -386,16 +387,6 @@ def _limits(detector: DetectorInfo, name: str, predictor: Predictor | None) -> s
     return (
         f'<details class="tt-second-limits"><summary>{title.format(name=name)}</summary>{said}{page_parts.all_limits(detector)}</details>'
     )
-
-
-def _specialist(pipeline: Pipeline, opinion: Opinion) -> Specialist | None:
-    """The detector that gave that opinion."""
-    return next((one for one in pipeline.beside if one.info.weights_sha256 == opinion.detector.weights_sha256), None)
-
-
-def _predictor(pipeline: Pipeline, opinion: Opinion) -> Predictor | None:
-    specialist = _specialist(pipeline, opinion)
-    return specialist.predictor if specialist is not None else None
 
 
 def _reader(pipeline: Pipeline) -> Predictor | None:

@@ -170,7 +170,7 @@ def lighter(evidence: Evidence, most_crops: int = MOST_CROPS) -> Evidence:
 
 
 def _lighter(evidence: TrackEvidence, each: int) -> TrackEvidence:
-    track, predictions = evidence.track, evidence.reading
+    track, predictions = evidence.track, evidence.predictions
     if track is None or len(track.faces) <= each:
         return evidence
     # What was marked or explained by the pipeline is this face.
@@ -178,4 +178,4 @@ def _lighter(evidence: TrackEvidence, each: int) -> TrackEvidence:
     wanted = sorted({shown, *(round(i) for i in np.linspace(0, len(track.faces) - 1, each - 1))} if each > 1 else {shown})
     if predictions is not None:
         predictions = Predictions(predictions.logits[wanted], predictions.p_methods[wanted], predictions.embeddings[wanted])
-    return replace(evidence, track=Track(track.id, tuple(track.faces[i] for i in wanted)), reading=predictions)
+    return replace(evidence, track=Track(track.id, tuple(track.faces[i] for i in wanted)), predictions=predictions)

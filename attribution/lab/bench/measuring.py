@@ -85,9 +85,9 @@ def measure_examination(pipeline: Pipeline, clip: Path, runs: int, report: Calla
         crops = np.random.default_rng(0).integers(0, 256, (_CROPS, side_px, side_px, 3), dtype=np.uint8)
         speeds = tuple(_CROPS / seconds for seconds in timed(lambda reader=reader, crops=crops: reader.read(crops), runs))
         report(Figure(f"pictures read by {specialist.info.name}, warm, {on}", "/s", speeds, least=15.0 if strict else None))
-    times = timed(lambda: explain(examine(PICTURE, pipeline).evidence, pipeline), runs)
+    times = timed(lambda: [explain(track, pipeline) for track in examine(PICTURE, pipeline).evidence.tracks], runs)
     report(Figure(f"picture, one face, full result, warm, {on}", "s", times, most=1.0 if strict else None))
-    times = timed(lambda: explain(examine(clip, pipeline).evidence, pipeline), runs)
+    times = timed(lambda: [explain(track, pipeline) for track in examine(clip, pipeline).evidence.tracks], runs)
     report(Figure(f"clip, full result, warm, {on}", "s", times, most=4.0 if strict else None, note=clip.name))
     return statistics.median(times)
 

@@ -18,7 +18,7 @@ from attribution.lab.measure import metrics
 from attribution.lab.measure.evaluate import p_manipulated
 from attribution.lab.measure.localisation import LARGE, PARTIAL, UNSEEN, Case, localisation_cases, points_into
 from attribution.lab.pools import Samples
-from attribution.models.anchors import WHOLE_CROP_ANCHORS
+from attribution.models.caddm import WHOLE_CROP_ANCHORS
 
 TITLE = "Boxes by confidence"
 # At most this share of untouched validation faces may be shown with a box smaller than the crop (mean over collections). The confidence

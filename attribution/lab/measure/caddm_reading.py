@@ -19,8 +19,7 @@ from attribution.lab.publish.folder import half_precision
 from attribution.lab.publish.labels import CADDM_LABELS as LABELS
 from attribution.lab.publish.mapping import MAP_SEED, choose_references
 from attribution.lab.train.caddm import SWAPS
-from attribution.models.backbones import build_caddm
-from attribution.models.caddm import Caddm
+from attribution.models.caddm import Caddm, build_caddm
 
 SWAPPED = LABELS[1].name
 # What the detector looks for, and what it is asked about.

@@ -16,7 +16,9 @@ from attribution.lab.measure.predict import SplitPredictions
 from attribution.lab.measure.reading import Reader, with_projection
 from attribution.lab.pools import Samples
 from attribution.lab.train.dnadet import CLASSES
-from attribution.models.backbones import DNA_DET, DnaDet, build_backbone
+from attribution.models.architectures import DNA_DET
+from attribution.models.backbones import build_backbone
+from attribution.models.dnadet import DnaDet
 
 # What the app refuses DNA-Det for, and a generator that its training never saw: read to know what it says of them.
 SWAPPED = "dfdc_swap"

@@ -32,8 +32,8 @@ from attribution.lab.measure.localisation import (
 )
 from attribution.lab.publish.folder import write_card
 from attribution.lab.publish.limits import limits_of
-from attribution.models.anchors import WHOLE_CROP_ANCHORS
 from attribution.models.backbones import explained
+from attribution.models.caddm import WHOLE_CROP_ANCHORS
 from attribution.verdict.ensemble import reads_mirrored
 
 _BATCH = 16

@@ -37,7 +37,7 @@ from attribution.lab.publish.limits import limits_of
 from attribution.lab.publish.methods import LICENCE, PROBE_SEEDS, crop_sides, fold_in, info_of, sources_sentence
 from attribution.lab.train.dnadet import CLASSES
 from attribution.lab.train.loop import MEAN, STD
-from attribution.models.backbones import DNA_DET
+from attribution.models.architectures import DNA_DET
 
 DESCRIPTION = "Wholly generated faces → the architecture of their generator: DNA-Det, by traces that lie all over the picture."
 

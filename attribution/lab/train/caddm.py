@@ -31,8 +31,8 @@ from attribution.lab.pools import Samples, load_samples
 from attribution.lab.train import loop
 from attribution.lab.train.loop import RunSettings, Training, adamw, as_input, placed, rate, read_logits
 from attribution.lab.train.sampling import STRENGTHS, Batch, BySource
-from attribution.models.anchors import WHOLE_CROP_ANCHORS, anchors, encode
-from attribution.models.backbones import CADDM, build_caddm
+from attribution.models.architectures import CADDM
+from attribution.models.caddm import WHOLE_CROP_ANCHORS, anchors, build_caddm, encode
 
 LEAST_OVERLAP = 0.5
 NEGATIVES_PER_POSITIVE = 2

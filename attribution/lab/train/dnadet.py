@@ -32,7 +32,9 @@ from attribution.lab.pools import Samples, load_samples
 from attribution.lab.train import loop
 from attribution.lab.train.loop import RunSettings, Training, as_input, placed, rate, read_logits
 from attribution.lab.train.sampling import Batch, BySource
-from attribution.models.backbones import DNA_DET, PATCH_PX, DnaDet, build_backbone
+from attribution.models.architectures import DNA_DET
+from attribution.models.backbones import build_backbone
+from attribution.models.dnadet import PATCH_PX, DnaDet
 
 STAGES = ("transformations", "architectures")
 TEMPERATURE = 0.07

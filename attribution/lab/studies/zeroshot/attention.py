@@ -19,10 +19,10 @@ import torch
 from skimage.metrics import structural_similarity
 from torch import nn
 
-from attribution.detectors.card import MeasuredTable
+from attribution.detectors.card import CropSettings, MeasuredTable
 from attribution.errors import LabError
 from attribution.evidence import Face
-from attribution.faces.finder import CropRule, FaceFinder, find_tracks
+from attribution.faces.finder import FaceFinder, find_tracks
 from attribution.lab.examples import EXAMPLES
 from attribution.lab.measure import metrics
 from attribution.lab.studies.runner import Row, digest, once, table
@@ -109,7 +109,7 @@ def faces_in(pictures: Sequence[Path]) -> list[Face]:
     finder, found = FaceFinder("cpu"), []
     for picture in pictures:
         with open_media(picture) as opened:
-            tracks = find_tracks(opened, finder, CropRule()).tracks
+            tracks = find_tracks(opened, finder, CropSettings()).tracks
         if not tracks:
             raise LabError(f"No face was found in {picture.name}.", "Make the examples again: python -m attribution lab examples.")
         found.append(max((track.best for track in tracks), key=lambda face: face.crop_side_px))

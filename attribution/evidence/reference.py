@@ -1,0 +1,79 @@
+"""`docs/json.md`, written from the dataclasses: `python -m attribution.evidence.reference > docs/json.md`."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from itertools import pairwise
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from attribution.evidence.checks import Box, annotations
+from attribution.evidence.document import SCHEMA, Evidence
+from attribution.evidence.types import (
+    Artifact,
+    DetectorInfo,
+    Interval,
+    Media,
+    Moment,
+    Neighbour,
+    Opinion,
+    Patches,
+    Placement,
+    TrackEvidence,
+    Verdict,
+)
+
+KINDS = (Evidence, Media, DetectorInfo, TrackEvidence, Artifact, Opinion, Patches, Verdict, Moment, Interval, Placement, Neighbour)
+_HEAD = f"""# The JSON: schema `{SCHEMA}`
+
+Written by `python -m attribution.evidence.reference > docs/json.md`; a test compares it.
+
+A document is `{{"schema": "{SCHEMA}", "files": […]}}` with one entry per input, in order. Numbers are finite. Pixels are those of the original
+picture after its orientation was applied, x to the right and y down; a box is `[x0, y0, x1, y1]`; times are presentation times in seconds;
+every `p_…` is a probability in [0, 1]. Fields are only ever added: a reader has to bear with ones that it does not know.
+
+A file that could not be used has `{{"media": {{"name": …}}, "error": "one sentence"}}`. Every other entry has:
+"""
+_NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", Box: "box"}
+
+
+def json_reference() -> str:
+    """The reference of the JSON in Markdown: a table of fields with type and meaning for every kind of object."""
+    parts = [_HEAD]
+    for kind in KINDS:
+        described = descriptions(kind)
+        rows = [f"| `{name}` | {_type(annotation)} | {described[name]} |" for name, annotation in annotations(kind).items()]
+        about = "" if kind is Evidence else f"{inspect.getdoc(kind)}\n\n"
+        parts.append(f"## {kind.__name__}\n\n{about}| field | type | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def descriptions(kind: type) -> dict[str, str]:
+    """What stands below each field of a dataclass, in one line."""
+    (definition,) = ast.parse(inspect.getsource(kind)).body
+    body = definition.body if isinstance(definition, ast.ClassDef) else []
+    found = {}
+    for statement, after in pairwise(body):
+        if isinstance(statement, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            found[ast.unparse(statement.target)] = re.sub(r"\s+", " ", str(after.value.value))
+    return found
+
+
+def _type(annotation: Any, many: bool = False) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation in _NAMES:
+        return _NAMES[annotation] + ("s" if many and annotation != Box else "es" if many else "")
+    if origin is Annotated:
+        return _type(arguments[0], many)
+    if origin in (Union, UnionType):
+        return f"{_type(arguments[0])} or null"
+    if origin is tuple:
+        return f"list{'s' if many else ''} of {_type(arguments[0], True)}"
+    return f"[{annotation.__name__}](#{annotation.__name__.lower()})" if annotation in KINDS else "object"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json_reference())
