@@ -13,7 +13,7 @@ from attribution.detectors.loading import LoadedDetector, load_folder
 from attribution.detectors.predictor import Predictor
 from attribution.errors import LabError
 from attribution.explain.artifacts import find_artifacts, localises
-from attribution.lab.measure.caddm_reading import load_run
+from attribution.lab.measure.caddm import load_run
 from attribution.lab.publish.caddm import Runs, publish
 from attribution.lab.train.caddm import Settings, train
 from attribution.models.backbones import build_backbone

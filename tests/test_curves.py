@@ -11,7 +11,7 @@ from attribution.detectors.card import MeasuredTable
 from attribution.errors import LabError
 from attribution.evidence import DetectorInfo
 from attribution.lab.measure import curves
-from attribution.lab.measure.predict import SplitPredictions
+from attribution.lab.measure.predictions import SplitPredictions
 
 INFO = DetectorInfo(
     "test", "0" * 64, ("real", "dfdc_swap", "landmark_swap", "stylegan2", "flux1"), ("real", "face_swap", "face_swap", "gan", "diffusion")

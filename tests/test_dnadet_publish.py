@@ -11,11 +11,9 @@ import pytest
 
 from attribution.detectors.loading import LoadedDetector, load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.lab.measure import dnadet_tables as measuring
-from attribution.lab.measure import islands, robustness
-from attribution.lab.measure.dnadet_comparisons import Runs
-from attribution.lab.measure.dnadet_tables import Said, macro_f1, recall, said
-from attribution.lab.measure.predict import SplitPredictions
+from attribution.lab.measure import dnadet as measuring
+from attribution.lab.measure.dnadet import Runs, Said, macro_f1, recall, said
+from attribution.lab.measure.predictions import SplitPredictions
 from attribution.lab.publish.dnadet import publish
 from attribution.lab.publish.methods import info_of
 from attribution.lab.publish.modelcard import model_card
@@ -40,10 +38,10 @@ def published(data: Path, work: Path, tmp_path_factory: pytest.TempPathFactory) 
         train(Settings(str(data), str(work), str(folder / name), steps=2, workers=1, threads=1, patches=2, leave_out=leave_out))
     runs = Runs(folder / "shipped", {"whole": folder / "shipped"}, {"sdxl": folder / "held"})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(robustness, "PER_CLASS", 2)
-        patch.setattr(robustness, "CURVES", (replace(robustness.CURVES[0], values=(75,)),))
-        patch.setattr(islands, "PICTURES", 1)
-        patch.setattr(islands, "HEATMAPS", 2)
+        patch.setattr(measuring, "PER_CLASS", 2)
+        patch.setattr(measuring, "CURVES", (replace(measuring.CURVES[0], values=(75,)),))
+        patch.setattr(measuring, "PICTURES", 1)
+        patch.setattr(measuring, "HEATMAPS", 2)
         publish(runs, str(data), work, folder / "tiny-dna-det", "tiny-dna-det", 0.1, "lab dna-det train", ("A note.",), 40)
     return load_folder(folder / "tiny-dna-det")
 
@@ -106,10 +104,10 @@ def test_figures_against_hand_computed_values() -> None:
 
 def test_a_pasted_window_lies_in_the_middle_and_nothing_else_changes() -> None:
     photograph, generated = np.full((224, 224, 3), 10, np.uint8), np.full((224, 224, 3), 200, np.uint8)
-    picture, (x, y) = islands.pasted(photograph, generated)
+    picture, (x, y) = measuring.pasted(photograph, generated)
     assert picture.shape == (672, 672, 3)
-    assert (picture == 200).all(2).sum() == islands.WINDOW_PX**2
-    assert (picture[y : y + islands.WINDOW_PX, x : x + islands.WINDOW_PX] == 200).all()
-    tiles = islands.as_tiles(picture)
+    assert (picture == 200).all(2).sum() == measuring.WINDOW_PX**2
+    assert (picture[y : y + measuring.WINDOW_PX, x : x + measuring.WINDOW_PX] == 200).all()
+    tiles = measuring.as_tiles(picture)
     assert len(tiles.boxes) == 9
     assert (tiles.pixels[0] == 10).all()

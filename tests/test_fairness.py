@@ -17,7 +17,7 @@ from attribution.lab.measure.fairness import (
     size_table,
     within_sources_table,
 )
-from attribution.lab.measure.predict import SplitPredictions
+from attribution.lab.measure.predictions import SplitPredictions
 from attribution.lab.pools import Samples
 from samples import INCONCLUSIVE, MANIPULATED, NONE_FOUND, track
 

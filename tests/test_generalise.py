@@ -12,8 +12,8 @@ from attribution.lab.data import read_manifest
 from attribution.lab.forge import unseen
 from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.forge.mfs import UNSEEN_BLEND
-from attribution.lab.measure import generalise, metrics
-from attribution.lab.measure.generalise import PER_TARGET, Pictures, auc_tables, cases, clip_means
+from attribution.lab.measure import caddm, metrics
+from attribution.lab.measure.caddm import PER_TARGET, Pictures, auc_tables, clip_means, generalisation_cases
 from attribution.lab.pools import Samples, load_samples
 from lab_faces import POINTS, make_faces, make_work
 
@@ -165,7 +165,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Samples, Samples,
 
 @pytest.fixture(scope="module")
 def pictures(samples: tuple[Samples, Samples, np.ndarray]) -> Pictures:
-    return cases(*samples)
+    return generalisation_cases(*samples)
 
 
 def test_the_sets_hold_untouched_and_manipulated_faces_of_one_kind_each(pictures: Pictures):
@@ -199,7 +199,7 @@ def _known(count: int = 40) -> Pictures:
     manipulated = np.tile([False, True, True], count)
     groups = np.repeat([f"clip {index}" for index in range(count)], 3)
     everything = np.arange(3 * count)
-    return Pictures(np.zeros((3 * count, 1, 1, 3), np.uint8), manipulated, groups, {generalise.DFDC: everything, "elsewhere": everything})
+    return Pictures(np.zeros((3 * count, 1, 1, 3), np.uint8), manipulated, groups, {caddm.DFDC: everything, "elsewhere": everything})
 
 
 def test_tables_of_known_probabilities():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from attribution.errors import LabError
-from attribution.lab.measure import identity
-from attribution.lab.measure.identity import identity_tables, probe, probe_faces
+from attribution.lab.measure import probes
+from attribution.lab.measure.probes import identity_tables, probe_faces, probe_identity
 from attribution.lab.pools import Samples
 
 PERSONS = tuple(name for name, count in (("a", 12), ("b", 10), ("c", 14)) for _ in range(count))
@@ -30,38 +30,38 @@ def _samples() -> Samples:
 
 
 def test_people_who_lie_apart_are_recognised_and_noise_is_not():
-    assert probe(_features(12, width=8), PERSONS, repeats=2).mean() == 1
+    assert probe_identity(_features(12, width=8), PERSONS, repeats=2).mean() == 1
     # The commonest of the three has 14 of 36 pictures.
-    assert probe(_features(0, width=8), PERSONS, repeats=1).mean() < 0.6
+    assert probe_identity(_features(0, width=8), PERSONS, repeats=1).mean() < 0.6
 
 
 def test_every_picture_is_asked_about_once_in_a_repetition_and_never_learnt_from():
-    shares = probe(_features(1), PERSONS, repeats=2)
+    shares = probe_identity(_features(1), PERSONS, repeats=2)
     assert shares.shape == (36,)
     assert set(np.round(shares * 2)) <= {0, 1, 2}
     assert np.allclose(shares * 2, np.round(shares * 2))
     # A feature that is unique to each picture recognises it in training and is worth nothing outside of it.
     alone = np.eye(36)
-    assert probe(alone, PERSONS, repeats=1).mean() < 0.6
+    assert probe_identity(alone, PERSONS, repeats=1).mean() < 0.6
 
 
 def test_scale_shift_and_rotation_of_the_features_do_not_matter():
     values = _features(2.5, width=12)
-    expected = probe(values, PERSONS, repeats=1)
-    assert np.array_equal(probe(values * np.linspace(1e-3, 1e3, 12) + 50, PERSONS, repeats=1), expected)
+    expected = probe_identity(values, PERSONS, repeats=1)
+    assert np.array_equal(probe_identity(values * np.linspace(1e-3, 1e3, 12) + 50, PERSONS, repeats=1), expected)
 
 
 def test_more_features_than_pictures_and_dead_features_are_no_obstacle():
     wide = np.hstack([_features(9, width=60), np.zeros((36, 40))])
-    assert probe(wide, PERSONS, repeats=1).mean() > 0.9
-    assert probe(wide, PERSONS, width=500, repeats=1).mean() > 0.5
+    assert probe_identity(wide, PERSONS, repeats=1).mean() > 0.9
+    assert probe_identity(wide, PERSONS, width=500, repeats=1).mean() > 0.5
 
 
 def test_a_probe_of_fewer_components_does_not_see_what_they_leave_out():
     random = np.random.default_rng(0)
     values = np.hstack([np.repeat(random.normal(0, 1, (36, 1)), 30, axis=1), _features(8, width=3)])
-    assert probe(values, PERSONS, repeats=1).mean() > 0.9
-    assert probe(values, PERSONS, width=1, repeats=1).mean() < 0.7
+    assert probe_identity(values, PERSONS, repeats=1).mean() > 0.9
+    assert probe_identity(values, PERSONS, width=1, repeats=1).mean() < 0.7
 
 
 @pytest.mark.parametrize(
@@ -76,12 +76,12 @@ def test_a_probe_of_fewer_components_does_not_see_what_they_leave_out():
 )
 def test_too_few_people_and_features_that_do_not_fit_are_refused(values: np.ndarray, persons: list[str]):
     with pytest.raises(LabError):
-        probe(values, persons)
+        probe_identity(values, persons)
 
 
 def test_four_pictures_of_a_person_are_enough():
     persons = ("a",) * 4 + ("b",) * 5
-    assert probe(_features(20, width=3, persons=persons), persons, repeats=1).mean() == 1
+    assert probe_identity(_features(20, width=3, persons=persons), persons, repeats=1).mean() == 1
 
 
 def test_the_tables_say_who_knows_more():
@@ -135,4 +135,4 @@ def test_only_untouched_pictures_of_people_with_enough_of_them_are_asked_about()
     assert probe_faces(samples, "press").persons == ("p1",) * 4
     assert probe_faces(samples, "press", least=3).persons == ("p1",) * 4 + ("p2",) * 3
     assert len(probe_faces(samples, "nowhere").indices) == 0
-    assert identity.LEAST_PICTURES == 4
+    assert probes.LEAST_PICTURES == 4

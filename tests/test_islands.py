@@ -21,7 +21,7 @@ from attribution.evidence import Patches
 from attribution.explain.patches import patch_view
 from attribution.lab.data import ENVIRONMENT_VARIABLE, find_data, read_manifest
 from attribution.lab.forge.autoencoder import UPSAMPLINGS, load_autoencoder
-from attribution.lab.measure.islands import as_tiles, inside_and_outside, pasted
+from attribution.lab.measure.dnadet import as_tiles, inside_and_outside, pasted
 from attribution.lab.train.dnadet import start_with_frequencies
 from attribution.models.backbones import normalise
 from attribution.models.dnadet import DnaDet

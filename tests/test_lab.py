@@ -14,7 +14,7 @@ from attribution.errors import LabError, MissingData
 from attribution.explain.reference import ReferenceBank
 from attribution.lab.data import decode, find_data, manifest_hash, read_manifest
 from attribution.lab.measure.calibration import calibrate
-from attribution.lab.measure.predict import SplitPredictions, load_net
+from attribution.lab.measure.predictions import SplitPredictions, load_net
 from attribution.lab.pools import FORGED, load_samples
 from attribution.lab.publish.methods import fold_in, publish
 from attribution.lab.train.methods import LABELS, Settings, train

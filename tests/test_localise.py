@@ -18,9 +18,7 @@ from attribution.explain.gradcam import grad_cam_through_the_head
 from attribution.lab import cli as command
 from attribution.lab.data import read_manifest
 from attribution.lab.measure import localisation as where
-from attribution.lab.measure.boxes import LEAST_SLOPE, fitted
-from attribution.lab.measure.localisation import Answer, Case
-from attribution.lab.measure.localise import answers_of, localise, with_table
+from attribution.lab.measure.localisation import LEAST_SLOPE, Answer, Case, answers_of, fit_rule, localise, with_table
 from attribution.lab.measure.metrics import bootstrap
 from attribution.lab.pools import prepare
 from attribution.lab.train import caddm as net
@@ -307,12 +305,12 @@ def test_a_box_s_confidence_says_how_often_such_a_box_is_right():
     random = np.random.default_rng(0)
     z = random.normal(0, 2, 4000)
     hits = random.random(4000) < 1 / (1 + np.exp(-(0.5 * z - 1)))
-    rule = fitted(np.array([0.01] * 4), 1 / (1 + np.exp(-z)), hits)
+    rule = fit_rule(np.array([0.01] * 4), 1 / (1 + np.exp(-z)), hits)
     assert rule.min_confidence == 0
     # As many untouched faces as swapped ones by weight: their sure boxes of nothing pull the line up and steeper.
     assert 0.5 < rule.slope < 1
-    assert fitted(np.empty(0), 1 / (1 + np.exp(-z)), hits).slope == pytest.approx(0.5, abs=0.05)
-    assert fitted(np.empty(0), 1 / (1 + np.exp(z)), hits).slope == LEAST_SLOPE
+    assert fit_rule(np.empty(0), 1 / (1 + np.exp(-z)), hits).slope == pytest.approx(0.5, abs=0.05)
+    assert fit_rule(np.empty(0), 1 / (1 + np.exp(z)), hits).slope == LEAST_SLOPE
 
 
 @pytest.mark.parametrize(("false", "hits", "said"), [(4, False, "no box is right"), (0, True, "every box is right"), (4, None, "no box")])
@@ -320,5 +318,5 @@ def test_boxes_that_are_all_right_or_all_wrong_keep_their_confidence(
     false: int, hits: bool | None, said: str, capsys: pytest.CaptureFixture[str]
 ):
     found = np.array([] if hits is None else [0.2, 0.9])
-    assert fitted(np.full(false, 0.4), found, np.full(len(found), bool(hits))) == ArtifactRule(0.0, slope=1.0, offset=0.0)
+    assert fit_rule(np.full(false, 0.4), found, np.full(len(found), bool(hits))) == ArtifactRule(0.0, slope=1.0, offset=0.0)
     assert said in capsys.readouterr().out

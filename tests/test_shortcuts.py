@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from attribution.lab.forge.augment import jpeg
-from attribution.lab.measure import shortcuts
-from attribution.lab.measure.shortcuts import colour_cues, compression_cues, draw, probe, resolution_cues, shortcut_table
+from attribution.lab.measure import probes
+from attribution.lab.measure.probes import colour_cues, compression_cues, draw, probe_cue, resolution_cues, shortcut_table
 from attribution.lab.pools import Samples
 
 SIDE_PX = 176
@@ -77,9 +77,9 @@ def test_probe_with_and_without_a_cue():
     names = np.array(["a", "b"] * 200)
     clear = (names == "a")[:, None] + random.normal(0, 0.1, (400, 1))
     noise = random.normal(0, 1, (400, 3))
-    count, value, low, high, chance = probe(clear, names, clear, names)
+    count, value, low, high, chance = probe_cue(clear, names, clear, names)
     assert (count, value, low, high, chance) == (400, 1.0, 1.0, 1.0, 0.5)
-    _, value, low, high, _ = probe(noise[:200], names[:200], noise[200:], names[200:])
+    _, value, low, high, _ = probe_cue(noise[:200], names[:200], noise[200:], names[200:])
     assert value is not None
     assert low is not None
     assert high is not None
@@ -89,16 +89,16 @@ def test_probe_with_and_without_a_cue():
 def test_probe_weighs_classes_alike():
     random = np.random.default_rng(1)
     names = np.array(["a"] * 380 + ["b"] * 20)
-    _, value, *_ = probe(random.normal(0, 1, (400, 2)), names, random.normal(0, 1, (400, 2)), names)
+    _, value, *_ = probe_cue(random.normal(0, 1, (400, 2)), names, random.normal(0, 1, (400, 2)), names)
     assert value is not None
     assert value < 0.75
 
 
 def test_probe_of_one_class_or_of_nothing_in_common():
     features = np.zeros((4, 2))
-    assert probe(features, np.array(["a"] * 4), features, np.array(["a"] * 4)) == (4, None, None, None, None)
-    assert probe(features, np.array(["a", "a", "b", "b"]), features, np.array(["c"] * 4)) == (0, None, None, None, None)
-    count, _, _, _, chance = probe(
+    assert probe_cue(features, np.array(["a"] * 4), features, np.array(["a"] * 4)) == (4, None, None, None, None)
+    assert probe_cue(features, np.array(["a", "a", "b", "b"]), features, np.array(["c"] * 4)) == (0, None, None, None, None)
+    count, _, _, _, chance = probe_cue(
         np.arange(6.0)[:, None], np.array(["a", "a", "b", "b", "c", "c"]), np.arange(4.0)[:, None], np.array(["a", "a", "b", "b"])
     )
     assert (count, chance) == (4, 0.5)
@@ -139,4 +139,4 @@ def test_a_set_of_one_family_and_one_source_has_empty_cells():
     table = shortcut_table(one, one, seed=0, per_family=6)
     assert all(row[2:] == (None, None, None, None) for row in table.rows)
     assert table == shortcut_table(one, one, seed=0, per_family=6)
-    assert shortcuts.ALL_CUES in str(table.rows[-1][0])
+    assert probes.ALL_CUES in str(table.rows[-1][0])

@@ -368,7 +368,7 @@ def _publish_caddm(args: Namespace) -> None:
 
 def _localise(args: Namespace) -> None:
     from attribution.lab.data import find_data
-    from attribution.lab.measure.localise import localise
+    from attribution.lab.measure.localisation import localise
 
     localise(args.detectors, find_data(args.data), args.work)
 

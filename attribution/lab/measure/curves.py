@@ -16,8 +16,7 @@ from attribution.detectors.card import MeasuredTable
 from attribution.errors import LabError
 from attribution.evidence import DetectorInfo
 from attribution.lab.measure import metrics
-from attribution.lab.measure.evaluate import family_answers
-from attribution.lab.measure.predict import SplitPredictions
+from attribution.lab.measure.predictions import SplitPredictions, family_answers, method_answers
 
 BINS = 15
 COVERAGES = tuple(round(1 - 0.04 * step, 2) for step in range(21))
@@ -36,10 +35,7 @@ class _Answers:
 
     def of(self, chosen: np.ndarray) -> float:
         """Balanced accuracy over all of `families` among the chosen faces; ValueError when one of them has no face there."""
-        faces = np.bincount(self.truth[chosen], minlength=len(self.families))
-        if not len(faces) or not faces.all():
-            raise ValueError("a family without a face")
-        return float((np.bincount(self.truth[chosen], self.right[chosen], len(self.families)) / faces).mean())
+        return metrics.balanced_share(self.truth[chosen], self.right[chosen], len(self.families))
 
     def balanced(self, answered: np.ndarray) -> metrics.Estimate:
         """Balanced accuracy among the answered (mask of N) with its 95 % interval; None thrice when a family is never answered."""
@@ -56,12 +52,6 @@ def _family_answers(found: SplitPredictions, info: DetectorInfo, temperature: fl
     return _Answers(tuple(families.tolist()), truth, said == own.families, confidence)
 
 
-def _method_answers(own: SplitPredictions, info: DetectorInfo, temperature: float) -> tuple[np.ndarray, np.ndarray]:
-    """The confidence of the method answer, and whether it was right, N each."""
-    p = metrics.softmax(own.logits, temperature)
-    return p.max(1), np.array(info.labels)[p.argmax(1)] == own.methods
-
-
 def reliability_table(
     found: SplitPredictions, raw: SplitPredictions, info: DetectorInfo, temperature: float, split: str = "test"
 ) -> MeasuredTable:
@@ -70,7 +60,7 @@ def reliability_table(
     share right. Empty bins are left out."""
     rows = []
     for calibration, faces, t in (("before", raw, 1.0), ("after", found, temperature)):
-        confidence, right = _method_answers(faces.own(), info, t)
+        confidence, right = method_answers(faces.own(), info, t)
         place = np.minimum((confidence * BINS).astype(int), BINS - 1)
         for one in range(BINS):
             mine = place == one
@@ -91,12 +81,11 @@ def calibration_by_source(
 ) -> MeasuredTable:
     """The expected calibration error of the method answer per source, before (`raw`) and after (`found`, T = `temperature`)."""
     own = found.own()
-    answers = [_method_answers(faces.own(), info, t) for faces, t in ((raw, 1.0), (found, temperature))]
+    answers = [method_answers(faces.own(), info, t) for faces, t in ((raw, 1.0), (found, temperature))]
     rows = []
-    for family, source in sorted(set(zip(own.families.tolist(), own.sources.tolist(), strict=True))):
-        mine = (own.families == family) & (own.sources == source)
+    for family, source, mine in own.by_source():
         errors = [metrics.expected_calibration_error(confidence[mine], right[mine], BINS) for confidence, right in answers]
-        rows.append((family, source, int(mine.sum()), *(round(error, 3) for error in errors)))
+        rows.append((family, source, int(mine.sum()), *metrics.cells(*errors)))
     note = f"ECE over {BINS} equal-width bins. Chance alone makes it large where there are few faces: compare before with after in a row."
     columns = ("family", "source", "faces", "ECE before", "ECE after")
     return MeasuredTable(f"Calibration by source, {split}", columns, tuple(rows), note)

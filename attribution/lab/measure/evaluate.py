@@ -1,8 +1,9 @@
-"""The measured figures of a detector: per split, per source and per method, of the network alone and of the whole verdict."""
+"""The measured figures of a detector: per split, per source and per method, of the network alone, of the whole verdict, and of what a
+second detector's opinion changes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -12,84 +13,85 @@ from attribution.detectors.card import MeasuredTable, Thresholds
 from attribution.evidence import DetectorInfo, Face, Predictions, Track, TrackEvidence
 from attribution.explain.reference import ReferenceBank
 from attribution.lab.data import REAL
-from attribution.lab.measure import metrics
-from attribution.lab.measure.predict import SplitPredictions
+from attribution.lab.measure import curves, fairness, metrics
+from attribution.lab.measure.predictions import SplitPredictions, family_answers, method_answers, p_manipulated
+from attribution.lab.measure.probes import shortcut_table
 from attribution.lab.pools import Samples
-from attribution.verdict import judge_track
+from attribution.verdict import judge_track, scopes
 
+SHORTCUT_SEED = 3
 _PLACEHOLDER_BOX = (0.0, 0.0, 1.0, 1.0)
-
-
-def families_of(labels: Sequence[str], info: DetectorInfo) -> list[str]:
-    """The family of each label."""
-    known = dict(zip(info.labels, info.families, strict=True))
-    return [known[label] for label in labels]
-
-
-def family_answers(p: np.ndarray, info: DetectorInfo) -> np.ndarray:
-    """N×K probabilities → the family with the greatest sum, N names."""
-    names = list(dict.fromkeys(info.families))
-    sums = np.stack([p[:, [family == name for family in info.families]].sum(1) for name in names], 1)
-    return np.array(names)[sums.argmax(1)]
-
-
-def p_manipulated(p: np.ndarray, info: DetectorInfo) -> np.ndarray:
-    """1 − p(real), N."""
-    return 1 - p[:, [family == REAL for family in info.families]].sum(1)
+_DEFINITE = ("manipulated", "no_manipulation_found")
 
 
 @dataclass(frozen=True)
 class Figures:
-    """The network's own figures on one split of the manifest (the lab's forgeries are reported apart), each with a 95 % interval."""
+    """The network's own figures on one split of the manifest, the lab's forgeries left out (they are reported apart): balanced accuracy over
+    families, the AUC and the equal error rate of DFDC's untouched against swapped faces (None where one kind is missing), and the calibration
+    error of the method answer, before and after."""
 
-    families_balanced_accuracy: float
-    families_interval: tuple[float, float]
-    dfdc_auc: float
-    dfdc_interval: tuple[float, float]
-    dfdc_eer: float
-    ece: float
+    families: metrics.Estimate
+    dfdc: metrics.Estimate
+    dfdc_eer: float | None
     ece_uncalibrated: float
+    ece: float
+
+    def cells(self) -> tuple[float | None, ...]:
+        """Rounded, as the table "Overall" has them."""
+        rest = (self.dfdc_eer, self.ece_uncalibrated, self.ece)
+        return (*self.families, *self.dfdc, *(None if value is None else round(value, 3) for value in rest))
 
 
 def figures(found: SplitPredictions, raw: SplitPredictions, info: DetectorInfo, temperature: float) -> Figures:
-    """Balanced accuracy over families, DFDC untouched against swap, and the calibration error of the method answer; `raw` is what the
-    network said before it was calibrated."""
+    """Measure one split. `raw` is what the network said before it was calibrated."""
     own = found.own()
-    uncalibrated = raw.own()
     p = metrics.softmax(own.logits, temperature)
-    said = family_answers(p, info)
-    truth = own.families
+    said, truth = family_answers(p, info), own.families
     dfdc = own.sources == "dfdc"
-    swapped, score = (own.families[dfdc] != REAL), p_manipulated(p, info)[dfdc]
-
-    def balanced(chosen: np.ndarray) -> float:
-        return metrics.balanced_accuracy(list(truth[chosen]), list(said[chosen]))
-
-    def ece(logits: np.ndarray, temperature: float) -> float:
-        q = metrics.softmax(logits, temperature)
-        answers = np.array(info.labels)[q.argmax(1)]
-        return metrics.expected_calibration_error(q.max(1), answers == own.methods)
-
+    swapped, score = truth[dfdc] != REAL, p_manipulated(p, info)[dfdc]
     return Figures(
-        balanced(np.arange(len(truth))),
-        metrics.bootstrap(balanced, len(truth)),
-        metrics.auc(swapped, score),
-        metrics.bootstrap(lambda chosen: metrics.auc(swapped[chosen], score[chosen]), len(score)),
-        metrics.equal_error_rate(swapped, score),
-        ece(own.logits, temperature),
-        ece(uncalibrated.logits, 1.0),
+        metrics.estimate(lambda chosen: metrics.balanced_accuracy(list(truth[chosen]), list(said[chosen])), len(truth)),
+        metrics.estimate(lambda chosen: metrics.auc(swapped[chosen], score[chosen]), len(score)),
+        metrics.equal_error_rate(swapped, score) if len(set(swapped.tolist())) == 2 else None,
+        *(metrics.expected_calibration_error(*method_answers(faces, info, t)) for faces, t in ((raw.own(), 1.0), (own, temperature))),
     )
+
+
+def measure(
+    samples: Mapping[str, Samples], raw: Mapping[str, SplitPredictions], found: Mapping[str, SplitPredictions], sides: Mapping[str, np.ndarray],
+    info: DetectorInfo, temperature: float, thresholds: Thresholds, bank: ReferenceBank,
+) -> tuple[list[MeasuredTable], Figures]:  # fmt: skip
+    """Every measured table of a detector of methods, and the overall figures on test. `raw` is what the network says before calibration,
+    `found` with the calibrated bias (to be divided by `temperature` yet); `sides` the crops' sides in the original pictures, px."""
+    overall = {split: figures(found[split], raw[split], info, temperature) for split in ("val", "test")}
+    columns = ("split", "families, balanced", "from", "to", "DFDC AUC", "from", "to", "DFDC EER", "ECE before", "ECE after")
+    rows = tuple((split, *one.cells()) for split, one in overall.items())
+    tables = [MeasuredTable("Overall", columns, rows, "Network alone, single faces; from–to: 95 % bootstrap intervals.")]
+    tables += [source_table(f"Sources, {split}", found[split], info, temperature) for split in ("cross", "test")]
+    tables.append(confusion_table("Methods, test", found["test"], info, temperature))
+    judged_faces = []
+    for split in ("cross", "test"):
+        judged = judge_samples(samples[split], found[split], sides[split], temperature, thresholds, info, bank)
+        tables.append(verdict_table(f"Verdicts on {split}", found[split], judged))
+        judged_faces.append(fairness.judged_faces(split, samples[split], found[split], judged, sides[split]))
+    tables += [
+        *curves.confidence_tables(found["val"], found["test"], raw["test"], info, temperature),
+        curves.abstention_by_family_table(found["val"], found["test"], info, temperature),
+        fairness.lightness_table(judged_faces),
+        fairness.within_sources_table(judged_faces),
+        fairness.size_table(judged_faces),
+        shortcut_table(samples["train"], samples["val"], SHORTCUT_SEED),
+    ]
+    return tables, overall["test"]
 
 
 def source_table(title: str, found: SplitPredictions, info: DetectorInfo, temperature: float) -> MeasuredTable:
     """Per source: faces, share given the right family (with Wilson's interval), the right method, and called manipulated at p ≥ 0.5."""
     p = metrics.softmax(found.logits, temperature)
     family_right = family_answers(p, info) == found.families
-    method_right = np.array(info.labels)[p.argmax(1)] == found.methods
-    called = p_manipulated(p, info) >= 0.5
+    called, (_, method_right) = p_manipulated(p, info) >= 0.5, method_answers(found, info, temperature)
     rows = []
-    for family, source in sorted(set(zip(found.families.tolist(), found.sources.tolist(), strict=True))):
-        mine = (found.families == family) & (found.sources == source)
+    for family, source, mine in found.by_source():
         shares = metrics.cells(method_right[mine].mean(), called[mine].mean())
         rows.append((family, source, int(mine.sum()), *metrics.share(family_right[mine]), *shares))
     columns = ("family", "source", "faces", "right family", "from", "to", "right method", "called manipulated")
@@ -97,15 +99,9 @@ def source_table(title: str, found: SplitPredictions, info: DetectorInfo, temper
 
 
 def judge_samples(
-    samples: Samples,
-    found: SplitPredictions,
-    side_px: np.ndarray,
-    temperature: float,
-    thresholds: Thresholds,
-    info: DetectorInfo,
-    bank: ReferenceBank,
-    chosen: np.ndarray | None = None,
-) -> list[TrackEvidence]:
+    samples: Samples, found: SplitPredictions, side_px: np.ndarray, temperature: float, thresholds: Thresholds, info: DetectorInfo,
+    bank: ReferenceBank, chosen: np.ndarray | None = None,
+) -> list[TrackEvidence]:  # fmt: skip
     """Each sample (or each of the `chosen` ones) as a picture of one face, judged by the product's own rule. `side_px` N: the crop's side
     in the original picture."""
     indices = np.arange(len(found.methods)) if chosen is None else chosen
@@ -119,8 +115,8 @@ def judge_samples(
             float(cv2.Laplacian(luma, cv2.CV_64F).var()), float(luma.mean()),
         )  # fmt: skip
         one = slice(index, index + 1)
-        reading = Predictions(found.logits[one], p[one], found.embeddings[one])
-        judged.append(judge_track(Track(index, (face,)), reading, [placement], thresholds, info, "picture"))
+        said = Predictions(found.logits[one], p[one], found.embeddings[one])
+        judged.append(judge_track(Track(index, (face,)), said, [placement], thresholds, info, "picture"))
     return judged
 
 
@@ -128,33 +124,27 @@ def verdict_table(title: str, found: SplitPredictions, judged: Sequence[TrackEvi
     """Per source: what the whole verdict says, and the share of definite answers that are wrong."""
     states = np.array([one.verdict.state for one in judged])
     methods = np.array([one.verdict.method or "" for one in judged])
+    untouched = found.families == REAL
+    groups = [*found.by_source(), ("", "all untouched", untouched), ("", "all manipulated", ~untouched)]
     rows = []
-    for family, source in sorted(set(zip(found.families.tolist(), found.sources.tolist(), strict=True))):
-        mine = (found.families == family) & (found.sources == source)
-        rows.append((family, source, *_row(states[mine], methods[mine], found.methods[mine], family)))
-    everything = np.array([family == REAL for family in found.families])
-    for name, mine, family in (("all untouched", everything, REAL), ("all manipulated", ~everything, "")):
-        if mine.any():
-            rows.append(("", name, *_row(states[mine], methods[mine], found.methods[mine], family)))
+    for family, source, mine in groups:
+        if not mine.any():
+            continue
+        real = family == REAL or mine is untouched
+        manipulated, none = states[mine] == "manipulated", states[mine] == "no_manipulation_found"
+        definite, named = manipulated | none, manipulated & (methods[mine] != "unknown")
+        right = methods[mine][named] == found.methods[mine][named]
+        rows.append((
+            family, source, int(mine.sum()), *metrics.cells(*(share.mean() for share in (manipulated, none, ~definite, definite))),
+            round(float((manipulated if real else none).sum() / definite.sum()), 3) if definite.any() else None,
+            round(float(named.mean()), 3),
+            round(float(right.mean()), 3) if named.any() and not real else None,
+        ))  # fmt: skip
     columns = (
         "family", "source", "faces", "manipulated", "none found", "inconclusive", "definite", "wrong of definite",
         "method named", "right of named",
     )  # fmt: skip
     return MeasuredTable(title, columns, tuple(rows), "Shares of faces, judged as single pictures by the default thresholds.")
-
-
-def _row(states: np.ndarray, methods: np.ndarray, truth: np.ndarray, family: str) -> tuple[float | int | None, ...]:
-    manipulated, none = states == "manipulated", states == "no_manipulation_found"
-    definite = manipulated | none
-    wrong = manipulated if family == REAL else none
-    named = manipulated & (methods != "unknown")
-    return (
-        len(states),
-        *(round(float(share.mean()), 3) for share in (manipulated, none, ~definite, definite)),
-        round(float(wrong.sum() / definite.sum()), 3) if definite.any() else None,
-        round(float(named.mean()), 3),
-        round(float((methods[named] == truth[named]).mean()), 3) if named.any() and family != REAL else None,
-    )
 
 
 def confusion_table(title: str, found: SplitPredictions, info: DetectorInfo, temperature: float) -> MeasuredTable:
@@ -168,6 +158,38 @@ def confusion_table(title: str, found: SplitPredictions, info: DetectorInfo, tem
     return MeasuredTable(
         title, ("true method", "faces", *info.labels), tuple(rows), "The method with the highest probability, before abstention."
     )
+
+
+_OPINION_COLUMNS = ("source", "faces", "agree", "undecided", "overturned", "wrong answers prevented", "right answers lost")
+_OPINION_NOTE = (
+    "Faces about which the app asks the second detector, counted: those that the default one, with its own thresholds, calls a face swap "
+    "or finds no manipulation in. Agree: both find one, or both none. Undecided: the second gives no definite answer. Overturned: they "
+    "contradict each other, and the app's answer becomes inconclusive; that prevented a wrong answer or lost a right one (whether "
+    "manipulated or not, whatever the method). Wholly generated faces count among those that the default detector mistook."
+)
+
+
+def second_opinion_table(
+    split: str, faces: SplitPredictions, first: Sequence[TrackEvidence], second: Sequence[TrackEvidence], name: str, scope: str
+) -> MeasuredTable:
+    """`faces`, the default detector's verdicts on them (`first`) and this one's (`second`), aligned; counts per source."""
+    asked = np.array([not scopes.refusal(one.verdict, name, scope) for one in first])
+    states = np.array([one.verdict.state for one in first])
+    answers = np.array([one.verdict.state for one in second])
+    agree, contradict = asked & (answers == states), asked & np.isin(answers, _DEFINITE) & (answers != states)
+    right = np.where(faces.families == REAL, states == "no_manipulation_found", states == "manipulated")
+    # A method is a source of its own here: swaps of one clip collection are not its untouched frames.
+    names = np.array([
+        source if family == REAL or source.startswith(method) else f"{method} on {source}"
+        for family, method, source in zip(faces.families.tolist(), faces.methods.tolist(), faces.sources.tolist(), strict=True)
+    ])  # fmt: skip
+    rows = []
+    for source, mine in [(one, names == one) for one in sorted(set(names.tolist()))] + [("all", np.ones(len(names), bool))]:
+        counted = (asked, agree, asked & ~agree & ~contradict, contradict, contradict & ~right, contradict & right)
+        counts = [int((mine & one).sum()) for one in counted]
+        if counts[0]:
+            rows.append((source, *counts))
+    return MeasuredTable(f"Second opinion, {split}", _OPINION_COLUMNS, tuple(rows), _OPINION_NOTE)
 
 
 def print_table(table: MeasuredTable) -> None:

@@ -16,7 +16,7 @@ from attribution.detectors.card import MeasuredTable
 from attribution.evidence import TrackEvidence
 from attribution.lab.data import REAL
 from attribution.lab.measure import metrics
-from attribution.lab.measure.predict import SplitPredictions
+from attribution.lab.measure.predictions import SplitPredictions
 from attribution.lab.pools import Samples
 
 QUARTERS = ("darkest quarter", "second darkest quarter", "second lightest quarter", "lightest quarter")

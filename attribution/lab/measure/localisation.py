@@ -8,24 +8,41 @@ and boxes (x0, y0, x1, y1), ends exclusive, in pixels of the crop.
 - *Pointing game* (Zhang et al., "Top-down Neural Attention by Excitation Backprop", IJCV 2018, arXiv 1608.00507, §4.1): a hit when the
   point lies in the true area. The paper allows 15 px beside it; here nothing (0 px).
 - *IoU* of a box and the true one: the window of a partial swap, the bounding box of the true area of a whole one.
+
+`localise` writes the table into cards (`python -m attribution lab localise …`); `choose_rule` and `confidence_table` are about the
+confidence from which the app shows a box.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 
-from attribution.detectors.card import MeasuredTable
+from attribution.detectors.card import ArtifactRule, Card, Cell, MeasuredTable
+from attribution.detectors.loading import load_folder
+from attribution.detectors.predictor import Predictor
+from attribution.errors import LabError
 from attribution.evidence import Box
-from attribution.lab.data import Row, decode
+from attribution.explain.artifacts import calibrated, find_artifacts, localises, read_boxes
+from attribution.explain.gradcam import grad_cam_of_the_package, grad_cam_through_the_head
+from attribution.lab.data import REAL, Row, decode, read_manifest
 from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.forge.mfs import UNSEEN_BLEND, WINDOW_SIZES
 from attribution.lab.forge.unseen import partial_swap
 from attribution.lab.measure import metrics
+from attribution.lab.measure.evaluate import print_table
+from attribution.lab.measure.predictions import p_manipulated
+from attribution.lab.pools import Samples
+from attribution.lab.publish.folder import write_card
+from attribution.lab.publish.limits import limits_of
+from attribution.models.backbones import explained
+from attribution.models.caddm import WHOLE_CROP_ANCHORS
+from attribution.verdict.ensemble import reads_mirrored
 
 TITLE = "Localisation"
 PARTIAL, UNSEEN, LARGE, WHOLE = "partial swaps", "partial swaps, unseen blend", "partial swaps, large windows", "whole swaps"
@@ -39,7 +56,7 @@ HEATMAP_BOX_SHARE = 0.5
 _WINDOWS, _LARGE_WINDOWS = WINDOW_SIZES[:2], WINDOW_SIZES[2:3]
 _MADE = ((PARTIAL, None, _WINDOWS), (UNSEEN, UNSEEN_BLEND, _WINDOWS), (LARGE, None, _LARGE_WINDOWS))
 _GRID_STEPS = 16
-_Cells = tuple[str | float | int | None, ...]
+_BATCH = 16
 _SEED = 224168
 _NOTE = (
     "Forgeries made from the test clips' aligned pairs, one a clip; partial: one window of 40×80 or 80×120 px (large: 120×160 px) of the "
@@ -51,6 +68,28 @@ _NOTE = (
     "no box is a miss, and an IoU of 0. Heatmaps explain the detector's likeliest manipulated label. Constant answers are the best ones "
     "for the validation cases of the same row. 95 % bootstrap intervals over clips."
 )
+
+# At most this share of untouched validation faces may be shown with a box smaller than the crop (mean over collections). The confidence
+# stands beside each box, and is calibrated; with 5 % half of the partial swaps of small windows had no box.
+FALSE_BOXES = 0.15
+LEAST_SLOPE = 0.01
+# The app's threshold is one of these; the table shows every tenth.
+CONFIDENCES = tuple(round(0.01 * step, 2) for step in range(5, 100))
+_SHOWN_FROM = tuple(round(0.1 * step, 1) for step in range(1, 10))
+_CONFIDENCE_NOTE = (
+    "Boxes smaller than the crop, of test faces: the share of untouched faces, and of partial swaps, that the detector does not clear and "
+    "whose surest box has at least this confidence; and how often the centre of that box then lies in the true area. 95 % intervals "
+    "(Wilson). {calibration} The app shows boxes from {least:.2f} on: the least confidence at which at most {most:.0%} of untouched "
+    "validation faces are shown with a box."
+)
+_CALIBRATED = (
+    "The confidence was calibrated on validation faces, as many untouched as partially swapped (slope {slope:.3g}, offset {offset:.3g} on "
+    "the logit)."
+)
+_NOT_CALIBRATED = (
+    "The confidence is the network's own: on validation faces all boxes were right or all were wrong, nothing to calibrate on."
+)
+Look = Callable[[Predictor, np.ndarray, ArtifactRule], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -154,7 +193,7 @@ def constant_answers(cases: Sequence[Case]) -> dict[str, Answer]:
     }
 
 
-def localisation_rows(name: str, by: str, cases: Sequence[Case], answers: Sequence[Answer]) -> tuple[_Cells, ...]:
+def localisation_rows(name: str, by: str, cases: Sequence[Case], answers: Sequence[Answer]) -> tuple[tuple[Cell, ...], ...]:
     """One row of the table: the answers, aligned with the cases, against their areas and boxes; no row without a case."""
     if len(cases) != len(answers):
         raise ValueError("there must be one answer for each case")
@@ -162,17 +201,9 @@ def localisation_rows(name: str, by: str, cases: Sequence[Case], answers: Sequen
         return ()
     groups = [case.group for case in cases]
     hits = np.array([points_into(case.area, one.point) for case, one in zip(cases, answers, strict=True)], float)
-    figures: list[float | None] = _with_interval(hits, groups)
-    if all(one.draws for one in answers):
-        ious = [overlap(case.box, one.box) if one.box else 0.0 for case, one in zip(cases, answers, strict=True)]
-        figures += _with_interval(np.array(ious), groups)
-    else:
-        figures += [None] * 3
-    return ((name, by, len(cases), *figures),)
-
-
-def _with_interval(values: np.ndarray, groups: Sequence[str]) -> list[float | None]:
-    return list(metrics.estimate(lambda drawn: float(values[drawn].mean()), groups))
+    ious = np.array([overlap(case.box, one.box) if one.box else 0.0 for case, one in zip(cases, answers, strict=True)])
+    rows = [metrics.estimate(lambda drawn, of=of: float(of[drawn].mean()), groups) for of in (hits, ious)]
+    return ((name, by, len(cases), *rows[0], *(rows[1] if all(one.draws for one in answers) else metrics.NOT_MEASURED)),)
 
 
 def localisation_table(
@@ -181,7 +212,7 @@ def localisation_table(
     answers: Mapping[str, Mapping[str, Sequence[Answer]]],
 ) -> MeasuredTable:
     """The table of one detector. For each name of `cases`: its `answers` (by HEATMAP, BOXES), then the `constants`, the same for all."""
-    rows: list[_Cells] = []
+    rows: list[tuple[Cell, ...]] = []
     for name, some in cases.items():
         for by, given in answers[name].items():
             rows += localisation_rows(name, by, some, given)
@@ -214,3 +245,144 @@ def localisation_cases(data: Path, rows: Sequence[Row], work: Path, split: str) 
                 x0, y0, x1, y1 = (made.boxes[1] * len(area)).tolist()
                 cases[name].append(Case(jpeg(made.rgb, LAB_JPEG_QUALITY), area, (x0, y0, x1, y1), row.group))
     return cases
+
+
+def localise(folders: Sequence[Path], data: Path, work: Path) -> None:
+    """Measure the detectors in `folders` on the seeded cases of the test clips and write the table into each card. LabError when there are
+    no clips to make cases of, or for a detector of other crops; a detector that cannot be loaded raises DetectorError."""
+    predictors = [Predictor(load_folder(folder)) for folder in folders]
+    rows = read_manifest(data)
+    cases, tuned = (localisation_cases(data, rows, work, split) for split in ("test", "val"))
+    if not all(cases.values()) or not all(tuned.values()):
+        raise LabError("There are no aligned pairs to make cases of.", "Use the labelled faces whose manifest names the pair of each swap.")
+    constants = {name: constant_answers(some) for name, some in tuned.items()}
+    for folder, predictor in zip(folders, predictors, strict=True):
+        table = localisation_table(cases, constants, {name: answers_of(predictor, some) for name, some in cases.items()})
+        print(f"\n{predictor.info.name}")
+        print_table(table)
+        card = with_table(predictor.card, table)
+        # The sentences about a detector of face swaps name these figures; those about the others do not.
+        write_card(replace(card, limits=limits_of(card.scope, card.measured)) if card.scope == "face_swap" else card, folder)
+
+
+def answers_of(predictor: Predictor, cases: Sequence[Case]) -> Mapping[str, list[Answer]]:
+    """What a detector answers to the cases: by its heatmaps of the likeliest manipulated label, and by its boxes where it localises."""
+    side = predictor.card.crop.side_px
+    if any(case.crop.shape[0] != side for case in cases):
+        raise LabError(f"{predictor.info.name} reads crops of {side} px; the cases have another size.", "Leave it out.")
+    quick = explained(predictor.model, predictor.detector.architecture).is_feature_map
+    grad_cam = grad_cam_through_the_head if quick else grad_cam_of_the_package
+    manipulated = np.array([family != REAL for family in predictor.info.families])
+    found: dict[str, list[Answer]] = {HEATMAP: []}
+    if localises(predictor):
+        found |= {BOXES: [], SHOWN: []}
+    for first in range(0, len(cases), _BATCH):
+        crops = np.stack([case.crop for case in cases[first : first + _BATCH]])
+        p = predictor.read(crops, mirrored=reads_mirrored(predictor, "picture")).p_methods
+        likeliest = np.where(manipulated, p, -1).argmax(1)
+        found[HEATMAP] += [heatmap_answer(values) for values in grad_cam(predictor, crops, likeliest.tolist())]
+        if BOXES in found:
+            found[BOXES] += [box_answer((x0, y0, x1, y1)) for x0, y0, x1, y1 in surest(predictor, crops)[1].tolist()]
+            found[SHOWN] += [box_answer(boxes[0].box if boxes else None) for boxes in find_artifacts(predictor, crops)]
+    return found
+
+
+def with_table(card: Card, table: MeasuredTable) -> Card:
+    """The card with that table in the place of the one of the same title, or at the end."""
+    titles = [one.title for one in card.measured]
+    if table.title not in titles:
+        return replace(card, measured=(*card.measured, table))
+    return replace(card, measured=tuple(table if one.title == table.title else one for one in card.measured))
+
+
+def surest(predictor: Predictor, crops: np.ndarray, rule: ArtifactRule | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The confidence (N), calibrated by a rule if there is one, and the edges (N×4, px) of each crop's surest box that is smaller than the
+    crop, however unsure: in the pointing game everybody points."""
+    confidences, boxes = read_boxes(predictor, crops)
+    local = (confidences if rule is None else calibrated(confidences, rule))[:, :-WHOLE_CROP_ANCHORS].numpy()
+    rows, best = np.arange(len(local)), local.argmax(1)
+    return local[rows, best], boxes.numpy()[rows, best] * crops.shape[1]
+
+
+def shown(predictor: Predictor, crops: np.ndarray, rule: ArtifactRule) -> tuple[np.ndarray, np.ndarray]:
+    """As `surest`, but a confidence of 0 for faces that the detector itself clears: the app shows no box there."""
+    confidence, boxes = surest(predictor, crops, rule)
+    p = p_manipulated(predictor.read(crops, mirrored=True).p_methods, predictor.info)
+    return np.where(p > predictor.card.thresholds.p_manipulated_below, confidence, 0.0), boxes
+
+
+def choose_rule(predictor: Predictor, data: Path, rows: Sequence[Row], work: Path, val: Samples) -> ArtifactRule:
+    """`fit_rule` on validation faces; then the least of CONFIDENCES from which at most FALSE_BOXES of the untouched ones are shown with a box,
+    averaged over collections (the highest where none is enough)."""
+    untouched = _untouched(val)
+    sources = np.array(val.sources)[untouched]
+    crops = np.stack([val.encoded(int(index)) for index in untouched])
+    raw = ArtifactRule(0.0)
+    rule = fit_rule(surest(predictor, crops, raw)[0], *_on_swaps(predictor, data, rows, work, "val", (PARTIAL, LARGE), raw, surest))
+    false, _ = shown(predictor, crops, rule)
+    for least in CONFIDENCES:
+        if np.mean([(false[sources == one] >= least).mean() for one in sorted(set(sources.tolist()))]) <= FALSE_BOXES:
+            return replace(rule, min_confidence=least)
+    return replace(rule, min_confidence=CONFIDENCES[-1])
+
+
+def fit_rule(false: np.ndarray, found: np.ndarray, hits: np.ndarray) -> ArtifactRule:
+    """Slope and offset by logistic regression: a box is right when its centre lies in the true area.
+
+    `false` are the confidences (strictly between 0 and 1) of the surest boxes of untouched faces, `found` those of partially swapped ones
+    and `hits` whether these are right; both kinds weigh alike. Where no box is right, or every one is, there is nothing to fit: the
+    confidences stay as they are, and that is printed."""
+    raw = ArtifactRule(0.0)
+    right = np.concatenate([np.zeros(len(false), bool), hits])
+    if len(np.unique(right)) < 2:
+        what = "every box is right" if right.any() else "no box is right"
+        print(f"On the {len(right)} validation faces {what}: there is nothing to fit, so the boxes keep the confidence that they have.")
+        return raw
+    z = np.log(np.concatenate([false, found])) - np.log1p(-np.concatenate([false, found]))
+    weights = np.concatenate([np.full(len(kind), len(right) / 2 / len(kind)) for kind in (false, found) if len(kind)])
+    model = LogisticRegression(C=1e3).fit(z[:, None], right, weights)
+    # Boxes that know nothing may come out the less often right the surer they are: then no confidence is worth more than another.
+    slope = max(float(model.coef_[0, 0]), LEAST_SLOPE)
+    return replace(raw, slope=round(slope, 4), offset=round(float(model.intercept_[0]), 4))
+
+
+def _untouched(samples: Samples) -> np.ndarray:
+    return np.flatnonzero(np.array(samples.methods) == REAL)
+
+
+def _on_swaps(
+    predictor: Predictor, data: Path, rows: Sequence[Row], work: Path, split: str, names: Sequence[str], rule: ArtifactRule, look: Look
+) -> tuple[np.ndarray, np.ndarray]:
+    """The confidence of the surest box of each partial swap by `look`, and whether its centre lies in the true area."""
+    made = localisation_cases(data, rows, work, split)
+    cases: list[Case] = [case for name in names for case in made[name]]
+    if not cases:
+        raise LabError(
+            f"There are no partial swaps of {split} faces.", "Use the labelled faces whose manifest names the pair of each swap."
+        )
+    found, boxes = look(predictor, np.stack([case.crop for case in cases]), rule)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return found, np.array([points_into(case.area, (float(x), float(y))) for case, (x, y) in zip(cases, centres, strict=True)])
+
+
+def confidence_table(predictor: Predictor, data: Path, rows: Sequence[Row], work: Path, test: Samples, rule: ArtifactRule) -> MeasuredTable:
+    """What each confidence is worth on test faces. `rule` is the one that the card carries."""
+    false, _ = shown(predictor, np.stack([test.encoded(int(index)) for index in _untouched(test)]), rule)
+    found, hits = _on_swaps(predictor, data, rows, work, "test", (PARTIAL, UNSEEN, LARGE), rule, shown)
+    table = []
+    for one in _SHOWN_FROM:
+        row: list[float | int | None] = [one]
+        for part in (false >= one, found >= one, hits[found >= one]):
+            row += metrics.share(part)
+        table.append(tuple(row))
+    columns = (
+        "confidence from", "untouched with a box", "low", "high", "partial swaps with a box", "low", "high", "hits of these", "low", "high",
+    )  # fmt: skip
+    identity = (rule.slope, rule.offset) == (1.0, 0.0)
+    calibration = _NOT_CALIBRATED if identity else _CALIBRATED.format(slope=rule.slope, offset=rule.offset)
+    return MeasuredTable(
+        "Boxes by confidence",
+        columns,
+        tuple(table),
+        _CONFIDENCE_NOTE.format(calibration=calibration, least=rule.min_confidence, most=FALSE_BOXES),
+    )

@@ -44,10 +44,18 @@ def balanced_accuracy(truth: Sequence[str], answer: Sequence[str]) -> float:
     return float(np.mean([(said[true == name] == name).mean() for name in sorted(set(truth))]))
 
 
-def macro_f1(truth: Sequence[str], answer: Sequence[str]) -> float:
+def balanced_share(classes: np.ndarray, right: np.ndarray, count: int) -> float:
+    """The same of faces whose classes are numbers below `count`, N; ValueError when a class has no face."""
+    faces = np.bincount(classes, minlength=count)
+    if not len(faces) or not faces.all():
+        raise ValueError("a class without a face")
+    return float((np.bincount(classes, right, count) / faces).mean())
+
+
+def macro_f1(truth: Sequence[str] | np.ndarray, answer: Sequence[str] | np.ndarray) -> float:
     """The mean over true classes of F1 = 2·hits / (faces of the class + faces that got its name)."""
-    true, said = np.array(truth), np.array(answer)
-    names = sorted(set(truth))
+    true, said = np.asarray(truth), np.asarray(answer)
+    names = np.unique(true)
     return float(np.mean([2 * ((said == name) & (true == name)).sum() / ((true == name).sum() + (said == name).sum()) for name in names]))
 
 

@@ -20,19 +20,16 @@ from attribution.evidence import DetectorInfo
 from attribution.explain.reference import MOST_REFERENCES, ReferenceBank
 from attribution.lab.data import SIDE_PX, find_data, manifest_hash, read_manifest
 from attribution.lab.measure import curves
-from attribution.lab.measure.boxes import choose_rule, confidence_table
-from attribution.lab.measure.caddm_comparisons import Rivals, compare
-from attribution.lab.measure.caddm_reading import METHODS, as_labels, asked_about, choose_reference_faces, load_run, settings_of
-from attribution.lab.measure.calibration import calibrate
-from attribution.lab.measure.evaluate import judge_samples, print_table, source_table, verdict_table
-from attribution.lab.measure.predict import SplitPredictions
-from attribution.lab.measure.reading import Reader, read, with_projection
-from attribution.lab.measure.second_opinion import second_opinion_table
-from attribution.lab.measure.thresholds import choose
+from attribution.lab.measure.caddm import METHODS, Rivals, as_labels, compare, load_run
+from attribution.lab.measure.calibration import calibrate, choose_thresholds
+from attribution.lab.measure.evaluate import judge_samples, print_table, second_opinion_table, source_table, verdict_table
+from attribution.lab.measure.localisation import choose_rule, confidence_table
+from attribution.lab.measure.predictions import Reader, SplitPredictions, of_methods, read, read_by_detector, settings_of, with_projection
 from attribution.lab.pools import FORGED, Samples, load_samples
 from attribution.lab.publish.folder import digests, half_precision, write_bank, write_card, write_model
 from attribution.lab.publish.labels import CADDM_LABELS as LABELS
 from attribution.lab.publish.limits import limits_of
+from attribution.lab.publish.mapping import references
 from attribution.lab.publish.methods import LICENCE, PROBE_SEEDS, crop_sides, fold_in, info_of, sources_sentence
 from attribution.lab.train.methods import MEAN, STD
 
@@ -59,16 +56,14 @@ def publish(
     rows = read_manifest(data)
     samples = {split: load_samples(data, rows, work, split) for split in ("train", *SPLITS)}
     settings = settings_of(runs.shipped)
-    references = choose_reference_faces(samples["train"], references_count)
-    reader, bank_faces = with_projection(
-        load_run(runs.shipped), samples["train"], references, runs.shipped / "read_references.npz", runs.shipped
-    )
+    chosen = references(samples["train"], (), references_count, METHODS)
+    reader, bank_faces = with_projection(load_run(runs.shipped), samples["train"], chosen, runs.shipped)
     raw = {split: _read(reader, samples[split], runs.shipped, split) for split in SPLITS}
     info = info_of(name, LABELS)
     fitted = calibrate(own(raw["val"]), info.labels, np.isin(own(raw["val"], methods=True).methods, FORGED))
     shipped = replace(fitted, bias=fold_in(reader, fitted.bias))
     found = {split: shipped.shifted(one) for split, one in raw.items()}
-    thresholds = choose(own(found["val"], methods=True), info, fitted.temperature)
+    thresholds = choose_thresholds(own(found["val"], methods=True), info, fitted.temperature)
 
     out.mkdir(parents=True, exist_ok=True)
     placement = write_bank(reader.projection, as_labels(bank_faces), own(found["val"]), own(found["test"]), info, out)
@@ -115,12 +110,12 @@ def publish(
 
 
 def _read(reader: Reader, samples: Samples, run: Path, split: str) -> SplitPredictions:
-    return read(reader, samples, np.arange(len(samples)), run / f"read_{split}.npz", run, mirrored=True)
+    return read(reader, samples, np.arange(len(samples)), run / f"read_{split}.npz", mirrored=True)
 
 
 def own(found: SplitPredictions, methods: bool = False) -> SplitPredictions:
     """The faces that this detector is for, under its own two labels, or under the names of their methods."""
-    chosen = found.take(np.isin(found.methods, METHODS))
+    chosen = found.of(METHODS)
     return chosen if methods else as_labels(chosen)
 
 
@@ -131,32 +126,17 @@ def _answers(
     """What its verdicts say, alone and beside the default detector; then how far its confidence can be trusted."""
     temperature, tables = card.calibration.temperature, []
     for split in ("cross", "test"):
-        chosen = asked_about(samples[split])
+        chosen = of_methods(samples[split], METHODS)
         judged = judge_samples(samples[split], found[split], sides[split], temperature, card.thresholds, info, bank)
         tables.append(verdict_table(f"Verdicts on {split}", own(found[split]), [judged[index] for index in chosen]))
         tables.append(source_table(f"Sources, {split}", own(found[split]), info, temperature))
-        by_default = default_answers(default, samples[split], run / f"read_default_{split}.npz")
+        by_default = read_by_detector(default, samples[split], np.arange(len(samples[split])), run / f"read_default_{split}.npz")
         first = judge_samples(
             samples[split], by_default, sides[split], default.card.calibration.temperature, default.card.thresholds, default.info,
             ReferenceBank.load(default.detector.folder),
         )  # fmt: skip
         tables.append(second_opinion_table(split, found[split], first, judged, info.name, SCOPE))
     return [*tables, *curves.confidence_tables(own(found["val"]), own(found["test"]), own(raw["test"]), info, temperature)]
-
-
-def default_answers(default: Predictor, samples: Samples, cache: Path) -> SplitPredictions:
-    """What the default detector says of every sample, read as the app reads pictures; kept in `cache` while its weights stay the same."""
-    stamp = cache.with_suffix(".sha256")
-    if not cache.exists() or not stamp.exists() or stamp.read_text() != default.info.weights_sha256:
-        indices = np.arange(len(samples))
-        parts = [
-            default.read(np.stack([samples.encoded(int(index)) for index in indices[first : first + 64]]), mirrored=True)
-            for first in range(0, len(indices), 64)
-        ]
-        logits, embeddings = (np.concatenate([getattr(part, one) for part in parts]) for one in ("logits", "embeddings"))
-        SplitPredictions(logits, embeddings, *([np.empty(0)] * 5)).keep(cache, indices)
-        stamp.write_text(default.info.weights_sha256)
-    return SplitPredictions.kept(cache, samples)
 
 
 def _write_model(reader: Reader, settings: dict, out: Path) -> None:

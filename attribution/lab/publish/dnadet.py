@@ -21,19 +21,26 @@ from attribution.explain.patches import patch_logits
 from attribution.explain.reference import MOST_REFERENCES, ReferenceBank
 from attribution.lab.data import SIDE_PX, find_data, manifest_hash, read_manifest
 from attribution.lab.measure import curves, metrics
-from attribution.lab.measure import dnadet_tables as measuring
-from attribution.lab.measure.calibration import calibrate
-from attribution.lab.measure.dnadet_comparisons import SPLITS, Faces, Runs, choose_reference_faces, comparisons, read_all
-from attribution.lab.measure.dnadet_reading import SWAPPED, UNKNOWN_GENERATORS, build_reader, known
-from attribution.lab.measure.dnadet_reading import choose as choose_faces
+from attribution.lab.measure.calibration import calibrate, choose_thresholds
+from attribution.lab.measure.dnadet import (
+    SPLITS,
+    SWAPPED,
+    UNKNOWN_GENERATORS,
+    Faces,
+    Runs,
+    build_reader,
+    comparisons,
+    known,
+    overall_table,
+    read_all,
+)
 from attribution.lab.measure.evaluate import confusion_table, judge_samples, print_table, source_table, verdict_table
-from attribution.lab.measure.predict import SplitPredictions
-from attribution.lab.measure.reading import Reader
-from attribution.lab.measure.thresholds import choose
+from attribution.lab.measure.predictions import Reader, SplitPredictions, of_methods
 from attribution.lab.pools import Samples, load_samples
 from attribution.lab.publish.folder import digests, write_bank, write_card, write_model
 from attribution.lab.publish.labels import DNADET_LABELS as LABELS
 from attribution.lab.publish.limits import limits_of
+from attribution.lab.publish.mapping import references
 from attribution.lab.publish.methods import LICENCE, PROBE_SEEDS, crop_sides, fold_in, info_of, sources_sentence
 from attribution.lab.train.dnadet import CLASSES
 from attribution.lab.train.loop import MEAN, STD
@@ -50,7 +57,9 @@ def publish(
     data = find_data(data_flag)
     rows = read_manifest(data)
     samples = {split: load_samples(data, rows, work, split) for split in ("train", *SPLITS)}
-    faces = Faces(samples, choose_reference_faces(samples["train"], references_count), {s: crop_sides(samples[s], data, s) for s in SPLITS})
+    faces = Faces(
+        samples, references(samples["train"], (), references_count, CLASSES), {s: crop_sides(samples[s], data, s) for s in SPLITS}
+    )
     settings = json.loads((runs.shipped / "settings.json").read_text())
     reader, bank_faces = build_reader(runs.shipped, samples["train"], faces.references)
     raw = read_all(reader, runs.shipped, faces)
@@ -59,12 +68,12 @@ def publish(
     fitted = calibrate(known(raw["val"]), info.labels)
     shipped = replace(fitted, bias=fold_in(reader, fitted.bias))
     found = {split: shipped.shifted(one) for split, one in raw.items()}
-    thresholds = choose(known(found["val"]), info, fitted.temperature)
+    thresholds = choose_thresholds(known(found["val"]), info, fitted.temperature)
 
     out.mkdir(parents=True, exist_ok=True)
     placement = write_bank(reader.projection, bank_faces, known(found["val"]), known(found["test"]), info, out)
     _write_model(reader, settings, out)
-    test = measuring.overall_table(found, raw, info, fitted.temperature)
+    test = overall_table(found, raw, info, fitted.temperature)
     before, after = (float(str(test.rows[-1][place])) for place in (-2, -1))
     card = Card(
         name=name,
@@ -102,7 +111,7 @@ def calibrate_patches(card: Card, val: Samples, out: Path) -> Card:
     faces of each class, photographs weighing as much as all generators together: a patch tells less than a face, and the bias of whole
     faces would call every second patch of a photograph generated. Written to `out` too."""
     predictor = Predictor(load_folder(out))
-    chosen = np.concatenate([choose_faces(val, (name,))[:: max(1, len(choose_faces(val, (name,))) // 60)][:60] for name in CLASSES])
+    chosen = np.concatenate([of_methods(val, (name,))[:: max(1, len(of_methods(val, (name,))) // 60)][:60] for name in CLASSES])
     logits = patch_logits(predictor, np.stack([val.picture(int(index)) for index in chosen]))
     truth = np.repeat([CLASSES.index(val.methods[int(index)]) for index in chosen], len(logits) // len(chosen))
     weights = np.where(truth == 0, 1.0 / (truth == 0).sum(), 1.0 / (truth != 0).sum())

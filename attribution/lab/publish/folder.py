@@ -26,8 +26,7 @@ from attribution.detectors.card import (
 from attribution.evidence import DetectorInfo
 from attribution.explain.reference import MAP_NEIGHBOURS, ReferenceBank, kth_distances, write_reference
 from attribution.lab.data import SIDE_PX
-from attribution.lab.measure.evaluate import families_of
-from attribution.lab.measure.predict import SplitPredictions
+from attribution.lab.measure.predictions import SplitPredictions, families_of
 from attribution.lab.publish.mapping import MAP_SEED, MIN_DISTANCE, agreement, lay_out
 from attribution.lab.publish.modelcard import model_card
 from attribution.lab.train.methods import MEAN, STD

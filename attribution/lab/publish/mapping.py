@@ -10,7 +10,7 @@ import numpy as np
 
 from attribution.explain.reference import MAP_NEIGHBOURS, ReferenceBank
 from attribution.lab.data import REAL
-from attribution.lab.measure.predict import SplitPredictions
+from attribution.lab.measure.predictions import SplitPredictions
 from attribution.lab.pools import Samples, left_out
 
 MIN_DISTANCE = 0.25
@@ -33,10 +33,11 @@ def choose_references(all_methods: np.ndarray, all_sources: np.ndarray, count: i
     return np.array(sorted(chosen))
 
 
-def references(samples: Samples, leave_out: Collection[str], count: int) -> np.ndarray:
-    """Indices of the training faces that serve as references (`choose_references`), none of what a training leaves out."""
+def references(samples: Samples, leave_out: Collection[str], count: int, of: Collection[str] | None = None) -> np.ndarray:
+    """Indices of the training faces that serve as references (`choose_references`), none of what a training leaves out, and of the methods
+    `of` alone where these are given."""
     methods, sources = np.array(samples.methods), np.array(samples.sources)
-    seen = np.flatnonzero(~left_out(methods, sources, leave_out))
+    seen = np.flatnonzero(~left_out(methods, sources, leave_out) & (True if of is None else np.isin(methods, list(of))))
     return seen[choose_references(methods[seen], sources[seen], count, MAP_SEED)]
 
 

@@ -21,11 +21,9 @@ from attribution.detectors.loading import probe_logits
 from attribution.evidence import DetectorInfo
 from attribution.explain.reference import MOST_REFERENCES, ReferenceBank
 from attribution.lab.data import SIDE_PX, Row, find_data, manifest_hash, read_manifest
-from attribution.lab.measure.calibration import calibrate
-from attribution.lab.measure.card_tables import measure
-from attribution.lab.measure.evaluate import print_table
-from attribution.lab.measure.predict import SplitPredictions, load_net, predict
-from attribution.lab.measure.thresholds import choose
+from attribution.lab.measure.calibration import calibrate, choose_thresholds
+from attribution.lab.measure.evaluate import measure, print_table
+from attribution.lab.measure.predictions import SplitPredictions, load_net, predict
 from attribution.lab.pools import Samples, load_samples
 from attribution.lab.publish.folder import digests, half_precision, write_bank, write_card, write_model
 from attribution.lab.publish.labels import LABELS
@@ -107,7 +105,7 @@ def publish(
     placement = write_bank(net.projection, found["train"], found["val"], found["test"], info, out)
     bank = ReferenceBank.load(out)
 
-    thresholds = choose(found["val"], info, temperature)
+    thresholds = choose_thresholds(found["val"], info, temperature)
     sides = {split: crop_sides(samples[split], data, split) for split in ("test", "cross")}
     measured, test = measure(samples, raw, found, sides, info, temperature, thresholds, bank)
     measured.append(placement)

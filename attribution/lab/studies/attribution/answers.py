@@ -22,10 +22,9 @@ from attribution.evidence import DetectorInfo
 from attribution.explain.reference import ReferenceBank, kth_distances
 from attribution.lab.data import REAL
 from attribution.lab.measure import metrics
-from attribution.lab.measure.calibration import calibrate
+from attribution.lab.measure.calibration import calibrate, choose_thresholds
 from attribution.lab.measure.evaluate import judge_samples
-from attribution.lab.measure.predict import SplitPredictions
-from attribution.lab.measure.thresholds import choose
+from attribution.lab.measure.predictions import SplitPredictions
 from attribution.lab.pools import FORGED, Samples, left_out
 from attribution.lab.publish.methods import crop_sides
 from attribution.lab.studies.attribution.plan import COMPARED_WITHOUT, MAIN_SEEDS, Run
@@ -199,7 +198,7 @@ def set_up(run: Run, found: BySplit, info: DetectorInfo) -> Fold:
         references.embeddings, np.zeros((len(references.methods), 2), np.float32), tuple(references.methods.tolist()),
         tuple(references.sources.tolist()), np.sort(kth_distances(seen.embeddings, references.embeddings)),
     )  # fmt: skip
-    return Fold(run.name, run.leave_out, found, fitted.temperature, choose(seen, info, fitted.temperature), bank)
+    return Fold(run.name, run.leave_out, found, fitted.temperature, choose_thresholds(seen, info, fitted.temperature), bank)
 
 
 def leave_out_table(folds: Sequence[Fold], samples: Mapping[str, Samples], data: Path, info: DetectorInfo) -> MeasuredTable:

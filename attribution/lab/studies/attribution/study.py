@@ -11,7 +11,7 @@ import numpy as np
 
 from attribution.explain.reference import MOST_REFERENCES
 from attribution.lab.data import find_data, manifest_hash, read_manifest
-from attribution.lab.measure.predict import SplitPredictions, load_net, predict
+from attribution.lab.measure.predictions import SplitPredictions, load_net, predict
 from attribution.lab.pools import Samples, load_samples
 from attribution.lab.publish.mapping import references
 from attribution.lab.publish.methods import info_of

@@ -1,0 +1,282 @@
+"""The ID-unaware detector beside others: finished runs as the app will have them, in half precision; on faces from elsewhere; and by how
+much of a person's identity their features hold.
+
+Does a detector hold on faces from elsewhere? The AUC of untouched against manipulated faces, for several detectors on the same pictures.
+In-source: the test faces of DFDC, per face and per clip (the mean over the clip's untouched, or its swapped, faces). Cross-source: every
+collection that no training saw, its untouched faces against swaps made on them in a way that no training used (`unseen`), whole and
+partial; and the lab's own forgeries on all of these collections together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from attribution.detectors.card import Cell, MeasuredTable
+from attribution.detectors.predictor import Predictor
+from attribution.evidence import DetectorInfo
+from attribution.lab.data import REAL, Row
+from attribution.lab.forge.unseen import KINDS, unseen_swaps
+from attribution.lab.measure import metrics
+from attribution.lab.measure.predictions import Reader, SplitPredictions, finished, method_answers, p_manipulated, predict
+from attribution.lab.measure.probes import Features, identity_tables, probe_faces
+from attribution.lab.pools import FORGED, Samples
+from attribution.lab.publish.folder import half_precision
+from attribution.lab.publish.labels import CADDM_LABELS as LABELS
+from attribution.lab.train.caddm import SWAPS
+from attribution.lab.train.loop import as_input
+from attribution.lab.train.methods import read_pretrained
+from attribution.models.backbones import build_backbone, features
+from attribution.models.caddm import Caddm, build_caddm
+
+SWAPPED = LABELS[1].name
+# What the detector looks for, and what it is asked about.
+METHODS = (REAL, *SWAPS)
+DFDC = "DFDC test, faces"
+DFDC_CLIPS = "DFDC test, clips"
+PER_TARGET = 1
+_OF_KIND = {"whole": "unseen swaps", "partial": "unseen partial swaps"}
+PLAIN = "plain binary"
+IMAGENET = "ImageNet backbone"
+IDENTITY_SOURCE = "press_sports"
+_BATCH = 32
+_COLUMNS = (
+    "split", "faces", "AUC", "low", "high", "clips AUC", "clips low", "clips high", "plain binary AUC", "plain low", "plain high", "EER",
+    "ECE before", "ECE after",
+)  # fmt: skip
+_NOTE = (
+    "DFDC faces, untouched against swapped, by the network alone; clips: the mean over a clip's faces; plain binary: the same network "
+    "without the Artifact Detection Module and without Multi-scale Facial Swap, trained on the same faces for as many steps. 95 % "
+    "bootstrap intervals over clips. ECE: over all faces that it is for, but the lab's own forgeries."
+)
+
+
+def load_run(run: Path) -> Caddm:
+    """The averaged network of a finished run in evaluation mode, rounded to half precision as it ships."""
+    settings, state = finished(run)
+    net = build_caddm(len(LABELS), settings["model_args"], artifacts=not settings["plain"], architecture=settings["architecture"])
+    halves = half_precision(state)
+    net.load_state_dict({key: value.float() if value.dtype == torch.float16 else value for key, value in halves.items()})
+    return net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+
+def as_labels(found: SplitPredictions) -> SplitPredictions:
+    """The same faces under the detector's own two labels."""
+    return replace(found, methods=np.where(found.methods == REAL, REAL, SWAPPED))
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """M pictures to read, and the sets of them that an AUC is measured on.
+
+    `crops` M×S×S×3 uint8, each encoded as JPEG like the crops of the manifest; `manipulated` M boolean; `groups` M: the clip, the person or
+    the picture that a face belongs to, which a swap shares with its target; `sets`: name → indices.
+    """
+
+    crops: np.ndarray
+    manipulated: np.ndarray
+    groups: np.ndarray
+    sets: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+
+def generalisation_cases(test: Samples, cross: Samples, landmarks: np.ndarray, per_target: int = PER_TARGET) -> Pictures:
+    """The pictures and sets of all tables here, seeded. `landmarks` are those of the manifest's crops of `cross` (5×2 px each), in the
+    order of the samples. A set without untouched or without manipulated faces is left out."""
+    crops: list[np.ndarray] = []
+    manipulated: list[bool] = []
+    groups: list[str] = []
+
+    def add(rgb: np.ndarray, is_manipulated: bool, group: str) -> int:
+        crops.append(rgb)
+        manipulated.append(is_manipulated)
+        groups.append(group)
+        return len(crops) - 1
+
+    sets: dict[str, list[int]] = {DFDC: []}
+    for index in range(len(test)):
+        if test.sources[index] == "dfdc":
+            sets[DFDC].append(add(test.encoded(index), test.families[index] != REAL, test.groups[index]))
+    untouched: dict[str, list[int]] = {}
+    for index in range(len(cross)):
+        if cross.families[index] == REAL:
+            untouched.setdefault(cross.sources[index], []).append(index)
+    place = {index: add(cross.encoded(index), False, cross.groups[index]) for own in untouched.values() for index in own}
+    for number, (source, own) in enumerate(untouched.items()):
+        made = unseen_swaps(
+            [cross.picture(index) for index in own], landmarks[own], [cross.groups[index] for index in own], per_target, number
+        )
+        for kind in KINDS:
+            swapped = [add(one.rgb, True, cross.groups[own[one.base]]) for one in made if one.kind == kind]
+            sets[f"{_OF_KIND[kind]}, {source}"] = [place[index] for index in own] + swapped
+    for method in FORGED:
+        swapped = [add(cross.encoded(i), True, cross.groups[i]) for i in range(len(cross)) if cross.methods[i] == method]
+        sets[f"{method}, other collections"] = [*place.values(), *swapped]
+    truth = np.array(manipulated, bool)
+    full = {name: np.array(chosen, int) for name, chosen in sets.items() if len(set(truth[chosen])) == 2}
+    return Pictures(np.stack(crops), truth, np.array(groups), full)
+
+
+def clip_means(p: np.ndarray, manipulated: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The mean `p` over the faces of each clip, its untouched and its manipulated ones apart: C means, whether they are manipulated, and
+    their groups."""
+    keys, place = np.unique(np.char.add(np.where(manipulated, "1", "0"), np.asarray(groups, str)), return_inverse=True)
+    means = np.bincount(place, p) / np.bincount(place)
+    return means, np.array([key[0] == "1" for key in keys.tolist()], bool), np.array([key[1:] for key in keys.tolist()])
+
+
+def auc_tables(pictures: Pictures, p_manipulated: Mapping[str, np.ndarray], pair: tuple[str, str]) -> list[MeasuredTable]:
+    """The tables "Cross-source AUC" and "AUC differences" of the detectors in `p_manipulated` (name → M probabilities, 0..1), in the order
+    of `pictures.sets`; the differences are those of the `pair` (first − second), over the same resamples of the same groups. ValueError for
+    probabilities that do not fit the pictures or a pair that was not read."""
+    strangers = [name for name in pair if name not in p_manipulated]
+    if strangers or any(np.shape(p) != (len(pictures),) for p in p_manipulated.values()):
+        raise ValueError(f"nothing was read of {strangers[0]}" if strangers else "there must be one probability for each picture")
+    rows, differences = [], []
+    for name, chosen in pictures.sets.items():
+        truth, groups = pictures.manipulated[chosen], pictures.groups[chosen]
+        scores = {detector: np.asarray(p)[chosen] for detector, p in p_manipulated.items()}
+        found = [_row(name, truth, groups, scores, pair)]
+        if name == DFDC:
+            by_clip = {detector: clip_means(p, truth, groups) for detector, p in scores.items()}
+            _, clip_truth, clips = by_clip[pair[0]]
+            found.append(_row(DFDC_CLIPS, clip_truth, clips, {detector: means for detector, (means, *_) in by_clip.items()}, pair))
+        rows += [row for row, _ in found]
+        differences += [difference for _, difference in found]
+    columns = ("cases", "faces", *(column for detector in p_manipulated for column in (detector, "low", "high")))
+    note = (
+        "The area under the ROC curve of untouched against manipulated faces (clips: means over a clip's faces; the faces are then those "
+        "means), with the 95 % bootstrap interval over clips, people or pictures. Unseen swaps: made on the untouched faces of a "
+        "collection that no training saw by a warp, a colour match and a blending (Laplacian pyramid) that no training used; partial: one "
+        "window of them. Other collections: the lab's own ways, on faces that no training saw."
+    )
+    paired = f"AUC of {pair[0]} less that of {pair[1]} on the same faces, with the 95 % interval of a paired bootstrap."
+    return [
+        MeasuredTable("Cross-source AUC", columns, tuple(rows), note),
+        MeasuredTable("AUC differences", ("cases", "faces", "difference", "low", "high"), tuple(differences), paired),
+    ]
+
+
+def _row(
+    name: str, truth: np.ndarray, groups: np.ndarray, scores: Mapping[str, np.ndarray], pair: Sequence[str]
+) -> tuple[tuple[Cell, ...], tuple[Cell, ...]]:
+    """The row of one set in each of the two tables."""
+
+    def of(detector: str, drawn: np.ndarray) -> float:
+        return metrics.auc(truth[drawn], scores[detector][drawn])
+
+    each = [metrics.estimate(lambda drawn, one=one: of(one, drawn), groups) for one in scores]
+    difference = metrics.estimate(lambda drawn: of(pair[0], drawn) - of(pair[1], drawn), groups)
+    return (name, len(truth), *(cell for one in each for cell in one)), (name, len(truth), *difference)
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """Who is compared: the run of the plain detector, the file of the untrained backbone if at hand, this detector and the default one as
+    they ship, and a folder for what was read."""
+
+    plain: Path
+    backbone: Path | None
+    predictor: Predictor
+    default: Predictor
+    kept: Path
+
+
+def compare(
+    rivals: Rivals, rows: Sequence[Row], samples: Mapping[str, Samples], found: Mapping[str, SplitPredictions], raw: Mapping[str, SplitPredictions],
+    info: DetectorInfo, temperature: float,
+) -> tuple[MeasuredTable, list[MeasuredTable]]:  # fmt: skip
+    """The table "Overall", then the AUCs, the identity probe and their differences."""
+    plain = Reader(load_run(rivals.plain)).eval()
+    overall = _overall(plain, samples, found, raw, info, temperature)
+    landmarks = np.stack([row.landmarks for row in rows if row.split == "cross"])
+    pictures = generalisation_cases(samples["test"], samples["cross"], landmarks)
+    print(f"{len(pictures)} pictures for the AUCs", flush=True)
+    name = rivals.predictor.info.name
+    p = {
+        PLAIN: _kept(rivals.kept / "plain.npy", rivals.plain / "final.safetensors", lambda: _read_plain(plain, pictures)),
+        rivals.default.info.name: _by_detector(rivals, rivals.default, pictures),
+        name: _by_detector(rivals, rivals.predictor, pictures),
+    }
+    aucs = auc_tables(pictures, p, (name, PLAIN))
+    faces = probe_faces(samples["cross"], IDENTITY_SOURCE)
+    if len(set(faces.persons)) < 2:
+        print(f"no identity probe: {IDENTITY_SOURCE} does not name two people with several pictures", flush=True)
+        return overall, aucs
+    crops = np.stack([samples["cross"].encoded(int(index)) for index in faces.indices])
+    about = f"{len(crops)} untouched photographs of {len(set(faces.persons))} athletes ({IDENTITY_SOURCE}), in no training."
+    return overall, [*identity_tables(_features(rivals, plain, crops), faces.persons, about=about), *aucs]
+
+
+def _overall(
+    plain: Reader, samples: Mapping[str, Samples], found: Mapping[str, SplitPredictions], raw: Mapping[str, SplitPredictions], info: DetectorInfo,
+    temperature: float,
+) -> MeasuredTable:  # fmt: skip
+    rows = []
+    for split in ("val", "test"):
+        dfdc = np.flatnonzero(np.array(samples[split].sources) == "dfdc")
+        p = p_manipulated(metrics.softmax(found[split].logits[dfdc], temperature), info)
+        truth, groups = found[split].families[dfdc] != REAL, found[split].groups[dfdc]
+        other = metrics.softmax(predict(plain, samples[split], dfdc, mirrored=True).logits)[:, 1]
+        means, swapped, clips = clip_means(p, truth, groups)
+        row: list[Cell] = [split, len(dfdc)]
+        for scores, positive, by in ((p, truth, groups), (means, swapped, clips), (other, truth, groups)):
+            row += metrics.estimate(lambda drawn, s=scores, y=positive: metrics.auc(y[drawn], s[drawn]), by)
+        row.append(round(metrics.equal_error_rate(truth, p), 3) if len(set(truth.tolist())) == 2 else None)
+        for faces, t in ((raw[split], 1.0), (found[split], temperature)):
+            answers = method_answers(as_labels(faces.own().of(METHODS)), info, t)
+            row.append(round(metrics.expected_calibration_error(*answers), 4))
+        rows.append(tuple(row))
+    return MeasuredTable("Overall", _COLUMNS, tuple(rows), _NOTE)
+
+
+def _read_plain(plain: Reader, pictures: Pictures) -> np.ndarray:
+    """M probabilities of a swap, each picture read with its mirror image."""
+    said = []
+    with torch.inference_mode():
+        for first in range(0, len(pictures), _BATCH):
+            x = as_input(pictures.crops[first : first + _BATCH], "cpu")
+            logits = (plain(x)[0] + plain(x.flip(3).contiguous(memory_format=torch.channels_last))[0]) / 2
+            said.append(metrics.softmax(logits.numpy())[:, 1])
+    return np.concatenate(said)
+
+
+def _by_detector(rivals: Rivals, predictor: Predictor, pictures: Pictures) -> np.ndarray:
+    def read() -> np.ndarray:
+        return p_manipulated(predictor.read(pictures.crops, mirrored=True).p_methods, predictor.info)
+
+    return _kept(rivals.kept / f"{predictor.info.name}-{predictor.info.weights_sha256[:12]}.npy", None, read)
+
+
+def _kept(file: Path, older_than: Path | None, read: Callable[[], np.ndarray]) -> np.ndarray:
+    """What was read once, from `file` unless the weights are newer."""
+    if not file.exists() or (older_than is not None and file.stat().st_mtime < older_than.stat().st_mtime):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, read())
+    return np.load(file)
+
+
+@torch.inference_mode()
+def _features(rivals: Rivals, plain: Reader, crops: np.ndarray) -> Features:
+    """Frozen features of each detector, the plain one first; those that are classified, and the default's contrastive embedding too."""
+    x = as_input(crops, "cpu")
+    default = rivals.default.model
+    found: dict[tuple[str, str], np.ndarray] = {
+        (PLAIN, "pooled"): features(plain.backbone, x)[0].numpy(),
+        (rivals.default.info.name, "pooled"): features(default, x)[0].numpy(),
+        (rivals.default.info.name, "embedding"): rivals.default.read(crops).embeddings,
+        (rivals.predictor.info.name, "pooled"): features(rivals.predictor.model, x)[0].numpy(),
+    }
+    if rivals.backbone is not None:
+        backbone = build_backbone("mobilenetv2_100", 2, {"pad_type": "same"})
+        stored = read_pretrained(rivals.backbone, backbone)
+        # The probe reads what comes before the classifier, whose classes are none of its business.
+        backbone.load_state_dict({key: value for key, value in stored.items() if not key.startswith("classifier")}, strict=False)
+        found[(IMAGENET, "pooled")] = features(backbone.eval(), x)[0].numpy()
+    return found
