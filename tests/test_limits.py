@@ -11,9 +11,9 @@ import pytest
 
 from attribution.detectors.card import Card, Cell, Label, MeasuredTable
 from attribution.detectors.tables import Unfit
-from attribution.measured import swaps, verdicts
+from attribution.measured import limits, swaps
 from attribution.measured.limits import PLANS, limits_page
-from attribution.measured.section import Section, Subject
+from attribution.measured.section import Answer, Section, Subject
 from attribution.measured.study import Study, read_study
 from attribution.measured.swaps import CONFIRMED, NOT_DECIDED, REFUTED
 from attribution.text import limits as text
@@ -148,7 +148,7 @@ SAID: list[tuple[Subject, str, str]] = [
     (OF_DEFAULT, "rq2", "Recall is 95 % (89–97.8 %) in sources that training saw and 70 % (63–76 %)"),
     (OF_DEFAULT, "rq2", "The difference is 25 % (16–32 %): the recall in seen sources is higher."),
     (
-        Subject(card(), Study({"rq2": table("RQ2", STUDY["rq2"].columns, *(("x", one, int(one == "a"), 50, 0.9, 0.8, 0.95) for one in "ab"))})),
+        Subject(card(), Study({"rq2": table("RQ2", STUDY["rq2"].columns, *(("x", "a", seen, 50, 0.9, 0.8, 0.95) for seen in (0, 1)))})),
         "rq2",
         "the interval includes zero, so no difference was shown.",
     ),
@@ -269,7 +269,7 @@ LESS, MORE, SAME = (("plain binary − telltale-caddm", *gap) for gap in ((0.13,
 UP, DOWN, LEVEL = ((0.04, 0.02, 0.06), (-0.05, -0.08, -0.02), (0.01, -0.01, 0.03))
 
 
-def claimed(pair: tuple[Cell, ...], *gaps: tuple[Cell, ...]) -> verdicts.Answer:
+def claimed(pair: tuple[Cell, ...], *gaps: tuple[Cell, ...]) -> Answer:
     """With one difference of the probe and one difference of the AUC for each set from elsewhere."""
     rows = [(f"set {number}", 100, *gap) for number, gap in enumerate(gaps, 1)]
     return swaps.claim(of_swaps(probe_differences(pair), auc_differences(*rows)))
@@ -360,7 +360,7 @@ def test_a_table_that_does_not_fit_breaks_no_section(at: Subject, one: MeasuredT
         tables = [broken if one is other else other for other in at.card.measured]
         study = {key: broken if one is other else other for key, other in at.study.tables.items()}
         spoilt = Subject(makers[at.card.scope](*tables), Study(study))
-        drawn = "".join(sentence for answer in [*verdicts.answers(spoilt), *swaps.answers(spoilt)] for sentence in answer.sentences)
+        drawn = "".join(sentence for answer in [*limits.answers(spoilt), *swaps.answers(spoilt)] for sentence in answer.sentences)
         for make in users:
             with suppress(Unfit):
                 part = make(spoilt)

@@ -16,6 +16,7 @@ from attribution.measured.figures import HEAT_LEVELS
 from attribution.measured.study import Study
 from attribution.render.html import macros
 from attribution.render.palette import DARK, FAMILY_STYLES, LIGHT, levels
+from attribution.text import limits as text
 
 UNTOUCHED = "untouched"
 _T = TypeVar("_T")
@@ -28,6 +29,14 @@ class Section(NamedTuple):
     says: str
     figure: Markup
     tables: Sequence[MeasuredTable] = ()
+
+
+class Answer(NamedTuple):
+    """A question of a reader, its figure in large, and the sentences that belong to it."""
+
+    question: str
+    figure: str = text.NOT_MEASURED
+    sentences: Sequence[str] = (text.NOT_MEASURED_WHY,)
 
 
 class Wording(NamedTuple):
@@ -125,6 +134,11 @@ def capital(words: str) -> str:
 def interval(one: Estimate) -> str:
     """`0.7–3.3 %`; empty without an interval."""
     return share_words(one).partition(" (")[2].removesuffix(")")
+
+
+def range_words(one: Estimate) -> str:
+    """The interval alone, in words."""
+    return f"95 % interval {interval(one)}" if interval(one) else "No interval was measured"
 
 
 def apart(one: Estimate, other: Estimate) -> bool:

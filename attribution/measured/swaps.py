@@ -16,8 +16,7 @@ from attribution.detectors.card import Card, MeasuredTable
 from attribution.detectors.tables import Estimate, Row, Rows, Unfit, figure_words, percent, share_inline, share_words, wilson
 from attribution.measured import figures
 from attribution.measured.figures import Axis, Dot, DotLine, Line, axis_around, axis_over, dot_chart, draw, key, pair_key, stack
-from attribution.measured.section import Section, Subject, apart, attempt, capital, card_table, faces, interval, known
-from attribution.measured.verdicts import Answer, range_words
+from attribution.measured.section import Answer, Section, Subject, apart, attempt, capital, card_table, faces, interval, known, range_words
 from attribution.text import limits as limits_text
 from attribution.text import swap_limits as text
 from attribution.text.numbers import listed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attribution.text.limits import catalogue
+
 _SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 PAGE = "Why detectors fail"
@@ -19,57 +21,40 @@ GROUPS = {
     "units": "What its units do",
 }
 SHORT_TITLE = "In short"
-TITLES = {
-    "collapse": "Where does it collapse?",
-    "glance": "Is that one detector’s fault?",
-    "cost": "What does a second source buy, and what does it cost?",
-    "attention": "Does it still look at the same places?",
-    "neurons": "Are there units that know every source?",
-    "ablation": "Do these units carry what generalises?",
-    "readout": "Would the default detector be better with these units alone?",
-}
-READING = {
-    "short": (
-        "AUC is the chance that a manipulated face gets a higher score than an untouched one: 1 always told apart, 0.5 (dashed) a coin. "
-        "Filled dots are faces of the source that a detector was trained on, hollow dots faces of sources that it never saw. The range "
-        "after a figure is its 95 % interval; that of a mean over detectors is over the detectors."
-    ),
-    "collapse": (
-        "Choose a detector and the one source that it was trained on. A bar begins at the coin (AUC 0.5, dashed) and ends at the AUC; "
-        "the thin line is the 95 % interval. Hatched: it crosses the dashed line, so nothing is shown to be told apart. A bar to the left: "
-        "the detector finds the untouched faces more suspicious than the manipulated ones."
-    ),
-    "glance": (
-        "Each small table is one detector: a row is the source that it was trained on, a column the source that it was asked about, a "
-        "cell the AUC without its leading zero. Hatched and in brackets: the interval holds 0.5, or lies below it."
-    ),
-    "cost": (
-        "A dot is the change of the AUC on the same faces once a second source was added; right of the dashed line is better. Hollow: "
-        "only the top layers were trained again. Filled: all layers, in batches that alternate between the old source and the new one. "
-        "“Never seen” are sources that neither of the two trainings used."
-    ),
-    "attention": (
-        "Each row of pictures is one face as three detectors see it: trained on one source alone, and with a second one added in two "
-        "ways. Bright places raise the score for “manipulated”, and the per cent below is that score. SSIM says how alike two maps are: "
-        "1 the same; chance: maps of different faces. No colour: nothing speaks for “manipulated”. A heatmap shows where a network "
-        "looks, not what was changed."
-    ),
-    "neurons": (
-        "A unit is chosen for a source when moving it moves the answer more than most other units do. A column counts the units that "
-        "are chosen in so many sources; the dashed frame is where 95 % of columns lie when choosing is left to luck. Only the last "
-        "column is “universal”. Beside it the same network before it was trained on faces."
-    ),
-    "ablation": (
-        "All but some units are set to their mean, or some units are; the most universal units come first. The band is as many units "
-        "drawn at random. Were universal units what generalises, keeping them would stay above the band and above the strongest units of "
-        "one source, and removing them fall below it."
-    ),
-    "readout": (
-        "The default detector as it is (hollow), and read from some of its units (filled), on the same faces; the one that validation "
-        "faces choose is compared source by source below. The differences are paired; where an interval crosses the dashed line, no "
-        "change is shown."
-    ),
-}
+_TITLES, READING = catalogue("""
+# short: In short
+AUC is the chance that a manipulated face gets a higher score than an untouched one: 1 always told apart, 0.5 (dashed) a coin. Filled dots
+are faces of the source that a detector was trained on, hollow dots faces of sources that it never saw. The range after a figure is its 95
+% interval; that of a mean over detectors is over the detectors.
+# collapse: Where does it collapse?
+Choose a detector and the one source that it was trained on. A bar begins at the coin (AUC 0.5, dashed) and ends at the AUC; the thin line
+is the 95 % interval. Hatched: it crosses the dashed line, so nothing is shown to be told apart. A bar to the left: the detector finds the
+untouched faces more suspicious than the manipulated ones.
+# glance: Is that one detector’s fault?
+Each small table is one detector: a row is the source that it was trained on, a column the source that it was asked about, a cell the AUC
+without its leading zero. Hatched and in brackets: the interval holds 0.5, or lies below it.
+# cost: What does a second source buy, and what does it cost?
+A dot is the change of the AUC on the same faces once a second source was added; right of the dashed line is better. Hollow: only the top
+layers were trained again. Filled: all layers, in batches that alternate between the old source and the new one. “Never seen” are sources
+that neither of the two trainings used.
+# attention: Does it still look at the same places?
+Each row of pictures is one face as three detectors see it: trained on one source alone, and with a second one added in two ways. Bright
+places raise the score for “manipulated”, and the per cent below is that score. SSIM says how alike two maps are: 1 the same; chance: maps
+of different faces. No colour: nothing speaks for “manipulated”. A heatmap shows where a network looks, not what was changed.
+# neurons: Are there units that know every source?
+A unit is chosen for a source when moving it moves the answer more than most other units do. A column counts the units that are chosen in
+so many sources; the dashed frame is where 95 % of columns lie when choosing is left to luck. Only the last column is “universal”. Beside
+it the same network before it was trained on faces.
+# ablation: Do these units carry what generalises?
+All but some units are set to their mean, or some units are; the most universal units come first. The band is as many units drawn at
+random. Were universal units what generalises, keeping them would stay above the band and above the strongest units of one source, and
+removing them fall below it.
+# readout: Would the default detector be better with these units alone?
+The default detector as it is (hollow), and read from some of its units (filled), on the same faces; the one that validation faces choose
+is compared source by source below. The differences are paired; where an interval crosses the dashed line, no change is shown.
+""")
+
+TITLES = {key: title for key, title in _TITLES.items() if key != "short"}
 
 RELATIONS = {"trained on": "Trained on", "added": "Added afterwards", "never seen": "Never seen"}
 VARIANTS = {"base": "One source", "top": "Second source, top layers", "all": "Second source, all layers", "shipped": "As shipped"}
