@@ -15,22 +15,9 @@ from markupsafe import Markup
 from attribution.detectors.card import Card, MeasuredTable
 from attribution.detectors.tables import NO_FACES, Estimate, Row, Rows, Tally, Unfit, difference, percent, share_inline, share_words, wilson
 from attribution.evidence import FAMILIES
-from attribution.measured import figures, generators, research, swaps
+from attribution.measured import figures, generators, research, section, swaps
 from attribution.measured.figures import Axis, Bin, Dot, DotLine, HeatCell, Line, Point, axis_over, dot_chart, draw, key, plots, stack
-from attribution.measured.section import (
-    Answer,
-    Plan,
-    Section,
-    Subject,
-    Wording,
-    attempt,
-    drawn_page,
-    faces,
-    known,
-    range_words,
-    study_table,
-    style,
-)
+from attribution.measured.section import Answer, Plan, Section, Subject, attempt, faces, known, range_words
 from attribution.measured.study import Study
 from attribution.render.html import macros
 from attribution.text import limits as text
@@ -187,7 +174,7 @@ def _never_seen(at: Subject) -> Answer:
 def _unseen(at: Subject) -> MeasuredTable:
     """The study's verdicts on what training never saw, or else the card's. Raises Unfit."""
     own = attempt(lambda: at.table("Verdicts on what training never saw"))
-    return own if own is not None and "leave_out" not in at.study.tables else study_table(at.study, "leave_out")
+    return own if own is not None and "leave_out" not in at.study.tables else at.of_study("leave_out")
 
 
 # How far to trust it
@@ -402,7 +389,7 @@ def shortcuts(at: Subject) -> Section:
 
 # The page
 
-_WORDS = Wording(
+_WORDS = section.Wording(
     {**text.GROUPS, **text.GENERATOR_GROUPS, **swap_text.GROUPS},
     {**text.TITLES, **text.GENERATOR_TITLES, **swap_text.TITLES},
     {**text.READING, **text.GENERATOR_READING, **swap_text.READING},
@@ -470,7 +457,7 @@ def limits_page(card: Card, study: Study, others: Sequence[Card] = ()) -> str:
         at = Subject(one, study if place == 0 and one.scope == "any" else _NO_STUDY, (*every[:place], *every[place + 1 :]))
         prefix = f"tt-m{place + 1}" if place else "tt-m"
         chapters.append((prefix, text.CHAPTER[one.scope].format(name=name_of(one.name)), _chapter(at, prefix)))
-    return f"{style('limits.css')}{_HTML.chapters(chapters) if others else chapters[0][2]}"
+    return f"{section.style('limits.css')}{_HTML.chapters(chapters) if others else chapters[0][2]}"
 
 
 def _chapter(at: Subject, prefix: str) -> Markup:
@@ -478,7 +465,7 @@ def _chapter(at: Subject, prefix: str) -> Markup:
     if at.card.scope == "face_swap":
         # What it never saw is among the sources of its card; instead a reader wants to know what it was made for.
         found = [*(one for one in found if one.question != text.UNSEEN), *swaps.answers(at)]
-    return drawn_page(
+    return section.drawn_page(
         at, PLANS[at.card.scope], _WORDS, at.study, lambda table: figures.exact(table, at.say), ("answers", text.ANSWERS_TITLE),
         _HTML.answers(at.card, found, prefix), at.card.measured, _OF_THE_STUDY, prefix,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from attribution.evidence import FAMILIES
 from attribution.measured import figures
 from attribution.measured.figures import Axis, Dot, DotLine, HeatCell, axis_around, dot_chart, draw, pair_key
 from attribution.measured.generators import best_score
-from attribution.measured.section import Section, Subject, attempt, known, study_table
+from attribution.measured.section import Section, Subject, attempt, known
 from attribution.text import limits as text
 
 _CHANCE_AUC = 0.5
@@ -20,7 +20,7 @@ _CHANCE_AUC = 0.5
 
 def matrix(at: Subject) -> Section:
     """AUC of every source under every training as a heat map, left-out cells outlined. Raises Unfit."""
-    table = study_table(at.study, "matrix")
+    table = at.of_study("matrix")
     rows = known(table, ("trained", "family", "source", "left out"), "AUC")
     trained = list(dict.fromkeys(row.text("trained") for row, _ in rows))
     cells = {
@@ -57,7 +57,7 @@ def matrix(at: Subject) -> Section:
 
 def open_set(at: Subject) -> Section:
     """How well each score notices a held-out method. Raises Unfit."""
-    table = study_table(at.study, "open_set")
+    table = at.of_study("open_set")
     scores, rows, best, mean = best_score(table, [name for name in table.columns if name not in ("held out", "faces")])
     hardest = min(rows, key=lambda row: value if (value := row.number(best)) is not None else 2.0)
     drawn = [(at.method(row.text("held out")), [HeatCell(row.number(score), score) for score in scores]) for row in rows]
@@ -71,7 +71,7 @@ def open_set(at: Subject) -> Section:
 
 def comparison(at: Subject, which: str) -> Section:
     """Binary against attribution (`rq1`), or losses (`rq3`), with the paired differences where there are some. Raises Unfit."""
-    table = study_table(at.study, which)
+    table = at.of_study(which)
     rows = known(table, ("backbone", "head", "loss", "rows"), "AUC")
     differing = [name for name in ("backbone", "head", "loss") if len({row.text(name) for row, _ in rows}) > 1] or ["backbone"]
 
@@ -92,7 +92,7 @@ def comparison(at: Subject, which: str) -> Section:
 
 def backbones(at: Subject) -> Section:
     """Paired differences between networks. Raises Unfit."""
-    study_table(at.study, "differences")
+    at.of_study("differences")
     said, drawn, tables = _differences(at, "backbones")
     if not drawn:
         raise Unfit("The study compares no networks in pairs.")
@@ -101,7 +101,7 @@ def backbones(at: Subject) -> Section:
 
 def recall(at: Subject) -> Section:
     """Recall of methods in sources that training saw and did not see (`rq2`). Raises Unfit."""
-    table = study_table(at.study, "rq2")
+    table = at.of_study("rq2")
     rows, lines = known(table, ("method", "source", "seen", "faces"), "recall"), []
     for method in dict.fromkeys(row.text("method") for row, _ in rows):
         lines.append(DotLine(at.method(method)))
@@ -128,7 +128,7 @@ def _pooled(rows: Sequence[tuple[Row, Estimate]]) -> Estimate | None:
 
 def tried(at: Subject) -> Section:
     """What was tried and what it gave. Raises Unfit."""
-    table = study_table(at.study, "tried")
+    table = at.of_study("tried")
     rows = list(Rows(table, ("what was tried", "figure", "before", "after", "kept")))
     ideas = {row.text("what was tried") for row in rows}
     kept = {row.text("what was tried") for row in rows if _kept(row)}
@@ -160,7 +160,7 @@ def _plain(row: Row, column: str) -> str:
 
 def _differences(at: Subject, which: str) -> tuple[str, Markup, tuple[MeasuredTable, ...]]:
     """The sentence on the paired differences that belong to that question, their chart, and their table."""
-    every = attempt(lambda: known(study_table(at.study, "differences"), ("compared", "rows", "figure", "low", "high"), "difference"))
+    every = attempt(lambda: known(at.of_study("differences"), ("compared", "rows", "figure", "low", "high"), "difference"))
     rows = [(_compared(row), one) for row, one in every or () if _question(row.text("compared").lower()) == which]
     if not rows:
         return "The differences were not measured in pairs.", Markup(), ()
@@ -173,7 +173,7 @@ def _differences(at: Subject, which: str) -> tuple[str, Markup, tuple[MeasuredTa
         rest = len(rows) - len(shown)
         said += f" In the other {rest} the interval includes zero: no difference was shown." if rest else ""
     chart = dot_chart("paired differences", lines, axis_around([one for _, one in rows], 0.0))
-    return said, draw.titled("Paired differences", chart), (study_table(at.study, "differences"),)
+    return said, draw.titled("Paired differences", chart), (at.of_study("differences"),)
 
 
 def _question(compared: str) -> str:

@@ -64,6 +64,10 @@ class Subject:
         """The card's table of that title. Raises Unfit when there is none."""
         return card_table(self.card, title)
 
+    def of_study(self, key: str) -> MeasuredTable:
+        """The study's table of that key. Raises Unfit when there is none."""
+        return study_table(self.study, key)
+
     def method(self, label: str) -> str:
         """The name of a method for people. A detector of face swaps has one label for all of them: the others name their methods."""
         cards = (self.card, *(self.beside if self.card.scope == "face_swap" else ()))

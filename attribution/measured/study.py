@@ -56,26 +56,19 @@ def read_study(path: Path = STUDY_FILE, schema: str = SCHEMA) -> Study:
         return Study(reason=UNREADABLE)
     if not isinstance(data, dict) or data.get("schema") != schema or not isinstance(data.get("tables"), dict):
         return Study(reason=OTHER_FORM)
-    tables: dict[str, MeasuredTable] = {}
-    left_out = []
-    for key, value in list(data["tables"].items())[:MOST_TABLES]:
-        table = _table(value)
-        if table is None:
-            left_out.append(key[:40])
-        else:
-            tables[key] = table
+    read = {key: _table(value) for key, value in list(data["tables"].items())[:MOST_TABLES]}
+    tables = {key: table for key, table in read.items() if table is not None}
     caveat = data.get("caveat")
-    return Study(tables, "" if tables else OTHER_FORM, tuple(left_out), caveat[:MOST_CAVEAT] if isinstance(caveat, str) else "")
+    left_out = tuple(key[:40] for key in read if key not in tables)
+    return Study(tables, "" if tables else OTHER_FORM, left_out, caveat[:MOST_CAVEAT] if isinstance(caveat, str) else "")
 
 
 def _table(value: Any) -> MeasuredTable | None:
     """A table from plain JSON; None when a part is missing or of the wrong kind."""
-    if not isinstance(value, dict):
+    columns, rows = (value.get("columns"), value.get("rows")) if isinstance(value, dict) else (None, None)
+    if not isinstance(columns, list) or not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
         return None
-    columns, rows = value.get("columns"), value.get("rows")
-    if not isinstance(columns, list) or not isinstance(rows, list) or len(rows) > MOST_ROWS or not 0 < len(columns) <= MOST_COLUMNS:
-        return None
-    if not all(isinstance(row, list) for row in rows):
+    if len(rows) > MOST_ROWS or not 0 < len(columns) <= MOST_COLUMNS:
         return None
     try:
         return MeasuredTable(value.get("title", ""), tuple(columns), tuple(map(tuple, rows)), value.get("note", ""))

@@ -7,22 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from attribution.detectors.tables import Estimate, Unfit, figure_words
-from attribution.measured.figures import (
-    ANY,
-    Axis,
-    Chooser,
-    Dot,
-    DotLine,
-    Panels,
-    axis_around,
-    dot_chart,
-    draw,
-    heat_key,
-    key,
-    level,
-    pair_key,
-    short,
-)
+from attribution.measured import figures
+from attribution.measured.figures import ANY, Axis, Chooser, Dot, DotLine, Panels, axis_around, dot_chart, draw, key, pair_key
 from attribution.measured.section import Section, capital
 from attribution.measured.zeroshot import COIN, MEAN, Findings, count_of, decided, minus, moved, ordered, over, sound
 from attribution.text import failures as text
@@ -214,7 +200,7 @@ def glance(at: Findings) -> Section:
     if shipped:
         panels.add((ANY,), "", draw.box("tt-smalls", [_small(capital(text.SHIPPED), shipped, tested, at)]))
     marks = [("tt-coin-cell", text.COIN), *((mark, text.RELATIONS[relation].lower()) for relation, mark in _MARKS.items())]
-    return Section(_glance_says(at), panels.part("glance", before=[heat_key("0.5", "1.0", *marks)]), at.tables("detectors"))
+    return Section(_glance_says(at), panels.part("glance", before=[figures.heat_key("0.5", "1.0", *marks)]), at.tables("detectors"))
 
 
 def _small(title: str, own: Sequence[Cell], tested: Sequence[str], at: Findings) -> str:
@@ -222,8 +208,8 @@ def _small(title: str, own: Sequence[Cell], tested: Sequence[str], at: Findings)
     by_row: dict[str, dict[str, dict[str, str]]] = {}
     for one in own:
         row = at.source(one.trained_on) if one.trained_on else capital(at.detector(one.detector))
-        shown, mark, beats = short(one.auc.value), _MARKS.get(one.relation, ""), decided(one.auc, COIN) > 0
-        kind = f"tt-level-{level(one.auc.value, COIN)}" if beats else "tt-coin-cell"
+        shown, mark, beats = figures.short(one.auc.value), _MARKS.get(one.relation, ""), decided(one.auc, COIN) > 0
+        kind = f"tt-level-{figures.level(one.auc.value, COIN)}" if beats else "tt-coin-cell"
         cell = {"kind": f"{kind} {mark}".strip(), "shown": shown if beats else f"({shown})", "heard": one.relation if mark else ""}
         by_row.setdefault(row, {})[one.tested_on] = cell
     places = {at.source(name): number for number, name in enumerate(at.sources)}

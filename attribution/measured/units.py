@@ -9,25 +9,11 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from attribution.detectors.tables import Estimate, Row, Unfit, figure_words, percent, share_words
+from attribution.detectors.tables import Estimate, Row, Unfit, figure_words, percent, share_inline, share_words
 from attribution.measured.figures import ANY, Axis, Chooser, Dot, DotLine, Panels, axis_around, dot_chart, draw, key, pair_key
 from attribution.measured.section import Section, attempt, capital
 from attribution.measured.transfer import bar_style
-from attribution.measured.zeroshot import (
-    COIN,
-    MEAN,
-    Findings,
-    count_of,
-    decided,
-    inline,
-    minus,
-    moved,
-    ordered,
-    over,
-    set_share,
-    share_of,
-    sound,
-)
+from attribution.measured.zeroshot import COIN, MEAN, Findings, count_of, decided, minus, moved, ordered, over, set_share, share_of, sound
 from attribution.render.charts import Plot
 from attribution.text import failures as text
 
@@ -174,8 +160,8 @@ def _neurons_says(tests: Mapping[Place, _Test], strict: Mapping[Place, _Test], s
         return f"{said} {text.UNTRAINED_UNKNOWN}"
     sign, before = decided(gap), share_words(over([untrained[name] for name in both], 0.0))
     words = text.UNTRAINED_FEWER if sign > 0 else text.UNTRAINED_MORE if sign < 0 else text.UNTRAINED_AS_MANY
-    shown = share_words(minus(gap) if sign < 0 else gap)
-    return f"{said} {words.format(untrained=before, gap=shown if sign else inline(shown))}"
+    shown = share_words(minus(gap) if sign < 0 else gap) if sign else share_inline(gap)
+    return f"{said} {words.format(untrained=before, gap=shown)}"
 
 
 def _by_detector(some: Mapping[Place, _Test], value_of: Callable[[_Test], float | None]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The fixed sentences of the page of measured limits. What the numbers say is built from the numbers, in `views`."""
+"""The fixed sentences of the page of measured limits. What the numbers say is built from the numbers, in `attribution.measured`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,6 @@ GROUPS = {
     "whom": "For whom and what it fails",
     "tried": "How it came about",
 }
-
 
 TITLES, READING = catalogue("""
 # sources-cross: Collections that it never saw

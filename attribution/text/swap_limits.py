@@ -10,7 +10,6 @@ GROUPS = {
     "second": "As a second opinion",
 }
 
-
 TITLES, READING = catalogue("""
 # told-apart: Is it better than a plain detector?
 The AUC is the chance that a swapped face gets a higher score than an untouched one (1: always told apart, 0.5: a coin). Clips are judged
