@@ -31,7 +31,7 @@ from attribution.text import page as text
 from attribution.web import examination, results
 from attribution.web.engine import Engine, Watched
 from attribution.web.events import Events, Example
-from attribution.web.results import FaceParts, FileParts, OpinionParts, unchanged
+from attribution.web.results import FaceParts, FileParts, OpinionParts
 from attribution.web.sessions import Session
 from attribution.web.uploads import Uploads
 from conftest import SIDE_PX, SWAP_SIDE_PX, Folders
@@ -213,7 +213,7 @@ def test_a_picture_without_a_face_is_inconclusive_and_shows_no_face(visitor: Vis
     _, file, face, _ = visitor.see(tmp_path / "wall.png")
     assert text.STATES["inconclusive"] in file.verdict
     assert file.faces["visible"] is file.card["visible"] is False
-    assert face == unchanged(FaceParts)
+    assert face == FaceParts()
     assert visitor.events.explain("real", visitor.request) == NOTHING
 
 
@@ -282,8 +282,8 @@ def test_pages_do_not_see_each_other_and_a_result_that_is_gone_is_said(
     second = Visitor(visitor.events, "second")
     visitor.have(portrait)
     events = second.events
-    assert second.pick(events.choose, 0) == (*unchanged(FaceParts), *unchanged(OpinionParts))
-    assert second.pick(events.choose_opinion, 0) == (*unchanged(OpinionParts), *NOTHING)
+    assert second.pick(events.choose, 0) == (*FaceParts(), *OpinionParts())
+    assert second.pick(events.choose_opinion, 0) == (*OpinionParts(), *NOTHING)
     assert events.ask_for_patches(second.request) == (gr.skip(), gr.skip())
     assert warnings_shown == [text.GONE] * 3
     assert events.explain("real", second.request) == events.read_patches(second.request) == NOTHING
@@ -544,7 +544,7 @@ def test_two_opinions_can_both_be_seen_in_full(visit: Callable[..., Visitor], pi
     assert other.choices == gr.skip(), "the keyboard keeps its place"
     assert emptied == (None, "", None), "a heatmap of the one never stands with the name of the other"
     for nonsense in (None, -1, 99, "0", 0.5, [0], 1):
-        assert visitor.pick(visitor.events.choose_opinion, nonsense) == (*unchanged(OpinionParts), *NOTHING)
+        assert visitor.pick(visitor.events.choose_opinion, nonsense) == (*OpinionParts(), *NOTHING)
     assert session.opinion == 0
     visitor.events.sessions.clear(session)
     assert session.opinion is None, "a new file starts afresh"

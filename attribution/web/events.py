@@ -21,7 +21,7 @@ from attribution.text import page as text
 from attribution.web import examination, page_parts, results
 from attribution.web.engine import Engine, Engines, log_quietly
 from attribution.web.example_crops import example_crops
-from attribution.web.results import FaceParts, FileParts, OpinionParts, unchanged
+from attribution.web.results import FaceParts, FileParts, OpinionParts
 from attribution.web.sessions import Session, Sessions
 from attribution.web.uploads import Upload, Uploads
 
@@ -98,7 +98,7 @@ class Events:
             session.show(found.evidence)
             session.tiles = found.tiles
             file = results.file_parts(found, session, upload, self.uploads, pipeline)
-            yield (page_parts.no_status(), *file, *self._face(session, pipeline))
+            yield (gr.update(value="", visible=False), *file, *self._face(session, pipeline))
         except TelltaleError as error:
             yield _step(page_parts.problem(str(error)), results.no_file())
         except Exception as error:
@@ -116,7 +116,7 @@ class Events:
         session, pipeline = self._shown(request)
         if pipeline is None:
             gr.Warning(text.GONE)
-            return (*unchanged(FaceParts), *unchanged(OpinionParts))
+            return (*FaceParts(), *OpinionParts())
         session.look_at(event.index, event.value)
         return self._face(session, pipeline)
 
@@ -137,7 +137,7 @@ class Events:
         if pipeline is None:
             gr.Warning(text.GONE)
         if pipeline is None or not session.look_at_opinion(event.index):
-            return (*unchanged(OpinionParts), *_UNCHANGED)
+            return (*OpinionParts(), *_UNCHANGED)
         # The row of choices stays as it is, and so does the keyboard's place in it.
         return (*results.opinion_parts(session, pipeline)._replace(choices=gr.skip()), None, "", None)
 
@@ -198,10 +198,10 @@ class Events:
             # It takes a moment to write: nobody else's events wait for it.
             return await asyncio.to_thread(lambda: limits_page(pipeline.predictor.card, read_study(self.study_file), others))
         except TelltaleError as error:
-            return page_parts.waiting(f"{limits_text.NO_DETECTOR} {error}")
+            return page_parts.HTML.waiting(f"{limits_text.NO_DETECTOR} {error}")
         except Exception as error:
             log_quietly(error)
-            return page_parts.waiting(text.OUR_FAULT)
+            return page_parts.HTML.waiting(text.OUR_FAULT)
 
     def failures(self) -> str:
         """The page on why detectors fail, from the results of the lab."""
@@ -211,7 +211,7 @@ class Events:
             return _failures_page(self.zeroshot_file, stamp, tuple((example.name, example.path) for example in self.examples))
         except Exception as error:
             log_quietly(error)
-            return page_parts.waiting(text.OUR_FAULT)
+            return page_parts.HTML.waiting(text.OUR_FAULT)
 
     def _next(self, request: gr.Request, upload: Upload) -> Any:
         """Make this the page's next file. Gives the status."""
@@ -245,7 +245,7 @@ class Events:
 
 def _step(status: Any, file: FileParts | None = None) -> tuple[Any, ...]:
     """A step of an examination that says nothing of a face."""
-    return (status, *(file or unchanged(FileParts)), *unchanged(FaceParts), *unchanged(OpinionParts))
+    return (status, *(file or FileParts()), *FaceParts(), *OpinionParts())
 
 
 @lru_cache(maxsize=2)

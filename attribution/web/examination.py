@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import gradio as gr
 
 from attribution.errors import DeviceError, TelltaleError
-from attribution.evidence import Face, Heatmap, Opinion, Patches, TrackEvidence
+from attribution.evidence import Patches
 from attribution.media.limits import MediaLimits
 from attribution.media.magic import HEAD_BYTES, recognise
 from attribution.text import page as text
@@ -162,13 +162,6 @@ def _outcome(watched: Watched[Any]) -> Outcome[Any]:
         # The package would print the whole traceback, message included.
         log_quietly(error)
         return Outcome(error=DeviceError(text.OUR_FAULT))
-
-
-def heatmap(track: TrackEvidence, opinion: Opinion | None, label: str | None, face: Face | None, pipeline: Pipeline) -> Heatmap:
-    """The job of explaining what a detector says of a track, or of one face of it."""
-    from attribution.pipeline import explain
-
-    return explain(track, pipeline, opinion, label, face)
 
 
 def patches(tiles: Tiles, weights_sha256: str, pipeline: Pipeline) -> Patches:

@@ -18,7 +18,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-CHECKED = ("6.20.0",)
+CHECKED = ("6.31.0",)
 
 # What Gradio takes for an address that it should fetch.
 _ADDRESSES = ("http://", "https://")

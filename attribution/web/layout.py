@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,7 +85,7 @@ def build(events: Events) -> gr.Blocks:
         with gr.Row(elem_id="tt-entry"):
             with gr.Column(scale=7, min_width=320):
                 file = gr.File(label=text.DROP_LABEL, show_label=False, file_types=PICTURES + CLIPS, elem_id="tt-drop")
-                _html(_hint())
+                _html(page_parts.HTML.hint(MAX_MEGABYTES))
             with gr.Column(scale=5, min_width=320):
                 gallery = _html(_gallery(events.examples), js_on_load=_EXAMPLES_SCRIPT)
         status = _html("", visible=False, elem_id="tt-status")
@@ -127,13 +126,10 @@ def build(events: Events) -> gr.Blocks:
         page.queue(max_size=MOST_WAITING)
         api.offer(events, MAX_MEGABYTES * 10**6)
     # At addresses of their own, written when somebody opens them; the first page carries nothing of them.
-    for text_of, link, write in (
-        (limits_text, page_parts.failures_link(failures_text.LINK), events.limits),
-        (failures_text, page_parts.limits_link(limits_text.LINK), events.failures),
-    ):
+    for text_of, other, write in ((limits_text, failures_text, events.limits), (failures_text, limits_text, events.failures)):
         with page.route(text_of.PAGE, text_of.PATH, show_in_navbar=False):
-            _html(page_parts.other_header(text_of.PAGE, link))
-            body = _html(page_parts.waiting(text_of.LOADING))
+            _html(page_parts.other_header(text_of, other))
+            body = _html(page_parts.HTML.waiting(text_of.LOADING))
             page.load(None, None, None, js=_NAME_PAGE.format(page=text_of.PAGE, name=text.NAME))
             page.load(write, None, body, **_WAITS)
     return page
@@ -197,7 +193,7 @@ def _second_opinion() -> tuple[OpinionParts, _Explained]:
         with gr.Column(visible=False, elem_classes="tt-parts") as detail:
             areas = _html("", visible=False, elem_classes="tt-part")
             with gr.Column(elem_classes="tt-part"):
-                _title(opinion_text.HEAT_HEADING, level="h4")
+                _title(opinion_text.HEAT_HEADING, level=4)
                 with gr.Row(elem_classes="tt-pair tt-halves"):
                     with gr.Column(scale=1, min_width=240):
                         slider = _heat_slider(opinion_text.HEAT_SLIDER, "tt-second-slider")
@@ -205,13 +201,13 @@ def _second_opinion() -> tuple[OpinionParts, _Explained]:
                         words = _html("")
             with gr.Row(elem_classes="tt-pair tt-part"):
                 with gr.Column(scale=7, min_width=320) as places:
-                    _title(opinion_text.MAP_HEADING, level="h4")
+                    _title(opinion_text.MAP_HEADING, level=4)
                     chart = _chart("tt-second-map")
                 with gr.Column(scale=5, min_width=320):
-                    _title(opinion_text.NEIGHBOURS_HEADING, level="h4")
+                    _title(opinion_text.NEIGHBOURS_HEADING, level=4)
                     neighbours = _html("")
         with gr.Column(visible=False, elem_classes="tt-part") as patches:
-            _title(opinion_text.PATCH_TITLE, opinion_text.PATCH_HINT, "h4")
+            _title(opinion_text.PATCH_TITLE, opinion_text.PATCH_HINT, 4)
             button = gr.Button(opinion_text.PATCH_BUTTON, variant="secondary", elem_id="tt-patch-button")
             mosaic = _html("")
         limits = _html("")
@@ -230,28 +226,10 @@ def _chart(elem_id: str) -> gr.Plot:
     return gr.Plot(show_label=False, container=False, elem_id=elem_id, elem_classes="tt-map")
 
 
-def _title(title: str, hint: str = "", level: str = "h3") -> None:
-    _html(page_parts.title(title, hint, level))
-
-
-def _hint() -> str:
-    return f'<div class="tt-hint"><p>{text.DROP_HINT.format(megabytes=MAX_MEGABYTES)}</p><p>{text.DROP_PRIVACY}</p></div>'
+def _title(title: str, hint: str = "", level: int = 3) -> None:
+    _html(page_parts.HTML.title(title, hint, level))
 
 
 def _gallery(examples: list[Example]) -> str:
     """The gallery: a button for each example, with its title and where it comes from."""
-    if not examples:
-        return ""
-    items = "".join(
-        f'<li><button type="button" data-example="{index}">{_thumbnail(example.path)}<span><b>{html.escape(example.title)}</b>'
-        f"<small>{html.escape(example.source)}</small></span></button></li>"
-        for index, example in enumerate(examples)
-    )
-    return f'<div class="tt-examples"><h2>{text.EXAMPLES_TITLE}</h2><ul>{items}</ul></div>'
-
-
-def _thumbnail(path: Path) -> str:
-    address = html.escape(f"gradio_api/file={path}")
-    if path.suffix in CLIPS:
-        return f'<i><video src="{address}#t=0.1" preload="metadata" muted playsinline tabindex="-1" aria-hidden="true"></video></i>'
-    return f'<i><img src="{address}" alt="" loading="lazy"></i>'
+    return page_parts.HTML.gallery([(f"gradio_api/file={one.path}", one.path.suffix in CLIPS, one.title, one.source) for one in examples])

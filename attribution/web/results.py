@@ -6,12 +6,12 @@ Of the second opinions one is shown in full, others can be chosen, and detectors
 from __future__ import annotations
 
 import base64
-import html
 import json
+from collections import namedtuple
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
@@ -49,64 +49,17 @@ LARGEST_THUMBNAIL_BYTES = 200_000
 PANEL_TABLES = ("Overall", "Verdicts on cross")
 
 
-class FileParts(NamedTuple):
-    """The parts of the page that speak of the whole file."""
-
-    result: Any
-    verdict: Any
-    card: Any
-    faces: Any
-    stage: Any
-    choices: Any
-    limits: Any
-    provenance: Any
-    downloads: Any
-
-
-class FaceParts(NamedTuple):
-    """The parts of the page that speak of the chosen face."""
-
-    face: Any
-    bars: Any
-    areas: Any
-    label: Any
-    map: Any
-    neighbours: Any
-
-
-class OpinionParts(NamedTuple):
-    """The parts of the page that speak of a second detector's opinion on the chosen face."""
-
-    section: Any
-    choices: Any
-    answer: Any
-    detail: Any
-    areas: Any
-    map: Any
-    neighbours: Any
-    patches: Any
-    button: Any
-    mosaic: Any
-    limits: Any
-    others: Any
-
-
-_Parts = TypeVar("_Parts", FileParts, FaceParts, OpinionParts)
-
-
-def unchanged(kind: type[_Parts]) -> _Parts:
-    """All of these parts as they are."""
-    return kind(*[gr.skip()] * len(kind._fields))
+# The values of the parts of the page that speak of the file, of the chosen face, and of a second opinion on it. What is not given stays.
+FileParts = namedtuple("FileParts", "result verdict card faces stage choices limits provenance downloads", defaults=[gr.skip()] * 9)
+FaceParts = namedtuple("FaceParts", "face bars areas label map neighbours", defaults=[gr.skip()] * 6)
+OpinionParts = namedtuple(
+    "OpinionParts", "section choices answer detail areas map neighbours patches button mosaic limits others", defaults=[gr.skip()] * 12
+)
 
 
 def no_file() -> FileParts:
     """Nothing of an earlier result may stand beside a new file."""
-    return unchanged(FileParts)._replace(result=gr.update(visible=False), verdict="", stage="", choices="", provenance="", downloads="")
-
-
-def no_opinion() -> OpinionParts:
-    """Where no second detector has a word to say."""
-    return unchanged(OpinionParts)._replace(section=gr.update(visible=False), choices="", answer="", mosaic="", others="")
+    return FileParts(result=gr.update(visible=False), verdict="", stage="", choices="", provenance="", downloads="")
 
 
 # The file
@@ -131,13 +84,15 @@ def file_parts(found: Analysis, session: Session, upload: Upload, uploads: Uploa
         verdict=f"{face_view.verdict_banner(evidence, note=note, said=said)}{_side_by_side(evidence, pipeline)}",
         card=gr.update(visible=bool(evidence.tracks)),
         faces=gr.update(visible=bool(evidence.tracks)),
-        stage=f"{page_parts.title(file_view.title(evidence))}{shown}",
+        stage=f"{page_parts.HTML.title(file_view.title(evidence))}{shown}",
         choices=_part(
             file_view.face_choices(evidence, [_small(track) for track in evidence.tracks], session.chosen), len(evidence.tracks) > 1
         ),
-        limits=page_parts.title(face_view.limits_title(evidence.detector))
-        + f'<div class="tt-measured">{face_view.measured(first_tables(pipeline.predictor.card), evidence.detector)}'
-        f"{page_parts.all_limits(evidence.detector)}</div>",
+        limits=page_parts.HTML.limits(
+            face_view.limits_title(evidence.detector),
+            face_view.measured(first_tables(pipeline.predictor.card), evidence.detector),
+            page_parts.all_limits(evidence.detector),
+        ),
         provenance=file_view.custody(evidence),
         downloads=downloads(session, pipeline),
     )
@@ -165,10 +120,7 @@ def downloads(session: Session, pipeline: Pipeline) -> str:
     page = report.report_html([told], first, {0: session.picture} if session.picture is not None else None, second, pipeline.tables)
     data = json.dumps(document([_with_patches(session, evidence, refused_too=False)]), indent=1, ensure_ascii=False)
     stem = f"telltale-{evidence.media.sha256[:12]}"
-    return (
-        f'<div class="tt-downloads"><a download="{stem}.html" href="{_data("text/html", page)}">{text.REPORT_BUTTON}</a>'
-        f'<a download="{stem}.json" href="{_data("application/json", data)}">{text.JSON_BUTTON}</a></div>'
-    )
+    return page_parts.HTML.downloads(stem, _data("text/html", page), _data("application/json", data))
 
 
 def _with_patches(session: Session, evidence: Evidence, refused_too: bool) -> Evidence:
@@ -211,7 +163,7 @@ def face_parts(session: Session, pipeline: Pipeline, data_folder: Path | None = 
     """Everything that is said of the chosen face but its heatmap and its place on the map."""
     evidence, track, face = session.evidence, session.track, session.face
     if evidence is None or track is None:
-        return unchanged(FaceParts)
+        return FaceParts()
     crop = overlay.data_uri(face.crop, 92) if face is not None else None
     neighbours = face_view.refused(text.NO_REFERENCES)
     if track.placement is not None:
@@ -223,7 +175,7 @@ def face_parts(session: Session, pipeline: Pipeline, data_folder: Path | None = 
     card = face_view.face_card(track, session.chosen + 1, evidence.detector, crop, face, reasons=len(evidence.tracks) > 1)
     return FaceParts(
         face=f"{card}{opinion_view.beside(track)}",
-        bars=f"{page_parts.title(text.METHODS_TITLE, hint)}{charts.method_bars(track.p_methods, evidence.detector)}",
+        bars=f"{page_parts.HTML.title(text.METHODS_TITLE, hint)}{charts.method_bars(track.p_methods, evidence.detector)}",
         areas=_part(_first_areas(track, session.chosen + 1, pipeline.predictor)),
         label=gr.update(choices=labels, value=telling_label(evidence, track)),
         map=gr.update(visible=track.placement is not None),
@@ -247,9 +199,7 @@ def explain(session: Session, label: str | None, pipeline: Pipeline) -> tuple[An
         return gr.skip(), gr.skip(), gr.skip()
     key = (session.chosen, session.moment, label)
     if key not in session.heatmaps:
-        session.heatmaps[key] = examination.run(
-            pipeline, examination.seconds_to_explain(), examination.heatmap, session.track, None, label, face
-        )
+        session.heatmaps[key] = _explained(pipeline, session.track, label=label, face=face)
     words = areas.heatmap_words(session.heatmaps[key], evidence.detector, pipeline.predictor.card.measured)
     return _slider(face.crop, session.heatmaps[key]), words, downloads(session, pipeline)
 
@@ -280,7 +230,7 @@ def _first_areas(track: TrackEvidence, number: int, predictor: Predictor) -> str
     """The areas that the chosen detector itself marked on face `number`, or that it marked none; empty where it never says where."""
     if predictor.card.artifacts is None:
         return ""
-    heading = page_parts.title(area_text.FIRST_HEADING, level="h4")
+    heading = page_parts.HTML.title(area_text.FIRST_HEADING, level=4)
     name, state = opinion_text.name_of(predictor.info.name), opinion_view.first_state(track)
     if not areas.marked_by(track, predictor.info.name):
         return f"{heading}{areas.nothing_marked(name, state)}"
@@ -294,10 +244,9 @@ def opinion_parts(session: Session, pipeline: Pipeline | None) -> OpinionParts:
     """Everything about the chosen face that takes no time: its heatmap, its map and the patches are asked for by themselves."""
     track, index, shown = session.track, session.leading, session.second
     if pipeline is None or session.evidence is None or track is None or index is None or shown is None:
-        return no_opinion()
+        return OpinionParts(section=gr.update(visible=False), choices="", answer="", mosaic="", others="")
     first, given, patches = session.evidence.detector, shown.verdict is not None, session.known_patches
-    name = html.escape(opinion_text.name_of(shown.detector.name))
-    neighbours = f'<p class="tt-refused">{opinion_text.NO_REFERENCES.format(name=name)}</p>'
+    neighbours = face_view.refused(opinion_text.NO_REFERENCES.format(name=opinion_text.name_of(shown.detector.name)))
     if shown.placement is not None:
         neighbours = face_view.neighbour_table(shown.placement, shown.detector)
     return OpinionParts(
@@ -311,7 +260,7 @@ def opinion_parts(session: Session, pipeline: Pipeline | None) -> OpinionParts:
         patches=gr.update(visible=patches is not None or _readable(session, pipeline) is not None),
         button=gr.update(visible=patches is None),
         mosaic=_mosaic(session, pipeline, patches),
-        limits=_limits(shown.detector, name, pipeline.predictor_of(shown.detector.weights_sha256)) if given else "",
+        limits=_limits(shown.detector, pipeline.predictor_of(shown.detector.weights_sha256)) if given else "",
         others=_part(opinion_view.others(track, index)),
     )
 
@@ -324,13 +273,11 @@ def explain_opinion(session: Session, pipeline: Pipeline) -> tuple[Any, Any, Any
         return gr.skip(), gr.skip(), gr.skip()
     key, detector = (session.chosen, index), second.detector
     if key not in session.opinion_heatmaps:
-        seconds = examination.seconds_to_explain()
-        session.opinion_heatmaps[key] = examination.run(pipeline, seconds, examination.heatmap, track, second, None, None)
+        session.opinion_heatmaps[key] = _explained(pipeline, track, opinion=second)
     heatmap = session.opinion_heatmaps[key]
     words = opinion_view.heat_words(heatmap, detector, pipeline.tables.get(detector.weights_sha256))
     if second.face is not None:
-        note = opinion_text.HEAT_OF_OTHER.format(name=html.escape(opinion_text.name_of(detector.name)))
-        words = f'<p class="tt-small">{note}</p>{words}'
+        words = page_parts.HTML.noted(opinion_text.HEAT_OF_OTHER.format(name=opinion_text.name_of(detector.name)), words)
     # Where it sees something else than the first detector, the heatmap lies on that.
     seen = second.face or track.track.faces[track.shown]
     return _slider(seen.crop, heatmap), words, downloads(session, pipeline)
@@ -350,7 +297,7 @@ def opinion_map(session: Session, pipeline: Pipeline) -> Any:
 
 def reading_patches() -> tuple[Any, Any]:
     """The button and the mosaic while the patches are read."""
-    return gr.update(interactive=False), f'<p class="tt-refused" role="status">{opinion_text.PATCH_WORKING} …</p>'
+    return gr.update(interactive=False), page_parts.HTML.refused(f"{opinion_text.PATCH_WORKING} …", "status")
 
 
 def patch_view(session: Session, pipeline: Pipeline) -> tuple[Any, Any, Any]:
@@ -365,8 +312,7 @@ def patch_view(session: Session, pipeline: Pipeline) -> tuple[Any, Any, Any]:
 
 def no_patches(sentence: str) -> tuple[Any, Any, Any]:
     """The button, to try again, and a sentence in place of the mosaic; the downloads stay."""
-    words = f'<p class="tt-refused" role="alert">{opinion_text.PATCH_FAILED} {html.escape(sentence)}</p>'
-    return gr.update(interactive=True), words, gr.skip()
+    return gr.update(interactive=True), page_parts.HTML.refused(f"{opinion_text.PATCH_FAILED} {sentence}", "alert"), gr.skip()
 
 
 def _areas(session: Session, pipeline: Pipeline, track: TrackEvidence, shown: Opinion) -> str:
@@ -378,15 +324,14 @@ def _areas(session: Session, pipeline: Pipeline, track: TrackEvidence, shown: Op
     if not words and not track.artifacts:
         # Where there are areas of another detector, this one did not look for any.
         words = areas.nothing_marked(opinion_text.name_of(shown.detector.name), shown.verdict.state)
-    return f"{page_parts.title(area_text.HEADING, level='h4')}{words}" if words else ""
+    return f"{page_parts.HTML.title(area_text.HEADING, level=4)}{words}" if words else ""
 
 
-def _limits(detector: DetectorInfo, name: str, predictor: Predictor | None) -> str:
+def _limits(detector: DetectorInfo, predictor: Predictor | None) -> str:
     title = opinion_text.LIMITS_TITLE if detector.measured else opinion_text.UNMEASURED_TITLE
     said = opinion_view.limits(detector, first_tables(predictor.card) if predictor is not None else [])
-    return (
-        f'<details class="tt-second-limits"><summary>{title.format(name=name)}</summary>{said}{page_parts.all_limits(detector)}</details>'
-    )
+    heading = title.format(name=opinion_text.name_of(detector.name))
+    return page_parts.HTML.opinion_limits(heading, said, page_parts.all_limits(detector))
 
 
 def _reader(pipeline: Pipeline) -> Predictor | None:
@@ -418,6 +363,12 @@ def _mosaic(session: Session, pipeline: Pipeline, patches: Patches | None) -> st
 def _part(value: str, visible: bool | None = None) -> Any:
     """A part of the page that is shown where there is something in it, unless told otherwise."""
     return gr.update(value=value, visible=bool(value) if visible is None else visible)
+
+
+def _explained(pipeline: Pipeline, track: TrackEvidence | None, **which: Any) -> Heatmap:
+    from attribution.pipeline import explain
+
+    return examination.run(pipeline, examination.seconds_to_explain(), explain, track, **which)
 
 
 def _slider(crop: np.ndarray, heatmap: Heatmap) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,22 @@ _HERE = Path(__file__).resolve().parent / "static"
 _SANS = ("-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "Liberation Sans", "Arial", "system-ui", "sans-serif")
 _MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Liberation Mono", "Consolas", "monospace")
 
+# Which of Gradio's variables have which of our tones.
+_TONES = {
+    "page": "body_background_fill",
+    "ink": "body_text_color block_title_text_color link_text_color_hover button_secondary_text_color table_text_color",
+    "muted": "body_text_color_subdued block_label_text_color block_info_text_color input_placeholder_color",
+    "surface": "background_fill_primary block_background_fill block_label_background_fill input_background_fill table_even_background_fill",
+    "sunken": "background_fill_secondary color_accent_soft button_secondary_background_fill table_odd_background_fill",
+    "line": "border_color_primary block_border_color button_secondary_background_fill_hover table_border_color",
+    "accent": "border_color_accent input_border_color_focus loader_color slider_color link_text_color link_text_color_visited "
+    "link_text_color_active button_primary_background_fill button_primary_background_fill_hover",
+    "edge": "input_border_color",
+    "on_accent": "button_primary_text_color",
+    "manipulated_ground": "error_background_fill",
+    "manipulated": "error_border_color error_text_color error_icon_color",
+}
+
 
 def theme() -> Base:
     """Gradio's own parts (drop zone, dropdown, slider, tooltips) in our tones, light and dark."""
@@ -63,43 +79,4 @@ def _custom(tones: Tones) -> str:
 
 
 def _variables(tones: Tones) -> dict[str, str]:
-    return {
-        "body_background_fill": tones.page,
-        "body_text_color": tones.ink,
-        "body_text_color_subdued": tones.muted,
-        "background_fill_primary": tones.surface,
-        "background_fill_secondary": tones.sunken,
-        "border_color_primary": tones.line,
-        "border_color_accent": tones.accent,
-        "color_accent_soft": tones.sunken,
-        "block_background_fill": tones.surface,
-        "block_border_color": tones.line,
-        "block_label_background_fill": tones.surface,
-        "block_label_text_color": tones.muted,
-        "block_title_text_color": tones.ink,
-        "block_info_text_color": tones.muted,
-        "input_background_fill": tones.surface,
-        "input_border_color": tones.edge,
-        "input_border_color_focus": tones.accent,
-        "input_placeholder_color": tones.muted,
-        "loader_color": tones.accent,
-        "slider_color": tones.accent,
-        "link_text_color": tones.accent,
-        "link_text_color_hover": tones.ink,
-        "link_text_color_visited": tones.accent,
-        "link_text_color_active": tones.accent,
-        "button_primary_background_fill": tones.accent,
-        "button_primary_background_fill_hover": tones.accent,
-        "button_primary_text_color": tones.on_accent,
-        "button_secondary_background_fill": tones.sunken,
-        "button_secondary_background_fill_hover": tones.line,
-        "button_secondary_text_color": tones.ink,
-        "error_background_fill": tones.manipulated_ground,
-        "error_border_color": tones.manipulated,
-        "error_text_color": tones.manipulated,
-        "error_icon_color": tones.manipulated,
-        "table_text_color": tones.ink,
-        "table_border_color": tones.line,
-        "table_even_background_fill": tones.surface,
-        "table_odd_background_fill": tones.sunken,
-    }
+    return {name: getattr(tones, tone) for tone, names in _TONES.items() for name in names.split()}
