@@ -20,9 +20,11 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # No cookies of frames.
+    "--test-third-party-cookie-phaseout",
 ]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-TIMEOUT_MS = 240_000
+TIMEOUT_MS = 120_000
 
 
 def find_chromium() -> str | None:
@@ -32,10 +34,10 @@ def find_chromium() -> str | None:
 
 
 @contextmanager
-def chromium(path: str, *more_flags: str) -> Iterator[Browser]:
+def chromium(path: str) -> Iterator[Browser]:
     """Playwright starts it with a fresh profile and removes that afterwards."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *more_flags])
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         try:
             yield browser
         finally:

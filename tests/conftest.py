@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -34,7 +35,9 @@ from attribution.models.architectures import CADDM, DNA_DET
 from attribution.models.backbones import Projection, build_backbone, features, normalise, pooled_width
 
 if TYPE_CHECKING:
+    from app_server import Server
     from attribution.pipeline import Pipeline
+    from hub_server import LoopbackHub
 
 LABELS = (
     Label("real", "No manipulation", "real", "An untouched photograph.", "portraits"),
@@ -265,9 +268,9 @@ def embed(
 
 
 @pytest.fixture(scope="module")
-def browser(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """An installed Chromium, with the BROWSER_FLAGS of the module that asks. Without one its tests are skipped, or fail where
-    FAIL_WITHOUT_BROWSER is set."""
+def browser() -> Iterator[Any]:
+    """An installed Chromium, for one module: `asyncio.run` fails while Playwright's loop runs. Without one its tests are skipped, or fail
+    where FAIL_WITHOUT_BROWSER is set."""
     missing = pytest.fail if os.environ.get("FAIL_WITHOUT_BROWSER") else pytest.skip
     try:
         from browser import chromium, find_chromium
@@ -276,8 +279,52 @@ def browser(request: pytest.FixtureRequest) -> Iterator[Any]:
     path = find_chromium()
     if path is None:
         missing("no Chromium was found; install one, or name it in CHROMIUM")
-    with chromium(path, *getattr(request.module, "BROWSER_FLAGS", ())) as running:
+    with chromium(path) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def app_hub() -> Iterator[LoopbackHub]:
+    """The Hub that the running app asks."""
+    from hub_server import LoopbackHub
+
+    with LoopbackHub() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def app_folder(default_folders: Folders) -> Path:
+    """The detector of the running app, which finds a face swap everywhere."""
+    return default_folders("landmark_swap")
+
+
+@pytest.fixture(scope="session")
+def server(app_folder: Path, app_hub: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The running app, one for all tests of a worker."""
+    from app_server import start, stop
+
+    running = start(str(app_folder), tmp_path_factory.mktemp("server"), **app_hub.environment())
+    yield running
+    stop(running, signal.SIGKILL)
+
+
+@pytest.fixture
+def visit(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
+    """`visit(width=…, color_scheme=…)` opens the page. At the end no reader's page may have seen an error or asked a stranger."""
+    from browser import Reader
+
+    readers, contexts = [], []
+
+    def opened(width: int = 1280, height: int = 900, **settings: Any) -> Any:
+        contexts.append(browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True, **settings))
+        readers.append(Reader(contexts[-1], server.address))
+        return readers[-1].open()
+
+    yield opened
+    found = [(reader.errors, reader.strangers) for reader in readers]
+    for context in contexts:
+        context.close()
+    assert found == [([], set())] * len(found)
 
 
 @pytest.fixture(scope="session")

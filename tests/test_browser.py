@@ -1,4 +1,4 @@
-"""The page in a real browser, as its readers have it: with mouse, keyboard and phone, in light and dark."""
+"""The pages in a real browser, as their readers have them: with mouse, keyboard and phone, in light and dark."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 import zeroshot_tables
-from app_server import ROOT, Server, start, stop
+from app_server import ROOT, Server
 from attribution.evidence import Opinion
 from attribution.measured.failures import failures_page
 from attribution.measured.limits import limits_page
@@ -24,12 +25,16 @@ from attribution.render import face as face_view
 from attribution.render import opinion as opinion_view
 from attribution.render.file import clip_stage, picture_stage
 from attribution.render.patches import patch_view
+from attribution.text import detectors as detectors_text
 from attribution.text import failures as failures_text
 from attribution.text import limits as limits_text
+from attribution.text import opinions as opinion_text
 from attribution.text import page as text
 from attribution.text import swap_limits as swap_limits_text
 from attribution.web import theme
 from conftest import REFERENCES
+from foreign_detectors import change_config, write_timm_folder
+from hub_server import Fault, LoopbackHub
 from limits_samples import STUDY, card, generator_card, swap_card
 from samples import (
     DETECTOR,
@@ -50,7 +55,6 @@ from samples import (
     track,
 )
 
-SCRIPT = (ROOT / "attribution" / "web" / "static" / "page.js").read_text(encoding="utf-8")
 # One in each corner, at the edge and all over: labels have little room.
 AREAS = (
     artifact(0.0, 0.0, 0.4, 0.35, 0.97),
@@ -60,6 +64,10 @@ AREAS = (
     artifact(0.0, 0.0, 1.0, 1.0, 0.55),
 )
 PORTRAIT = ROOT / "examples" / "astronaut.png"
+SLOW = Fault("/store/", pause=0.05, piece=2**17)
+WIDE = """() => [...document.querySelectorAll('#tt-result *')].filter((e) => e.checkVisibility()
+  && e.getBoundingClientRect().right > 391
+  && !e.closest('.tt-scroll, .js-plotly-plot, .tt-picture, [aria-hidden=true], #tt-slider')).map((e) => e.className).slice(0, 5)"""
 
 # Every visible piece of text, the contrast that it has to its ground, and the least that WCAG 2.2 AA asks of its size.
 WEAK_TEXT = """() => {
@@ -89,32 +97,6 @@ WEAK_TEXT = """() => {
 
 
 @pytest.fixture(scope="module")
-def server(detector_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = start(str(detector_folder), tmp_path_factory.mktemp("server"))
-    yield running
-    stop(running)
-
-
-@pytest.fixture
-def visit(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
-    """`visit(width=…, color_scheme=…)` opens the page. At the end no reader's page may have seen an error or asked a stranger."""
-    from browser import Reader
-
-    readers, contexts = [], []
-
-    def opened(width: int = 1280, height: int = 900, **settings: Any) -> Any:
-        contexts.append(browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True, **settings))
-        readers.append(Reader(contexts[-1], server.address))
-        return readers[-1].open()
-
-    yield opened
-    found = [(reader.errors, reader.strangers) for reader in readers]
-    for context in contexts:
-        context.close()
-    assert found == [([], set())] * len(found)
-
-
-@pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three seconds of the portrait, moving sideways, as an MP4 that browsers play and an AVI that they do not."""
     portrait = np.asarray(Image.open(PORTRAIT).convert("RGB"))[:320]
@@ -135,24 +117,44 @@ def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
     while not holds():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.1)
+        time.sleep(0.05)
     return True
 
 
-def test_the_page_opens_and_says_what_it_is_for(visit: Callable[..., Any]) -> None:
-    page = visit().page
+def fits(page: Any, width: int = 390) -> bool:
+    return page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def weak_text(page: Any) -> list[Any]:
+    """The text that cannot be read well, in light and in dark."""
+    found = []
+    page.add_style_tag(content="* { transition: none !important }")
+    set_mode = "(dark) => [document.documentElement, document.body].forEach((one) => one.classList.toggle('dark', dark))"
+    for dark in (True, False):
+        page.evaluate(set_mode, dark)
+        found += page.evaluate(WEAK_TEXT)
+    return found
+
+
+def test_a_reader_with_a_keyboard_gets_a_verdict_and_all_that_belongs_to_it(visit: Callable[..., Any]) -> None:
+    reader = visit(color_scheme="light")
+    page = reader.page
     assert page.inner_text("h1") == text.NAME
     assert text.PURPOSE in page.inner_text("header")
     page.wait_for_selector(".tt-ready")
-    assert "random-for-tests" in page.inner_text(".tt-pill")
+    assert "random-default" in page.inner_text(".tt-pill")
     there = [name for name in text.EXAMPLES if (ROOT / "examples" / name).is_file()]
     assert len(page.query_selector_all(".tt-examples button")) == len(there) >= 2
-
-
-def test_an_example_gives_a_verdict_and_all_that_belongs_to_it(visit: Callable[..., Any]) -> None:
-    reader = visit()
-    page = reader.page
-    reader.after(lambda: page.click(".tt-examples button"))
+    reached = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.className + ' ' + (document.activeElement.dataset.example ?? '')"))
+        if reached[-1].strip() == "0":
+            break
+    assert any("tt-mode" in one for one in reached)
+    assert any("upload-container" in one for one in reached)
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", "where one is can be seen"
+    reader.after(lambda: page.keyboard.press("Enter"))
     assert page.inner_text(".tt-state h2") in text.STATES.values()
     assert page.inner_text(".tt-cannot h3") == text.CANNOT_TELL
     assert page.evaluate("document.activeElement.id") == "tt-verdict", "screen readers begin at the verdict"
@@ -167,103 +169,72 @@ def test_an_example_gives_a_verdict_and_all_that_belongs_to_it(visit: Callable[.
     assert len(page.query_selector_all(".tt-table tbody tr")) >= 10
     assert page.is_visible(".tt-measured table")
     assert "SHA-256" in page.inner_text(".tt-custody")
-
-
-def test_a_class_can_be_chosen_for_the_heatmap(visit: Callable[..., Any]) -> None:
-    page = visit().give(PORTRAIT).page
     page.click("#tt-label input")
     page.click("#tt-label [role=option]:last-child")
     chosen = page.input_value("#tt-label input").rsplit(" (", 1)[0]
     assert eventually(lambda: f"“{chosen}”" in page.inner_text(".tt-faithful"))
-
-
-def test_text_named_jpg_gets_one_sentence_and_the_server_lives(visit: Callable[..., Any], tmp_path: Path) -> None:
-    (tmp_path / "words.jpg").write_bytes(b"This is no picture.")
-    reader = visit().give(tmp_path / "words.jpg")
-    assert reader.page.inner_text(".tt-problem h2") == text.PROBLEM
-    assert not reader.page.is_visible(".tt-verdict")
-    reader.give(PORTRAIT)
-    assert reader.page.is_visible(".tt-verdict")
-    assert not reader.page.is_visible(".tt-problem")
-
-
-def test_a_file_of_another_kind_is_not_even_sent(visit: Callable[..., Any], tmp_path: Path) -> None:
-    (tmp_path / "words.txt").write_bytes(b"words")
-    page = visit().page
-    page.set_input_files("#tt-drop input[type=file]", tmp_path / "words.txt")
-    page.wait_for_selector(".toast-body")
-    assert not page.is_visible(".tt-verdict")
-
-
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-def test_a_phone_shows_all_of_it_without_scrolling_sideways(visit: Callable[..., Any], color_scheme: str) -> None:
-    reader = visit(width=390, height=844, color_scheme=color_scheme, has_touch=True, is_mobile=True)
-    page = reader.page
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    reader.give(PORTRAIT)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    longer = "for (const cell of document.querySelectorAll('.tt-measured td')) cell.textContent = 'averylongwordinatable'.repeat(4)"
-    page.evaluate(longer)
-    wide = """() => [...document.querySelectorAll('#tt-result *')].filter((e) => e.checkVisibility()
-        && e.getBoundingClientRect().right > 391
-        && !e.closest('.tt-scroll, .js-plotly-plot, .tt-picture, [aria-hidden=true], #tt-slider')).map((e) => e.className).slice(0, 5)"""
-    assert page.evaluate(wide) == []
-    assert all(image.bounding_box()["height"] > 100 for image in page.query_selector_all("#tt-slider img"))
-
-
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-def test_every_text_can_be_read(visit: Callable[..., Any], color_scheme: str) -> None:
-    reader = visit(color_scheme=color_scheme)
-    reader.page.wait_for_selector(".tt-ready")
-    dark = reader.page.evaluate("document.body.classList.contains('dark')")
-    assert dark == (color_scheme == "dark")
-    assert reader.page.evaluate(WEAK_TEXT) == []
-    reader.give(PORTRAIT)
-    assert reader.page.evaluate(WEAK_TEXT) == []
-
-
-def test_the_check_of_contrast_finds_weak_text(visit: Callable[..., Any]) -> None:
-    page = visit().page
+    for link, ending, begins in ((0, ".html", "<!doctype html>"), (1, ".json", "{")):
+        with page.expect_download() as waiting:
+            page.locator(".tt-downloads a").nth(link).click()
+        assert waiting.value.suggested_filename.startswith("telltale-")
+        assert waiting.value.suggested_filename.endswith(ending)
+        assert Path(waiting.value.path()).read_text(encoding="utf-8").startswith(begins)
+    assert weak_text(page) == []
     page.evaluate("document.querySelector('h1').style.color = '#ddd'")
-    assert [words for words, *_ in page.evaluate(WEAK_TEXT)] == [text.NAME]
+    assert [words for words, *_ in page.evaluate(WEAK_TEXT)] == [text.NAME], "the check finds weak text"
 
 
-def test_light_and_dark_can_be_switched_and_are_remembered(visit: Callable[..., Any]) -> None:
-    from browser import Reader
-
-    reader = visit(color_scheme="light")
-    page = reader.page
+def test_the_other_pages_open_beside_a_result_and_keep_light_or_dark(visit: Callable[..., Any]) -> None:
+    page = visit(color_scheme="light").page
     ground = "getComputedStyle(document.querySelector('.gradio-container')).backgroundColor"
     light = page.evaluate(ground)
     page.click(".tt-mode")
     dark = page.evaluate(ground)
     assert dark != light
-    again = Reader(page.context, reader.address).open().page
-    assert eventually(lambda: again.evaluate(ground) == dark)
-    again.click(".tt-mode")
-    assert again.evaluate(ground) == light
+    for texts, there in ((limits_text, "#tt-m-answers .tt-answers li"), (failures_text, "#tt-m-short")):
+        with page.expect_popup() as opening:
+            page.click(f".tt-header .tt-link[href$={texts.PATH}]")
+        other = opening.value
+        errors: list[str] = []
+        other.on("console", lambda message, errors=errors: errors.append(message.text) if message.type == "error" else None)
+        other.wait_for_selector(there)
+        assert other.url.endswith(f"/{texts.PATH}")
+        assert other.inner_text("h1") == texts.PAGE
+        assert eventually(lambda other=other, texts=texts: other.title().startswith(texts.PAGE))
+        assert eventually(lambda other=other: other.evaluate(ground) == dark)
+        if texts is limits_text:
+            assert limits_text.MISSING_TITLE in other.inner_text("#tt-m-missing"), "this detector was measured on nothing"
+            other.click(f".tt-contents a:has-text('{limits_text.MISSING_TITLE}')")
+            assert other.evaluate("document.activeElement.id") == "tt-m-missing", "a link within the page stays within it"
+            assert other.url.endswith(f"/{texts.PATH}")
+        assert weak_text(other) == []
+        assert errors == []
+        other.close()
+    page.click(".tt-mode")
+    assert page.evaluate(ground) == light
 
 
-def test_the_keyboard_reaches_everything_and_starts_an_example(visit: Callable[..., Any]) -> None:
-    reader = visit()
-    page = reader.page
-    reached = []
-    for _ in range(12):
-        page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.className + ' ' + (document.activeElement.dataset.example ?? '')"))
-        if reached[-1].strip() == "0":
-            break
-    assert any("tt-mode" in one for one in reached)
-    assert any("upload-container" in one for one in reached)
-    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", "where one is can be seen"
-    reader.after(lambda: page.keyboard.press("Enter"))
-    assert page.is_visible(".tt-verdict")
-
-
-def test_a_face_can_be_chosen_on_the_picture_and_in_the_row(visit: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_phone_shows_two_faces_and_what_is_no_picture_without_scrolling_sideways(visit: Callable[..., Any], tmp_path: Path) -> None:
     portrait = np.asarray(Image.open(PORTRAIT).convert("RGB"))[:300, 100:400]
-    Image.fromarray(np.hstack([portrait, portrait[:, ::-1]])).save(tmp_path / "two.png")
-    page = visit().give(tmp_path / "two.png").page
+    two, words, strange = (tmp_path / name for name in ("<img src=x onerror=alert(1)><b>bold.png", "words.jpg", "words.txt"))
+    Image.fromarray(np.hstack([portrait, portrait[:, ::-1]])).save(two)
+    words.write_bytes(b"This is no picture.")
+    strange.write_bytes(b"words")
+    reader = visit(width=390, height=844, color_scheme="dark", has_touch=True, is_mobile=True)
+    page, alarms = reader.page, []
+    page.on("dialog", lambda dialog: (alarms.append(dialog.message), dialog.dismiss()))
+    assert page.evaluate("document.body.classList.contains('dark')")
+    assert fits(page)
+    page.set_input_files("#tt-drop input[type=file]", strange)
+    page.wait_for_selector(".toast-body")
+    reader.give(words)
+    assert page.inner_text(".tt-problem h2") == text.PROBLEM
+    assert not page.is_visible(".tt-verdict")
+    assert fits(page)
+    reader.give(two)
+    assert not page.is_visible(".tt-problem")
+    assert alarms == []
+    assert page.query_selector(".tt-custody b, .tt-custody img") is None, "a hostile name does nothing"
     assert len(page.query_selector_all(".tt-box")) == 2
     page.click(".tt-box[data-face='1']")
     assert eventually(lambda: page.inner_text(".tt-face h3") == "Face 2")
@@ -272,15 +243,38 @@ def test_a_face_can_be_chosen_on_the_picture_and_in_the_row(visit: Callable[...,
     page.keyboard.press("ArrowLeft")
     assert eventually(lambda: page.inner_text(".tt-face h3") == "Face 1")
     assert page.get_attribute(".tt-box[data-face='0']", "aria-pressed") == "true"
+    longer = "for (const cell of document.querySelectorAll('.tt-measured td')) cell.textContent = 'averylongwordinatable'.repeat(4)"
+    page.evaluate(longer)
+    assert fits(page)
+    assert page.evaluate(WIDE) == []
+    assert all(image.bounding_box()["height"] > 100 for image in page.query_selector_all("#tt-slider img"))
 
 
-def test_the_timeline_seeks_the_player(visit: Callable[..., Any], clips: Path) -> None:
-    page = visit().give(clips / "moving.mp4").page
+def test_a_clip_is_played_or_shown_frame_by_frame_and_goes_when_its_reader_does(
+    visit: Callable[..., Any], clips: Path, server: Server
+) -> None:
+    def kept() -> list[Path]:
+        size = (clips / "moving.mp4").stat().st_size
+        return [path for path in server.temporary.rglob("*.mp4") if path.stat().st_size == size]
+
+    reader = visit().give(clips / "moving.avi")
+    page = reader.page
+    assert page.query_selector(".tt-picture video") is None
+    assert text.PLAYER_MISSING in page.inner_text(".tt-stage")
+    frames = "[...document.querySelectorAll('.tt-frame')]"
+    shown = f"{frames}.filter((frame) => frame.checkVisibility({{visibilityProperty: true}})).map((frame) => frame.dataset.seconds)"
+    page.focus(".tt-track")
+    page.keyboard.press("Home")
+    first = page.evaluate(shown)
+    page.keyboard.press("End")
+    last = page.evaluate(shown)
+    assert len(first) == len(last) == 1
+    assert float(last[0]) > float(first[0]) + 1
+    reader.give(clips / "moving.mp4")
     now = "document.querySelector('.tt-picture video').currentTime"
     assert page.evaluate("document.querySelector('.tt-picture video').error") is None
     slider = page.locator(".tt-track")
-    width = slider.bounding_box()["width"]
-    slider.click(position={"x": width * 0.85, "y": 50})
+    slider.click(position={"x": slider.bounding_box()["width"] * 0.85, "y": 50})
     assert eventually(lambda: abs(page.evaluate(now) - 0.85 * 3) < 0.3)
     assert eventually(lambda: page.inner_text(".tt-crop figcaption") == f"{page.evaluate(now):.1f} s")
     later = page.evaluate(now)
@@ -295,139 +289,203 @@ def test_the_timeline_seeks_the_player(visit: Callable[..., Any], clips: Path) -
     before = box.bounding_box()["x"]
     page.keyboard.press("End")
     assert eventually(lambda: abs(box.bounding_box()["x"] - before) > 10), "the box follows the face"
-
-
-def test_a_clip_that_browsers_cannot_play_is_shown_frame_by_frame(visit: Callable[..., Any], clips: Path) -> None:
-    page = visit().give(clips / "moving.avi").page
-    assert page.query_selector(".tt-picture video") is None
-    assert text.PLAYER_MISSING in page.inner_text(".tt-stage")
-    frames = "[...document.querySelectorAll('.tt-frame')]"
-    shown = f"{frames}.filter((frame) => frame.checkVisibility({{visibilityProperty: true}})).map((frame) => frame.dataset.seconds)"
-    page.focus(".tt-track")
-    page.keyboard.press("Home")
-    first = page.evaluate(shown)
-    page.keyboard.press("End")
-    last = page.evaluate(shown)
-    assert len(first) == len(last) == 1
-    assert float(last[0]) > float(first[0]) + 1
-
-
-def test_a_clip_goes_when_its_reader_does(visit: Callable[..., Any], clips: Path, server: Server) -> None:
-    def kept() -> list[Path]:
-        size = (clips / "moving.mp4").stat().st_size
-        return [path for path in server.temporary.rglob("*.mp4") if path.stat().st_size == size]
-
-    reader = visit().give(clips / "moving.mp4")
     assert len(kept()) == 1
-    reader.page.close()
+    page.close()
     assert eventually(lambda: not kept())
 
 
-def test_a_hostile_name_does_nothing(visit: Callable[..., Any], tmp_path: Path) -> None:
-    name = "<img src=x onerror=alert(1)><b>bold.png"
-    (tmp_path / name).write_bytes(PORTRAIT.read_bytes())
-    reader = visit()
-    alarms: list[str] = []
-    reader.page.on("dialog", lambda dialog: (alarms.append(dialog.message), dialog.dismiss()))
-    reader.give(tmp_path / name)
-    assert alarms == []
-    assert reader.page.query_selector(".tt-custody b, .tt-custody img") is None
+# Choosing detectors
 
 
-def test_report_and_result_can_be_downloaded(visit: Callable[..., Any]) -> None:
-    page = visit().give(PORTRAIT).page
-    for link, ending, begins in ((0, ".html", "<!doctype html>"), (1, ".json", "{")):
-        with page.expect_download() as waiting:
-            page.locator(".tt-downloads a").nth(link).click()
-        assert waiting.value.suggested_filename.startswith("telltale-88431cd9653c")
-        assert waiting.value.suggested_filename.endswith(ending)
-        assert Path(waiting.value.path()).read_text(encoding="utf-8").startswith(begins)
+def favouring(folder: Path, label: int) -> Path:
+    """The same detector, which nearly always answers that label."""
+    state = load_file(folder / "model.safetensors")
+    state["head.bias"][label] += 40
+    save_file(state, folder / "model.safetensors")
+    return folder
 
 
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-def test_the_measured_limits_open_beside_a_result_that_stays(visit: Callable[..., Any], color_scheme: str) -> None:
-    from browser import Reader
-
-    reader = visit(color_scheme=color_scheme).give(PORTRAIT)
-    page = reader.page
-    verdict = page.inner_text(".tt-state h2")
-    for link in (
-        page.get_by_role("link", name=limits_text.SEE_ALL).all() + page.locator(f".tt-header .tt-link[href$={limits_text.PATH}]").all()
-    ):
-        with page.expect_popup() as opening:
-            link.click()
-        assert opening.value.url == f"{reader.address}{limits_text.PATH}"
-        opening.value.close()
-    limits = Reader(page.context, reader.address)
-    limits.page.goto(reader.address + limits_text.PATH)
-    limits.page.wait_for_selector("#tt-m-answers")
-    assert limits.page.inner_text("h1") == limits_text.PAGE
-    assert limits.page.title().startswith(limits_text.PAGE)
-    assert limits_text.MISSING_TITLE in limits.page.inner_text("#tt-m-missing"), "this detector was measured on nothing"
-    assert limits.page.query_selector("#tt-m-answers .tt-answers li") is not None
-    assert limits.page.evaluate(WEAK_TEXT) == []
-    limits.page.click(f".tt-contents a:has-text('{limits_text.MISSING_TITLE}')")
-    assert limits.page.evaluate("document.activeElement.id") == "tt-m-missing", "a link within the page stays within it"
-    assert limits.page.url == reader.address + limits_text.PATH
-    assert (limits.errors, limits.strangers) == ([], set())
-    assert page.inner_text(".tt-state h2") == verdict
-    assert page.is_visible(".tt-picture img")
+@pytest.fixture(scope="module")
+def public(app_hub: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> LoopbackHub:
+    """The Hub with three detectors of others."""
+    folder = tmp_path_factory.mktemp("public")
+    app_hub.add("acme/told", favouring(write_timm_folder(folder / "told", ["Real", "Fake"]), 1), licence="apache-2.0")
+    app_hub.add("acme/untold", favouring(write_timm_folder(folder / "untold", ["LABEL_0", "LABEL_1"], seed=5), 0), licence="mit")
+    damaged = write_timm_folder(folder / "damaged", ["Real", "Fake"])
+    change_config(damaged, {"num_classes": 3, "label_names": ["Real", "Fake", "Other"]})
+    app_hub.add("acme/damaged", damaged, licence="mit")
+    return app_hub
 
 
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-def test_measured_limits_fit_a_phone_and_every_text_can_be_read(browser: Any, color_scheme: str) -> None:
-    """With every table there is: the page alone, as the browser gets it, without a server."""
-    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=color_scheme)
-    page.set_content(
-        f'<body class="gradio-container {color_scheme}"><style>{theme.css()}</style>'
-        f"{limits_page(card(), Study(STUDY), [generator_card(), swap_card()])}</body>"
-    )
-    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+class Panel:
+    """The panel of one open page."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+
+    def open(self) -> Panel:
+        self.page.wait_for_selector(".tt-ready")
+        self.page.click(".tt-choose-line button[aria-expanded=false]")
+        self.page.wait_for_selector(".tt-choosing")
+        return self
+
+    def seen(self, slot: str, part: str) -> str:
+        """The selector of a part of what is shown of the detector that is chosen in that slot."""
+        return f"[data-slot={slot}] .tt-facts:not([hidden]) {part}"
+
+    def look_up(self, repository: str, slot: str = "first") -> Panel:
+        self.page.select_option(f"#tt-choose-{slot}", "other")
+        self.page.fill(f"#tt-repository-{slot}", repository)
+        self.page.press(f"#tt-repository-{slot}", "Enter")
+        # A problem, too, is an answer: the test then says which.
+        self.page.wait_for_selector(f"{self.seen(slot, '.tt-looked')}, .tt-choose-problem")
+        assert self.page.query_selector(".tt-choose-problem") is None, self.page.inner_text(".tt-choose-problem")
+        return self
+
+    def use(self) -> Panel:
+        self.page.click("[data-do=use]:enabled")
+        return self
+
+    def used(self) -> str:
+        """What the head of the page says once the choice is in use."""
+        self.page.wait_for_selector(".tt-choosing", state="detached")
+        return self.page.inner_text(".tt-pill")
+
+
+def examine(page: Any) -> None:
+    """Give the example, and wait for its verdict and its heatmap."""
+    page.evaluate("for (const old of document.querySelectorAll('.tt-verdict, .tt-faithful')) old.dataset.old = ''")
+    page.set_input_files("#tt-drop input[type=file]", ROOT / "examples" / "landmark_swap.png")
+    page.wait_for_selector(".tt-verdict:not([data-old])")
+    page.wait_for_selector(".tt-faithful:not([data-old])")
+
+
+def test_a_detector_is_looked_up_cancelled_downloaded_and_used(visit: Any, public: LoopbackHub) -> None:
+    page = visit().page
+    asked = len(public.requests)
+    panel = Panel(page).open()
+    page.select_option("#tt-choose-first", "hf:OwensLab/commfor-model-384")
+    assert page.is_disabled("[data-do=use]")
+    assert page.inner_text("[data-why]") == detectors_text.LOOK_FIRST
+    # So far nobody was asked for anything.
+    assert len(public.requests) == asked
+    panel.look_up("acme/told")
+    facts = page.inner_text(panel.seen("first", "dl"))
+    for part in ("apache-2.0", public.repositories["acme/told"].branches["main"], "model.safetensors", "22.0 MB"):
+        assert part in facts
+    assert page.inner_text("[data-do=use]") == detectors_text.DOWNLOAD.format(size="22.0 MB")
+    assert not public.asked("/store/")
+    public.faults.append(SLOW)
+    panel.use()
+    page.wait_for_function("Number(document.querySelector('.tt-loading [role=progressbar]')?.ariaValueNow) > 5")
+    assert "MB" in page.inner_text(".tt-doing")
+    page.click("#tt-choose-cancel")
+    page.wait_for_selector(".tt-choose-problem")
+    assert page.inner_text(".tt-choose-problem") == detectors_text.CANCELLED
+    assert page.evaluate("document.activeElement.className") == "tt-choose-problem"
+    assert weak_text(page) == []
+    assert "random-default" in page.inner_text(".tt-pill")
+    public.faults.clear()
+    assert "acme/told@" in panel.use().used()
+    assert page.evaluate("document.activeElement.dataset.do") == "toggle"
+    examine(page)
+    words = page.inner_text("#tt-result")
+    for part in (text.WHOLE["picture"], text.WHOLE_TITLES["picture"], text.NOT_TOLD, "not calibrated", text.UNMEASURED_TITLE):
+        assert part in words
+    assert text.NO_REFERENCES in words
+    assert "Face 1" not in words
+    assert "confidence" not in words.replace("confidence”", "")
+    assert page.query_selector(".tt-box") is None
+    assert page.query_selector("#tt-map") is None
+    # A damaged one is refused in a sentence; and another choice leaves what is shown as it is.
+    panel.open().look_up("acme/damaged").use()
+    page.wait_for_selector(".tt-choose-problem")
+    assert page.inner_text(".tt-choose-problem") not in ("", detectors_text.OUR_FAULT)
+    assert page.get_attribute(".tt-choose-problem", "role") == "alert"
+    page.select_option("#tt-choose-first", "default")
+    assert "random-default" in panel.use().used()
+    assert text.WHOLE["picture"] in page.inner_text("#tt-result")
+
+
+def test_labels_are_asked_for_and_two_detectors_stand_side_by_side(visit: Any) -> None:
+    page = visit(390, 844).page
+    panel = Panel(page).open().look_up("acme/untold", "beside").use()
+    page.wait_for_selector(".tt-ask")
+    assert page.evaluate("document.activeElement.dataset.label") == "LABEL_0"
+    assert page.is_disabled("[data-do=use]")
+    # With the keyboard alone.
+    page.keyboard.type("Face swap")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Untouched")
+    assert page.input_value("[data-label=LABEL_0]") == "face_swap"
+    page.select_option(panel.seen("beside", "[data-view]"), "face")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert len(page.query_selector_all("#tt-m-chapter .tt-m")) == len(limits_text.TITLES) + 2
-    assert len(page.query_selector_all("#tt-m2-chapter .tt-m")) > len(limits_text.GENERATOR_TITLES)
-    assert len(page.query_selector_all("#tt-m3-chapter .tt-m")) > len(swap_limits_text.TITLES)
-    assert page.evaluate(WEAK_TEXT) == []
-    page.set_viewport_size({"width": 1280, "height": 900})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
-    assert page.evaluate(WEAK_TEXT) == []
-    page.close()
-
-
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-def test_why_detectors_fail_opens_beside_and_answers_without_the_server(visit: Callable[..., Any], color_scheme: str) -> None:
-    from browser import Reader
-
-    reader = visit(color_scheme=color_scheme)
-    with reader.page.expect_popup() as opening:
-        reader.page.click(f".tt-header .tt-link[href$={failures_text.PATH}]")
-    assert opening.value.url == f"{reader.address}{failures_text.PATH}"
-    opening.value.close()
-    why = Reader(reader.page.context, reader.address)
-    why.page.goto(reader.address + failures_text.PATH)
-    why.page.wait_for_selector("#tt-m-short")
-    assert why.page.inner_text("h1") == failures_text.PAGE
-    assert why.page.title().startswith(failures_text.PAGE)
-    assert why.page.evaluate(WEAK_TEXT) == []
-    assert why.page.get_by_role("link", name=limits_text.LINK).is_visible()
-    assert (why.errors, why.strangers) == ([], set())
-
-
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-def test_why_detectors_fail_fits_a_phone_and_every_text_can_be_read(browser: Any, color_scheme: str) -> None:
-    page = why_alone(browser, color_scheme)
-    assert page.evaluate(WEAK_TEXT) == []
-    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-    page.wait_for_selector("#tt-m-neurons .tt-long table")
+    pill = panel.use().used()
+    assert "random-default" in pill
+    assert "acme/untold@" in pill
+    examine(page)
+    both = page.inner_text(".tt-both")
+    for part in (opinion_text.SIDE_BY_SIDE, "random-default", "acme/untold", "Landmark face swap", "LABEL_0", "not calibrated"):
+        assert part in both
+    assert both.count("%") == 2
+    assert opinion_text.AGREEMENT["same family"] in both
+    page.wait_for_selector("#tt-second-slider img")
+    second = page.inner_text("#tt-opinion")
+    assert opinion_text.NO_REFERENCES.format(name="acme/untold") in second
+    assert opinion_text.UNMEASURED_TITLE.format(name="acme/untold") in second
+    assert page.query_selector("#tt-second-map") is None
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+# Parts of the pages as the browser gets them, without a server
+
+
+@pytest.fixture
+def alone(browser: Any) -> Iterator[Callable[..., Any]]:
+    """`alone(markup)` shows it with our style and script."""
+    pages = []
+
+    def shown(parts: Any, width: int = 390) -> Any:
+        pages.append(browser.new_page(viewport={"width": width, "height": 844}))
+        look = f"{theme.head()}<style>{theme.css()}</style>"
+        pages[-1].set_content(f'{look}<body class="gradio-container"><div class="tt-panel">{parts}</div></body>')
+        return pages[-1]
+
+    yield shown
+    for page in pages:
+        page.close()
+
+
+def open_all(page: Any) -> None:
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+
+
+def why() -> str:
+    """The page on why detectors fail, with every table there is."""
+    return failures_page(Study(zeroshot_tables.tables()), {"astronaut.png": noise(64, 64)})
+
+
+@pytest.mark.parametrize(
+    "page_of", [lambda: limits_page(card(), Study(STUDY), [generator_card(), swap_card()]), why], ids=["limits", "why"]
+)
+def test_other_pages_fit_a_phone_and_every_text_can_be_read(alone: Callable[..., Any], page_of: Callable[[], str]) -> None:
+    """With every table there is."""
+    page = alone(page_of())
+    open_all(page)
+    assert fits(page)
+    assert weak_text(page) == []
     page.set_viewport_size({"width": 1280, "height": 900})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
-    assert page.evaluate(WEAK_TEXT) == []
-    page.close()
+    assert fits(page, 1280)
+    if page_of is why:
+        page.wait_for_selector("#tt-m-neurons .tt-long table")
+    else:
+        assert len(page.query_selector_all("#tt-m-chapter .tt-m")) == len(limits_text.TITLES) + 2
+        assert len(page.query_selector_all("#tt-m2-chapter .tt-m")) > len(limits_text.GENERATOR_TITLES)
+        assert len(page.query_selector_all("#tt-m3-chapter .tt-m")) > len(swap_limits_text.TITLES)
 
 
-def test_a_choice_shows_what_belongs_to_it_in_every_part(browser: Any) -> None:
-    page = why_alone(browser, width=1280)
+def test_a_choice_shows_what_belongs_to_it_in_every_part_and_a_packed_table_opens(alone: Callable[..., Any]) -> None:
+    page = alone(why(), 1280)
 
     def shown(part: str) -> list[str]:
         return page.eval_on_selector_all(f"#tt-m-{part} [data-of]", "all => all.filter((one) => !one.hidden).map((one) => one.dataset.of)")
@@ -437,7 +495,6 @@ def test_a_choice_shows_what_belongs_to_it_in_every_part(browser: Any) -> None:
     assert {one.split()[0] for one in shown("collapse")} == {"3"}
     assert {one.split()[0] for one in shown("attention")} == {"3"} != {one.split()[0] for one in before}
     assert page.is_checked("#tt-m-ablation input[data-about=detector][value='3']")
-    assert page.eval_on_selector_all("#tt-m-ablation g", "all => all.filter((one) => getComputedStyle(one).display !== 'none').length") == 2
     page.focus("#tt-m-collapse input[data-about=source]:checked")
     was = shown("collapse")
     page.keyboard.press("ArrowRight")
@@ -447,59 +504,38 @@ def test_a_choice_shows_what_belongs_to_it_in_every_part(browser: Any) -> None:
     assert "6 * *" in shown("collapse"), "a shipped detector has one training"
     assert {one.split()[0] for one in shown("attention")} == {"3"}, "and is no choice where it was not measured"
     assert page.locator("#tt-m-collapse [data-none]").is_hidden()
-    page.close()
-
-
-def test_a_packed_table_opens_as_a_table(browser: Any) -> None:
-    page = why_alone(browser, width=1280)
     table = zeroshot_tables.tables()["matrix"]
     page.click(f"#tt-m-collapse summary:has-text('{table.title}')")
     page.wait_for_selector("#tt-m-collapse .tt-long table")
     assert page.locator("#tt-m-collapse .tt-long tbody tr").count() == len(table.rows)
     assert page.locator("#tt-m-collapse .tt-long thead th").all_inner_texts() == list(table.columns)
-    page.close()
 
 
-def why_alone(browser: Any, color_scheme: str = "light", width: int = 390) -> Any:
-    """With every table there is: the page and the script alone, without a server."""
-    page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=color_scheme)
-    script = (Path(theme.__file__).parent / "static" / "page.js").read_text(encoding="utf-8")
-    body = failures_page(Study(zeroshot_tables.tables()), {"astronaut.png": noise(64, 64)})
-    page.set_content(f'<body class="gradio-container {color_scheme}"><style>{theme.css()}</style><script>{script}</script>{body}</body>')
-    return page
-
-
-def alone(browser: Any, parts: str, color_scheme: str = "light", width: int = 390, **settings: Any) -> Any:
-    """A part of the page, as the browser gets it, without a server."""
-    page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=color_scheme, **settings)
-    style = f"<style>{theme.css()}{theme.area_css()}</style>"
-    page.set_content(f'<body class="gradio-container {color_scheme}">{style}<div class="tt-panel">{parts}</div></body>')
-    return page
-
-
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-def test_a_second_opinion_fits_a_phone_and_every_text_can_be_read(browser: Any, color_scheme: str) -> None:
+def test_a_second_opinion_fits_a_phone_and_every_text_can_be_read(alone: Callable[..., Any]) -> None:
     """With every kind of answer."""
     given = [opinion(agreement=one) for one in ("same method", "same family", "undecided")]
     given += [opinion(NONE_FOUND, "differs"), Opinion(SPECIALIST, REFUSED), swap_opinion()]
-    media, parts = picture().media, ""
+    media, parts = picture().media, []
     for one in given:
         whole = track(opinions=(one,))
-        parts += opinion_view.beside(whole) + opinion_view.heading(whole, 0, DETECTOR) + opinion_view.answer(whole, one, DETECTOR)
+        parts += [opinion_view.beside(whole), opinion_view.heading(whole, 0, DETECTOR), opinion_view.answer(whole, one, DETECTOR)]
     several = disputed()
     several = replace(several, opinions=(*several.opinions, Opinion(SPECIALIST, REFUSED), opinion()), artifacts=AREAS)
     evidence = picture(verdict=several.verdict, tracks=(several,))
-    parts += face_view.verdict_banner(evidence, "", *opinion_view.verdict_note(evidence, link=True))
-    parts += (
-        opinion_view.choices(several, 0) + opinion_view.agreement(several, several.opinions[0], DETECTOR) + opinion_view.others(several, 0)
-    )
-    parts += opinion_view.marked_areas(several, several.opinions[0], 1, (), overlay.data_uri(noise(224, 224)), switch=True)
-    parts += opinion_view.heat_words(heatmap(), DETECTOR, ()) + opinion_view.limits(SPECIALIST, card().measured)
-    parts += patch_view(grid("s..x", ".ss.", "....", side_px=50), SPECIALIST, face().box, media, noise(100, 200))
-    page = alone(browser, parts, color_scheme)
-    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert page.evaluate(WEAK_TEXT) == []
+    parts += [
+        face_view.verdict_banner(evidence, "", *opinion_view.verdict_note(evidence, link=True)),
+        opinion_view.choices(several, 0),
+        opinion_view.agreement(several, several.opinions[0], DETECTOR),
+        opinion_view.others(several, 0),
+        opinion_view.marked_areas(several, several.opinions[0], 1, (), overlay.data_uri(noise(224, 224)), switch=True),
+        opinion_view.heat_words(heatmap(), DETECTOR, ()),
+        opinion_view.limits(SPECIALIST, card().measured),
+        patch_view(grid("s..x", ".ss.", "....", side_px=50), SPECIALIST, face().box, media, noise(100, 200)),
+    ]
+    page = alone("".join(parts))
+    open_all(page)
+    assert fits(page)
+    assert weak_text(page) == []
     mosaic = page.locator(".tt-mosaic > svg").bounding_box()
     assert mosaic is not None
     assert mosaic["width"] > 250
@@ -509,40 +545,34 @@ def test_a_second_opinion_fits_a_phone_and_every_text_can_be_read(browser: Any, 
         for kind in ("tt-differs", "tt-same-method")
     )
     assert float(differs.removesuffix("px")) > float(agrees.removesuffix("px")), "a disagreement catches the eye"
-    page.close()
 
 
-def test_labels_of_marked_areas_stay_on_the_face_and_hide_no_small_one(browser: Any) -> None:
+def test_labels_of_marked_areas_stay_on_the_face_and_hide_no_small_one(alone: Callable[..., Any]) -> None:
     whole = track(artifacts=AREAS)
-    page = alone(browser, areas.panel(whole, 1, "CADDM", "manipulated", (), overlay.data_uri(noise(224, 224))))
+    page = alone(areas.panel(whole, 1, "CADDM", "manipulated", (), overlay.data_uri(noise(224, 224))))
     square = page.locator(".tt-marked-crop").bounding_box()
     for label in page.locator(".tt-area-label").all():
         box = label.bounding_box()
-        assert box["x"] >= square["x"] - 1
-        assert box["x"] + box["width"] <= square["x"] + square["width"] + 1
-        assert box["y"] >= square["y"] - 1
-        assert box["y"] + box["height"] <= square["y"] + square["height"] + 1
+        for start, size in (("x", "width"), ("y", "height")):
+            assert box[start] >= square[start] - 1
+            assert box[start] + box[size] <= square[start] + square[size] + 1
     page.uncheck(".tt-area-switch input")
     assert not page.locator(".tt-areas").is_visible()
-    page.close()
     shown = {}
+    page = alone(picture_stage(picture(verdict=MANIPULATED, tracks=(whole,)), overlay.data_uri(noise(100, 200)), 0), 1600)
     for width in (1600, 700, 390, 250):
-        page = alone(
-            browser, picture_stage(picture(verdict=MANIPULATED, tracks=(whole,)), overlay.data_uri(noise(100, 200)), 0), width=width
-        )
+        page.set_viewport_size({"width": width, "height": 844})
         side = page.locator(".tt-areas-of").bounding_box()["width"]
         shown[round(side)] = [sum(one.is_visible() for one in page.locator(kind).all()) for kind in (".tt-area", ".tt-area-label")]
-        page.close()
     assert len(shown) >= 3
     for side, (outlines, labels) in shown.items():
         assert outlines == (1 if side <= 70 else 2 if side <= 110 else len(AREAS)), side
         assert labels == (len(AREAS) if side > 150 else 0), side
 
 
-def test_several_opinions_are_chosen_by_mouse_and_keyboard(browser: Any) -> None:
+def test_several_opinions_are_chosen_by_mouse_and_keyboard(alone: Callable[..., Any]) -> None:
     several = track(verdict=MANIPULATED, opinions=(swap_opinion(), Opinion(SPECIALIST, REFUSED), opinion()))
-    page = alone(browser, f'<div id="choices">{opinion_view.choices(several, 0)}</div>')
-    page.add_script_tag(content=SCRIPT)
+    page = alone(f'<div id="choices">{opinion_view.choices(several, 0)}</div>')
     page.evaluate(
         "() => { window.asked = []; const row = document.getElementById('choices');"
         " window.telltale.opinions(row, (event, what) => window.asked.push(what.index)); }"
@@ -554,53 +584,30 @@ def test_several_opinions_are_chosen_by_mouse_and_keyboard(browser: Any) -> None
     assert page.evaluate(checked) == "0"
     assert page.evaluate("document.activeElement.dataset.opinion") == "0"
     assert page.evaluate("window.asked") == [2, 0]
-    page.close()
 
 
-def test_areas_of_a_clip_show_at_their_moment_alone(browser: Any) -> None:
+def test_marked_areas_follow_the_chosen_face_and_show_at_their_moment_alone(alone: Callable[..., Any]) -> None:
+    def staged(markup: Any) -> Any:
+        page = alone(f'<div id="stage">{markup}</div>', 1280)
+        page.evaluate("() => window.telltale.faces(document.getElementById('stage'), () => {})")
+        return page
+
+    marked = tuple(track(number, artifacts=(artifact(0.2, 0.2, 0.6, 0.6),)) for number in range(2))
+    page = staged(picture_stage(picture(verdict=MANIPULATED, tracks=marked), overlay.data_uri(noise(100, 200)), 0))
+    visible = "[...document.querySelectorAll('.tt-areas-of')].filter((one) => one.checkVisibility()).map((one) => one.dataset.of)"
+    assert page.evaluate(visible) == ["0"]
+    page.click(".tt-box[data-face='1']")
+    assert page.evaluate(visible) == ["1"]
+    page.uncheck(".tt-area-switch input")
+    assert not any(one.is_visible() for one in page.locator(".tt-area").all())
     evidence = clip("matroska (hevc)")
     first = replace(evidence.tracks[0], artifacts=(artifact(0.2, 0.2, 0.6, 0.6, seconds=3.5),))
     evidence = replace(evidence, tracks=(first, evidence.tracks[1]))
-    page = alone(browser, f'<div id="stage">{clip_stage(evidence, [(3.5, overlay.data_uri(noise(20, 40)))], None, 0)}</div>')
-    page.add_script_tag(content=SCRIPT)
-    page.evaluate("() => window.telltale.faces(document.getElementById('stage'), () => {})")
-    layer, slider = page.locator(".tt-areas-of"), page.locator(".tt-track")
-    shown = {}
-    slider.focus()
+    page = staged(clip_stage(evidence, [(3.5, overlay.data_uri(noise(20, 40)))], None, 0))
+    layer, shown = page.locator(".tt-areas-of"), {}
+    page.locator(".tt-track").focus()
     page.keyboard.press("Home")
     for _ in range(31):
         page.keyboard.press("ArrowRight")
         shown[page.get_attribute(".tt-track", "aria-valuenow")] = layer.is_visible()
     assert [moment for moment, there in shown.items() if there] == ["3.5"]
-    page.close()
-
-
-def test_marked_areas_follow_the_chosen_face(browser: Any, swap_folder: Path, tmp_path: Path) -> None:
-    from browser import Reader
-
-    portrait = np.asarray(Image.open(PORTRAIT).convert("RGB"))[:300, 100:400]
-    Image.fromarray(np.hstack([portrait, portrait[:, ::-1]])).save(tmp_path / "two.png")
-    (tmp_path / "server").mkdir()
-    server = start(str(swap_folder), tmp_path / "server")
-    try:
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
-        reader = Reader(context, server.address).open().give(tmp_path / "two.png")
-        page = reader.page
-        assert "marks" in page.inner_text(".tt-marked-lead")
-        layers = page.locator(".tt-areas-of")
-        assert layers.count() == 2
-        first = page.get_attribute(".tt-box[aria-pressed='true']", "data-face")
-        other = "1" if first == "0" else "0"
-        visible = "[...document.querySelectorAll('.tt-areas-of')].filter((one) => one.checkVisibility()).map((one) => one.dataset.of)"
-        assert page.evaluate(visible) == [first]
-        lead = page.get_attribute(".tt-marked-face img", "src")
-        page.click(f".tt-box[data-face='{other}']")
-        assert page.evaluate(visible) == [other]
-        assert eventually(lambda: page.get_attribute(".tt-marked-face img", "src") != lead), "the other face with its own areas"
-        page.uncheck(".tt-stage .tt-area-switch input")
-        assert not page.locator(".tt-stage .tt-area").first.is_visible()
-        assert page.locator(".tt-marked .tt-area").first.is_visible(), "each switch is that of its own picture"
-        assert (reader.errors, reader.strangers) == ([], set())
-        context.close()
-    finally:
-        stop(server)

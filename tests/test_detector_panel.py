@@ -30,7 +30,7 @@ SLOW = Fault("/store/", pause=0.02, piece=2**18)
 
 
 @pytest.fixture(scope="module")
-def shelf_of_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What stands for `weights/`: a default, and a second detector."""
     folder = tmp_path_factory.mktemp("weights")
     write_detector(folder / DEFAULT_DETECTOR, thresholds=SURE, name=DEFAULT_DETECTOR)
@@ -59,9 +59,9 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
 
 
 @pytest.fixture(scope="module")
-def default(shelf_of_weights: Path) -> Engine:
+def default(embedded: Path) -> Engine:
     patch = pytest.MonkeyPatch()
-    patch.setattr(loading, "EMBEDDED_FOLDER", shelf_of_weights)
+    patch.setattr(loading, "EMBEDDED_FOLDER", embedded)
     engine = Engine("default", "cpu")
     assert engine.pipeline() is not None
     patch.undo()
@@ -69,8 +69,8 @@ def default(shelf_of_weights: Path) -> Engine:
 
 
 @pytest.fixture
-def page(hub: LoopbackHub, default: Engine, shelf_of_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
-    monkeypatch.setattr(loading, "EMBEDDED_FOLDER", shelf_of_weights)
+def page(hub: LoopbackHub, default: Engine, embedded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
+    monkeypatch.setattr(loading, "EMBEDDED_FOLDER", embedded)
     folder = tmp_path / "uploads"
     folder.mkdir()
     return Page(Events(Uploads(folder), default, []))
@@ -200,20 +200,13 @@ def test_a_cancelled_download_leaves_the_page_with_its_detector(page: Page, hub:
     assert page.selection is None
     assert all(step.header == gr.skip() for step in steps)
     assert steps[-1].cancel["visible"] is False
+    page.act("use", f"hf:acme/told@{commit}", during=lambda: page.events.leave(page.request))
+    assert page.selection is None, "whoever leaves ends the download, too"
     hub.faults.clear()
-    assert problem(page.act("use", f"hf:acme/told@{commit}")) == ""
-    assert page.selection is not None
-
-
-def test_whoever_leaves_ends_the_download(page: Page, hub: LoopbackHub, public: Path) -> None:
-    commit = hub.add("acme/told", public / "told")
     page.toggle()
     page.look("acme/told")
-    hub.faults.append(SLOW)
-    page.act("use", f"hf:acme/told@{commit}", during=lambda: page.events.leave(page.request))
-    engine = page.events.engines.of(Selection(DetectorSpec("random-second")))
-    assert engine.pipeline() is not None
-    assert page.selection is None
+    assert problem(page.act("use", f"hf:acme/told@{commit}")) == ""
+    assert page.selection is not None
 
 
 def test_labels_that_do_not_tell_are_asked_for(page: Page, hub: LoopbackHub, public: Path) -> None:
@@ -249,45 +242,28 @@ def test_the_right_one_of_two_is_asked_about(page: Page, hub: LoopbackHub, publi
     assert 'data-label="LABEL_0"' in slots[1]
 
 
-def test_more_labels_than_fit_are_for_the_command_line(page: Page, hub: LoopbackHub, public: Path) -> None:
-    commit = hub.add("acme/many", public / "many")
-    page.toggle()
-    page.look("acme/many")
-    assert "14 labels" in problem(page.act("use", f"hf:acme/many@{commit}"))
-    assert page.selection is None
-
-
-@pytest.mark.parametrize(
-    ("repository", "part"), [("acme/gated", "gated"), ("acme/nothing-here", "acme/nothing-here"), ("no name", "not the name")]
-)
-def test_what_cannot_be_looked_up_is_one_sentence(page: Page, hub: LoopbackHub, public: Path, repository: str, part: str) -> None:
+def test_what_cannot_be_used_is_one_sentence_and_the_page_goes_on(
+    page: Page, hub: LoopbackHub, public: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = {name: hub.add(f"acme/{name}", public / name) for name in ("many", "damaged")}
     hub.add("acme/gated", public / "told", gated=True)
     page.toggle()
-    steps = page.look(repository)
-    if repository == "acme/gated" and not problem(steps):
-        # A gated repository may be described to everybody: then the panel says so before anything is downloaded.
-        assert text.GATED in plain(shown(steps[-1].panel))
-        name = next(one["value"] for one in Markup(shown(steps[-1].panel)).of("option") if one["value"].startswith("hf:acme/gated@"))
-        steps = page.act("use", name)
-    assert part in problem(steps)
-    assert page.selection is None
-
-
-def test_a_damaged_detector_is_refused_and_the_page_goes_on(page: Page, hub: LoopbackHub, public: Path) -> None:
-    commit = hub.add("acme/damaged", public / "damaged")
-    page.toggle()
+    for repository, part in (("acme/nothing-here", "acme/nothing-here"), ("no name", "not the name"), ("  ", text.NAME_FIRST)):
+        assert part in problem(page.look(repository))
+    # A gated repository may be described to everybody: then the panel says so before anything is downloaded.
+    panel = shown(page.look("acme/gated")[-1].panel)
+    assert text.GATED in plain(panel)
+    name = next(one["value"] for one in Markup(panel).of("option") if one["value"].startswith("hf:acme/gated@"))
+    assert "gated" in problem(page.act("use", name))
+    page.look("acme/many")
+    assert "14 labels" in problem(page.act("use", f"hf:acme/many@{commits['many']}"))
     page.look("acme/damaged")
-    steps = page.act("use", "random-second", f"hf:acme/damaged@{commit}")
-    assert problem(steps).count(".") >= 1
+    assert problem(page.act("use", "random-second", f"hf:acme/damaged@{commits['damaged']}")).count(".") >= 1
     assert page.selection is None
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "offline" in problem(page.look("acme/told")).lower()
     assert problem(page.act("use", "random-second")) == ""
     assert page.selection == Selection(DetectorSpec("random-second"))
-
-
-def test_an_offline_page_says_so(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    page.toggle()
-    assert "offline" in problem(page.look("acme/told")).lower()
 
 
 def test_what_cannot_work_is_said_before_anything_is_loaded(page: Page) -> None:
@@ -295,37 +271,23 @@ def test_what_cannot_work_is_said_before_anything_is_loaded(page: Page) -> None:
     assert problem(page.act("use", "default", "default")) == text.SAME
     assert problem(page.act("use", "other")) == text.NAME_FIRST
     assert problem(page.act("use", "hf:OwensLab/commfor-model-384")) == text.LOOK_FIRST
-    assert problem(page.look("  ")) == text.NAME_FIRST
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        None,
-        [],
-        "use",
-        {"first": None},
-        {"first": {"chosen": "/etc"}, "beside": {"chosen": ""}},
-        {"first": {"chosen": ["default"]}, "beside": {}},
-    ],
-)
-def test_what_no_panel_sends_is_refused(page: Page, value: Any) -> None:
+def test_what_no_panel_sends_is_refused_and_no_folder_of_the_server_can_be_asked_for(page: Page, public: Path) -> None:
     page.toggle()
-    event: Any = SimpleNamespace(index="use", value=value)
+    strange = ({"first": {"chosen": "/etc"}, "beside": {"chosen": ""}}, {"first": {"chosen": ["default"]}, "beside": {}}, {"first": None})
 
-    async def last() -> list[Any]:
+    async def last(value: Any) -> list[Any]:
+        event: Any = SimpleNamespace(index="use", value=value)
         return [parts async for parts in page.panel.act(event, page.request)]
 
-    assert problem(asyncio.run(last())) == text.STRANGE
+    for value in (None, [], "use", *strange):
+        assert problem(asyncio.run(last(value))) == text.STRANGE
+    for name in (str(public / "told"), "hf:acme/told"):
+        assert problem(page.act("use", name)) == text.STRANGE
+    for slot in ("first", "nowhere"):
+        assert problem(page.act("look", "random-second", slot=slot)) == text.STRANGE
     assert page.selection is None
-
-
-def test_no_folder_of_the_server_can_be_asked_for(page: Page, public: Path) -> None:
-    page.toggle()
-    assert problem(page.act("use", str(public / "told"))) == text.STRANGE
-    assert problem(page.act("use", "hf:acme/told")) == text.STRANGE
-    assert problem(page.act("look", "random-second", slot="first")) == text.STRANGE
-    assert problem(page.act("look", "random-second", slot="nowhere")) == text.STRANGE
 
 
 def test_hostile_words_stay_words(page: Page, hub: LoopbackHub, public: Path) -> None:

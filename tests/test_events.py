@@ -261,7 +261,7 @@ def test_a_heatmap_of_any_class_comes_with_its_test_and_no_class_is_ignored(
     assert text.HEATMAP_WARNING in words
     for nothing in (None, "", "no such class", HOSTILE):
         assert explain(nothing, visitor.request) == NOTHING
-    monkeypatch.setattr(examination, "heatmap", lambda *anything, **named: 1 / 0)
+    monkeypatch.setattr("attribution.pipeline.explain", lambda *anything, **named: 1 / 0)
     assert explain(label, visitor.request) != NOTHING, "kept, not drawn again"
     assert warnings_shown == []
     assert explain("real", visitor.request) == NOTHING

@@ -127,7 +127,7 @@ def test_every_error_survives_the_way(kind: type[TelltaleError]) -> None:
 
 
 def test_jobs_and_what_they_are_given_can_be_pickled(pipeline: Pipeline) -> None:
-    for job in (product.examine, examination.heatmap, examination.patches):
+    for job in (product.examine, product.explain, examination.patches):
         assert there_and_back(job) is job
     (track,) = product.examine(PORTRAIT, pipeline).evidence.tracks
     assert track.track is not None
