@@ -171,6 +171,50 @@ def disputed(first: float = 0.95, found: bool = True, number: int = 0) -> TrackE
     return track(number, verdict, opinions=(second,), p_manipulated=first, own_verdict=MANIPULATED if found else NONE_FOUND)
 
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+FOREIGN = DetectorInfo(
+    "acme/eye",
+    "cd" * 32,
+    ("real", "fake"),
+    ("real", "unknown"),
+    ("Real", "Fake"),
+    "mit",
+    ("Telltale has never measured this detector.",),
+    f"hf:acme/eye@{COMMIT}",
+    False,
+)
+FOUND = Verdict("manipulated", "unknown", None, 0.93, ("Telltale has not measured acme/eye.",))
+NOTHING = Verdict("no_manipulation_found", None, "real", 0.96, ("Telltale has not measured acme/eye.",))
+WHOLE = (0.0, 0.0, 400.0, 200.0)
+
+
+def whole(verdict: Verdict = FOUND, crop_box: tuple[float, float, float, float] = WHOLE, **changes: Any) -> TrackEvidence:
+    """What the detector of somebody else says of a whole picture of 400×200 px, of which it saw `crop_box`."""
+    values: dict[str, Any] = {
+        "box": WHOLE,
+        "p_methods": {"real": 0.07, "fake": 0.93},
+        "p_families": {"real": 0.07, "unknown": 0.93},
+        "p_manipulated": 0.93,
+        "placement": None,
+        "view": "picture",
+        "track": Track(0, (Face(0, 0.0, WHOLE, None, None, crop_box, noise(32, 32), 200.0, 90.0),)),
+    }
+    return track(0, verdict, **{**values, **changes})
+
+
+def judged(one: TrackEvidence, **changes: Any) -> Evidence:
+    """A picture that the detector of somebody else judged."""
+    settings = {"device": "cpu", "adapter": "timm"}
+    return picture(one.verdict, detector=FOREIGN, tracks=(one,), faces_found=0, settings=settings, **changes)
+
+
+def foreign_opinion(verdict: Verdict = FOUND, agreement: str = "same answer", **changes: Any) -> Opinion:
+    """What the detector of somebody else says beside ours."""
+    p = 0.93 if verdict.state != "no_manipulation_found" else 0.04
+    shares: dict[str, Any] = {"p_methods": {"real": 1 - p, "fake": p}, "p_families": {"real": 1 - p, "unknown": p}, "p_manipulated": p}
+    return opinion(verdict, agreement, **{"detector": FOREIGN, **shares, "placement": None, "architecture": None, **changes})
+
+
 def artifact(
     x0: float, y0: float, x1: float, y1: float, confidence: float = 0.9, detector: str = SWAPS.name, seconds: float = 0.0
 ) -> Artifact:
@@ -244,6 +288,13 @@ def is_inert(markup: str) -> bool:
 def plain(markup: str) -> str:
     """The words of some HTML, with plain spaces."""
     return re.sub(r"\s+", " ", Markup(markup).words.replace("\xa0", " "))
+
+
+def said(markup: str) -> str:
+    """The words of some HTML that holds together and does nothing."""
+    assert Markup(markup).problem == ""
+    assert is_inert(markup)
+    return plain(markup)
 
 
 def section(markup: str, key: str) -> str:

@@ -1,62 +1,177 @@
-"""The second detector's opinion: agreement that can be seen, its evidence in words, its patches, and refusals that stay quiet."""
+"""Second opinions on a face as HTML: agreement that can be seen, verdicts that an opinion left open, refusals that stay quiet, and answers of
+detectors that nobody measured."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from attribution.evidence import DetectorInfo, Heatmap, Media, Opinion, TrackEvidence, Verdict
+from attribution.detectors.card import MeasuredTable
+from attribution.evidence import AGREEMENTS, DetectorInfo, Heatmap, Media, Opinion, TrackEvidence, Verdict
 from attribution.render import opinion as view
-from attribution.render.patches import patch_view
 from attribution.text import areas as area_text
 from attribution.text import opinions as text
 from attribution.text import page as page_text
-from limits_samples import GENERATORS, table
 from samples import (
     DETECTOR,
+    FOREIGN,
+    FOUND,
     GENERATED,
-    HOSTILE,
+    INCONCLUSIVE,
     MANIPULATED,
     NONE_FOUND,
+    NOTHING,
     REFUSED,
     REFUSED_SWAP,
     SPECIALIST,
+    SWAPPED,
     SWAPS,
     Markup,
     artifact,
+    disputed,
     face,
+    foreign_opinion,
     grid,
-    is_inert,
     noise,
     opinion,
+    picture,
+    said,
     swap_opinion,
+    whole,
 )
 from samples import track as one_track
 
 MEDIA = Media("photo.jpg", "ab" * 32, 10, "picture", 400, 200, None, 1, 1, "JPEG")
 OTHER = Verdict("manipulated", "sdxl", "diffusion", 0.9)
+UNKNOWN = Verdict("manipulated", "unknown", None, 0.9)
+NOT_ASKED = Opinion(SPECIALIST, REFUSED)
+NOT_ASKED_EITHER = Opinion(SWAPS, REFUSED_SWAP)
 
 
-def track(*opinions: Opinion, verdict: Verdict = GENERATED) -> TrackEvidence:
-    return one_track(verdict=verdict, opinions=opinions)
+def track(*opinions: Opinion, verdict: Verdict = GENERATED, **changes: Any) -> TrackEvidence:
+    return one_track(verdict=verdict, opinions=opinions, **changes)
 
 
-def said(markup: str) -> str:
-    page = Markup(markup)
-    assert page.problem == ""
-    assert is_inert(markup)
-    return re.sub(r"\s+", " ", page.words)
+def agreed(one: Opinion, verdict: Verdict = GENERATED, first: DetectorInfo = DETECTOR) -> str:
+    return said(view.agreement(track(one, verdict=verdict), one, first))
 
 
-def answered(one: Opinion, verdict: Verdict = GENERATED) -> str:
-    return said(view.answer(track(one, verdict=verdict), one, DETECTOR))
+def test_what_a_detector_looks_for_follows_from_its_scope_or_its_families() -> None:
+    assert [view.looks_for(one) for one in (DETECTOR, SPECIALIST, SWAPS)] == ["any", "generated", "face_swap"]
+    assert view.looks_for(replace(SWAPS, scope="any")) == "face_swap", "a detector of others, whose card claims no scope"
+    assert view.looks_for(DetectorInfo("broken", "0" * 64, ("real",), ("real",))) == "any", "nothing is known of it"
 
 
-def test_an_answer_has_verdict_architecture_agreement_and_bars() -> None:
-    words = answered(opinion())
+def test_every_agreement_has_words_and_a_sign() -> None:
+    assert set(text.AGREEMENT) == set(AGREEMENTS)
+    notes = [view.beside(track(opinion(agreement=one))) for one in AGREEMENTS]
+    assert len({note.partition("<svg")[2].partition("</svg>")[0] for note in notes}) == len(AGREEMENTS)
+    assert view.beside(track(NOT_ASKED)) == ""
+
+
+@pytest.mark.parametrize(
+    ("second", "agreement", "first", "words"),
+    [
+        (GENERATED, "same method", GENERATED, "Both name StyleGAN2."),
+        (Verdict("manipulated", "sdxl", "gan", 0.9), "same family", GENERATED, "the first names StyleGAN2 and DNA-Det names SDXL"),
+        (Verdict("manipulated", "unknown", "gan", 0.9), "same family", GENERATED, "not both of them name the generator"),
+        (NONE_FOUND, "same family", NONE_FOUND, text.SAME_STATE),
+        (INCONCLUSIVE, "undecided", GENERATED, "DNA-Det gives no definite answer"),
+        (GENERATED, "undecided", INCONCLUSIVE, "The first detector gives no definite answer; DNA-Det says “StyleGAN2”."),
+        (INCONCLUSIVE, "undecided", INCONCLUSIVE, text.NEITHER_DECIDED),
+        (OTHER, "differs", GENERATED, text.DIFFERS_IN_METHOD),
+        (OTHER, "differs", GENERATED, "(test-net) says “StyleGAN2”, DNA-Det says “SDXL”. At least one of them is wrong."),
+        (NONE_FOUND, "differs", GENERATED, text.DIFFERS_IN_STATE),
+    ],
+)
+def test_agreement_on_generators_in_words(second: Verdict, agreement: str, first: Verdict, words: str) -> None:
+    assert words in agreed(opinion(second, agreement, architecture=None), first)
+
+
+@pytest.mark.parametrize(
+    ("second", "agreement", "first", "words"),
+    [
+        (SWAPPED, "same family", MANIPULATED, "says “Landmark face swap”, CADDM says “Face swap or pasted part”: the same kind"),
+        (NONE_FOUND, "same family", NONE_FOUND, text.NEITHER_FINDS),
+        (INCONCLUSIVE, "undecided", NONE_FOUND, "CADDM gives no definite answer"),
+        (UNKNOWN, "differs", MANIPULATED, text.DIFFERS_IN_SWAP),
+        (NONE_FOUND, "differs", MANIPULATED, text.DIFFERS_ON_SWAP),
+    ],
+)
+def test_agreement_on_swaps_speaks_of_no_generator(second: Verdict, agreement: str, first: Verdict, words: str) -> None:
+    one = agreed(swap_opinion(second, agreement), first)
+    assert words in one
+    assert "generat" not in one
+
+
+@pytest.mark.parametrize(
+    ("one", "sides"),
+    [
+        (disputed(0.95), ("Manipulated: Face swap", "95 %", "No manipulation found", "10 %")),
+        (disputed(0.04, found=False), ("No manipulation found", "4 %", "Manipulated: Face swap or pasted part", "88 %")),
+    ],
+)
+def test_a_contradiction_says_who_said_what_and_what_to_do(one: TrackEvidence, sides: tuple[str, ...]) -> None:
+    markup = view.agreement(one, one.opinions[0], DETECTOR)
+    words = said(markup)
+    assert text.CONTRADICTED in words
+    places = [words.index(part) for part in ("test-net", *sides[:2])] + [words.rindex(part) for part in ("CADDM", *sides[2:])]
+    assert places == sorted(places)
+    assert all(step in words for step in text.NEXT)
+    assert Markup(markup).of_class("tt-differs")
+    assert Markup(view.beside(one)).of_class("tt-differs")
+
+
+def test_an_opinion_that_another_one_overturned_the_answer_of_is_none_itself() -> None:
+    contradicts = disputed().opinions[0]
+    agrees = swap_opinion(SWAPPED, "same family", detector=replace(SWAPS, name="other-swaps"))
+    unknown = swap_opinion(UNKNOWN, "differs", detector=replace(SWAPS, name="third-swaps"))
+    one = replace(disputed(), opinions=(agrees, contradicts, unknown))
+    assert view.overturning(one) == contradicts
+    words = said(view.agreement(one, agrees, DETECTOR))
+    assert "The first detector says “Manipulated”, other-swaps says “Face swap or pasted part”: the same kind" in words
+    assert text.DIFFERS_IN_SWAP in said(view.agreement(one, unknown, DETECTOR))
+
+
+def test_the_first_answer_is_known_although_it_was_overturned() -> None:
+    assert view.first_state(disputed()) == "manipulated"
+    assert view.first_state(disputed(found=False)) == "no_manipulation_found"
+    assert [view.first_state(track(verdict=one)) for one in (MANIPULATED, NONE_FOUND)] == [MANIPULATED.state, NONE_FOUND.state]
+
+
+def test_what_is_out_of_a_detectors_field_is_no_contradiction_but_leaves_no_verdict() -> None:
+    shares = {"p_methods": {"real": 0.1, "swapped": 0.9}, "p_families": {"real": 0.1, "face_swap": 0.9}, "p_manipulated": 0.9}
+    router = {"p_methods": {"stylegan2": 1.0}, "p_families": {"gan": 1.0}, "placement": None, "architecture": None}
+    reason = "telltale-caddm looks for swaps alone, and test-net calls this one a GAN."
+    one = opinion(GENERATED, "undecided", detector=DETECTOR, overturns=reason, **router)
+    left = track(one, verdict=Verdict("inconclusive", None, None, None, (reason,)), placement=None, **shares)
+    assert view.first_state(left) == "", "what it would have said is none of its business"
+    words = said(view.agreement(left, one, SWAPS))
+    assert "CADDM looks for face swaps and pasted parts alone, and test-net calls this face “GAN-generated”" in words
+    assert "Manipulated: StyleGAN2" in words
+    assert "probability of a manipulation: 90 %" in words
+
+
+def test_the_banner_gets_the_contradiction_in_place_of_the_reason_that_says_it() -> None:
+    one = disputed()
+    evidence = picture(verdict=one.verdict, tracks=(one,))
+    note, superfluous = view.verdict_note(evidence, link=True)
+    assert superfluous == one.verdict.reasons[:1]
+    assert text.CONTRADICTED in said(note)
+    assert Markup(note).of("a")[0]["href"] == "#tt-opinion"
+    assert not Markup(view.verdict_note(evidence)[0]).of("a"), "a report has several faces"
+    undecided = track(swap_opinion(INCONCLUSIVE, "undecided"), verdict=INCONCLUSIVE)
+    stays_with_its_face = picture(verdict=MANIPULATED, tracks=(disputed(), one_track(1, MANIPULATED)))
+    for other in (picture(MANIPULATED), picture(), picture(verdict=INCONCLUSIVE, tracks=(undecided,)), stays_with_its_face):
+        assert view.verdict_note(other) == ("", ())
+
+
+def test_an_answer_has_verdict_architecture_agreement_and_bars_and_a_refusal_is_a_quiet_line() -> None:
+    one = opinion()
+    words = said(view.answer(track(one), one, DETECTOR))
     for part in (
         "Both detectors agree.",
         "StyleGAN2",
@@ -68,172 +183,142 @@ def test_an_answer_has_verdict_architecture_agreement_and_bars() -> None:
         page_text.METHODS_TITLE,
     ):
         assert part in words
+    assert said(view.answer(track(NOT_ASKED), NOT_ASKED, DETECTOR)) == REFUSED.replace("telltale-dna-det", "DNA-Det")
 
 
-def test_the_title_says_what_the_detector_is_for() -> None:
-    assert said(view.heading(track(Opinion(SPECIALIST, "It was not asked.")), 0, DETECTOR)).startswith("Which generator drew it? (DNA-Det)")
-    assert said(view.heading(track(Opinion(SWAPS, "It was not asked.")), 0, DETECTOR)).startswith(
-        "Was a part of this face swapped or pasted? (CADDM)"
-    )
-    assert "generat" not in said(view.heading(track(Opinion(SWAPS, "It was not asked.")), 0, DETECTOR))
-    beside_generators = said(view.heading(track(Opinion(DETECTOR, "It was not asked.")), 0, SPECIALIST))
-    assert beside_generators.startswith("What a second detector says (test-net)")
-    assert "It knows face swaps too" in beside_generators
-    assert "It knows wholly generated faces too" in said(view.heading(track(Opinion(DETECTOR, "It was not asked.")), 0, SWAPS))
+@pytest.mark.parametrize(
+    ("second", "first", "starts", "hint"),
+    [
+        (SPECIALIST, DETECTOR, "Which generator drew it? (DNA-Det)", text.HINT),
+        (SWAPS, DETECTOR, "Was a part of this face swapped or pasted? (CADDM)", text.SWAP_HINT),
+        (DETECTOR, SPECIALIST, "What a second detector says (test-net)", "It knows face swaps too"),
+        (DETECTOR, SWAPS, "What a second detector says (test-net)", "It knows wholly generated faces too"),
+    ],
+)
+def test_the_heading_says_what_the_detector_is_for(second: DetectorInfo, first: DetectorInfo, starts: str, hint: str) -> None:
+    words = said(view.heading(track(Opinion(second, "It was not asked.")), 0, first))
+    assert words.startswith(starts)
+    assert hint in words
 
 
-def test_a_disagreement_catches_the_eye_and_says_what_it_means() -> None:
-    one = opinion(OTHER, "differs")
-    page = Markup(view.answer(track(one), one, DETECTOR))
-    assert page.of_class("tt-differs")
-    assert "The first detector (test-net) says “StyleGAN2”, DNA-Det says “SDXL”. At least one of them is wrong." in page.words
-    assert text.DIFFERS_IN_METHOD in page.words
-
-
-def test_a_refusal_is_a_quiet_line_with_its_reason() -> None:
-    refused = Opinion(SPECIALIST, REFUSED)
-    assert answered(refused) == REFUSED.replace("telltale-dna-det", "DNA-Det")
-
-
-def test_the_opinion_that_was_given_leads_and_the_one_that_differs_before_it() -> None:
-    refused = Opinion(SPECIALIST, REFUSED)
+def test_the_opinion_that_was_given_leads_and_the_one_that_differs_before_it_unless_the_reader_chose() -> None:
+    differs = swap_opinion(NONE_FOUND, "differs")
     assert view.leading(track()) is None
-    assert view.leading(track(refused)) == 0
-    assert view.leading(track(refused, opinion())) == 1
-    assert view.leading(track(opinion(), swap_opinion(NONE_FOUND, "differs"))) == 1
-    assert view.leading(track(opinion(), swap_opinion())) == 0
-
-
-@pytest.mark.parametrize(("wanted", "leads"), [(0, 0), (2, 2), (1, 2), (None, 2), (9, 2), (-1, 2)])
-def test_the_reader_chooses_among_those_that_were_given(wanted: int | None, leads: int) -> None:
-    whole = track(opinion(), Opinion(SPECIALIST, REFUSED), swap_opinion(NONE_FOUND, "differs"))
-    assert view.leading(whole, wanted) == leads
+    leads = [(NOT_ASKED,), (NOT_ASKED, opinion()), (opinion(), differs), (opinion(), swap_opinion())]
+    assert [view.leading(track(*one)) for one in leads] == [0, 1, 1, 0]
+    several = track(opinion(), NOT_ASKED, differs)
+    assert [view.leading(several, wanted) for wanted in (0, 2, 1, None, 9, -1)] == [0, 2, 2, 2, 2, 2]
 
 
 def test_several_opinions_are_a_radio_group_with_one_stop_for_the_keyboard() -> None:
-    whole = track(opinion(), Opinion(SPECIALIST, REFUSED), swap_opinion(NONE_FOUND, "differs"))
-    page = Markup(view.choices(whole, 2))
-    assert page.problem == ""
-    radios = page.of("button")
-    assert [radio["data-opinion"] for radio in radios] == ["0", "2"]
-    assert [radio["aria-checked"] for radio in radios] == ["false", "true"]
-    assert [radio["tabindex"] for radio in radios] == ["-1", "0"]
-    assert "DNA-Det" in page.words
-    assert "CADDM" in page.words
-    assert page.of_class("tt-choices")[0]["aria-label"] == text.CHOOSE
-    assert view.choices(track(opinion(), Opinion(SWAPS, REFUSED_SWAP)), 0) == "", "one needs no choice"
+    choices = view.choices(track(opinion(), NOT_ASKED, swap_opinion(NONE_FOUND, "differs")), 2)
+    assert all(name in said(choices) for name in ("DNA-Det", "CADDM"))
+    radios = [(one["data-opinion"], one["aria-checked"], one["tabindex"]) for one in Markup(choices).of("button")]
+    assert radios == [("0", "false", "-1"), ("2", "true", "0")]
+    assert Markup(choices).of_class("tt-choices")[0]["aria-label"] == text.CHOOSE
+    assert view.choices(track(opinion(), NOT_ASKED_EITHER), 0) == "", "one needs no choice"
 
 
-def test_the_one_that_was_asked_is_in_full_and_the_others_have_a_line() -> None:
-    whole = track(Opinion(SWAPS, REFUSED_SWAP), opinion())
-    index = view.leading(whole)
-    assert index == 1
-    assert said(view.heading(whole, index, DETECTOR)).startswith("Which generator drew it? (DNA-Det)")
-    lines = said(view.others(whole, index))
+def test_who_was_asked_is_in_full_and_the_others_have_a_line() -> None:
+    one = track(NOT_ASKED_EITHER, opinion())
+    assert said(view.heading(one, 1, DETECTOR)).startswith("Which generator drew it? (DNA-Det)")
+    lines = said(view.others(one, 1))
     assert lines.startswith(text.NOT_ASKED)
     assert REFUSED_SWAP.replace("telltale-caddm", "CADDM") in lines
     assert view.others(track(opinion()), 0) == ""
-
-
-def test_where_nobody_was_asked_each_says_why_under_one_heading() -> None:
-    whole = track(Opinion(SWAPS, REFUSED_SWAP), Opinion(SPECIALIST, REFUSED))
-    every = view.heading(whole, 0, DETECTOR) + view.answer(whole, whole.opinions[0], DETECTOR) + view.others(whole, 0)
-    words = said(every)
+    nobody = track(NOT_ASKED_EITHER, NOT_ASKED)
+    parts = (view.heading(nobody, 0, DETECTOR), view.answer(nobody, nobody.opinions[0], DETECTOR), view.others(nobody, 0))
+    words = said("".join(parts))
     assert words.startswith(text.SEVERAL_TITLE)
     assert words.count("so it was not asked") == 2
     assert text.NOT_ASKED not in words, "the head has said so"
-    alone = track(Opinion(SPECIALIST, REFUSED))
-    assert said(view.heading(alone, 0, DETECTOR)).startswith("Which generator drew it?")
 
 
 def test_areas_stand_with_the_opinion_of_the_detector_that_marked_them() -> None:
-    whole = one_track(verdict=MANIPULATED, opinions=(swap_opinion(), opinion()), artifacts=(artifact(0.2, 0.2, 0.6, 0.6),))
-    assert "CADDM marks one area" in said(view.marked_areas(whole, whole.opinions[0], 1, (), None, switch=True))
-    assert view.marked_areas(whole, whole.opinions[1], 1, (), None, switch=True) == ""
-    assert view.marked_areas(one_track(), swap_opinion(), 1, (), None, switch=True) == ""
+    one = track(swap_opinion(), opinion(), verdict=MANIPULATED, artifacts=(artifact(0.2, 0.2, 0.6, 0.6),))
+    assert "CADDM marks one area" in said(view.marked_areas(one, one.opinions[0], 1, (), None, switch=True))
+    assert view.marked_areas(one, one.opinions[1], 1, (), None, switch=True) == ""
+    assert view.marked_areas(track(), swap_opinion(), 1, (), None, switch=True) == ""
 
 
 @pytest.mark.parametrize(("radius", "spread"), [(2.0, "spread"), (0.27, "part"), (0.05, "gathered")])
-def test_the_heatmap_says_how_far_the_evidence_is_spread(radius: float, spread: str) -> None:
+def test_the_heatmap_of_a_detector_of_generators_says_how_far_the_evidence_is_spread(radius: float, spread: str) -> None:
     y, x = np.mgrid[-0.5:0.5:64j, -0.5:0.5:64j]
-    values = (np.hypot(x, y) <= radius + 1e-9).astype(np.float32)
-    heatmap = Heatmap("stylegan2", values, 0.9, 0.4, 0.1)
+    heatmap = Heatmap("stylegan2", (np.hypot(x, y) <= radius + 1e-9).astype(np.float32), 0.9, 0.4, 0.1)
     words = said(view.heat_words(heatmap, SPECIALIST, ()))
-    assert f"{100 * heatmap.evidence_share:.0f} % of the picture carries the evidence: {text.SPREAD[spread]}" in words.replace("\xa0", " ")
+    assert f"{100 * heatmap.evidence_share:.0f} % of the picture carries the evidence: {text.SPREAD[spread]}" in words
     assert page_text.HEATMAP_WARNING in words
-
-
-def test_only_of_a_detector_of_generators_spread_means_something() -> None:
-    heatmap = Heatmap("swapped", np.ones((32, 32), dtype=np.float32), 0.9, 0.4, 0.1)
-    words = said(view.heat_words(heatmap, SWAPS, ()))
-    assert "carries the evidence" not in words
-    assert area_text.HEATMAPS_NOT_MEASURED in words
-
-
-def test_a_patch_view_says_what_it_shows_what_it_cannot_and_what_was_measured() -> None:
-    patches = grid(".....", ".ss..", ".ss..", ".....", side_px=40)
-    words = said(patch_view(patches, SPECIALIST, (40, 40, 120, 120), MEDIA, noise(100, 200), GENERATORS))
-    assert "4 of 20 patches look generated. They form one island" in words
-    assert text.PATCH_CANNOT in words
-    assert "(collections that it never saw), by generator: 40–70 % of the patches inside it looked generated, and 8–10 %" in words
-    assert "about 40 × 40 px" in words
-
-
-@pytest.mark.parametrize("tables", [(), (table("Patch islands", ("odd",), (1,)),), (table("Patch islands", ("split",), ("test",)),)])
-def test_without_measured_islands_none_are_claimed(tables: tuple) -> None:
-    assert "Measured on" not in said(patch_view(grid("s."), SPECIALIST, (0, 0, 10, 10), MEDIA, None, tables))
+    assert "carries the evidence" not in said(view.heat_words(replace(heatmap, label="swapped"), SWAPS, ()))
 
 
 def test_the_section_of_a_report_holds_all_of_it() -> None:
     one = opinion(patches=grid("s."))
     heat = Heatmap("stylegan2", np.ones((32, 32), dtype=np.float32), 0.9, 0.4, 0.1)
     markup = view.section(track(one), 1, one, DETECTOR, face(), MEDIA, heat, noise(20, 40))
-    words = said(markup)
     for part in ("Which generator drew it? (DNA-Det)", "carries the evidence", "tpdne", text.PATCH_TITLE, *SPECIALIST.limits):
-        assert part in words
+        assert part in said(markup)
     assert Markup(markup).of("image")
     bare = said(view.section(track(one), 1, one, DETECTOR, None, MEDIA, heat, None))
     assert "carries the evidence" not in bare, "without pixels there is no face to lay it over"
-    refused = Opinion(SPECIALIST, REFUSED, patches=grid("s."))
+    refused = replace(NOT_ASKED, patches=grid("s."))
     assert text.PATCH_TITLE in said(view.section(track(refused), 1, refused, DETECTOR, None, MEDIA, None, None))
+    rows = (("partial swaps", "boxes", 0.7), ("partial swaps", "crop centre", 0.4))
+    measured = (MeasuredTable("Localisation", ("cases", "by", "hits"), rows),)
+    swaps = track(swap_opinion(), verdict=MANIPULATED, artifacts=(artifact(0.2, 0.2, 0.6, 0.6),))
+    markup = view.section(swaps, 1, swaps.opinions[0], DETECTOR, face(), MEDIA, replace(heat, label="swapped"), None, measured)
+    assert "Boxes of this kind hit the true area in 70 of 100 known cases" in said(markup)
+    assert area_text.HEATMAPS_NOT_MEASURED in said(markup), "the card has no figure of those"
+    assert len(Markup(markup).of("img")) == 2, "the face with its areas, and the heatmap"
+    assert not Markup(markup).of("input")
 
 
-def test_the_section_of_a_report_holds_the_areas_and_what_was_measured_of_them() -> None:
-    measured = (table("Localisation", ("cases", "by", "hits"), ("partial swaps", "boxes", 0.7), ("partial swaps", "crop centre", 0.4)),)
-    whole = one_track(verdict=MANIPULATED, opinions=(swap_opinion(),), artifacts=(artifact(0.2, 0.2, 0.6, 0.6),))
-    heat = Heatmap("swapped", np.ones((32, 32), dtype=np.float32), 0.9, 0.4, 0.1)
-    markup = view.section(whole, 1, whole.opinions[0], DETECTOR, face(), MEDIA, heat, None, measured)
-    words = said(markup)
-    assert "Boxes of this kind hit the true area in 70 of 100 known cases" in words
-    assert area_text.HEATMAPS_NOT_MEASURED in words, "the card has no figure of those"
-    page = Markup(markup)
-    assert len(page.of("img")) == 2, "the face with its areas, and the heatmap"
-    assert not page.of("input")
-
-
-def test_hostile_words_stay_words() -> None:
-    detector = DetectorInfo(HOSTILE, "ab" * 32, ("real", "x"), ("real", "gan"), (HOSTILE, HOSTILE), HOSTILE, (HOSTILE,))
-    verdict = Verdict("manipulated", "x", "gan", 0.9, (HOSTILE,))
-    shares = {"p_methods": {"real": 0.1, "x": 0.9}, "p_families": {"real": 0.1, "gan": 0.9}}
-    one = opinion(verdict, "differs", detector=detector, architecture=HOSTILE, placement=None, **shares)
-    whole = track(one)
-    first = replace(DETECTOR, name=HOSTILE, display_names=(HOSTILE,) * len(DETECTOR.labels))
-    refused = Opinion(detector, HOSTILE)
-    for markup in (
-        view.heading(track(Opinion(detector, "It was not asked.")), 0, first)
-        + view.others(whole, 0)
-        + view.answer(whole, one, first)
-        + view.limits(detector, ()),
-        view.section(whole, 1, one, first, None, MEDIA, None, None),
-        view.answer(whole, refused, first),
+def test_two_answers_stand_side_by_side_and_one_that_was_not_asked_says_why() -> None:
+    one = track(foreign_opinion(), verdict=MANIPULATED)
+    markup = view.side_by_side(one, one.opinions[0], DETECTOR, "Face 1 of 2")
+    for part in (
+        *("Face 1 of 2", "test-net", "acme/eye", "Landmark face swap", page_text.NOT_TOLD, "95 %", "93 %, not calibrated"),
+        *(text.AGREEMENT["same answer"], text.NOT_MEASURED.format(name="acme/eye")),
     ):
-        assert HOSTILE in Markup(markup).words
-        assert is_inert(markup)
-        assert Markup(markup).problem == ""
+        assert part in said(markup)
+    assert len(Markup(markup).of("dt")) == 2
+    refused = Opinion(FOREIGN, "It looks at faces.")
+    markup = view.side_by_side(track(refused), refused, DETECTOR)
+    assert "It looks at faces." in said(markup)
+    assert len(Markup(markup).of("dt")) == 1
 
 
-def test_nobody_is_called_real() -> None:
-    fixed = [value for name, value in vars(text).items() if name.isupper() and isinstance(value, str)]
-    fixed += [one for value in vars(text).values() if isinstance(value, dict) for one in value.values() if isinstance(one, str)]
-    assert len(fixed) > 40
-    assert [one for one in fixed if re.search(r"\b(real|authentic|genuine|fake|deepfake)\b", one, re.IGNORECASE)] == []
+@pytest.mark.parametrize(
+    ("verdict", "agreement", "first"),
+    [
+        (FOUND, "same answer", MANIPULATED),
+        (NOTHING, "same family", NONE_FOUND),
+        (FOUND, "differs", NONE_FOUND),
+        (NOTHING, "differs", MANIPULATED),
+    ],
+)
+def test_nothing_is_claimed_of_what_strangers_learned_from(verdict: Verdict, agreement: str, first: Verdict) -> None:
+    one = track(foreign_opinion(verdict, agreement), verdict=first)
+    words = said(view.answer(one, one.opinions[0], DETECTOR))
+    assert text.AGREEMENT["same method" if (agreement, verdict) == ("same family", NOTHING) else agreement] in words
+    assert "not calibrated" in words
+    assert [part for part in ("same collections", "confidence", "on the family") if part in words] == []
+
+
+def test_who_names_the_kind_is_said_and_two_that_tell_none_agree_on_no_family() -> None:
+    names = "test-net names the kind (Face swap)"
+    assert names in agreed(foreign_opinion(), MANIPULATED)
+    shares: dict[str, Any] = {"p_methods": {"real": 0.1, "landmark_swap": 0.9}, "p_families": {"real": 0.1, "face_swap": 0.9}}
+    other = whole(opinions=(foreign_opinion(MANIPULATED, detector=DETECTOR, **shares),))
+    assert names in said(view.agreement(other, other.opinions[0], FOREIGN))
+    both = whole(opinions=(foreign_opinion(FOUND, "same family", view="picture"),))
+    words = said(view.agreement(both, both.opinions[0], FOREIGN))
+    assert text.AGREEMENT["same answer"] in words
+    assert text.NEITHER_TELLS in words
+    assert "family" not in words
+
+
+def test_a_face_and_a_whole_picture_are_not_the_same_thing() -> None:
+    one = track(foreign_opinion(view="picture"), verdict=MANIPULATED)
+    assert "acme/eye judged the whole picture, the first detector the face alone" in said(view.agreement(one, one.opinions[0], DETECTOR))
+    assert text.PICTURE_HINT in said(view.heading(one, 0, DETECTOR))
+    assert "judged" not in agreed(foreign_opinion(), MANIPULATED)

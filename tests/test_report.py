@@ -1,19 +1,37 @@
-"""The report: whole, self-contained, inert, and the same file's every time."""
+"""The report: whole, self-contained, inert, and the same file's every time; and hostile words in every part of page and report."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from attribution.detectors.card import MeasuredTable
-from attribution.evidence import Evidence, Media, Opinion, Unusable, document, read_document
+from attribution.detectors.catalogue import Entry
+from attribution.evidence import (
+    Artifact,
+    DetectorInfo,
+    Evidence,
+    Media,
+    Neighbour,
+    Opinion,
+    Placement,
+    Unusable,
+    Verdict,
+    document,
+    read_document,
+)
+from attribution.render import areas, charts, detector_panel, face, file, opinion, patches
 from attribution.render.report import report_html
 from attribution.text import areas as area_text
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
 from samples import (
+    COMMIT,
     DETECTOR,
     GENERATED,
     HOSTILE,
@@ -28,15 +46,22 @@ from samples import (
     artifact,
     clip,
     disputed,
+    foreign_opinion,
     grid,
     heatmap,
     is_inert,
+    judged,
     noise,
-    opinion,
     picture,
+    said,
     swap_opinion,
     track,
+    whole,
 )
+from samples import face as one_face
+from samples import opinion as one_opinion
+
+HITS = [("partial swaps", "heatmap", 0.6), ("partial swaps", "boxes", 0.74), ("partial swaps", "crop centre", 0.38)]
 
 
 def everything() -> str:
@@ -44,58 +69,54 @@ def everything() -> str:
     return report_html(outcomes, {(0, 0): heatmap(), (1, 1): heatmap("real")}, {0: noise(100, 200)})
 
 
-def test_a_report_is_one_whole_document() -> None:
-    page = Markup(everything().removeprefix("<!doctype html>"))
-    assert page.problem == ""
-    assert page.of("html")[0]["lang"] == "en"
-    assert {"utf-8"} == {meta["charset"] for meta in page.of("meta") if "charset" in meta}
+def words_of(report: str) -> str:
+    return said(report.removeprefix("<!doctype html>"))
 
 
-def test_a_report_needs_nothing_and_does_nothing() -> None:
+def test_a_report_is_one_whole_document_that_needs_nothing_and_does_nothing() -> None:
     report = everything()
-    assert is_inert(report)
+    words = words_of(report)
+    page = Markup(report)
+    assert page.of("html")[0]["lang"] == "en"
+    assert {meta["charset"] for meta in page.of("meta") if "charset" in meta} == {"utf-8"}
     assert not re.search(r"url\(|@import|https?://", report)
+    places = [words.index(name) for name in ("photo.jpg", "clip.mp4", "song.mp3")]
+    assert places == sorted(places), "every outcome is there in order"
+    assert "This is no picture and no clip." in words
+    assert text.NO_FACE in words
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {link["href"].removeprefix("#") for link in page.of("a")} <= set(ids), "every link leads somewhere"
+    assert everything() == report, "the same evidence gives the same report"
+    assert text.REPORT_TITLE in report_html([])
 
 
 def test_a_report_has_all_that_custody_needs() -> None:
     evidence = picture(MANIPULATED)
-    words = Markup(report_html([evidence])).words
+    words = words_of(report_html([evidence]))
     for value in (
-        evidence.media.sha256,
-        "61,306 bytes",
-        evidence.detector.name,
-        evidence.detector.weights_sha256,
-        "torch 2.9",
-        "device cpu",
-        evidence.created_utc,
-        "Landmark face swap",
-        *evidence.verdict.reasons,
-        *evidence.detector.limits,
-        *evidence.detector.display_names,
+        *(evidence.media.sha256, "61,306 bytes", evidence.detector.name, evidence.detector.weights_sha256, evidence.created_utc),
+        *("torch 2.9", "device cpu", "Landmark face swap"),
+        *(*evidence.verdict.reasons, *evidence.detector.limits, *evidence.detector.display_names),
     ):
         assert value in words, value
 
 
-def test_every_outcome_is_there_in_order() -> None:
-    words = Markup(everything()).words
-    places = [words.index(name) for name in ("photo.jpg", "clip.mp4", "song.mp3")]
-    assert places == sorted(places)
-    assert "This is no picture and no clip." in words
-    assert "No face was found." in words
+@pytest.mark.parametrize("outcome", [picture(MANIPULATED), picture(NONE_FOUND), picture(INCONCLUSIVE), picture()])
+def test_no_report_calls_a_face_real(outcome: Evidence) -> None:
+    assert not re.search(r"\b(real|authentic|genuine|fake)\b", words_of(report_html([outcome])), re.IGNORECASE)
 
 
-def test_pixels_are_shown_where_there_are_any() -> None:
-    with_pixels = Markup(report_html([picture(MANIPULATED)], {(0, 0): heatmap()}, {0: noise(50, 100)})).of("img")
-    assert len(with_pixels) == 3, "the whole picture, the crop and its heatmap"
-    assert all(image["src"].startswith("data:image/") for image in with_pixels)
-    (read_back,) = read_document(document([picture(MANIPULATED)]))
-    assert not Markup(report_html([read_back], {(0, 0): heatmap()})).of("img")
-
-
-def test_a_heatmap_comes_with_its_faithfulness() -> None:
-    words = Markup(report_html([picture(MANIPULATED)], {(0, 0): heatmap()})).words
-    assert text.HEATMAP_WARNING in words
-    assert text.FAITHFUL["yes"] in words
+def test_pixels_are_shown_where_there_are_any_and_a_heatmap_comes_with_its_faithfulness() -> None:
+    report = report_html([picture(MANIPULATED)], {(0, 0): heatmap()}, {0: noise(50, 100)})
+    assert len(Markup(report).of("img")) == 3, "the whole picture, the crop and its heatmap"
+    assert all(part in words_of(report) for part in (text.HEATMAP_WARNING, text.FAITHFUL["yes"]))
+    one = track(0, MANIPULATED, opinions=(swap_opinion(),), artifacts=(artifact(0.2, 0.6, 0.8, 0.9),), placement=None)
+    (read_back,) = read_document(document([picture(verdict=MANIPULATED, tracks=(one,))]))
+    bare = report_html([read_back], {(0, 0): heatmap()})
+    assert not Markup(bare).of("img")
+    assert "Area 1, at the bottom of the face: 90 %" in words_of(bare), "areas survive as a list"
+    assert text.NEIGHBOURS_TITLE not in bare, "nor is there a table of neighbours without any"
 
 
 def test_a_clip_has_its_timeline_and_a_picture_has_none() -> None:
@@ -103,114 +124,135 @@ def test_a_clip_has_its_timeline_and_a_picture_has_none() -> None:
     assert not Markup(report_html([picture(MANIPULATED)])).of_class("tt-curves")
 
 
-@pytest.mark.parametrize("outcome", [picture(MANIPULATED), picture(NONE_FOUND), picture(INCONCLUSIVE), picture()])
-def test_no_report_calls_a_face_real(outcome: Evidence) -> None:
-    assert not re.search(r"\b(real|authentic|genuine|fake)\b", Markup(report_html([outcome])).words, re.IGNORECASE)
-
-
-def test_hostile_names_stay_names() -> None:
-    media = Media(HOSTILE, "ab" * 32, 10, "picture", 400, 200, None, 1, 1, HOSTILE, (HOSTILE,))
-    evidence = picture(MANIPULATED, media=media)
-    report = report_html([evidence, Unusable(HOSTILE, HOSTILE)], None, {0: noise(20, 40)})
-    assert is_inert(report)
-    assert Markup(report.removeprefix("<!doctype html>")).problem == ""
-    assert HOSTILE in Markup(report).words
-
-
-def test_ids_are_given_once() -> None:
-    ids = re.findall(r'\bid="([^"]+)"', everything())
-    assert len(ids) == len(set(ids))
-
-
-def test_every_link_leads_somewhere() -> None:
-    page = Markup(everything())
-    ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
-    assert {link["href"].removeprefix("#") for link in page.of("a")} <= ids
-
-
-def test_the_same_evidence_gives_the_same_report() -> None:
-    assert everything() == everything()
-
-
-def test_a_report_on_nothing_is_a_report() -> None:
-    assert text.REPORT_TITLE in report_html([])
-
-
-def test_tracks_without_a_placement_have_no_table_of_neighbours() -> None:
-    evidence = picture(MANIPULATED)
-    bare = dataclasses.replace(evidence, tracks=(dataclasses.replace(evidence.tracks[0], placement=None),))
-    assert text.NEIGHBOURS_TITLE not in report_html([bare])
-
-
 def test_a_second_opinion_stands_under_its_face_with_heatmap_and_patches() -> None:
-    given, refused = opinion(patches=grid("s.", "..", side_px=60)), Opinion(SPECIALIST, REFUSED)
+    given, refused = one_opinion(patches=grid("s.", "..", side_px=60)), Opinion(SPECIALIST, REFUSED)
     evidence = picture(GENERATED, tracks=(track(0, GENERATED, opinions=(given,)), track(1, MANIPULATED, opinions=(refused,))))
     report = report_html([evidence], None, {0: noise(50, 100)}, {(0, 0, 0): heatmap("stylegan2")})
-    page = Markup(report.removeprefix("<!doctype html>"))
-    assert page.problem == ""
-    assert is_inert(report)
-    assert not re.search(r"url\(|@import|https?://", report)
-    assert page.words.count("carries the evidence") == 1
-    assert len(page.of_class("tt-mosaic")) == len(page.of("image")) == 1
-    assert page.words.index(opinion_text.AGREEMENT["same method"]) < page.words.index("so it was not asked")
+    words = words_of(report)
+    assert words.count("carries the evidence") == 1
+    assert len(Markup(report).of_class("tt-mosaic")) == len(Markup(report).of("image")) == 1
+    assert words.index(opinion_text.AGREEMENT["same method"]) < words.index("so it was not asked")
     (read_back,) = read_document(document([evidence]))
-    assert "1 of 4 patches" in Markup(report_html([read_back])).words, "without pixels the patches stand alone"
-
-
-def measured(sha256: str, heatmap_hits: float = 0.6) -> dict[str, tuple[MeasuredTable, ...]]:
-    rows = [("partial swaps", "heatmap", heatmap_hits), ("partial swaps", "boxes", 0.74), ("partial swaps", "crop centre", 0.38)]
-    return {sha256: (MeasuredTable("Localisation", ("cases", "by", "hits"), tuple(rows)),)}
+    assert "1 of 4 patches" in words_of(report_html([read_back])), "without pixels the patches stand alone"
+    both = track(0, GENERATED, opinions=(Opinion(SWAPS, REFUSED_SWAP), one_opinion()))
+    words = words_of(report_html([picture(verdict=GENERATED, tracks=(both,))]))
+    assert words.index("Which generator drew it?") < words.index(opinion_text.NOT_ASKED) < words.index("so it was not asked")
+    assert "swapped or pasted?" not in words
 
 
 def test_what_was_measured_stands_beside_heatmap_and_areas_of_each_detector() -> None:
-    whole = track(0, MANIPULATED, opinions=(swap_opinion(),), artifacts=(artifact(0.2, 0.6, 0.8, 0.9),))
-    evidence = picture(verdict=MANIPULATED, tracks=(whole,))
-    tables = {**measured(DETECTOR.weights_sha256, 0.33), **measured(SWAPS.weights_sha256)}
+    marks = (artifact(0.2, 0.6, 0.8, 0.9),)
+    evidence = picture(verdict=MANIPULATED, tracks=(track(0, MANIPULATED, opinions=(swap_opinion(),), artifacts=marks),))
+    tables = {
+        one.weights_sha256: (MeasuredTable("Localisation", ("cases", "by", "hits"), (("partial swaps", "heatmap", hits), *HITS[1:])),)
+        for one, hits in ((DETECTOR, 0.33), (SWAPS, 0.6))
+    }
     report = report_html([evidence], {(0, 0): heatmap()}, {0: noise(100, 200)}, {(0, 0, 0): heatmap("swapped")}, tables)
-    page = Markup(report.removeprefix("<!doctype html>"))
-    assert page.problem == ""
-    assert is_inert(report)
-    for said in (
+    words, page = words_of(report), Markup(report)
+    for part in (
         "Heatmaps of this kind hit the true area in 33 of 100 known cases",
         "Heatmaps of this kind hit the true area in 60 of 100 known cases",
         "Boxes of this kind hit the true area in 74 of 100 known cases",
         "Area 1, at the bottom of the face: 90 %",
     ):
-        assert page.words.count(said) == 1, said
+        assert words.count(part) == 1, part
     assert len(page.of_class("tt-areas-of")) == 1, "on the whole picture"
     assert len(page.of_class("tt-marked-crop")) == 1, "and on the face"
-    assert len(page.of_class("tt-area")) == 2
-
-
-def test_areas_of_the_chosen_detector_stand_with_its_own_heatmap() -> None:
-    whole = track(0, MANIPULATED, artifacts=(artifact(0.2, 0.6, 0.8, 0.9, detector=DETECTOR.name),))
-    page = Markup(report_html([picture(verdict=MANIPULATED, tracks=(whole,))], {(0, 0): heatmap()}).removeprefix("<!doctype html>"))
-    assert page.words.index("test-net marks one area") < page.words.index(text.FAITHFUL_TITLE)
-    assert area_text.HITS_IN_CARD in page.words
-
-
-def test_areas_survive_without_pixels_as_a_list() -> None:
-    whole = track(0, MANIPULATED, opinions=(swap_opinion(),), artifacts=(artifact(0.2, 0.6, 0.8, 0.9),))
-    (read_back,) = read_document(document([picture(verdict=MANIPULATED, tracks=(whole,))]))
-    report = report_html([read_back])
-    assert "Area 1, at the bottom of the face: 90 %" in Markup(report).words
-    assert not Markup(report).of("img")
+    own = track(0, MANIPULATED, artifacts=(artifact(0.2, 0.6, 0.8, 0.9, detector=DETECTOR.name),))
+    words = words_of(report_html([picture(verdict=MANIPULATED, tracks=(own,))], {(0, 0): heatmap()}))
+    assert words.index("test-net marks one area") < words.index(text.FAITHFUL_TITLE)
+    assert area_text.HITS_IN_CARD in words
 
 
 def test_an_overturned_verdict_is_explained_where_it_stands_and_at_the_opinion() -> None:
-    whole = disputed()
-    report = report_html([picture(verdict=whole.verdict, tracks=(whole,))])
-    words = Markup(report).words
+    one = disputed()
+    words = words_of(report_html([picture(verdict=one.verdict, tracks=(one,))]))
     assert words.count(opinion_text.CONTRADICTED) == 2
     assert words.index(opinion_text.CONTRADICTED) < words.index("Face 1")
-    assert "What to do next" in words
-    assert is_inert(report)
-    ids = {attributes["id"] for _, attributes in Markup(report).tags if "id" in attributes}
-    assert {link["href"].removeprefix("#") for link in Markup(report).of("a")} <= ids
+    assert opinion_text.NEXT_TITLE in words
 
 
-def test_who_was_not_asked_has_a_line_after_who_was() -> None:
-    whole = track(0, GENERATED, opinions=(Opinion(SWAPS, REFUSED_SWAP), opinion()))
-    words = Markup(report_html([picture(verdict=GENERATED, tracks=(whole,))])).words
-    assert words.index("Which generator drew it?") < words.index(opinion_text.NOT_ASKED) < words.index("so it was not asked")
-    assert "swapped or pasted?" not in words
+def test_whole_pictures_and_strangers_are_shown_as_what_they_are() -> None:
+    words = words_of(report_html([judged(whole())], {(0, 0): replace(heatmap(), label="fake")}, {0: noise(200, 400)}))
+    for part in (text.WHOLE_TITLES["picture"], text.WHOLE["picture"], text.NO_REFERENCES, text.UNMEASURED_TITLE, COMMIT):
+        assert part in words
+    assert "Face 1" not in words
+    assert text.LIMITS_TITLE not in words
+
+
+def test_a_heatmap_lies_over_what_that_detector_saw() -> None:
+    own = replace(one_face(), crop=np.full((32, 32, 3), 250, dtype=np.uint8))
+    heat = {(0, 0, 0): replace(heatmap(), label="fake")}
+    drawn = []
+    for seen in (own, None):
+        evidence = picture(MANIPULATED, tracks=(track(0, MANIPULATED, opinions=(foreign_opinion(face=seen),)),))
+        report = report_html([evidence], opinion_heatmaps=heat)
+        assert all(part in words_of(report) for part in (f"acme/eye@{COMMIT}", "cd" * 32))
+        drawn += re.findall(r'<div class="heat"><img src="([^"]+)"', report)
+    assert len(set(drawn)) == 2
+
+
+def hostile() -> tuple[dict[str, str], str]:
+    """Every part of the page by name, and the report, of evidence in which every word is hostile."""
+    detector = DetectorInfo(
+        HOSTILE, "ab" * 32, ("real", "x"), ("real", "gan"), (HOSTILE, HOSTILE), HOSTILE, (HOSTILE,), HOSTILE, measured=False
+    )
+    found, none = Verdict("manipulated", "x", "gan", 0.9, (HOSTILE,)), Verdict("inconclusive", None, None, None, (HOSTILE,))
+    placement = Placement(0, 0, (Neighbour(0, HOSTILE, HOSTILE, 0.1),), 0.5)
+    shares = {"p_methods": {"real": 0.1, "x": 0.9}, "p_families": {"real": 0.1, "gan": 0.9}}
+    boxes = grid("s.", "..")
+    seen = replace(boxes, labels=("real", "x", HOSTILE))
+    given = one_opinion(found, "differs", detector=detector, architecture=HOSTILE, placement=placement, patches=None, **shares)
+    overturns = replace(given, overturns=HOSTILE)
+    refused = Opinion(detector, HOSTILE)
+    mark = Artifact((50.0, 40.0, 90.0, 80.0), 0.9, HOSTILE, 0.0)
+    one = track(0, none, opinions=(overturns, given, refused), artifacts=(mark,), placement=placement, **shares)
+    media = Media(HOSTILE, "ab" * 32, 10, "picture", 400, 200, None, 1, 1, HOSTILE, (HOSTILE,))
+    more = {"settings": {HOSTILE: HOSTILE}, "versions": {HOSTILE: HOSTILE}, "detector": detector, "media": media}
+    evidence = picture(verdict=none, tracks=(one, replace(one, verdict=found, opinions=())), **more)
+    tables = [MeasuredTable(HOSTILE, (HOSTILE,), ((HOSTILE,),), HOSTILE), MeasuredTable("Localisation", ("cases", "by", "hits"), ())]
+    note, _ = opinion.verdict_note(evidence, link=True)
+    entry = Entry(HOSTILE, HOSTILE, "cached", HOSTILE, (HOSTILE,), HOSTILE, HOSTILE, 3)
+    file_of_hub: Any = SimpleNamespace(name=HOSTILE, bytes=1)
+    looked = detector_panel.Looked(replace(entry, kind="known", name=f"hf:{HOSTILE}@x"), HOSTILE, (file_of_hub,))
+    slot = detector_panel.Slot(looked.entry.name, HOSTILE, asked=(HOSTILE,), meanings={HOSTILE: "real"})
+    heat = replace(heatmap(), label="x")
+    parts = {
+        "banner": face.verdict_banner(evidence, "", note),
+        "card": face.face_card(one, 1, detector),
+        "neighbours": face.neighbour_table(placement, detector),
+        "measured": face.measured(tables, detector),
+        "heatmap": areas.heatmap_words(heat, detector, tables),
+        "areas": areas.panel(one, 1, HOSTILE, "", tables, None),
+        "no areas": areas.nothing_marked(HOSTILE, ""),
+        "custody": file.custody(evidence),
+        "stage": file.picture_stage(evidence, "data:image/png;base64,AA", 0),
+        "beside": opinion.beside(one),
+        "agreement": opinion.agreement(one, given, detector),
+        "dispute": opinion.agreement(one, overturns, detector),
+        "side by side": opinion.side_by_side(one, given, detector, HOSTILE),
+        "answer": opinion.answer(one, given, detector),
+        "refusal": opinion.answer(one, refused, detector),
+        "heading": opinion.heading(one, 1, detector),
+        "choices": opinion.choices(one, 1),
+        "others": opinion.others(one, 0),
+        "bars": charts.method_bars(shares["p_methods"], detector),
+        "patches": patches.mosaic(seen, replace(detector, labels=("real", "x", HOSTILE), families=("real", "gan", "gan"), display_names=(HOSTILE,) * 3), (0, 0, 9, 9), 40, 40, None, HOSTILE),
+        "panel": detector_panel.panel((entry, replace(entry, refused=HOSTILE)), (looked,), {"first": slot, "beside": slot}, HOSTILE),
+        "line": detector_panel.line(HOSTILE, False),
+        "progress": detector_panel.progress(HOSTILE, 0.5, HOSTILE),
+    }  # fmt: skip
+    report = report_html([evidence, Unusable(HOSTILE, HOSTILE)], {(0, 1): heat}, {0: noise(20, 40)}, {(0, 0, 1): heat}, {"ab" * 32: tables})
+    return parts, report
+
+
+def test_hostile_words_stay_words_in_every_part_and_none_is_escaped_twice() -> None:
+    parts, report = hostile()
+    for name, markup in {**parts, "report": report.removeprefix("<!doctype html>")}.items():
+        page = Markup(markup)
+        assert page.problem == "", name
+        assert is_inert(markup), name
+        shown = page.words + "".join(value for _, attributes in page.tags for value in attributes.values())
+        assert HOSTILE in shown, name
+        assert "&lt;" not in shown and "&amp;amp;" not in shown, name  # noqa: PT018
+    assert not re.search(r"url\(", report)

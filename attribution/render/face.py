@@ -6,33 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 from markupsafe import Markup
 
-from attribution.detectors.card import Cell, MeasuredTable
-from attribution.evidence import UNKNOWN_FAMILY, DetectorInfo, Evidence, Face, Placement, TrackEvidence, Verdict
-from attribution.render.html import ENVIRONMENT, macros
-from attribution.render.palette import FAMILY_STYLES
+from attribution.detectors.card import MeasuredTable
+from attribution.evidence import DetectorInfo, Evidence, Face, Placement, TrackEvidence
+from attribution.render.html import macros
 from attribution.text import page as text
 from attribution.text.numbers import percent, seconds
 
-
-def method_words(verdict: Verdict, detector: DetectorInfo) -> str:
-    """The method of a manipulation in plain words (not escaped); empty for any other state."""
-    if verdict.method is None:
-        return ""
-    if verdict.method in detector.labels:
-        return detector.display(verdict.method)
-    if verdict.family in FAMILY_STYLES:
-        return text.UNKNOWN_OF_FAMILY.format(family=FAMILY_STYLES[verdict.family].name)
-    return text.NOT_TOLD if UNKNOWN_FAMILY in detector.families else text.UNKNOWN
-
-
-def cell_words(cell: Cell) -> str:
-    """A cell of a measured table for people."""
-    if cell is None or isinstance(cell, str):
-        return "–" if cell is None else cell
-    return f"{cell:,}" if isinstance(cell, int) else f"{cell:.3g}" if abs(cell) >= 1 else f"{cell:.2f}"
-
-
-ENVIRONMENT.globals.update(method_words=method_words, cell_words=cell_words)
 _HTML = macros("face.html")
 
 

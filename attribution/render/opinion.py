@@ -14,13 +14,13 @@ from attribution.detectors.card import MeasuredTable
 from attribution.evidence import DetectorInfo, Evidence, Face, Heatmap, Media, Opinion, TrackEvidence, Verdict
 from attribution.render import areas, face, overlay
 from attribution.render.charts import method_bars
-from attribution.render.face import method_words
 from attribution.render.html import macros
 from attribution.render.palette import family_style
 from attribution.render.patches import patch_view
 from attribution.text import opinions as text
 from attribution.text import page as page_text
 from attribution.text.numbers import percent
+from attribution.text.page import method_words
 
 CROP_SIDE_PX = 224
 _HTML = macros("opinion.html")

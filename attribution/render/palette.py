@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attribution.text.page import FAMILIES
+
 
 @dataclass(frozen=True)
 class FamilyStyle:
@@ -46,52 +48,36 @@ class Tones:
 
 
 FAMILY_STYLES = {
-    "real": FamilyStyle("No manipulation", "#0072B2", "circle", '<circle cx="8" cy="8" r="5.5"/>'),
-    "face_swap": FamilyStyle("Face swap", "#C84B00", "triangle-up", '<path d="M8 2 14.5 13.5H1.5Z"/>'),
-    "reenactment": FamilyStyle(
-        "Reenactment", "#CC79A7", "star", '<path d="m8 1.2 2 4.5 4.9.5-3.7 3.3 1 4.8L8 11.8l-4.2 2.5 1-4.8L1.1 6.2 6 5.7Z"/>'
-    ),
-    "gan": FamilyStyle("GAN-generated", "#00A37A", "square", '<path d="M2.7 2.7h10.6v10.6H2.7Z"/>'),
-    "diffusion": FamilyStyle("Diffusion-generated", "#E8A90C", "diamond", '<path d="m8 1.2 6.8 6.8L8 14.8 1.2 8Z"/>'),
-    "unknown": FamilyStyle("Unknown method", "#606B76", "cross", '<path d="M6 1.8h4V6h4.2v4H10v4.2H6V10H1.8V6H6Z"/>'),
+    family: FamilyStyle(FAMILIES[family], colour, symbol, shape)
+    for family, colour, symbol, shape in (
+        ("real", "#0072B2", "circle", '<circle cx="8" cy="8" r="5.5"/>'),
+        ("face_swap", "#C84B00", "triangle-up", '<path d="M8 2 14.5 13.5H1.5Z"/>'),
+        ("reenactment", "#CC79A7", "star", '<path d="m8 1.2 2 4.5 4.9.5-3.7 3.3 1 4.8L8 11.8l-4.2 2.5 1-4.8L1.1 6.2 6 5.7Z"/>'),
+        ("gan", "#00A37A", "square", '<path d="M2.7 2.7h10.6v10.6H2.7Z"/>'),
+        ("diffusion", "#E8A90C", "diamond", '<path d="m8 1.2 6.8 6.8L8 14.8 1.2 8Z"/>'),
+        ("unknown", "#606B76", "cross", '<path d="M6 1.8h4V6h4.2v4H10v4.2H6V10H1.8V6H6Z"/>'),
+    )
 }
 
-LIGHT = Tones(
-    page="#F5F6F4",
-    surface="#FFFFFF",
-    sunken="#EEF1F0",
-    ink="#15212B",
-    muted="#4E5C68",
-    line="#D5DBDF",
-    edge="#7C8893",
-    accent="#0B5A66",
-    on_accent="#FFFFFF",
-    manipulated="#9C2B0C",
-    manipulated_ground="#FCEAE3",
-    no_manipulation_found="#0A4C84",
-    no_manipulation_found_ground="#E3EEF8",
-    inconclusive="#5E4A00",
-    inconclusive_ground="#F8F0D2",
-    outline="#3A4650",
-)
-DARK = Tones(
-    page="#0D141B",
-    surface="#151E27",
-    sunken="#1D2833",
-    ink="#E9EEF2",
-    muted="#A9B6C2",
-    line="#2C3945",
-    edge="#72808D",
-    accent="#74CBD8",
-    on_accent="#06222A",
-    manipulated="#FFA488",
-    manipulated_ground="#38190F",
-    no_manipulation_found="#93C8F6",
-    no_manipulation_found_ground="#10293F",
-    inconclusive="#EFD27C",
-    inconclusive_ground="#30290D",
-    outline="#C5D0DA",
-)
+_TONES = {
+    "page": ("#F5F6F4", "#0D141B"),
+    "surface": ("#FFFFFF", "#151E27"),
+    "sunken": ("#EEF1F0", "#1D2833"),
+    "ink": ("#15212B", "#E9EEF2"),
+    "muted": ("#4E5C68", "#A9B6C2"),
+    "line": ("#D5DBDF", "#2C3945"),
+    "edge": ("#7C8893", "#72808D"),
+    "accent": ("#0B5A66", "#74CBD8"),
+    "on_accent": ("#FFFFFF", "#06222A"),
+    "manipulated": ("#9C2B0C", "#FFA488"),
+    "manipulated_ground": ("#FCEAE3", "#38190F"),
+    "no_manipulation_found": ("#0A4C84", "#93C8F6"),
+    "no_manipulation_found_ground": ("#E3EEF8", "#10293F"),
+    "inconclusive": ("#5E4A00", "#EFD27C"),
+    "inconclusive_ground": ("#F8F0D2", "#30290D"),
+    "outline": ("#3A4650", "#C5D0DA"),
+}
+LIGHT, DARK = (Tones(**{name: both[mode] for name, both in _TONES.items()}) for mode in (0, 1))
 
 # Lines over faces: one of the two stands out from every skin and ground, by 3:1 at least.
 AREA_LINE = "#FFE14D"
@@ -109,17 +95,7 @@ STATE_ICONS = {
 
 # Anchors of viridis (van der Walt and Smith 2015, CC0), a map of even lightness that also reads in grey.
 _HEAT_ANCHORS = np.array(
-    [
-        [0x44, 0x01, 0x54],
-        [0x47, 0x2D, 0x7B],
-        [0x3B, 0x52, 0x8B],
-        [0x2C, 0x72, 0x8E],
-        [0x21, 0x91, 0x8C],
-        [0x28, 0xAE, 0x80],
-        [0x5E, 0xC9, 0x62],
-        [0xAD, 0xDC, 0x30],
-        [0xFD, 0xE7, 0x25],
-    ],
+    [list(bytes.fromhex(one)) for one in ["440154", "472D7B", "3B528B", "2C728E", "21918C", "28AE80", "5EC962", "ADDC30", "FDE725"]],
     dtype=np.float32,
 )
 
@@ -139,7 +115,7 @@ def heat_colours(values: np.ndarray) -> np.ndarray:
 
 def luminance(colour: str) -> float:
     """Relative luminance of `#RRGGBB` by WCAG 2.2, in [0, 1]."""
-    channels = np.array([int(colour[start : start + 2], 16) for start in (1, 3, 5)]) / 255
+    channels = _rgb(colour) / 255
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
@@ -152,11 +128,13 @@ def contrast(first: str, second: str) -> float:
 
 def levels(tones: Tones, count: int) -> tuple[str, ...]:
     """Grounds for the cells of a heat map, `#RRGGBB`, from the surface towards the accent and only so far that ink still reads on them."""
-    low, high = (
-        np.array([int(colour[start : start + 2], 16) for start in (1, 3, 5)], dtype=float) for colour in (tones.surface, tones.accent)
-    )
+    low, high = _rgb(tones.surface), _rgb(tones.accent)
     furthest = next(share for share in np.arange(0.7, 0, -0.01) if contrast(_hex(low + share * (high - low)), tones.ink) >= 5)
     return tuple(_hex(low + furthest * step / (count - 1) * (high - low)) for step in range(count))
+
+
+def _rgb(colour: str) -> np.ndarray:
+    return np.array(list(bytes.fromhex(colour[1:])), dtype=float)
 
 
 def _hex(rgb: np.ndarray) -> str:

@@ -64,6 +64,13 @@ def exact_size(count: int) -> str:
     return f"{size(count)} ({exact})" if count >= 1000 else exact
 
 
+def cell(value: str | float | None) -> str:
+    """A cell of a measured table."""
+    if value is None or isinstance(value, str):
+        return "–" if value is None else value
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}" if abs(value) >= 1 else f"{value:.2f}"
+
+
 def change(drop: float) -> str:
     """A fall of a probability in [-1, 1], in points of a hundred."""
     points = round(abs(drop) * 100)

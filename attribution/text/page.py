@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attribution.evidence import UNKNOWN_FAMILY, DetectorInfo, Verdict
+
 NAME = "Telltale"
 PURPOSE = "Was this face manipulated, by which method, and how far can that answer be trusted?"
 
@@ -48,6 +50,14 @@ STATES_EXPLAINED = {
     "manipulated": "The detector recognises the traces of a manipulation.",
     "no_manipulation_found": "The detector found none of the manipulations that it knows. That does not show that there is none.",
     "inconclusive": "The detector gives no answer, and says why.",
+}
+FAMILIES = {
+    "real": "No manipulation",
+    "face_swap": "Face swap",
+    "reenactment": "Reenactment",
+    "gan": "GAN-generated",
+    "diffusion": "Diffusion-generated",
+    "unknown": "Unknown method",
 }
 UNKNOWN_OF_FAMILY = "{family} by a method that this detector does not know"
 UNKNOWN = "A method that this detector does not know"
@@ -169,3 +179,14 @@ FACE_MEASURES = {
     "seen": "Seen",
 }
 SHARPNESS_UNIT = "variance of the Laplacian"
+
+
+def method_words(verdict: Verdict, detector: DetectorInfo) -> str:
+    """The method of a manipulation in plain words; empty for any other state."""
+    if verdict.method is None:
+        return ""
+    if verdict.method in detector.labels:
+        return detector.display(verdict.method)
+    if verdict.family in FAMILIES:
+        return UNKNOWN_OF_FAMILY.format(family=FAMILIES[verdict.family])
+    return NOT_TOLD if UNKNOWN_FAMILY in detector.families else UNKNOWN
