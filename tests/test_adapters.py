@@ -14,7 +14,7 @@ import torch
 import transformers
 
 from attribution.detectors.adapters import FORMATS, Adapted, Source, adapt
-from attribution.detectors.adapters.conclusion import ONE_LOGIT_NAMES
+from attribution.detectors.adapters.parts import ONE_LOGIT_NAMES
 from attribution.detectors.card import CropSettings
 from attribution.detectors.loading import load_exactly
 from attribution.errors import DamagedDetector, DetectorError, UnusableDetector
@@ -57,7 +57,14 @@ def _quiet() -> None:
     originals.keep_quiet()
 
 
-@pytest.mark.parametrize("original", ORIGINALS, ids=lambda original: original.title)
+# One of every format is compared on every change.
+QUICK = (0, 4, 8, 12, 14, 15, 16)
+
+
+@pytest.mark.parametrize(
+    "original",
+    [pytest.param(one, marks=() if place in QUICK else pytest.mark.slow, id=one.title) for place, one in enumerate(ORIGINALS)],
+)
 def test_an_adapted_detector_answers_like_its_original(original: Original) -> None:
     row = lab.compare(original, pictures=2)
     assert row.logits <= 1e-4
@@ -67,6 +74,7 @@ def test_an_adapted_detector_answers_like_its_original(original: Original) -> No
     assert row.format in FORMATS
 
 
+@pytest.mark.slow
 def test_swin_v2_agrees_where_heads_have_learnt_the_largest_scale() -> None:
     """transformers adds the mask of shifted windows twice; with cosines multiplied by 100 a single one would let some of it through."""
     for seed in range(3):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from attribution.detectors.labels import read_meanings, why_unclear
+from attribution.detectors.labels import MANIPULATED, decide, read_meanings
+from attribution.errors import UnmappedLabels, UnusableDetector
 from attribution.evidence import LABEL_FAMILIES
 
 
@@ -67,17 +68,30 @@ def test_every_label_is_read_by_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("meanings", "why"),
+    ("names", "said", "families", "why"),
     [
-        (("real", "unknown"), ""),
-        (("gan", "real", "diffusion"), ""),
-        ((None, "real"), "do not tell"),
-        (("unknown", "gan"), "untouched face"),
-        (("real", "real"), "manipulation"),
-        (("real", "real", "gan"), "More than one"),
-        ((), "untouched face"),
+        (("Real", "Fake"), {}, ("real", "unknown"), ""),
+        (("gan", "real", "diffusion"), {}, ("gan", "real", "diffusion"), ""),
+        (("LABEL_0", "real"), {}, (), "do not tell"),
+        (("LABEL_0", "real"), {"LABEL_0": MANIPULATED}, ("unknown", "real"), ""),
+        (("Real", "Fake"), {"Real": "gan", "Fake": "real"}, ("gan", "real"), ""),
+        (("fake", "gan"), {}, (), "an untouched face"),
+        (("real", "original"), {}, (), "stands for a manipulation"),
+        (("real", "original"), {"real": "real"}, (), "stands for a manipulation"),
+        (("real", "original", "gan"), {}, (), "More than one"),
+        (("real", "original", "gan"), {"gan": "gan"}, ("real", "real", "gan"), ""),
     ],
 )
-def test_meanings_that_cannot_stand_are_asked_for(meanings: tuple[str | None, ...], why: str) -> None:
-    found = why_unclear(meanings)
-    assert (why in found) if why else found == ""
+def test_labels_that_cannot_stand_are_asked_for(names: tuple[str, ...], said: dict[str, str], families: tuple[str, ...], why: str) -> None:
+    if not why:
+        assert decide(names, said, {}) == families
+        return
+    with pytest.raises(UnmappedLabels, match=why) as caught:
+        decide(names, said, {})
+    assert caught.value.labels == names
+
+
+def test_a_person_overrules_what_is_known_and_what_is_known_the_name() -> None:
+    assert decide(("real", "fake"), {"real": "gan"}, {"real": "diffusion", "fake": "real"}) == ("gan", "real")
+    with pytest.raises(UnusableDetector, match="no label 'another'"):
+        decide(("real", "fake"), {"another": "real"}, {})

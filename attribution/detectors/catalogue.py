@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from attribution.detectors import hub, loading
-from attribution.detectors import registry as known
-from attribution.detectors.card import CARD_FILE, CONFIG_FILE, MODEL_FILE, Card
-from attribution.detectors.registry import Checkpoint
+from attribution.detectors import hub, loading, registry
+from attribution.detectors.card import CARD_FILE, CONFIG_FILE, MODEL_FILE
 from attribution.errors import DetectorError
 from attribution.models.architectures import ALLOWED_ARCHITECTURES
 
@@ -27,8 +24,8 @@ _MOST_CONFIG_BYTES = 4 * 2**20
 
 @dataclass(frozen=True)
 class Entry:
-    """One detector. `name` is what a DetectorSpec takes. `bytes` is the size of its files, None before anybody asked the Hub; `view` what it sees
-    (`face`, `picture`, or "" where only its files tell); `measured` whether a card of Telltale's holds figures on these very weights;
+    """One detector. `name` is what a DetectorSpec takes; `bytes` the size of its files, None before anybody asked the Hub; `view` what it
+    sees (`face`, `picture`, or "" where only its files tell); `measured` whether a card of Telltale's holds figures on these very weights;
     `refused` why it cannot be used, or ""."""
 
     name: str
@@ -49,45 +46,26 @@ def entries() -> tuple[Entry, ...]:
     damaged is listed with its refusal."""
     cached = [entry for snapshot in hub.cached() if (entry := _cached(snapshot)) is not None]
     there = {entry.title.lower() for entry in cached}
-    public = [_public(one) for one in known.CHECKPOINTS if one.repository.lower() not in there]
-    return (*(_embedded(name) for name in loading.embedded()), *cached, *public)
+    public = [_public(one) for one in registry.CHECKPOINTS if one.repository.lower() not in there]
+    return (*(_of_card(name, name, "embedded", loading.EMBEDDED_FOLDER / name) for name in loading.embedded()), *cached, *public)
 
 
 def looked_up(listing: hub.Listing) -> Entry:
     """A repository as the Hub described it at a commit, joined with what is known of it."""
-    checkpoint = known.find(listing.repository)
-    entry = _public(checkpoint) if checkpoint is not None else Entry("", listing.repository, "known", "", (), "", _UNKNOWN_ANSWERS)
-    return replace(
-        entry,
-        name=_name(listing.repository, listing.revision),
-        licence=listing.licence or entry.licence or "none stated",
-        bytes=listing.bytes,
-        measured=any(file.name == CARD_FILE for file in listing.files),
-    )
-
-
-def _embedded(name: str) -> Entry:
-    folder = loading.EMBEDDED_FOLDER / name
-    try:
-        return _of_card(loading.card_of(folder), name, name, "embedded", folder)
-    except DetectorError as error:
-        return Entry(name, name, "embedded", "", (), "", "", refused=str(error))
+    entry, measured = _known(listing.repository), any(file.name == CARD_FILE for file in listing.files)
+    licence = listing.licence or entry.licence or "none stated"
+    return replace(entry, name=_name(listing.repository, listing.revision), licence=licence, bytes=listing.bytes, measured=measured)
 
 
 def _cached(snapshot: hub.Snapshot) -> Entry | None:
     """None for a repository that is no detector: the Hub cache holds whatever other programs fetched."""
     name, folder = _name(snapshot.repository, snapshot.revision), snapshot.folder
     if (folder / CARD_FILE).is_file():
-        try:
-            card = loading.card_of(folder, snapshot.digests.get(CARD_FILE, ""))
-            return _of_card(card, name, snapshot.repository, "cached", folder)
-        except DetectorError as error:
-            return Entry(name, snapshot.repository, "cached", "", (), "", "", refused=str(error))
-    checkpoint, config = known.find(snapshot.repository), _config(folder)
+        return _of_card(name, snapshot.repository, "cached", folder, snapshot.digests.get(CARD_FILE, ""))
+    entry, config = _known(snapshot.repository), _config(folder)
     architecture = _architecture(config)
-    if checkpoint is None and not architecture:
+    if not entry.name and not architecture:
         return None
-    entry = _public(checkpoint) if checkpoint is not None else Entry("", snapshot.repository, "known", "", (), "", _UNKNOWN_ANSWERS)
     return replace(
         entry,
         name=name,
@@ -100,34 +78,26 @@ def _cached(snapshot: hub.Snapshot) -> Entry | None:
     )
 
 
-def _of_card(card: Card, name: str, title: str, kind: str, folder: Path) -> Entry:
-    return Entry(
-        name,
-        title,
-        kind,
-        _architecture(_config(folder)),
-        tuple(label.display_name for label in card.labels),
-        card.licence,
-        _ANSWERS[card.scope],
-        _size(folder),
-        card.crop.view,
-        bool(card.measured),
-    )
+def _of_card(name: str, title: str, kind: str, folder: Path, digest: str = "") -> Entry:
+    try:
+        card = loading.card_of(folder, digest)
+    except DetectorError as error:
+        return Entry(name, title, kind, "", (), "", "", refused=str(error))
+    labels, answers = tuple(label.display_name for label in card.labels), _ANSWERS[card.scope]
+    architecture = _architecture(_config(folder))
+    return Entry(name, title, kind, architecture, labels, card.licence, answers, _size(folder), card.crop.view, bool(card.measured))
 
 
-def _public(one: Checkpoint) -> Entry:
+def _known(repository: str) -> Entry:
+    """What is known of a repository; without a name where that is nothing."""
+    one = registry.find(repository)
+    return _public(one) if one is not None else Entry("", repository, "known", "", (), "", _UNKNOWN_ANSWERS)
+
+
+def _public(one: registry.Checkpoint) -> Entry:
     view = "face" if one.face_scale is not None else ""
-    return Entry(
-        f"hf:{one.repository}",
-        one.repository,
-        "known",
-        one.architecture,
-        one.labels,
-        one.licence,
-        one.answers,
-        view=view,
-        refused=one.refused,
-    )
+    name = f"hf:{one.repository}"
+    return Entry(name, one.repository, "known", one.architecture, one.labels, one.licence, one.answers, view=view, refused=one.refused)
 
 
 def _name(repository: str, revision: str) -> str:
@@ -141,13 +111,10 @@ def _size(folder: Path) -> int:
 def _config(folder: Path) -> Mapping[str, Any]:
     """What config.json says; nothing where it cannot be read: loading will say why."""
     try:
-        path = folder / CONFIG_FILE
-        if not (folder / MODEL_FILE).is_file() or path.stat().st_size > _MOST_CONFIG_BYTES:
-            return {}
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = loading.read_bytes(folder, CONFIG_FILE, _MOST_CONFIG_BYTES) if (folder / MODEL_FILE).is_file() else b"{}"
+        return loading.parse_json(content, CONFIG_FILE)
+    except DetectorError:
         return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _architecture(config: Mapping[str, Any]) -> str:

@@ -1,4 +1,5 @@
-"""What the names of a stranger's labels mean: a table of words, and a reading that would rather not know than be wrong.
+"""What labels mean: what a person says, else what is known of the repository, else what the name tells by a table of words, in a reading
+that would rather not know than be wrong.
 
 A name is read by all its words, never by a part of one ("unreal" is not "real"). A negation, a word that is not in the tables, or words
 that contradict each other leave it unread, and whoever needs it asks.
@@ -10,7 +11,12 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from attribution.evidence import UNKNOWN_FAMILY
+from attribution.errors import UnmappedLabels, UnusableDetector
+from attribution.evidence import LABEL_FAMILIES, UNKNOWN_FAMILY
+
+MANIPULATED = "manipulated"
+"""How people write the meaning of a label that tells a manipulation and not by what kind of method."""
+MEANINGS = ("real", MANIPULATED, *(family for family in LABEL_FAMILIES if family not in ("real", UNKNOWN_FAMILY)))
 
 _REAL = (
     "real reals realism realistic human humans authentic authenticity genuine original originals pristine natural untouched unaltered "
@@ -51,14 +57,8 @@ _TABLES = {
     "gan": _GAN,
     "diffusion": _DIFFUSION,
 }
-
-
-def _phrases() -> Mapping[tuple[str, ...], str]:
-    return {tuple(entry.split("-")): meaning for meaning, table in _TABLES.items() for entry in table.split()}
-
-
-_MEANINGS = _phrases()
-_LONGEST = max(len(phrase) for phrase in _MEANINGS)
+_PHRASES = {tuple(entry.split("-")): meaning for meaning, table in _TABLES.items() for entry in table.split()}
+_LONGEST = max(len(phrase) for phrase in _PHRASES)
 
 
 def read_meanings(names: Sequence[str]) -> tuple[str | None, ...]:
@@ -68,22 +68,41 @@ def read_meanings(names: Sequence[str]) -> tuple[str | None, ...]:
     return tuple(_meaning(_words(name)) or _meaning(_words(_apart(name))) for name in names)
 
 
-def why_unclear(meanings: Sequence[str | None]) -> str:
-    """Why these meanings cannot stand and a person has to be asked, in a sentence; empty when they can: each label has one, just one is
-    real, and another is not."""
-    if any(meaning is None for meaning in meanings):
-        return "The names of some labels do not tell what they mean."
-    real = sum(meaning == "real" for meaning in meanings)
-    if real == 0:
-        return "None of the labels stands for an untouched face."
-    if real == len(meanings):
-        return "None of the labels stands for a manipulation."
-    return "More than one label stands for an untouched face." if real > 1 else ""
+def decide(names: Sequence[str], said: Mapping[str, str], known: Mapping[str, str]) -> tuple[str, ...]:
+    """The family of every label of a detector.
 
+    Args:
+        names: the labels as their makers call them, in the order of the classes.
+        said: what a person says that some of them mean (label → one of MEANINGS).
+        known: what is known of that repository, in families.
 
-def one_sided(meanings: Sequence[str | None]) -> bool:
-    """Whether these meanings cannot stand whoever gave them: none of them is an untouched face, or all are."""
-    return len({meaning == "real" for meaning in meanings}) < 2
+    Raises:
+        UnusableDetector: `said` speaks of a label that is not there.
+        UnmappedLabels: a label has no meaning, none or more than one is untouched, or all are: a person has to be asked.
+    """
+    listed = ", ".join(name[:40] for name in names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    strangers = [label for label in said if label not in names]
+    if strangers:
+        raise UnusableDetector(f"The detector has no label {strangers[0][:40]!r}.", f"Its labels are: {listed}.")
+    found = [said.get(name) or known.get(name) or read for name, read in zip(names, read_meanings(names), strict=True)]
+    families = tuple(UNKNOWN_FAMILY if meaning == MANIPULATED else meaning for meaning in found)
+    real, unclear = families.count("real"), ""
+    if None in families:
+        unclear = "The names of some labels do not tell what they mean"
+    elif real == 0:
+        unclear = "None of the labels stands for an untouched face"
+    elif real == len(families):
+        unclear = "None of the labels stands for a manipulation"
+    # Somebody who says what the labels mean may call two of them untouched.
+    elif real > 1 and not said:
+        unclear = "More than one label stands for an untouched face"
+    if unclear:
+        raise UnmappedLabels(
+            f"What the labels of this detector mean is not clear: {listed}. {unclear}.",
+            f"Say for each whether it stands for an untouched face (real), for a manipulation ({MANIPULATED}), or for which kind of one.",
+            tuple(names),
+        )
+    return tuple(str(family) for family in families)
 
 
 def _apart(name: str) -> str:
@@ -102,9 +121,9 @@ def _meaning(words: list[str]) -> str | None:
     found: set[str] = set()
     at = 0
     while at < len(words):
-        length = next((n for n in range(min(_LONGEST, len(words) - at), 0, -1) if tuple(words[at : at + n]) in _MEANINGS), 0)
+        length = next((n for n in range(min(_LONGEST, len(words) - at), 0, -1) if tuple(words[at : at + n]) in _PHRASES), 0)
         if length:
-            found.add(_MEANINGS[tuple(words[at : at + length])])
+            found.add(_PHRASES[tuple(words[at : at + length])])
             at += length
         elif words[at] in _NEGATIONS:
             return None

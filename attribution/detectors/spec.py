@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from attribution.detectors.labels import MEANINGS
 from attribution.errors import UnusableDetector
-from attribution.evidence import LABEL_FAMILIES, UNKNOWN_FAMILY, VIEWS
-
-MANIPULATED = "manipulated"
-"""How people write the meaning of a label that tells a manipulation and not by what kind of method."""
-MEANINGS = ("real", MANIPULATED, *(family for family in LABEL_FAMILIES if family not in ("real", UNKNOWN_FAMILY)))
+from attribution.evidence import VIEWS
 
 
 @dataclass(frozen=True)
@@ -24,9 +21,8 @@ class DetectorSpec:
     def __post_init__(self) -> None:
         for label, meaning in self.meanings:
             if meaning not in MEANINGS:
-                raise UnusableDetector(
-                    f"{meaning[:40]!r} is no meaning of the label {label[:40]!r}.", f"Use one of: {', '.join(MEANINGS)}."
-                )
+                what = f"{meaning[:40]!r} is no meaning of the label {label[:40]!r}."
+                raise UnusableDetector(what, f"Use one of: {', '.join(MEANINGS)}.")
         if self.view and self.view not in VIEWS:
             raise UnusableDetector(f"A detector sees a face or the whole picture, not {self.view[:40]!r}.", f"Use {' or '.join(VIEWS)}.")
 

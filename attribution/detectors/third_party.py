@@ -16,7 +16,6 @@ import torch
 from torch import nn
 
 from attribution.detectors import hub
-from attribution.detectors import registry as known
 from attribution.detectors.adapters import Adapted, Source, adapt
 from attribution.detectors.card import (
     CONFIG_FILE,
@@ -31,7 +30,7 @@ from attribution.detectors.card import (
     probe_crop,
 )
 from attribution.detectors.hub import PREPROCESSOR_FILE
-from attribution.detectors.labels import one_sided, read_meanings, why_unclear
+from attribution.detectors.labels import decide
 from attribution.detectors.loading import (
     AGAIN,
     LoadedDetector,
@@ -42,8 +41,9 @@ from attribution.detectors.loading import (
     probe_logits,
     read_bytes,
 )
-from attribution.detectors.spec import MANIPULATED, DetectorSpec
-from attribution.errors import DamagedDetector, UnmappedLabels, UnusableDetector
+from attribution.detectors.registry import Checkpoint, find
+from attribution.detectors.spec import DetectorSpec
+from attribution.errors import DamagedDetector, UnusableDetector
 from attribution.evidence import UNKNOWN_FAMILY
 from attribution.models.backbones import build_backbone, features, normalise
 
@@ -60,11 +60,11 @@ _CONFIG_BYTES = 4 * 2**20
 
 
 def load_folder(
-    folder: Path, name: str, choice: DetectorSpec, digests: Mapping[str, str], source: str = "", licence: str = ""
+    folder: Path, name: str, spec: DetectorSpec, digests: Mapping[str, str], source: str = "", licence: str = ""
 ) -> LoadedDetector:
     """The detector in a folder without a card. `digests` and `licence` are what the Hub said of it; each read file is compared.
 
-    Raises DamagedDetector, UnusableDetector, or UnmappedLabels when neither its labels nor `choice` say what they mean.
+    Raises DamagedDetector, UnusableDetector, or UnmappedLabels when neither its labels nor `spec` say what they mean.
     """
     contents = {CONFIG_FILE: read_bytes(folder, CONFIG_FILE, _CONFIG_BYTES)}
     if not (folder / MODEL_FILE).is_file():
@@ -81,14 +81,14 @@ def load_folder(
     sha256 = {file: _sha256(contents[file], digests.get(file, "")) for file in (MODEL_FILE, CONFIG_FILE)}
     config = parse_json(contents[CONFIG_FILE], CONFIG_FILE)
     preprocessor = parse_json(contents[PREPROCESSOR_FILE], PREPROCESSOR_FILE) if PREPROCESSOR_FILE in contents else None
-    checkpoint = known.find(name)
+    checkpoint = find(name)
     if checkpoint is not None and checkpoint.refused:
         raise UnusableDetector(f"{name} cannot be used: {checkpoint.refused.rstrip('.')}.", "Choose another detector.")
     adapted = adapt(
         Source(config, preprocessor, parse_tensors(contents.pop(MODEL_FILE), MODEL_FILE), checkpoint.hints if checkpoint else {})
     )
-    adapted = replace(adapted, crop=_crop(adapted.crop, choice, checkpoint))
-    labels = _labels(adapted, choice, checkpoint)
+    adapted = replace(adapted, crop=_crop(adapted.crop, spec, checkpoint))
+    labels = _labels(adapted, spec, checkpoint)
     model = build_backbone(adapted.architecture, adapted.num_classes, adapted.model_args)
     load_exactly(model, adapted.tensors, MODEL_FILE)
     model.eval().requires_grad_(False)
@@ -104,51 +104,26 @@ def _sha256(content: bytes, checked: str) -> str:
     return checked.removeprefix("sha256:") if checked.startswith("sha256:") else hashlib.sha256(content).hexdigest()
 
 
-def meanings_of(label_names: tuple[str, ...], choice: DetectorSpec, checkpoint: known.Checkpoint | None) -> tuple[str | None, ...]:
-    """What each label means: what the reader said, else what is known of that repository, else what its name tells; None elsewhere."""
-    said = dict(choice.meanings)
-    hinted = dict(checkpoint.meanings) if checkpoint is not None else {}
-    read = read_meanings(label_names)
-    found = [said.get(label) or hinted.get(label) or meaning for label, meaning in zip(label_names, read, strict=True)]
-    return tuple(UNKNOWN_FAMILY if meaning == MANIPULATED else meaning for meaning in found)
-
-
-def _crop(crop: CropSettings, choice: DetectorSpec, checkpoint: known.Checkpoint | None) -> CropSettings:
+def _crop(crop: CropSettings, spec: DetectorSpec, checkpoint: Checkpoint | None) -> CropSettings:
     """What the detector sees: as chosen, else as known of it, else as its files say."""
-    if choice.view == "picture":
-        return crop if crop.view == "picture" else CropSettings("none", side_px=crop.side_px, resample=crop.resample)
-    if choice.view == "face" or (checkpoint is not None and checkpoint.face_scale is not None):
-        scale = checkpoint.face_scale if checkpoint is not None and checkpoint.face_scale is not None else FACE_SCALE
-        return CropSettings("mtcnn", scale=scale, down=0.0, side_px=crop.side_px, resample=crop.resample)
-    return crop
+    scale = checkpoint.face_scale if checkpoint is not None else None
+    view = spec.view or ("face" if scale is not None else crop.view)
+    if view == "face" and (spec.view or scale is not None):
+        return CropSettings("mtcnn", scale=scale or FACE_SCALE, down=0.0, side_px=crop.side_px, resample=crop.resample)
+    return crop if view == crop.view else CropSettings("none", side_px=crop.side_px, resample=crop.resample)
 
 
-def _labels(adapted: Adapted, choice: DetectorSpec, checkpoint: known.Checkpoint | None) -> tuple[Label, ...]:
+def _labels(adapted: Adapted, spec: DetectorSpec, checkpoint: Checkpoint | None) -> tuple[Label, ...]:
     names = adapted.label_names or tuple(f"class {number}" for number in range(adapted.num_classes))
-    strangers = [label for label, _ in choice.meanings if label not in names]
-    if strangers:
-        raise UnusableDetector(f"The detector has no label {strangers[0][:40]!r}.", f"Its labels are: {_listed(names)}.")
-    meanings = meanings_of(names, choice, checkpoint)
-    unclear = why_unclear(meanings)
-    # Somebody who says what every label means may call two of them untouched.
-    if unclear and (not choice.meanings or None in meanings or one_sided(meanings)):
-        raise UnmappedLabels(
-            f"What the labels of this detector mean is not clear: {_listed(names)}. {unclear.rstrip('.')}.",
-            f"Say for each whether it stands for an untouched face (real), for a manipulation ({MANIPULATED}), or for which kind of one.",
-            names,
-        )
+    families = decide(names, dict(spec.meanings), dict(checkpoint.meanings) if checkpoint is not None else {})
     labels: list[Label] = []
-    for name, family in zip(names, meanings, strict=True):
+    for name, family in zip(names, families, strict=True):
         slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:36] or "label"
         taken = {one.name for one in labels} | {"unknown"}
         # Whatever its makers call it: that a face is authentic nobody can tell.
         shown = _UNTOUCHED.format(name=name[:200]) if family == "real" else name[:200]
-        labels.append(Label(slug if slug not in taken else f"{slug}_{len(labels)}", shown, str(family)))
+        labels.append(Label(slug if slug not in taken else f"{slug}_{len(labels)}", shown, family))
     return tuple(labels)
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(name[:40] for name in names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
 def _sane_probes(model: nn.Module, adapted: Adapted, name: str) -> tuple[Probe, ...]:

@@ -13,13 +13,23 @@ from typing import Any
 
 import torch
 
-from attribution.detectors.adapters.conclusion import conclude
-from attribution.detectors.adapters.hf import activation, check_class, is_kind, joined, named
-from attribution.detectors.adapters.parts import Adapted, Ledger, Source
+from attribution.detectors.adapters.hf import activation, block, check_class, is_kind, joined, named
+from attribution.detectors.adapters.parts import (
+    Adapted,
+    Format,
+    Ledger,
+    Source,
+    conclude,
+    flag,
+    labels_of,
+    must_be,
+    number,
+    refuse,
+    side,
+    whole,
+    wholes,
+)
 from attribution.detectors.adapters.preprocessing import by_transformers
-from attribution.detectors.adapters.values import flag, labels_of, must_be, number, refuse, side, whole, wholes
-
-FORMAT = "transformers Swin or SwinV2"
 
 _DEPTHS, _HEADS = (2, 2, 6, 2), (3, 6, 12, 24)
 _NAMES: Mapping[tuple[str, int, tuple[int, ...], int, int], str] = {
@@ -44,11 +54,7 @@ _NAMES: Mapping[tuple[str, int, tuple[int, ...], int, int], str] = {
 _ANY = {"swin": "swin_tiny_patch4_window7_224", "swinv2": "swinv2_tiny_window8_256"}
 
 
-def recognises(source: Source) -> bool:
-    return is_kind(source, "swin", "swinv2")
-
-
-def adapt(source: Source) -> Adapted:
+def _swin(source: Source) -> Adapted:
     config, kind = source.config, str(source.config["model_type"])
     logit_is_sure = check_class(source, "SwinForImageClassification" if kind == "swin" else "Swinv2ForImageClassification")
     must_be(config, "num_channels", 3)
@@ -62,7 +68,7 @@ def adapt(source: Source) -> Adapted:
     ledger = Ledger(source.tensors)
     tensors = _tensors(ledger, kind, depths, arguments["qkv_bias"])
     ledger.finish(f"a {'Swin' if kind == 'swin' else 'Swinv2'}ForImageClassification")
-    return conclude(FORMAT, source, architecture, arguments, tensors, labels_of(config), by_transformers(source), logit_is_sure)
+    return conclude(SWIN.name, source, architecture, arguments, tensors, labels_of(config), by_transformers(source), logit_is_sure)
 
 
 def _architecture(config: Mapping[str, Any], kind: str, depths: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
@@ -111,16 +117,10 @@ def _tensors(ledger: Ledger, kind: str, depths: tuple[int, ...], biased: bool) -
             merging, ours = f"{kind}.encoder.layers.{stage}.downsample", f"layers.{stage + 1}.downsample"
             tensors |= named(f"{ours}.reduction", ledger.take_linear(f"{merging}.reduction", bias=False))
             tensors |= named(f"{ours}.norm", ledger.take_linear(f"{merging}.norm"))
-        for block in range(depth):
-            theirs, ours = f"{kind}.encoder.layers.{stage}.blocks.{block}", f"layers.{stage}.blocks.{block}"
-            tensors |= {
-                **named(f"{ours}.norm1", ledger.take_linear(f"{theirs}.layernorm_before")),
-                **named(f"{ours}.attn.proj", ledger.take_linear(f"{theirs}.attention.output.dense")),
-                **named(f"{ours}.norm2", ledger.take_linear(f"{theirs}.layernorm_after")),
-                **named(f"{ours}.mlp.fc1", ledger.take_linear(f"{theirs}.intermediate.dense")),
-                **named(f"{ours}.mlp.fc2", ledger.take_linear(f"{theirs}.output.dense")),
-                **(_attention if kind == "swin" else _attention_v2)(ledger, f"{theirs}.attention.self", f"{ours}.attn", biased),
-            }
+        for place in range(depth):
+            theirs, ours = f"{kind}.encoder.layers.{stage}.blocks.{place}", f"layers.{stage}.blocks.{place}"
+            attention = (_attention if kind == "swin" else _attention_v2)(ledger, f"{theirs}.attention.self", f"{ours}.attn", biased)
+            tensors |= {**block(ledger, theirs, ours), **attention}
     return tensors
 
 
@@ -128,7 +128,7 @@ def _attention(ledger: Ledger, theirs: str, ours: str, biased: bool) -> dict[str
     table = ledger.take(f"{theirs}.relative_position_bias_table")
     _check_index(ledger, theirs, len(table))
     return {
-        **named(f"{ours}.qkv", joined(ledger, (f"{theirs}.query", f"{theirs}.key", f"{theirs}.value"), biased)),
+        **joined(ledger, f"{ours}.qkv", (f"{theirs}.query", f"{theirs}.key", f"{theirs}.value"), biased),
         f"{ours}.relative_position_bias_table": table,
     }
 
@@ -162,3 +162,6 @@ def _check_index(ledger: Ledger, theirs: str, rows: int) -> None:
     found = ledger.take(name)
     if found.shape != apart.shape[1:] or not torch.equal(found.long(), apart[0] * (2 * window - 1) + apart[1]):
         raise refuse("The detector numbers the places of a window in an order of its own.")
+
+
+SWIN = Format("transformers Swin or SwinV2", lambda source: is_kind(source, "swin", "swinv2"), _swin)

@@ -1,18 +1,26 @@
-"""What goes into an adapter and what comes out, and the ledger that sees to it that no tensor is lost or used twice."""
+"""What goes into an adapter and what comes out: the files of a detector, the ledger that sees to it that no tensor is lost or used twice,
+values of a stranger's config.json checked before anything is built from them, and the comparison with the architecture at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from attribution.detectors.card import CropSettings
+from attribution.detectors.loading import AGAIN
 from attribution.errors import DamagedDetector, UnusableDetector
+from attribution.models.architectures import MOST_CLASSES
+from attribution.models.backbones import blueprint, classifier_name, fixed_side_px
 
-AGAIN = "Get the detector again from its source."
+if TYPE_CHECKING:
+    from attribution.detectors.adapters.preprocessing import Preparation
+
+ONE_LOGIT_NAMES = ("at or below 0", "above 0")
+_LONGEST_LABEL = 100
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,6 +65,14 @@ class Adapted:
         return f"Adapted({self.adapter}: {self.architecture}, {self.num_classes} classes, {self.crop.side_px} px)"
 
 
+class Format(NamedTuple):
+    """A public format: `recognises` tells from the files, without raising; `adapt` raises UnusableDetector or DamagedDetector."""
+
+    name: str
+    recognises: Callable[[Source], bool]
+    adapt: Callable[[Source], Adapted]
+
+
 class Ledger:
     """The tensors of a file, each to be accounted for exactly once."""
 
@@ -94,3 +110,147 @@ class Ledger:
                 f"The tensor {stranger[:120]!r} has no place in {what}, so what this detector computes is not known.",
                 "Use a detector whose parts are all known.",
             )
+
+
+def refuse(what: str) -> UnusableDetector:
+    return UnusableDetector(what, "Correct its config.json, or use another detector.")
+
+
+def _bad(name: str) -> UnusableDetector:
+    return refuse(f"The detector's config.json has no usable value for {name[:60]!r}.")
+
+
+def whole(config: Mapping[str, Any], name: str, default: int, least: int, most: int) -> int:
+    """The whole number of that name, `default` where the config leaves it out, as the format allows it to."""
+    value = config.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise _bad(name)
+    return value
+
+
+def number(config: Mapping[str, Any], name: str, default: float, least: float, most: float) -> float:
+    value = config.get(name, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+        raise _bad(name)
+    return float(value)
+
+
+def flag(config: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = config.get(name, default)
+    if not isinstance(value, bool):
+        raise _bad(name)
+    return value
+
+
+def wholes(config: Mapping[str, Any], name: str, default: Sequence[int], least: int, most: int) -> tuple[int, ...]:
+    """One to four whole numbers, one per stage."""
+    value = config.get(name, list(default))
+    good = isinstance(value, list) and 1 <= len(value) <= 4
+    if not good or not all(isinstance(one, int) and not isinstance(one, bool) and least <= one <= most for one in value):
+        raise _bad(name)
+    return tuple(value)
+
+
+def side(config: Mapping[str, Any], name: str, default: int, least: int, most: int) -> int:
+    """The side of a square, given as a number or as two equal ones."""
+    value = config.get(name, default)
+    if isinstance(value, list) and len(value) == 2 and value[0] == value[1]:
+        value = value[0]
+    return whole({name: value}, name, default, least, most)
+
+
+def must_be(config: Mapping[str, Any], name: str, wanted: Any) -> None:
+    """What the format leaves out or has as `wanted` alone can be built here."""
+    value = config.get(name, wanted)
+    if value != wanted or isinstance(value, bool) != isinstance(wanted, bool):
+        raise refuse(f"The detector has {name[:60]!r} = {str(value)[:40]!r}, which Telltale cannot build.")
+
+
+def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names in transformers' `id2label`, in the order of their numbers; empty where there is none."""
+    given = config.get("id2label")
+    if given is None:
+        return ()
+    if not isinstance(given, Mapping) or not 1 <= len(given) <= MOST_CLASSES:
+        raise _bad("id2label")
+    numbered = {str(number): label for number, label in given.items()}
+    if set(numbered) != {str(number) for number in range(len(numbered))}:
+        raise _bad("id2label")
+    return names([numbered[str(number)] for number in range(len(numbered))], "id2label")
+
+
+def names(given: Any, what: str) -> tuple[str, ...]:
+    """A list of labels as they stand there."""
+    good = isinstance(given, list | tuple) and 1 <= len(given) <= MOST_CLASSES
+    if not good or not all(isinstance(label, str) and label.strip() and len(label) <= _LONGEST_LABEL for label in given):
+        raise _bad(what)
+    return tuple(given)
+
+
+def conclude(
+    adapter: str,
+    source: Source,
+    architecture: str,
+    model_args: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
+    label_names: tuple[str, ...],
+    preparation: Preparation,
+    one_logit_is_sure: bool = True,
+) -> Adapted:
+    """The detector, once names, shapes, number of classes and side of the pictures agree with the architecture.
+
+    `one_logit_is_sure` is false where the format also uses a single output for measurements; then a hint must say that it is a logit.
+    """
+    plan = blueprint(architecture, 2, model_args)
+    head = classifier_name(plan)
+    weight, bias = tensors.get(f"{head}.weight"), tensors.get(f"{head}.bias")
+    if weight is None or bias is None or weight.ndim != 2 or bias.shape != weight.shape[:1] or not 1 <= len(weight) <= MOST_CLASSES:
+        raise refuse(f"The detector's head is not linear, or not one of 1 to {MOST_CLASSES} classes.")
+    one_logit = len(weight) == 1
+    if one_logit:
+        if not (one_logit_is_sure or source.hints.get("one_logit") is True):
+            raise refuse("The detector has a single output and does not say whether that is a logit or a measurement.")
+        tensors = {**tensors, f"{head}.weight": two_rows(weight), f"{head}.bias": two_rows(bias)}
+    num_classes = len(tensors[f"{head}.bias"])
+    _compare(plan.state_dict(), tensors, head, num_classes)
+    needed_px = fixed_side_px(plan)
+    if needed_px not in (None, preparation.crop.side_px):
+        raise refuse(f"The detector's pictures are prepared at {preparation.crop.side_px} px; its network reads {needed_px} px.")
+    found = names(source.hints["label_names"], "label_names") if "label_names" in source.hints else label_names
+    if one_logit and len(found) != num_classes:
+        found = ONE_LOGIT_NAMES
+    if found and len(found) != num_classes:
+        raise DamagedDetector(f"The detector names {len(found)} labels and has {num_classes} outputs.", AGAIN)
+    return Adapted(
+        adapter,
+        architecture,
+        num_classes,
+        dict(model_args),
+        dict(tensors),
+        found,
+        preparation.mean,
+        preparation.std,
+        preparation.crop,
+        one_logit,
+    )
+
+
+def two_rows(row: torch.Tensor) -> torch.Tensor:
+    """The weight 1×F or bias 1 of a logit z as two rows, −z/2 and z/2: softmax gives sigmoid(z), and the gradients of both are its own."""
+    return torch.cat([-row / 2, row / 2])
+
+
+def _compare(wanted: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor], head: str, num_classes: int) -> None:
+    missing, strange = sorted(set(wanted) - set(tensors)), sorted(set(tensors) - set(wanted))
+    if missing:
+        raise DamagedDetector(f"The detector's weights lack {len(missing)} tensors of its architecture, {missing[0][:120]!r} first.", AGAIN)
+    if strange:
+        raise UnusableDetector(
+            f"The tensor {strange[0][:120]!r} has no place in the detector's architecture.", "Use a detector whose parts are all known."
+        )
+    for name, tensor in wanted.items():
+        shape = torch.Size([num_classes, *tensor.shape[1:]]) if name in (f"{head}.weight", f"{head}.bias") else tensor.shape
+        if tensors[name].shape != shape:
+            raise DamagedDetector(f"The tensor {name[:120]!r} of the detector has not the shape that its architecture needs.", AGAIN)
+        if tensors[name].is_floating_point() != tensor.is_floating_point():
+            raise UnusableDetector(f"The tensor {name[:120]!r} of the detector is not of the kind of numbers needed.", "Use whole weights.")

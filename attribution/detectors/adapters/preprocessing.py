@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from attribution.detectors.adapters.parts import Source
 from attribution.detectors.card import CropSettings
+from attribution.detectors.loading import Colours, colours
 from attribution.errors import DamagedDetector, UnusableDetector
-
-Colours = tuple[float, float, float]
 
 _HALF = [0.5, 0.5, 0.5]
 # By the processor's own code: what it does where its file is silent. The others crop unless told not to, and have to say everything.
@@ -26,7 +25,6 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 _KINDS = ("ImageProcessor", "ImageProcessorFast", "ImageProcessorPil", "FeatureExtractor")
 # Pillow's numbers.
 _RESAMPLINGS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}
-_STEP = "Use a detector whose preparation of pictures is known."
 # timm.data.resolve_data_config takes these where a configuration is silent.
 _TIMM_INTERPOLATION, _TIMM_CROP_SHARE, _TIMM_CROP_MODE = "bicubic", 0.875, "center"
 
@@ -41,7 +39,7 @@ class Preparation:
 
 
 def refuse(what: str) -> UnusableDetector:
-    return UnusableDetector(what, _STEP)
+    return UnusableDetector(what, "Use a detector whose preparation of pictures is known.")
 
 
 def by_transformers(source: Source) -> Preparation:
@@ -56,24 +54,21 @@ def by_timm(source: Source, pretrained: Any) -> Preparation:
 
 def _with_hints(source: Source, read: Callable[[], Preparation]) -> Preparation:
     hints = source.hints
-    found = None if all(name in hints for name in ("mean", "std", "crop")) else read()
-    return Preparation(
-        mean=colours(hints["mean"], -1, 2) if found is None or "mean" in hints else found.mean,
-        std=colours(hints["std"], 1e-3, 2) if found is None or "std" in hints else found.std,
-        crop=_hinted_crop(hints["crop"]) if found is None or "crop" in hints else found.crop,
-    )
+    known: dict[str, Any] = {}
+    if "mean" in hints:
+        known["mean"] = _colours(hints["mean"], -1)
+    if "std" in hints:
+        known["std"] = _colours(hints["std"], 1e-3)
+    if "crop" in hints:
+        known["crop"] = hints["crop"] if isinstance(hints["crop"], CropSettings) else CropSettings(**hints["crop"])
+    return Preparation(**known) if len(known) == 3 else replace(read(), **known)
 
 
-def _hinted_crop(crop: CropSettings | Mapping[str, Any]) -> CropSettings:
-    return crop if isinstance(crop, CropSettings) else CropSettings(**crop)
-
-
-def colours(values: Any, least: float, most: float) -> Colours:
-    """Three finite numbers in a range, one per colour."""
-    good = isinstance(values, list | tuple) and len(values) == 3
-    if not good or not all(isinstance(one, int | float) and not isinstance(one, bool) and least <= one <= most for one in values):
+def _colours(values: Any, least: float) -> Colours:
+    found = colours(values, least)
+    if found is None:
         raise refuse("The detector does not say by which mean and spread its colours are normalised.")
-    return float(values[0]), float(values[1]), float(values[2])
+    return found
 
 
 def _crop(side_px: int, resample: str, short_px: int | None) -> CropSettings:
@@ -101,7 +96,7 @@ def _read_processor(processor: Mapping[str, Any] | None) -> Preparation:
     resample = said.get("resample")
     if isinstance(resample, bool) or resample not in _RESAMPLINGS:
         raise refuse("The detector does not say by which filter pictures are resized, or by one that Telltale does not have.")
-    mean, std = colours(said.get("image_mean"), -1, 2), colours(said.get("image_std"), 1e-3, 2)
+    mean, std = _colours(said.get("image_mean"), -1), _colours(said.get("image_std"), 1e-3)
     if said.get("do_normalize", True) is not True:
         mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     cropped = said.get("do_center_crop", False)
@@ -156,4 +151,4 @@ def _read_timm(pretrained: Any) -> Preparation:
     if mode not in ("center", "squash") or (mode == "squash" and share != 1):
         raise refuse(f"The detector crops pictures in a way that Telltale does not ({str(mode)[:20]!r}).")
     crop = _crop(side_px, resample, math.floor(side_px / share) if mode == "center" else None)
-    return Preparation(colours(pretrained.get("mean"), -1, 2), colours(pretrained.get("std"), 1e-3, 2), crop)
+    return Preparation(_colours(pretrained.get("mean"), -1), _colours(pretrained.get("std"), 1e-3), crop)

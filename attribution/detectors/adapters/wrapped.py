@@ -1,6 +1,10 @@
-"""timm networks inside other modules: under which names their tensors and their head lie, and what the config says of them.
+"""timm networks, in timm's own hub format and inside other modules: under which names their tensors and their head lie, and what the config
+says of them.
 
-The lists are exact. A wrapper may do more than its weights show, so a config that holds anything but known arguments is refused.
+timm's config.json has `architecture`, `num_classes`, `label_names`, `model_args` and `pretrained_cfg`; that of a PyTorchModelHubMixin the
+arguments of a constructor, such as {"model_size": "small", "input_size": 384, "patch_size": 16} or {"backbone": "resnet50"}; other
+wrappers have a config of their own, or are known by hints alone. The lists are exact. A wrapper may do more than its weights show, so a
+config that holds anything but known arguments is refused.
 """
 
 from __future__ import annotations
@@ -10,8 +14,20 @@ from typing import Any
 
 import torch
 
-from attribution.detectors.adapters.parts import AGAIN, Ledger, Source
-from attribution.detectors.adapters.values import labels_of, must_be, names, refuse, whole
+from attribution.detectors.adapters.parts import (
+    AGAIN,
+    Adapted,
+    Format,
+    Ledger,
+    Source,
+    conclude,
+    labels_of,
+    must_be,
+    names,
+    refuse,
+    whole,
+)
+from attribution.detectors.adapters.preprocessing import by_timm, by_transformers
 from attribution.errors import DamagedDetector
 from attribution.models.architectures import ALLOWED_ARCHITECTURES, MOST_CLASSES, OWN_ARCHITECTURES
 from attribution.models.backbones import blueprint, classifier_name, fixed_side_px
@@ -38,24 +54,24 @@ _WITHOUT_EFFECT = (
 _KNOWN = (*_NAMING, *_BY_SIZE, *_SIDES, *_COUNTS, *_LABELS, *_WITHOUT_EFFECT, "id2label", "in_chans", "head", "global_pool")
 
 
-def named_architecture(config: Mapping[str, Any]) -> str:
+def _named_architecture(config: Mapping[str, Any]) -> str:
     """timm's architecture that a constructor's arguments name, without the tag of its pretrained weights; empty where it is not allowed."""
     for name in _NAMING:
         value = config.get(name)
         bare = value.removeprefix("timm/").split(".")[0] if isinstance(value, str) else ""
-        if is_timm(bare):
+        if _is_timm(bare):
             return bare
     size, patch_px, side_px = (config.get(name) for name in _BY_SIZE)
     composed = f"vit_{size}_patch{patch_px}_{side_px}"
-    return composed if is_timm(composed) else ""
+    return composed if _is_timm(composed) else ""
 
 
-def is_timm(architecture: str) -> bool:
+def _is_timm(architecture: str) -> bool:
     """Whether it is one of timm's on the allow-list; those of our own come with a card."""
     return architecture in ALLOWED_ARCHITECTURES and architecture not in OWN_ARCHITECTURES
 
 
-def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
+def _checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The model arguments that the config asks for. Raises UnusableDetector for one that holds an argument of unknown effect."""
     strange = sorted(name for name in config if name not in _KNOWN)
     if strange:
@@ -73,20 +89,20 @@ def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def label_names(config: Mapping[str, Any]) -> tuple[str, ...]:
+def _label_names(config: Mapping[str, Any]) -> tuple[str, ...]:
     """The labels as the config has them, empty where it does not."""
     found = next((config[name] for name in _LABELS if name in config), None)
     return labels_of(config) if found is None else names(found, "labels")
 
 
-def check_count(config: Mapping[str, Any], outputs: int) -> None:
+def _check_count(config: Mapping[str, Any], outputs: int) -> None:
     """Raises DamagedDetector when the config has another number of classes than the head."""
     for name in _COUNTS:
         if name in config and whole(config, name, 0, 1, MOST_CLASSES) != outputs:
             raise DamagedDetector(f"The detector's config.json speaks of {config[name]} classes; its head has {outputs}.", AGAIN)
 
 
-def without_own_side(architecture: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _without_own_side(architecture: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments without a side of pictures that is the architecture's own anyway, or that it has no need of.
 
     Raises UnusableDetector for an architecture or arguments that are not allowed."""
@@ -96,7 +112,7 @@ def without_own_side(architecture: str, arguments: Mapping[str, Any]) -> dict[st
     return rest if fixed_side_px(blueprint(architecture, 2, rest)) in (None, arguments.get("img_size")) else dict(arguments)
 
 
-def unwrapped(source: Source, architecture: str, arguments: Mapping[str, Any], what: str) -> tuple[dict[str, torch.Tensor], int]:
+def _unwrapped(source: Source, architecture: str, arguments: Mapping[str, Any], what: str) -> tuple[dict[str, torch.Tensor], int]:
     """The tensors under timm's names, and the number of outputs. Raises DamagedDetector or UnusableDetector."""
     plan = blueprint(architecture, 2, arguments)
     head = classifier_name(plan)
@@ -134,3 +150,53 @@ def _head(source: Source, prefix: str, own: str, body: set[str]) -> str:
     if len(found) > 1:
         raise refuse(f"The detector has several heads ({found[0]!r} and {found[1]!r}), and which of them answers is not known.")
     return found[0]
+
+
+def _timm(source: Source) -> Adapted:
+    config = source.config
+    given = config.get("model_args") or {}
+    if not isinstance(given, Mapping):
+        raise refuse("The detector's config.json has no usable value for 'model_args'.")
+    arguments = {**given, **source.hints.get("model_args", {})}
+    if config.get("global_pool") is not None:
+        arguments.setdefault("global_pool", config["global_pool"])
+    architecture, preparation = str(config["architecture"]).split(".")[0], by_timm(source, config["pretrained_cfg"])
+    # timm gives networks of a fixed size that of the pictures, too.
+    arguments = _without_own_side(architecture, {"img_size": preparation.crop.side_px, **arguments})
+    tensors, outputs = _unwrapped(source, architecture, arguments, f"timm's {architecture}")
+    _check_count(config, outputs)
+    labels = names(config["label_names"], "label_names") if config.get("label_names") else ()
+    return conclude(TIMM.name, source, architecture, arguments, tensors, labels, preparation)
+
+
+def _mixin(source: Source) -> Adapted:
+    return _wrapper(source, MIXIN.name, _named_architecture(source.config), _checked_config(source.config))
+
+
+def _prefixed(source: Source) -> Adapted:
+    if "architecture" in source.hints:
+        # Who vouches for an architecture knows the wrapper; otherwise its config must hold nothing of unknown effect.
+        return _wrapper(source, PREFIXED.name, str(source.hints["architecture"]), {})
+    return _wrapper(source, PREFIXED.name, _named_architecture(source.config), _checked_config(source.config))
+
+
+def _wrapper(source: Source, adapter: str, architecture: str, arguments: Mapping[str, Any]) -> Adapted:
+    arguments = _without_own_side(architecture, {**arguments, **source.hints.get("model_args", {})})
+    tensors, outputs = _unwrapped(source, architecture, arguments, f"timm's {architecture} with a linear head")
+    _check_count(source.config, outputs)
+    return conclude(adapter, source, architecture, arguments, tensors, _label_names(source.config), by_transformers(source))
+
+
+def _is_timm_config(source: Source) -> bool:
+    return isinstance(source.config.get("architecture"), str) and isinstance(source.config.get("pretrained_cfg"), Mapping)
+
+
+TIMM = Format("timm", _is_timm_config, _timm)
+MIXIN = Format(
+    "PyTorchModelHubMixin around timm",
+    lambda source: "model_type" not in source.config and bool(_named_architecture(source.config)),
+    _mixin,
+)
+PREFIXED = Format(
+    "timm state dict with a prefix", lambda source: "architecture" in source.hints or bool(_named_architecture(source.config)), _prefixed
+)
