@@ -89,10 +89,8 @@ def decide(names: Sequence[str], said: Mapping[str, str], known: Mapping[str, st
     real, unclear = families.count("real"), ""
     if None in families:
         unclear = "The names of some labels do not tell what they mean"
-    elif real == 0:
-        unclear = "None of the labels stands for an untouched face"
-    elif real == len(families):
-        unclear = "None of the labels stands for a manipulation"
+    elif one_sided(families):
+        unclear = f"None of the labels stands for {'a manipulation' if real else 'an untouched face'}"
     # Somebody who says what the labels mean may call two of them untouched.
     elif real > 1 and not said:
         unclear = "More than one label stands for an untouched face"
@@ -103,6 +101,11 @@ def decide(names: Sequence[str], said: Mapping[str, str], known: Mapping[str, st
             tuple(names),
         )
     return tuple(str(family) for family in families)
+
+
+def one_sided(meanings: Sequence[str | None]) -> bool:
+    """Whether these meanings cannot stand whoever gave them: none of them is an untouched face, or all are."""
+    return len({meaning == "real" for meaning in meanings}) < 2
 
 
 def _apart(name: str) -> str:
