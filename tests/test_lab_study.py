@@ -132,7 +132,6 @@ def test_finished_runs_are_measured_and_not_trained_again(
     data: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(study, "TRIED", tmp_path / "none.json")
-    monkeypatch.setattr(study, "side_by_side", lambda work, tasks, jobs: [work(*arguments) for _, _, arguments in tasks])
     monkeypatch.setattr(answers, "DRAWS", 15)
     monkeypatch.setattr(answers, "MATRIX_DRAWS", 15)
     rows = read_manifest(data)

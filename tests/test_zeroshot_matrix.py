@@ -69,9 +69,10 @@ def test_a_weighted_figure_is_that_of_the_repeated_faces() -> None:
         assert accuracies[detector, draw] == pytest.approx(halves(positive[again], scores[detector, again] + 0.5), abs=1e-12)
 
 
-def test_a_resample_draws_whole_groups_and_as_many_as_there_are() -> None:
+@pytest.mark.parametrize("by_group", [False, True])
+def test_a_resample_draws_whole_groups_and_as_many_as_there_are(by_group: bool) -> None:
     groups = np.array(["a", "b", "a", "c", "b", "b"])
-    drawn = resampled(groups, draws=200)
+    drawn = resampled(groups, 200, by_group)
     assert (drawn[0] == 1).all()
     for name in "abc":
         assert (drawn[:, groups == name] == drawn[:, groups == name][:, :1]).all()

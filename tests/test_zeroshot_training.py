@@ -17,7 +17,7 @@ from attribution.lab.measure.metrics import auc
 from attribution.lab.studies.zeroshot.faces import Faces
 from attribution.lab.studies.zeroshot.plan import ADDED, ALL, BATCH, DETECTORS, TOP, TRAINED, Detector, Run, pool_file
 from attribution.lab.studies.zeroshot.study import carry_out, said, said_untrained
-from attribution.lab.train.methods import MEAN, STD
+from attribution.lab.train.loop import as_input
 from attribution.lab.train.single_source import (
     SETTINGS_FILE,
     WEIGHTS_FILE,
@@ -31,37 +31,36 @@ from attribution.lab.train.single_source import (
     train_run,
     untrained,
 )
-from attribution.models.backbones import normalise
 
 SIDE_PX = 64
 TINY = Detector("tiny", "Tiny", "meso4", SIDE_PX, ("hidden", "classifier"), 6, 4, 2e-3, {"img_size": SIDE_PX})
 OLD = TRAINED[0]
 NEW = ADDED[OLD]
+Tensors = Mapping[str, torch.Tensor]
 
 
-def some_faces(count: int, seed: int, striped: bool = True) -> np.ndarray:
+def some_faces(count: int, seed: int) -> np.ndarray:
     """Noise by turns without and with stripes: untouched and manipulated faces that anybody can tell apart."""
     random = np.random.default_rng(seed)
     crops = random.integers(60, 140, (count, 28, 28, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
-    if striped:
-        crops[1::2, :, ::16] += 100
-        crops[1::2, :, 1::16] += 100
+    crops[1::2, :, ::16] += 100
+    crops[1::2, :, 1::16] += 100
     return crops
 
 
-def write_pools(runs: Path, striped: bool = True, seed: int = 0, sources: tuple[str, ...] = TRAINED, count: int = 4 * BATCH) -> Path:
+def write_pools(runs: Path, seed: int = 0, sources: tuple[str, ...] = (OLD, NEW), count: int = 4 * BATCH) -> Path:
     for place, source in enumerate(sources):
         pool_file(runs, source).parent.mkdir(parents=True, exist_ok=True)
-        np.save(pool_file(runs, source), some_faces(count, seed + place, striped))
+        np.save(pool_file(runs, source), some_faces(count, seed + place))
     return runs
 
 
-def trained(run: Run, runs: Path) -> dict[str, torch.Tensor]:
+def trained(run: Run, runs: Path) -> Tensors:
     train_run(run, runs)
     return load_file(runs / run.name / WEIGHTS_FILE)
 
 
-def alike(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> set[str]:
+def alike(one: Tensors, other: Tensors) -> set[str]:
     """The names of the tensors that are the same to the last bit."""
     assert set(one) == set(other)
     return {name for name in one if torch.equal(one[name], other[name])}
@@ -70,7 +69,7 @@ def alike(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) ->
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two pools, and the tiny detector trained on the old source."""
-    folder = write_pools(tmp_path_factory.mktemp("runs"), sources=(OLD, NEW))
+    folder = write_pools(tmp_path_factory.mktemp("runs"))
     train_run(Run(TINY, OLD), folder)
     return folder
 
@@ -95,10 +94,13 @@ def small(detector: Detector) -> Detector:
 
 
 class TestAugmentation:
-    @pytest.mark.parametrize("detector", DETECTORS, ids=lambda one: one.name)
+    @pytest.mark.parametrize(
+        "detector",
+        [pytest.param(one, id=one.name, marks=[] if one.name in ("meso4", "mobilenetv2") else pytest.mark.slow) for one in DETECTORS],
+    )
     def test_of_the_top_layers_it_leaves_everything_else_as_it_was(self, detector, tmp_path):
         """Weights and the statistics of batch normalisation, to the last bit."""
-        write_pools(tmp_path, sources=(OLD, NEW), count=BATCH)
+        write_pools(tmp_path, count=BATCH)
         detector = small(detector)
         base, top = trained(Run(detector, OLD), tmp_path), trained(Run(detector, OLD, TOP, NEW), tmp_path)
         same = alike(base, top)
@@ -111,8 +113,7 @@ class TestAugmentation:
         assert all(name in changed for name in set(base) - below if name.endswith(("weight", "running_mean")))
 
     def test_of_all_layers_it_changes_every_one(self, again):
-        base, whole = trained(Run(TINY, OLD), again), trained(Run(TINY, OLD, ALL, NEW), again)
-        assert not alike(base, whole)
+        assert not alike(trained(Run(TINY, OLD), again), trained(Run(TINY, OLD, ALL, NEW), again))
 
     def test_batches_are_old_and_new_by_turns(self):
         run = Run(TINY, OLD, ALL, NEW)
@@ -121,38 +122,36 @@ class TestAugmentation:
 
     @pytest.mark.parametrize("variant", [TOP, ALL])
     def test_the_first_batch_is_old_and_the_second_new(self, again, variant):
-        def after(steps: int, pool: Path | None) -> dict[str, torch.Tensor]:
+        def after(steps: int, pool: Path) -> Tensors:
             pool_file(again, NEW).unlink()
-            pool_file(again, NEW).symlink_to(pool or other)
-            (again / run(steps).name / WEIGHTS_FILE).unlink(missing_ok=True)
-            return trained(run(steps), again)
-
-        def run(steps: int) -> Run:
-            return Run(replace(TINY, added_steps=steps), OLD, variant, NEW)
+            pool_file(again, NEW).symlink_to(pool)
+            run = Run(replace(TINY, added_steps=steps), OLD, variant, NEW)
+            (again / run.name / WEIGHTS_FILE).unlink(missing_ok=True)
+            return trained(run, again)
 
         own = pool_file(again, NEW).resolve()
-        other = pool_file(write_pools(again / "other", sources=(NEW,), seed=9), NEW)
+        other = pool_file(write_pools(again / "other", 9, (NEW,)), NEW)
         first, second = ([after(steps, pool) for pool in (own, other)] for steps in (1, 2))
         assert alike(*first) == set(first[0])
         assert alike(*second) < set(second[0])
 
     def test_it_starts_from_its_base(self, again):
-        base = again / Run(TINY, OLD).name / WEIGHTS_FILE
-        before = trained(Run(TINY, OLD, TOP, NEW), again)
-        tensors = load_file(base)
-        save_file({name: value + 1 if name == "first.conv.bias" else value for name, value in tensors.items()}, base)
-        (again / Run(TINY, OLD, TOP, NEW).name / WEIGHTS_FILE).unlink()
-        after = trained(Run(TINY, OLD, TOP, NEW), again)
-        assert torch.equal(after["first.conv.bias"], before["first.conv.bias"] + 1)
+        base, run = again / Run(TINY, OLD).name / WEIGHTS_FILE, Run(TINY, OLD, TOP, NEW)
+        before = trained(run, again)
+        save_file({name: value + 1 if name == "first.conv.bias" else value for name, value in load_file(base).items()}, base)
+        (again / run.name / WEIGHTS_FILE).unlink()
+        assert torch.equal(trained(run, again)["first.conv.bias"], before["first.conv.bias"] + 1)
 
 
 class TestTraining:
     def test_the_same_seed_gives_the_same_weights_and_other_faces_others(self, runs, tmp_path):
         first = load_file(runs / Run(TINY, OLD).name / WEIGHTS_FILE)
-        same = trained(Run(TINY, OLD), write_pools(tmp_path / "same", sources=(OLD,)))
-        other = trained(Run(TINY, OLD), write_pools(tmp_path / "other", sources=(OLD,), seed=9))
+        same, other = (trained(Run(TINY, OLD), write_pools(tmp_path / str(seed), seed, (OLD,))) for seed in (0, 9))
         assert alike(first, same) == set(first)
         assert not any(name.endswith("conv.weight") for name in alike(first, other))
+        written = json.loads((runs / Run(TINY, OLD).name / SETTINGS_FILE).read_text())
+        assert (written["run"], written["architecture"], written["steps"]) == (f"tiny/{OLD}", "meso4", 12)
+        assert (written["batch"], written["side_px"], written["pretrained"]) == (BATCH, SIDE_PX, False)
 
     def test_a_run_that_is_there_is_not_trained_again(self, again):
         weights = again / Run(TINY, OLD).name / WEIGHTS_FILE
@@ -161,39 +160,29 @@ class TestTraining:
         assert weights.read_bytes() == b"kept as it is"
         assert [path.name for path in weights.parent.iterdir()] == [WEIGHTS_FILE]
 
-    def test_the_loss_falls_where_there_is_something_to_learn(self, tmp_path):
+    def test_the_loss_falls_where_there_is_something_to_learn_and_stays_where_there_is_nothing(self, tmp_path):
         """Before the first step it is that of not knowing, the logarithm of 2."""
-        for steps in (1, 40):
+
+        def loss(steps: int, folder: Path) -> float:
             run = Run(replace(TINY, steps=steps), NEW)
-            folder = write_pools(tmp_path / str(steps), sources=(NEW,))
             train_run(run, folder)
-            loss = json.loads((folder / run.name / SETTINGS_FILE).read_text())["loss"]
-            assert loss == pytest.approx(np.log(2), abs=0.02) if steps == 1 else loss < 0.4
-        logits, truth = read_faces(load_run(run, folder), TINY, some_faces(40, 77)).logits, np.arange(40) % 2 == 1
+            return json.loads((folder / run.name / SETTINGS_FILE).read_text())["loss"]
+
+        assert loss(1, write_pools(tmp_path / "first", sources=(NEW,))) == pytest.approx(np.log(2), abs=0.02)
+        folder = write_pools(tmp_path / "all", sources=(NEW,))
+        assert loss(40, folder) < 0.4
+        logits, truth = read_faces(load_run(Run(TINY, NEW), folder), TINY, some_faces(40, 77)).logits, np.arange(40) % 2 == 1
         assert auc(truth, logits) > 0.99, "it must know faces that it never saw"
         assert logits[truth].mean() > 0 > logits[~truth].mean()
+        # A pool of one face over and over: the place in the batch alone must not tell the answer.
+        nothing = write_pools(tmp_path / "nothing", sources=(NEW,))
+        np.save(pool_file(nothing, NEW), some_faces(1, 0).repeat(BATCH, 0))
+        assert loss(20, nothing) > 0.65
 
-    def test_the_loss_stays_where_there_is_nothing(self, tmp_path):
-        """A pool of one face over and over: the place in the batch alone must not tell the answer."""
-        run = Run(replace(TINY, steps=20), NEW)
-        pool_file(tmp_path, NEW).parent.mkdir()
-        np.save(pool_file(tmp_path, NEW), some_faces(1, 0).repeat(BATCH, 0))
-        train_run(run, tmp_path)
-        assert json.loads((tmp_path / run.name / SETTINGS_FILE).read_text())["loss"] > 0.65
-
-    def test_what_it_was_trained_with_is_written_beside_it(self, runs):
-        written = json.loads((runs / Run(TINY, OLD).name / SETTINGS_FILE).read_text())
-        assert (written["run"], written["architecture"], written["steps"]) == (f"tiny/{OLD}", "meso4", 12)
-        assert (written["batch"], written["side_px"], written["pretrained"]) == (BATCH, SIDE_PX, False)
-
-
-class TestStart:
-    def test_an_untrained_detector_is_the_same_every_time(self):
-        assert alike(untrained(TINY).state_dict(), untrained(TINY).state_dict()) == set(untrained(TINY).state_dict())
-
-    def test_it_starts_from_its_file_but_for_the_classifier(self, tmp_path):
+    def test_an_untrained_detector_is_always_the_same_and_starts_from_its_file_but_for_the_classifier(self, tmp_path):
         detector = replace(small(DETECTORS[-1]), pretrained=True)
         plain = untrained(detector).state_dict()
+        assert alike(plain, untrained(detector).state_dict()) == set(plain)
         stored = {name: value + 1 for name, value in plain.items()} | {"classifier.weight": torch.ones(1000, 1280)}
         save_file(stored, tmp_path / "imagenet.safetensors")
         found = untrained(detector, str(tmp_path / "imagenet.safetensors")).state_dict()
@@ -205,17 +194,14 @@ class TestSaid:
     def test_its_logits_are_the_network_s_own(self, runs):
         net, crops = load_run(Run(TINY, OLD), runs), some_faces(60, 5)
         told = read_faces(net, TINY, crops)
-        assert (told.units.shape, told.weight.shape) == ((60, 16), (16,))
-        assert told.logits.dtype == np.float32
-        x = normalise(torch.from_numpy(resized(crops, SIDE_PX)), MEAN, STD)
+        assert (told.units.shape, told.weight.shape, told.logits.dtype) == ((60, 16), (16,), np.float32)
         with torch.inference_mode():
-            exact = net(x)
+            exact = net(as_input(resized(crops, SIDE_PX), "cpu"))
             layer = net.get_classifier()(torch.from_numpy(told.units))  # type: ignore[operator]
         exact, layer = ((both[:, 1] - both[:, 0]).numpy() for both in (exact, layer))
         assert np.allclose(told.logits, layer, atol=1e-5)
         # The faces were read in bfloat16, which has 8 bits.
         assert np.abs(told.logits - exact).max() < 0.05 * np.abs(exact).max()
-        assert np.corrcoef(told.logits, exact)[0, 1] > 0.999
 
     def test_it_is_kept_in_half_precision(self, tmp_path):
         told = Said(np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32), np.arange(7, dtype=np.float32) / 7, -0.25)
@@ -231,22 +217,19 @@ class TestSaid:
     def test_crops_are_resized_each_by_itself(self, side_px):
         crops = some_faces(3, 2)
         found = resized(crops, side_px)
-        assert found.shape == (3, side_px, side_px, 3)
-        assert found.dtype == np.uint8
+        assert (found.shape, found.dtype) == ((3, side_px, side_px, 3), np.uint8)
         assert np.array_equal(found[1:2], resized(crops[1:2], side_px))
         assert np.abs(found.mean((1, 2)) - crops.mean((1, 2))).max() < 2
 
 
 def write_faces(runs: Path) -> None:
-    crops = some_faces(10, 3)
-    kinds = np.array(["dfdc", OLD] * 5)
-    faces = Faces(crops, kinds, np.arange(10).astype(str), np.array(["val"] * 4 + ["test"] * 6))
-    np.savez(runs / "faces.npz", crops=faces.crops, kind=faces.kind, groups=faces.groups, split=faces.split)
+    faces = Faces(some_faces(10, 3), np.array(["dfdc", OLD] * 5), np.arange(10).astype(str), np.array(["val"] * 4 + ["test"] * 6))
+    np.savez(runs / "faces.npz", **vars(faces))
 
 
 class TestCarryingOut:
     def test_what_is_missing_is_done_and_what_is_there_is_left(self, tmp_path):
-        write_faces(write_pools(tmp_path, count=BATCH))
+        write_faces(write_pools(tmp_path, sources=TRAINED, count=BATCH))
         detector = replace(TINY, steps=1, added_steps=1)
         base, top = Run(detector, OLD), Run(detector, OLD, TOP, NEW)
         with pytest.raises(LabError, match="has not read the faces"):
@@ -264,7 +247,7 @@ class TestCarryingOut:
         assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == before
 
     def test_a_missing_imagenet_file_is_asked_for(self, tmp_path):
-        write_faces(write_pools(tmp_path, count=BATCH))
+        write_faces(write_pools(tmp_path, sources=TRAINED, count=BATCH))
         detector = next(detector for detector in DETECTORS if detector.pretrained)
         with pytest.raises(LabError, match=r"MobileNetV2 .* starts from an ImageNet file\. .*--pretrained mobilenetv2=FILE"):
             carry_out([Run(detector, OLD)], None, tmp_path, tmp_path, {}, jobs=1)

@@ -60,9 +60,13 @@ def grad_cam_through_the_head(predictor: Predictor, crops: np.ndarray, classes: 
         logits = head(model, features)[1]
         chosen = logits[torch.arange(len(classes)), torch.tensor(classes, device=logits.device)].sum()
         (gradient,) = torch.autograd.grad(chosen, features)
-    activations = as_maps(features.detach(), model, architecture)
+    return _scaled(speaking_for(features, gradient, model, architecture), crops.shape[1])
+
+
+def speaking_for(features: torch.Tensor, gradient: torch.Tensor, model: nn.Module, architecture: str) -> np.ndarray:
+    """B×h×w float32 of at least 0: the maps of a layer, each weighted by its mean gradient (Selvaraju et al. 2017, eq. 1 and 2)."""
     weights = as_maps(gradient, model, architecture).mean(dim=(2, 3), keepdim=True)
-    return _scaled((weights * activations).sum(dim=1).clamp(min=0).float().cpu().numpy(), crops.shape[1])
+    return (weights * as_maps(features.detach(), model, architecture)).sum(dim=1).clamp(min=0).float().cpu().numpy()
 
 
 def grad_cam_of_the_package(predictor: Predictor, crops: np.ndarray, classes: Sequence[int]) -> np.ndarray:

@@ -26,10 +26,19 @@ Row = tuple[Cell, ...]
 
 
 def side_by_side(work: Callable[..., None], tasks: Sequence[tuple[str, Path, tuple[Any, ...]]], jobs: int) -> None:
-    """Do every task (name, folder, arguments of `work`), `jobs` at a time, each in a process and with one thread of its own.
+    """Do every task (name, folder, arguments of `work`) with one thread each: `jobs` at a time in processes of their own, or here for 1.
 
     Output and errors of a task go to `log.txt` in its folder; the first error ends all of them.
     """
+    if jobs == 1:
+        threads = torch.get_num_threads()
+        try:
+            for number, (name, folder, arguments) in enumerate(tasks, start=1):
+                _logged(work, folder, arguments)
+                print(f"{number}/{len(tasks)}: {name}", flush=True)
+        finally:
+            torch.set_num_threads(threads)
+        return
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting = {pool.submit(_logged, work, folder, arguments): name for name, folder, arguments in tasks}
         for number, one in enumerate(as_completed(waiting), start=1):

@@ -22,6 +22,7 @@ from torch import nn
 from attribution.detectors.card import CropSettings, MeasuredTable
 from attribution.errors import LabError
 from attribution.evidence import Face
+from attribution.explain.gradcam import speaking_for
 from attribution.faces.finder import FaceFinder, find_tracks
 from attribution.lab.examples import EXAMPLES
 from attribution.lab.measure import metrics
@@ -32,7 +33,7 @@ from attribution.lab.studies.zeroshot.plan import ALL, BASE, SEED, TOP, Detector
 from attribution.lab.train.loop import as_input
 from attribution.lab.train.single_source import WEIGHTS_FILE, load_run, resized
 from attribution.media import open_media
-from attribution.models.backbones import as_maps, explained_layer
+from attribution.models.backbones import explained_layer
 
 # Pictures of the examples, and whether they are manipulated.
 SHOWN: Mapping[str, bool] = {"astronaut.png": False, "grace_hopper.jpg": False, "autoencoder_swap.png": True}
@@ -85,9 +86,7 @@ def grad_cam(net: nn.Module, detector: Detector, crops: np.ndarray, device: str 
             with torch.enable_grad():
                 logits = net(x)
                 (gradient,) = torch.autograd.grad(logits[:, _MANIPULATED].sum(), held[0])
-            channels = as_maps(gradient, net, detector.architecture).mean((2, 3), keepdim=True)
-            found = (channels * as_maps(held[0].detach(), net, detector.architecture)).sum(1).clamp(min=0)
-            maps.append(unit(found.float().cpu().numpy()))
+            maps.append(unit(speaking_for(held[0], gradient, net, detector.architecture)))
             p.append(logits.detach().float().softmax(1)[:, _MANIPULATED].cpu().numpy())
     finally:
         hook.remove()

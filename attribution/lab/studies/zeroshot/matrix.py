@@ -61,10 +61,15 @@ def read_shipped(names: Sequence[str], faces: Faces, runs: Path, device: str = "
     return found
 
 
-def resampled(groups: np.ndarray, draws: int = DRAWS, seed: int = SEED) -> np.ndarray:
-    """How often each of n faces is in each resample of their groups with replacement: (1 + draws)×n float32; row 0: once each."""
+def resampled(groups: np.ndarray, draws: int = DRAWS, by_group: bool = False) -> np.ndarray:
+    """How often each of n faces is in each resample of their groups with replacement: (1 + draws)×n float32; row 0: once each. `by_group`
+    draws one group after the other as `metrics.bootstrap` does: other random numbers, which some published figures come from."""
     names, place = np.unique(groups, return_inverse=True)
-    counts = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), draws)
+    count, random = len(names), np.random.default_rng(SEED)
+    if by_group:
+        counts = np.stack([np.bincount(random.integers(0, count, count), minlength=count) for _ in range(draws)])
+    else:
+        counts = random.multinomial(count, np.full(count, 1 / count), draws)
     return np.concatenate([np.ones((1, len(groups))), counts[:, place]]).astype(np.float32)
 
 

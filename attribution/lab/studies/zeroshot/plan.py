@@ -18,24 +18,17 @@ TRAINED = ("dfdc_swap", "autoencoder_swap", "stylegan2", "generated_photos", "sd
 ONLY_TESTED = ("flux1", "stylegan2_elsewhere", "generated_photos_elsewhere", "unseen_swap")
 SOURCES = (*TRAINED, *ONLY_TESTED)
 
-# The source that each one is augmented with: a cycle in which every step changes the family.
-ADDED: Mapping[str, str] = {
-    "dfdc_swap": "stylegan2",
-    "stylegan2": "sd21",
-    "sd21": "autoencoder_swap",
-    "autoencoder_swap": "generated_photos",
-    "generated_photos": "sdxl",
-    "sdxl": "dfdc_swap",
-}
+_CYCLE = ("dfdc_swap", "stylegan2", "sd21", "autoencoder_swap", "generated_photos", "sdxl")
+# The source that each one is augmented with: every step of the cycle changes the family.
+ADDED: Mapping[str, str] = dict(zip(_CYCLE, (*_CYCLE[1:], _CYCLE[0]), strict=True))
 BASE, TOP, ALL = "base", "top", "all"
-VARIANTS = (BASE, TOP, ALL)
 BATCH = 24
 SEED = 7
 
 
 @dataclass(frozen=True)
 class Detector:
-    """A detector of the study. `architecture`, `model_args`: as `network.build_backbone` takes them; `side_px`: the crop is resized to it;
+    """A detector of the study. `architecture`, `model_args`: as `build_backbone` takes them; `side_px`: the crop is resized to it;
     `top`: names of the parts that the augmentation of the top layers trains; `steps`, `added_steps`: of the first training and of an
     augmentation, in batches of BATCH faces; `rate`: peak learning rate of AdamW; `pretrained`: starts from an ImageNet file."""
 
@@ -88,9 +81,7 @@ class Run:
     @property
     def steps(self) -> int:
         """How many batches it is trained for."""
-        if self.variant != BASE:
-            return self.detector.added_steps
-        return self.detector.steps * LONGER.get(self.trained_on, 1)
+        return self.detector.steps * LONGER.get(self.trained_on, 1) if self.variant == BASE else self.detector.added_steps
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -100,11 +91,8 @@ class Run:
 
 def plan(detectors: tuple[Detector, ...] = DETECTORS) -> list[Run]:
     """Every run, each base before its augmentations."""
-    runs = []
-    for detector in detectors:
-        for source in TRAINED:
-            runs += [Run(detector, source), *(Run(detector, source, variant, ADDED[source]) for variant in (TOP, ALL))]
-    return runs
+    variants = [(source, *variant) for source in TRAINED for variant in ((BASE, ""), (TOP, ADDED[source]), (ALL, ADDED[source]))]
+    return [Run(detector, *variant) for detector in detectors for variant in variants]
 
 
 def pool_file(runs: Path, source: str) -> Path:

@@ -18,7 +18,7 @@ import torch
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GroupKFold
+from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -28,9 +28,9 @@ from attribution.detectors.predictor import Predictor
 from attribution.lab.data import REAL
 from attribution.lab.studies.runner import Row, digest, estimate, once, table
 from attribution.lab.studies.zeroshot.faces import Faces
-from attribution.lab.studies.zeroshot.matrix import weighted_figures
+from attribution.lab.studies.zeroshot.matrix import resampled, weighted_figures
 from attribution.lab.studies.zeroshot.plan import SOURCES, TRAINED
-from attribution.lab.studies.zeroshot.units import ABLATION_RESAMPLES, SHARES, resamples, universal_units
+from attribution.lab.studies.zeroshot.units import SHARES, TEST_RESAMPLES, universal_units
 from attribution.models.backbones import features
 
 VALUES = 4
@@ -93,7 +93,7 @@ def kept_default(folder: Path, faces: Faces, runs: Path, device: str = "cpu") ->
 
 
 def multi_effects(default: MultiSaid, chosen: np.ndarray) -> np.ndarray:
-    """The interventional effect of every unit on p_manipulated, F float64, over the chosen faces: as `neurons.unit_effects`, but with
+    """The interventional effect of every unit on p_manipulated, F float64, over the chosen faces: as `units.unit_effects`, but with
     several methods p need not rise or fall with a unit all the way, so all four values are computed. ValueError without a face."""
     if not len(chosen):
         raise ValueError("effects need at least one face")
@@ -127,16 +127,9 @@ def refit(units: np.ndarray, truth: np.ndarray, groups: np.ndarray, val: np.ndar
     splits = [(fit, held) for fit, held in GroupKFold(folds).split(x, y, groups[val]) if len(set(y[fit].tolist())) == 2]
     if len(splits) < folds:
         raise ValueError("a regression needs both classes in every fold of groups")
-    best: tuple[float, float, np.ndarray] | None = None
-    for penalty in _PENALTIES:
-        held_out = np.zeros(len(y))
-        for fit, held in splits:
-            held_out[held] = _regression(penalty).fit(x[fit], y[fit]).decision_function(x[held])
-        loss = float(log_loss(y, 0.5 + np.tanh(held_out / 2) / 2, sample_weight=weights))
-        if best is None or loss < best[0]:
-            best = loss, penalty, held_out
-    assert best is not None
-    return _regression(best[1]).fit(x, y).decision_function(units.astype(np.float64)), best[2]
+    held_out = {one: cross_val_predict(_regression(one), x, y, cv=splits, method="decision_function") for one in _PENALTIES}
+    best = min(_PENALTIES, key=lambda one: log_loss(y, 0.5 + np.tanh(held_out[one] / 2) / 2, sample_weight=weights))
+    return _regression(best).fit(x, y).decision_function(units.astype(np.float64)), held_out[best]
 
 
 def readouts(default: MultiSaid, faces: Faces, shares: Sequence[float]) -> tuple[dict[str, tuple[int, np.ndarray]], dict[str, np.ndarray]]:
@@ -161,7 +154,7 @@ def readouts(default: MultiSaid, faces: Faces, shares: Sequence[float]) -> tuple
 
 
 def readout_tables(
-    default: MultiSaid, faces: Faces, shares: Sequence[float] = SHARES, draws: int = ABLATION_RESAMPLES
+    default: MultiSaid, faces: Faces, shares: Sequence[float] = SHARES, draws: int = TEST_RESAMPLES
 ) -> dict[str, MeasuredTable]:
     """ "readout" and "readout_differences". A set without untouched or without manipulated test faces is left out. ValueError when a
     trained-on source has no val face, or val has a single class."""
@@ -169,7 +162,7 @@ def readout_tables(
     sets = {CHOICE: np.flatnonzero(faces.split == "val"), **{source: faces.of(source) for source in SOURCES}}
     for name, sources in ((TRAINED_ON, set(SOURCES) - set(STRANGE)), (NEVER_TRAINED, STRANGE), (EVERYTHING, SOURCES)):
         sets[name] = np.unique(np.concatenate([sets[source] for source in sources]))
-    counts = np.concatenate([np.ones((1, len(faces))), resamples(faces.groups, draws)])
+    counts = resampled(faces.groups, draws, by_group=True)
     pairs = [(name, name, AS_IT_IS) for name in found if name != AS_IT_IS]
     pairs += [(f"{name} − {ALL_REFITTED}", name, ALL_REFITTED) for name in found if name.startswith("universal") and REFITTED in name]
     rows: list[Row] = []

@@ -26,20 +26,23 @@ from attribution.detectors.card import MeasuredTable
 from attribution.lab.measure import metrics
 from attribution.lab.studies.runner import Row, estimate, interval, table
 from attribution.lab.studies.zeroshot.faces import Faces
+from attribution.lab.studies.zeroshot.matrix import MEAN, resampled
 from attribution.lab.studies.zeroshot.plan import BASE, SEED, SOURCES, TRAINED, Run
 from attribution.lab.train.single_source import Said
 
 SHARES = (1 / 2, 1 / 4, 1 / 8, 1 / 16)
-ABLATED_SHARES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)
-DRAWS, STRICT_DRAWS, RESAMPLES, ABLATION_RESAMPLES, RANDOM_SETS = 2000, 1000, 200, 300, 200
+ABLATED = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)
+DRAWS, STRICT_DRAWS, RESAMPLES, TEST_RESAMPLES, RANDOM_SETS = 2000, 1000, 200, 300, 200
 TIMED_UNITS, TIMED_SOURCES = 1024, 5
 KEEP, REMOVE, KEEP_RANDOM, REMOVE_RANDOM = "keep", "remove", "keep random", "remove random"
 WITHOUT = "keep, chosen without the tested source"
 STRONGEST = "keep, strongest on the trained-on source"
 ALL_UNITS, RANDOM_UNITS, STRONGEST_UNITS = "all units", "random units", "strongest units"
-MEAN = "mean"
 _AT_ONCE = 512
-Key = tuple[str, float]
+# (way, share) → 1+R mean AUCs over the never-seen sources: as measured, and on R resamples of the faces (sets of random units with their
+# mean); (way + BAND, share) → the AUC of each random set, as measured.
+Ablated = dict[tuple[str, float], np.ndarray]
+BAND = ", each set"
 
 
 def unit_effects(units: np.ndarray, weight: np.ndarray, bias: float) -> np.ndarray:
@@ -86,11 +89,11 @@ def universal_units(effects: np.ndarray, share: float) -> np.ndarray:
     return np.logical_and.reduce(chosen_units(effects, share))
 
 
-def permutation_test(chosen: np.ndarray, draws: int = DRAWS, seed: int = SEED) -> tuple[np.ndarray, float]:
+def permutation_test(chosen: np.ndarray, draws: int = DRAWS) -> tuple[np.ndarray, float]:
     """If every source chose its units (S×F boolean) by luck, as many as it did: draws×(S+1) counts of units that exactly 0..S sources
     choose, and the one-sided p-value (hits + 1) / (draws + 1) of the number that all choose."""
     sources, units = chosen.shape
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(SEED)
     counts = np.zeros((draws, sources + 1), np.int64)
     counts[:, 0] = units
     # One source after the other, only the numbers of units chosen so far: their distribution is exact (multivariate hypergeometric).
@@ -133,12 +136,12 @@ def measured(said: Said, chosen: Sequence[np.ndarray]) -> Sources:
     return Sources(effects, spans, np.where(spans > 0, effects / np.where(spans > 0, spans, 1), still))
 
 
-def same_weights_test(sources: Sources, shares: Sequence[float], draws: int = STRICT_DRAWS, seed: int = SEED) -> np.ndarray:
+def same_weights_test(sources: Sources, shares: Sequence[float], draws: int = STRICT_DRAWS) -> np.ndarray:
     """The stricter chance: draws×shares counts of universal units if, on every source by itself, the spans were dealt out anew among the
     units, while each unit keeps its steepness (its weight, all but for saturation). Not dealt anew, the effects are the measured ones."""
     units = sources.effects.shape[1]
     places = [units - kept_count(share, units) for share in shares]
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(SEED)
     universal = np.ones((len(shares), draws, units), bool)
     for spans, steepness in zip(sources.spans, sources.steepness, strict=True):
         dealt = random.permuted(np.broadcast_to(spans, (draws, units)), axis=1) * steepness
@@ -146,13 +149,6 @@ def same_weights_test(sources: Sources, shares: Sequence[float], draws: int = ST
         for number, place in enumerate(places):
             universal[number] &= (dealt >= ordered[:, place, None]) & (dealt > 0)
     return universal.sum(2).T
-
-
-def resamples(groups: np.ndarray, draws: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
-    """draws×N: how often each face is in a bootstrap resample of whole groups."""
-    names, place = np.unique(groups, return_inverse=True)
-    random = np.random.default_rng(seed)
-    return np.stack([np.bincount(random.integers(0, len(names), len(names)), minlength=len(names))[place] for _ in range(draws)])
 
 
 def resampled_effects(said: Said, chosen: Sequence[np.ndarray], counts: np.ndarray) -> Iterator[np.ndarray]:
@@ -203,7 +199,8 @@ def _rows(name: tuple[str, str, str], said: Said, faces: Faces, shares: Sequence
     """The rows of one network in the tables "neurons", "universal" and "universal_controls"."""
     chosen = [faces.of(source, "val") for source in TRAINED]
     sources, units = measured(said, chosen), said.units.shape[1]
-    below, above = universal_interval(said, chosen, resamples(np.where(faces.split == "val", faces.groups, "")), shares)
+    counts = resampled(np.where(faces.split == "val", faces.groups, ""), RESAMPLES, by_group=True)[1:]
+    below, above = universal_interval(said, chosen, counts, shares)
     strict = same_weights_test(sources, shares)
     alone = measured(said, [own[faces.manipulated[own]] for own in chosen]).effects
     histogram: list[Row] = []
@@ -302,24 +299,12 @@ def resampled_aucs(pairs: np.ndarray, above: np.ndarray, below: np.ndarray) -> n
     return np.where(count > 0, ((above @ pairs) * below).sum(1) / np.maximum(count, 1), np.nan)
 
 
-@dataclass(frozen=True)
-class Ablated:
-    """`figures` (way, share) → 1+R mean AUCs over the never-seen sources: as measured, and on R resamples of the faces (sets of random
-    units with their mean); `bands` (way, share) → the AUC of each random set, as measured."""
-
-    figures: Mapping[Key, np.ndarray]
-    bands: Mapping[Key, np.ndarray]
-
-
 def mean_of(ablated: Sequence[Ablated]) -> Ablated:
     """The mean over sources or runs that were measured on the same resamples."""
-    return Ablated(*({key: np.mean([one[key] for one in each], axis=0) for key in each[0]} for each in
-                     ([one.figures for one in ablated], [one.bands for one in ablated])))  # fmt: skip
+    return {key: np.mean([one[key] for one in ablated], axis=0) for key in ablated[0]}
 
 
-def ablate(
-    run: Run, said: Said, faces: Faces, counts: np.ndarray, shares: Sequence[float] = ABLATED_SHARES, sets: int = RANDOM_SETS
-) -> Ablated:
+def ablate(run: Run, said: Said, faces: Faces, counts: np.ndarray, shares: Sequence[float], sets: int) -> Ablated:
     """A base run on its never-seen sources. `counts` (1+R)×N: how often a face is in each resample; in the first, once. ValueError when
     one of those sources has a single class among its test faces, or a trained-on one no val face."""
     units = said.units.shape[1]
@@ -346,14 +331,14 @@ def ablate(
         above, below = counts[:, own[positive]], counts[:, own[~positive]]
         order = universality(np.stack([one for name, one in effects.items() if name != source]))[None]
         without = {(WITHOUT, share): masks(order, kept_count(share, units)) for share in shares}
-        figures, bands = {}, {}
+        figures: Ablated = {}
         for key, one in (kept | without).items():
             # In single precision, faces of which only means are left are ties, as they should be, whatever the order of summing.
             pairs, columns = wins(positive, (terms[own] @ one + others).astype(np.float32))
             figures[key] = resampled_aucs(pairs, above, below)
             if key[0] in (KEEP_RANDOM, REMOVE_RANDOM):
-                bands[key] = columns
-        found.append(Ablated(figures, bands))
+                figures[key[0] + BAND, key[1]] = columns
+        found.append(figures)
     return mean_of(found)
 
 
@@ -363,16 +348,16 @@ def _ablation_rows(detector: str, trained_on: str, one: Ablated, shares: Sequenc
     rows: list[Row] = []
     for way in (KEEP, REMOVE, KEEP_RANDOM, REMOVE_RANDOM, *((WITHOUT, STRONGEST) if of_all else ())):
         for share in (*shares, 1.0) if way == KEEP else shares:
-            values = one.figures[way, share]
-            rows.append((detector, trained_on, share, way, *metrics.cells(values[0]), *interval(one.bands.get((way, share), values[1:]))))
+            values = one[way, share]
+            rows.append((detector, trained_on, share, way, *metrics.cells(values[0]), *interval(one.get((way + BAND, share), values[1:]))))
     differences: list[Row] = []
     for way, random in ((KEEP, KEEP_RANDOM), (REMOVE, REMOVE_RANDOM), *(((WITHOUT, KEEP_RANDOM),) if of_all else ())):
         for share in shares:
-            against = {ALL_UNITS: one.figures[KEEP, 1.0], RANDOM_UNITS: one.figures[random, share]}
+            against = {ALL_UNITS: one[KEEP, 1.0], RANDOM_UNITS: one[random, share]}
             if way != REMOVE and of_all:
-                against[STRONGEST_UNITS] = one.figures[STRONGEST, share]
+                against[STRONGEST_UNITS] = one[STRONGEST, share]
             for name, other in against.items():
-                differences.append((detector, trained_on, share, way, name, *estimate(one.figures[way, share] - other)))
+                differences.append((detector, trained_on, share, way, name, *estimate(one[way, share] - other)))
     return rows, differences
 
 
@@ -393,16 +378,11 @@ DIFFERENCES_NOTE = (
 
 
 def ablation_tables(
-    runs_said: Mapping[Run, Said],
-    faces: Faces,
-    shares: Sequence[float] = ABLATED_SHARES,
-    sets: int = RANDOM_SETS,
-    draws: int = ABLATION_RESAMPLES,
+    runs_said: Mapping[Run, Said], faces: Faces, shares: Sequence[float] = ABLATED, sets: int = RANDOM_SETS, draws: int = TEST_RESAMPLES
 ) -> dict[str, MeasuredTable]:
     """ "ablation" and "ablation_differences" of every base run, and of their mean for each detector. ValueError as of `ablate`, or when
     there is no base run."""
-    counts = np.concatenate([np.ones((1, len(faces))), resamples(np.where(faces.split == "test", faces.groups, ""), draws)])
-    counts = counts.astype(np.float32)
+    counts = resampled(np.where(faces.split == "test", faces.groups, ""), draws, by_group=True)
     by_detector: dict[str, dict[str, Ablated]] = {}
     for run, said in runs_said.items():
         if run.variant == BASE:
