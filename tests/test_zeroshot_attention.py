@@ -20,19 +20,6 @@ from attribution.detectors.predictor import Predictor
 from attribution.errors import LabError
 from attribution.explain.gradcam import grad_cam_of_the_package, grad_cam_through_the_head
 from attribution.lab.studies.zeroshot import attention
-from attribution.lab.studies.zeroshot.attention import (
-    ATTENTION_FILE,
-    SHOWN,
-    attention_tables,
-    by_chance,
-    choose_faces,
-    compared,
-    faces_in,
-    grad_cam,
-    grid,
-    look,
-    similarities,
-)
 from attribution.lab.studies.zeroshot.faces import Faces
 from attribution.lab.studies.zeroshot.plan import ADDED, ALL, BASE, TOP, Detector, Run
 from attribution.lab.train.single_source import WEIGHTS_FILE
@@ -106,19 +93,19 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tables(runs: Path, faces: Faces) -> dict[str, MeasuredTable]:
-    return attention_tables(runs, faces, TODO, most_faces=13)
+    return attention.attention_tables(runs, faces, TODO, most_faces=13)
 
 
 def test_the_map_is_hot_where_the_only_evidence_lies() -> None:
     places = [(0, 0), (1, 2), (3, 1)]
-    looked = grad_cam(sees_light(), TINY, np.stack([lit(*place) for place in places]))
+    looked = attention.grad_cam(sees_light(), TINY, np.stack([lit(*place) for place in places]))
     for (row, column), found in zip(places, looked.maps, strict=True):
         wanted = np.zeros((8, 8))
         wanted[2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = 1
         assert np.array_equal(found, wanted)
     assert (looked.p > 0.5).all()
     # Nothing speaks for "manipulated": empty.
-    looked = grad_cam(sees_light(-1), TINY, np.stack([lit(0, 0), np.zeros((224, 224, 3), np.uint8)]))
+    looked = attention.grad_cam(sees_light(-1), TINY, np.stack([lit(0, 0), np.zeros((224, 224, 3), np.uint8)]))
     assert (looked.maps == 0).all()
     assert looked.p[0] < looked.p[1]
 
@@ -131,7 +118,7 @@ def test_it_is_the_grad_cam_of_the_app_and_of_the_package(tmp_path: Path) -> Non
         detector = Detector("some", "Some", architecture, side_px, (), 1, 1, 1e-3)
         crops = some_crops(20, side_px)
         wanted = reference(predictor, crops, [1] * len(crops))
-        found = grad_cam(predictor.model, detector, crops).maps
+        found = attention.grad_cam(predictor.model, detector, crops).maps
         assert (wanted.max((1, 2)) > 0).sum() >= 3
         for one, other in zip(found, wanted, strict=True):
             # Theirs goes down to zero, ours only up to one.
@@ -147,19 +134,19 @@ def test_a_look_leaves_the_network_as_it_was_and_batches_make_no_difference() ->
     inputs = torch.randn(2, 3, SIDE_PX, SIDE_PX)
     with torch.no_grad():
         before = net(inputs)
-        looked = grad_cam(net, TINY, crops)
+        looked = attention.grad_cam(net, TINY, crops)
         assert torch.allclose(net(inputs), before, atol=1e-5)
-    assert grad_cam(net, TINY, crops[18:]).maps == pytest.approx(looked.maps[18:], abs=1e-4)
+    assert attention.grad_cam(net, TINY, crops[18:]).maps == pytest.approx(looked.maps[18:], abs=1e-4)
     assert set(np.round(looked.maps.max((1, 2)), 6).tolist()) <= {0.0, 1.0}
 
 
 def test_ssim_is_that_of_the_paper_and_says_nothing_of_empty_maps() -> None:
-    maps = compared(np.random.default_rng(0).random((4, 8, 8)).astype(np.float32))
+    maps = attention.compared(np.random.default_rng(0).random((4, 8, 8)).astype(np.float32))
     assert maps.shape == (4, attention.COMPARED_PX, attention.COMPARED_PX)
-    assert similarities(maps, maps) == pytest.approx(1)
-    assert (similarities(maps, maps[::-1]) < 0.9).all()
-    assert similarities(maps, 1 - maps).max() < 0
-    assert np.isnan(similarities(maps, np.zeros_like(maps))).all()
+    assert attention.similarities(maps, maps) == pytest.approx(1)
+    assert (attention.similarities(maps, maps[::-1]) < 0.9).all()
+    assert attention.similarities(maps, 1 - maps).max() < 0
+    assert np.isnan(attention.similarities(maps, np.zeros_like(maps))).all()
     one, other = np.random.default_rng(1).random((2, 64, 64)).astype(np.float32)
 
     def blurred(values: np.ndarray) -> np.ndarray:
@@ -169,29 +156,29 @@ def test_ssim_is_that_of_the_paper_and_says_nothing_of_empty_maps() -> None:
     a, b = blurred(one), blurred(other)
     spread_a, spread_b, shared = blurred(one**2) - a * a, blurred(other**2) - b * b, blurred(one * other) - a * b
     map_ = (2 * a * b + 1e-4) * (2 * shared + 9e-4) / ((a * a + b * b + 1e-4) * (spread_a + spread_b + 9e-4))
-    assert similarities(one[None], other[None])[0] == pytest.approx(map_[5:-5, 5:-5].mean(), abs=1e-3)
+    assert attention.similarities(one[None], other[None])[0] == pytest.approx(map_[5:-5, 5:-5].mean(), abs=1e-3)
 
 
 def test_chance_is_the_likeness_of_different_faces() -> None:
     spots = np.zeros((7, 64, 64), np.float32)
     for place in range(6):
         spots[place, 10 * place : 10 * place + 10] = 1
-    found = by_chance(spots)
+    found = attention.by_chance(spots)
     assert np.isnan(found[6]).all(), "an empty map has no pair"
     # Five other maps for six: every pair, from both sides.
-    pairs = [similarities(spots[[one]], spots[[other]])[0] for one in range(6) for other in range(6) if one != other]
+    pairs = [attention.similarities(spots[[one]], spots[[other]])[0] for one in range(6) for other in range(6) if one != other]
     assert sorted(found[:6].ravel()) == pytest.approx(sorted(pairs))
-    assert by_chance(np.ones((4, 64, 64), np.float32))[:, :3] == pytest.approx(1)
-    assert np.isnan(by_chance(spots[:1])).all()
+    assert attention.by_chance(np.ones((4, 64, 64), np.float32))[:, :3] == pytest.approx(1)
+    assert np.isnan(attention.by_chance(spots[:1])).all()
 
 
 def test_the_chosen_faces_are_test_faces_of_every_kind_and_always_the_same(faces: Faces) -> None:
-    chosen = choose_faces(faces, 20)
+    chosen = attention.choose_faces(faces, 20)
     assert len(set(chosen.tolist())) == 20
     assert set(faces.split[chosen]) == {"test"}
     assert {int((faces.kind[chosen] == kind).sum()) for kind in set(faces.kind)} == {1, 2}
-    assert np.array_equal(choose_faces(faces, 20), chosen)
-    assert len(choose_faces(faces, 1000)) == (faces.split == "test").sum()
+    assert np.array_equal(attention.choose_faces(faces, 20), chosen)
+    assert len(attention.choose_faces(faces, 1000)) == (faces.split == "test").sum()
 
 
 def test_what_was_not_changed_is_fully_alike_and_what_was_is_measured(tables: dict[str, MeasuredTable], runs: Path, faces: Faces) -> None:
@@ -200,9 +187,12 @@ def test_what_was_not_changed_is_fully_alike_and_what_was_is_measured(tables: di
     same, changed = rows["base–top"], rows["base–all"]
     assert [same[name] for name in ("mean SSIM", "low", "high", "below 0.7", "0.7 to 0.9", "above 0.9")] == [1, 1, 1, 0, 0, 1]
     assert {**changed, "pair": "top–all"} == rows["top–all"]
-    crops = faces.crops[choose_faces(faces, 13)]
-    maps = {run: compared(grad_cam(random_net(seed), TINY, crops).maps) for run, seed in zip(TODO, (0, 0, 10, 1, 1, 11), strict=True)}
-    values = np.stack([similarities(maps[some_run(source, BASE)], maps[some_run(source, ALL)]) for source in (SOURCE, OTHER)])
+    crops = faces.crops[attention.choose_faces(faces, 13)]
+    maps = {
+        run: attention.compared(attention.grad_cam(random_net(seed), TINY, crops).maps)
+        for run, seed in zip(TODO, (0, 0, 10, 1, 1, 11), strict=True)
+    }
+    values = np.stack([attention.similarities(maps[some_run(source, BASE)], maps[some_run(source, ALL)]) for source in (SOURCE, OTHER)])
     values = values[np.isfinite(values)]
     assert changed["mean SSIM"] == pytest.approx(values.mean(), abs=2e-3)
     assert changed["low"] < changed["mean SSIM"] < changed["high"]
@@ -217,7 +207,7 @@ def test_empty_maps_are_counted_and_say_nothing(tmp_path: Path, faces: Faces) ->
     todo = [some_run(SOURCE, BASE), some_run(SOURCE, ALL)]
     for run in todo:
         write_run(sees_light(-1), run, tmp_path)
-    tables = attention_tables(tmp_path, faces, todo, most_faces=13)
+    tables = attention.attention_tables(tmp_path, faces, todo, most_faces=13)
     assert [row[1:] for row in tables["attention"].rows] == [(name, 0, *(None,) * 6) for name in ("base–all", "chance")]
     assert "100% and 100%" in tables["attention"].note
     assert {row["values"] for row in rows_of(tables["attention_maps"])} == {"00" * 64}
@@ -225,13 +215,13 @@ def test_empty_maps_are_counted_and_say_nothing(tmp_path: Path, faces: Faces) ->
 
 def test_the_examples_have_a_map_of_every_run(tables: dict[str, MeasuredTable]) -> None:
     rows = rows_of(tables["attention_maps"])
-    assert len(rows) == len(SHOWN) * len(TODO)
+    assert len(rows) == len(attention.SHOWN) * len(TODO)
     for row in rows:
         assert (row["side"], len(row["values"])) == (8, 2 * 8**2)
         assert max(bytes.fromhex(row["values"])) in (0, 255)
     picked = next(row for row in rows if (row["example"], row["trained on"], row["variant"]) == ("autoencoder_swap.png", OTHER, ALL))
-    (shown,) = faces_in([attention.EXAMPLES / "autoencoder_swap.png"])
-    alone = grad_cam(random_net(11), TINY, shown.crop[None])
+    (shown,) = attention.faces_in([attention.EXAMPLES / "autoencoder_swap.png"])
+    alone = attention.grad_cam(random_net(11), TINY, shown.crop[None])
     assert picked["added"] == ADDED[OTHER]
     assert picked["p"] == pytest.approx(alone.p[0], abs=1e-3)
     assert np.abs(np.frombuffer(bytes.fromhex(picked["values"]), np.uint8) / 255 - alone.maps[0].ravel()).max() < 0.01
@@ -241,7 +231,7 @@ def test_the_examples_have_a_map_of_every_run(tables: dict[str, MeasuredTable]) 
 
 def test_the_faces_of_the_examples_are_where_the_app_cuts_them(tables: dict[str, MeasuredTable]) -> None:
     rows = {row["example"]: row for row in rows_of(tables["example_faces"])}
-    assert {name: bool(row["manipulated"]) for name, row in rows.items()} == dict(SHOWN)
+    assert {name: bool(row["manipulated"]) for name, row in rows.items()} == dict(attention.SHOWN)
     for row in rows.values():
         assert row["right"] - row["left"] == pytest.approx(row["bottom"] - row["top"], abs=0.2)
     # Eileen Collins looks out of the middle of the upper half, and her swapped face lies where her own does.
@@ -256,7 +246,7 @@ def test_a_grid_is_averaged_down_to_sixteen(side: int, shown: int) -> None:
     values = np.zeros((side, side), np.float32)
     values[: side // 2, : side // 2] = 1
     values[side // 2 :, side // 2 :] = 0.5
-    own, digits = grid(values)
+    own, digits = attention.grid(values)
     found = np.frombuffer(bytes.fromhex(digits), np.uint8).reshape(own, own)
     assert own == shown
     assert np.array_equal(found, np.kron([[255, 0], [0, 128]], np.ones((shown // 2, shown // 2))))
@@ -265,19 +255,19 @@ def test_a_grid_is_averaged_down_to_sixteen(side: int, shown: int) -> None:
 def test_what_is_there_is_not_done_again_but_new_weights_or_faces_are(tmp_path: Path) -> None:
     run, crops = some_run(SOURCE, BASE), some_crops(3, 224)
     write_run(random_net(0), run, tmp_path)
-    first = look(run, tmp_path, crops)
-    kept = tmp_path / run.name / ATTENTION_FILE
+    first = attention.look(run, tmp_path, crops)
+    kept = tmp_path / run.name / attention.ATTENTION_FILE
     written = kept.stat().st_mtime_ns
-    again = look(run, tmp_path, crops)
+    again = attention.look(run, tmp_path, crops)
     assert kept.stat().st_mtime_ns == written
     assert np.array_equal(again.maps, first.maps)
     assert np.array_equal(again.p, first.p)
-    assert look(run, tmp_path, crops[:2]).maps.shape == (2, 8, 8)
+    assert attention.look(run, tmp_path, crops[:2]).maps.shape == (2, 8, 8)
     write_run(random_net(5), run, tmp_path)
-    assert not np.array_equal(look(run, tmp_path, crops[:2]).p, first.p[:2])
+    assert not np.array_equal(attention.look(run, tmp_path, crops[:2]).p, first.p[:2])
 
 
 def test_it_has_no_table_before_all_are_trained(runs: Path, faces: Faces) -> None:
     missing = replace(some_run(SOURCE, BASE), trained_on="sd21")
     with pytest.raises(LabError, match="tiny/sd21 is not trained yet"):
-        attention_tables(runs, faces, [*TODO, missing])
+        attention.attention_tables(runs, faces, [*TODO, missing])

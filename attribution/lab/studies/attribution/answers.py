@@ -286,14 +286,14 @@ def matrix_table(trained: Sequence[tuple[str, tuple[str, ...], SplitPredictions,
     """Train × test: for each training (name, what it left out, what it says of test and of cross), the AUC of every source."""
     rows: list[Row] = []
     for name, names, test, cross in trained:
-        base = ~np.isin(test.methods, FORGED)
+        base, of_test = ~np.isin(test.methods, FORGED), p_manipulated(test)
         for split, faces in (("test", test), ("cross", cross)):
             unseen = left_out(faces.methods, faces.sources, names) if split == "test" else np.ones(len(faces.methods), bool)
-            shown = np.where(np.isin(faces.methods, FORGED), faces.methods, faces.sources)
+            shown, score = np.where(np.isin(faces.methods, FORGED), faces.methods, faces.sources), p_manipulated(faces)
             for family, source in sorted(set(zip(faces.families.tolist(), shown.tolist(), strict=True))):
                 mine = (shown == source) & (faces.families == family)
                 against = base & ((test.families == REAL) != (family == REAL))
-                p = np.concatenate([p_manipulated(faces)[mine], p_manipulated(test)[against]])
+                p = np.concatenate([score[mine], of_test[against]])
                 truth = np.concatenate([faces.families[mine], test.families[against]]) != REAL
                 groups = np.concatenate([faces.groups[mine], test.groups[against]])
                 bounds = metrics.bootstrap(lambda drawn, truth=truth, p=p: metrics.auc(truth[drawn], p[drawn]), groups, draws=MATRIX_DRAWS)
