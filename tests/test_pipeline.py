@@ -26,7 +26,7 @@ from attribution.pipeline import Analysis, Pipeline, analyse, examine, explain, 
 from attribution.text.numbers import percent
 from conftest import Uploads
 from make_media import write_clip
-from test_weights import mend_card
+from test_loading import mend_card
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 PORTRAIT = EXAMPLES / "astronaut.png"
