@@ -422,7 +422,7 @@ def island_table(samples: Mapping[str, Samples], predictor: Predictor) -> Measur
         photographs = of_methods(own, (REAL,))
         for method in CLASSES[1:]:
             made = of_methods(own, (method,))
-            if not len(made):
+            if not len(made) or not len(photographs):
                 continue
             random = np.random.default_rng([_ISLAND_SEED, CLASSES.index(method)])
             hits: list[list[np.ndarray]] = [[], []]
@@ -454,6 +454,8 @@ def spread_table(test: Samples, predictor: Predictor) -> MeasuredTable:
     rows = []
     for method in CLASSES:
         chosen = of_methods(test, (method,))
+        if not len(chosen):
+            continue
         random = np.random.default_rng([_ISLAND_SEED, CLASSES.index(method)])
         chosen = np.sort(random.permutation(chosen)[:HEATMAPS])
         crops = np.stack([test.picture(int(index)) for index in chosen])
