@@ -30,7 +30,7 @@ from attribution.verdict.ensemble import (
     weigh,
 )
 from conftest import SIDE_PX, SWAP_SIDE_PX, Folders, Uploads, some_crops
-from test_weights import mend_card
+from test_loading import mend_card
 
 SWAP = Verdict("manipulated", "landmark_swap", "face_swap", 0.97)
 GAN = Verdict("manipulated", "stylegan2", "gan", 0.97)
