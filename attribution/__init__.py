@@ -19,24 +19,22 @@ if TYPE_CHECKING:
     from attribution.evidence import Evidence, Unusable, document, read_document
     from attribution.pipeline import Analysis, Pipeline, analyse, examine, load_pipeline
 
+    Kit, load_kit = Pipeline, load_pipeline
 
-_HOMES = {
-    "Analysis": "attribution.pipeline",
-    "Evidence": "attribution.evidence",
-    "Pipeline": "attribution.pipeline",
-    "TelltaleError": "attribution.errors",
-    "Unusable": "attribution.evidence",
-    "analyse": "attribution.pipeline",
-    "document": "attribution.evidence",
-    "embedded": "attribution.detectors.loading",
-    "examine": "attribution.pipeline",
-    "load_pipeline": "attribution.pipeline",
-    "read_document": "attribution.evidence",
+_MODULES = {
+    "errors": ("TelltaleError",),
+    "evidence": ("Evidence", "Unusable", "document", "read_document"),
+    "detectors.loading": ("embedded",),
+    "pipeline": ("Analysis", "Pipeline", "analyse", "examine", "load_pipeline"),
 }
+_HOMES = {name: f"attribution.{module}" for module, names in _MODULES.items() for name in names}
+# The names that came before, which stay.
+_EARLIER = {"Kit": "Pipeline", "load_kit": "load_pipeline"}
 
 __all__ = [
     "Analysis",
     "Evidence",
+    "Kit",
     "Pipeline",
     "TelltaleError",
     "Unusable",
@@ -45,12 +43,14 @@ __all__ = [
     "document",
     "embedded",
     "examine",
+    "load_kit",
     "load_pipeline",
     "read_document",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    name = _EARLIER.get(name, name)
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,24 +1,5 @@
 """Every way Telltale can fail, as one tree. Each error is one plain sentence plus what to do next.
 
-    TelltaleError
-    ├── MediaError                 the file itself could not be used
-    │   ├── MissingMedia           there is no such file
-    │   ├── EmptyMedia             the file holds no bytes
-    │   ├── UnsupportedMedia       neither a picture nor a clip of a format that we open
-    │   ├── DamagedMedia           cut off or corrupt: nothing could be decoded
-    │   ├── MediaTooLarge          more bytes or pixels than the limits allow
-    │   ├── NoPictures             a clip without a video stream (audio only)
-    │   └── DecodeTimeout          decoding took too long, or the decoder was killed
-    ├── DetectorError              a detector could not be used
-    │   ├── UnknownDetector        no detector of that name, folder or repository
-    │   ├── DamagedDetector        hashes, keys or shapes do not match the card
-    │   ├── UnmappedLabels         what its labels mean is not told: the user has to say
-    │   └── UnusableDetector       a format or an architecture that we refuse, or that is not cached
-    ├── DeviceError                the asked-for device is not there
-    ├── EvidenceError              a value that evidence may not hold (a bug or a forged JSON)
-    └── LabError                   the training side lacks data or a setting
-        └── MissingData            the face data set was not found
-
 A message never holds a path of the server or a traceback: `str(error)` is safe to show (after escaping) to anyone.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from attribution.faces import finder as faces
 from attribution.faces.crops import face_square
 from attribution.faces.finder import FaceFinder, FoundFaces, find_tracks
 from attribution.faces.tracker import overlap
-from attribution.media import OpenedMedia, open_media
+from attribution.media import OpenedMedia
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 RULE = CropSettings()
@@ -119,7 +119,7 @@ def test_the_crop_is_a_square_a_little_below_the_middle_of_the_box() -> None:
     assert face_square(CropSettings(scale=0.86, down=0.054), (400, 300, 480, 400), 1000, 1000) == pytest.approx((397, 312.4, 483, 398.4))
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(5))
 def test_a_crop_is_moved_into_the_picture_and_keeps_its_size(seed: int) -> None:
     random = np.random.default_rng(seed)
     width, height = (int(side) for side in random.integers(1, 800, 2))
@@ -160,14 +160,6 @@ def test_boxes_are_those_of_mtcnn_with_its_own_settings(finder: FaceFinder, name
     boxes, *_ = cast(Any, MTCNN(keep_all=True).detect(portrait(name)))
     (face,) = finder.find([portrait(name)])[0]
     assert overlap(np.asarray(boxes[0], dtype=float), face.box) > 0.93
-
-
-def test_a_portrait_as_a_file_gives_the_same_crop_as_in_memory(finder: FaceFinder) -> None:
-    with open_media(EXAMPLES / "astronaut.png") as opened:
-        from_file = find_tracks(opened, finder, RULE).tracks[0].best
-    in_memory = tracks_of(Opened([portrait("astronaut.png")]), finder).tracks[0].best
-    assert from_file.box == in_memory.box
-    assert np.array_equal(from_file.crop, in_memory.crop)
 
 
 def test_crops_come_from_full_resolution_although_faces_are_found_in_a_small_copy(finder: FaceFinder) -> None:
@@ -220,14 +212,6 @@ def test_the_reason_counts_in_pixels_of_the_original(finder: FaceFinder) -> None
     assert found.notes == ("The picture has only 1600×30 pixels: too few to look for a face.",)
 
 
-def test_a_face_in_an_extreme_banner_is_found(finder: FaceFinder) -> None:
-    banner = background(0, 1200, 80).copy()
-    put(banner, "astronaut.png", 50, 900, 40)
-    found = tracks_of(Opened([banner]), finder)
-    assert len(found.tracks) == 1
-    assert (found.tracks[0].best.box[0] + found.tracks[0].best.box[2]) / 2 == pytest.approx(900, abs=6)
-
-
 def test_of_a_crowd_the_largest_are_examined_and_the_rest_counted(finder: FaceFinder) -> None:
     crowd = background(0, 960, 480).copy()
     heights = [44 + 4 * ((column + 2 * row) % 9) for row in range(4) for column in range(8)]
@@ -255,17 +239,6 @@ def test_a_face_cut_by_the_edge_stays_inside(finder: FaceFinder, x: int) -> None
     assert face.crop_box[0] == 0
 
 
-def test_less_than_half_a_face_is_none(finder: FaceFinder) -> None:
-    assert tracks_of(Opened([np.ascontiguousarray(portrait("astronaut.png")[:, 206:])]), finder).tracks == ()
-
-
-def test_a_crop_that_is_all_face_is_examined_whole(finder: FaceFinder) -> None:
-    rgb = np.ascontiguousarray(portrait("astronaut.png")[70:160, 185:265])
-    face = tracks_of(Opened([rgb]), finder).tracks[0].best
-    assert face.box == (0, 0, 80, 90)
-    assert face.crop_side_px == 80
-
-
 # The finder
 
 
@@ -280,16 +253,6 @@ def test_pictures_of_several_sizes_are_answered_in_order(finder: FaceFinder) -> 
     assert found[0][0].box[3] - found[0][0].box[1] > found[0][1].box[3] - found[0][1].box[1]
     assert finder.find([]) == []
     assert finder.refine([], []) == []
-
-
-def test_small_faces_are_found(finder: FaceFinder) -> None:
-    heights = (24, 28, 34, 44)
-    for name in HEADS:
-        frame = background(0).copy()
-        for i, height in enumerate(heights):
-            put(frame, name, height, 60 + 120 * i, 130)
-        centres = sorted(float(face.box[0] + face.box[2]) / 2 for face in finder.find([frame])[0])
-        assert centres == pytest.approx([60, 180, 300, 420], abs=5)
 
 
 def test_the_last_net_is_fed_and_read_as_by_the_library(finder: FaceFinder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -407,15 +370,6 @@ def test_faces_of_all_frames_are_found_although_few_frames_are_searched(finder: 
         assert [face.seconds for face in track.faces] == [frame.seconds for frame in opened.frames]
 
 
-def test_a_track_is_thinned_out_evenly_over_its_time(finder: FaceFinder) -> None:
-    opened = clip(33, two_people)
-    found = tracks_of(opened, finder, faces_per_track=9)
-    for track in found.tracks:
-        assert len(track.faces) == 9
-        assert (track.faces[0].frame_index, track.faces[-1].frame_index) == (0, 32)
-        assert max(np.diff(frames_of(track))) <= 5
-
-
 def test_the_most_prominent_track_is_kept_when_only_one_may_be(finder: FaceFinder) -> None:
     found = tracks_of(clip(9, two_people), finder, max_faces=1)
     assert len(found.tracks) == 1
@@ -424,45 +378,53 @@ def test_the_most_prominent_track_is_kept_when_only_one_may_be(finder: FaceFinde
     assert found.notes == ("Only the 1 largest of 2 faces were examined.",)
 
 
-@pytest.mark.parametrize("settings", [{"max_faces": 0}, {"faces_per_track": 0}])
-def test_no_faces_cannot_be_asked_for(finder: FaceFinder, settings: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="at least one"):
-        tracks_of(Opened([background(0)]), finder, **settings)
+def shows(frames: Iterable[int], name: str = "astronaut.png", drift: float = 0) -> Callable[[np.ndarray, int, float], None]:
+    """Draws a face into these frames, which drifts to the right by so many pixels a second."""
+    there = set(frames)
+    return lambda frame, i, seconds: put(frame, name, 80, 200 + drift * seconds, 135) if i in there else None
 
 
-@pytest.mark.parametrize("same_background", [False, True], ids=["another scene", "the same background"])
-def test_after_a_hard_cut_another_person_is_another_track(finder: FaceFinder, same_background: bool) -> None:
-    opened = clip(
-        16,
-        lambda frame, i, _: put(frame, "astronaut.png" if i < 7 else "grace_hopper.jpg", 80, 240, 135),
-        lambda i: 0 if i < 7 or same_background else 1,
-    )
-    found = tracks_of(opened, finder)
-    assert sorted(frames_of(track) for track in found.tracks) == [list(range(7)), list(range(7, 16))]
+def after(first: int) -> Callable[[int], int]:
+    """Another scene from that frame on."""
+    return lambda i: int(i >= first)
+
+
+def cut_to_another(frame: np.ndarray, i: int, seconds: float) -> None:
+    shows(range(7))(frame, i, seconds)
+    shows(range(7, 16), "grace_hopper.jpg")(frame, i, seconds)
+
+
+@pytest.mark.parametrize(
+    ("frames", "draw", "scene", "fps", "expected"),
+    [
+        pytest.param(16, cut_to_another, after(7), FPS, [range(7), range(7, 16)], id="a cut to another person"),
+        pytest.param(16, cut_to_another, after(99), FPS, [range(7), range(7, 16)], id="another person before the same background"),
+        pytest.param(16, shows(range(7)), after(7), FPS, [range(7)], id="a cut to nobody"),
+        pytest.param(20, shows(range(3, 11)), after(99), FPS, [range(3, 11)], id="a face that comes and goes"),
+        pytest.param(
+            30, shows({*range(7), *range(15, 30)}, drift=15), after(99), FPS, [(*range(7), *range(15, 30))], id="hidden for a second"
+        ),
+        pytest.param(30, shows({*range(7), *range(23, 30)}), after(99), FPS, [range(7), range(23, 30)], id="hidden for two seconds"),
+        pytest.param(8, shows(range(8)), after(99), 0.1, [range(8)], id="sparse samples of a long clip"),
+        pytest.param(1, shows(range(1)), after(99), FPS, [range(1)], id="one frame"),
+        pytest.param(2, shows(range(2)), after(99), FPS, [range(2)], id="two frames"),
+        pytest.param(12, shows((5,)), lambda i: int(i == 5), FPS, [(5,)], id="a scene of one frame"),
+    ],
+)
+def test_which_frames_make_a_track(
+    finder: FaceFinder,
+    frames: int,
+    draw: Callable[[np.ndarray, int, float], None],
+    scene: Callable[[int], int],
+    fps: float,
+    expected: list[Iterable[int]],
+) -> None:
+    found = tracks_of(clip(frames, draw, scene, fps), finder)
+    assert sorted(frames_of(track) for track in found.tracks) == [list(one) for one in expected]
     assert found.faces_found == 1
 
 
-def test_after_a_cut_to_nobody_no_ghost_remains(finder: FaceFinder) -> None:
-    opened = clip(16, lambda frame, i, _: put(frame, "astronaut.png", 80, 240, 135) if i < 7 else None, lambda i: int(i >= 7))
-    (track,) = tracks_of(opened, finder).tracks
-    assert frames_of(track) == list(range(7))
-
-
-def test_a_face_that_vanishes_in_the_middle_of_a_scene_leaves_no_ghost(finder: FaceFinder) -> None:
-    opened = clip(20, lambda frame, i, _: put(frame, "astronaut.png", 80, 240, 135) if 3 <= i < 11 else None)
-    (track,) = tracks_of(opened, finder).tracks
-    assert frames_of(track) == list(range(3, 11))
-
-
-@pytest.mark.parametrize(("hidden_frames", "tracks"), [(4, 1), (8, 1), (10, 1), (16, 2)])
-def test_a_face_that_was_hidden_for_a_second_goes_on(finder: FaceFinder, hidden_frames: int, tracks: int) -> None:
-    hidden = range(7, 7 + hidden_frames)
-    opened = clip(30, lambda frame, i, t: put(frame, "astronaut.png", 80, 200 + 15 * t, 135) if i not in hidden else None)
-    found = tracks_of(opened, finder)
-    assert len(found.tracks) == tracks
-    assert sorted(i for track in found.tracks for i in frames_of(track)) == [i for i in range(30) if i not in hidden]
-
-
+@pytest.mark.slow
 def test_people_who_cross_are_two_tracks(finder: FaceFinder) -> None:
     def cross(frame: np.ndarray, i: int, seconds: float) -> None:
         put(frame, "astronaut.png", 60, 90 + 80 * seconds, 110)
@@ -476,12 +438,14 @@ def test_people_who_cross_are_two_tracks(finder: FaceFinder) -> None:
         assert len(track.faces) >= 20
 
 
+@pytest.mark.slow
 def test_a_face_faster_than_the_search_is_one_track(finder: FaceFinder) -> None:
     opened = clip(40, lambda frame, _, t: put(frame, "astronaut.png", 70, 240 + 150 * math.sin(2.5 * t), 135), fps=12)
     (track,) = tracks_of(opened, finder, faces_per_track=99).tracks
     assert len(track.faces) >= 36
 
 
+@pytest.mark.slow
 def test_a_person_who_walks_through_is_followed_from_edge_to_edge(finder: FaceFinder) -> None:
     opened = clip(40, lambda frame, _, t: put(frame, "grace_hopper.jpg", 70, -60 + 120 * t, 135))
     (track,) = tracks_of(opened, finder, faces_per_track=99).tracks
@@ -490,24 +454,6 @@ def test_a_person_who_walks_through_is_followed_from_edge_to_edge(finder: FaceFi
     for face in track.faces:
         assert 0 <= face.box[0] < face.box[2] <= WIDTH
         assert 0 <= face.crop_box[0] < face.crop_box[2] <= WIDTH
-
-
-def test_sparse_samples_of_a_long_clip_are_one_track(finder: FaceFinder) -> None:
-    opened = clip(8, lambda frame, i, _: put(frame, "astronaut.png", 80, 240 + 8 * math.sin(5 * i), 135), fps=0.1)
-    (track,) = tracks_of(opened, finder).tracks
-    assert frames_of(track) == list(range(8))
-
-
-@pytest.mark.parametrize("frames", [1, 2, 3])
-def test_a_very_short_clip_keeps_its_face(finder: FaceFinder, frames: int) -> None:
-    (track,) = tracks_of(clip(frames, lambda frame, *_: put(frame, "astronaut.png", 80, 240, 135)), finder).tracks
-    assert frames_of(track) == list(range(frames))
-
-
-def test_a_scene_of_one_frame_keeps_its_face(finder: FaceFinder) -> None:
-    opened = clip(12, lambda frame, i, _: put(frame, "astronaut.png", 90, 240, 135) if i == 5 else None, lambda i: int(i == 5))
-    (track,) = tracks_of(opened, finder).tracks
-    assert frames_of(track) == [5]
 
 
 def test_a_clip_without_a_face_gives_the_reason(finder: FaceFinder) -> None:

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from attribution.detectors.predictor import Predictor
 from attribution.errors import DamagedDetector
-from attribution.explain.reference import ReferenceBank, kth_distances, write_reference
+from attribution.explain.reference import ReferenceBank, write_reference
 from conftest import LABELS, REFERENCES, digest, some_crops
 
 
@@ -85,12 +85,6 @@ def test_atypicality_is_the_share_of_nearer_validation_faces() -> None:
     assert [one.atypicality for one in corner.place(unit([[1] + [0] * 7, [-1] * 8]))] == [0, 1]
 
 
-def test_kth_distances_are_those_of_the_placement() -> None:
-    bank = random_bank()
-    query = unit(np.random.RandomState(2).randn(5, 8))
-    assert kth_distances(query, bank.embeddings, 10) == pytest.approx([one.neighbours[-1].distance for one in bank.place(query)], abs=1e-6)
-
-
 def test_a_reference_lies_on_its_own_point() -> None:
     bank = random_bank()
     # Rows that are exact in float32 have a distance of exactly 0 to themselves.
@@ -114,14 +108,6 @@ def test_the_place_on_the_map_is_where_umap_begins() -> None:
         weights = np.exp(-distances / sigma)
         expected = weights @ bank.points[order] / weights.sum()
         assert (placement.x, placement.y) == pytest.approx(tuple(expected), abs=1e-4)
-
-
-def test_a_placement_does_not_depend_on_the_other_faces() -> None:
-    bank = random_bank()
-    query = unit(np.random.RandomState(4).randn(5, 8))
-    assert [(one.x, one.y) for one in bank.place(query)] == [
-        pytest.approx((bank.place(query[i : i + 1])[0].x, bank.place(query[i : i + 1])[0].y), abs=1e-5) for i in range(5)
-    ]
 
 
 @pytest.mark.parametrize("faces", [1, 2, 3])

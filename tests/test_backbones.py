@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -26,20 +29,27 @@ from attribution.models.dnadet import PATCH_PX, DnaDet
 
 # Built for one side, which their arguments name.
 SHALLOW = ("meso4", "mesoinception4", "shallownet_v3")
-# Those that Telltale trains or studies itself, and one of each family; the others are checked without computing.
-COMPUTED = {
-    **dict.fromkeys((DNA_DET, *SHALLOW, "mobilenetv2_100", "mobilenetv4_conv_small", "efficientnet_lite0", "tf_efficientnet_lite0"), 64),
-    **dict.fromkeys(("efficientnet_b0", "efficientnet_b4", "tf_efficientnetv2_b0", "resnet18", "resnet50", "legacy_xception"), 64),
-    **dict.fromkeys(("convnext_tiny", "convnextv2_atto", "convnextv2_nano"), 64),
-    **dict.fromkeys(
-        (CADDM, "vit_tiny_patch16_224", "vit_small_patch16_224", "swin_tiny_patch4_window7_224", "eva02_tiny_patch14_224"), 224
-    ),
+# One of each family, and those that Telltale trains itself, with the side of their pictures; what stands last is slow.
+QUICK = {
+    **dict.fromkeys((DNA_DET, "meso4", "shallownet_v3", "mobilenetv2_100", "resnet18", "legacy_xception", "convnextv2_atto"), 64),
+    **dict.fromkeys((CADDM, "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"), 224),
+}
+SLOW = {
+    **dict.fromkeys(("mesoinception4", "mobilenetv4_conv_small", "efficientnet_lite0", "tf_efficientnet_lite0", "efficientnet_b0"), 64),
+    **dict.fromkeys(("efficientnet_b4", "tf_efficientnetv2_b0", "resnet50", "convnext_tiny", "convnextv2_nano"), 64),
+    **dict.fromkeys(("vit_small_patch16_224", "eva02_tiny_patch14_224"), 224),
     "swinv2_tiny_window8_256": 256,
     "vit_pe_core_tiny_patch16_384": 384,
 }
+COMPUTED = {**QUICK, **SLOW}
 
 
-@pytest.mark.parametrize("architecture", COMPUTED)
+def slow_but(quick: Iterable[str], everything: Iterable[str]) -> list[Any]:
+    """All of them as parameters, the others marked slow."""
+    return [one if one in quick else pytest.param(one, marks=pytest.mark.slow) for one in everything]
+
+
+@pytest.mark.parametrize("architecture", slow_but(QUICK, COMPUTED))
 def test_every_family_splits_into_features_and_logits(architecture: str) -> None:
     side = COMPUTED[architecture]
     model = build_backbone(architecture, 5, {"img_size": side} if architecture in SHALLOW else None).eval()
@@ -71,7 +81,9 @@ def shortened(architecture: str) -> dict[str, object]:
     return {"depth": 2} if ALLOWED_ARCHITECTURES[architecture].layout == "tokens" else {}
 
 
-@pytest.mark.parametrize("architecture", ALLOWED_ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture", slow_but({*QUICK, "swinv2_tiny_window8_256", "eva02_tiny_patch14_224", "efficientnet_b0"}, ALLOWED_ARCHITECTURES)
+)
 def test_every_allowed_architecture_has_places_to_explain(architecture: str) -> None:
     model = blueprint(architecture, 5, shortened(architecture)).eval()
     side = fixed_side_px(model) or (64 if architecture in SHALLOW else 224)
@@ -157,36 +169,42 @@ def test_an_architecture_off_the_list_is_refused(architecture: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("architecture", "name", "values"),
     [
-        {"checkpoint_path": "evil.pth"},
-        {"pretrained_cfg": {"file": "evil.pth"}},
-        {"pretrained": True},
-        {"pad_type": 3},
-        {"drop_rate": True},
-        {"drop_rate": 7.0},
-        {"img_size": 100_000},
-        {"pad_type": "sideways"},
-        {"img_size": 64},
-        {"embed_dim": 10**6},
-        {"depth": 10**6},
-        {"depth": True},
-        {"depths": [10**6]},
-        {"depths": [1] * 50},
-        {"mlp_ratio": float("inf")},
-        {"mlp_ratio": float("nan")},
-        {"qkv_bias": 1},
-        {"act_layer": "os.system"},
-        {"act_layer": ["gelu"]},
-        {"norm_eps": 1.0},
-        {"norm_layer": "layernorm"},
-        {"global_pool": ""},
-        {"weight_init": "skip"},
+        ("resnet18", "checkpoint_path", ("evil.pth",)),
+        ("resnet18", "pretrained_cfg", ({"file": "evil.pth"},)),
+        ("resnet18", "pretrained", (True,)),
+        ("mobilenetv2_100", "pad_type", (3, "sideways")),
+        ("resnet18", "drop_rate", (True, 7.0)),
+        ("resnet18", "img_size", (64, 100_000)),
+        ("resnet18", "embed_dim", (10**6,)),
+        ("vit_tiny_patch16_224", "depth", (10**6, True)),
+        ("swin_tiny_patch4_window7_224", "depths", ([10**6], [1] * 50)),
+        ("vit_tiny_patch16_224", "mlp_ratio", (float("inf"), float("nan"))),
+        ("vit_tiny_patch16_224", "qkv_bias", (1,)),
+        ("vit_tiny_patch16_224", "act_layer", ("os.system", ["gelu"])),
+        ("vit_tiny_patch16_224", "norm_eps", (1.0,)),
+        ("vit_tiny_patch16_224", "norm_layer", ("layernorm",)),
+        ("vit_tiny_patch16_224", "global_pool", ("",)),
+        ("vit_tiny_patch16_224", "weight_init", ("skip",)),
+        *(
+            (own, name, values)
+            for own in (DNA_DET, *SHALLOW)
+            for name, values in (
+                ("pad_type", ("same",)),
+                ("drop_path_rate", (0.1,)),
+                ("checkpoint_path", ("evil.pth",)),
+                ("num_classes", (7,)),
+                ("img_size", (0, 31, 1025, -64, 64.0, "64", True)),
+                ("drop_rate", (1.0, -0.1, float("nan"))),
+            )
+        ),
     ],
 )
-def test_an_argument_that_could_do_harm_is_refused(arguments: dict[str, object]) -> None:
-    with pytest.raises(UnusableDetector):
-        build_backbone("resnet18" if "pad_type" not in arguments else "mobilenetv2_100", 3, arguments)
+def test_an_argument_that_could_do_harm_or_has_no_use_is_refused(architecture: str, name: str, values: tuple[object, ...]) -> None:
+    for value in values:
+        with pytest.raises(UnusableDetector):
+            build_backbone(architecture, 3, {name: value})
 
 
 @pytest.mark.parametrize("classes", [0, 1, -3, 10**6, True, 2.5, "3", None])
@@ -218,24 +236,6 @@ def dna_det(classes: int = 5, **arguments: object) -> DnaDet:
     model = build_backbone(DNA_DET, classes, arguments)
     assert isinstance(model, DnaDet)
     return model
-
-
-def test_dna_det_has_the_eight_convolutions_of_the_paper() -> None:
-    model = dna_det()
-    convolutions = [module for module in model.modules() if isinstance(module, torch.nn.Conv2d)]
-    assert [tuple(one.weight.shape) for one in convolutions] == [
-        shape
-        for i, o in ((3, 64), (64, 128), (128, 256), (256, 512))
-        for shape in ((o, i, 4, 4), (o, o, 3, 3))
-    ]  # fmt: skip
-    assert [(one.stride, one.padding) for one in convolutions] == [((2, 2), (1, 1)), ((1, 1), (1, 1))] * 4
-    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    assert [norm.num_features for norm in norms] == [one.out_channels for one in convolutions]
-    assert model.get_classifier().weight.shape == (5, 512)
-    assert pooled_width(model) == 512
-    parameters = sum(p.numel() for p in model.parameters())
-    assert parameters == sum(one.weight.numel() + 3 * one.out_channels for one in convolutions) + 5 * 513
-    assert parameters == pytest.approx(5.9e6, rel=0.01)
 
 
 def test_dna_det_s_layers_follow_each_other_as_in_the_paper() -> None:
@@ -270,18 +270,6 @@ def test_dna_det_reads_any_side_with_the_same_weights(side_px: int) -> None:
     assert logits.shape == (1, 5)
 
 
-def test_dna_det_reads_a_patch_like_a_picture_of_its_size() -> None:
-    model = dna_det(img_size=96).eval()
-    plain = dna_det().eval()
-    plain.load_state_dict(model.state_dict())
-    patches = torch.randn(3, 3, PATCH_PX, PATCH_PX)
-    with torch.inference_mode():
-        pooled, logits = model.forward_patches(patches)
-        assert torch.equal(logits, plain(patches)), "a patch is of a magnified picture already"
-        assert not torch.allclose(logits, model(patches))
-    assert pooled.shape == (3, 512)
-
-
 def test_dna_det_s_features_of_a_patch_are_those_of_its_place_in_the_picture() -> None:
     """Convolutions know no place: away from the borders a patch gives what the whole picture gives there."""
     model = dna_det().eval()
@@ -305,18 +293,6 @@ def test_img_size_magnifies_whole_pictures_first() -> None:
         assert plain.magnified(x) is x
 
 
-@pytest.mark.parametrize(("img_size", "side_px"), [(0, 48), (96, 96)])
-def test_grad_cam_of_dna_det_looks_at_a_quarter_of_the_side(img_size: int, side_px: int) -> None:
-    model = dna_det(**({"img_size": img_size} if img_size else {})).eval()
-    layer = explained_layer(model, DNA_DET)
-    assert layer is model.stages[1].conv_same
-    seen: list[torch.Tensor] = []
-    with torch.inference_mode(), layer.register_forward_hook(lambda *call: seen.append(call[-1])):
-        model(torch.randn(1, 3, 48, 48))
-    assert as_maps(seen[0], model, DNA_DET).shape == (1, 128, side_px // 4, side_px // 4)
-    assert not ALLOWED_ARCHITECTURES[DNA_DET].is_feature_map
-
-
 def test_dropout_of_dna_det_is_for_training_alone() -> None:
     model, pooled = dna_det(drop_rate=0.5), torch.rand(1, 512, 4, 4)
     with torch.inference_mode():
@@ -324,60 +300,3 @@ def test_dropout_of_dna_det_is_for_training_alone() -> None:
         assert torch.equal(model.forward_head(pooled, pre_logits=True), pooled.mean((2, 3)))
         model.eval()
         assert torch.equal(model.forward_head(pooled), model.forward_head(pooled))
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"pad_type": "same"},
-        {"drop_path_rate": 0.1},
-        {"checkpoint_path": "evil.pth"},
-        {"num_classes": 7},
-        {"img_size": 0},
-        {"img_size": 31},
-        {"img_size": 1025},
-        {"img_size": 224.0},
-        {"img_size": "224"},
-        {"img_size": True},
-        {"drop_rate": 1.0},
-        {"drop_rate": -0.1},
-        {"drop_rate": float("nan")},
-    ],
-)
-def test_an_argument_that_dna_det_has_no_use_for_is_refused(arguments: dict[str, object]) -> None:
-    with pytest.raises(UnusableDetector):
-        build_backbone(DNA_DET, 5, arguments)
-
-
-@pytest.mark.parametrize("architecture", SHALLOW)
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"pad_type": "same"},
-        {"pad_type": ""},
-        {"drop_path_rate": 0.1},
-        {"checkpoint_path": "evil.pth"},
-        {"num_classes": 7},
-        {"img_size": 0},
-        {"img_size": 31},
-        {"img_size": 98},
-        {"img_size": -64},
-        {"img_size": 64.0},
-        {"img_size": "64"},
-        {"img_size": True},
-        {"drop_rate": 1.0},
-        {"drop_rate": float("nan")},
-    ],
-)
-def test_an_argument_that_a_shallow_network_has_no_use_for_is_refused(architecture: str, arguments: dict[str, object]) -> None:
-    with pytest.raises(UnusableDetector):
-        build_backbone(architecture, 5, {"img_size": 64, **arguments})
-
-
-@pytest.mark.parametrize(("architecture", "side_px", "maps_px"), [("meso4", 96, 12), ("mesoinception4", 64, 8), ("shallownet_v3", 96, 20)])
-def test_grad_cam_of_a_shallow_network_sees_many_places(architecture: str, side_px: int, maps_px: int) -> None:
-    model = build_backbone(architecture, 2, {"img_size": side_px}).eval()
-    seen: list[torch.Tensor] = []
-    with torch.inference_mode(), explained_layer(model, architecture).register_forward_hook(lambda *call: seen.append(call[-1])):
-        model(torch.randn(1, 3, side_px, side_px))
-    assert as_maps(seen[0], model, architecture).shape[2:] == (maps_px, maps_px)

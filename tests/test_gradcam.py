@@ -127,10 +127,6 @@ def test_a_flat_map_is_all_zero_and_not_nan(predictor: Predictor) -> None:
         assert np.isfinite([one.drop_hot, one.drop_random]).all()
 
 
-def test_nothing_to_explain(predictor: Predictor) -> None:
-    assert heatmaps(predictor, some_crops(1)[:0], []) == []
-
-
 @pytest.mark.parametrize(("count", "labels"), [(2, ["real"]), (1, ["real", "real"]), (1, ["unknown"]), (1, ["0"])])
 def test_what_cannot_be_explained_is_refused(predictor: Predictor, count: int, labels: Sequence[str]) -> None:
     with pytest.raises(ValueError, match="label"):
