@@ -185,7 +185,7 @@ def explain(
     """Where the chosen detector looked on a face of fresh evidence, or with an `opinion` on it where the detector of that one looked.
 
     Args:
-        label: The class to explain: by default the method of the verdict where the detector has such a label, else the likeliest label.
+        label: The class to explain: by default the answer's `telling_label`.
         face: One of the track's faces: by default the one that stands for the track, as the detector saw it.
 
     Raises:
@@ -199,10 +199,7 @@ def explain(
         face = (opinion.face if opinion is not None else None) or track.shown_face
     if face is None:
         raise ValueError("evidence that was read from JSON has no pixels to explain")
-    if label is None:
-        method, p = answer.verdict.method, answer.p_methods
-        label = method if method in p else max(p, key=lambda one: p[one])
-    return heatmaps(predictor, face.crop[None], [label])[0]
+    return heatmaps(predictor, face.crop[None], [label or answer.telling_label])[0]
 
 
 def _shows_patches(pipeline: Pipeline) -> bool:

@@ -236,8 +236,21 @@ class Patches:
         return tuple(self.labels[max(range(len(p)), key=p.__getitem__)] for p in self.p_methods)
 
 
+class _Answer:
+    """What the chosen detector and those beside it have in common."""
+
+    verdict: Verdict | None
+    p_methods: Mapping[str, float]
+
+    @property
+    def telling_label(self) -> str:
+        """The class that is explained first: the verdict's method where the detector has such a label, else the likeliest label."""
+        method = self.verdict.method if self.verdict is not None else None
+        return method if method in self.p_methods else max(self.p_methods, key=lambda one: self.p_methods[one])  # type: ignore[return-value]
+
+
 @dataclass(frozen=True)
-class Opinion:
+class Opinion(_Answer):
     """A detector whose card has the scope `generated` knows wholly generated faces alone, one with the scope `face_swap` face swaps and
     pasted parts alone. Beside a chosen detector with the scope `any` each of those embedded is asked about the faces that are its business,
     and is refused otherwise: with the scope `generated` where the chosen one finds a manipulation of the family `gan` or `diffusion`; with
@@ -294,7 +307,7 @@ class Opinion:
 
 
 @dataclass(frozen=True)
-class TrackEvidence:
+class TrackEvidence(_Answer):
     """Everything said about one face over time."""
 
     id: int

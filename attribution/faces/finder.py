@@ -1,4 +1,4 @@
-"""Frames → faces → tracks. The only door to facenet-pytorch: MTCNN (Zhang et al. 2016, Joint Face Detection and Alignment using
+"""Frames → faces → tracks, by MTCNN of facenet-pytorch (Zhang et al. 2016, Joint Face Detection and Alignment using
 Multi-task Cascaded Convolutional Networks), whose weights come with the package."""
 
 from __future__ import annotations

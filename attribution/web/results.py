@@ -111,7 +111,7 @@ def downloads(session: Session, pipeline: Pipeline) -> str:
     for index, track in enumerate(evidence.tracks):
         # The face that stands for the track as its only one, and its heatmap if that very one was drawn.
         face = track.shown
-        heatmap = session.heatmaps.get((index, face or 0, telling_label(evidence, track)))
+        heatmap = session.heatmaps.get((index, face or 0, track.telling_label))
         first |= {(0, index): heatmap} if heatmap is not None else {}
         shown = Track(track.id, (track.track.faces[face],)) if track.track is not None and face is not None else None
         tracks.append(replace(track, track=shown, predictions=None))
@@ -177,18 +177,10 @@ def face_parts(session: Session, pipeline: Pipeline, data_folder: Path | None = 
         face=f"{card}{opinion_view.beside(track)}",
         bars=f"{page_parts.HTML.title(text.METHODS_TITLE, hint)}{charts.method_bars(track.p_methods, evidence.detector)}",
         areas=_part(_first_areas(track, session.chosen + 1, pipeline.predictor)),
-        label=gr.update(choices=labels, value=telling_label(evidence, track)),
+        label=gr.update(choices=labels, value=track.telling_label),
         map=gr.update(visible=track.placement is not None),
         neighbours=neighbours,
     )
-
-
-def telling_label(evidence: Evidence, track: TrackEvidence) -> str:
-    """The class whose heatmap is shown first: the verdict's method, else the likeliest one."""
-    labels = evidence.detector.labels
-    if track.verdict.method in labels:
-        return str(track.verdict.method)
-    return max(labels, key=lambda label: track.p_methods.get(label, 0.0))
 
 
 def explain(session: Session, label: str | None, pipeline: Pipeline) -> tuple[Any, Any, Any]:
