@@ -303,7 +303,8 @@ def server(app_folder: Path, app_hub: LoopbackHub, tmp_path_factory: pytest.Temp
     """The running app, one for all tests of a worker."""
     from app_server import start, stop
 
-    running = start(str(app_folder), tmp_path_factory.mktemp("server"), **app_hub.environment())
+    environment: dict[str, Any] = app_hub.environment()
+    running = start(str(app_folder), tmp_path_factory.mktemp("server"), **environment)
     yield running
     stop(running, signal.SIGKILL)
 

@@ -78,7 +78,8 @@ class PanelState:
             if not isinstance(said, Mapping) or not known:
                 raise Refusal(text.STRANGE)
             asked = self.slots[key].asked if self.slots[key].chosen == chosen else ()
-            told = said.get("meanings") if isinstance(said.get("meanings"), Mapping) else {}
+            told: Any = said.get("meanings")
+            told = told if isinstance(told, Mapping) else {}
             meanings = {label: told[label] for label in asked if told.get(label) in MEANINGS}
             seen = str(said["view"]) if said.get("view") in VIEWS else ""
             self.slots[key] = Slot(str(chosen), str(said.get("typed") or "")[:_MOST_LETTERS], seen, asked, meanings)
@@ -167,7 +168,7 @@ class DetectorPanel:
     async def opened(self) -> str:
         """The line of a newly opened page, once it is known which detector that page was started with."""
         try:
-            return view.line(_names(await self.engines.default.loaded()), is_open=False)
+            return view.line(_said_of(await self.engines.default.loaded())[0], is_open=False)
         except Exception:
             return view.line(text.NONE_READY, is_open=False)
 
@@ -243,10 +244,10 @@ class DetectorPanel:
         async for step in self._loaded(state, selection):
             if not isinstance(step, Step):
                 self.sessions.of(request).selection = selection if selection != self.engines.default.selection else None
-                state.names, state.is_open = _names(step), False
+                (state.names, ready), state.is_open = _said_of(step), False
                 await asyncio.to_thread(state.look_what_came)
-                header, line = page_parts.header("ready", _ready(step)), view.line(state.names, is_open=False, focus=True)
-                yield state.idle(_hidden())._replace(header=header, line=line)
+                line = view.line(state.names, is_open=False, focus=True)
+                yield state.idle(_hidden())._replace(header=page_parts.header("ready", ready), line=line)
                 return
             share, doing = step.share, step.doing
             told = text.DOWNLOADING.format(share=f"{100 * share:.0f} %", size=numbers.size(size), doing=doing) if size and share else doing
@@ -306,12 +307,11 @@ class DetectorPanel:
         from attribution.detectors import catalogue
 
         (own, pipeline), found = self._own(), catalogue.entries()
-        same = next((one for one in found if one.name == own), None)
-        if same is None and pipeline is not None:
-            info = pipeline.predictor.info
-            labels, seen = info.display_names or info.labels, pipeline.crop.view
-            same = catalogue.Entry(OWN, own, "embedded", "", labels, info.licence, "", None, seen, info.measured)
-        same = same or catalogue.Entry(OWN, own, "embedded", "", (), "", "", None, "", False)
+        info = pipeline.predictor.info if pipeline is not None else None
+        told = (info.display_names or info.labels, info.licence) if info is not None else ((), "")
+        seen, measured = (pipeline.crop.view if pipeline is not None else ""), info is not None and info.measured
+        made = catalogue.Entry(OWN, own, "embedded", "", *told, "", None, seen, measured)
+        same = next((one for one in found if one.name == own), made)
         return (replace(same, name=OWN), *(one for one in found if one.name != own))
 
     def _own(self) -> tuple[str, Pipeline | None]:
@@ -323,21 +323,9 @@ class DetectorPanel:
         return (pipeline.predictor.info.name if pipeline is not None else text.NONE_READY), pipeline
 
 
-def _names(pipeline: Pipeline) -> str:
-    """The detectors of a pipeline, for the line of the panel."""
-    first, beside = _called(pipeline)
-    return text.AND.format(first=first, beside=beside) if beside else first
-
-
-def _ready(pipeline: Pipeline) -> str:
-    """The same for the head of the page."""
-    first, beside = _called(pipeline)
-    device = "GPU" if pipeline.predictor.device == "cuda" else "CPU"
-    return (text.READY_TWO if beside else text.READY_ONE).format(first=first, beside=beside, device=device)
-
-
-def _called(pipeline: Pipeline) -> tuple[str, str]:
-    """The chosen detector of a pipeline, and the second one that was asked for or nothing."""
-    beside = next((one.info for one in pipeline.beside if one.asked_for), None)
-    first = pipeline.predictor.info
-    return text.called(first.name, first.source), text.called(beside.name, beside.source) if beside is not None else ""
+def _said_of(pipeline: Pipeline) -> tuple[str, str]:
+    """The detectors of a pipeline, for the line of the panel and for the head of the page."""
+    chosen = (pipeline.predictor.info, *(one.info for one in pipeline.beside if one.asked_for))
+    first, *second = (text.called(info.name, info.source) for info in chosen)
+    words = {"first": first, "beside": second[0] if second else "", "device": "GPU" if pipeline.predictor.device == "cuda" else "CPU"}
+    return (text.AND.format(**words), text.READY_TWO.format(**words)) if second else (first, text.READY_ONE.format(**words))

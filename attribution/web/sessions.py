@@ -70,7 +70,8 @@ class Session:
         if index != self.chosen:
             self.opinion = None
         self.chosen = index
-        faces = tracks[index].track.faces if tracks[index].track is not None else ()
+        pixels = tracks[index].track
+        faces = pixels.faces if pixels is not None else ()
         if isinstance(seconds, int | float) and faces:
             self.moment = min(range(len(faces)), key=lambda one: abs(faces[one].seconds - seconds))
         else:

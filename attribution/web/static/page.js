@@ -36,7 +36,7 @@
     place.focus({ preventScroll: true });
   });
 
-  // Choosers of a part (views/choosers.py): what belongs to the choice is shown; choosers of the same thing move together in all parts.
+  // Choosers of a part (measured/templates/figures.html): what belongs to the choice is shown; choosers of the same thing move together in all parts.
   const showChoice = (part) => {
     const start = part.dataset.chosen.split(" ");
     const chosen = part.dataset.about.split(" ").map((about, i) => part.querySelector(`input[data-about="${about}"]:checked`)?.value ?? start[i]);
