@@ -46,6 +46,7 @@ EXAMPLES = (
     ("autoencoder_swap.png", 160, 45, 290, 175, 1),
     ("grace_hopper.jpg", 170, 110, 380, 320, 0),
 )
+Rows = list[tuple[Cell, ...]]
 ESTIMATE = ("low", "high")
 SHARES = (0.5, 0.25, 0.125, 0.0625)
 WITHOUT, STRONGEST = "keep, chosen without the tested source", "keep, strongest on the trained-on source"
@@ -54,7 +55,8 @@ POOLED = ("trained on", "never trained", "all")
 
 @dataclass(frozen=True)
 class World:
-    """What the made-up study found. AUCs, differences of AUC, a mean SSIM, and units chosen everywhere beyond chance as shares of all."""
+    """What the made-up study found. AUCs, differences of AUC, a mean SSIM, and units chosen everywhere beyond chance as shares of all;
+    `half` is half the width of every interval, `spread` the standard deviation between cells."""
 
     trained_on: float = 0.93
     never_seen: float = 0.58
@@ -69,9 +71,7 @@ class World:
     kept_above_strongest: float = -0.001
     readout: float = -0.004
     half: float = 0.03
-    """Half the width of every interval."""
     spread: float = 0.05
-    """Standard deviation between cells."""
 
 
 def tables(world: World | None = None, seed: int = 3) -> dict[str, MeasuredTable]:
@@ -120,8 +120,8 @@ def _about() -> dict[str, MeasuredTable]:
 
 
 def _matrix(world: World, random: np.random.Generator) -> dict[str, MeasuredTable]:
-    rows: list[tuple[Cell, ...]] = []
-    means: list[tuple[Cell, ...]] = []
+    rows: Rows = []
+    means: Rows = []
     faces = {row[0]: row[3] + row[4] for row in SOURCES}
     for detector, *_, start, _, _, _ in DETECTORS:
         shipped = start == "shipped"
@@ -136,25 +136,12 @@ def _matrix(world: World, random: np.random.Generator) -> dict[str, MeasuredTabl
                     auc = _around(usual + gain + random.normal(0, world.spread), world.half)
                     right = _around(0.5 + (auc[0] - 0.5) * 0.6, world.half)
                     rows.append((detector, variant, source, added, tested, relation, faces[tested], *auc, *right))
-            seen_auc, unseen = (
-                world.trained_on + random.normal(0, 0.01),
-                world.never_seen + (0.3 if shipped else 0) + random.normal(0, 0.01),
-            )
+            seen_auc = world.trained_on + random.normal(0, 0.01)
+            unseen = world.never_seen + (0.3 if shipped else 0) + random.normal(0, 0.01)
             for figure, value in (("AUC trained on", seen_auc), ("AUC never seen", unseen), ("drop", seen_auc - unseen)):
                 means.append((detector, variant, figure, *_signed(value, world.half / 2)))
-    columns = (
-        "detector",
-        "variant",
-        "trained on",
-        "added",
-        "tested on",
-        "relation",
-        "faces",
-        "AUC",
-        *ESTIMATE,
-        "balanced accuracy",
-        *ESTIMATE,
-    )
+    places = ("detector", "variant", "trained on", "added", "tested on", "relation", "faces")
+    columns = (*places, "AUC", *ESTIMATE, "balanced accuracy", *ESTIMATE)
     return {
         "matrix": table("Trained here, tested there", columns, rows),
         "summary": table("Means over sources", ("detector", "variant", "figure", "value", *ESTIMATE), means),
@@ -162,7 +149,7 @@ def _matrix(world: World, random: np.random.Generator) -> dict[str, MeasuredTabl
 
 
 def _cost(world: World, random: np.random.Generator) -> dict[str, MeasuredTable]:
-    rows: list[tuple[Cell, ...]] = []
+    rows: Rows = []
     for detector in OWN:
         for variant, share in (("top", 0.6), ("all", 1.0)):
             for source in (*TRAINED, "mean"):
@@ -174,14 +161,14 @@ def _cost(world: World, random: np.random.Generator) -> dict[str, MeasuredTable]
 
 
 def _attention(world: World, random: np.random.Generator) -> dict[str, MeasuredTable]:
-    rows: list[tuple[Cell, ...]] = []
+    rows: Rows = []
     for detector in OWN:
         for pair, usual in (("base–top", world.ssim + 0.2), ("base–all", world.ssim), ("top–all", world.ssim + 0.05), ("chance", 0.3)):
             mean = _around(usual + random.normal(0, 0.02), world.half / 2)
             below = float(np.clip(1.6 - 1.7 * mean[0], 0.02, 0.96))
             above = (1 - below) * 0.4
             rows.append((detector, pair, 600, *mean, round(below, 3), round(1 - below - above, 3), round(above, 3)))
-    maps: list[tuple[Cell, ...]] = []
+    maps: Rows = []
     for example, *_, manipulated in EXAMPLES:
         for detector, *_ in DETECTORS[: len(OWN)]:
             side = {"meso4": 8, "mesoinception4": 8, "shallownet_v3": 14, "efficientnet_b0": 4}.get(detector, 4)
@@ -212,9 +199,9 @@ def _blob(side: int, random: np.random.Generator) -> str:
 
 
 def _neurons(world: World, random: np.random.Generator) -> dict[str, MeasuredTable]:
-    counts: list[tuple[Cell, ...]] = []
-    everywhere: list[tuple[Cell, ...]] = []
-    controls: list[tuple[Cell, ...]] = []
+    counts: Rows = []
+    everywhere: Rows = []
+    controls: Rows = []
     for detector, *_, units, _, _, _, _ in DETECTORS[: len(OWN)]:
         for source, state in (*((source, "trained") for source in TRAINED), ("", "untrained")):
             for share in SHARES:
@@ -226,11 +213,8 @@ def _neurons(world: World, random: np.random.Generator) -> dict[str, MeasuredTab
                 place = (detector, source, state, share)
                 for s in range(7):
                     spread = 2 * (units * chance[s]) ** 0.5
-                    luck = (
-                        round(units * chance[s], 2),
-                        round(max(0.0, units * chance[s] - spread), 1),
-                        round(units * chance[s] + spread, 1),
-                    )
+                    mean = units * chance[s]
+                    luck = (round(mean, 2), round(max(0.0, mean - spread), 1), round(mean + spread, 1))
                     counts.append((*place, s, int(found[s]), *luck))
                 universal, k = int(found[6]), round(units * share)
                 p = 0.0005 if universal > counts[-1][-1] else 0.3  # type: ignore[operator]
@@ -248,8 +232,8 @@ def _neurons(world: World, random: np.random.Generator) -> dict[str, MeasuredTab
 
 
 def _ablation(world: World, random: np.random.Generator) -> dict[str, MeasuredTable]:
-    rows: list[tuple[Cell, ...]] = []
-    gaps: list[tuple[Cell, ...]] = []
+    rows: Rows = []
+    gaps: Rows = []
     for detector in OWN:
         for source in (*TRAINED, "mean"):
             whole = world.never_seen + random.normal(0, 0.01)
@@ -281,8 +265,8 @@ def _ablation(world: World, random: np.random.Generator) -> dict[str, MeasuredTa
 
 
 def _readout(world: World) -> dict[str, MeasuredTable]:
-    rows: list[tuple[Cell, ...]] = []
-    gaps: list[tuple[Cell, ...]] = []
+    rows: Rows = []
+    gaps: Rows = []
     readouts = {"as it is": (1280, 0.0), "all units, refitted": (1280, 0.01)}
     for share, units in (("1/2", 402), ("1/4", 96)):
         readouts[f"universal {share}, own head"] = (units, world.readout)

@@ -28,6 +28,10 @@ _MOST_SIDE = 16
 _FACE_SIDE_PX = 128
 _SHADES = 10
 _STRENGTH = 0.85
+_BADGES: Mapping[bool | None, tuple[str, str]] = {
+    True: ("manipulated", text.IS_MANIPULATED),
+    False: ("no_manipulation_found", text.IS_UNTOUCHED),
+}
 
 Pairs = Mapping[tuple[str, str], tuple[Row, Estimate]]
 """By (detector, pair of heatmaps) the row of the table, and the mean SSIM."""
@@ -67,8 +71,7 @@ def attention(at: Findings) -> Section:
             shown = [{"uri": heat_uri(of[name].heat), "p": percent(of[name].p)} if name in of else None for name in VARIANTS]
             numbers = panels.of(at.detector_number(place[0]), at.source_number(place[1]))
             tiles.append(draw.panel(numbers, draw.tiles(shown)))
-        badges = {True: ("manipulated", text.IS_MANIPULATED), False: ("no_manipulation_found", text.IS_UNTOUCHED)}
-        drawn.append({"title": page_text.EXAMPLES[example][0], "badge": badges.get(marked.get(example)), "tiles": tiles})
+        drawn.append({"title": page_text.EXAMPLES[example][0], "badge": _BADGES.get(marked.get(example)), "tiles": tiles})
     if drawn:
         panels.drawn.append(draw.looks(drawn, (text.AS_IT_IS, *text.SHORT_VARIANTS.values())))
     for detector in detectors:

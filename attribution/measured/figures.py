@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup, escape
 
 from attribution.detectors.card import Cell, MeasuredTable
-from attribution.detectors.tables import Estimate, figure_words, percent
+from attribution.detectors.tables import Estimate, figure_words, percent, share_words
 from attribution.render.charts import Plot
 from attribution.render.html import ENVIRONMENT, macros
 from attribution.text import failures as text
@@ -129,6 +129,19 @@ def simple_chart(
 ) -> Markup:
     """A line and a dot for each name and its figure."""
     return dot_chart(head, [DotLine(name, (Dot(one),), say(one)) for name, one in found], axis, of)
+
+
+def difference_chart(head: str, found: Sequence[tuple[str, Estimate]], shares: bool = False) -> Markup:
+    """Named differences under their legend; hollow where the interval holds zero, or there is none to say that it does not."""
+    say, axis = share_words if shares else figure_words, axis_around([one for _, one in found], 0.0, shares)
+    lines = [DotLine(name, [Dot(one, one.low is None or one.includes_zero)], say(one)) for name, one in found]
+    return pair_key(text.SHOWN, text.NOT_SHOWN) + dot_chart(head, lines, axis, "difference")
+
+
+def compared_chart(head: str, found: Sequence[tuple[str, Estimate]], shares: bool = False) -> Markup:
+    """Named differences, with words where the interval holds zero."""
+    say, axis = share_words if shares else figure_words, axis_around([one for _, one in found], 0.0, shares)
+    return simple_chart(head, found, axis, lambda one: f"{say(one)}{': no difference shown' if one.includes_zero else ''}")
 
 
 def stack(parts: Sequence[tuple[str, str, float]]) -> Markup:

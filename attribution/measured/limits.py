@@ -331,17 +331,17 @@ def errors_by(at: Subject, what: str) -> Section:
 
 def _within(table: MeasuredTable) -> Section:
     """Darker less lighter half of each source, which takes differences between sources out."""
-    rows, lines, shown = known(table, ("split", "figure"), "difference"), [], []
-    for row, one in rows:
-        name = f"{text.KEYS.get(row.text('figure'), row.text('figure'))}, {text.SPLITS.get(row.text('split'), row.text('split'))}"
-        lines.append(DotLine(name, [Dot(one)], f"{share_words(one)}{': no difference shown' if one.includes_zero else ''}"))
-        shown += [] if one.includes_zero else [f"{name} ({share_inline(one)})"]
+    rows = [
+        (f"{text.KEYS.get(row.text('figure'), row.text('figure'))}, {text.SPLITS.get(row.text('split'), row.text('split'))}", one)
+        for row, one in known(table, ("split", "figure"), "difference")
+    ]
+    shown = [f"{name} ({share_inline(one)})" for name, one in rows if not one.includes_zero]
     says = (
         f"Within one source darker and lighter faces differ in {listed(shown)}."
         if shown
         else "Within one source no difference between darker and lighter faces was shown."
     )
-    chart = dot_chart("difference", lines, figures.axis_around([one for _, one in rows], 0.0, True))
+    chart = figures.compared_chart("difference", rows, True)
     return Section(says, draw.titled("Within one source: its darker half less its lighter half", chart), (table,))
 
 

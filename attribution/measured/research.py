@@ -164,7 +164,6 @@ def _differences(at: Subject, which: str) -> tuple[str, Markup, tuple[MeasuredTa
     rows = [(_compared(row), one) for row, one in every or () if _question(row.text("compared").lower()) == which]
     if not rows:
         return "The differences were not measured in pairs.", Markup(), ()
-    lines = [DotLine(name, [Dot(one)], f"{figure_words(one)}{': no difference shown' if one.includes_zero else ''}") for name, one in rows]
     shown = [(name, one) for name, one in rows if not one.includes_zero]
     said = f"No difference was shown: in all {len(rows)} paired comparisons the interval includes zero."
     if shown:
@@ -172,8 +171,7 @@ def _differences(at: Subject, which: str) -> tuple[str, Markup, tuple[MeasuredTa
         said = f"A difference was shown in {len(shown)} of {len(rows)} paired comparisons: {'; '.join(parts)}."
         rest = len(rows) - len(shown)
         said += f" In the other {rest} the interval includes zero: no difference was shown." if rest else ""
-    chart = dot_chart("paired differences", lines, axis_around([one for _, one in rows], 0.0))
-    return said, draw.titled("Paired differences", chart), (at.of_study("differences"),)
+    return said, draw.titled("Paired differences", figures.compared_chart("paired differences", rows)), (at.of_study("differences"),)
 
 
 def _question(compared: str) -> str:

@@ -15,7 +15,20 @@ from markupsafe import Markup
 from attribution.detectors.card import Card, MeasuredTable
 from attribution.detectors.tables import Estimate, Row, Rows, Unfit, figure_words, percent, share_inline, share_words, wilson
 from attribution.measured import figures
-from attribution.measured.figures import Axis, Dot, DotLine, Line, axis_around, axis_over, dot_chart, draw, key, pair_key, stack
+from attribution.measured.figures import (
+    Axis,
+    Dot,
+    DotLine,
+    Line,
+    axis_around,
+    axis_over,
+    difference_chart,
+    dot_chart,
+    draw,
+    key,
+    pair_key,
+    stack,
+)
 from attribution.measured.section import Answer, Section, Subject, apart, attempt, capital, card_table, faces, interval, known, range_words
 from attribution.text import limits as limits_text
 from attribution.text import swap_limits as text
@@ -33,7 +46,10 @@ CONFIRMED, REFUTED, NOT_DECIDED = "Confirmed", "Refuted", "Not decided"
 
 def answers(at: Subject) -> list[Answer]:
     """What a reader asks of a detector that must say where, and must not know who. Not measured is an answer, too."""
-    rows, (own, plain) = attempt(lambda: located(at.card)) or [], own_and_plain(at)
+    rows, found = attempt(lambda: located(at.card)) or [], attempt(lambda: probes(at)) or []
+    own, plain = (
+        next((pair for pair in found if pair[0].text("detector").partition(", ")[0] == name), None) for name in (at.card.name, _PLAIN)
+    )
     hits, guess, unseen = _one(rows, _PARTIAL, _BOXES), _one(rows, _PARTIAL, _CENTRE), _one(rows, _UNSEEN_BLEND, _BOXES)
     points, knows = Answer(text.POINTS_QUESTION), Answer(text.KNOWS_QUESTION)
     if hits is not None:
@@ -42,11 +58,12 @@ def answers(at: Subject) -> list[Answer]:
         said += [f"With a blend that training never used, a box hits {_of_hundred(unseen)}."] if unseen else []
         points = Answer(text.POINTS_QUESTION, _of_hundred(hits), said)
     if own is not None:
-        said = [f"{range_words(own.accuracy)}: so often a probe names the right one of {own.persons:,} persons from its features."]
-        rivals = [f"from those of {text.PLAIN_DETECTOR} in {share_words(plain.accuracy)}"] if plain is not None else []
-        rivals += [f"by chance in {percent(own.chance)}"] if own.chance is not None else []
+        (row, accuracy), chance = own, own[0].number("chance")
+        said = [f"{range_words(accuracy)}: so often a probe names the right one of {row.count('persons'):,} persons from its features."]
+        rivals = [f"from those of {text.PLAIN_DETECTOR} in {share_words(plain[1])}"] if plain is not None else []
+        rivals += [f"by chance in {percent(chance)}"] if chance is not None else []
         said += [f"{capital('; '.join(rivals))}."] if rivals else []
-        knows = Answer(text.KNOWS_QUESTION, percent(own.accuracy.value), said)
+        knows = Answer(text.KNOWS_QUESTION, percent(accuracy.value), said)
     return [points, knows, claim(at)]
 
 
@@ -168,18 +185,6 @@ def _second_says(total: _Asked) -> str:
 # Less identity, better generalisation
 
 
-class Probe(NamedTuple):
-    """What the linear probe reached from one detector's features; `chance` and `commonest` are shares that need no features."""
-
-    detector: str
-    features: str
-    persons: int
-    pictures: int
-    accuracy: Estimate
-    chance: float | None
-    commonest: float | None
-
-
 def claim(at: Subject) -> Answer:
     """Whether "less identity, better generalisation" holds (CONFIRMED, REFUTED, NOT_DECIDED or not measured), and why.
 
@@ -221,23 +226,9 @@ def _sign(one: Estimate) -> int:
     return 0 if one.low is None or one.high is None or one.includes_zero else 1 if one.low > 0 else -1
 
 
-def probes(at: Subject) -> list[Probe]:
-    """The rows of the table of probes. Raises Unfit."""
-    return [
-        Probe(
-            row.text("detector"), row.text("features"), row.count("persons"), row.count("pictures"), one, row.number("chance"),
-            row.number("commonest"),
-        )
-        for row, one in known(at.table(_PROBE), ("detector",), "accuracy")
-    ]  # fmt: skip
-
-
-def own_and_plain(at: Subject) -> tuple[Probe | None, Probe | None]:
-    """The probe on this detector's features and the one on those of the plain detector; None where there is none."""
-    found = attempt(lambda: probes(at)) or []
-    names = (at.card.name, _PLAIN)
-    own, plain = (next((one for one in found if one.detector.partition(", ")[0] == name), None) for name in names)
-    return own, plain
+def probes(at: Subject) -> list[tuple[Row, Estimate]]:
+    """What the linear probe reached from the features of each detector. Raises Unfit."""
+    return known(at.table(_PROBE), ("detector",), "accuracy")
 
 
 def own_differences(at: Subject) -> list[tuple[str, Estimate]]:
@@ -284,26 +275,28 @@ def identity(at: Subject) -> Section:
 
 def _probe_chart(at: Subject) -> Section:
     found = probes(at)
-    marks = [Estimate(mark) for one in found for mark in (one.chance, one.commonest) if mark is not None]
-    wide = axis_over([*(one.accuracy for one in found), *marks])
+    shares = ("chance", "commonest")
+    marks = [Estimate(mark) for row, _ in found for name in shares if (mark := row.number(name)) is not None]
+    wide = axis_over([*(accuracy for _, accuracy in found), *marks])
     lines = []
     for is_reduced in (False, True):
-        own = [one for one in found if (_REDUCED in one.features) == is_reduced]
+        own = [pair for pair in found if (_REDUCED in pair[0].text("features")) == is_reduced]
         lines += [DotLine(text.REDUCED)] if is_reduced and own else []
-        for one in own:
-            name = capital(f"{_said(one.detector)} ({one.features})" if one.features else _said(one.detector))
-            axis = Axis(0.0, wide.high, True, one.chance, one.commonest)
-            lines.append(DotLine(name, [Dot(one.accuracy)], share_words(one.accuracy), axis))
+        for row, accuracy in own:
+            features = f" ({row.text('features')})" if row.text("features") else ""
+            axis = Axis(0.0, wide.high, True, *map(row.number, shares))
+            lines.append(DotLine(capital(f"{_said(row.text('detector'))}{features}"), [Dot(accuracy)], share_words(accuracy), axis))
     # The first features of a detector are the ones that detectors are compared by.
-    ranked = sorted({one.detector: one for one in reversed(found)}.values(), key=lambda one: one.accuracy.value)
-    least, most, first = ranked[0], ranked[-1], found[0]
+    first = {row.text("detector"): accuracy for row, accuracy in reversed(found)}
+    (least, low), *_, (most, high) = sorted([*first.items()] * 2, key=lambda pair: pair[1].value)
+    row = found[0][0]
     chance, commonest = (
-        f"{words} {percent(share)}" if share is not None else words
-        for words, share in ((text.CHANCE, first.chance), (text.COMMONEST, first.commonest))
+        f"{words} {percent(share)}" if (share := row.number(name)) is not None else words
+        for name, words in zip(shares, (text.CHANCE, text.COMMONEST), strict=True)
     )
-    says = (text.PROBE_SAYS if len(ranked) > 1 else text.ONE_PROBE_SAYS).format(
-        persons=f"{first.persons:,}", pictures=f"{first.pictures:,}", least=_said(least.detector), low=share_words(least.accuracy),
-        most=_said(most.detector), high=share_words(most.accuracy), chance=chance, commonest=commonest,
+    says = (text.PROBE_SAYS if len(first) > 1 else text.ONE_PROBE_SAYS).format(
+        persons=f"{row.count('persons'):,}", pictures=f"{row.count('pictures'):,}", least=_said(least), low=share_words(low),
+        most=_said(most), high=share_words(high), chance=chance, commonest=commonest,
     )  # fmt: skip
     legend = key(("tt-chance", chance), ("tt-second-mark", commonest))
     drawn = draw.titled(text.PROBE_TITLE, legend + dot_chart(text.PROBE_HEAD, lines, wide, "named"))
@@ -352,10 +345,7 @@ def _auc_differences(at: Subject) -> Section:
 def _difference_section(title: str, found: Sequence[tuple[str, Estimate]], table: MeasuredTable, shares: bool) -> Section:
     if not found:
         raise Unfit(f"The table “{table.title}” has no difference from this detector.")
-    say = share_words if shares else figure_words
-    lines = [DotLine(name, [Dot(one, one.includes_zero)], say(one)) for name, one in found]
-    chart = dot_chart("difference", lines, axis_around([one for _, one in found], 0.0, shares), "difference")
-    return Section("", draw.titled(title, pair_key(text.SHOWN, text.NOT_SHOWN) + chart), (table,))
+    return Section("", draw.titled(title, difference_chart("difference", found, shares)), (table,))
 
 
 def _cases(row: Row, at: Subject) -> str:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from markupsafe import Markup
+
 from attribution.detectors.tables import Estimate, Unfit, figure_words
 from attribution.measured import figures
 from attribution.measured.figures import ANY, Axis, Chooser, Dot, DotLine, Panels, axis_around, dot_chart, draw, key, pair_key
@@ -161,7 +163,7 @@ def _caption(some: Sequence[Cell], at: Findings) -> str:
     )
 
 
-def _bars(some: Sequence[Cell], at: Findings) -> str:
+def _bars(some: Sequence[Cell], at: Findings) -> Markup:
     """A line for every source from the coin to the AUC, grouped by what the training had to do with it; the numbers stand beside it."""
     places = {name: number for number, name in enumerate(at.sources)}
     groups = []
@@ -203,7 +205,7 @@ def glance(at: Findings) -> Section:
     return Section(_glance_says(at), panels.part("glance", before=[figures.heat_key("0.5", "1.0", *marks)]), at.tables("detectors"))
 
 
-def _small(title: str, own: Sequence[Cell], tested: Sequence[str], at: Findings) -> str:
+def _small(title: str, own: Sequence[Cell], tested: Sequence[str], at: Findings) -> Markup:
     """The heat table of one detector, or of the shipped ones: a row for each training."""
     by_row: dict[str, dict[str, dict[str, str]]] = {}
     for one in own:

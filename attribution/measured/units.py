@@ -10,7 +10,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from attribution.detectors.tables import Estimate, Row, Unfit, figure_words, percent, share_inline, share_words
-from attribution.measured.figures import ANY, Axis, Chooser, Dot, DotLine, Panels, axis_around, dot_chart, draw, key, pair_key
+from attribution.measured.figures import ANY, Axis, Chooser, Dot, DotLine, Panels, axis_around, difference_chart, dot_chart, draw, key
 from attribution.measured.section import Section, attempt, capital
 from attribution.measured.transfer import bar_style
 from attribution.measured.zeroshot import COIN, MEAN, Findings, count_of, decided, minus, moved, ordered, over, set_share, share_of, sound
@@ -203,23 +203,18 @@ def ablation(at: Findings) -> Section:
             return [(step, of[share]) for step, share in enumerate(steps) if share in of]
 
         drawn = [draw.coin(plot, COIN)]
-        for detector in detectors:
-            for (number, _), training in zip(sources, trainings, strict=True):
-                own, random = (curves.get((detector, training, kind), {}) for kind in (way, f"{way} random"))
-                if own or random:
-                    others = [(kind, curves.get((detector, training, name), {})) for name, kind in _OTHERS.items() if way == KEEP]
-                    rivals = [(kind, [(step, one.value) for step, one in at_steps(some)]) for kind, some in others if some]
-                    # The AUC with all units: what a share of them gives, less what that changes.
-                    known = [own[share].value - gap.value for share in own if (gap := gaps.get((detector, training, way, _ALL, share)))]
-                    whole = known[0] if known and 0 <= known[0] <= 1 else None
-                    luck = at_steps(random)
-                    band = [(step, one.high or one.value) for step, one in luck] + [
-                        (step, one.low or one.value) for step, one in luck[::-1]
-                    ]
-                    middle = [(step, one.value) for step, one in luck]
-                    drawn.append(
-                        draw.kept(plot, panels.of(at.detector_number(detector), number), rivals, band, middle, whole, at_steps(own))
-                    )
+        for detector, (number, _), training in ((one, *pair) for one in detectors for pair in zip(sources, trainings, strict=True)):
+            own, random = (curves.get((detector, training, kind), {}) for kind in (way, f"{way} random"))
+            if not own and not random:
+                continue
+            others = [(kind, curves.get((detector, training, name), {})) for name, kind in _OTHERS.items() if way == KEEP]
+            rivals = [(kind, [(step, one.value) for step, one in at_steps(some)]) for kind, some in others if some]
+            # The AUC with all units: what a share of them gives, less what that changes.
+            known = [own[share].value - gap.value for share in own if (gap := gaps.get((detector, training, way, _ALL, share)))]
+            whole, luck = known[0] if known and 0 <= known[0] <= 1 else None, at_steps(random)
+            band = [(step, one.high or one.value) for step, one in luck] + [(step, one.low or one.value) for step, one in luck[::-1]]
+            of, middle = panels.of(at.detector_number(detector), number), [(step, one.value) for step, one in luck]
+            drawn.append(draw.kept(plot, of, rivals, band, middle, whole, at_steps(own)))
         if len(drawn) > 1:
             names, label = [(step, f"{100 * share:.3g}") for step, share in enumerate(steps)], f"{title}: {text.AUC_NEVER}"
             plots.append(plot.figure("".join(drawn), label, names, _ticks(upward), under, text.AUC_NEVER, title, "tt-curves-of"))
@@ -343,9 +338,7 @@ def readout(at: Findings) -> Section:
     own = {faces: gap for (faces, name), gap in gaps.items() if name == chosen and faces != CHOICE}
     # Those of several sources first.
     order = sorted(own, key=lambda one: list(text.READOUT_SETS).index(one) if one in text.READOUT_SETS else len(text.READOUT_SETS))
-    lines = [DotLine(_set(faces, at), [Dot(own[faces], decided(own[faces]) == 0)], figure_words(own[faces])) for faces in order]
-    axis = axis_around([*own.values()], 0.0) if own else Axis(-1.0, 1.0, False, 0.0)
-    chart = pair_key(text.SHOWN, text.NOT_SHOWN) + dot_chart("", lines[:_MOST_LINES], axis, "difference")
+    chart = difference_chart("", [(_set(faces, at), own[faces]) for faces in order[:_MOST_LINES]])
     drawn += draw.titled(f"{text.READOUT_DIFFERENCE}: {_say(chosen)}", chart)
     return Section(_readout_says(chosen, gaps), drawn, at.tables("readout", "readout_differences"))
 
