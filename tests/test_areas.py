@@ -75,7 +75,7 @@ def test_an_area_is_drawn_labelled_and_put_into_words() -> None:
     assert page.of_class("tt-areas")[0]["aria-hidden"] == "true", "the list says it"
     assert page.of("input")
     assert not panel(marked(MOUTH), switch=False).of("input"), "a report has no switch"
-    bare = panel(track(track=None, reading=None, artifacts=(MOUTH,)), uri=None)
+    bare = panel(track(track=None, predictions=None, artifacts=(MOUTH,)), uri=None)
     assert not bare.of("img")
     assert "Area 1, at the bottom of the face: 93 %" in bare.words, "without pixels the list stays"
 

@@ -83,7 +83,7 @@ def test_the_shown_face_lies_within_the_worst_stretch() -> None:
     assert one.shown is not None
     assert 3 <= one.track.faces[one.shown].seconds <= 5
     assert track(0, MANIPULATED, 4).shown == 3, "the sharpest of all"
-    assert track(track=None, reading=None).shown is None
+    assert track(track=None, predictions=None).shown is None
 
 
 def test_a_face_card_has_its_measures_and_may_leave_out_reasons() -> None:

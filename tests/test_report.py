@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -192,14 +193,14 @@ def test_a_heatmap_lies_over_what_that_detector_saw() -> None:
     assert len(set(drawn)) == 2
 
 
-def hostile() -> tuple[dict[str, str], str]:
+def hostile() -> tuple[Mapping[str, str], str]:
     """Every part of the page by name, and the report, of evidence in which every word is hostile."""
     detector = DetectorInfo(
         HOSTILE, "ab" * 32, ("real", "x"), ("real", "gan"), (HOSTILE, HOSTILE), HOSTILE, (HOSTILE,), HOSTILE, measured=False
     )
     found, none = Verdict("manipulated", "x", "gan", 0.9, (HOSTILE,)), Verdict("inconclusive", None, None, None, (HOSTILE,))
     placement = Placement(0, 0, (Neighbour(0, HOSTILE, HOSTILE, 0.1),), 0.5)
-    shares = {"p_methods": {"real": 0.1, "x": 0.9}, "p_families": {"real": 0.1, "gan": 0.9}}
+    shares: dict[str, Any] = {"p_methods": {"real": 0.1, "x": 0.9}, "p_families": {"real": 0.1, "gan": 0.9}}
     boxes = grid("s.", "..")
     seen = replace(boxes, labels=("real", "x", HOSTILE))
     given = one_opinion(found, "differs", detector=detector, architecture=HOSTILE, placement=placement, patches=None, **shares)

@@ -78,8 +78,7 @@ def _numbered(evidence: Evidence, picture: np.ndarray) -> str:
 
 
 def _face(evidence: Evidence, index: int, track: TrackEvidence, drawn: _Drawn) -> Markup:
-    detector, shown, duration = evidence.detector, track.shown, evidence.media.duration_seconds
-    seen = track.track.faces[shown] if track.track is not None and shown is not None else None
+    detector, seen, duration = evidence.detector, track.shown_face, evidence.media.duration_seconds
     heatmap, tables = drawn.heatmaps.get(index), drawn.tables_of(detector)
     marks = heat = curves = neighbours = None
     if areas.marked_by(track, detector.name):

@@ -80,7 +80,6 @@ FACES_TITLE = "Faces in this file"
 WHOLE_TITLES = {"picture": "The picture that was judged", "clip": "The clip that was judged"}
 WHOLE = {"picture": "The whole picture", "clip": "The whole clip"}
 """In place of a face, for detectors that look at no faces; by the kind of file."""
-WHOLE_FRAME = "The whole frame"
 WHOLE_AS_SEEN = {"picture": "The picture as the detector saw it", "frame": "The frame as the detector saw it"}
 WHOLE_HINT = "This detector looks for no faces: its answer, its numbers and its heatmap are about all that it sees at once."
 WHOLE_PART = "It sees what lies within the outline."
