@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from attribution.evidence import FAMILIES, STATES
-from attribution.render.charts import Plot, family_mark, method_bars, reference_map, timeline
+from attribution.render.charts import Plot, method_bars, reference_map, timeline
+from attribution.render.html import macros
 from attribution.render.overlay import boxes_on, data_uri, fitted, heat_over, scaled
 from attribution.render.palette import (
     AREA_GROUND,
@@ -80,8 +81,11 @@ def test_families_differ_in_shape_too_and_one_unheard_of_is_drawn_as_unknown() -
     for what in ("name", "colour", "symbol", "shape"):
         assert len({getattr(style, what) for style in FAMILY_STYLES.values()}) == len(FAMILY_STYLES)
     assert family_style(None) == family_style("telepathy") == FAMILY_STYLES["unknown"]
-    assert said(family_mark("telepathy", 20)) == ""
-    assert (Markup(family_mark("gan", 20)).of("svg")[0]["aria-hidden"], Markup(family_mark("gan", 20)).of("svg")[0]["width"]) == (
+    assert said(macros("marks.html").family_mark("telepathy", 20)) == ""
+    assert (
+        Markup(macros("marks.html").family_mark("gan", 20)).of("svg")[0]["aria-hidden"],
+        Markup(macros("marks.html").family_mark("gan", 20)).of("svg")[0]["width"],
+    ) == (
         "true",
         "20",
     )

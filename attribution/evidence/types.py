@@ -99,6 +99,10 @@ class DetectorInfo:
             return self.display_names[self.labels.index(label)]
         return "Unknown method" if label == UNKNOWN_METHOD else label
 
+    def family(self, label: str) -> str | None:
+        """The family of a label; None for one that it does not have."""
+        return self.families[self.labels.index(label)] if label in self.labels else None
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -31,7 +31,7 @@ _ON_FACE, _ON_PICTURE = (0.2, 0.075), (0.28, 0.13)
 # How far around a landmark a face is to stay free, and the number of the face at its upper left, as shares of the face.
 _FEATURE_REACH = 0.08
 _FACE_NUMBER: Box = (0.0, 0.0, 0.32, 0.15)
-_ALL: Box = (0.0, 0.0, 1.0, 1.0)
+ALL: Box = (0.0, 0.0, 1.0, 1.0)
 # From this share of the face's square on an area says nothing about where.
 _WHOLE_FROM = 0.8
 # Along the line from the eyes (0) to the mouth (1), and across it in halves of the distance between the eyes.
@@ -60,7 +60,7 @@ def faithfulness(drop_hot: float, drop_random: float) -> str:
 def heatmap_hits(tables: Sequence[MeasuredTable] | None, detector: DetectorInfo, label: str) -> str:
     """What was measured of heatmaps of that label, `tables` being those of the detector's card; or that nothing was; or, for a label of
     the untouched, why there is nothing to measure; or where it stands, when the tables are not at hand. Plain text."""
-    family = detector.families[detector.labels.index(label)] if label in detector.labels else None
+    family = detector.family(label)
     if family == "real":
         return text.NO_AREA
     if tables is None:
@@ -163,8 +163,8 @@ def layer(track: TrackEvidence, index: int, width: int, height: int, chosen: boo
     if not track.artifacts:
         return Markup()
     square, whole = _square(track), (0.0, 0.0, float(width), float(height))
-    marks = _marks(track, _shares(whole, square))
-    return _HTML.layer(index, _shares(square, whole), track.artifacts[0].seconds, marks, not chosen)
+    marks = _marks(track, shares(whole, square))
+    return _HTML.layer(index, shares(square, whole), track.artifacts[0].seconds, marks, not chosen)
 
 
 def _square(track: TrackEvidence) -> Box:
@@ -178,13 +178,13 @@ def _marks(track: TrackEvidence, picture: Box | None = None) -> list[tuple[int, 
     top; labels cover neither each other nor eyes, nose and mouth where there is room beside them. `picture` is the whole picture in
     shares of the square, where that is what lies below."""
     square, face = _square(track), marked_face(track)
-    inside = [(number, one.confidence, _common(_shares(one.box, square), _ALL)) for number, one in enumerate(shown(track), 1)]
+    inside = [(number, one.confidence, common(shares(one.box, square), ALL)) for number, one in enumerate(shown(track), 1)]
     drawn = [mark for mark in inside if _area(mark[2]) > 0]
     corners = _corners([box for *_, box in drawn], _features(face, square), picture)
     return [(*mark, corner) for mark, corner in zip(drawn, corners, strict=True)][::-1]
 
 
-def _shares(box: Box, square: Box) -> Box:
+def shares(box: Box, square: Box) -> Box:
     """A box in shares of the square: (0, 0, 1, 1) is all of it."""
     x0, y0, x1, y1 = ((box[i] - square[i % 2]) / (square[i % 2 + 2] - square[i % 2]) for i in range(4))
     return x0, y0, x1, y1
@@ -198,22 +198,22 @@ def _features(face: Face | None, square: Box) -> list[Box]:
     points = face.landmarks
     groups = [points[0:1], points[1:2], points[2:3], points[3:5]]
     spans = [(*(group.min(0) - reach).tolist(), *(group.max(0) + reach).tolist()) for group in groups]
-    return [_shares((x0, y0, x1, y1), square) for x0, y0, x1, y1 in spans]
+    return [shares((x0, y0, x1, y1), square) for x0, y0, x1, y1 in spans]
 
 
 def _corners(boxes: Sequence[Box], features: Sequence[Box], picture: Box | None) -> list[str]:
     """For each box the corner where its label is in nobody's way, the surest box first. On a whole picture there is room around the face;
     on its crop a label that leaves it would be cut off."""
-    room, size = (_ALL, _ON_FACE) if picture is None else (picture, _ON_PICTURE)
+    room, size = (ALL, _ON_FACE) if picture is None else (picture, _ON_PICTURE)
     taken: list[Box] = [] if picture is None else [_FACE_NUMBER]
     chosen = []
     for box in boxes:
         costs = []
         for order, corner in enumerate(_CORNERS):
             label = _label(box, corner, size)
-            hidden = _area(label) - _area(_common(label, room))
-            over_face = 0.0 if picture is None else _area(_common(label, _ALL))
-            in_the_way = 10 * sum(_area(_common(label, other)) for other in taken) + 3 * sum(_area(_common(label, one)) for one in features)
+            hidden = _area(label) - _area(common(label, room))
+            over_face = 0.0 if picture is None else _area(common(label, ALL))
+            in_the_way = 10 * sum(_area(common(label, other)) for other in taken) + 3 * sum(_area(common(label, one)) for one in features)
             costs.append((100 * hidden + in_the_way + 0.1 * over_face + 1e-4 * order, corner))
         chosen.append(min(costs)[1])
         taken.append(_label(box, chosen[-1], size))
@@ -228,7 +228,7 @@ def _label(box: Box, corner: str, size: tuple[float, float]) -> Box:
     return left, top, left + wide, top + high
 
 
-def _common(one: Box, other: Box) -> Box:
+def common(one: Box, other: Box) -> Box:
     """What two boxes share; of no size where they share nothing."""
     x0, y0 = max(one[0], other[0]), max(one[1], other[1])
     return x0, y0, max(x0, min(one[2], other[2])), max(y0, min(one[3], other[3]))
@@ -241,7 +241,7 @@ def _area(box: Box) -> float:
 def place(area: Box, square: Box, landmarks: np.ndarray | None) -> str:
     """Where `area` lies: "around the mouth", "on the cheek on the left". `square` is the square around the face, `landmarks` 5×2: left
     eye, right eye, nose, mouth left, mouth right; all in pixels of the original picture. Left and right are those of the picture."""
-    if _area(_common(area, square)) >= _WHOLE_FROM * _area(square):
+    if _area(common(area, square)) >= _WHOLE_FROM * _area(square):
         return text.WHOLE
     words = _by_landmarks(area, landmarks.astype(np.float64)) if landmarks is not None else ""
     return words or text.IN_FACE.format(place=_third(area, square))

@@ -13,7 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 from markupsafe import Markup
 
-from attribution.evidence import FAMILIES, UNKNOWN_METHOD, DetectorInfo, TrackEvidence
+from attribution.evidence import UNKNOWN_METHOD, DetectorInfo, TrackEvidence
 from attribution.render.html import macros
 from attribution.render.palette import FAMILY_STYLES, family_style
 from attribution.text import page as text
@@ -43,12 +43,10 @@ class Plot:
         return 50, 388, 12, self.height - 46, 400, self.height
 
     def x(self, value: float) -> str:
-        left, right, *_ = self.box
-        return f"{left + _way(value, self.across) * (right - left):.{self.digits}f}"
+        return f"{50 + 338 * _way(value, self.across):.{self.digits}f}"
 
     def y(self, value: float) -> str:
-        _, _, top, bottom, *_ = self.box
-        return f"{bottom - _way(value, self.upward) * (bottom - top):.{self.digits}f}"
+        return f"{self.height - 46 - (self.height - 58) * _way(value, self.upward):.{self.digits}f}"
 
     def points(self, values: Iterable[tuple[float, float]]) -> str:
         """Values across and upwards as the points of a polyline or polygon."""
@@ -71,17 +69,12 @@ class Plot:
         return _HTML.plot(title, label, Markup(drawn), across, upwards, under, beside, self.box, f" {kind}" if kind else "")
 
 
-def family_mark(family: str | None, side_px: int = 14) -> Markup:
-    """The family's shape in its colour, as inline SVG; hidden from screen readers, since a word always stands beside it."""
-    return macros("marks.html").family_mark(family, side_px)
-
-
 def method_bars(p_methods: Mapping[str, float], detector: DetectorInfo) -> Markup:
     """Bars of p_methods as an HTML list: families in the order of their summed probability, methods within them likewise. A family of one
     method is one line."""
     groups: dict[str, list[tuple[str, float]]] = {}
     for method, p in p_methods.items():
-        groups.setdefault(_family(method, detector), []).append((detector.display(method), p))
+        groups.setdefault(detector.family(method) or UNKNOWN_METHOD, []).append((detector.display(method), p))
     summed = [
         (family, family_style(family), sum(p for _, p in members), sorted(members, key=lambda one: -one[1]))
         for family, members in groups.items()
@@ -117,71 +110,35 @@ def reference_map(
     if not len(points) == len(methods) == len(sources):
         raise ValueError(f"{len(points)} points, {len(methods)} methods and {len(sources)} sources")
     figure = go.Figure()
-    families = np.array([_family(method, detector) for method in methods], dtype=object)
-    for family in [*FAMILIES, "unknown"]:
-        rows = [int(row) for row in np.flatnonzero(families == family)]
-        if not rows:
-            continue
-        style = FAMILY_STYLES[family]
-        figure.add_scatter(
-            x=_rounded(points[rows, 0]),
-            y=_rounded(points[rows, 1]),
-            mode="markers",
-            name=style.name,
-            marker={"color": style.colour, "symbol": style.symbol, "size": 6, "opacity": 0.85, "line": {"width": 0.4}},
-            text=[f"{html.escape(detector.display(methods[row]))}<br>{html.escape(sources[row])}" for row in rows],
-            hovertemplate="%{text}<extra></extra>",
-        )
-    for number, x, y in sorted(examined, key=lambda face: face[0] == chosen):
-        large = number == chosen
-        name = text.FACE.format(number=number)
-        figure.add_scatter(
-            x=[x],
-            y=[y],
-            mode="markers+text",
-            name=name,
-            text=[f"<b>{name}</b>"] if large else [str(number)],
-            textposition="top center",
-            showlegend=False,
-            cliponaxis=False,
-            marker={"symbol": "circle-open", "size": 22 if large else 13, "line": {"width": 4 if large else 2}},
-            hovertemplate=f"{name}<extra></extra>",
-            meta="examined",
-        )
-    _frame(figure, points, examined)
-    return figure
-
-
-def _frame(figure: go.Figure, points: np.ndarray, examined: Sequence[tuple[int, float, float]]) -> None:
-    """Axes without numbers (distances on such a map have no unit), room for every point, and nothing that zooms by accident."""
-    every = np.vstack([np.asarray(points, dtype=np.float64).reshape(-1, 2), *[np.array([[x, y]]) for _, x, y in examined]])
+    families = np.array([detector.family(method) or UNKNOWN_METHOD for method in methods], dtype=object)
+    for family, style in FAMILY_STYLES.items():
+        rows = np.flatnonzero(families == family).tolist()
+        if rows:
+            x, y = points[rows].astype(np.float64).round(3).T.tolist()
+            marker = {"color": style.colour, "symbol": style.symbol, "size": 6, "opacity": 0.85, "line": {"width": 0.4}}
+            words = [f"{html.escape(detector.display(methods[row]))}<br>{html.escape(sources[row])}" for row in rows]
+            told = {"text": words, "hovertemplate": "%{text}<extra></extra>"}
+            figure.add_scatter(x=x, y=y, mode="markers", name=style.name, marker=marker, **told)
+    for number, across, up in sorted(examined, key=lambda face: face[0] == chosen):
+        large, name = number == chosen, text.FACE.format(number=number)
+        marker = {"symbol": "circle-open", "size": 22 if large else 13, "line": {"width": 4 if large else 2}}
+        told = {"text": [f"<b>{name}</b>"] if large else [str(number)], "hovertemplate": f"{name}<extra></extra>", "meta": "examined"}
+        look = {"mode": "markers+text", "textposition": "top center", "showlegend": False, "cliponaxis": False}
+        figure.add_scatter(x=[across], y=[up], name=name, marker=marker, **told, **look)
+    # Axes without numbers (distances on such a map have no unit), room for every point, and nothing that zooms by accident.
+    every = np.vstack([points.reshape(-1, 2), np.array([face[1:] for face in examined]).reshape(-1, 2)]).astype(np.float64)
     low, high = every.min(0), every.max(0)
     pad = np.maximum(0.07 * (high - low), 1e-3)
     bare = {"visible": False, "fixedrange": True}
     figure.update_xaxes(range=[float(low[0] - pad[0]), float(high[0] + pad[0])], **bare)
     figure.update_yaxes(range=[float(low[1] - pad[1]), float(high[1] + 1.6 * pad[1])], **bare)
-    figure.update_layout(
-        height=480,
-        margin={"l": 4, "r": 4, "t": 4, "b": 4},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "inherit", "size": 13},
-        legend={"orientation": "h", "x": 0, "y": -0.02, "yanchor": "top", "itemsizing": "constant"},
-        hoverlabel={"align": "left"},
-        dragmode=False,
-    )
+    clear = "rgba(0,0,0,0)"
+    legend = {"orientation": "h", "x": 0, "y": -0.02, "yanchor": "top", "itemsizing": "constant"}
+    figure.update_layout(height=480, margin={"l": 4, "r": 4, "t": 4, "b": 4}, paper_bgcolor=clear, plot_bgcolor=clear, legend=legend)
+    figure.update_layout(font={"family": "inherit", "size": 13}, hoverlabel={"align": "left"}, dragmode=False)
+    return figure
 
 
 def _way(value: float, axis: tuple[float, float]) -> float:
     """How far it is from the low to the high end, kept within them."""
     return min(max((value - axis[0]) / (axis[1] - axis[0]), 0.0), 1.0)
-
-
-def _family(method: str, detector: DetectorInfo) -> str:
-    if method in detector.labels:
-        return detector.families[detector.labels.index(method)]
-    return UNKNOWN_METHOD
-
-
-def _rounded(values: np.ndarray) -> list[float]:
-    return [round(float(value), 3) for value in values]

@@ -92,7 +92,7 @@ def refused(words: str) -> Markup:
 
 def neighbour_table(placement: Placement, detector: DetectorInfo, pictures: Mapping[int, str] | None = None) -> Markup:
     """The nearest references. `pictures` maps a neighbour's index to a data URI, where the user has the reference faces on disk."""
-    return _HTML.neighbour_table(placement, detector, pictures or {}, dict(zip(detector.labels, detector.families, strict=True)))
+    return _HTML.neighbour_table(placement, detector, pictures or {})
 
 
 def limits_title(detector: DetectorInfo) -> str:

@@ -131,9 +131,7 @@ def _clip_data(evidence: Evidence) -> str:
 
 def _shares(box: Box, width: int, height: int) -> Box:
     """A box as shares of the picture, clipped to it."""
-    left, right = (min(max(x / width, 0.0), 1.0) for x in (box[0], box[2]))
-    top, bottom = (min(max(y / height, 0.0), 1.0) for y in (box[1], box[3]))
-    return left, top, right, bottom
+    return areas.common(areas.shares(box, (0, 0, width, height)), areas.ALL)
 
 
 def _judged(evidence: Evidence) -> Box | None:

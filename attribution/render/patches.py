@@ -106,8 +106,7 @@ def sentences(found: Islands) -> list[str]:
 
 def looks_generated(patches: Patches, detector: DetectorInfo) -> list[bool]:
     """Which patches have a likeliest label of another family than the untouched."""
-    family = dict(zip(detector.labels, detector.families, strict=True))
-    return [family.get(answer) != "real" for answer in patches.answers]
+    return [detector.family(answer) != "real" for answer in patches.answers]
 
 
 def _centre(box: Box) -> tuple[float, float]:
@@ -245,7 +244,7 @@ def _around(box: Box) -> str:
 
 def _tint(cell: Box, p: float, label: str, detector: DetectorInfo) -> _Tint:
     hatch = _hatch(cell, detector.labels.index(label) if label in detector.labels else 0)
-    return _Tint(cell, p, f"{detector.display(label)}, {round(100 * p)} %", family_style(_family(label, detector)).colour, hatch)
+    return _Tint(cell, p, f"{detector.display(label)}, {round(100 * p)} %", family_style(detector.family(label)).colour, hatch)
 
 
 def _hatch(cell: Box, number: int) -> str:
@@ -274,13 +273,9 @@ def _legend(patches: Patches, detector: DetectorInfo) -> list[tuple[_Tint | None
     """Every answer that a patch gave, and the untouched: how it is drawn, its name, and how many patches gave it."""
     counts = {label: patches.answers.count(label) for label in patches.labels}
     items: list[tuple[_Tint | None, str, int]] = []
-    for label in sorted(counts, key=lambda one: (_family(one, detector) == "real", -counts[one])):
-        if _family(label, detector) == "real":
+    for label in sorted(counts, key=lambda one: (detector.family(one) == "real", -counts[one])):
+        if detector.family(label) == "real":
             items.append((None, text.PATCH_CLEAR, counts[label]))
         elif counts[label]:
             items.append((_tint((0.0, 0.0, 16.0, 16.0), 0.9, label, detector), detector.display(label), counts[label]))
     return items
-
-
-def _family(label: str, detector: DetectorInfo) -> str | None:
-    return detector.families[detector.labels.index(label)] if label in detector.labels else None
