@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
+import shutil
+import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -47,3 +51,14 @@ def make_work(data: Path, folder: Path) -> Path:
     (folder / weights.name).write_bytes(weights.read_bytes())
     prepare(data, read_manifest(data), folder, ("train", "val", "test", "cross"), sizes=SIZES)
     return folder
+
+
+@cache
+def lab_data() -> tuple[Path, Path]:
+    """The faces and their work folder, made once a process; nobody writes there."""
+    folder = Path(tempfile.mkdtemp(prefix="telltale-lab-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name in ("faces", "work"):
+        (folder / name).mkdir()
+    data = make_faces(folder / "faces")
+    return data, make_work(data, folder / "work")
