@@ -1,4 +1,4 @@
-"""The ID-unaware detector as a network, what a training step does with it, and the boxes that the product makes of its answers."""
+"""The ID-unaware detector as a network, and the boxes that the product makes of its answers."""
 
 from __future__ import annotations
 
@@ -6,21 +6,18 @@ import json
 import math
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from attribution.detectors.card import ArtifactRule
 from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.errors import LabError, UnusableDetector
+from attribution.errors import UnusableDetector
 from attribution.explain.artifacts import CropArtifact, calibrated, find_artifacts, localises, read_boxes
-from attribution.lab.train.caddm import Net, Settings, match, start_from
 from attribution.models.architectures import CADDM
 from attribution.models.backbones import build_backbone, features, pooled_width
 from attribution.models.caddm import CHANNELS, ArtifactModule, Caddm, anchors, build_caddm, encode
@@ -33,10 +30,6 @@ def network() -> Caddm:
     built = build_backbone(CADDM, 2, {"pad_type": "same"})
     assert isinstance(built, Caddm)
     return built.eval()
-
-
-def settings(**changes) -> Settings:
-    return replace(Settings(data="", work="", out="", start=""), **changes)
 
 
 class TestNetwork:
@@ -103,64 +96,6 @@ class TestNetwork:
 
     def test_its_weights_fit_into_ten_megabytes(self, network: Caddm):
         assert sum(one.numel() for one in network.state_dict().values()) * 2 < 10e6
-
-
-class TestTrainingStep:
-    def test_frozen_stages_stay_and_the_rest_learns(self):
-        torch.manual_seed(0)
-        net = Net(settings(frozen=2))
-        net.train()
-        before = {name: value.clone() for name, value in net.detector.state_dict().items()}
-        optimiser = torch.optim.SGD([one for one in net.parameters() if one.requires_grad], 0.1)
-        targets = match([torch.tensor([[0.0, 0, 1, 1]]), torch.zeros(0, 4)], anchors())
-        loss, *_ = net(torch.randn(2, 3, 224, 224), torch.tensor([1, 0]), targets)
-        loss.backward()
-        optimiser.step()
-        still = ("backbone.conv_stem", "backbone.bn1", "backbone.blocks.0.", "backbone.blocks.1.")
-        for name, value in net.detector.state_dict().items():
-            if name.startswith(still):
-                assert torch.equal(value, before[name]), name
-        for part in (
-            "backbone.blocks.2.0.conv_pw.weight",
-            "neck.weight",
-            "artifact_module.blocks.3.conv_second.weight",
-            "classifier.weight",
-        ):
-            assert not torch.equal(net.detector.state_dict()[part], before[part]), part
-
-    def test_frozen_or_not_the_features_are_those_of_the_detector(self):
-        torch.manual_seed(0)
-        x = torch.randn(1, 3, 224, 224)
-        net = Net(settings(frozen=2)).eval()
-        with torch.no_grad():
-            assert torch.allclose(net.feature_maps(x), net.detector.forward_features(x), atol=1e-5)
-
-    def test_both_kinds_of_answers_are_in_the_loss(self):
-        torch.manual_seed(0)
-        net = Net(settings(artifact_weight=0.1)).eval()
-        targets = match([torch.tensor([[0.0, 0, 1, 1]]), torch.zeros(0, 4)], anchors())
-        x, y = torch.randn(2, 3, 224, 224), torch.tensor([1, 0])
-        loss, entropy, where, whether, right = net(x, y, targets)
-        assert float(loss.detach()) == pytest.approx(float(entropy + 0.1 * (where + whether)), rel=1e-5)
-        assert float(where) > 0
-        assert float(whether) > 0
-        assert 0 <= float(right) <= 1
-
-    def test_start_from_a_file_of_another_network_is_refused(self, tmp_path):
-        save_file({"conv_stem.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
-        with pytest.raises((LabError, RuntimeError)):
-            start_from(Net(settings()), tmp_path / "other.safetensors")
-        with pytest.raises(LabError, match="cannot be read"):
-            start_from(Net(settings()), tmp_path / "nothing.safetensors")
-
-    def test_start_from_a_backbone_file(self, tmp_path):
-        torch.manual_seed(3)
-        donor = build_backbone("mobilenetv2_100", 10, {"pad_type": "same"})
-        halves = {name: value.half() if value.is_floating_point() else value for name, value in donor.state_dict().items()}
-        save_file(halves, tmp_path / "b.safetensors")
-        net = Net(settings())
-        start_from(net, tmp_path / "b.safetensors")
-        assert torch.equal(net.detector.backbone.state_dict()["conv_head.weight"], donor.state_dict()["conv_head.weight"].half().float())
 
 
 def said(boxes: Mapping[int, tuple[float, Sequence[float]]]) -> tuple[torch.Tensor, torch.Tensor]:

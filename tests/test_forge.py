@@ -327,10 +327,10 @@ class TestMultiScaleFacialSwap:
         """Equal pictures, mere noise, and a face outside of the picture."""
         real = picture(1)
         noisy = np.clip(real + np.random.default_rng(4).normal(0, 8, real.shape), 0, 255).astype(np.uint8)
-        for blend in ALL_BLENDS:
-            assert swap(1, kind, blend, real, real) is None
-            assert swap(1, kind, blend, real, noisy) is None
-            far = multi_scale_swap(real, picture(2), LANDMARKS + 400, np.random.default_rng(0), kind, blend)
+        for way in ALL_BLENDS:
+            assert swap(1, kind, way, real, real) is None
+            assert swap(1, kind, way, real, noisy) is None
+            far = multi_scale_swap(real, picture(2), LANDMARKS + 400, np.random.default_rng(0), kind, way)
             assert (far is None) == (kind != "untouched")
 
     def test_the_threshold_of_what_is_dropped(self):
@@ -375,9 +375,9 @@ class TestMultiScaleFacialSwap:
         for one, other in ((real, picture(2, 160)), (real[:, :200], fake[:, :200]), (real[..., 0], fake[..., 0])):
             with pytest.raises(ValueError, match="two equal square pictures"):
                 multi_scale_swap(one, other, LANDMARKS, random)
-        for kind, blend in (("whole", None), (None, "mixed"), ("partial", "none")):
+        for kind, way in (("whole", None), (None, "mixed"), ("partial", "none")):
             with pytest.raises(ValueError, match="Unknown kind or blend"):
-                multi_scale_swap(real, fake, LANDMARKS, random, kind, blend)
+                multi_scale_swap(real, fake, LANDMARKS, random, kind, way)
 
 
 class TestSheet:

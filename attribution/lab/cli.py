@@ -341,9 +341,9 @@ def _publish(args: Namespace) -> None:
             "The command measures a run (--run) or pushes a finished folder (FOLDER --to OWNER/REPO).", "See `lab publish --help`."
         )
     if given:
-        from attribution.lab.publish.methods import publish
+        from attribution.lab.publish.products import publish_methods
 
-        publish(args.run, args.data, args.work, args.out, args.out.name, args.minutes, args.train_command, args.study, args.note)
+        publish_methods(args.run, args.data, args.work, args.out, args.minutes, args.train_command, args.study, args.note)
     if args.to is not None:
         from attribution.lab.publish.push import push
 
@@ -352,18 +352,19 @@ def _publish(args: Namespace) -> None:
 
 
 def _publish_dnadet(args: Namespace) -> None:
-    from attribution.lab.publish.dnadet import Runs, publish
+    from attribution.lab.measure.dnadet import Runs
+    from attribution.lab.publish.products import publish_dnadet
 
     variants, held_out = ({name: Path(run) for name, run in _pairs(given).items()} for given in (args.variants, args.held_out))
     runs = Runs(args.run, variants, held_out)
-    publish(runs, args.data, args.work, args.out, args.out.name, args.minutes, args.train_command, args.note)
+    publish_dnadet(runs, args.data, args.work, args.out, args.minutes, args.train_command, args.note)
 
 
 def _publish_caddm(args: Namespace) -> None:
-    from attribution.lab.publish.caddm import Runs, publish
+    from attribution.lab.publish.products import CaddmRuns, publish_caddm
 
-    runs = Runs(args.run, args.plain_run, args.backbone)
-    publish(runs, args.data, args.work, args.out, args.out.name, args.minutes, args.train_command, args.note)
+    runs = CaddmRuns(args.run, args.plain_run, args.backbone)
+    publish_caddm(runs, args.data, args.work, args.out, args.minutes, args.train_command, args.note)
 
 
 def _localise(args: Namespace) -> None:

@@ -22,7 +22,8 @@ ENVIRONMENT_VARIABLE = "TELLTALE_DATA"
 DATA_HELP = "folder of the labelled faces (default: the environment variable TELLTALE_DATA)"
 SIDE_PX = 224
 SPLITS = ("train", "val", "test", "cross")
-_POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+_POINTS = tuple(f"{point}_{axis}" for point in ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right") for axis in "xy")
+_COLUMNS = ("path", "split", "label", "source", "group", "pair", "source_face_px", *_POINTS)
 
 REAL = "real"
 METHOD_OF_SOURCE = {
@@ -68,21 +69,24 @@ def find_data(flag: str | None = None) -> Path:
 
 
 def read_manifest(folder: Path) -> list[Row]:
-    """Every row of the manifest in its order; LabError for a label that has no method."""
+    """Every row of the manifest in its order; LabError for a line that cannot be read, or a label that has no method."""
     rows = []
     with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
-        for item in csv.DictReader(file):
+        reader = csv.DictReader(file)
+        missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise LabError(f"The manifest has no column {missing[0]}.", "Fetch the data set again.")
+        for item in reader:
             family, source = item["label"], item["source"]
             method = REAL if family == REAL else METHOD_OF_SOURCE.get((family, source), "")
             if not method:
                 raise LabError(f"The manifest has a source without a method: {family}/{source}.", "Add it to METHOD_OF_SOURCE.")
-            points = np.array([[float(item[f"{point}_{axis}"]) for axis in "xy"] for point in _POINTS], np.float32)
-            rows.append(
-                Row(
-                    item["path"], item["split"], family, source, method, item["group"], item["pair"],
-                    float(item["source_face_px"] or 0), points,
-                )
-            )  # fmt: skip
+            try:
+                points = np.array([float(item[name]) for name in _POINTS], np.float32).reshape(5, 2)
+                side_px = float(item["source_face_px"] or 0)
+            except (TypeError, ValueError) as error:
+                raise LabError(f"The manifest's line {reader.line_num} holds no numbers.", "Fetch the data set again.") from error
+            rows.append(Row(item["path"], item["split"], family, source, method, item["group"], item["pair"], side_px, points))
     return rows
 
 
@@ -105,7 +109,18 @@ def decode(folder: Path, rows: Sequence[Row], cache: Path) -> np.ndarray:
         pictures.flush()
         del pictures
         unfinished.rename(cache)
-    pictures = np.load(cache, mmap_mode="r")
+    pictures = read_cache(cache)
     if len(pictures) != len(rows):
         raise LabError("The cache of decoded crops belongs to other data.", f"Delete {cache.name} and run again.")
     return pictures
+
+
+def read_cache(file: Path) -> np.ndarray:
+    """Pictures N×224×224×3 uint8 of the work folder, memory-mapped; LabError where they are damaged."""
+    try:
+        pictures = np.load(file, mmap_mode="r")
+        if pictures.shape[1:] == (SIDE_PX, SIDE_PX, 3) and pictures.dtype == np.uint8:
+            return pictures
+    except (OSError, ValueError):
+        pass
+    raise LabError(f"The pictures of {file.name} are damaged.", f"Delete {file.name} and run `lab prepare` again.")

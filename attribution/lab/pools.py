@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution.lab.data import REAL, SIDE_PX, Row, decode
+from attribution.errors import LabError
+from attribution.lab.data import REAL, SIDE_PX, Row, decode, read_cache
 from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.forge.autoencoder import load_autoencoder
 from attribution.lab.forge.swaps import Forgery, autoencoder_swap, choose_donor, landmark_swap, self_blend
@@ -126,8 +127,15 @@ def load_samples(data: Path, rows: list[Row], work: Path, split: str) -> Samples
         pool = work / f"{split}_{method}.npy"
         if not pool.exists():
             continue
-        parts.append(np.load(pool, mmap_mode="r"))
-        below = json.loads(pool.with_suffix(".json").read_text())["base"]
+        parts.append(read_cache(pool))
+        try:
+            below = json.loads(pool.with_suffix(".json").read_text())["base"]
+        except (OSError, ValueError, KeyError) as error:
+            raise LabError(
+                f"The list of what is under each {method} of {split} is damaged.", f"Delete {pool.name}: prepare again."
+            ) from error
+        if len(below) != len(parts[-1]) or not all(0 <= index < len(own) for index in below):
+            raise LabError(f"The pool of {method} belongs to other data.", f"Delete {pool.name} and run `lab prepare` again.")
         methods += [method] * len(below)
         families += ["face_swap"] * len(below)
         sources += [f"{method} on {own[index].source}" for index in below]

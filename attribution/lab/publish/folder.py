@@ -39,7 +39,7 @@ def half_precision(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]
 
 
 def write_model(
-    state: Mapping[str, torch.Tensor], architecture: str, labels: Sequence[Label], width: int, model_args: Mapping[str, Any],
+    state: Mapping[str, torch.Tensor], labels: Sequence[Label], width: int, architecture: str, model_args: Mapping[str, Any],
     pretrained: Mapping[str, Any], out: Path,
 ) -> None:  # fmt: skip
     """`model.safetensors` and `config.json`. `width` is the number of pooled features; `pretrained` adds to timm's `pretrained_cfg`

@@ -26,7 +26,7 @@ from attribution.lab.measure.calibration import calibrate, choose_thresholds
 from attribution.lab.measure.evaluate import judge_samples
 from attribution.lab.measure.predictions import SplitPredictions
 from attribution.lab.pools import FORGED, Samples, left_out
-from attribution.lab.publish.methods import crop_sides
+from attribution.lab.publish.publisher import crop_sides
 from attribution.lab.studies.attribution.plan import COMPARED_WITHOUT, MAIN_SEEDS, Run
 from attribution.lab.studies.runner import Row, table
 from attribution.lab.train.methods import LABELS

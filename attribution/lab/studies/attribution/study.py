@@ -14,7 +14,7 @@ from attribution.lab.data import find_data, manifest_hash, read_manifest
 from attribution.lab.measure.predictions import SplitPredictions, load_net, predict
 from attribution.lab.pools import Samples, load_samples
 from attribution.lab.publish.mapping import references
-from attribution.lab.publish.methods import info_of
+from attribution.lab.publish.publisher import info_of
 from attribution.lab.studies.attribution.answers import answers_to, leave_out_table, matrix_table, open_set_table, set_up
 from attribution.lab.studies.attribution.plan import SPLITS, Run
 from attribution.lab.studies.runner import finished, side_by_side, table, write_results

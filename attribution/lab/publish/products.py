@@ -1,0 +1,196 @@
+"""The detectors that the lab publishes: the default one, which names methods; DNA-Det, which names architectures; and the ID-unaware
+detector, which says where a face was swapped. Each is a `Product` with its own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from attribution.detectors.card import ArtifactRule, Card, MeasuredTable
+from attribution.detectors.eight_bit import compress
+from attribution.detectors.loading import load
+from attribution.detectors.predictor import Predictor
+from attribution.explain.patches import patch_logits
+from attribution.explain.reference import MOST_REFERENCES, ReferenceBank
+from attribution.lab.measure import caddm, curves, dnadet, metrics
+from attribution.lab.measure.evaluate import confusion_table, judge_samples, measure, second_opinion_table, source_table, verdict_table
+from attribution.lab.measure.localisation import choose_rule, confidence_table
+from attribution.lab.measure.predictions import SplitPredictions, load_net, of_methods, read, read_by_detector, settings_of, with_projection
+from attribution.lab.pools import Samples
+from attribution.lab.publish.labels import CADDM_LABELS, DNADET_LABELS, LABELS
+from attribution.lab.publish.mapping import references
+from attribution.lab.publish.publisher import SPLITS, Faces, Product, Publication, begin, last_ece
+from attribution.lab.train import dnadet as training
+from attribution.measured.study import read_study
+from attribution.models.backbones import DNA_DET
+
+_MADE = "forgeries made from them by attribution/lab/forge/swaps.py"
+METHODS = Product(
+    LABELS,
+    methods=[label.name for label in LABELS],
+    description="Faces → the method that made or manipulated them: MobileNetV2 with a contrastive embedding.",
+    scope="any",
+    forgeries=f"; and {_MADE}.",
+    pretrained={"pool_size": [7, 7], "first_conv": "conv_stem", "classifier": "classifier"},
+)
+DNADET = Product(
+    DNADET_LABELS,
+    methods=training.CLASSES,
+    description="Wholly generated faces → the architecture of their generator: DNA-Det, by traces that lie all over the picture.",
+    scope="generated",
+    pretrained={"first_conv": "stages.0.conv_halve", "classifier": "classifier"},
+    packed=compress,
+    build=lambda settings: (DNA_DET, {"img_size": settings["side_px"]}),
+)
+CADDM = Product(
+    CADDM_LABELS,
+    methods=caddm.METHODS,
+    description="Faces → whether they were swapped or a part was pasted, and where: the ID-unaware detector with artifact boxes.",
+    scope="face_swap",
+    forgeries=f"; {_MADE}, and Multi-scale Facial Swaps of all of these by attribution/lab/forge/mfs.py.",
+    pretrained={"first_conv": "backbone.conv_stem", "classifier": "classifier"},
+    relabelled=caddm.as_labels,
+)
+
+
+def publish_methods(
+    run: Path, data_flag: str | None, work: Path, out: Path, minutes: float, command: str, study: Path | None = None,
+    notes: Sequence[str] = (), references_count: int = MOST_REFERENCES,
+) -> None:  # fmt: skip
+    """Write the whole folder `out` of a detector of methods and print its figures. `notes` are sentences for the card on how the weights
+    came about; `study` is the file of the study's results, whose folds say what becomes of methods and sources that training never saw."""
+    faces, net = Faces.load(data_flag, work), load_net(run)
+    with torch.no_grad():
+        for value in [*net.parameters(), *net.buffers()]:
+            if value.is_floating_point():
+                value.copy_(value.half().float())
+    samples = faces.samples
+    chosen = {split: np.arange(len(samples[split])) for split in SPLITS}
+    chosen["train"] = references(samples["train"], settings_of(run)["leave_out"], references_count)
+    said = {split: read(net, samples[split], chosen[split], run / f"read_{split}.npz", mirrored=True) for split in chosen}
+    own = begin(METHODS, run, net, said.pop("train"), said, faces, out, minutes, command, notes)
+    tables, test = measure(samples, own.raw, own.found, faces.sides, own.info, own.temperature, own.card.thresholds, own.bank)
+    unseen = read_study(study).tables.get("leave_out") if study else None
+    tables += [own.placement, *([] if unseen is None else [unseen])]
+    own.finish(own.card, tables, [round(one, 4) for one in (test.ece_uncalibrated, test.ece)])
+
+
+def publish_dnadet(
+    runs: dnadet.Runs, data_flag: str | None, work: Path, out: Path, minutes: float, command: str, notes: Sequence[str] = (),
+    references_count: int = MOST_REFERENCES,
+) -> None:  # fmt: skip
+    """Write DNA-Det's whole folder `out` and print its figures."""
+    faces = Faces.load(data_flag, work)
+    samples, run = faces.samples, runs.shipped
+    read_faces = dnadet.Faces(samples, references(samples["train"], (), references_count, training.CLASSES), faces.sides)
+    reader, bank_faces = dnadet.build_reader(run, samples["train"], read_faces.references)
+    own = begin(DNADET, run, reader, bank_faces, dnadet.read_all(reader, run, read_faces), faces, out, minutes, command, notes)
+    test = dnadet.overall_table(own.found, own.raw, own.info, own.temperature)
+    write = own.predictor(own.card)
+    card = _with_patches(own.card, samples["val"], write)
+    predictor, default = own.predictor(card), Predictor(load("default"))
+    tables = [
+        test,
+        *_dnadet_answers(own, read_faces),
+        *dnadet.comparisons(runs, read_faces, own.found, own.raw, bank_faces, predictor, default),
+        own.placement,
+    ]
+    own.finish(card, tables, last_ece(test))
+
+
+def _with_patches(card: Card, val: Samples, predictor: Predictor) -> Card:
+    """The card with a bias per class and a temperature for patches that are read alone, fitted on the patches of at most 60 validation
+    faces of each class, photographs weighing as much as all generators together: a patch tells less than a face, and the bias of whole
+    faces would call every second patch of a photograph generated."""
+    by_class = [of_methods(val, (name,)) for name in training.CLASSES]
+    chosen = np.concatenate([mine[:: max(1, len(mine) // 60)][:60] for mine in by_class])
+    logits = patch_logits(predictor, np.stack([val.picture(int(index)) for index in chosen]))
+    truth = np.repeat([training.CLASSES.index(val.methods[int(index)]) for index in chosen], len(logits) // len(chosen))
+    weights = np.where(truth == 0, 1.0 / (truth == 0).sum(), 1.0 / (truth != 0).sum())
+    bias, temperature = metrics.fit_calibration(logits, truth, weights)
+    calibration = replace(
+        card.calibration, patch_bias=tuple(round(float(one), 4) for one in bias), patch_temperature=round(float(temperature), 4)
+    )
+    return replace(card, calibration=calibration)
+
+
+def _verdicts(title: str, found: SplitPredictions, judged: Sequence[Any], methods: Sequence[str]) -> list[MeasuredTable]:
+    """The table of the verdicts on the faces of these methods; none without any."""
+    chosen = np.flatnonzero(np.isin(found.methods, methods))
+    return [verdict_table(title, found.take(chosen), [judged[index] for index in chosen])] if len(chosen) else []
+
+
+def _dnadet_answers(own: Publication, faces: dnadet.Faces) -> list[MeasuredTable]:
+    """What it says of the faces of its classes, and of others; then how far its confidence can be trusted."""
+    tables, info = [], own.info
+    for split in ("cross", "test"):
+        found, mine = own.found[split], own.own(split)
+        judged = judge_samples(faces.samples[split], found, faces.sides[split], own.temperature, own.card.thresholds, info, own.bank)
+        tables += _verdicts(f"Verdicts on {split}", found, judged, training.CLASSES)
+        tables.append(source_table(f"Sources, {split}", mine, info, own.temperature))
+        tables.append(confusion_table(f"Methods, {split}", mine, info, own.temperature))
+        tables += _verdicts(f"Verdicts on unknown generators, {split}", found, judged, dnadet.UNKNOWN_GENERATORS)
+        tables += _verdicts(f"Verdicts on face swaps, {split}", found, judged, (dnadet.SWAPPED,))
+    return [*tables, *curves.confidence_tables(own.own("val"), own.own("test"), DNADET.own(own.raw["test"]), info, own.temperature)]
+
+
+@dataclass(frozen=True)
+class CaddmRuns:
+    """Finished runs: the one that ships, the plain binary detector beside it, and the backbone's file before any of it, if at hand."""
+
+    shipped: Path
+    plain: Path
+    backbone: Path | None = None
+
+
+def publish_caddm(
+    runs: CaddmRuns, data_flag: str | None, work: Path, out: Path, minutes: float, command: str, notes: Sequence[str] = (),
+    references_count: int = MOST_REFERENCES,
+) -> None:  # fmt: skip
+    """Write the ID-unaware detector's whole folder `out` and print its figures, beside the plain binary detector of the same data and
+    steps, and beside the default one; `lab localise` adds where its boxes and heatmaps point."""
+    faces, run = Faces.load(data_flag, work), runs.shipped
+    samples, rows = faces.samples, faces.rows
+    chosen = references(samples["train"], (), references_count, caddm.METHODS)
+    reader, bank_faces = with_projection(caddm.load_run(run), samples["train"], chosen, run)
+    raw = {
+        split: read(reader, samples[split], np.arange(len(samples[split])), run / f"read_{split}.npz", mirrored=True) for split in SPLITS
+    }
+    own = begin(CADDM, run, reader, bank_faces, raw, faces, out, minutes, command, notes)
+    card = replace(own.card, artifacts=ArtifactRule(min_confidence=0.5))
+    rule = choose_rule(own.predictor(card), faces.data, rows, work, samples["val"])
+    card = replace(card, artifacts=rule)
+    predictor, default = own.predictor(card), Predictor(load("default"))
+    rivals = caddm.Rivals(runs.plain, runs.backbone, predictor, default, run / "compared")
+    overall, compared = caddm.compare(rivals, rows, samples, own.found, raw, own.info, own.temperature)
+    tables = [
+        overall,
+        *compared,
+        *_caddm_answers(own, faces, default, run),
+        confidence_table(predictor, faces.data, rows, work, samples["test"], rule),
+        own.placement,
+    ]
+    own.finish(card, tables, last_ece(overall))
+
+
+def _caddm_answers(own: Publication, faces: Faces, default: Predictor, run: Path) -> list[MeasuredTable]:
+    """What its verdicts say, alone and beside the default detector; then how far its confidence can be trusted."""
+    tables, samples, found = [], faces.samples, own.found
+    for split in ("cross", "test"):
+        every, sides, mine = np.arange(len(samples[split])), faces.sides[split], own.own(split)
+        judged = judge_samples(samples[split], found[split], sides, own.temperature, own.card.thresholds, own.info, own.bank)
+        asked = of_methods(samples[split], caddm.METHODS)
+        tables.append(verdict_table(f"Verdicts on {split}", mine, [judged[index] for index in asked]))
+        tables.append(source_table(f"Sources, {split}", mine, own.info, own.temperature))
+        by_default = read_by_detector(default, samples[split], every, run / f"read_default_{split}.npz")
+        first = judge_samples(
+            samples[split], by_default, sides, default.card.calibration.temperature, default.card.thresholds, default.info,
+            ReferenceBank.load(default.detector.folder),
+        )  # fmt: skip
+        tables.append(second_opinion_table(split, found[split], first, judged, own.info.name, CADDM.scope))
+    return [*tables, *curves.confidence_tables(own.own("val"), own.own("test"), CADDM.own(own.raw["test"]), own.info, own.temperature)]

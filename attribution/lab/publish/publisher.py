@@ -1,0 +1,213 @@
+"""From a finished run to a detector's folder: calibration, thresholds, references, weights as they ship, card and model card. What differs
+between the detectors is a `Product`; `products` has those of the lab.
+
+Every figure of a card is measured on the weights as they are shipped (rounded), read as the app reads pictures.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from attribution.detectors.card import Calibration, Card, CropSettings, Label, MeasuredTable, Probe, Training
+from attribution.detectors.loading import load_folder, probe_logits
+from attribution.detectors.predictor import Predictor
+from attribution.evidence import DetectorInfo
+from attribution.explain.reference import ReferenceBank
+from attribution.lab.data import SIDE_PX, Row, find_data, manifest_hash, read_manifest
+from attribution.lab.measure.calibration import Calibrator, calibrate, choose_thresholds
+from attribution.lab.measure.evaluate import print_table
+from attribution.lab.measure.predictions import SplitPredictions, settings_of
+from attribution.lab.pools import FORGED, Samples, load_samples
+from attribution.lab.publish.folder import digests, half_precision, write_bank, write_card, write_model
+from attribution.lab.publish.labels import LABELS
+from attribution.lab.publish.limits import limits_of
+from attribution.lab.train.loop import MEAN, STD
+
+LICENCE = "CC BY-NC 4.0 (research, non-commercial)"
+PROBE_SEEDS = (11, 12, 13)
+SPLITS = ("val", "test", "cross")
+
+
+@dataclass(frozen=True)
+class Product:
+    """What differs between the detectors that the lab publishes.
+
+    Args:
+        methods: The methods whose faces it is for, and is measured on.
+        pretrained: What its `config.json` adds to timm's `pretrained_cfg`.
+        forgeries: What was made of the training faces, as the end of the sentence about them.
+        relabelled: Faces under the detector's own labels instead of the names of their methods.
+        packed: The weights as they ship.
+        build: timm's name of the architecture and its arguments, from the run's settings.
+    """
+
+    labels: tuple[Label, ...]
+    methods: Collection[str]
+    description: str
+    scope: str
+    pretrained: Mapping[str, Any]
+    forgeries: str = "."
+    relabelled: Callable[[SplitPredictions], SplitPredictions] = lambda found: found
+    packed: Callable[[dict[str, torch.Tensor]], Mapping[str, torch.Tensor]] = half_precision
+    build: Callable[[Mapping[str, Any]], tuple[str, Mapping[str, Any]]] = lambda settings: (
+        settings["architecture"],
+        settings["model_args"],
+    )
+
+    def own(self, found: SplitPredictions) -> SplitPredictions:
+        """The faces that it is for, under its own labels."""
+        return self.relabelled(found.of(self.methods))
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The labelled faces: the manifest's rows, and the prepared samples of each split."""
+
+    data: Path
+    rows: Sequence[Row]
+    samples: Mapping[str, Samples]
+
+    @staticmethod
+    def load(data_flag: str | None, work: Path) -> Faces:
+        """All splits. Raises LabError."""
+        data = find_data(data_flag)
+        rows = read_manifest(data)
+        return Faces(data, rows, {split: load_samples(data, rows, work, split) for split in ("train", *SPLITS)})
+
+    @cached_property
+    def sides(self) -> Mapping[str, np.ndarray]:
+        """The sides of each split's crops in the original pictures, px."""
+        return {split: crop_sides(self.samples[split], self.data, split) for split in SPLITS}
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A detector on its way into its folder: what was read of val, test and cross as it is (`raw`) and with the bias that is shipped
+    (`found`), what was chosen on val, and the card without its tables."""
+
+    product: Product
+    out: Path
+    info: DetectorInfo
+    raw: Mapping[str, SplitPredictions]
+    found: Mapping[str, SplitPredictions]
+    placement: MeasuredTable
+    card: Card
+
+    @property
+    def temperature(self) -> float:
+        return self.card.calibration.temperature
+
+    @property
+    def bank(self) -> ReferenceBank:
+        return ReferenceBank.load(self.out)
+
+    def own(self, split: str) -> SplitPredictions:
+        """The faces of a split that the detector is for, under its own labels."""
+        return self.product.own(self.found[split])
+
+    def predictor(self, card: Card) -> Predictor:
+        """The detector as the app loads it, with that card."""
+        write_card(card, self.out)
+        return Predictor(load_folder(self.out))
+
+    def finish(self, card: Card, tables: Sequence[MeasuredTable], ece: Sequence[float]) -> None:
+        """Print the tables and write the card with them, the limits that they tell, and the calibration errors on test (before, after)."""
+        for table in tables:
+            print_table(table)
+        before, after = ece
+        calibration = replace(card.calibration, ece_before=before, ece_after=after, measured_on="test")
+        write_card(replace(card, calibration=calibration, measured=tuple(tables), limits=limits_of(card.scope, tables)), self.out)
+
+
+def begin(
+    product: Product, run: Path, net: Any, bank_faces: SplitPredictions, raw: Mapping[str, SplitPredictions], faces: Faces, out: Path,
+    minutes: float, command: str, notes: Sequence[str],
+) -> Publication:  # fmt: skip
+    """Calibrate, and write weights, references and a card without tables.
+
+    Args:
+        product: Which detector.
+        run: The finished run that ships.
+        net: Its network as it ships: `backbone` with a classifier, and the `projection` of the embedding. Gets the calibrated bias.
+        bank_faces: What it says of the training faces that serve as references.
+        raw: What it says of val, test and cross.
+        faces: The labelled faces.
+        out: The detector's folder, which gives its name.
+        minutes: How long the training took.
+        command: The command that made the run.
+        notes: Sentences for the card on how the weights came about.
+    """
+    settings, info = settings_of(run), info_of(out.name, product.labels)
+    forged = np.isin(raw["val"].of(product.methods).methods, FORGED)
+    fitted = calibrate(product.own(raw["val"]), info.labels, forged)
+    shipped = Calibrator(fold_in(net, fitted.bias), fitted.temperature)
+    found = {split: shipped.shifted(raw[split]) for split in SPLITS}
+    out.mkdir(parents=True, exist_ok=True)
+    placement = write_bank(net.projection, product.relabelled(bank_faces), product.own(found["val"]), product.own(found["test"]), info, out)
+    write_model(
+        product.packed(net.backbone.state_dict()), product.labels, int(net.projection.in_features), *product.build(settings),
+        product.pretrained, out,
+    )  # fmt: skip
+    card = Card(
+        name=out.name,
+        licence=LICENCE,
+        labels=product.labels,
+        crop=CropSettings(),
+        calibration=Calibration(fitted.temperature),
+        thresholds=choose_thresholds(found["val"].of(product.methods), info, fitted.temperature),
+        training=Training(
+            data=_sources([row for row in faces.rows if row.split == "train" and row.method in product.methods]) + product.forgeries,
+            licence=LICENCE, command=command, data_sha256=manifest_hash(faces.data), seeds=(settings["seed"],),
+            minutes=minutes, notes=(json.dumps(settings), *notes),
+        ),
+        probes=tuple(Probe(seed, tuple(probe_logits(net.backbone, MEAN, STD, SIDE_PX, seed))) for seed in PROBE_SEEDS),
+        files=digests(out),
+        description=product.description,
+        scope=product.scope,
+    )  # fmt: skip
+    return Publication(product, out, info, raw, found, placement, card)
+
+
+def info_of(name: str, labels: Sequence[Label] = LABELS) -> DetectorInfo:
+    """The detector's description as the app shows it, before its weights are written."""
+    return DetectorInfo(
+        name, "0" * 64, tuple(one.name for one in labels), tuple(one.family for one in labels),
+        tuple(one.display_name for one in labels), LICENCE,
+    )  # fmt: skip
+
+
+def crop_sides(samples: Samples, data: Path, split: str) -> np.ndarray:
+    """The side of each sample's crop in the original picture, in px (forgeries: that of the picture under them)."""
+    sides = [row.source_face_px for row in read_manifest(data) if row.split == split]
+    return np.array(sides + [sides[base] for base in samples.base[len(sides) :]])
+
+
+def fold_in(net: nn.Module, bias: np.ndarray) -> np.ndarray:
+    """Add a bias per class to the classifier's own, rounded as it is shipped; returns what was really added, K float32."""
+    backbone: Any = net.backbone
+    own = backbone.get_classifier().bias
+    before = own.detach().clone()
+    with torch.no_grad():
+        own.copy_((own + torch.from_numpy(bias).float()).half().float())
+    return (own.detach() - before).numpy()
+
+
+def last_ece(overall: MeasuredTable) -> tuple[float, float]:
+    """The calibration errors of the last row, before and after."""
+    before, after = (float(str(overall.rows[-1][overall.columns.index(f"ECE {when}")])) for when in ("before", "after"))
+    return before, after
+
+
+def _sources(rows: Sequence[Row]) -> str:
+    """How many crops, and where they were collected."""
+    names = sorted({f"{row.family}/{row.source}" for row in rows})
+    return f"{len(rows)} face crops: {', '.join(names)}"

@@ -1,0 +1,554 @@
+"""The lab's data, what each training draws from it, its losses, and that a training stopped half-way goes on as if it had not been."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from attribution.errors import LabError, MissingData
+from attribution.lab import cli
+from attribution.lab.data import REAL, SIDE_PX, Row, decode, find_data, manifest_hash, read_manifest
+from attribution.lab.forge.transformations import CROP_PX, transformations
+from attribution.lab.pools import FORGED, Samples, load_samples
+from attribution.lab.train import caddm, dnadet, loop, methods
+from attribution.lab.train.caddm import BATCH, SWAPS, WITH_BASE, Move, match
+from attribution.lab.train.depthwise import _Depthwise3x3Stride2, quicken
+from attribution.lab.train.dnadet import CLASSES, PATCHES, ArchitectureSampler, AutomaticWeights, TransformationSampler
+from attribution.lab.train.loop import Training, fit
+from attribution.lab.train.methods import LABELS
+from attribution.lab.train.sampling import PAIRS, SINGLES, Sampler
+from attribution.models.architectures import CADDM
+from attribution.models.backbones import build_backbone
+from attribution.models.caddm import anchors
+from attribution.models.dnadet import PATCH_PX, DnaDet
+from lab_faces import lab_data
+
+CLASS_OF = {label: place for place, label in enumerate(LABELS)}
+READ_PX = 96
+
+
+@pytest.fixture(scope="module")
+def folders() -> dict[str, Any]:
+    data, work = lab_data()
+    return {"data": str(data), "work": str(work), "workers": 1, "threads": 1, "steps": 2}
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    return read_manifest(lab_data()[0])
+
+
+@pytest.fixture(scope="module")
+def samples(rows: list[Row]) -> Samples:
+    return load_samples(lab_data()[0], rows, lab_data()[1], "train")
+
+
+@pytest.fixture(scope="module")
+def backbone_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(5)
+    file = tmp_path_factory.mktemp("start") / "backbone.safetensors"
+    halves = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in build_backbone("mobilenetv2_100", 10, {"pad_type": "same"}).state_dict().items()
+    }
+    save_file(halves, file)
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def train_rows(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row.split == "train"]
+
+
+@pytest.fixture(scope="module")
+def first_stage(folders: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """DNA-Det, trained on transformations."""
+    out = tmp_path_factory.mktemp("first")
+    dnadet.train(dnadet.Settings(**folders, out=str(out), stage="transformations", side_px=READ_PX, patches=2))
+    return out
+
+
+class TestData:
+    def test_it_is_found_by_flag_or_environment_only(self, monkeypatch: pytest.MonkeyPatch):
+        data, _ = lab_data()
+        monkeypatch.delenv("TELLTALE_DATA", raising=False)
+        with pytest.raises(MissingData, match="--data"):
+            find_data()
+        monkeypatch.setenv("TELLTALE_DATA", str(data))
+        assert find_data() == find_data(str(data)) == data
+        assert len(manifest_hash(data)) == 64
+
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [("boredhumans", "somewhere_new", "somewhere_new"), ("left_eye_x", "eye", "left_eye_x"), (",68,", ",left,", "line 2")],
+    )
+    def test_a_bad_manifest_is_refused_with_a_sentence(self, tmp_path: Path, old: str, new: str, said: str):
+        (tmp_path / "manifest.csv").write_text((lab_data()[0] / "manifest.csv").read_text().replace(old, new))
+        with pytest.raises(LabError, match=said):
+            read_manifest(tmp_path)
+
+    def test_caches_that_are_damaged_or_of_other_data_are_refused(self, rows: list[Row], tmp_path: Path):
+        data, work = lab_data()
+        with pytest.raises(LabError, match="other data"):
+            decode(data, rows[:3], work / "train.npy")
+        (tmp_path / "train.npy").write_bytes(b"no array")
+        with pytest.raises(LabError, match="damaged"):
+            decode(data, rows[:3], tmp_path / "train.npy")
+        shutil.copytree(work, tmp_path / "work")
+        (tmp_path / "work" / "train_self_blended.json").write_text('{"base": [9999')
+        with pytest.raises(LabError, match="self_blended"):
+            load_samples(data, rows, tmp_path / "work", "train")
+
+    def test_samples_know_the_picture_under_every_swap(self, samples: Samples):
+        assert set(samples.methods) == set(LABELS)
+        for index, method in enumerate(samples.methods):
+            base = int(samples.base[index])
+            assert (base >= 0) == (method in PAIRS)
+            assert base < 0 or samples.methods[base] == REAL
+        assert len(samples) == len(samples.base) == len(samples.sources) == len(samples.groups)
+
+
+class TestLoop:
+    """On a single weight, by hand."""
+
+    @staticmethod
+    def training(seen: list[int], **options: Any) -> Training:
+        net = nn.Linear(1, 1, bias=False)
+        nn.init.ones_(net.weight)
+
+        def step(net: nn.Module, step: int, rank: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+            seen.append(step)
+            loss = net(torch.ones(1, 1)).sum()
+            return loss, {"loss": loss.detach()}
+
+        return Training(net, torch.optim.SGD(net.parameters(), lr=9.0), step, lambda step: 0.1 * (step + 1), **options)
+
+    def test_each_step_has_its_rate_and_averaged_weights_follow(self):
+        seen: list[int] = []
+        net: Any = fit(self.training(seen), 3)
+        assert seen == [0, 1, 2]
+        # The gradient is 1: 1 − 0.1 − 0.2 − 0.3.
+        assert float(net.weight.detach()) == pytest.approx(0.4)
+        net = fit(self.training([], ema=0.998), 3)
+        average = 1.0
+        for step, weight in enumerate((0.9, 0.7, 0.4)):
+            average += (weight - average) * (1 - (1 + step) / (10 + step))
+        assert float(net.weight.detach()) == pytest.approx(average)
+
+    def test_a_sitting_ends_early_and_the_next_goes_on(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+        file, seen = tmp_path / "checkpoint.pt", []
+        fit(self.training(seen, ema=0.9), 5, until=2, checkpoint=file)
+        assert "step 2 of 5  loss 0.950" in capsys.readouterr().out
+        parts: Any = fit(self.training(seen, ema=0.9), 5, checkpoint=file)
+        assert seen == [0, 1, 2, 3, 4]
+        whole: Any = fit(self.training([], ema=0.9), 5)
+        assert torch.equal(parts.weight, whole.weight)
+
+    def test_it_looks_at_the_averaged_network_and_keeps_it(self, capsys: pytest.CaptureFixture[str]):
+        kept: list[float] = []
+        training = self.training([], ema=0.9, look=lambda net: f"weight {float(net.weight.detach()):.2f}", look_every=2, name="any: ")
+        fit(training, 3, keep=lambda net: kept.append(round(float(net.weight.detach()), 2)))  # type: ignore[arg-type]
+        told = capsys.readouterr().out
+        assert told.count("weight ") == 2
+        assert "any: step 3 of 3" in told
+        assert kept == [0.4]
+
+    def test_the_rate_warms_up_and_falls_to_a_hundredth(self):
+        rates = [loop.rate(1.0, 1000, step) for step in range(1000)]
+        assert rates.index(max(rates)) == pytest.approx(40, abs=2)
+        assert rates[0] < 0.05
+        assert rates[-1] == pytest.approx(0.01, abs=1e-3)
+
+
+class TestBatchesOfMethods:
+    def test_they_are_repeatable_and_pair_swaps_with_their_bases(self, samples: Samples):
+        sampler = Sampler(samples, CLASS_OF, seed=3)
+        one, two, other = sampler.batch(5, 0, 64), sampler.batch(5, 0, 64), sampler.batch(6, 0, 64)
+        assert np.array_equal(one.pictures, two.pictures)
+        assert not np.array_equal(one.pictures, other.pictures)
+        counts = {label: int((one.labels == index).sum()) for index, label in enumerate(LABELS)}
+        assert counts == {**SINGLES, **PAIRS, REAL: SINGLES[REAL] + sum(PAIRS.values())}
+
+    def test_forgeries_are_encoded_once_like_every_other_crop(self, samples: Samples):
+        encoded, plain = (Sampler(samples, CLASS_OF, seed=3, plain_forgeries=flag).batch(0, 0, 224) for flag in (False, True))
+        pairs = zip(encoded.labels, encoded.pictures, plain.pictures, strict=True)
+        assert {LABELS[label] for label, one, two in pairs if (one != two).any()} == set(FORGED)
+
+    def test_what_is_left_out_is_never_drawn(self, samples: Samples):
+        sampler = Sampler(samples, CLASS_OF, seed=3, leave_out=("dfdc_swap", "sdfd_sd21"))
+        drawn = np.concatenate([sampler.batch(step, 0, 64).labels for step in range(3)])
+        assert not {CLASS_OF["dfdc_swap"], CLASS_OF["sd21"]} & set(drawn.tolist())
+
+
+class TestBatchesOfCaddm:
+    def test_half_of_a_batch_is_untouched_only_swaps_have_boxes_and_the_same_step_gives_the_same(self, samples, train_rows):
+        sampler = caddm.Sampler(samples, train_rows, seed=7)
+        batch, again, other = sampler.batch(3, 0), sampler.batch(3, 0), sampler.batch(3, 1)
+        assert np.array_equal(batch.pictures, again.pictures)
+        assert all(np.array_equal(a, b) for a, b in zip(batch.boxes, again.boxes, strict=True))
+        assert not np.array_equal(batch.pictures, other.pictures)
+        assert (batch.pictures.shape, batch.pictures.dtype) == ((BATCH, 224, 224, 3), np.uint8)
+        assert int(batch.labels.sum()) == sum(SWAPS.values()) == BATCH // 2
+        for label, boxes in zip(batch.labels, batch.boxes, strict=True):
+            assert (boxes.shape[1:], boxes.dtype) == ((4,), np.float32)
+            assert (len(boxes) > 0) == bool(label)
+            assert not label or boxes[0].tolist() == [0, 0, 1, 1]
+            assert bool(((boxes >= 0) & (boxes <= 1)).all())
+        plain = caddm.Sampler(samples, train_rows, seed=7, plain=True).batch(3, 0)
+        assert np.array_equal(plain.labels, batch.labels), "plain means the same faces as they are"
+        assert all(boxes.tolist() in ([], [[0, 0, 1, 1]]) for boxes in plain.boxes)
+        assert all(WITH_BASE[name] <= count for name, count in SWAPS.items())
+
+    def test_a_pair_differs_in_the_manipulation_alone(self, samples, train_rows):
+        """The untouched picture under a swap is moved and changed as the swap is."""
+        sampler = caddm.Sampler(samples, train_rows, seed=7, plain=True)
+        # An auto-encoder's swap leaves the corners alone; a self-blend may change them too.
+        swap = next(i for i, method in enumerate(samples.methods) if method == "autoencoder_swap")
+        base = int(samples.base[swap])
+        forged, untouched, other = sampler.made(swap, 11)[0].astype(int), sampler.made(base, 11)[0], sampler.made(base, 12)[0]
+        assert np.abs(forged[:12, :12] - untouched[:12, :12]).mean() < 8 < np.abs(forged - other).mean()
+
+    def test_what_is_left_out_never_comes_and_shares_have_to_fit(self, samples, train_rows):
+        sampler = caddm.Sampler(samples, train_rows, seed=7, leave_out=("landmark_swap", "ffhq"))
+        assert "landmark_swap" not in sampler.sources
+        assert {samples.sources[i] for part in sampler.sources.indices[REAL] for i in part} == {"dfdc"}
+        with pytest.raises(LabError, match="with a sum of 1"):
+            caddm.Sampler(samples, train_rows, seed=7, shares=(0.5, 0.5, 0.5, 0.5))
+
+    @pytest.mark.parametrize("seed", range(6))
+    def test_landmarks_move_with_the_picture(self, seed: int):
+        move = Move.drawn(np.random.default_rng(seed), 224)
+        points = np.array([[66, 66], [156, 65], [111, 114], [72, 162], [151, 161]], np.float32)
+        # Mirrored, the eye on the left of the picture is the other one.
+        source = points[[1, 0, 2, 4, 3]] if move.mirrored else points
+        for at, was in zip(move.points(points), source, strict=True):
+            picture = np.zeros((224, 224, 3), np.uint8)
+            x, y = np.round(was).astype(int)
+            picture[y - 2 : y + 3, x - 2 : x + 3] = 255
+            weight = move.picture(picture)[..., 0].astype(float)
+            rows, columns = np.mgrid[0:224, 0:224]
+            assert np.hypot((columns * weight).sum() / weight.sum() - at[0], (rows * weight).sum() / weight.sum() - at[1]) < 1.0
+
+
+class TestStepOfCaddm:
+    @staticmethod
+    def net(**changes: Any) -> caddm.Net:
+        torch.manual_seed(0)
+        return caddm.Net(caddm.Settings("", "", "", **changes))
+
+    targets = match([torch.tensor([[0.0, 0, 1, 1]]), torch.zeros(0, 4)], anchors())
+
+    def test_frozen_stages_stay_the_rest_learns_and_both_kinds_of_answers_are_in_the_loss(self):
+        net = self.net(frozen=2, artifact_weight=0.1)
+        before = {name: value.clone() for name, value in net.detector.state_dict().items()}
+        loss, entropy, where, whether, right = net.train()(torch.randn(2, 3, 224, 224), torch.tensor([1, 0]), self.targets)
+        assert float(loss.detach()) == pytest.approx(float(entropy + 0.1 * (where + whether)), rel=1e-5)
+        assert min(float(where), float(whether)) > 0
+        assert 0 <= float(right) <= 1
+        loss.backward()
+        torch.optim.SGD([one for one in net.parameters() if one.requires_grad], 0.1).step()
+        changed = {name for name, value in net.detector.state_dict().items() if not torch.equal(value, before[name])}
+        still = ("backbone.conv_stem", "backbone.bn1", "backbone.blocks.0.", "backbone.blocks.1.")
+        assert not [name for name in changed if name.startswith(still)]
+        learnt = ("backbone.blocks.2.0.conv_pw", "neck", "artifact_module.blocks.3.conv_second", "classifier")
+        assert {f"{part}.weight" for part in learnt} <= changed
+
+    def test_frozen_or_not_the_features_are_those_of_the_detector(self):
+        x, net = torch.randn(1, 3, 224, 224), self.net(frozen=2).eval()
+        with torch.no_grad():
+            assert torch.allclose(net.feature_maps(x), net.detector.forward_features(x), atol=1e-5)
+
+    def test_it_starts_from_a_backbone_file_and_from_no_other(self, backbone_file: str, tmp_path: Path):
+        net = self.net()
+        caddm.start_from(net, Path(backbone_file))
+        assert torch.equal(net.detector.backbone.state_dict()["conv_head.weight"], load_file(backbone_file)["conv_head.weight"].float())
+        save_file({"conv_stem.weight": torch.zeros(32, 3, 3, 3)}, tmp_path / "other.safetensors")
+        for file, said in (("other", "does not fit"), ("nothing", "cannot be read")):
+            with pytest.raises(LabError, match=said):
+                caddm.start_from(net, tmp_path / f"{file}.safetensors")
+
+
+class TestBatchesOfDnaDet:
+    def test_patches_are_windows_of_the_picture(self):
+        picture = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
+        found = dnadet.cut(picture, np.random.default_rng(1), 40)
+        windows = {picture[y : y + PATCH_PX, x : x + PATCH_PX].tobytes(): (y, x) for y in range(17) for x in range(17)}
+        places = {windows[patch.tobytes()] for patch in found}
+        assert len(places) > 30
+        assert all({0, 1} & set(axis) and {15, 16} & set(axis) for axis in zip(*places, strict=True))
+
+    @pytest.mark.parametrize("side_px", [96, 512])
+    def test_training_magnifies_as_the_network_does(self, side_px: int):
+        picture = np.random.default_rng(0).integers(0, 256, (SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
+        network = DnaDet(5, img_size=side_px).magnified(torch.from_numpy(picture).permute(2, 0, 1)[None].float())
+        difference = np.abs(dnadet.magnified(picture, side_px) - network[0].permute(1, 2, 0).numpy())
+        assert difference.max() < 1.5
+        assert difference.mean() < 0.4
+
+    @pytest.mark.parametrize("sampler", [TransformationSampler, ArchitectureSampler])
+    def test_batches_depend_on_seed_step_and_worker_alone(self, samples: Samples, sampler: Callable):
+        one, two = (sampler(samples, seed=3, side_px=READ_PX).batch(5, 1) for _ in range(2))
+        assert np.array_equal(one.pictures, two.pictures)
+        assert np.array_equal(one.labels, two.labels)
+        others = [sampler(samples, seed=seed, side_px=READ_PX).batch(step, rank) for seed, step, rank in ((3, 6, 1), (3, 5, 0), (4, 5, 1))]
+        assert not any(np.array_equal(one.pictures, other.pictures) for other in others)
+
+    def test_all_transformations_are_drawn_alike(self, samples: Samples):
+        sampler = TransformationSampler(samples, seed=3, side_px=CROP_PX, items=5, patches=1)
+        labels = np.concatenate([sampler.batch(step, 0).labels for step in range(40)])
+        counts = np.bincount(labels, minlength=170)
+        assert len(counts) == len(transformations()) == 170
+        # The statistic of a fair draw is 169 ± 18.
+        assert ((counts - 1000 / 170) ** 2 / (1000 / 170)).sum() < 169 + 4 * 18.4
+
+    def test_the_label_is_the_transformation_of_an_untouched_photograph(self, samples: Samples):
+        """At the window's own side nothing is magnified: a patch is part of some untouched window, transformed as its label says."""
+        batch = TransformationSampler(samples, seed=8, side_px=CROP_PX).batch(0, 0)
+        random = np.random.default_rng([8, 0, 0])
+        untouched = np.flatnonzero(np.array(samples.methods) == REAL)
+        assert batch.pictures.shape == (5 * PATCHES, PATCH_PX, PATCH_PX, 3)
+        for place in range(5):
+            picture = samples.picture(int(random.choice(untouched)))
+            top, left = (int(v) for v in random.integers(0, SIDE_PX - CROP_PX + 1, 2))
+            label = int(random.integers(170))
+            expected = transformations()[label].apply(np.array(picture[top : top + CROP_PX, left : left + CROP_PX]), random)
+            mine = slice(place * PATCHES, (place + 1) * PATCHES)
+            assert (batch.labels[mine] == label).all()
+            assert np.array_equal(batch.pictures[mine], dnadet.cut(expected, random))
+
+    @pytest.mark.parametrize(("items", "patches"), [(1, 16), (1, 0), (3, 2)])
+    def test_one_picture_of_each_class_an_item(self, samples: Samples, items: int, patches: int, monkeypatch: pytest.MonkeyPatch):
+        chosen: list[int] = []
+        picture = Samples.picture
+        monkeypatch.setattr(Samples, "picture", lambda self, index: chosen.append(index) or picture(self, index))
+        batch = ArchitectureSampler(samples, 3, READ_PX, items, patches).batch(2, 0)
+        assert [samples.methods[index] for index in chosen] == list(CLASSES) * items
+        side, each = (PATCH_PX, patches) if patches else (READ_PX, 1)
+        assert batch.pictures.shape == (items * len(CLASSES) * each, side, side, 3)
+        assert batch.labels.tolist() == [label for label in range(5) for _ in range(each)] * items
+
+    def test_a_source_is_drawn_by_the_square_root_of_its_size(self):
+        """Nine pictures of one source and one of another, each a single grey: 3 to 1."""
+        names = [*("real",) * 10, *CLASSES[1:]]
+        sources = (*("large",) * 9, "small", *("any",) * 4)
+        greys = np.array([50] * 9 + [200] + [120] * 4, np.uint8)
+        parts = (np.broadcast_to(greys[:, None, None, None], (14, SIDE_PX, SIDE_PX, 3)),)
+        made = Samples(parts, tuple(names), tuple(names), sources, sources, sources, np.full(14, -1))
+        sampler = ArchitectureSampler(made, seed=1, side_px=PATCH_PX, patches=0, augmented=0.0)
+        brightness = [sampler.batch(step, 0).pictures[0].mean() for step in range(160)]
+        assert np.mean(np.array(brightness) > 125) == pytest.approx(1 / 4, abs=0.12)
+
+    def test_what_is_left_out_gets_no_label_and_a_class_without_faces_is_refused(self, samples: Samples):
+        sampler = ArchitectureSampler(samples, seed=3, side_px=READ_PX, patches=0, leave_out=("sdxl",))
+        assert sampler.classes == ("real", "stylegan2", "generated_photos", "flux1")
+        assert sampler.batch(0, 0).labels.tolist() == [0, 1, 2, 3]
+        with pytest.raises(LabError, match="no class 'sfhq_t2i_sdxl'"):
+            ArchitectureSampler(samples, seed=3, side_px=READ_PX, leave_out=("sfhq_t2i_sdxl",))
+        none = Samples((np.zeros((0, SIDE_PX, SIDE_PX, 3), np.uint8),), (), (), (), (), (), np.zeros(0, int))
+        for kind in (TransformationSampler, ArchitectureSampler):
+            with pytest.raises(LabError, match="none of real"):
+                kind(none, 0, READ_PX)
+
+
+class TestStepOfDnaDet:
+    @staticmethod
+    def net(**changes: Any) -> dnadet.Net:
+        return dnadet.Net(dnadet.Settings("", "", "", **{"side_px": READ_PX, "patches": 2, **changes}))
+
+    def test_automatic_weights_by_hand(self):
+        weights = AutomaticWeights(2)
+        assert float(weights(torch.tensor([2.0, 6.0])).detach()) == pytest.approx(2 / 2 + math.log(2) + 6 / 2 + math.log(2))
+        with torch.no_grad():
+            weights.p.copy_(torch.tensor([2.0, -0.5]))
+        losses = torch.tensor([3.0, 0.7], requires_grad=True)
+        total = weights(losses)
+        assert float(total.detach()) == pytest.approx(3 / 8 + math.log(5) + 0.7 / 0.5 + math.log(1.25))
+        total.backward()
+        assert losses.grad is not None
+        assert weights.p.grad is not None
+        assert losses.grad.tolist() == pytest.approx([1 / 8, 1 / 0.5])
+        # d/dp of L/(2p²) + ln(1 + p²) is −L/p³ + 2p/(1 + p²).
+        assert weights.p.grad.tolist() == pytest.approx([-3 / 8 + 4 / 5, 0.7 / 0.125 - 1 / 1.25])
+
+    @pytest.mark.parametrize(
+        ("changed", "joint"),
+        [
+            ({"contrastive": False}, False), ({"patches": 0}, False), ({"patches": 1}, False), ({"stage": "transformations"}, False),
+            ({}, True), ({"patches": 0, "items": 2}, True),
+        ],
+    )  # fmt: skip
+    def test_the_loss_of_both_stages_and_of_the_ablation(self, changed: dict, joint: bool):
+        torch.manual_seed(0)
+        patches, labels = torch.randn(10, 3, PATCH_PX, PATCH_PX), torch.arange(5).repeat_interleave(2)
+        net = self.net(**changed).eval()
+        with torch.no_grad():
+            net.weights.p.copy_(torch.tensor([2.0, 0.5]))
+            net.trunk.classifier.weight.mul_(300)
+            loss, entropy, contrast, right = net(patches, labels)
+            pooled, logits = net.trunk.forward_patches(patches)[:2]
+            unit = nn.functional.normalize(net.projection(pooled), dim=1)
+        by_hand = (logits.logsumexp(1) - logits[torch.arange(10), labels]).mean()
+        assert float(entropy) == pytest.approx(float(by_hand), rel=1e-5), "of the logits themselves, not of a softmax"
+        assert float(right) == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
+        if not joint:
+            assert (float(loss), float(contrast)) == (float(entropy), 0)
+            return
+        # Khosla et al. 2020, eq. 2: −mean over anchors and positives of log of the positive's share among all others.
+        alike = (unit @ unit.T / dnadet.TEMPERATURE).double().fill_diagonal_(-torch.inf)
+        positive = (labels[:, None] == labels) & ~torch.eye(10, dtype=torch.bool)
+        terms = [float((torch.logsumexp(alike[i], 0) - alike[i, positive[i]]).mean()) for i in range(10)]
+        assert float(contrast) == pytest.approx(float(np.mean(terms)), rel=1e-4)
+        assert float(loss) == pytest.approx(float(entropy) / 8 + math.log(5) + float(contrast) / 0.5 + math.log(1.25), rel=1e-5)
+
+    def test_the_heads_of_the_stages_and_a_wrong_setting(self):
+        widths = [
+            self.net(**changed).trunk.classifier.out_features for changed in ({"stage": "transformations"}, {}, {"leave_out": ("sdxl",)})
+        ]
+        assert widths == [170, 5, 4]
+        for changed, said in (({"stage": "pretraining"}, "no stage 'pretraining'"), ({"side_px": 40}, "holds no patch")):
+            with pytest.raises(LabError, match=said):
+                self.net(**changed)
+
+    def test_the_first_filters_are_the_frequencies_of_a_patch(self):
+        torch.manual_seed(0)
+        convolution = nn.Conv2d(3, 64, 4, stride=2, padding=1)
+        before = convolution.weight.detach().clone()
+        dnadet.start_with_frequencies(convolution)
+        filters = convolution.weight.detach()[:48].flatten(1)
+        lengths = filters.norm(dim=1)
+        assert torch.equal(convolution.weight[48:], before[48:])
+        assert torch.allclose(lengths, before.flatten(1).norm(dim=1).mean().expand(48), rtol=0.05), "as long as random ones"
+        assert torch.allclose((filters / lengths[:, None]) @ (filters / lengths[:, None]).T, torch.eye(48), atol=1e-5)
+        with torch.no_grad():
+            answer = convolution(torch.full((1, 3, 8, 8), 0.7))[0, :48, 1, 1]
+        assert answer[0] > 1, "luma without any waves"
+        assert answer[1:].abs().max() < 1e-5, "no other filter sees an even grey"
+        for frequencies in (True, False):
+            weight = self.net(frequencies=frequencies).trunk.state_dict()["stages.0.conv_halve.weight"]
+            assert bool((weight[0] == weight[0, 0, 0, 0]).all()) == frequencies
+
+
+class TestRuns:
+    @pytest.mark.parametrize("name", ["methods", "dna-det", pytest.param("caddm", marks=pytest.mark.slow)])
+    def test_a_run_in_two_sittings_gives_the_weights_of_one(
+        self, name: str, folders: dict, first_stage: Path, backbone_file: str, tmp_path: Path
+    ):
+        settings, train = {
+            "methods": (methods.Settings(**folders, out="", stages=((1.0, 32),), dropout=0.0), methods.train),
+            "dna-det": (dnadet.Settings(**folders, out="", start=str(first_stage), side_px=READ_PX, patches=2), dnadet.train),
+            "caddm": (caddm.Settings(**folders, out="", start=backbone_file), caddm.train),
+        }[name]
+        train(replace(settings, out=str(tmp_path / "whole")))  # type: ignore[arg-type]
+        parts = replace(settings, out=str(tmp_path / "parts"))
+        train(replace(parts, until=1))  # type: ignore[arg-type]
+        assert not (tmp_path / "parts" / "final.safetensors").exists()
+        train(parts)  # type: ignore[arg-type]
+        one, other = (load_file(tmp_path / folder / "final.safetensors") for folder in ("whole", "parts"))
+        assert list(one) == list(other)
+        assert all(torch.equal(value, other[key]) for key, value in one.items())
+        if name == "caddm":
+            assert set(one) == set(build_backbone(CADDM, 2, {"pad_type": "same"}).state_dict())
+        # Finished: another sitting changes nothing. And what a run leaves names no folder of this machine.
+        before = (tmp_path / "parts" / "final.safetensors").read_bytes()
+        train(parts)  # type: ignore[arg-type]
+        assert (tmp_path / "parts" / "final.safetensors").read_bytes() == before
+        text = (tmp_path / "parts" / "settings.json").read_text()
+        assert "/" not in text.replace(json.loads(text).get("architecture", ""), "")
+
+    @pytest.mark.slow
+    def test_the_plain_detector_trains_without_the_module(self, folders: dict, backbone_file: str, tmp_path: Path):
+        caddm.train(caddm.Settings(**{**folders, "steps": 1}, out=str(tmp_path), start=backbone_file, plain=True))
+        assert not any("artifact" in name for name in load_file(tmp_path / "final.safetensors"))
+
+    def test_dna_dets_second_stage_starts_from_the_trunk_of_the_first(self, first_stage: Path, tmp_path: Path):
+        first, net = load_file(first_stage / "final.safetensors"), TestStepOfDnaDet.net()
+        head = net.trunk.classifier.weight.clone()
+        dnadet.start_from(net, first_stage)
+        trunk = {name: value for name, value in net.state_dict().items() if name.startswith("trunk.stages.")}
+        assert len(trunk) == 4 * 2 * (2 + 5)
+        assert all(torch.equal(value, first[name]) for name, value in trunk.items())
+        assert torch.equal(net.trunk.classifier.weight, head), "the head is new"
+        unfinished = Path(shutil.copytree(first_stage, tmp_path / "unfinished"))
+        (unfinished / "final.safetensors").unlink()
+        with pytest.raises(LabError, match="not finished"):
+            dnadet.start_from(net, unfinished)
+
+    @pytest.mark.parametrize(
+        ("command", "module", "settings"),
+        [
+            (
+                ["train", "--stages", "[[1, 64]]", "--leave-out", "sdxl", "--device", "cuda"], methods,
+                {"stages": ((1.0, 64),), "leave_out": ("sdxl",), "device": "cuda", "workers": 1},
+            ),
+            (
+                ["dna-det", "train", "--side", "96", "--no-contrastive", "--workers", "3"], dnadet,
+                {"side_px": 96, "contrastive": False, "workers": 3},
+            ),
+            (
+                ["caddm", "train", "--start", "file", "--plain", "--shares", "0.1", "0.2", "0.3", "0.4"], caddm,
+                {"start": "file", "plain": True, "shares": (0.1, 0.2, 0.3, 0.4)},
+            ),
+        ],
+    )  # fmt: skip
+    def test_flags_become_settings(self, command, module, settings, folders: dict, monkeypatch: pytest.MonkeyPatch):
+        asked: list[Any] = []
+        monkeypatch.setattr(module, "train", asked.append)
+        assert cli.main([*command, "--data", folders["data"], "--work", "work", "--out", "out"]) == 0
+        expected = module.Settings(folders["data"], "work", "out", **{"workers": asked[0].workers, **settings})
+        assert asked == [expected]
+
+
+class TestQuickGradients:
+    def test_they_are_right_by_finite_differences(self):
+        torch.manual_seed(0)
+        x = torch.randn(2, 4, 6, 8, dtype=torch.float64, requires_grad=True)
+        weight = torch.randn(4, 1, 3, 3, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(_Depthwise3x3Stride2.apply, (x, weight))
+
+    def test_a_whole_network_learns_the_same_and_so_does_its_copy(self):
+        torch.manual_seed(0)
+        plain = build_backbone("mobilenetv2_100", 3, {"pad_type": "same"}).double().train()
+        quick = copy.deepcopy(plain)
+        assert quicken(quick) == 4
+        x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+        outputs = [net(x) for net in (plain, quick)]
+        assert torch.allclose(*outputs)
+        for output in outputs:
+            output.square().sum().backward()
+        largest = max(float(p.grad.abs().max()) for p in plain.parameters() if p.grad is not None)
+        for one, two in zip(plain.parameters(), quick.parameters(), strict=True):
+            assert one.grad is not None
+            assert two.grad is not None
+            assert torch.allclose(one.grad, two.grad, atol=1e-9 * largest)
+        # A copy (of averaged weights) computes with its own weights.
+        other = copy.deepcopy(quick)
+        with torch.no_grad():
+            for value in other.parameters():
+                value.zero_()
+        assert float(other(x).abs().max().detach()) == 0
+
+    def test_large_kernels_are_computed_in_single_precision(self):
+        torch.manual_seed(0)
+        plain = nn.Sequential(nn.Conv2d(8, 8, 5, padding=2, groups=8, bias=False), nn.Conv2d(8, 8, 3))
+        quick = copy.deepcopy(plain)
+        assert quicken(quick) == 1
+        x = torch.randn(2, 8, 16, 16).bfloat16()
+        exact = plain[0](x.float())
+        with torch.autocast("cpu", torch.bfloat16):
+            rough, single = plain[0](x), quick[0](x)
+        assert single.dtype == x.dtype
+        assert torch.equal(single, exact.bfloat16())
+        assert not torch.equal(rough, single)
+        assert quicken(build_backbone("resnet18", 3)) == 0
