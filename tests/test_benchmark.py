@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
+import httpx
 import numpy as np
 import pytest
 
 from attribution.errors import LabError
-from attribution.lab.bench import measuring
+from attribution.lab.bench import app, measuring
+from attribution.lab.bench.app import Server
 from attribution.lab.bench.measuring import Figure
-from attribution.lab.bench.moving_clip import write_moving_clip
-from attribution.lab.bench.naive import NaiveRun, examine_naively
-from attribution.lab.bench.server import Server
+from attribution.lab.bench.naive import NaiveRun, examine_naively, write_moving_clip
 from attribution.models.backbones import build_backbone, explained_layer
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from Linux's /proc")
@@ -64,22 +66,19 @@ def test_the_naive_way_examines_every_face_of_the_frames_it_reads(short_clip: Pa
     assert naive.seconds_whole_clip == pytest.approx(6 * naive.seconds)
 
 
-def test_a_clip_that_opencv_cannot_read_is_an_error(tmp_path: Path) -> None:
+def test_a_full_naive_run_is_not_extrapolated_and_what_opencv_cannot_read_is_an_error(tmp_path: Path) -> None:
+    assert NaiveRun(seconds=90.0, frames=300, frames_in_clip=300, faces=600).seconds_whole_clip == 90.0
     (tmp_path / "no.mp4").write_bytes(b"not a clip")
     model = build_backbone("mobilenetv2_100", 3).eval()
     with pytest.raises(LabError):
         examine_naively(tmp_path / "no.mp4", model, explained_layer(model, "mobilenetv2_100"), 0.5, 0.5)
 
 
-def test_a_full_naive_run_is_not_extrapolated() -> None:
-    assert NaiveRun(seconds=90.0, frames=300, frames_in_clip=300, faces=600).seconds_whole_clip == 90.0
-
-
 @LINUX
 def test_the_server_is_watched_until_it_ends(tmp_path: Path) -> None:
-    app = tmp_path / "app.py"
-    app.write_text(SERVING_APP, encoding="utf-8")
-    with Server(app) as server:
+    file = tmp_path / "app.py"
+    file.write_text(SERVING_APP, encoding="utf-8")
+    with Server(file) as server:
         assert server.seconds_to_first_page > 0
         held = server.peak_bytes()
     assert held is not None
@@ -87,9 +86,9 @@ def test_the_server_is_watched_until_it_ends(tmp_path: Path) -> None:
 
 
 def test_an_app_that_ends_is_an_error(tmp_path: Path) -> None:
-    app = tmp_path / "app.py"
-    app.write_text("raise SystemExit(3)", encoding="utf-8")
-    with pytest.raises(LabError), Server(app):
+    file = tmp_path / "app.py"
+    file.write_text("raise SystemExit(3)", encoding="utf-8")
+    with pytest.raises(LabError), Server(file):
         pass
 
 
@@ -108,13 +107,50 @@ def test_a_figure_says_whether_it_holds(figure: Figure, holds: bool | None) -> N
     assert ("MISSED" in figure.line()) == (holds is False)
 
 
-def test_a_figure_is_the_median_with_its_spread() -> None:
+def test_a_figure_is_the_median_of_runs_of_which_the_first_is_not_counted() -> None:
     line = Figure("picture", "s", (0.4, 9.0, 0.5), most=1.0, note="loaded").line()
     assert "0.50 s" in line
     assert "3 runs: 0.40–9.00; loaded" in line
-
-
-def test_the_first_run_is_not_counted() -> None:
     calls: list[int] = []
     assert len(measuring.timed(lambda: calls.append(1), 3)) == 3
     assert len(calls) == 4
+
+
+def test_a_client_gives_the_app_a_file_and_asks_for_what_its_page_would_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four events follow each other on the page: taken, examined, shown, heatmap."""
+    events = [
+        {"id": number, "targets": [[9, "upload" if number == 0 else "then"]], "trigger_after": number - 1 if number else None}
+        for number in range(4)
+    ]
+    asked: list[tuple[str, object]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix("/gradio_api/")
+        if path == "/config":
+            return httpx.Response(200, json={"dependencies": events})
+        if path == "upload":
+            return httpx.Response(200, json=["/tmp/file.png"])
+        if path == "queue/data":
+            done = {"msg": "process_completed", "success": fails != asked[-1][1], "output": {"data": [{"choices": ["a"], "value": "real"}]}}
+            return httpx.Response(200, text=f"data: {json.dumps({'msg': 'estimation'})}\n\ndata: {json.dumps(done)}\n\n")
+        body = json.loads(request.content)
+        asked.append((path, body["fn_index"]))
+        return httpx.Response(200, json={})
+
+    monkeypatch.setattr(
+        app,
+        "httpx",
+        SimpleNamespace(
+            Client=lambda **options: httpx.Client(transport=httpx.MockTransport(answer), base_url=options["base_url"]),
+            Response=httpx.Response,
+        ),
+    )
+    file = tmp_path / "file.png"
+    file.write_bytes(b"picture")
+    fails: int | None = None
+    with app.AppClient("http://127.0.0.1:1/") as client:
+        client.examine(file)
+        assert asked == [("run/predict", 0), ("queue/join", 1), ("queue/join", 3)]
+        fails = 1
+        with pytest.raises(LabError, match="failed on this file"):
+            client.examine(file)

@@ -27,8 +27,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from attribution.lab.bench import measuring
-    from attribution.lab.bench.moving_clip import write_moving_clip
-    from attribution.lab.bench.switching import measure_switching
+    from attribution.lab.bench.naive import write_moving_clip
     from attribution.pipeline import load_pipeline
 
     machine = measuring.describe_machine()
@@ -47,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
             measuring.measure_server(clip, args.runs, args.detector, report)
         clip_seconds = measuring.measure_examination(pipeline, clip, args.runs, report)
         if args.switching:
-            measure_switching(pipeline, report)
+            measuring.measure_switching(pipeline, report)
         if args.naive:
             measuring.measure_naive(pipeline, clip, args.naive_frames, clip_seconds, report)
         if torch.cuda.is_available():

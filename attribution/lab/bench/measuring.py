@@ -1,28 +1,44 @@
-"""What the benchmark measures: the app as a process, a picture and a clip to their full result, and the naive way beside them."""
+"""What the benchmark measures: the app as a process, a picture and a clip to their full result, the naive way beside them, and what choosing
+another detector costs: the time to its first answer, the check of its files, and the memory after many changes."""
 
 from __future__ import annotations
 
+import gc
+import hashlib
+import json
 import os
 import platform
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
-from attribution.lab.bench.app_client import Visitor
-from attribution.lab.bench.moving_clip import EXAMPLES
-from attribution.lab.bench.naive import examine_naively
-from attribution.lab.bench.server import Server
-from attribution.models.backbones import explained_layer
-from attribution.pipeline import Pipeline, examine, explain
+from attribution.detectors import hub
+from attribution.detectors.card import CONFIG_FILE, MODEL_FILE
+from attribution.detectors.loading import embedded
+from attribution.detectors.spec import DetectorSpec, Selection
+from attribution.lab.bench.app import AppClient, Server, resident_bytes
+from attribution.lab.bench.hub_cache import put_in_cache
+from attribution.lab.bench.naive import EXAMPLES, examine_naively
+from attribution.models.backbones import build_backbone, explained_layer
+from attribution.pipeline import Pipeline, examine, explain, load_pipeline
 from attribution.version import __version__
 
 _CROPS = 96
 PICTURE = EXAMPLES / "astronaut.png"
+SWITCHES = 20
+_ARCHITECTURE = "vit_small_patch16_224"
+_COMMIT = "0123456789abcdef0123456789abcdef01234567"
+_REPOSITORY = "benchmark/random-vit"
+_CHECKED_BYTES = 100_000_000
+Report = Callable[["Figure"], None]
 
 
 @dataclass(frozen=True)
@@ -68,7 +84,7 @@ def describe_machine() -> dict[str, str]:
     }
 
 
-def measure_examination(pipeline: Pipeline, clip: Path, runs: int, report: Callable[[Figure], None]) -> float:
+def measure_examination(pipeline: Pipeline, clip: Path, runs: int, report: Report) -> float:
     """A picture and a clip to the full result: decoding, faces, verdict, placement on the map, and a heatmap with its faithfulness for
     every face track. The first run is not counted. Returns the median seconds of the clip."""
     on = pipeline.predictor.device
@@ -92,7 +108,7 @@ def measure_examination(pipeline: Pipeline, clip: Path, runs: int, report: Calla
     return statistics.median(times)
 
 
-def measure_naive(pipeline: Pipeline, clip: Path, most_frames: int | None, ours_seconds: float, report: Callable[[Figure], None]) -> None:
+def measure_naive(pipeline: Pipeline, clip: Path, most_frames: int | None, ours_seconds: float, report: Report) -> None:
     """The same clip and the same network the naive way, and how many times faster we are."""
     detector = pipeline.predictor.detector
     layer = explained_layer(detector.model, detector.architecture)
@@ -104,13 +120,13 @@ def measure_naive(pipeline: Pipeline, clip: Path, most_frames: int | None, ours_
     report(Figure("times faster than the naive way", "×", (naive.seconds_whole_clip / ours_seconds,), least=30))
 
 
-def measure_server(clip: Path, runs: int, detector: str, report: Callable[[Figure], None]) -> None:
+def measure_server(clip: Path, runs: int, detector: str, report: Report) -> None:
     """The app as its users have it: start to first page, a picture and a clip from drop to verdict and heatmap, and its peak memory."""
     with Server(flags=("--device", "cpu", "--detector", detector)) as server:
         report(Figure("process start to first page", "s", (server.seconds_to_first_page,), most=12))
-        with Visitor(server.url) as visitor:
-            report(Figure("picture, dropped on the page to verdict and heatmap", "s", timed(lambda: visitor.examine(PICTURE), runs)))
-            report(Figure("clip, dropped on the page to verdict and heatmap", "s", timed(lambda: visitor.examine(clip), runs)))
+        with AppClient(server.url) as client:
+            report(Figure("picture, dropped on the page to verdict and heatmap", "s", timed(lambda: client.examine(PICTURE), runs)))
+            report(Figure("clip, dropped on the page to verdict and heatmap", "s", timed(lambda: client.examine(clip), runs)))
         peak_bytes = server.peak_bytes()
         if peak_bytes is not None:
             report(Figure("peak memory of the server and its workers", "GB", (peak_bytes / 1e9,), most=2.5))
@@ -119,9 +135,93 @@ def measure_server(clip: Path, runs: int, detector: str, report: Callable[[Figur
 def timed(work: Callable[[], object], runs: int) -> tuple[float, ...]:
     """Seconds of each of `runs` calls after one that is not counted."""
     work()
+    return seconds_of(work, max(1, runs))
+
+
+def seconds_of(work: Callable[[], object], runs: int = 1) -> tuple[float, ...]:
+    """Seconds of each of `runs` calls."""
     times = []
-    for _ in range(max(1, runs)):
+    for _ in range(runs):
         started = time.perf_counter()
         work()
         times.append(time.perf_counter() - started)
     return tuple(times)
+
+
+def measure_switching(pipeline: Pipeline, report: Report) -> None:
+    """Every figure, in a process that has answered once: what a running app does when a reader chooses another detector."""
+    examine(PICTURE, pipeline)
+    for name in embedded():
+        report(Figure(f"{name}: load to first answer", "s", _first_answers(DetectorSpec(name), pipeline, 3), most=1.5, note="embedded"))
+    with tempfile.TemporaryDirectory(prefix="telltale-hub-") as folder, patch.dict(os.environ, HF_HUB_CACHE=folder):
+        size = write_cached_detector(Path(folder))
+        spec = DetectorSpec(f"hf:{_REPOSITORY}@{_COMMIT}")
+        times = _first_answers(spec, pipeline, 3)
+        note = f"{size / 1e6:.0f} MB, whole picture"
+        report(Figure("detector in the Hub cache: load to first answer", "s", times, most=4.0, note=note))
+        report(_memory(pipeline, [*map(DetectorSpec, embedded()), spec]))
+    report(_verification())
+
+
+def write_cached_detector(cache: Path) -> int:
+    """A random detector in timm's format in that Hub cache; its size in bytes."""
+    torch.manual_seed(7)
+    model = build_backbone(_ARCHITECTURE, 2)
+    # The head of a fresh network is all zeros: it would answer the same whatever it sees.
+    torch.nn.init.normal_(model.get_classifier().weight, std=0.1)  # type: ignore[operator]
+    config = {
+        "architecture": _ARCHITECTURE, "num_classes": 2, "num_features": 384, "label_names": ["Real", "Fake"],
+        "pretrained_cfg": {
+            "input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 1.0, "crop_mode": "center", "mean": [0.5] * 3,
+            "std": [0.5] * 3,
+        },
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="telltale-detector-") as name:
+        folder = Path(name)
+        (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
+        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, folder / MODEL_FILE)
+        put_in_cache(cache, _REPOSITORY, folder, _COMMIT)
+        return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def _first_answers(spec: DetectorSpec, pipeline: Pipeline, runs: int) -> tuple[float, ...]:
+    """Seconds from the choice to the evidence on a picture with one face, face detection included; the first run counts as well."""
+
+    def answer() -> None:
+        examine(PICTURE, load_pipeline(spec, "cpu", like=pipeline))
+
+    times = []
+    for _ in range(runs):
+        times += seconds_of(answer)
+        gc.collect()
+    return tuple(times)
+
+
+def _memory(pipeline: Pipeline, specs: list[DetectorSpec]) -> Figure:
+    """Memory after many changes as a share of what it was after each detector had been used once, as the app holds them."""
+    held: list[Selection] = []
+    pipelines: dict[Selection, Pipeline] = {}
+
+    def use(spec: DetectorSpec) -> None:
+        selection = Selection(spec)
+        pipelines[selection] = load_pipeline(spec, "cpu", like=pipeline)
+        held.append(selection)
+        examine(PICTURE, pipelines[selection])
+        while len(held) > 2:
+            pipelines.pop(held.pop(0), None)
+        gc.collect()
+
+    for spec in specs:
+        use(spec)
+    before = resident_bytes()
+    for number in range(SWITCHES):
+        use(specs[number % len(specs)])
+    share = resident_bytes() / max(1, before)
+    return Figure(f"memory after {SWITCHES} changes of detector", "×", (share,), most=1.1, note=f"{before / 1e9:.2f} GB before them")
+
+
+def _verification() -> Figure:
+    content = os.urandom(_CHECKED_BYTES)
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    times = seconds_of(lambda: hub.check("model.safetensors", content, digest), 5)
+    return Figure("check of 100 MB of weights (SHA-256)", "s", times, most=0.3)

@@ -1,24 +1,29 @@
-"""The app as a process of its own, watched from outside: how soon its first page comes, and how much memory it and its workers hold."""
+"""The app as a process of its own, watched from outside: how soon its first page comes, how much memory it and its workers hold; and a
+client that gives it files by the same requests that the page in a browser makes."""
 
 from __future__ import annotations
 
+import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+import httpx
 
 from attribution.errors import LabError
 
 ROOT = Path(__file__).resolve().parents[3]
-# The page is on this machine: no proxy stands before it.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_PATIENCE_SECONDS = 600
 _SAMPLES_A_SECOND = 5
+_SEE_WHY = "Start app.py yourself to see why."
+_EXAMINE_TO_SEE = "Examine it on the page to see why."
 
 
 class Server:
@@ -49,7 +54,7 @@ class Server:
             if ended or waited > self._patience_seconds:
                 self._end()
                 what = "The app ended by itself." if ended else f"The app gave no page within {waited:.0f} seconds."
-                raise LabError(what, "Start app.py yourself to see why.")
+                raise LabError(what, _SEE_WHY)
             time.sleep(0.05)
         self.seconds_to_first_page = time.perf_counter() - started
         # Watching costs some of the same cores: not before the start is measured. The high-water mark remembers what came before.
@@ -65,7 +70,7 @@ class Server:
     def peak_bytes(self) -> int | None:
         """The most memory that the server and its workers held at once: the larger of the server's own high-water mark and the sampled sum
         over all of its processes, shared pages counted once. None where the system does not say (it takes Linux's /proc)."""
-        high_water = _status_kilobytes(self._process.pid, "VmHWM") * 1024
+        high_water = _bytes(self._process.pid, "status", "VmHWM")
         return max(high_water, self._peak_bytes) or None
 
     def _end(self) -> None:
@@ -78,10 +83,11 @@ class Server:
 
     def _page_is_there(self) -> bool:
         try:
-            with _DIRECT.open(self.url, timeout=30) as answer:
-                return answer.status == 200 and len(answer.read()) > 0
-        except (urllib.error.URLError, OSError):
+            # The page is on this machine: no proxy stands before it.
+            answer = httpx.get(self.url, timeout=30, trust_env=False)
+        except httpx.HTTPError:
             return False
+        return answer.status_code == 200 and bool(answer.content)
 
     def _watch(self) -> None:
         while not self._over.wait(1 / _SAMPLES_A_SECOND):
@@ -91,7 +97,7 @@ class Server:
 
 def resident_bytes() -> int:
     """The memory that this process holds now; 0 where the system does not say."""
-    return _status_kilobytes(os.getpid(), "VmRSS") * 1024
+    return _bytes(os.getpid(), "status", "VmRSS")
 
 
 def _free_port() -> int:
@@ -116,16 +122,14 @@ def _descendants(process: int) -> list[int]:
 
 def _proportional_bytes(process: int) -> int:
     """Proportional set size: a page shared by n processes counts 1/n for each. The resident size where the kernel does not give that."""
-    for line in _read(Path(f"/proc/{process}/smaps_rollup")).splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    return _status_kilobytes(process, "VmRSS") * 1024
+    return _bytes(process, "smaps_rollup", "Pss") or _bytes(process, "status", "VmRSS")
 
 
-def _status_kilobytes(process: int, field: str) -> int:
-    for line in _read(Path(f"/proc/{process}/status")).splitlines():
+def _bytes(process: int, file: str, field: str) -> int:
+    """A field of a file of /proc that is given in kB; 0 where the system does not say."""
+    for line in _read(Path(f"/proc/{process}/{file}")).splitlines():
         if line.startswith(f"{field}:"):
-            return int(line.split()[1])
+            return int(line.split()[1]) * 1024
     return 0
 
 
@@ -134,3 +138,57 @@ def _read(path: Path) -> str:
         return path.read_text()
     except OSError:
         return ""
+
+
+class AppClient:
+    """A client of the running app, as one open page. LabError when the app answers otherwise than it should."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=_PATIENCE_SECONDS, trust_env=False, headers={"Origin": url.rstrip("/")})
+        self._session = secrets.token_hex(6)
+        self._events: list[dict[str, Any]] = self._checked(self._http.get("config")).json()["dependencies"]
+
+    def __enter__(self) -> AppClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def examine(self, file: Path) -> None:
+        """Drop `file` on the page, wait for its verdict, and for the heatmap that the page asks for next."""
+        with file.open("rb") as content:
+            (path,) = self._checked(self._http.post("gradio_api/upload", files={"files": (file.name, content)})).json()
+        upload = {"path": path, "orig_name": file.name, "size": file.stat().st_size, "meta": {"_type": "gradio.FileData"}}
+        taken = next(event for event in self._events if any(target[1] == "upload" for target in event["targets"]))
+        self._checked(self._http.post("gradio_api/run/predict", json=self._body(taken, [upload])))
+        examined = self._after(taken)
+        shown = self._queued(examined, [])["output"]["data"]
+        label = next((part["value"] for part in shown if isinstance(part, dict) and "choices" in part), None)
+        if label is None:
+            raise LabError("The app found no face to examine in this file.", _EXAMINE_TO_SEE)
+        self._queued(self._after(self._after(examined)), [label])
+
+    def _after(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The event that follows another one."""
+        return next(one for one in self._events if one["trigger_after"] == event["id"])
+
+    def _queued(self, event: dict[str, Any], data: list[Any]) -> dict[str, Any]:
+        """Join the queue for an event and wait for its end."""
+        self._checked(self._http.post("gradio_api/queue/join", json=self._body(event, data)))
+        with self._http.stream("GET", "gradio_api/queue/data", params={"session_hash": self._session}) as answer:
+            for line in answer.iter_lines():
+                message = json.loads(line[len("data: ") :]) if line.startswith("data: ") else {}
+                if message.get("msg") == "process_completed":
+                    if not message.get("success"):
+                        break
+                    return message
+        raise LabError("The app failed on this file.", _EXAMINE_TO_SEE)
+
+    def _body(self, event: dict[str, Any], data: list[Any]) -> dict[str, Any]:
+        return {"fn_index": event["id"], "data": data, "session_hash": self._session, "trigger_id": None, "event_data": None}
+
+    @staticmethod
+    def _checked(answer: httpx.Response) -> httpx.Response:
+        if answer.is_success:
+            return answer
+        raise LabError(f"The app answered with status {answer.status_code}.", _SEE_WHY)
