@@ -89,7 +89,7 @@ def interval(values: np.ndarray) -> tuple[float, float] | tuple[None, None]:
     return low, high
 
 
-def estimate(values: np.ndarray) -> tuple[Cell, Cell, Cell]:
+def estimate(values: np.ndarray) -> Row:
     """A figure (first of `values`) and its interval over the rest, which are those of resamples; None thrice when it is not finite."""
     return (*metrics.cells(values[0]), *interval(values[1:])) if np.isfinite(values[0]) else metrics.NOT_MEASURED
 

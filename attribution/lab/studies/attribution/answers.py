@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -127,7 +128,7 @@ def difference_table(compared: Compared, pairs: Sequence[tuple[str, Key, Key]]) 
 def recall_table(runs: Sequence[Run], test: BySplit, cross: BySplit) -> MeasuredTable:
     """RQ2: how often a method that training saw is named, in sources that it saw and in sources that it did not."""
     chosen = [run for run in runs if run.backbone == "mobilenetv2" and run.head == "methods" and run.loss == "supcon"]
-    rows: list[tuple[str, str, int, int, float, float, float]] = []
+    rows: list[Any] = []
     for split, found in (("test", test), ("cross", cross)):
         faces = found[chosen[0].name]
         unseen = left_out(faces.methods, faces.sources, COMPARED_WITHOUT) if split == "test" else np.ones(len(faces.methods), bool)
@@ -275,7 +276,7 @@ def open_set_table(folds: Sequence[Fold], info: DetectorInfo) -> MeasuredTable:
             areas = metrics.cells(*(metrics.auc(held_out[mine], score[mine]) for score in scores.values()))
             rows.append((method, int(held_out.sum()), *areas))
     _, faces_of, *columns = zip(*rows, strict=True)
-    rows.append(("mean", int(sum(faces_of)), *metrics.cells(*map(np.mean, columns))))
+    rows.append(("mean", int(sum(faces_of)), *metrics.cells(*(float(np.mean(one)) for one in columns))))
     note = (
         "AUROC, test faces: manipulated faces of methods in training (known) against those of a method held out (unknown); 0.5 is chance."
     )

@@ -127,7 +127,9 @@ def refit(units: np.ndarray, truth: np.ndarray, groups: np.ndarray, val: np.ndar
     splits = [(fit, held) for fit, held in GroupKFold(folds).split(x, y, groups[val]) if len(set(y[fit].tolist())) == 2]
     if len(splits) < folds:
         raise ValueError("a regression needs both classes in every fold of groups")
-    held_out = {one: cross_val_predict(_regression(one), x, y, cv=splits, method="decision_function") for one in _PENALTIES}
+    held_out: dict[float, Any] = {
+        one: cross_val_predict(_regression(one), x, y, cv=splits, method="decision_function") for one in _PENALTIES
+    }
     best = min(_PENALTIES, key=lambda one: log_loss(y, 0.5 + np.tanh(held_out[one] / 2) / 2, sample_weight=weights))
     return _regression(best).fit(x, y).decision_function(units.astype(np.float64)), held_out[best]
 
