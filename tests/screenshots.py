@@ -1,8 +1,7 @@
-"""Takes pictures of the page: `python tests/screenshots.py FOLDER [--detector NAME|DIR] [FILE …]`.
+"""Takes pictures of the pages: `python tests/screenshots.py FOLDER [--detector NAME|DIR] [FILE …]`.
 
-For each file (the examples when none is given) one picture in light and one in dark at 1280 px, and one in light at phone width (390 px),
-each of the whole page; the same of the other pages (`limits-…`, `why-…`); and `readme.png`, the result on the last file without its tables.
-It needs what the browser tests need.
+Each page, and the result on each file (the examples when none is given), in dark and light at 1280 px and in light at phone width (390 px);
+and `readme.png`, the last result without its tables. It needs what the browser tests need.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -21,12 +19,11 @@ from attribution.text import limits as limits_text
 from attribution.text import page as text
 from browser import Reader, chromium, find_chromium
 
-LOOKS: tuple[tuple[Literal["dark", "light"], int], ...] = (("dark", 1280), ("light", 390), ("light", 1280))
 WITHOUT_TABLES = ".tt-header, #tt-entry, #tt-limits, #tt-limits ~ * { display: none !important } #tt-result { margin: 24px 0 }"
 
 
 def main() -> int:
-    flags = argparse.ArgumentParser(description="Pictures of the page.")
+    flags = argparse.ArgumentParser(description="Pictures of the pages.")
     flags.add_argument("folder", type=Path)
     flags.add_argument("files", nargs="*", type=Path)
     flags.add_argument("--detector", default="default")
@@ -35,12 +32,11 @@ def main() -> int:
     if path is None:
         sys.stderr.write("No Chromium was found; install one, or name it in CHROMIUM.\n")
         return 2
-    files = asked.files or [ROOT / "examples" / name for name in text.EXAMPLES]
     asked.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, chromium(path) as browser:
         server = start(asked.detector, Path(temporary))
         try:
-            for scheme, width in LOOKS:
+            for scheme, width in (("dark", 1280), ("light", 390), ("light", 1280)):
                 context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
                 reader = Reader(context, server.address).open()
                 reader.page.wait_for_selector(".tt-ready, .tt-failed")
@@ -50,20 +46,11 @@ def main() -> int:
                     other.page.goto(server.address + place)
                     other.page.wait_for_selector(there)
                     _take(other, asked.folder / f"{place}-{width}-{scheme}.png")
-                    other.page.close()
-                for file in files:
+                for file in asked.files or [ROOT / "examples" / name for name in text.EXAMPLES]:
                     _take(reader.give(file), asked.folder / f"{file.stem}-{width}-{scheme}.png")
-                if (scheme, width) == LOOKS[-1]:
-                    reader.page.add_style_tag(content=WITHOUT_TABLES)
-                    reader.page.wait_for_timeout(1000)
-                    area = reader.page.locator("#tt-result").bounding_box()
-                    assert area is not None
-                    reader.page.screenshot(
-                        path=asked.folder / "readme.png",
-                        clip={"x": area["x"] - 24, "y": area["y"] - 24, "width": area["width"] + 48, "height": area["height"] + 48},
-                        full_page=True,
-                    )
-                context.close()
+            reader.page.add_style_tag(content=WITHOUT_TABLES)
+            reader.page.wait_for_timeout(1000)
+            reader.page.locator("#tt-result").screenshot(path=asked.folder / "readme.png")
         finally:
             stop(server)
     return 0
