@@ -14,11 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from attribution.errors import DamagedDetector, UnusableDetector
-from attribution.evidence.checks import LABEL_FAMILIES, UNKNOWN_METHOD
+from attribution.evidence.checks import LABEL_FAMILIES, RESAMPLINGS, UNKNOWN_METHOD
 
 SCHEMA = "telltale-card/1"
 SCOPES = ("any", "generated", "face_swap")
-RESAMPLINGS = ("lanczos", "bicubic", "bilinear")
 MODEL_FILE, CONFIG_FILE, REFERENCE_FILE = "model.safetensors", "config.json", "reference.safetensors"
 CARD_FILE, README_FILE = "card.json", "README.md"
 VERIFIED_FILES = (MODEL_FILE, CONFIG_FILE, REFERENCE_FILE)

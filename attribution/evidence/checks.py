@@ -23,6 +23,8 @@ LABEL_FAMILIES = (*FAMILIES, UNKNOWN_FAMILY)
 STATES = ("manipulated", "no_manipulation_found", "inconclusive")
 KINDS = ("picture", "clip")
 VIEWS = ("face", "picture")
+RESAMPLINGS = ("lanczos", "bicubic", "bilinear")
+"""How the pixels of a crop are resampled, from the sharpest to the softest."""
 SCOPES = ("any", "generated", "face_swap")
 AGREEMENTS = ("same method", "same family", "same answer", "differs", "undecided")
 UNKNOWN_METHOD = "unknown"

@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 
 from attribution import errors
-from attribution.detectors.card import RESAMPLINGS
 from attribution.errors import DamagedMedia, DecodeTimeout, EmptyMedia, MediaTooLarge, MissingMedia, UnsupportedMedia
 from attribution.evidence import Frame, Media, checks
-from attribution.evidence.checks import Box, need
+from attribution.evidence.checks import RESAMPLINGS, Box, need
 from attribution.media import decoder, magic
 from attribution.media.decoder import Decoder
 from attribution.media.limits import MediaLimits
