@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from attribution.detectors.card import MeasuredTable
-from attribution.detectors.tables import Estimate, Rows, Unfit, figure_words, mean_of, percent, share_words
+from attribution.detectors.tables import Estimate, Row, Rows, Unfit, figure_words, mean_of, percent, share_words
 from attribution.measured import figures
 from attribution.measured.figures import Axis, Dot, DotLine, HeatCell, dot_chart, draw, key, pair_key, simple_chart
 from attribution.measured.section import Section, Subject, apart, capital, known
@@ -91,7 +91,7 @@ def unknown(at: Subject) -> Section:
     return Section(says, figure, (table,))
 
 
-def best_score(table: MeasuredTable, columns: Sequence[str]) -> tuple[list[str], list, str, dict[str, Estimate]]:  # type: ignore[type-arg]
+def best_score(table: MeasuredTable, columns: Sequence[str]) -> tuple[list[str], list[Row], str, dict[str, Estimate]]:
     """Of a table of scores by what was held out: the columns that hold numbers, the rows that do, the best score on average, and the mean
     of each. Raises Unfit when there is none."""
     rows = [row for row in Rows(table, ("held out", "faces")) if row.text("held out") != "mean"]
