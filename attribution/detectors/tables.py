@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from attribution.detectors.card import Cell, MeasuredTable
-from attribution.text.numbers import share as percent
+from attribution.text.numbers import share as percent  # noqa: F401
 from attribution.text.numbers import share_digits, signed
 
 _Z = 1.959964
@@ -40,13 +40,16 @@ class Row:
 
     def text(self, column: str) -> str:
         """The cell as words; empty when it is None or not there."""
-        cell = self.cells[self.columns.index(column)] if column in self.columns else None
+        cell = self._cell(column)
         return "" if cell is None else str(cell)
 
     def number(self, column: str) -> float | None:
         """The cell as a number; None when it is none."""
-        cell = self.cells[self.columns.index(column)] if column in self.columns else None
+        cell = self._cell(column)
         return None if cell is None or isinstance(cell, str) else float(cell)
+
+    def _cell(self, column: str) -> Cell:
+        return self.cells[self.columns.index(column)] if column in self.columns else None
 
     def count(self, column: str) -> int:
         """The cell as a count; 0 when it is none."""
@@ -57,13 +60,10 @@ class Row:
         value = self.number(column)
         if value is None:
             return None
-        at = self.columns.index(column)
-        bounds = []
-        for names in (_LOWER, _UPPER):
-            place = next((i for i in range(at + 1, min(at + 5, len(self.columns))) if self.columns[i] in names), None)
-            cell = self.cells[place] if place is not None else None
-            bounds.append(None if cell is None or isinstance(cell, str) else float(cell))
-        return Estimate(value, bounds[0], bounds[1])
+        first = self.columns.index(column) + 1
+        near = Row(self.columns[first : first + 4], self.cells[first : first + 4])
+        low, high = (next((name for name in near.columns if name in names), "") for names in (_LOWER, _UPPER))
+        return Estimate(value, near.number(low), near.number(high))
 
     def between(self, column: str, low: str, high: str) -> Estimate | None:
         """The number of that column with its bounds in columns of these names; None when it is none."""
@@ -169,12 +169,7 @@ def mean_of(values: Sequence[float]) -> Estimate | None:
 
 def share_words(estimate: Estimate | None) -> str:
     """`1.6 % (0.7–3.3 %)`; of a difference `1.2 % (−0.4 to 3 %)`."""
-    if estimate is None:
-        return "not measured"
-    if estimate.low is None or estimate.high is None:
-        return percent(estimate.value)
-    joint = " to " if estimate.low < 0 else "–"
-    return f"{percent(estimate.value)} ({share_digits(estimate.low)}{joint}{share_digits(estimate.high)} %)"
+    return _with_bounds(estimate, share_digits, " %")
 
 
 def share_inline(estimate: Estimate) -> str:
@@ -184,14 +179,13 @@ def share_inline(estimate: Estimate) -> str:
 
 def figure_words(estimate: Estimate | None) -> str:
     """`0.95 (0.93–0.96)`; with signs where a bound is negative: `−0.01 (−0.03 to 0.01)`."""
+    return _with_bounds(estimate, lambda value: signed(f"{value:.3f}" if abs(value) < 0.1 else f"{value:.2f}"), "")
+
+
+def _with_bounds(estimate: Estimate | None, digits: Callable[[float], str], unit: str) -> str:
     if estimate is None:
         return "not measured"
-    shown = _number(estimate.value)
+    shown = digits(estimate.value) + unit
     if estimate.low is None or estimate.high is None:
         return shown
-    joint = " to " if estimate.low < 0 else "–"
-    return f"{shown} ({_number(estimate.low)}{joint}{_number(estimate.high)})"
-
-
-def _number(value: float) -> str:
-    return signed(f"{value:.3f}" if abs(value) < 0.1 else f"{value:.2f}")
+    return f"{shown} ({digits(estimate.low)}{' to ' if estimate.low < 0 else '–'}{digits(estimate.high)}{unit})"
