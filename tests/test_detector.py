@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -34,11 +31,7 @@ def test_probabilities_are_calibrated_by_the_card(predictor: Predictor) -> None:
     reading = predictor.read(some_crops(4))
     expected = np.exp(reading.logits / 1.5)
     assert reading.p_methods == pytest.approx(expected / expected.sum(axis=1, keepdims=True), abs=1e-6)
-
-
-def test_huge_logits_are_no_overflow(predictor: Predictor) -> None:
-    p = predictor.calibrated(np.array([[1e4, 0, -1e4, 1e4]], dtype=np.float32))
-    assert p[0].tolist() == [0.5, 0, 0, 0.5]
+    assert predictor.calibrated(np.array([[1e4, 0, -1e4, 1e4]], dtype=np.float32))[0].tolist() == [0.5, 0, 0, 0.5]
 
 
 def test_the_batch_size_changes_nothing(predictor: Predictor) -> None:
@@ -110,7 +103,7 @@ class SmallMemory(nn.Module):
         return self.network.get_classifier()  # type: ignore[operator]
 
 
-@pytest.mark.parametrize(("most", "mirrored"), [(3, False), (2, True), (1, False), (1, True), (0, False), (0, True)])
+@pytest.mark.parametrize(("most", "mirrored"), [(3, False), (2, True), (0, True)])
 def test_out_of_memory_halves_the_batch_and_then_takes_the_cpu(loaded_detector: LoadedDetector, most: int, mirrored: bool) -> None:
     crops = some_crops(7)
     cramped = Predictor(loaded_detector, "cpu")
@@ -120,12 +113,6 @@ def test_out_of_memory_halves_the_batch_and_then_takes_the_cpu(loaded_detector: 
     assert found.logits == pytest.approx(expected.logits, abs=1e-3)
     assert found.p_methods == pytest.approx(expected.p_methods, abs=1e-3)
     assert found.embeddings == pytest.approx(expected.embeddings, abs=1e-3)
-
-
-def test_a_detector_serves_several_examiners(loaded_detector: LoadedDetector) -> None:
-    twin = replace(loaded_detector, model=copy.deepcopy(loaded_detector.model))
-    crops = some_crops(2)
-    assert np.array_equal(Predictor(twin, "cpu").read(crops).logits, Predictor(loaded_detector, "cpu").read(crops).logits)
 
 
 def test_devices() -> None:

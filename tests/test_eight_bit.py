@@ -9,8 +9,6 @@ import torch
 
 from attribution.detectors.eight_bit import CLIPPING_RATIOS, SCALE_SUFFIX, compress, expand
 from attribution.errors import DamagedDetector
-from attribution.models.architectures import DNA_DET
-from attribution.models.backbones import build_backbone
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
@@ -59,12 +57,6 @@ def test_expanding_gives_every_name_and_shape_back_in_float32() -> None:
             assert (whole[name] - tensor).square().mean().sqrt() <= 0.012 * tensor.std()
 
 
-def test_compressing_what_was_compressed_changes_nothing_more() -> None:
-    whole = expand(compress(some_state()))
-    again = expand(compress(whole))
-    assert all(torch.allclose(again[name], tensor, rtol=1e-5, atol=0) for name, tensor in whole.items())
-
-
 def test_the_least_number_of_values_decides() -> None:
     state = {"weight": torch.randn(8, 8)}
     assert compress(state, least_values=64)["weight"].dtype == torch.int8
@@ -93,13 +85,6 @@ def test_each_channel_has_the_best_scale_of_the_grid() -> None:
     assert (errors.sqrt() / weight.norm(dim=1) < 0.03).all(), "small channels are as exact as large ones"
 
 
-def test_symmetric_values_without_minus_128() -> None:
-    weight = torch.linspace(-1, 1, 4096).reshape(2, -1)
-    small = compress({"w": weight})["w"]
-    assert int(small.min()) == -127
-    assert int(small.max()) == 127
-
-
 @pytest.mark.parametrize("values", [0.0, 1e-45, 1e-38, 1e30])
 def test_channels_of_any_size_keep_a_usable_scale(values: float) -> None:
     small = compress({"w": torch.full((4, 2048), values)})
@@ -125,20 +110,12 @@ def test_any_floating_kind_is_compressed(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("shape", [(2, 2048), (3,)])
 def test_values_that_are_not_finite_are_refused(value: float, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="kept for the scales"):
+        compress({"w::scale": torch.zeros(3)})
     weight = torch.zeros(shape)
     weight.view(-1)[1] = value
     with pytest.raises(ValueError, match="not finite"):
         compress({"w": weight})
-
-
-def test_a_name_of_a_scale_is_refused() -> None:
-    with pytest.raises(ValueError, match="kept for the scales"):
-        compress({"w::scale": torch.zeros(3)})
-
-
-def test_channels_last_weights_come_back_in_order() -> None:
-    weight = torch.randn(16, 32, 3, 3)
-    assert torch.equal(compress({"w": weight.to(memory_format=torch.channels_last)})["w"], compress({"w": weight})["w"])
 
 
 def test_tensors_without_scales_are_left_as_they_are() -> None:
@@ -171,24 +148,15 @@ GOOD = torch.ones(4)
     ("tensors", "said"),
     [
         ({"w::scale": GOOD}, "but no such tensor"),
-        ({"::scale": GOOD}, "but no such tensor"),
         ({"w": EIGHT, "w::scale": GOOD, "w::scale::scale": GOOD}, "no 8-bit weight"),
         ({"w": torch.ones(4, 3), "w::scale": GOOD}, "no 8-bit weight"),
-        ({"w": torch.ones(4, 3).half(), "w::scale": GOOD}, "no 8-bit weight"),
         ({"w": EIGHT.to(torch.uint8), "w::scale": GOOD}, "no 8-bit weight"),
-        ({"w": EIGHT.to(torch.int16), "w::scale": GOOD}, "no 8-bit weight"),
         ({"w": torch.ones(4, dtype=torch.int8), "w::scale": GOOD}, "no 8-bit weight"),
-        ({"w": torch.tensor(1, dtype=torch.int8), "w::scale": torch.tensor(1.0)}, "no 8-bit weight"),
         ({"w": EIGHT, "w::scale": torch.ones(3)}, "one float32 number for each"),
-        ({"w": EIGHT, "w::scale": torch.ones(5)}, "one float32 number for each"),
-        ({"w": EIGHT, "w::scale": torch.ones(1)}, "one float32 number for each"),
         ({"w": EIGHT, "w::scale": torch.ones(4, 1)}, "one float32 number for each"),
         ({"w": EIGHT, "w::scale": torch.tensor(1.0)}, "one float32 number for each"),
         ({"w": EIGHT, "w::scale": GOOD.half()}, "one float32 number for each"),
-        ({"w": EIGHT, "w::scale": GOOD.double()}, "one float32 number for each"),
-        ({"w": EIGHT, "w::scale": GOOD.to(torch.int8)}, "one float32 number for each"),
         ({"w": EIGHT, "w::scale": torch.tensor([1.0, float("nan"), 1, 1])}, "not finite or not positive"),
-        ({"w": EIGHT, "w::scale": torch.tensor([1.0, float("inf"), 1, 1])}, "not finite or not positive"),
         ({"w": EIGHT, "w::scale": torch.tensor([1.0, 1, 0, 1])}, "not finite or not positive"),
         ({"w": EIGHT, "w::scale": torch.tensor([1.0, 1, 1, -1])}, "not finite or not positive"),
     ],
@@ -204,27 +172,3 @@ def test_a_sentence_never_holds_a_name_of_any_length() -> None:
     with pytest.raises(DamagedDetector) as caught:
         expand({"x" * 10_000 + SCALE_SUFFIX: GOOD})
     assert len(str(caught.value)) < 250
-
-
-def test_dna_det_fits_into_six_megabytes_and_answers_nearly_the_same() -> None:
-    torch.manual_seed(3)
-    model = build_backbone(DNA_DET, 5)
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            # The mean of all batches, here of one: a network whose layers have the spread that training gives them.
-            module.momentum = None
-    inputs = torch.randn(8, 3, 64, 64)
-    with torch.no_grad():
-        model.train()
-        model(inputs)
-        model.eval()
-        before = model(inputs)
-        small = compress(model.state_dict())
-        assert sum(tensor.numel() * tensor.element_size() for tensor in small.values()) < 6.1e6
-        assert {name for name, tensor in small.items() if tensor.dtype == torch.int8} == {
-            f"stages.{stage}.{conv}.weight" for stage in range(4) for conv in ("conv_halve", "conv_same")
-        } - {"stages.0.conv_halve.weight"}
-        model.load_state_dict(expand(small))
-        after = model(inputs)
-    assert not torch.equal(after, before)
-    assert (after - before).square().mean().sqrt() < 0.05 * before.std(0).mean()

@@ -1,10 +1,11 @@
-"""Names of labels are read by all their words, and left unread rather than misread."""
+"""Names of labels are read by all their words, and left unread rather than misread; and what somebody may ask for of a detector."""
 
 from __future__ import annotations
 
 import pytest
 
-from attribution.detectors.labels import MANIPULATED, decide, read_meanings
+from attribution.detectors.labels import MANIPULATED, MEANINGS, decide, read_meanings
+from attribution.detectors.spec import DetectorSpec, read_meanings_flag
 from attribution.errors import UnmappedLabels, UnusableDetector
 from attribution.evidence import LABEL_FAMILIES
 
@@ -95,3 +96,26 @@ def test_a_person_overrules_what_is_known_and_what_is_known_the_name() -> None:
     assert decide(("real", "fake"), {"real": "gan"}, {"real": "diffusion", "fake": "real"}) == ("gan", "real")
     with pytest.raises(UnusableDetector, match="no label 'another'"):
         decide(("real", "fake"), {"another": "real"}, {})
+
+
+@pytest.mark.parametrize("meaning", ["", "fake", "Real", "unknown"])
+def test_a_meaning_that_is_none_is_refused(meaning: str) -> None:
+    with pytest.raises(UnusableDetector, match="no meaning"):
+        DetectorSpec("x", (("LABEL_0", meaning),))
+
+
+def test_a_view_that_is_none_is_refused() -> None:
+    with pytest.raises(UnusableDetector, match="face or the whole picture"):
+        DetectorSpec("x", view="ear")
+
+
+def test_the_flag_is_read() -> None:
+    assert read_meanings_flag("") == ()
+    assert read_meanings_flag("LABEL_0=real, a=b=manipulated ,") == (("LABEL_0", "real"), ("a=b", "manipulated"))
+    assert all(DetectorSpec("x", ((meaning, meaning),)) for meaning in MEANINGS)
+
+
+@pytest.mark.parametrize("text", ["LABEL_0", "=real", "a=real,b"])
+def test_a_flag_that_says_nothing_is_refused(text: str) -> None:
+    with pytest.raises(UnusableDetector, match="LABEL=MEANING"):
+        read_meanings_flag(text)

@@ -112,20 +112,15 @@ def test_a_repository_is_private_unless_said_otherwise(server: LoopbackHub, dete
     assert server.repositories["owner/public"].branches["main"] == commit
 
 
-def test_a_branch(server: LoopbackHub, detector_folder: Path) -> None:
-    for _ in range(2):
-        pushed = push(detector_folder, NAME, revision="beta")
+def test_a_branch_and_pushed_again_nothing_changes(server: LoopbackHub, detector_folder: Path) -> None:
+    pushed = push(detector_folder, NAME, revision="beta")
+    sent = len([one for one in server.requests if one.method == "PUT"])
+    assert push(detector_folder, NAME, revision="beta") == pushed
+    assert len([one for one in server.requests if one.method == "PUT"]) == sent == 2
     own = server.repositories[NAME]
     assert own.branches["beta"] == pushed.revision != own.branches["main"]
     assert set(own.commits[own.branches["main"]]) == {".gitattributes"}
     assert hub.look(f"{NAME}@beta").revision == pushed.revision
-
-
-def test_pushed_again_nothing_changes(server: LoopbackHub, detector_folder: Path) -> None:
-    first = push(detector_folder, NAME)
-    sent = len([one for one in server.requests if one.method == "PUT"])
-    assert push(detector_folder, NAME) == first
-    assert len([one for one in server.requests if one.method == "PUT"]) == sent == 2
 
 
 def test_what_does_not_load_is_not_pushed(server: LoopbackHub, own_detector: Path) -> None:
@@ -150,18 +145,17 @@ def test_only_the_files_of_a_detector_are_pushed(server: LoopbackHub, own_detect
         push(own_detector, NAME)
 
 
-@pytest.mark.parametrize("repository", ["", "repo", "../x", "owner/repo@main", "owner/re po"])
-def test_a_name_that_none_can_have(server: LoopbackHub, detector_folder: Path, repository: str) -> None:
-    with pytest.raises(LabError, match="not the name"):
-        push(detector_folder, repository)
-    assert server.requests == []
-
-
-def test_a_commit_is_no_branch(server: LoopbackHub, detector_folder: Path) -> None:
-    with pytest.raises(LabError, match="to a branch"):
-        push(detector_folder, NAME, revision="0" * 40)
-    with pytest.raises(LabError, match="cannot be a revision"):
-        push(detector_folder, NAME, revision="a..b")
+@pytest.mark.parametrize(
+    ("repository", "revision", "said"),
+    [
+        *((name, None, "not the name") for name in ("", "repo", "../x", "owner/repo@main")),
+        (NAME, "0" * 40, "to a branch"),
+        (NAME, "a..b", "cannot be a revision"),
+    ],
+)
+def test_a_name_that_none_can_have(server: LoopbackHub, detector_folder: Path, repository: str, revision: str | None, said: str) -> None:
+    with pytest.raises(LabError, match=said):
+        push(detector_folder, repository, revision=revision)
     assert server.requests == []
 
 
@@ -182,12 +176,9 @@ def test_tokens(server: LoopbackHub, detector_folder: Path, monkeypatch: pytest.
         (Fault("/api/repos/create", status=503), "error 503"),
         (Fault("/api/repos/create", status=429), "limits how often"),
         (Fault("/commit/", status=409), "at the same moment"),
-        (Fault("/commit/", status=412), "at the same moment"),
         (Fault("/commit/", status=403), "may not write"),
         (Fault("/preupload/", status=404), "error 404"),
         (Fault("/store/", status=403), "may not write"),
-        (Fault("/store/", status=400), "error 400"),
-        (Fault("/verify", status=404), "error 404"),
         (Fault("/api/validate-yaml", status=400, body=b'{"errors": [{"message": "bad licence"}]}'), "front matter"),
         (Fault("/api/repos/create", cut_after=0), "broke off"),
         (Fault("/revision/", status=404), "could not be compared"),
@@ -234,8 +225,6 @@ def test_the_command_pushes_a_folder_and_says_how_to_use_it(
     ("words", "said"),
     [
         ([], "measures a run"),
-        (["FOLDER"], "measures a run"),
-        (["--to", NAME], "measures a run"),
         (["--run", "RUN"], "--work, --out, --minutes, --train-command too"),
         (["FOLDER", "--run", "RUN", "--work", "W", "--out", "O", "--minutes", "1", "--train-command", "C"], "no folder"),
     ],

@@ -15,7 +15,6 @@ from attribution.detectors.tables import (
     difference,
     figure_words,
     mean_of,
-    percent,
     share_inline,
     share_words,
     wilson,
@@ -25,21 +24,10 @@ from attribution.detectors.tables import (
 @pytest.mark.parametrize(("hits", "count", "low", "high"), [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)])
 def test_wilson_is_that_of_newcombe(hits: int, count: int, low: float, high: float) -> None:
     """Newcombe (1998), "Two-sided confidence intervals for the single proportion", table I, method 3."""
+    assert wilson(0, 0) is wilson(3, 2) is wilson(-1, 5) is None
     found = wilson(hits, count)
     assert found is not None
     assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
-
-
-@pytest.mark.parametrize(("hits", "count"), [(0, 0), (3, 2), (-1, 5)])
-def test_a_share_of_nothing_is_none(hits: int, count: int) -> None:
-    assert wilson(hits, count) is None
-
-
-def test_all_and_none_reach_the_ends() -> None:
-    every, none = wilson(7, 7), wilson(0, 7)
-    assert every is not None
-    assert none is not None
-    assert (every.high, none.low) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -107,23 +95,6 @@ def test_a_tally_counts_back_from_shares() -> None:
     both = tally + Tally.of(Row(columns, (10, 1.0, 0.0, None)))
     assert (both.faces, both.definite, both.wrong) == (397, 223, 6)
     assert NO_FACES.wrong_of_definite() is None
-
-
-@pytest.mark.parametrize(
-    ("share", "words"),
-    [
-        (0.0, "0 %"),
-        (0.016, "1.6 %"),
-        (0.0994, "9.9 %"),
-        (0.0999, "10 %"),
-        (0.45, "45 %"),
-        (0.9512, "95.1 %"),
-        (1.0, "100 %"),
-        (-0.02, "−2 %"),
-    ],
-)
-def test_shares_in_words(share: float, words: str) -> None:
-    assert percent(share) == words
 
 
 def test_estimates_in_words() -> None:
