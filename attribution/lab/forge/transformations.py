@@ -40,22 +40,6 @@ class Transformation:
     apply: Apply
 
 
-def _jpeg(quality: int) -> Apply:
-    return lambda rgb, _: jpeg(rgb, quality)
-
-
-def _double_jpeg(first: int, second: int) -> Apply:
-    return lambda rgb, _: jpeg(jpeg(rgb, first), second)
-
-
-def _gaussian_blur(kernel_px: int) -> Apply:
-    return lambda rgb, _: cv2.GaussianBlur(rgb, (kernel_px, kernel_px), 0)
-
-
-def _median_blur(kernel_px: int) -> Apply:
-    return lambda rgb, _: cv2.medianBlur(rgb, kernel_px)
-
-
 def _resampled(scale: float, interpolation: int) -> Apply:
     def apply(rgb: np.ndarray, _: np.random.Generator) -> np.ndarray:
         height, width = rgb.shape[:2]
@@ -75,18 +59,13 @@ def _noise(variance: int) -> Apply:
 
 def transformations() -> tuple[Transformation, ...]:
     """All 170, in the order of their class: 24 JPEG, 24 double JPEG, 14 Gaussian blur, 14 median blur, 80 resampling, 14 Gaussian noise."""
+    pairs = zip(QUALITIES, SECOND_QUALITIES, strict=True)
+    resamplings = [(scale, name) for scale in SCALES for name in INTERPOLATIONS]
     return (
-        *(Transformation("jpeg", f"quality {q}", _jpeg(q)) for q in QUALITIES),
-        *(
-            Transformation("double jpeg", f"quality {q}, then {r}", _double_jpeg(q, r))
-            for q, r in zip(QUALITIES, SECOND_QUALITIES, strict=True)
-        ),
-        *(Transformation("gaussian blur", f"kernel {k} px", _gaussian_blur(k)) for k in KERNELS_PX),
-        *(Transformation("median blur", f"kernel {k} px", _median_blur(k)) for k in KERNELS_PX),
-        *(
-            Transformation("resampling", f"scale {scale}, {name}", _resampled(scale, interpolation))
-            for scale in SCALES
-            for name, interpolation in INTERPOLATIONS.items()
-        ),
+        *(Transformation("jpeg", f"quality {q}", lambda rgb, _, q=q: jpeg(rgb, q)) for q in QUALITIES),
+        *(Transformation("double jpeg", f"quality {q}, then {r}", lambda rgb, _, q=q, r=r: jpeg(jpeg(rgb, q), r)) for q, r in pairs),
+        *(Transformation("gaussian blur", f"kernel {k} px", lambda rgb, _, k=k: cv2.GaussianBlur(rgb, (k, k), 0)) for k in KERNELS_PX),
+        *(Transformation("median blur", f"kernel {k} px", lambda rgb, _, k=k: cv2.medianBlur(rgb, k)) for k in KERNELS_PX),
+        *(Transformation("resampling", f"scale {s}, {name}", _resampled(s, INTERPOLATIONS[name])) for s, name in resamplings),
         *(Transformation("gaussian noise", f"variance {v}", _noise(v)) for v in VARIANCES),
     )

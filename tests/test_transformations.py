@@ -47,14 +47,6 @@ def rms(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.sqrt(np.mean((one.astype(float) - other) ** 2)))
 
 
-def energy_above(rgb: np.ndarray, cycles_per_px: float) -> float:
-    """Of the luma's spectrum, in either direction."""
-    luma = rgb.astype(float).mean(2)
-    spectrum = np.abs(np.fft.fft2(luma - luma.mean())) ** 2
-    cycles = np.abs(np.fft.fftfreq(len(luma)))
-    return float(spectrum[np.maximum(cycles[:, None], cycles[None]) > cycles_per_px].sum())
-
-
 def test_there_are_170_in_six_families():
     assert list(Counter(one.family for one in ALL).items()) == [
         ("jpeg", 24), ("double jpeg", 24), ("gaussian blur", 14), ("median blur", 14), ("resampling", 80), ("gaussian noise", 14),
@@ -86,18 +78,14 @@ def test_each_changes_the_picture_and_no_two_alike(picture: np.ndarray):
     assert min(rms(one, other) for one, other in itertools.combinations(changed, 2)) > 0.15
 
 
-def test_noise_alone_draws_by_chance():
+def test_noise_alone_draws_by_chance_and_any_shape_keeps_its_shape():
     for one in ALL:
         random = np.random.default_rng(3)
         untouched = random.bit_generator.state
-        first = one.apply(PHOTOGRAPH, random)
+        first = one.apply(PHOTOGRAPH[:70, :101], random)
+        assert first.shape == (70, 101, 3)
         assert (random.bit_generator.state != untouched) == (one.family == "gaussian noise")
-        assert np.array_equal(first, apply(one, PHOTOGRAPH, seed=3))
-
-
-def test_any_shape_keeps_its_shape():
-    wide = PHOTOGRAPH[:70, :101]
-    assert {apply(one, wide).shape for one in ALL} == {wide.shape}
+        assert np.array_equal(first, apply(one, PHOTOGRAPH[:70, :101], seed=3))
 
 
 # JPEG
@@ -120,49 +108,7 @@ def test_jpeg_has_the_qualities_of_its_name(family: str):
         assert rms(apply(one, PHOTOGRAPH), expected) < 0.3, one.name
 
 
-def test_jpeg_loses_more_at_lower_quality():
-    losses = [rms(apply(one, PHOTOGRAPH), PHOTOGRAPH) for one in of_family("jpeg")]
-    assert all(low > high for low, high in itertools.pairwise(losses))
-
-
-def test_jpeg_again_at_its_own_quality_changes_least():
-    """The "ghost" that gives a quality away (Farid 2009): of all qualities, the one that a picture had already does the least."""
-    family = of_family("jpeg")
-    for place, one in enumerate(family):
-        once = apply(one, PHOTOGRAPH)
-        again = [rms(apply(other, once), once) for other in family]
-        assert int(np.argmin(again)) == place, one.name
-        assert again[place] < 0.5 * rms(once, PHOTOGRAPH)
-
-
-def blockiness(rgb: np.ndarray) -> float:
-    """Mean step over the borders of 8×8 blocks, over the mean step elsewhere."""
-    steps = np.abs(np.diff(rgb.astype(float).mean(2), axis=1)).mean(0)
-    borders = np.arange(len(steps)) % 8 == 7
-    return float(steps[borders].mean() / steps[~borders].mean())
-
-
-def test_jpeg_leaves_borders_every_8_px_and_more_of_them_at_lower_quality():
-    blocks = [blockiness(apply(one, PHOTOGRAPH)) for one in of_family("jpeg")]
-    assert abs(blockiness(PHOTOGRAPH) - 1) < 0.05
-    assert all(found > 1.1 for one, found in zip(of_family("jpeg"), blocks, strict=True) if numbers(one)[0] <= 80)
-    assert all(low > high - 0.01 for low, high in itertools.pairwise(blocks))
-
-
-def test_double_jpeg_is_neither_of_its_two():
-    for one in of_family("double jpeg"):
-        first, second = (by_pillow(PHOTOGRAPH, quality) for quality in numbers(one))
-        changed = apply(one, PHOTOGRAPH)
-        assert rms(changed, first) > 0.5, one.name
-        assert rms(changed, second) > 0.5, one.name
-
-
 # Blurs
-
-
-def test_gaussian_blur_lowers_high_frequencies_with_its_kernel():
-    energies = [energy_above(WHITE_NOISE, 0.03), *(energy_above(apply(one, WHITE_NOISE), 0.03) for one in of_family("gaussian blur"))]
-    assert all(more > less for more, less in itertools.pairwise(energies))
 
 
 def test_gaussian_blur_spreads_an_edge_as_wide_as_its_kernel_says():
@@ -190,13 +136,6 @@ def test_median_blur_keeps_an_edge_and_takes_specks_up_to_its_size():
             salted = np.full((64, 64, 3), 60, np.uint8)
             salted[20 : 20 + side, 24 : 24 + side] = 255
             assert bool((apply(one, salted) == 255).any()) == left, f"{one.name}: a speck of {side} px"
-
-
-def test_median_blur_takes_salt_noise_that_gaussian_blur_smears():
-    salted = np.full((64, 64, 3), 60, np.uint8)
-    salted[::5, ::5] = 255
-    assert all((apply(one, salted) == 60).all() for one in of_family("median blur"))
-    assert all((apply(one, salted) != 60).any() for one in of_family("gaussian blur"))
 
 
 # Resampling
@@ -247,38 +186,6 @@ def test_resampling_goes_down_and_up_by_the_kernel_of_its_name(interpolation: st
         assert difference.mean() < 0.6, one.name
 
 
-def colours(rgb: np.ndarray) -> set[tuple[int, ...]]:
-    return {tuple(colour) for colour in rgb.reshape(-1, 3).tolist()}
-
-
-def test_nearest_repeats_pixels():
-    known = colours(WHITE_NOISE)
-    for one in of_family("resampling"):
-        changed, small = apply(one, WHITE_NOISE), round(CROP_PX * numbers(one)[0])
-        rows, columns = (len(np.unique(lines.reshape(CROP_PX, -1), axis=0)) for lines in (changed, changed.swapaxes(0, 1)))
-        if one.name.endswith("nearest"):
-            assert rows == columns == small, one.name
-            assert colours(changed) <= known
-        elif not one.name.endswith("area"):
-            # Area repeats too, where a pixel lies wholly within one of the small picture; others only before the first and last.
-            assert min(rows, columns) >= CROP_PX - round(1 / numbers(one)[0]), one.name
-
-
-def test_resampling_weakens_what_the_small_picture_cannot_hold():
-    for one in of_family("resampling"):
-        scale = numbers(one)[0]
-        if scale < 0.8:
-            left = energy_above(apply(one, WHITE_NOISE), scale / 2) / energy_above(WHITE_NOISE, scale / 2)
-            assert left < (0.6 if one.name.endswith("nearest") else 0.2), one.name
-
-
-def test_five_interpolations_give_five_pictures():
-    family = of_family("resampling")
-    for first in range(0, len(family), 5):
-        five = [apply(one, PHOTOGRAPH) for one in family[first : first + 5]]
-        assert min(rms(one, other) for one, other in itertools.combinations(five, 2)) > 0.3, family[first].name
-
-
 # Noise
 
 
@@ -294,11 +201,8 @@ def test_noise_has_the_variance_of_its_name():
         assert abs(np.corrcoef(change[..., 0].ravel(), change[..., 2].ravel())[0, 1]) < 0.04
 
 
-def test_noise_is_seeded_and_stays_within_0_and_255():
+def test_noise_stays_within_0_and_255():
     loudest = of_family("gaussian noise")[-1]
-    assert np.array_equal(apply(loudest, PHOTOGRAPH, 1), apply(loudest, PHOTOGRAPH, 1))
-    assert not np.array_equal(apply(loudest, PHOTOGRAPH, 1), apply(loudest, PHOTOGRAPH, 2))
-    for level, within in ((0, lambda change: change.min() >= 0), (255, lambda change: change.max() <= 0)):
-        change = apply(loudest, np.full((32, 32, 3), level, np.uint8)).astype(int) - level
-        assert within(change)
-        assert np.abs(change).max() < 60, "nothing wraps around"
+    for level in (0, 255):
+        change = np.abs(apply(loudest, np.full((32, 32, 3), level, np.uint8)).astype(int) - level)
+        assert 0 < change.max() < 60, "nothing wraps around"
