@@ -26,7 +26,7 @@ from attribution.lab.measure import caddm as caddm_measures
 from attribution.lab.measure import dnadet
 from attribution.lab.measure.calibration import calibrate
 from attribution.lab.measure.predictions import SplitPredictions
-from attribution.lab.publish import folder as writing
+from attribution.lab.publish import mapping
 from attribution.lab.publish.labels import CADDM_LABELS, DNADET_LABELS, LABELS
 from attribution.lab.publish.limits import limits_of
 from attribution.lab.publish.modelcard import model_card
@@ -89,7 +89,7 @@ def publication(tmp_path_factory: pytest.TempPathFactory) -> Publication:
     with pytest.MonkeyPatch.context() as patch:
         # UMAP takes half a minute to compile.
         patch.setattr(
-            writing, "lay_out", lambda points, seed: SimpleNamespace(embedding_=points[:, :2], transform=lambda more: more[:, :2])
+            mapping, "lay_out", lambda points, seed: SimpleNamespace(embedding_=points[:, :2], transform=lambda more: more[:, :2])
         )
         return begin(product, run, Net(), product.own(raw.pop("train")), raw, faces, out, 1.5, "lab caddm train", ("A note.",))
 

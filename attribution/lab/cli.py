@@ -16,11 +16,19 @@ from typing import Any
 
 from attribution.errors import LabError, TelltaleError
 
-Flag = tuple[tuple[str, ...], dict[str, Any]]
+Flag = tuple[str, dict[str, Any]]
 
 
-def _flag(*names: str, **options: Any) -> Flag:
-    return names, options
+def _flag(name: str, default: Any = None, help: str | None = None, **options: Any) -> Flag:
+    """A flag of its default's type."""
+    if type(default) in (int, float):
+        options["type"] = type(default)
+    return name, {"help": help, **options, **({} if default is None else {"default": default})}
+
+
+def _path(name: str, help: str, **options: Any) -> Flag:
+    """A folder or file that has to be named."""
+    return name, {"type": Path, "required": True, "help": help, **options}
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,8 @@ class Command:
             module = import_module(f"attribution.lab.{self.module}")
             module.add_arguments(parser)
             run = module.run
-        for names, options in self.flags:
-            parser.add_argument(*names, **options)
+        for name, options in self.flags:
+            parser.add_argument(name, **options)
         if self.commands:
             own = parser.add_subparsers(dest="sub_command", required=True)
             for command in self.commands:
@@ -73,20 +81,20 @@ def _commands() -> Sequence[Command]:
 
     detectors = [detector.name for detector in DETECTORS]
     data = _flag("--data", help=DATA_HELP)
-    common = (data, _flag("--work", type=Path, required=True, help="folder for decoded faces and forgeries (several GB)"))
+    common = (data, _path("--work", "folder for decoded faces and forgeries (several GB)"))
     prepared = "folder of the decoded faces and forgeries (`lab prepare`)"
-    seed = _flag("--seed", type=int, default=7)
-    until = _flag("--until", type=int, default=0, help="end this sitting after so many steps, to be resumed later")
-    workers = _flag("--workers", type=int, default=os.cpu_count() or 1, help="training processes on a CPU (one on a GPU)")
+    seed = _flag("--seed", 7)
+    until = _flag("--until", 0, "end this sitting after so many steps, to be resumed later")
+    workers = _flag("--workers", os.cpu_count() or 1, "training processes on a CPU (one on a GPU)")
     device = _flag("--device", choices=("cpu", "cuda"), default="cpu")
-    jobs = _flag("--jobs", type=int, default=os.cpu_count() or 1, help="trainings side by side, one thread each (one on a GPU)")
-    threads = _flag("--threads", type=int, default=0, help="threads of a single CPU worker (0: every core)")
+    jobs = _flag("--jobs", os.cpu_count() or 1, "trainings side by side, one thread each (one on a GPU)")
+    threads = _flag("--threads", 0, "threads of a single CPU worker (0: every core)")
     left_out = {"nargs": "*", "default": []}
     note = _flag("--note", action="append", default=[], help="a sentence for the card on how the weights came about (repeatable)")
 
     def specialist(work_help: str) -> tuple[Flag, ...]:
-        work = _flag("--work", type=Path, required=True, help=work_help)
-        return data, work, _flag("--out", type=Path, required=True, help="folder of the run, or the detector folder to write")
+        work = _path("--work", work_help)
+        return data, work, _path("--out", "folder of the run, or the detector folder to write")
 
     def card(minutes_help: str, command_help: str) -> tuple[Flag, ...]:
         minutes = _flag("--minutes", type=float, required=True, help=minutes_help)
@@ -95,21 +103,21 @@ def _commands() -> Sequence[Command]:
     return (
         Command(
             "autoencoder", "train the small face auto-encoder that some forgeries use",
-            (*common, _flag("--steps", type=int, default=2200), seed), _autoencoder,
+            (*common, _flag("--steps", 2200), seed), _autoencoder,
         ),
         Command("prepare", "decode the faces and make the pools of forgeries, once", common, _prepare),
         Command(
             "train", "train a detector, or resume a training that was stopped",
             (
                 *common,
-                _flag("--out", type=Path, required=True, help="folder of the run: checkpoints, settings, final weights"),
-                _flag("--pretrained", default="", help="backbone file to start from (safetensors, or .pth of EfficientNet-PyTorch)"),
-                _flag("--architecture", default="mobilenetv2_100"),
+                _path("--out", "folder of the run: checkpoints, settings, final weights"),
+                _flag("--pretrained", "", "backbone file to start from (safetensors, or .pth of EfficientNet-PyTorch)"),
+                _flag("--architecture", "mobilenetv2_100"),
                 _flag("--model-args", type=json.loads, default={"pad_type": "same"}, help="timm's model arguments as JSON"),
-                _flag("--steps", type=int, default=2400),
+                _flag("--steps", 2400),
                 _flag(
-                    "--stages", type=json.loads, default=[[0.55, 160], [0.25, 192], [0.2, 224]],
-                    help="[share of the steps, window side in px] as JSON",
+                    "--stages", [[0.55, 160], [0.25, 192], [0.2, 224]], "[share of the steps, window side in px] as JSON",
+                    type=json.loads,
                 ),
                 until, seed, workers,
                 _flag("--contrastive", choices=("supcon", "ntxent", "triplet", "none"), default="supcon"),
@@ -124,12 +132,12 @@ def _commands() -> Sequence[Command]:
             "study", "train and measure the whole study: do attribution detectors generalise?",
             (
                 *common,
-                _flag("--runs", type=Path, required=True, help="folder for the study's runs; what is there is not trained again"),
+                _path("--runs", "folder for the study's runs; what is there is not trained again"),
                 _flag("--pretrained", metavar="BACKBONE=FILE", help="the file that each backbone starts from", **left_out),
                 _flag("--shipped", type=Path, help="the run of the default detector, for the train × test matrix"),
                 _flag("--out", type=Path, default=STUDY_FILE),
-                _flag("--comparison-steps", type=int, default=COMPARISON_STEPS, help="length of each training of the comparison"),
-                _flag("--fold-steps", type=int, default=FOLD_STEPS, help="length of each training that leaves sources and methods out"),
+                _flag("--comparison-steps", COMPARISON_STEPS, "length of each training of the comparison"),
+                _flag("--fold-steps", FOLD_STEPS, "length of each training that leaves sources and methods out"),
                 jobs, device,
             ),
             _study,
@@ -169,22 +177,14 @@ def _commands() -> Sequence[Command]:
                     (
                         *specialist("folder of the decoded faces (`lab prepare`)"),
                         _flag("--stage", choices=("transformations", "architectures"), default="architectures"),
-                        _flag(
-                            "--start", default="", metavar="RUN",
-                            help="finished run of the first stage to start from (default: random weights)",
-                        ),
-                        _flag(
-                            "--side", dest="side_px", metavar="SIDE", type=int, default=224,
-                            help="side in px that whole pictures are read at (the paper: 512)",
-                        ),
-                        _flag("--steps", type=int, default=4000),
-                        _flag("--items", type=int, default=1, help="pictures of every class in a worker's step"),
-                        _flag("--patches", type=int, default=16, help="patches of each picture; 0 takes whole pictures"),
-                        _flag(
-                            "--augmented", type=float, default=1.0, help="share of stage 2's pictures changed in quality and geometry"
-                        ),
+                        _flag("--start", "", "finished run of the first stage to start from (default: random weights)", metavar="RUN"),
+                        _flag("--side", 224, "side in px that whole pictures are read at (the paper: 512)", dest="side_px", metavar="SIDE"),
+                        _flag("--steps", 4000),
+                        _flag("--items", 1, "pictures of every class in a worker's step"),
+                        _flag("--patches", 16, "patches of each picture; 0 takes whole pictures"),
+                        _flag("--augmented", 1.0, "share of stage 2's pictures changed in quality and geometry"),
                         _flag("--no-contrastive", dest="contrastive", action="store_false", help="cross-entropy alone"),
-                        _flag("--learning-rate", type=float, default=7e-4),
+                        _flag("--learning-rate", 7e-4),
                         seed,
                         _flag("--leave-out", metavar="METHOD", help="generators never to train on", **left_out),
                         until, workers, threads, device,
@@ -195,7 +195,7 @@ def _commands() -> Sequence[Command]:
                     "publish", "measure finished runs and write the detector folder",
                     (
                         *specialist("folder of the decoded faces (`lab prepare`)"),
-                        _flag("--run", type=Path, required=True, help="the finished run that ships"),
+                        _path("--run", "the finished run that ships"),
                         _flag("--variants", metavar="NAME=RUN", help="finished runs of the ablation", **left_out),
                         _flag("--held-out", metavar="METHOD=RUN", help="finished runs that left a generator out", **left_out),
                         *card("how long both stages took, for the card", "the commands that made the run, for the card"),
@@ -213,13 +213,13 @@ def _commands() -> Sequence[Command]:
                         *specialist(prepared),
                         _flag("--start", required=True, metavar="FILE", help="safetensors file of the backbone to start from"),
                         _flag(
-                            "--plain", action="store_true",
-                            help="the plain binary detector: no artifact module, no facial swap, same faces",
+                            "--plain", None, "the plain binary detector: no artifact module, no facial swap, same faces",
+                            action="store_true",
                         ),
-                        _flag("--frozen", type=int, default=2, help="first stages of the backbone that stay as they are"),
-                        _flag("--steps", type=int, default=4000),
-                        _flag("--learning-rate", type=float, default=5e-4),
-                        _flag("--artifact-weight", type=float, default=0.1, help="share of the artifact module's loss"),
+                        _flag("--frozen", 2, "first stages of the backbone that stay as they are"),
+                        _flag("--steps", 4000),
+                        _flag("--learning-rate", 5e-4),
+                        _flag("--artifact-weight", 0.1, "share of the artifact module's loss"),
                         _flag(
                             "--shares", nargs=4, type=float, default=[], metavar="SHARE",
                             help="how often to put the untouched face into the swap, the swap into the untouched face, the swap as it is, "
@@ -235,8 +235,8 @@ def _commands() -> Sequence[Command]:
                     "publish", "measure finished runs and write the detector folder",
                     (
                         *specialist(prepared),
-                        _flag("--run", type=Path, required=True, help="the finished run that ships"),
-                        _flag("--plain-run", type=Path, required=True, help="the finished run of the plain detector"),
+                        _path("--run", "the finished run that ships"),
+                        _path("--plain-run", "the finished run of the plain detector"),
                         _flag("--backbone", type=Path, help="the backbone's ImageNet file, for one more row of the identity probe"),
                         *card("how long the training took, for the card", "the commands that made the runs, for the card"),
                     ),
@@ -248,8 +248,8 @@ def _commands() -> Sequence[Command]:
             "zeroshot", "train and measure the generalisability study: why detectors fail on what they never saw",
             (
                 data,
-                _flag("--work", type=Path, required=True, help="folder for decoded faces and forgeries (made by `lab prepare`)"),
-                _flag("--runs", type=Path, required=True, help="folder for the study's runs (about 4 GB); what is there stays"),
+                _path("--work", "folder for decoded faces and forgeries (made by `lab prepare`)"),
+                _path("--runs", "folder for the study's runs (about 4 GB); what is there stays"),
                 _flag("--pretrained", metavar="DETECTOR=FILE", help="the file that a detector starts from (mobilenetv2)", **left_out),
                 _flag("--detectors", nargs="*", default=detectors, choices=detectors, help="only these (default: all)"),
                 _flag("--out", type=Path, default=ZEROSHOT_FILE),

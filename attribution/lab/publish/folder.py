@@ -1,15 +1,13 @@
-"""What a detector folder holds beside its card: timm's configuration with the weights, and the reference faces with their map."""
+"""What a detector folder holds: timm's configuration with the weights, the card for programs and the model card for people."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -17,20 +15,13 @@ from attribution.detectors.card import (
     CARD_FILE,
     CONFIG_FILE,
     MODEL_FILE,
-    REFERENCE_FILE,
     VERIFIED_FILES,
     Card,
     Label,
-    MeasuredTable,
 )
-from attribution.evidence import DetectorInfo
-from attribution.explain.reference import MAP_NEIGHBOURS, ReferenceBank, kth_distances, write_reference
 from attribution.lab.data import SIDE_PX
-from attribution.lab.measure.predictions import SplitPredictions, families_of
-from attribution.lab.publish.mapping import MAP_SEED, MIN_DISTANCE, agreement, lay_out
 from attribution.lab.publish.modelcard import model_card
 from attribution.lab.train.methods import MEAN, STD
-from attribution.models.backbones import Projection
 
 
 def half_precision(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -64,24 +55,6 @@ def write_model(
         # safetensors writes files for their owner alone; a host serves them as another user.
         if (out / file).exists():
             (out / file).chmod(0o644)
-
-
-def write_bank(
-    projection: Projection, bank_faces: SplitPredictions, val: SplitPredictions, test: SplitPredictions, info: DetectorInfo, out: Path
-) -> MeasuredTable:
-    """`reference.safetensors` from the reference faces and the typical distances of validation faces; how well our placement on the map
-    agrees with UMAP's own on test faces."""
-    mapper = lay_out(bank_faces.embeddings, MAP_SEED)
-    parameters = {"n_neighbors": MAP_NEIGHBOURS, "min_dist": MIN_DISTANCE, "metric": "cosine", "random_state": MAP_SEED}
-    write_reference(
-        out / REFERENCE_FILE, projection.weight.detach().numpy(), bank_faces.embeddings, np.asarray(mapper.embedding_),
-        bank_faces.methods.tolist(), bank_faces.sources.tolist(), kth_distances(val.embeddings, bank_faces.embeddings),
-        map_parameters=parameters, paths=bank_faces.paths.tolist(),
-    )  # fmt: skip
-    bank = ReferenceBank.load(out)
-    agreed = agreement(mapper, bank, np.array(families_of(bank.methods, info)), test)
-    cells = tuple((key, round(float(value), 3)) for key, value in asdict(agreed).items())
-    return MeasuredTable("Map placement against umap.transform, test", ("figure", "value"), cells)
 
 
 def digests(out: Path) -> dict[str, str]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection
-from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from attribution.explain.reference import MAP_NEIGHBOURS, ReferenceBank
+from attribution.detectors.card import REFERENCE_FILE, MeasuredTable
+from attribution.evidence import DetectorInfo
+from attribution.explain.reference import MAP_NEIGHBOURS, ReferenceBank, kth_distances, write_reference
 from attribution.lab.data import REAL
-from attribution.lab.measure.predictions import SplitPredictions
+from attribution.lab.measure.predictions import SplitPredictions, families_of
 from attribution.lab.pools import Samples, left_out
+from attribution.models.backbones import Projection
 
 MIN_DISTANCE = 0.25
 MAP_SEED = 5
@@ -24,7 +27,7 @@ def choose_references(all_methods: np.ndarray, all_sources: np.ndarray, count: i
     methods = sorted(set(all_methods.tolist()))
     chosen: list[int] = []
     for method in methods:
-        quota = count // 5 if method == REAL else (count - count // 5) // (len(methods) - 1)
+        quota = count // 5 if method == REAL else (count - count // 5) // max(1, len(methods) - 1)
         mine = np.flatnonzero(all_methods == method)
         sources, sizes = np.unique(all_sources[mine], return_counts=True)
         weight = dict(zip(sources.tolist(), (sizes**-0.5).tolist(), strict=True))
@@ -41,16 +44,22 @@ def references(samples: Samples, leave_out: Collection[str], count: int, of: Col
     return seen[choose_references(methods[seen], sources[seen], count, MAP_SEED)]
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """Our placement against `umap.transform` on the same faces: correlation of coordinates, median gap as a share of the map's extent,
-    and the shares of faces whose nearest point on the map has the face's own family, by either way."""
-
-    correlation: float
-    median_gap: float
-    same_family_ours: float
-    same_family_umap: float
-    faces: int
+def write_bank(
+    projection: Projection, bank_faces: SplitPredictions, val: SplitPredictions, test: SplitPredictions, info: DetectorInfo, out: Path
+) -> MeasuredTable:
+    """`reference.safetensors` from the reference faces and the typical distances of validation faces; how well our placement on the map
+    agrees with UMAP's own on test faces."""
+    mapper = lay_out(bank_faces.embeddings, MAP_SEED)
+    parameters = {"n_neighbors": MAP_NEIGHBOURS, "min_dist": MIN_DISTANCE, "metric": "cosine", "random_state": MAP_SEED}
+    write_reference(
+        out / REFERENCE_FILE, projection.weight.detach().numpy(), bank_faces.embeddings, np.asarray(mapper.embedding_),
+        bank_faces.methods.tolist(), bank_faces.sources.tolist(), kth_distances(val.embeddings, bank_faces.embeddings),
+        map_parameters=parameters, paths=bank_faces.paths.tolist(),
+    )  # fmt: skip
+    bank = ReferenceBank.load(out)
+    agreed = agreement(mapper, bank, np.array(families_of(bank.methods, info)), test)
+    cells = tuple((key, round(float(value), 3)) for key, value in agreed.items())
+    return MeasuredTable("Map placement against umap.transform, test", ("figure", "value"), cells)
 
 
 def lay_out(embeddings: np.ndarray, seed: int):
@@ -64,18 +73,20 @@ def lay_out(embeddings: np.ndarray, seed: int):
     return mapper
 
 
-def agreement(mapper, bank: ReferenceBank, bank_families: np.ndarray, found: SplitPredictions) -> Agreement:
-    """Place the faces of `found` both ways and compare."""
+def agreement(mapper, bank: ReferenceBank, bank_families: np.ndarray, found: SplitPredictions) -> dict[str, float]:
+    """Our placement against `umap.transform` on the same faces: correlation of coordinates, median gap as a share of the map's extent, and
+    the shares of faces whose nearest point on the map has the face's own family, by either way."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = np.asarray(mapper.transform(found.embeddings))
     ours = np.array([(placed.x, placed.y) for placed in bank.place(found.embeddings)])
-    extent = float(np.linalg.norm(bank.points.max(0) - bank.points.min(0)))
-    correlation = float(np.mean([np.corrcoef(ours[:, axis], theirs[:, axis])[0, 1] for axis in (0, 1)]))
 
     def same(points: np.ndarray) -> float:
         nearest = ((points[:, None] - bank.points[None]) ** 2).sum(2).argmin(1)
         return float((bank_families[nearest] == found.families).mean())
 
-    gap = float(np.median(np.linalg.norm(ours - theirs, axis=1)) / extent)
-    return Agreement(correlation, gap, same(ours), same(theirs), len(ours))
+    return {
+        "correlation": float(np.mean([np.corrcoef(ours[:, axis], theirs[:, axis])[0, 1] for axis in (0, 1)])),
+        "median_gap": float(np.median(np.linalg.norm(ours - theirs, axis=1)) / np.linalg.norm(bank.points.max(0) - bank.points.min(0))),
+        "same_family_ours": same(ours), "same_family_umap": same(theirs), "faces": len(ours),
+    }  # fmt: skip

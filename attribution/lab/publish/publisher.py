@@ -27,9 +27,10 @@ from attribution.lab.measure.calibration import Calibrator, calibrate, choose_th
 from attribution.lab.measure.evaluate import print_table
 from attribution.lab.measure.predictions import SplitPredictions, settings_of
 from attribution.lab.pools import FORGED, Samples, load_samples
-from attribution.lab.publish.folder import digests, half_precision, write_bank, write_card, write_model
+from attribution.lab.publish.folder import digests, half_precision, write_card, write_model
 from attribution.lab.publish.labels import LABELS
 from attribution.lab.publish.limits import limits_of
+from attribution.lab.publish.mapping import write_bank
 from attribution.lab.train.loop import MEAN, STD
 
 LICENCE = "CC BY-NC 4.0 (research, non-commercial)"
