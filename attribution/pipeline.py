@@ -235,12 +235,13 @@ def _settings(pipeline: Pipeline, kind: str) -> dict[str, object]:
         known = {"weights_sha256": specialist.info.weights_sha256, "asked_for": specialist.asked_for}
         return known | _settings_of(specialist.predictor, kind)
 
-    router = pipeline.router
+    router, own = pipeline.router, _settings_of(pipeline.predictor, kind)
     return {
         "device": pipeline.predictor.device,
+        "mirrored": own["mirrored"],
         "max_faces": pipeline.max_faces,
         "crop": asdict(pipeline.crop),
-        **_settings_of(pipeline.predictor, kind),
+        **own,
         "limits": asdict(pipeline.limits),
         "specialists": {one.info.name: beside(one) for one in pipeline.specialists},
         "router": {} if router is None else {router.info.name: beside(router)},

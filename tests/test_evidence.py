@@ -34,7 +34,7 @@ from attribution.evidence import (
     document,
     read_document,
 )
-from attribution.evidence.checks import annotations
+from attribution.evidence.checks import json_fields
 from attribution.evidence.reference import KINDS, descriptions, json_reference
 
 NAN = math.nan
@@ -446,7 +446,7 @@ def test_the_reference_of_the_json_is_what_the_code_says() -> None:
     described = "`python -m attribution.evidence.reference > docs/json.md` writes it anew"
     assert (Path(__file__).parent.parent / "docs" / "json.md").read_text(encoding="utf-8") == json_reference(), described
     for kind in KINDS:
-        assert set(descriptions(kind)) >= set(annotations(kind)), f"a field of {kind.__name__} without a description"
+        assert set(descriptions(kind)) >= set(json_fields(kind)), f"a field of {kind.__name__} without a description"
 
 
 @pytest.mark.parametrize("change", [{"surprise": 1}, {"box": "abcd"}, {"box": {"0": 1}}, {"confidence": "0.5"}], ids=str)

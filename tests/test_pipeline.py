@@ -320,13 +320,14 @@ def test_a_face_that_was_not_read_patch_by_patch_can_be(
     for parts in (("landmark_swap",), ("landmark_swap", "", "random-dna-det")):
         pipeline, (tiles,) = embedded(*parts), examined(close_up, *parts).tiles
         (reader,) = (one for one in (pipeline.predictor, *(two.predictor for two in pipeline.specialists)) if one and reads_patches(one))
+        assert tiles is not None
         assert len(patch_view(reader, tiles).boxes) == 16 * len(tiles.boxes)
     with pytest.raises(ValueError, match="takes DNA-Det"):
-        patch_view(embedded("landmark_swap").predictor, tiles)
+        patch_view(embedded("landmark_swap").predictor, tiles)  # type: ignore[arg-type]
     assert examined(close_up, "stylegan2", "", "default", "random-dna-det").tiles == (None,), "nobody reads patches"
 
 
-@pytest.mark.parametrize("place", ["two faces", "a face at the edge", "a tiny picture"])
+@pytest.mark.parametrize("place", [pytest.param("two faces", marks=pytest.mark.slow), "a face at the edge", "a tiny picture"])
 def test_pictures_that_are_hard_to_tile(embedded: Callable[..., Pipeline], tmp_path: Path, place: str) -> None:
     consulting = embedded("stylegan2")
     portrait = Image.open(PORTRAIT).convert("RGB")

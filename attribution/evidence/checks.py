@@ -47,7 +47,7 @@ def need(holds: bool, message: str) -> None:
 
 
 @cache
-def annotations(kind: type) -> dict[str, Any]:
+def json_fields(kind: type) -> dict[str, Any]:
     """The fields of a dataclass that are in the JSON, with their annotations."""
     hints = get_type_hints(kind, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.compare}
@@ -56,7 +56,7 @@ def annotations(kind: type) -> dict[str, Any]:
 def fields(value: Any) -> None:
     """Every field of a dataclass against its annotation."""
     kind = type(value)
-    for name, annotation in annotations(kind).items():
+    for name, annotation in json_fields(kind).items():
         _fits(f"{kind.__name__}.{name}", getattr(value, name), annotation)
 
 

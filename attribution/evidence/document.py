@@ -107,7 +107,7 @@ def _not_a_result() -> EvidenceError:
 def _plain(value: Any) -> Any:
     """Dataclasses, tuples and numpy numbers as JSON values."""
     if is_dataclass(value):
-        return {name: _plain(getattr(value, name)) for name in checks.annotations(type(value))}
+        return {name: _plain(getattr(value, name)) for name in checks.json_fields(type(value))}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -127,9 +127,9 @@ def _read(kind: Any, value: Any) -> Any:
         if not isinstance(value, list):
             raise _not_a_result()
         return tuple(_read(arguments[0], item) for item in value)
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise _not_a_result()
-        known, unread = checks.annotations(kind), {one.name for one in fields(kind) if not one.compare}
+        known, unread = checks.json_fields(kind), {one.name for one in fields(kind) if not one.compare}
         return kind(**{name: _read(known[name], item) for name, item in value.items() if name not in unread})
     return value

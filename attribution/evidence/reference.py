@@ -10,7 +10,7 @@ from itertools import pairwise
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from attribution.evidence.checks import Box, annotations
+from attribution.evidence.checks import Box, json_fields
 from attribution.evidence.document import SCHEMA, Evidence
 from attribution.evidence.types import (
     Artifact,
@@ -45,7 +45,7 @@ def json_reference() -> str:
     parts = [_HEAD]
     for kind in KINDS:
         described = descriptions(kind)
-        rows = [f"| `{name}` | {_type(annotation)} | {described[name]} |" for name, annotation in annotations(kind).items()]
+        rows = [f"| `{name}` | {_type(annotation)} | {described[name]} |" for name, annotation in json_fields(kind).items()]
         about = "" if kind is Evidence else f"{inspect.getdoc(kind)}\n\n"
         parts.append(f"## {kind.__name__}\n\n{about}| field | type | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n")
     return "\n".join(parts)
