@@ -367,16 +367,6 @@ def test_the_best_face_has_the_largest_crop_and_sharpness_breaks_ties() -> None:
     assert sharp.crop_side_px == pytest.approx(80.2)
 
 
-def test_repr_prints_shapes_and_not_pixels() -> None:
-    track = Track(3, (make_face(),))
-    shown = [repr(value) for value in (make_frame(), make_face(), track, make_predictions(), make_track_evidence())]
-    assert "64×36" in shown[0]
-    assert "32 px" in shown[1]
-    assert "1 faces" in shown[2]
-    assert "2 faces × 3 methods, 8-d" in shown[3]
-    assert all("array(" not in text and len(text) < 1500 for text in shown)
-
-
 def test_numpy_numbers_are_numbers() -> None:
     moment = Moment(np.float32(0.5), np.float32(0.25))  # type: ignore[arg-type]
     track = make_track_evidence(timeline=(moment,), faces=np.int64(2))

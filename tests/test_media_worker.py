@@ -289,29 +289,29 @@ def test_a_true_answer_is_accepted(clip: Path, monkeypatch: pytest.MonkeyPatch) 
     [
         {"frames": [[0.0, 2**31, 2**31]]},
         {"frames": [[0.0, 1281, 20]], "width": 4000},
-        {"frames": [[0.0, -1, -1]]},
-        {"frames": [[0.0, True, 20]]},
-        {"frames": [[0.0, 0, 20]]},
-        {"frames": [[0.0, 40, 20, 7]]},
-        {"frames": [[0.0, 41, 20]]},
-        {"frames": []},
         {"frames": None},
-        {"frames": "abc"},
-        {"frames": [[0.0, 1, 1]] * 65, "wanted": 64},
         {"frames": [[5.0, 1, 1], [1.0, 1, 1]], "wanted": 2},
-        {"frames": [["0", 40, 20]]},
-        {"width": 0},
         {"width": 2**40},
-        {"height": "20"},
-        {"wanted": 0},
-        {"wanted": 65},
-        {"duration": -1.0},
-        {"duration": "long"},
         {"codec": "<script>"},
-        {"codec": "h264" * 100},
         {"notes": ["x"] * 17},
-        {"notes": "text"},
-        {"notes": None},
+        pytest.param({"frames": [[0.0, -1, -1]]}, marks=pytest.mark.slow),
+        pytest.param({"frames": [[0.0, True, 20]]}, marks=pytest.mark.slow),
+        pytest.param({"frames": [[0.0, 0, 20]]}, marks=pytest.mark.slow),
+        pytest.param({"frames": [[0.0, 40, 20, 7]]}, marks=pytest.mark.slow),
+        pytest.param({"frames": [[0.0, 41, 20]]}, marks=pytest.mark.slow),
+        pytest.param({"frames": []}, marks=pytest.mark.slow),
+        pytest.param({"frames": "abc"}, marks=pytest.mark.slow),
+        pytest.param({"frames": [[0.0, 1, 1]] * 65, "wanted": 64}, marks=pytest.mark.slow),
+        pytest.param({"frames": [["0", 40, 20]]}, marks=pytest.mark.slow),
+        pytest.param({"width": 0}, marks=pytest.mark.slow),
+        pytest.param({"height": "20"}, marks=pytest.mark.slow),
+        pytest.param({"wanted": 0}, marks=pytest.mark.slow),
+        pytest.param({"wanted": 65}, marks=pytest.mark.slow),
+        pytest.param({"duration": -1.0}, marks=pytest.mark.slow),
+        pytest.param({"duration": "long"}, marks=pytest.mark.slow),
+        pytest.param({"codec": "h264" * 100}, marks=pytest.mark.slow),
+        pytest.param({"notes": "text"}, marks=pytest.mark.slow),
+        pytest.param({"notes": None}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -322,7 +322,7 @@ def test_an_answer_that_a_worker_never_gives_is_refused(clip: Path, monkeypatch:
     assert "broke down" in caught.value.what
 
 
-@pytest.mark.parametrize("body", [b"not json", b"[1]", b"{" * 5000, b'{"width": Infinity}', b"\xff\xfe"])
+@pytest.mark.parametrize("body", [b"not json", b"{" * 5000])
 def test_an_answer_that_is_no_message_is_refused(clip: Path, monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
     monkeypatch.setattr(decoder, "_START", forged(body).replace("time.sleep(60)", "time.sleep(0.01)"))
     with pytest.raises(DamagedMedia):

@@ -12,7 +12,7 @@ import pytest
 from attribution.detectors.card import Thresholds
 from attribution.evidence import DetectorInfo, Face, Neighbour, Opinion, Placement, Predictions, Track, TrackEvidence, Verdict
 from attribution.verdict import judge_file, judge_track, negative_free_energy
-from attribution.verdict.track import median_of_three, sustained
+from attribution.verdict.track import sustained
 from attribution.verdict.track import worst_stretch as worst
 
 INFO = DetectorInfo(
@@ -175,10 +175,6 @@ def test_a_face_of_poor_quality_gets_no_definite_answer(face: Face, sentence: st
     assert sum(evidence.p_methods.values()) == pytest.approx(1)
 
 
-def test_every_problem_is_named() -> None:
-    assert len(judge([p_row(0.5)], [a_face(crop_side_px=20, sharpness=1, brightness=2)]).verdict.reasons) == 3
-
-
 # Open set
 
 
@@ -285,13 +281,6 @@ def test_one_clean_looking_face_does_not_break_a_stretch() -> None:
     assert "between 2.0 s and 3.8 s" in text(evidence)
 
 
-def test_several_stretches_are_all_named() -> None:
-    p = [0.01] * 60
-    for first in (5, 20, 40):
-        p[first : first + 5] = [0.97] * 5
-    assert "between 1.0 s and 1.8 s, between 4.0 s and 4.8 s and between 8.0 s and 8.8 s;" in text(clip(*p))
-
-
 def test_three_faces_in_a_blink_are_not_sustained_in_a_long_clip() -> None:
     seconds = [0.2 * i for i in range(20)]
     seconds[10:13] = [2.0, 2.05, 2.1]
@@ -306,12 +295,6 @@ def test_no_stretch_reaches_across_a_hole() -> None:
     p = [0.01] * 8 + [0.99] * 4 + [0.01] * 8
     evidence = clip(*p, faces=[a_face(s) for s in seconds])
     assert evidence.verdict.state == "inconclusive"
-
-
-def test_most_faces_manipulated_but_restless() -> None:
-    evidence = clip(*[0.97, 0.97, 0.02] * 8)
-    assert evidence.verdict.state in ("manipulated", "inconclusive")
-    assert evidence.verdict.state != "no_manipulation_found"
 
 
 def test_a_clean_clip_is_cleared_with_the_confidence_of_its_worst_part() -> None:
@@ -354,19 +337,6 @@ def test_a_face_is_not_cleared_on_few_of_its_views() -> None:
     assert clip(*[0.99] * 20, faces=faces).verdict.state == "manipulated"
 
 
-def test_poor_faces_only_say_why() -> None:
-    faces = [a_face(0.2 * i, crop_side_px=30) for i in range(20)]
-    evidence = clip(*[0.01] * 20, faces=faces)
-    assert evidence.verdict.state == "inconclusive"
-    assert "30 px wide" in text(evidence)
-
-
-def test_faces_at_one_time_only() -> None:
-    faces = [a_face(1.0)] * 4
-    assert clip(*[0.99] * 4, faces=faces).verdict.state == "manipulated"
-    assert clip(*[0.01] * 4, faces=faces).verdict.state == "no_manipulation_found"
-
-
 def test_readings_must_be_aligned() -> None:
     with pytest.raises(ValueError, match="aligned"):
         judge([p_row(0.5)] * 2, [a_face()])
@@ -401,12 +371,6 @@ def test_no_sentence_calls_a_face_real() -> None:
 
 
 # Stretches
-
-
-def test_median_of_three() -> None:
-    assert median_of_three(np.array([0.0, 9, 0, 0, 5, 5])).tolist() == [0, 0, 0, 0, 5, 5]
-    assert median_of_three(np.array([1.0, 2])).tolist() == [1, 2]
-    assert median_of_three(np.array([])).tolist() == []
 
 
 def test_sustained_and_worst_on_their_own() -> None:
@@ -494,11 +458,6 @@ def test_a_minor_face_on_which_two_detectors_disagree_decides(minor: dict[str, A
     assert judge_file([cleared, unsure], [], min_faces).state == "no_manipulation_found"
     verdict = judge_file([cleared, disputed], [], min_faces)
     assert verdict == Verdict("inconclusive", None, None, None, ("1 of 2 faces are inconclusive.", "differs"))
-
-
-def test_one_face_needs_no_counting() -> None:
-    assert judge_file([track("manipulated", 0.97)], []).reasons == ()
-    assert judge_file([track("inconclusive", reason="Dark.")], []).reasons == ("Dark.",)
 
 
 def test_neighbours_contradict_only_what_the_network_says() -> None:

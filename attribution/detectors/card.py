@@ -14,10 +14,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from attribution.errors import DamagedDetector, UnusableDetector
-from attribution.evidence.checks import LABEL_FAMILIES, RESAMPLINGS, UNKNOWN_METHOD
+from attribution.evidence.checks import LABEL_FAMILIES, RESAMPLINGS, SCOPES, UNKNOWN_METHOD
 
 SCHEMA = "telltale-card/1"
-SCOPES = ("any", "generated", "face_swap")
 MODEL_FILE, CONFIG_FILE, REFERENCE_FILE = "model.safetensors", "config.json", "reference.safetensors"
 CARD_FILE, README_FILE = "card.json", "README.md"
 VERIFIED_FILES = (MODEL_FILE, CONFIG_FILE, REFERENCE_FILE)

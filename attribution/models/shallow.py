@@ -60,14 +60,25 @@ class Shallow(nn.Module):
 
 
 class _Meso(Shallow):
-    """The head of both MesoNets: 16 maps of S/32 × S/32, flattened; dropout, 16 units with LeakyReLU 0.1, dropout, classifier. The
-    paper's dropout of one half is `drop_rate`."""
+    """What both MesoNets share: four layers, pooled by 2, 2, 2 and 4; 16 maps of S/32 × S/32, flattened; dropout, 16 units with
+    LeakyReLU 0.1, dropout, classifier. The paper's dropout of one half is `drop_rate`."""
+
+    first: nn.Module
+    second: nn.Module
+    third: nn.Module
+    fourth: nn.Module
 
     def __init__(self, num_classes: int, img_size: int, drop_rate: float) -> None:
         super().__init__(num_classes, img_size, _MESO_POOLING, drop_rate)
         self.head_hidden_size = 16
         self.hidden = nn.Linear(16 * (img_size // _MESO_POOLING) ** 2, self.head_hidden_size)
         self.classifier = nn.Linear(self.head_hidden_size, num_classes)
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        """B×3×S×S → B×16×S/32×S/32."""
+        for layer in (self.first, self.second, self.third):
+            x = functional.max_pool2d(layer(x), 2)
+        return functional.max_pool2d(self.fourth(x), 4)
 
     def dense(self, feature_maps: torch.Tensor) -> torch.Tensor:
         return functional.leaky_relu(self.hidden(self.drop(feature_maps.flatten(1))), 0.1)
@@ -93,12 +104,6 @@ class Meso4(_Meso):
         super().__init__(num_classes, img_size, drop_rate)
         self.first, self.second = _Convolution(3, 8, 3), _Convolution(8, 8, 5)
         self.third, self.fourth = _Convolution(8, 16, 5), _Convolution(16, 16, 5)
-
-    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        """B×3×S×S → B×16×S/32×S/32."""
-        for layer in (self.first, self.second, self.third):
-            x = functional.max_pool2d(layer(x), 2)
-        return functional.max_pool2d(self.fourth(x), 4)
 
 
 class _Inception(nn.Module):
@@ -127,12 +132,6 @@ class MesoInception4(_Meso):
         super().__init__(num_classes, img_size, drop_rate)
         self.first, self.second = _Inception(3, (1, 4, 4, 2)), _Inception(11, (2, 4, 4, 2))
         self.third, self.fourth = _Convolution(12, 16, 5), _Convolution(16, 16, 5)
-
-    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        """B×3×S×S → B×16×S/32×S/32."""
-        for layer in (self.first, self.second, self.third):
-            x = functional.max_pool2d(layer(x), 2)
-        return functional.max_pool2d(self.fourth(x), 4)
 
 
 class ShallowNetV3(Shallow):
