@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from attribution.errors import LabError
-from attribution.lab.bench import app, measuring
+from attribution.lab.bench import app
 from attribution.lab.bench.app import Server
-from attribution.lab.bench.measuring import Figure
+from attribution.lab.bench.benchmark import Figure, timed
 from attribution.lab.bench.naive import NaiveRun, examine_naively, write_moving_clip
 from attribution.models.backbones import build_backbone, explained_layer
 
@@ -112,7 +112,7 @@ def test_a_figure_is_the_median_of_runs_of_which_the_first_is_not_counted() -> N
     assert "0.50 s" in line
     assert "3 runs: 0.40–9.00; loaded" in line
     calls: list[int] = []
-    assert len(measuring.timed(lambda: calls.append(1), 3)) == 3
+    assert len(timed(lambda: calls.append(1), 3)) == 3
     assert len(calls) == 4
 
 

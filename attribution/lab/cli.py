@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from argparse import Namespace
+from argparse import BooleanOptionalAction, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from importlib import import_module
@@ -258,8 +258,28 @@ def _commands() -> Sequence[Command]:
             _zeroshot,
         ),
         Command("forge", "a contact sheet of the forgeries that CADDM is trained on", module="forge.sheet"),
-        Command("benchmark", "speed and memory, the naive way beside them", module="bench.benchmark"),
-        Command("adapters", "each adapter against the original implementation, in one table", module="bench.adapters"),
+        Command(
+            "benchmark", "speed and memory, the naive way beside them",
+            (
+                _flag("--clip", type=Path, help="measure on this clip (default: a 10-second 720p clip of the two example portraits)"),
+                _flag("--detector", default="default", help="name, folder or hf:owner/repo@revision of the detector"),
+                _flag("--runs", type=int, default=5, help="warm runs of the picture and of the clip (default: 5)"),
+                _flag("--naive", action=BooleanOptionalAction, default=True, help="measure the naive way too (minutes)"),
+                _flag("--naive-frames", type=int, help="end the naive way after so many frames, and say that its time is extrapolated"),
+                _flag("--server", action=BooleanOptionalAction, default=True, help="measure the app as a process"),
+                _flag("--switching", action=BooleanOptionalAction, default=True, help="measure what changing the detector costs"),
+                _flag("--json", type=Path, metavar="OUT", help="write the figures as JSON too"),
+            ),
+            _benchmark,
+        ),
+        Command(
+            "adapters", "each adapter against the original implementation, in one table",
+            (
+                _flag("--large", action=BooleanOptionalAction, default=True, help="the one of 316 million parameters too (4 GB)"),
+                _flag("--json", type=Path, metavar="OUT", help="write the rows as JSON too"),
+            ),
+            _adapters,
+        ),
     )  # fmt: skip
 
 
@@ -365,6 +385,18 @@ def _publish_caddm(args: Namespace) -> None:
 
     runs = CaddmRuns(args.run, args.plain_run, args.backbone)
     publish_caddm(runs, args.data, args.work, args.out, args.minutes, args.train_command, args.note)
+
+
+def _benchmark(args: Namespace) -> int:
+    from attribution.lab.bench.benchmark import run
+
+    return run(args)
+
+
+def _adapters(args: Namespace) -> int:
+    from attribution.lab.bench.adapters import run
+
+    return run(args)
 
 
 def _localise(args: Namespace) -> None:

@@ -10,11 +10,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import torch
+import numpy as np
+import torch
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch.nn import functional
 
-    from attribution.detectors.adapters import Adapted
-    from attribution.detectors.predictor import Predictor
+from attribution.detectors.adapters import Adapted, adapt
+from attribution.detectors.card import Calibration, Card, Label, Probe, Thresholds, Training
+from attribution.detectors.loading import LoadedDetector, info_of, load_exactly
+from attribution.detectors.predictor import Predictor
+from attribution.explain.gradcam import heatmaps
+from attribution.models.backbones import as_maps, build_backbone, explained_layer, features
+
+if TYPE_CHECKING:
     from attribution.lab.bench.originals import Original
 
 MOST_DIFFERENCE = 1e-4
@@ -56,21 +65,15 @@ HEADER = (
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of `lab adapters`."""
-    parser.add_argument("--large", action=argparse.BooleanOptionalAction, default=True, help="the one of 316 million parameters too (4 GB)")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows as JSON too")
-
-
 def run(args: argparse.Namespace) -> int:
     """Build, save, adapt and compare every format; print the table; 0 when all agree, 1 otherwise."""
-    # transformers takes seconds to import: not for the flags of the lab's other commands.
-    from attribution.lab.bench.originals import keep_quiet, of_real_sizes
+    # transformers takes seconds to import.
+    from attribution.lab.bench import originals
 
-    keep_quiet()
+    originals.keep_quiet()
     print(HEADER)
     rows = []
-    for original in of_real_sizes(args.large):
+    for original in originals.of_real_sizes(args.large):
         rows.append(compare(original))
         print(rows[-1].line(), flush=True)
     good = sum(row.holds for row in rows)
@@ -82,13 +85,6 @@ def run(args: argparse.Namespace) -> int:
 
 def compare(original: Original, seed: int = 0, pictures: int = 4) -> Row:
     """One original against what its adapter makes of its files, on so many pictures."""
-    import numpy as np
-    import torch
-    from torch.nn import functional
-
-    from attribution.detectors.predictor import Predictor
-    from attribution.models.backbones import features
-
     theirs = original.model(seed)
     # Pictures with structure at several scales: pure noise looks alike to a network that pools.
     crops = np.stack([_picture(original.side_px, seed + number) for number in range(pictures)])
@@ -116,13 +112,10 @@ def compare(original: Original, seed: int = 0, pictures: int = 4) -> Row:
 
 def load(original: Original, folder: Path) -> tuple[Adapted, torch.nn.Module, float]:
     """Read, adapt, build and load what was saved; how long that took."""
-    from attribution.detectors.adapters import adapt
-    from attribution.detectors.loading import load_exactly
-    from attribution.lab.bench.originals import read_source
-    from attribution.models.backbones import build_backbone
+    from attribution.lab.bench import originals
 
     began = time.perf_counter()
-    adapted = adapt(read_source(folder, original.hints))
+    adapted = adapt(originals.read_source(folder, original.hints))
     model = build_backbone(adapted.architecture, adapted.num_classes, adapted.model_args)
     load_exactly(model, adapted.tensors, "model.safetensors")
     return adapted, model.eval().requires_grad_(False), time.perf_counter() - began
@@ -130,8 +123,6 @@ def load(original: Original, folder: Path) -> tuple[Adapted, torch.nn.Module, fl
 
 def detector_of(name: str, adapted: Adapted, model: torch.nn.Module) -> Any:
     """The loaded detector, with a card that holds nothing but what reading and explaining need."""
-    from attribution.detectors.card import Calibration, Card, Label, Probe, Thresholds, Training
-    from attribution.detectors.loading import LoadedDetector, info_of
 
     labels = tuple(Label(f"class_{number}", f"class {number}", "real" if number == 0 else "gan") for number in range(adapted.num_classes))
     card = Card(
@@ -162,14 +153,6 @@ def detector_of(name: str, adapted: Adapted, model: torch.nn.Module) -> Any:
 
 def _heat_difference(predictor: Predictor, crops: Any) -> tuple[float, int]:
     """The heatmaps of the product against the grad-cam package, used as its manual says; how many of its maps are not blank."""
-    import numpy as np
-    import torch
-    from pytorch_grad_cam import GradCAM
-    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-
-    from attribution.explain.gradcam import heatmaps
-    from attribution.models.backbones import as_maps, explained_layer
-
     architecture, model = predictor.detector.architecture, predictor.model
     labels = predictor.info.labels
     # Each picture for every class: where nothing speaks for one of them, something speaks for another.
@@ -184,7 +167,6 @@ def _heat_difference(predictor: Predictor, crops: Any) -> tuple[float, int]:
 
 
 def _picture(side_px: int, seed: int) -> Any:
-    import numpy as np
 
     random = np.random.RandomState(seed)
     rows = np.arange(side_px) * 7 // side_px

@@ -1,41 +1,85 @@
-"""Speed and memory, measured in one run beside the naive way: `python -m attribution lab benchmark`."""
+"""Speed and memory, measured in one run (`python -m attribution lab benchmark`): the app as a process, a picture and a clip to their full result, the naive way beside them, and what choosing
+another detector costs: the time to its first answer, the check of its files, and the memory after many changes."""
 
 from __future__ import annotations
 
 import argparse
+import gc
+import hashlib
 import json
+import os
+import platform
+import statistics
 import tempfile
-from dataclasses import asdict
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from attribution.detectors import hub
+from attribution.detectors.card import CONFIG_FILE, MODEL_FILE
+from attribution.detectors.loading import embedded
+from attribution.detectors.spec import DetectorSpec, Selection
+from attribution.lab.bench.app import AppClient, Server, resident_bytes
+from attribution.lab.bench.hub_cache import put_in_cache
+from attribution.lab.bench.naive import EXAMPLES, examine_naively, write_moving_clip
+from attribution.models.backbones import build_backbone, explained_layer
+from attribution.pipeline import Pipeline, examine, explain, load_pipeline
+from attribution.version import __version__
+
+_CROPS = 96
+PICTURE = EXAMPLES / "astronaut.png"
+SWITCHES = 20
+_ARCHITECTURE = "vit_small_patch16_224"
+_COMMIT = "0123456789abcdef0123456789abcdef01234567"
+_REPOSITORY = "benchmark/random-vit"
+_CHECKED_BYTES = 100_000_000
+Report = Callable[["Figure"], None]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of `lab benchmark`."""
-    parser.add_argument("--clip", type=Path, help="measure on this clip (default: a 10-second 720p clip of the two example portraits)")
-    parser.add_argument("--detector", default="default", help="name, folder or hf:owner/repo@revision of the detector")
-    parser.add_argument("--runs", type=int, default=5, help="warm runs of the picture and of the clip (default: 5)")
-    parser.add_argument("--naive", action=argparse.BooleanOptionalAction, default=True, help="measure the naive way too (minutes)")
-    parser.add_argument("--naive-frames", type=int, help="end the naive way after so many frames, and say that its time is extrapolated")
-    parser.add_argument("--server", action=argparse.BooleanOptionalAction, default=True, help="measure the app as a process")
-    parser.add_argument("--switching", action=argparse.BooleanOptionalAction, default=True, help="measure what changing the detector costs")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures as JSON too")
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure: the median of `runs`. `most` or `least` is what is asked for, in the same unit; None asks for nothing."""
+
+    name: str
+    unit: str
+    runs: tuple[float, ...]
+    most: float | None = None
+    least: float | None = None
+    note: str = ""
+
+    @property
+    def value(self) -> float:
+        return statistics.median(self.runs)
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether it is as asked; None when nothing is."""
+        if self.most is None and self.least is None:
+            return None
+        return (self.most is None or self.value <= self.most) and (self.least is None or self.value >= self.least)
+
+    def line(self) -> str:
+        asked = f"≤ {self.most:g}" if self.most is not None else f"≥ {self.least:g}" if self.least is not None else ""
+        word = {True: "holds", False: "MISSED", None: ""}[self.holds]
+        spread = f"{len(self.runs)} runs: {min(self.runs):.2f}–{max(self.runs):.2f}" if len(self.runs) > 1 else ""
+        rest = "; ".join(filter(None, (spread, self.note)))
+        return f"{self.name:<52} {self.value:>8.2f} {self.unit:<5} {asked:<7} {word:<7} {rest}".rstrip()
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, and write what was asked for; 0 whatever the figures are."""
-    # Each of these libraries takes seconds to import: not for the flags of the lab's other commands.
-    import torch
-
-    from attribution.lab.bench import measuring
-    from attribution.lab.bench.naive import write_moving_clip
-    from attribution.pipeline import load_pipeline
-
-    machine = measuring.describe_machine()
+    machine = describe_machine()
     print(*(f"{key}: {value}" for key, value in machine.items()), sep="\n")
     print()
-    figures: list[measuring.Figure] = []
+    figures: list[Figure] = []
 
-    def report(figure: measuring.Figure) -> None:
+    def report(figure: Figure) -> None:
         figures.append(figure)
         print(figure.line(), flush=True)
 
@@ -43,15 +87,171 @@ def run(args: argparse.Namespace) -> int:
         clip = args.clip or write_moving_clip(Path(folder) / "moving.mp4")
         pipeline = load_pipeline(args.detector, "cpu")
         if args.server:
-            measuring.measure_server(clip, args.runs, args.detector, report)
-        clip_seconds = measuring.measure_examination(pipeline, clip, args.runs, report)
+            measure_server(clip, args.runs, args.detector, report)
+        clip_seconds = measure_examination(pipeline, clip, args.runs, report)
         if args.switching:
-            measuring.measure_switching(pipeline, report)
+            measure_switching(pipeline, report)
         if args.naive:
-            measuring.measure_naive(pipeline, clip, args.naive_frames, clip_seconds, report)
+            measure_naive(pipeline, clip, args.naive_frames, clip_seconds, report)
         if torch.cuda.is_available():
-            measuring.measure_examination(load_pipeline(args.detector, "cuda"), clip, args.runs, report)
+            measure_examination(load_pipeline(args.detector, "cuda"), clip, args.runs, report)
     if args.json:
         rows = [{**asdict(figure), "value": figure.value, "holds": figure.holds} for figure in figures]
         args.json.write_text(json.dumps({"machine": machine, "figures": rows}, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def describe_machine() -> dict[str, str]:
+    """What the figures hold for."""
+    load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "not known"
+    return {
+        "telltale": __version__,
+        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores",
+        "load at the start": load,
+        "python": platform.python_version(),
+        "torch": f"{torch.__version__} on {torch.get_num_threads()} threads",
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+    }
+
+
+def measure_examination(pipeline: Pipeline, clip: Path, runs: int, report: Report) -> float:
+    """A picture and a clip to the full result: decoding, faces, verdict, placement on the map, and a heatmap with its faithfulness for
+    every face track. The first run is not counted. Returns the median seconds of the clip."""
+    on = pipeline.predictor.device
+    strict = on == "cpu"
+    crops = np.random.default_rng(0).integers(0, 256, (_CROPS, *2 * (pipeline.predictor.card.crop.side_px,), 3), dtype=np.uint8)
+    for mirrored, note in ((False, "as in clips"), (True, "each with its mirror image, as in pictures")):
+        times = timed(lambda mirrored=mirrored: pipeline.predictor.read(crops, mirrored), runs)
+        speeds = tuple(_CROPS / seconds for seconds in times)
+        report(Figure(f"faces classified, warm, {on}{', mirrored' * mirrored}", "/s", speeds, least=40.0 if strict else None, note=note))
+    for specialist in pipeline.specialists:
+        if specialist.predictor is None:
+            continue
+        reader, side_px = specialist.predictor, specialist.predictor.card.crop.side_px
+        crops = np.random.default_rng(0).integers(0, 256, (_CROPS, side_px, side_px, 3), dtype=np.uint8)
+        speeds = tuple(_CROPS / seconds for seconds in timed(lambda reader=reader, crops=crops: reader.read(crops), runs))
+        report(Figure(f"pictures read by {specialist.info.name}, warm, {on}", "/s", speeds, least=15.0 if strict else None))
+    times = timed(lambda: [explain(track, pipeline) for track in examine(PICTURE, pipeline).evidence.tracks], runs)
+    report(Figure(f"picture, one face, full result, warm, {on}", "s", times, most=1.0 if strict else None))
+    times = timed(lambda: [explain(track, pipeline) for track in examine(clip, pipeline).evidence.tracks], runs)
+    report(Figure(f"clip, full result, warm, {on}", "s", times, most=4.0 if strict else None, note=clip.name))
+    return statistics.median(times)
+
+
+def measure_naive(pipeline: Pipeline, clip: Path, most_frames: int | None, ours_seconds: float, report: Report) -> None:
+    """The same clip and the same network the naive way, and how many times faster we are."""
+    detector = pipeline.predictor.detector
+    layer = explained_layer(detector.model, detector.architecture)
+    naive = examine_naively(clip, detector.model, layer, detector.mean[0], detector.std[0], detector.card.crop.side_px, most_frames)
+    note = f"{naive.frames} of {naive.frames_in_clip} frames, {naive.faces} faces"
+    if naive.frames < naive.frames_in_clip:
+        note += "; EXTRAPOLATED to the whole clip"
+    report(Figure("the same clip the naive way, cpu", "s", (naive.seconds_whole_clip,), note=note))
+    report(Figure("times faster than the naive way", "×", (naive.seconds_whole_clip / ours_seconds,), least=30))
+
+
+def measure_server(clip: Path, runs: int, detector: str, report: Report) -> None:
+    """The app as its users have it: start to first page, a picture and a clip from drop to verdict and heatmap, and its peak memory."""
+    with Server(flags=("--device", "cpu", "--detector", detector)) as server:
+        report(Figure("process start to first page", "s", (server.seconds_to_first_page,), most=12))
+        with AppClient(server.url) as client:
+            report(Figure("picture, dropped on the page to verdict and heatmap", "s", timed(lambda: client.examine(PICTURE), runs)))
+            report(Figure("clip, dropped on the page to verdict and heatmap", "s", timed(lambda: client.examine(clip), runs)))
+        peak_bytes = server.peak_bytes()
+        if peak_bytes is not None:
+            report(Figure("peak memory of the server and its workers", "GB", (peak_bytes / 1e9,), most=2.5))
+
+
+def timed(work: Callable[[], object], runs: int) -> tuple[float, ...]:
+    """Seconds of each of `runs` calls after one that is not counted."""
+    work()
+    return seconds_of(work, max(1, runs))
+
+
+def seconds_of(work: Callable[[], object], runs: int = 1) -> tuple[float, ...]:
+    """Seconds of each of `runs` calls."""
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return tuple(times)
+
+
+def measure_switching(pipeline: Pipeline, report: Report) -> None:
+    """Every figure, in a process that has answered once: what a running app does when a reader chooses another detector."""
+    examine(PICTURE, pipeline)
+    for name in embedded():
+        report(Figure(f"{name}: load to first answer", "s", _first_answers(DetectorSpec(name), pipeline, 3), most=1.5, note="embedded"))
+    with tempfile.TemporaryDirectory(prefix="telltale-hub-") as folder, patch.dict(os.environ, HF_HUB_CACHE=folder):
+        size = write_cached_detector(Path(folder))
+        spec = DetectorSpec(f"hf:{_REPOSITORY}@{_COMMIT}")
+        times = _first_answers(spec, pipeline, 3)
+        note = f"{size / 1e6:.0f} MB, whole picture"
+        report(Figure("detector in the Hub cache: load to first answer", "s", times, most=4.0, note=note))
+        report(_memory(pipeline, [*map(DetectorSpec, embedded()), spec]))
+    report(_verification())
+
+
+def write_cached_detector(cache: Path) -> int:
+    """A random detector in timm's format in that Hub cache; its size in bytes."""
+    torch.manual_seed(7)
+    model = build_backbone(_ARCHITECTURE, 2)
+    # The head of a fresh network is all zeros: it would answer the same whatever it sees.
+    torch.nn.init.normal_(model.get_classifier().weight, std=0.1)  # type: ignore[operator]
+    config = {
+        "architecture": _ARCHITECTURE, "num_classes": 2, "num_features": 384, "label_names": ["Real", "Fake"],
+        "pretrained_cfg": {
+            "input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 1.0, "crop_mode": "center", "mean": [0.5] * 3,
+            "std": [0.5] * 3,
+        },
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="telltale-detector-") as name:
+        folder = Path(name)
+        (folder / CONFIG_FILE).write_text(json.dumps(config), encoding="utf-8")
+        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, folder / MODEL_FILE)
+        put_in_cache(cache, _REPOSITORY, folder, _COMMIT)
+        return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def _first_answers(spec: DetectorSpec, pipeline: Pipeline, runs: int) -> tuple[float, ...]:
+    """Seconds from the choice to the evidence on a picture with one face, face detection included; the first run counts as well."""
+
+    def answer() -> None:
+        examine(PICTURE, load_pipeline(spec, "cpu", like=pipeline))
+
+    times = []
+    for _ in range(runs):
+        times += seconds_of(answer)
+        gc.collect()
+    return tuple(times)
+
+
+def _memory(pipeline: Pipeline, specs: list[DetectorSpec]) -> Figure:
+    """Memory after many changes as a share of what it was after each detector had been used once, as the app holds them."""
+    held: list[Selection] = []
+    pipelines: dict[Selection, Pipeline] = {}
+
+    def use(spec: DetectorSpec) -> None:
+        selection = Selection(spec)
+        pipelines[selection] = load_pipeline(spec, "cpu", like=pipeline)
+        held.append(selection)
+        examine(PICTURE, pipelines[selection])
+        while len(held) > 2:
+            pipelines.pop(held.pop(0), None)
+        gc.collect()
+
+    for spec in specs:
+        use(spec)
+    before = resident_bytes()
+    for number in range(SWITCHES):
+        use(specs[number % len(specs)])
+    share = resident_bytes() / max(1, before)
+    return Figure(f"memory after {SWITCHES} changes of detector", "×", (share,), most=1.1, note=f"{before / 1e9:.2f} GB before them")
+
+
+def _verification() -> Figure:
+    content = os.urandom(_CHECKED_BYTES)
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    times = seconds_of(lambda: hub.check("model.safetensors", content, digest), 5)
+    return Figure("check of 100 MB of weights (SHA-256)", "s", times, most=0.3)
