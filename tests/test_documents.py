@@ -181,4 +181,4 @@ def test_the_figures_of_the_readme_are_those_of_the_cards_and_of_the_benchmark()
 @pytest.mark.parametrize("detector", DETECTORS)
 def test_the_model_card_is_written_from_the_card(detector: str) -> None:
     card = Card.from_json(json.loads(text_of(f"weights/{detector}/card.json")))
-    assert text_of(f"weights/{detector}/README.md") == model_card(card)
+    assert text_of(f"weights/{detector}/README.md") == model_card(card) + "\n"
