@@ -92,9 +92,9 @@ class PanelState:
         seen = {one.name: one.view for one in self.entries}
         if seen.get(first.chosen) == "picture" and seen.get(beside.chosen) == "face":
             raise Refusal(text.BLIND.format(first=self.called("first"), beside=self.called("beside")))
-        return Selection(self.choice("first", own), self.choice("beside", own) if beside.chosen != NONE else None)
+        return Selection(self.spec("first", own), self.spec("beside", own) if beside.chosen != NONE else None)
 
-    def choice(self, key: str, own: DetectorSpec) -> DetectorSpec:
+    def spec(self, key: str, own: DetectorSpec) -> DetectorSpec:
         """The detector of one slot. Raises Refusal for what cannot be used as it is."""
         slot = self.slots[key]
         if slot.chosen == OTHER:
@@ -295,7 +295,7 @@ class DetectorPanel:
         if state.slots["beside"].chosen == NONE:
             return "first"
         try:
-            self.engines.of(Selection(state.choice("first", self.engines.default.selection.first))).pipeline()
+            self.engines.of(Selection(state.spec("first", self.engines.default.selection.first))).pipeline()
         except UnmappedLabels:
             return "first"
         except Exception:
