@@ -29,26 +29,12 @@ from attribution.detectors.adapters.parts import (
 )
 from attribution.detectors.adapters.preprocessing import by_transformers
 from attribution.errors import UnusableDetector
+from attribution.models.architectures import ALLOWED_ARCHITECTURES
 
 # transformers' names for the functions that timm's blocks have.
 _ACTIVATIONS = {"gelu": "gelu", "gelu_pytorch_tanh": "gelu_tanh", "gelu_new": "gelu_tanh", "quick_gelu": "quick_gelu"}
-# (patch, width, depth, heads) → timm's name without the side of its pictures, and the sides that it has a name for.
-_VIT_NAMES = {
-    (16, 192, 12, 3): ("vit_tiny_patch16", (224, 384)),
-    (16, 384, 12, 6): ("vit_small_patch16", (224, 384)),
-    (32, 384, 12, 6): ("vit_small_patch32", (224, 384)),
-    (16, 768, 12, 12): ("vit_base_patch16", (224, 384)),
-    (32, 768, 12, 12): ("vit_base_patch32", (224, 384)),
-    (14, 1024, 24, 16): ("vit_large_patch14", (224,)),
-    (16, 1024, 24, 16): ("vit_large_patch16", (224, 384)),
-    (32, 1024, 24, 16): ("vit_large_patch32", (224, 384)),
-}
-_SIGLIP_NAMES = {
-    (16, 768, 12, 12): ("vit_base_patch16_siglip_gap", (224, 256, 384, 512)),
-    (32, 768, 12, 12): ("vit_base_patch32_siglip_gap", (256,)),
-    (16, 1024, 24, 16): ("vit_large_patch16_siglip_gap", (256, 384, 512)),
-    (14, 1152, 27, 16): ("vit_so400m_patch14_siglip_gap", (224, 378, 384)),
-}
+# (width, depth, heads) → what timm calls that size.
+_SIZES = {(192, 12, 3): "tiny", (384, 12, 6): "small", (768, 12, 12): "base", (1024, 24, 16): "large", (1152, 27, 16): "so400m"}
 # What transformers calls the parts of a block: first norm, the layer behind attention, second norm, the two layers of the perceptron.
 OLDER_BLOCK = ("layernorm_before", "attention.output.dense", "layernorm_after", "intermediate.dense", "output.dense")
 _SIGLIP_BLOCK = ("layer_norm1", "self_attn.out_proj", "layer_norm2", "mlp.fc1", "mlp.fc2")
@@ -112,7 +98,7 @@ def _vit(source: Source) -> Adapted:
     config = source.config
     logit_is_sure = check_class(source, "ViTForImageClassification")
     depth, biased = whole(config, "num_hidden_layers", 12, 1, 48), flag(config, "qkv_bias", True)
-    architecture, arguments = _architecture(config, depth, _VIT_NAMES, "gelu", 1e-12)
+    architecture, arguments = _architecture(config, depth, "", "gelu", 1e-12)
     must_be(config, "head_dim", whole(config, "hidden_size", 768, 8, 1536) // whole(config, "num_attention_heads", 12, 1, 64))
     if arguments["img_size"] % side(config, "patch_size", 16, 2, 64):
         raise refuse("The detector's width and heads, or its pictures and patches, do not fit each other.")
@@ -144,7 +130,7 @@ def _siglip(source: Source) -> Adapted:
     if not isinstance(vision, Mapping):
         raise refuse("The detector's config.json has no usable value for 'vision_config'.")
     depth = whole(vision, "num_hidden_layers", 12, 1, 48)
-    architecture, arguments = _architecture(vision, depth, _SIGLIP_NAMES, "gelu_pytorch_tanh", 1e-6)
+    architecture, arguments = _architecture(vision, depth, "_siglip_gap", "gelu_pytorch_tanh", 1e-6)
     ledger = Ledger(source.tensors)
     positions = ledger.take("vision_model.embeddings.position_embedding.weight")
     tensors = {
@@ -168,9 +154,7 @@ def _siglip(source: Source) -> Adapted:
     return conclude(SIGLIP.name, source, architecture, arguments, tensors, labels, by_transformers(source), logit_is_sure)
 
 
-def _architecture(
-    config: Mapping[str, Any], depth: int, names: Mapping[tuple[int, ...], tuple[str, tuple[int, ...]]], function: str, epsilon: float
-) -> tuple[str, dict[str, Any]]:
+def _architecture(config: Mapping[str, Any], depth: int, kind: str, function: str, epsilon: float) -> tuple[str, dict[str, Any]]:
     """timm's name and arguments for a plain ViT; `function` and `epsilon` hold where the config leaves them out."""
     must_be(config, "num_channels", 3)
     width, heads = whole(config, "hidden_size", 768, 8, 1536), whole(config, "num_attention_heads", 12, 1, 64)
@@ -185,11 +169,13 @@ def _architecture(
         "act_layer": activation(config, function),
         "norm_eps": number(config, "layer_norm_eps", epsilon, 1e-12, 1e-3),
     }
-    name, sides = names.get((patch_px, width, depth, heads), ("", ()))
-    if name:
-        return f"{name}_{side_px if side_px in sides else sides[0]}", arguments
-    any_size, _ = names[16, 768, 12, 12]
-    return f"{any_size}_224", {**arguments, "patch_size": patch_px, "embed_dim": width, "depth": depth, "num_heads": heads}
+    size = _SIZES.get((width, depth, heads))
+    # Its own side first, then those that timm has names for.
+    names = [f"vit_{size}_patch{patch_px}{kind}_{named_px}" for named_px in (side_px, 224, 256)]
+    own = {"patch_size": patch_px, "embed_dim": width, "depth": depth, "num_heads": heads}
+    return next(
+        ((name, arguments) for name in names if name in ALLOWED_ARCHITECTURES), (f"vit_base_patch16{kind}_224", {**arguments, **own})
+    )
 
 
 VIT = Format("transformers ViT", lambda source: is_kind(source, "vit"), _vit)

@@ -30,26 +30,15 @@ from attribution.detectors.adapters.parts import (
     wholes,
 )
 from attribution.detectors.adapters.preprocessing import by_transformers
+from attribution.models.architectures import ALLOWED_ARCHITECTURES
 
 _DEPTHS, _HEADS = (2, 2, 6, 2), (3, 6, 12, 24)
-_NAMES: Mapping[tuple[str, int, tuple[int, ...], int, int], str] = {
-    ("swin", 96, (2, 2, 6, 2), 7, 224): "swin_tiny_patch4_window7_224",
-    ("swin", 96, (2, 2, 18, 2), 7, 224): "swin_small_patch4_window7_224",
-    ("swin", 128, (2, 2, 18, 2), 7, 224): "swin_base_patch4_window7_224",
-    ("swin", 192, (2, 2, 18, 2), 7, 224): "swin_large_patch4_window7_224",
-    ("swin", 128, (2, 2, 18, 2), 12, 384): "swin_base_patch4_window12_384",
-    ("swin", 192, (2, 2, 18, 2), 12, 384): "swin_large_patch4_window12_384",
-    ("swinv2", 96, (2, 2, 6, 2), 8, 256): "swinv2_tiny_window8_256",
-    ("swinv2", 96, (2, 2, 6, 2), 16, 256): "swinv2_tiny_window16_256",
-    ("swinv2", 96, (2, 2, 18, 2), 8, 256): "swinv2_small_window8_256",
-    ("swinv2", 96, (2, 2, 18, 2), 16, 256): "swinv2_small_window16_256",
-    ("swinv2", 128, (2, 2, 18, 2), 8, 256): "swinv2_base_window8_256",
-    ("swinv2", 128, (2, 2, 18, 2), 16, 256): "swinv2_base_window16_256",
-    ("swinv2", 128, (2, 2, 18, 2), 12, 192): "swinv2_base_window12_192",
-    ("swinv2", 128, (2, 2, 18, 2), 24, 384): "swinv2_base_window12to24_192to384",
-    ("swinv2", 192, (2, 2, 18, 2), 12, 192): "swinv2_large_window12_192",
-    ("swinv2", 192, (2, 2, 18, 2), 16, 256): "swinv2_large_window12to16_192to256",
-    ("swinv2", 192, (2, 2, 18, 2), 24, 384): "swinv2_large_window12to24_192to384",
+# (width, depths) → what timm calls that size.
+_SIZES = {
+    (96, (2, 2, 6, 2)): "tiny",
+    (96, (2, 2, 18, 2)): "small",
+    (128, (2, 2, 18, 2)): "base",
+    (192, (2, 2, 18, 2)): "large",
 }
 _ANY = {"swin": "swin_tiny_patch4_window7_224", "swinv2": "swinv2_tiny_window8_256"}
 
@@ -102,7 +91,16 @@ def _architecture(config: Mapping[str, Any], kind: str, depths: tuple[int, ...])
         arguments |= {"pretrained_window_sizes": learnt_at[: len(depths)], "act_layer": function, "masked_twice": True}
     elif function != "gelu":
         raise refuse("The detector's activation function is none that Telltale builds for a Swin.")
-    return _NAMES.get((kind, width, depths, window, side_px), _ANY[kind]), arguments
+    size = _SIZES.get((width, depths))
+    names = (
+        (f"swin_{size}_patch4_window{window}_{side_px}",)
+        if kind == "swin"
+        else (
+            f"swinv2_{size}_window{window}_{side_px}",
+            f"swinv2_{size}_window12to{window}_192to{side_px}",
+        )
+    )
+    return next((name for name in names if name in ALLOWED_ARCHITECTURES), _ANY[kind]), arguments
 
 
 def _tensors(ledger: Ledger, kind: str, depths: tuple[int, ...], biased: bool) -> dict[str, torch.Tensor]:
