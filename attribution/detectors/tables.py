@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from attribution.detectors.card import Cell, MeasuredTable
@@ -91,6 +91,14 @@ class Rows:
 
     def __iter__(self) -> Iterator[Row]:
         return (Row(self.table.columns, cells) for cells in self.table.rows)
+
+
+def rows_of(tables: Iterable[MeasuredTable], title: str, needs: tuple[str, ...]) -> list[Row]:
+    """The rows of the table of that title; none where there is no such table, or it lacks one of the columns that it `needs`."""
+    try:
+        return next((list(Rows(one, needs)) for one in tables if one.title == title), [])
+    except Unfit:
+        return []
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from attribution.detectors.card import MeasuredTable
-from attribution.detectors.tables import Row, Rows, Unfit
+from attribution.detectors.tables import Row, rows_of
 from attribution.evidence import Artifact, Box, DetectorInfo, Face, Heatmap, TrackEvidence
 from attribution.render.face import refused
 from attribution.render.html import macros
@@ -81,7 +81,8 @@ def box_hits(tables: Sequence[MeasuredTable] | None) -> str:
 
 def _hits(tables: Sequence[MeasuredTable], by: str, sentence: str) -> str:
     """The sentence with both figures, and whether the difference means anything; empty when either was not measured."""
-    own, centre = _row(tables, by), _row(tables, "crop centre")
+    rows = {row.text("by"): row for row in reversed(rows_of(tables, _TABLE, _NEEDED)) if row.text("cases") == _CASES}
+    own, centre = rows.get(by), rows.get("crop centre")
     hits, guessed = _share(own, "hits"), _share(centre, "hits")
     if hits is None or guessed is None:
         return ""
@@ -90,15 +91,6 @@ def _hits(tables: Sequence[MeasuredTable], by: str, sentence: str) -> str:
     if round(100 * hits) <= round(100 * guessed):
         return f"{said} {text.NO_BETTER}"
     return f"{said} {text.MAYBE_CHANCE}" if low is not None and low <= guessed else said
-
-
-def _row(tables: Sequence[MeasuredTable], by: str) -> Row | None:
-    table = next((one for one in tables if one.title == _TABLE), None)
-    try:
-        rows = list(Rows(table, _NEEDED)) if table is not None else []
-    except Unfit:
-        rows = []
-    return next((row for row in rows if (row.text("cases"), row.text("by")) == (_CASES, by)), None)
 
 
 def _share(row: Row | None, column: str) -> float | None:

@@ -7,14 +7,16 @@ in digital picture processing"). Boxes are in pixels of the original picture.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
+from scipy.sparse.csgraph import connected_components
 
 from attribution.detectors.card import MeasuredTable
-from attribution.detectors.tables import Rows, Unfit
+from attribution.detectors.tables import rows_of
 from attribution.evidence import Box, DetectorInfo, Media, Patches
 from attribution.render import overlay
 from attribution.render.html import macros
@@ -113,26 +115,16 @@ def _centre(box: Box) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
-def components(boxes: Sequence[Box], chosen: Sequence[bool]) -> Iterator[tuple[int, ...]]:
-    """Connected components of the chosen boxes, each in rising order."""
-    corners = np.array(boxes, dtype=np.float64).reshape(-1, 4)
-    waiting = {one for one, hit in enumerate(chosen) if hit}
-    while waiting:
-        found, edge = set(), [waiting.pop()]
-        while edge:
-            one = edge.pop()
-            found.add(one)
-            near = [other for other in np.flatnonzero(_touching(corners, one)).tolist() if other in waiting]
-            waiting.difference_update(near)
-            edge += near
-        yield tuple(sorted(found))
-
-
-def _touching(corners: np.ndarray, one: int) -> np.ndarray:
-    """Which of N×4 boxes lie beside box `one` or overlap it; sharing a corner is not enough."""
-    side = float(min(corners[one, 2] - corners[one, 0], corners[one, 3] - corners[one, 1]))
-    shared = np.minimum(corners[:, 2:], corners[one, 2:]) - np.maximum(corners[:, :2], corners[one, :2])
-    return (shared.min(axis=1) >= -_GAP * side) & (shared.max(axis=1) >= _SHARED * side)
+def components(boxes: Sequence[Box], chosen: Sequence[bool]) -> list[tuple[int, ...]]:
+    """Connected components of the chosen boxes, each in rising order. Boxes that lie side by side or overlap are connected; sharing a
+    corner is not enough."""
+    numbers_of = np.flatnonzero(chosen)
+    low, high = np.array(boxes, dtype=np.float64).reshape(-1, 2, 2)[numbers_of].swapaxes(0, 1)
+    side = (high - low).min(axis=1)
+    shared = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
+    touching = (shared.min(axis=2) >= -_GAP * side) & (shared.max(axis=2) >= _SHARED * side)
+    count, island = connected_components(touching, directed=False)
+    return [tuple(numbers_of[island == one].tolist()) for one in range(count)]
 
 
 def patch_view(
@@ -154,11 +146,7 @@ def patch_view(
 def _measured(tables: Sequence[MeasuredTable]) -> list[str]:
     """What the card measured of this view; nothing where it did not."""
     inside, outside = "patches inside called generated", "patches outside called generated"
-    table = next((one for one in tables if one.title == _TABLE), None)
-    try:
-        rows = list(Rows(table, ("split", inside, outside))) if table is not None else []
-    except Unfit:
-        rows = []
+    rows = rows_of(tables, _TABLE, ("split", inside, outside))
     # Collections that training never saw say more about a reader's file than those that it did.
     split = "cross" if any(row.text("split") == "cross" for row in rows) else "test"
     shares = []
@@ -198,9 +186,8 @@ def mosaic(patches: Patches, detector: DetectorInfo, face: Box, width: int, heig
 
 def _covered(boxes: Sequence[Box], width: int, height: int) -> Box:
     """What the patches span, within the picture."""
-    corners = np.array(boxes, dtype=np.float64)
-    low, high = corners[:, :2].min(0), corners[:, 2:].max(0)
-    return max(0.0, float(low[0])), max(0.0, float(low[1])), min(float(width), float(high[0])), min(float(height), float(high[1]))
+    x0, y0, x1, y1 = np.array(boxes, dtype=np.float64).T
+    return max(0.0, float(x0.min())), max(0.0, float(y0.min())), min(float(width), float(x1.max())), min(float(height), float(y1.max()))
 
 
 def _area(boxes: Sequence[Box], width: int, height: int) -> Box:
@@ -262,10 +249,8 @@ def _hatch(cell: Box, number: int) -> str:
 
 def _outline(cells: Collection[Box]) -> str:
     """The border of the union of cells: every edge that only one of them has."""
-    edges: dict[tuple[float, float, float, float], int] = {}
-    for x0, y0, x1, y1 in cells:
-        for edge in ((x0, y0, x1, y0), (x0, y1, x1, y1), (x0, y0, x0, y1), (x1, y0, x1, y1)):
-            edges[edge] = edges.get(edge, 0) + 1
+    sides = (((x0, y0, x1, y0), (x0, y1, x1, y1), (x0, y0, x0, y1), (x1, y0, x1, y1)) for x0, y0, x1, y1 in cells)
+    edges = Counter(edge for four in sides for edge in four)
     return "".join(f"M{ax:.1f} {ay:.1f}L{bx:.1f} {by:.1f}" for (ax, ay, bx, by), count in edges.items() if count == 1)
 
 
