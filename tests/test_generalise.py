@@ -194,40 +194,33 @@ def test_clips_are_means_over_faces_of_one_kind():
     )
 
 
-def _known(count: int = 40) -> Pictures:
-    """Forty clips with an untouched face and two swaps each."""
-    manipulated = np.tile([False, True, True], count)
+def _known(count: int) -> Pictures:
+    """Clips with an untouched face and two swaps each."""
     groups = np.repeat([f"clip {index}" for index in range(count)], 3)
-    everything = np.arange(3 * count)
-    return Pictures(np.zeros((3 * count, 1, 1, 3), np.uint8), manipulated, groups, {caddm.DFDC: everything, "elsewhere": everything})
+    sets = {caddm.DFDC: np.arange(3 * count), "one class": np.arange(0, 3 * count, 3)}
+    return Pictures(np.zeros((3 * count, 1, 1, 3), np.uint8), np.tile([False, True, True], count), groups, sets)
 
 
-def test_tables_of_known_probabilities():
-    known, random = _known(), np.random.default_rng(0)
-    right = known.manipulated.astype(float)
-    guess = random.random(len(known))
-    table, differences = auc_tables(known, {"telltale-caddm": right, "plain binary": guess}, ("telltale-caddm", "plain binary"))
-    assert table.title == "Cross-source AUC"
-    assert table.columns == ("cases", "faces", "telltale-caddm", "low", "high", "plain binary", "low", "high")
-    assert [row[:2] for row in table.rows] == [("DFDC test, faces", 120), ("DFDC test, clips", 80), ("elsewhere", 120)]
-    assert all(row[2:5] == (1, 1, 1) for row in table.rows)
-    assert table.rows[0][5] == round(metrics.auc(known.manipulated, guess), 3)
-    assert float(str(table.rows[0][6])) < float(str(table.rows[0][5])) < float(str(table.rows[0][7]))
-    assert differences.title == "AUC differences"
-    assert differences.columns == ("cases", "faces", "difference", "low", "high")
-    for whole, gap in zip(table.rows, differences.rows, strict=True):
-        assert float(str(gap[2])) == pytest.approx(1 - float(str(whole[5])), abs=2e-3)
-        assert float(str(gap[3])) > 0
-
-
-def test_differences_are_paired_and_zero_for_equal_detectors():
-    known, random = _known(), np.random.default_rng(1)
+def test_tables_of_known_probabilities_and_paired_differences():
+    known, random = _known(20), np.random.default_rng(0)
     p = known.manipulated + random.normal(0, 1.5, len(known))
-    _, same = auc_tables(known, {"a": p, "b": p.copy()}, ("a", "b"))
-    assert all(row[2:] == (0, 0, 0) for row in same.rows)
-    table, apart = auc_tables(known, {"a": p + random.normal(0, 0.05, len(p)), "b": p}, ("a", "b"))
-    width = float(str(table.rows[0][4])) - float(str(table.rows[0][3]))
-    assert float(str(apart.rows[0][4])) - float(str(apart.rows[0][3])) < 0.3 * width
+    said = {"right": known.manipulated.astype(float), "guess": p, "nearly": p + random.normal(0, 0.05, len(p)), "same": p.copy()}
+    table, differences = auc_tables(known, {name: said[name] for name in ("right", "guess")}, ("right", "guess"))
+    assert (table.title, table.columns) == ("Cross-source AUC", ("cases", "faces", "right", "low", "high", "guess", "low", "high"))
+    faces, clips, one_class = table.rows
+    assert faces[:5] == ("DFDC test, faces", 60, 1, 1, 1)
+    assert clips[:5] == ("DFDC test, clips", 40, 1, 1, 1)
+    assert faces[5] == round(metrics.auc(known.manipulated, p), 3)
+    assert float(str(faces[6])) < float(str(faces[5])) < float(str(faces[7]))
+    # What cannot be measured has empty cells and stops nothing.
+    assert one_class == ("one class", 20, *[None] * 6)
+    assert differences.rows[0][2] == pytest.approx(1 - float(str(faces[5])), abs=2e-3)
+    assert float(str(differences.rows[0][3])) > 0
+    _, gaps = auc_tables(known, {name: said[name] for name in ("nearly", "guess")}, ("nearly", "guess"))
+    width = float(str(faces[7])) - float(str(faces[6]))
+    assert float(str(gaps.rows[0][4])) - float(str(gaps.rows[0][3])) < 0.3 * width
+    _, none = auc_tables(known, {name: said[name] for name in ("same", "guess")}, ("same", "guess"))
+    assert none.rows[0][2:] == (0, 0, 0)
 
 
 def test_probabilities_that_do_not_fit_are_refused():

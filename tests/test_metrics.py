@@ -27,16 +27,10 @@ def test_macro_f1_agrees_with_scikit_learn():
     names = np.array(["real", "stylegan2", "generated_photos", "sdxl", "flux1"])
     for _ in range(20):
         truth = random.choice(names, 60, p=[0.5, 0.3, 0.1, 0.06, 0.04])
-        answer = np.where(random.random(60) < 0.6, truth, random.choice(names, 60))
-        classes = sorted(set(truth.tolist()))
-        expected = f1_score(truth, answer, labels=classes, average="macro")
-        assert metrics.macro_f1(truth.tolist(), answer.tolist()) == pytest.approx(expected, abs=1e-12)
-
-
-def test_macro_f1_counts_a_name_that_is_never_true_as_a_miss_and_as_no_class():
-    truth, answer = ["a", "a", "b", "b"], ["a", "z", "b", "b"]
-    expected = f1_score(truth, answer, labels=["a", "b"], average="macro")
-    assert metrics.macro_f1(truth, answer) == pytest.approx(expected) == pytest.approx((2 / 3 + 1) / 2)
+        # A name that is never true counts as a miss, and as no class.
+        answer = np.where(random.random(60) < 0.6, truth, random.choice([*names, "sd21"], 60))
+        expected = f1_score(truth, answer, labels=sorted(set(truth.tolist())), average="macro")
+        assert metrics.macro_f1(truth, answer) == pytest.approx(expected, abs=1e-12)
 
 
 def test_auc_and_equal_error_rate():

@@ -136,7 +136,7 @@ def comparisons(
     for split in ("test", "cross"):
         cache, chosen = runs.shipped / f"read_default_{split}.npz", of_methods(faces.samples[split], _ALL_METHODS)
         by_default[split] = said(read_by_detector(default, faces.samples[split], chosen, cache), default.info)
-    rounded = {split: of_classes(said(raw[split], info)) for split in ("test", "cross")}
+    rounded = {split: said(known(raw[split]), info) for split in ("test", "cross")}
     return [
         side_by_side_table(own, by_default, default.info.name),
         robustness_table(faces.samples["test"], predictor, default),
@@ -196,18 +196,29 @@ def false_alarms(faces: Said) -> Estimate:
     return metrics.share(faces.generated[faces.truth == REAL])
 
 
-def of_classes(faces: Said) -> Said:
-    """The faces of the five classes."""
-    return faces.take(np.isin(faces.truth, CLASSES))
+@dataclass(frozen=True)
+class Headline:
+    """What a variant or another detector is compared by: a figure of the faces of some methods in one split."""
+
+    name: str
+    split: str
+    methods: tuple[str, ...]
+    figure: Callable[[Said], Estimate]
+
+    def faces(self, splits: Mapping[str, Said]) -> Said:
+        """The faces that it is about."""
+        return splits[self.split].take(np.isin(splits[self.split].truth, self.methods))
+
+    def of(self, splits: Mapping[str, Said]) -> Estimate:
+        """The figure."""
+        return self.figure(self.faces(splits))
 
 
-Figure = Callable[[Mapping[str, Said]], Estimate]
-# What a variant or another detector is compared by: name, and the figure from the answers on each split.
-HEADLINES: tuple[tuple[str, Figure], ...] = (
-    ("closed set macro-F1", lambda splits: macro_f1(of_classes(splits["test"]))),
-    ("cross recall StyleGAN2", lambda splits: recall(splits["cross"], "stylegan2")),
-    ("cross recall generated.photos", lambda splits: recall(splits["cross"], "generated_photos")),
-    ("false alarms cross", lambda splits: false_alarms(splits["cross"])),
+HEADLINES = (
+    Headline("closed set macro-F1", "test", CLASSES, macro_f1),
+    Headline("cross recall StyleGAN2", "cross", ("stylegan2",), lambda faces: recall(faces, "stylegan2")),
+    Headline("cross recall generated.photos", "cross", ("generated_photos",), lambda faces: recall(faces, "generated_photos")),
+    Headline("false alarms cross", "cross", (REAL,), false_alarms),
 )
 
 
@@ -228,8 +239,8 @@ def overall_table(
 def side_by_side_table(own: Mapping[str, Said], default: Mapping[str, Said], default_name: str) -> MeasuredTable:
     """Both detectors on the same faces. A label of the default that DNA-Det lacks (a swap, SD 2.1) counts as wrong on the closed set."""
     rows: list[tuple[Cell, ...]] = []
-    for name, figure in HEADLINES:
-        rows.append((name, _faces(name, own), *figure(own), *figure(default)))
+    for one in HEADLINES:
+        rows.append((one.name, len(one.faces(own).truth), *one.of(own), *one.of(default)))
     for method in CLASSES:
         faces = int((own["test"].truth == method).sum())
         rows.append((f"test recall {method}", faces, *recall(own["test"], method), *recall(default["test"], method)))
@@ -249,15 +260,6 @@ def side_by_side_table(own: Mapping[str, Said], default: Mapping[str, Said], def
         "macro-F1, Wilson for shares). False alarms: photographs called generated."
     )
     return MeasuredTable("Side by side", columns, tuple(rows), note)
-
-
-def _faces(name: str, own: Mapping[str, Said]) -> int:
-    truth = own["cross" if "cross" in name else "test"].truth
-    wanted = {"StyleGAN2": "stylegan2", "photos": "generated_photos", "alarms": REAL}
-    for word, method in wanted.items():
-        if word in name:
-            return int((truth == method).sum())
-    return int(np.isin(truth, CLASSES).sum())
 
 
 def unknown_table(cases: Sequence[tuple[str, SplitPredictions, SplitPredictions, ReferenceBank | np.ndarray]]) -> MeasuredTable:
@@ -289,29 +291,27 @@ def ablation_table(variants: Sequence[tuple[str, int, Mapping[str, Said]]]) -> M
     rows = []
     for name, steps, answers in variants:
         row: list[Cell] = [name, steps]
-        for _, figure in HEADLINES:
-            row += figure(answers)
+        for one in HEADLINES:
+            row += one.of(answers)
         rows.append(tuple(row))
-    columns = ["variant", "steps"]
-    for name, _ in HEADLINES:
-        columns += [name, "low", "high"]
+    columns = ("variant", "steps", *(column for one in HEADLINES for column in (one.name, "low", "high")))
     note = (
         "Equal trainings of one worker but for what the name says; network alone, likeliest label, no calibration. low–high: 95 % "
         "intervals over faces, one seed each: differences between trainings of another seed are not in them."
     )
-    return MeasuredTable("Ablation", tuple(columns), tuple(rows), note)
+    return MeasuredTable("Ablation", columns, tuple(rows), note)
 
 
 def eight_bit_table(full: Mapping[str, Said], small: Mapping[str, Said]) -> MeasuredTable:
     """The same figures before and after the weights are rounded to 8 bits, in points."""
     rows = []
-    for name, figure in HEADLINES:
-        before, after = figure(full)[0], figure(small)[0]
+    for one in HEADLINES:
+        before, after = one.of(full)[0], one.of(small)[0]
         points = None if before is None or after is None else round(100 * (after - before), 2)
-        rows.append((name, before, after, points))
-    changed = [np.mean(full[split].answers != small[split].answers) for split in ("test", "cross")]
-    rows.append(("answers that changed, test", None, round(float(changed[0]), 4), None))
-    rows.append(("answers that changed, cross", None, round(float(changed[1]), 4), None))
+        rows.append((one.name, before, after, points))
+    for split in ("test", "cross"):
+        changed = np.mean(full[split].answers != small[split].answers)
+        rows.append((f"answers that changed, {split}", None, round(float(changed), 4), None))
     return MeasuredTable("Eight bits", ("figure", "float32", "8 bit", "points"), tuple(rows), "The weights ship with 8 bits per value.")
 
 
