@@ -189,8 +189,8 @@ class Rivals:
 
 
 def compare(
-    rivals: Rivals, rows: Sequence[Row], samples: Mapping[str, Samples], found: Mapping[str, SplitPredictions], raw: Mapping[str, SplitPredictions],
-    info: DetectorInfo, temperature: float,
+    rivals: Rivals, rows: Sequence[Row], samples: Mapping[str, Samples], found: Mapping[str, SplitPredictions],
+    raw: Mapping[str, SplitPredictions], info: DetectorInfo, temperature: float,
 ) -> tuple[MeasuredTable, list[MeasuredTable]]:  # fmt: skip
     """The table "Overall", then the AUCs, the identity probe and their differences."""
     plain = Reader(load_run(rivals.plain)).eval()
@@ -215,8 +215,8 @@ def compare(
 
 
 def _overall(
-    plain: Reader, samples: Mapping[str, Samples], found: Mapping[str, SplitPredictions], raw: Mapping[str, SplitPredictions], info: DetectorInfo,
-    temperature: float,
+    plain: Reader, samples: Mapping[str, Samples], found: Mapping[str, SplitPredictions], raw: Mapping[str, SplitPredictions],
+    info: DetectorInfo, temperature: float,
 ) -> MeasuredTable:  # fmt: skip
     rows = []
     for split in ("val", "test"):

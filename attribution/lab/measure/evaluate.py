@@ -26,9 +26,11 @@ _DEFINITE = ("manipulated", "no_manipulation_found")
 
 @dataclass(frozen=True)
 class Figures:
-    """The network's own figures on one split of the manifest, the lab's forgeries left out (they are reported apart): balanced accuracy over
-    families, the AUC and the equal error rate of DFDC's untouched against swapped faces (None where one kind is missing), and the calibration
-    error of the method answer, before and after."""
+    """The network's own figures on one split of the manifest, the lab's forgeries left out (they are reported apart).
+
+    Balanced accuracy over families, the AUC and the equal error rate of DFDC's untouched against swapped faces (None where one kind is
+    missing), and the calibration error of the method answer, before and after.
+    """
 
     families: metrics.Estimate
     dfdc: metrics.Estimate
@@ -58,8 +60,8 @@ def figures(found: SplitPredictions, raw: SplitPredictions, info: DetectorInfo, 
 
 
 def measure(
-    samples: Mapping[str, Samples], raw: Mapping[str, SplitPredictions], found: Mapping[str, SplitPredictions], sides: Mapping[str, np.ndarray],
-    info: DetectorInfo, temperature: float, thresholds: Thresholds, bank: ReferenceBank,
+    samples: Mapping[str, Samples], raw: Mapping[str, SplitPredictions], found: Mapping[str, SplitPredictions],
+    sides: Mapping[str, np.ndarray], info: DetectorInfo, temperature: float, thresholds: Thresholds, bank: ReferenceBank,
 ) -> tuple[list[MeasuredTable], Figures]:  # fmt: skip
     """Every measured table of a detector of methods, and the overall figures on test. `raw` is what the network says before calibration,
     `found` with the calibrated bias (to be divided by `temperature` yet); `sides` the crops' sides in the original pictures, px."""

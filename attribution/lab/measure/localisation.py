@@ -312,8 +312,8 @@ def shown(predictor: Predictor, crops: np.ndarray, rule: ArtifactRule) -> tuple[
 
 
 def choose_rule(predictor: Predictor, data: Path, rows: Sequence[Row], work: Path, val: Samples) -> ArtifactRule:
-    """`fit_rule` on validation faces; then the least of CONFIDENCES from which at most FALSE_BOXES of the untouched ones are shown with a box,
-    averaged over collections (the highest where none is enough)."""
+    """`fit_rule` on validation faces; then the least of CONFIDENCES from which at most FALSE_BOXES of the untouched ones are shown with a
+    box, averaged over collections (the highest where none is enough)."""
     untouched = _untouched(val)
     sources = np.array(val.sources)[untouched]
     crops = np.stack([val.encoded(int(index)) for index in untouched])
