@@ -122,7 +122,7 @@ def _with_patches(card: Card, val: Samples, predictor: Predictor) -> Card:
 def _verdicts(title: str, found: SplitPredictions, judged: Sequence[Any], methods: Sequence[str]) -> list[MeasuredTable]:
     """The table of the verdicts on the faces of these methods; none without any."""
     chosen = np.flatnonzero(np.isin(found.methods, methods))
-    return [verdict_table(title, found.take(chosen), [judged[index] for index in chosen])] if len(chosen) else []
+    return [verdict_table(title, found.take(chosen), [judged[index] for index in chosen.tolist()])] if len(chosen) else []
 
 
 def _dnadet_answers(own: Publication, faces: dnadet.Faces) -> list[MeasuredTable]:
