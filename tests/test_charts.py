@@ -1,4 +1,4 @@
-"""What is drawn: the palette that everybody can read, pictures with heat and boxes, method bars, the timeline, the map and the frame of plots."""
+"""What is drawn: a palette that everybody can read, pictures with heat and boxes, bars, the timeline, the map and the frame of plots."""
 
 from __future__ import annotations
 

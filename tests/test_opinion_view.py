@@ -1,5 +1,5 @@
-"""Second opinions on a face as HTML: agreement that can be seen, verdicts that an opinion left open, refusals that stay quiet, and answers of
-detectors that nobody measured."""
+"""Second opinions on a face as HTML: agreement that can be seen, verdicts that an opinion left open, refusals that stay quiet, and answers
+of detectors that nobody measured."""
 
 from __future__ import annotations
 

@@ -69,8 +69,8 @@ def test_patches_of_shifted_tiles_that_overlap_are_one_island() -> None:
         (
             (".....", ".ss..", ".sx..", ".....", "....s"),
             [
-                "5 of 25 patches look generated. They form 2 islands, 1 of them single patches; the largest holds 4 patches (80 %) and lies "
-                "in the middle.",
+                "5 of 25 patches look generated. They form 2 islands, 1 of them single patches; the largest holds 4 patches (80 %) and "
+                "lies in the middle.",
                 "On the examined face it is 4 of 4, around it 1 of 21.",
                 text.FACE_STANDS_OUT,
             ],

@@ -218,6 +218,7 @@ def hostile() -> tuple[Mapping[str, str], str]:
     looked = detector_panel.Looked(replace(entry, kind="known", name=f"hf:{HOSTILE}@x"), HOSTILE, (file_of_hub,))
     slot = detector_panel.Slot(looked.entry.name, HOSTILE, asked=(HOSTILE,), meanings={HOSTILE: "real"})
     heat = replace(heatmap(), label="x")
+    three = replace(detector, labels=("real", "x", HOSTILE), families=("real", "gan", "gan"), display_names=(HOSTILE,) * 3)
     parts = {
         "banner": face.verdict_banner(evidence, "", note),
         "card": face.face_card(one, 1, detector),
@@ -238,7 +239,7 @@ def hostile() -> tuple[Mapping[str, str], str]:
         "choices": opinion.choices(one, 1),
         "others": opinion.others(one, 0),
         "bars": charts.method_bars(shares["p_methods"], detector),
-        "patches": patches.mosaic(seen, replace(detector, labels=("real", "x", HOSTILE), families=("real", "gan", "gan"), display_names=(HOSTILE,) * 3), (0, 0, 9, 9), 40, 40, None, HOSTILE),
+        "patches": patches.mosaic(seen, three, (0, 0, 9, 9), 40, 40, None, HOSTILE),
         "panel": detector_panel.panel((entry, replace(entry, refused=HOSTILE)), (looked,), {"first": slot, "beside": slot}, HOSTILE),
         "line": detector_panel.line(HOSTILE, False),
         "progress": detector_panel.progress(HOSTILE, 0.5, HOSTILE),

@@ -1,5 +1,5 @@
-"""The file itself, as HTML: the whole picture with its faces, or the clip with its player, its frames and its timeline; and what a record of
-its examination needs.
+"""The file itself, as HTML: the whole picture with its faces, or the clip with its player, its frames and its timeline; and what a record
+of its examination needs.
 
 Faces are buttons; the timeline is a slider for the keyboard. The page's script gives them life; without it they still show everything.
 Attributes that the script reads: `data-face` (index of a track), `data-clip` (JSON: times, boxes as shares of the picture, probabilities in
