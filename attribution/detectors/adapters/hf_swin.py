@@ -34,7 +34,7 @@ from attribution.models.architectures import ALLOWED_ARCHITECTURES
 
 _DEPTHS, _HEADS = (2, 2, 6, 2), (3, 6, 12, 24)
 # (width, depths) → what timm calls that size.
-_SIZES = {
+_SIZES: Mapping[tuple[int, tuple[int, ...]], str] = {
     (96, (2, 2, 6, 2)): "tiny",
     (96, (2, 2, 18, 2)): "small",
     (128, (2, 2, 18, 2)): "base",
