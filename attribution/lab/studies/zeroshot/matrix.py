@@ -17,6 +17,7 @@ from attribution.detectors.card import MeasuredTable
 from attribution.detectors.loading import load
 from attribution.detectors.predictor import Predictor
 from attribution.lab.data import REAL
+from attribution.lab.measure import metrics
 from attribution.lab.studies.runner import Row, digest, estimate, once, table
 from attribution.lab.studies.zeroshot.faces import Faces
 from attribution.lab.studies.zeroshot.plan import BASE, SEED, SOURCES, Run
@@ -64,13 +65,8 @@ def read_shipped(names: Sequence[str], faces: Faces, runs: Path, device: str = "
 def resampled(groups: np.ndarray, draws: int = DRAWS, by_group: bool = False) -> np.ndarray:
     """How often each of n faces is in each resample of their groups with replacement: (1 + draws)×n float32; row 0: once each. `by_group`
     draws one group after the other as `metrics.bootstrap` does: other random numbers, which some published figures come from."""
-    names, place = np.unique(groups, return_inverse=True)
-    count, random = len(names), np.random.default_rng(SEED)
-    if by_group:
-        counts = np.stack([np.bincount(random.integers(0, count, count), minlength=count) for _ in range(draws)])
-    else:
-        counts = random.multinomial(count, np.full(count, 1 / count), draws)
-    return np.concatenate([np.ones((1, len(groups))), counts[:, place]]).astype(np.float32)
+    counts = metrics.resamples(groups, draws, SEED, multinomial=not by_group)
+    return np.concatenate([np.ones((1, len(groups))), counts]).astype(np.float32)
 
 
 def weighted_figures(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
