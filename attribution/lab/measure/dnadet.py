@@ -363,8 +363,8 @@ def robustness_table(samples: Samples, predictor: Predictor, default: Predictor)
     truth, sources = (np.array(names)[chosen] for names in (samples.methods, samples.sources))
     rows: list[tuple[Cell, ...]] = []
 
-    def measured(changed: np.ndarray) -> tuple[float, ...]:
-        figures: list[float] = []
+    def measured(changed: np.ndarray) -> tuple[Cell, ...]:
+        figures: list[Cell] = []
         for one in (predictor, default):
             places = one.read(changed).logits.argmax(1)
             answers = Said(np.array(one.info.labels)[places], truth, sources, np.zeros(len(places), bool))

@@ -251,8 +251,8 @@ def probe_cue(
     model.fit(train[learnt], train_names[learnt])
     right = model.predict(val[tested]) == val_names[tested]
     truth = np.searchsorted(np.array(shared), val_names[tested])
-    figure = metrics.estimate(lambda drawn: metrics.balanced_share(truth[drawn], right[drawn], len(shared)), len(truth))
-    return len(truth), *figure, round(1 / len(shared), 3)
+    value, low, high = metrics.estimate(lambda drawn: metrics.balanced_share(truth[drawn], right[drawn], len(shared)), len(truth))
+    return len(truth), value, low, high, round(1 / len(shared), 3)
 
 
 def shortcut_table(samples_train: Samples, samples_val: Samples, seed: int, per_family: int = 400) -> MeasuredTable:
