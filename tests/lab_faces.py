@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from attribution.lab.data import METHOD_OF_SOURCE, read_manifest
-from attribution.lab.pools import FORGED, prepare
+from attribution.lab.forge.pools import FORGED, prepare
 
 POINTS = {"left_eye": (68, 63), "right_eye": (160, 63), "nose": (114, 115), "mouth_left": (76, 165), "mouth_right": (152, 165)}
 SIZES: dict[str, dict[str, int]] = {split: dict.fromkeys(FORGED, 4) for split in ("train", "val", "test", "cross")}

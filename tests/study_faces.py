@@ -9,7 +9,7 @@ import numpy as np
 from attribution.detectors.card import MeasuredTable
 from attribution.lab.studies.zeroshot.faces import DFDC, ELSEWHERE, WEB, Faces
 from attribution.lab.studies.zeroshot.plan import SOURCES
-from attribution.lab.train.single_source import Said
+from attribution.lab.studies.zeroshot.training import Said
 
 
 def study_faces(each: int = 12, leave_out: str = "", crops: np.ndarray | None = None) -> Faces:

@@ -11,13 +11,13 @@ import pytest
 from attribution.detectors.card import MeasuredTable
 from attribution.errors import LabError
 from attribution.evidence import DetectorInfo
+from attribution.lab.forge.pools import Samples
 from attribution.lab.measure import curves, fairness
 from attribution.lab.measure.calibration import calibrate, choose_thresholds
 from attribution.lab.measure.evaluate import figures, second_opinion_table, source_table, verdict_table
 from attribution.lab.measure.fairness import JudgedFaces, judged_faces, lightness_of, lightness_table, size_table, within_sources_table
-from attribution.lab.measure.metrics import NOT_MEASURED
 from attribution.lab.measure.predictions import SplitPredictions
-from attribution.lab.pools import Samples
+from attribution.lab.metrics import NOT_MEASURED
 from samples import INCONCLUSIVE, MANIPULATED, NONE_FOUND, track
 
 INFO = DetectorInfo(

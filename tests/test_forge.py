@@ -30,6 +30,7 @@ from attribution.lab.forge.mfs import (
     pyramid_blend,
     window_of_greatest_difference,
 )
+from attribution.lab.forge.pools import FORGED
 from attribution.lab.forge.swaps import (
     Forgery,
     autoencoder_swap,
@@ -41,7 +42,6 @@ from attribution.lab.forge.swaps import (
     match_colour,
     self_blend,
 )
-from attribution.lab.pools import FORGED
 from lab_faces import lab_data
 
 LANDMARKS = np.array([[68, 63], [160, 63], [114, 115], [76, 165], [152, 165]], np.float32)

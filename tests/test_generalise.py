@@ -8,13 +8,14 @@ import cv2
 import numpy as np
 import pytest
 
+from attribution.lab import metrics
 from attribution.lab.data import read_manifest
 from attribution.lab.forge import unseen
 from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.forge.mfs import UNSEEN_BLEND
-from attribution.lab.measure import caddm, metrics
+from attribution.lab.forge.pools import Samples, load_samples
+from attribution.lab.measure import caddm
 from attribution.lab.measure.caddm import PER_TARGET, Pictures, auc_tables, clip_means, generalisation_cases
-from attribution.lab.pools import Samples, load_samples
 from lab_faces import POINTS, make_faces, make_work
 
 LANDMARKS = np.array(list(POINTS.values()), np.float32)

@@ -14,9 +14,9 @@ from attribution.detectors.predictor import Predictor
 from attribution.evidence import Patches
 from attribution.explain.patches import Tiles, patch_view
 from attribution.lab.data import ENVIRONMENT_VARIABLE, REAL, SIDE_PX, find_data, read_manifest
+from attribution.lab.forge.pools import Samples
 from attribution.lab.measure import dnadet
 from attribution.lab.measure.dnadet import WINDOW_PX, as_tiles, inside_and_outside, island_table, pasted, spread_table
-from attribution.lab.pools import Samples
 from attribution.lab.train.dnadet import CLASSES
 
 BRIGHT, DARK = 200, 10

@@ -13,7 +13,7 @@ import torch
 from attribution.detectors.card import MeasuredTable
 from attribution.errors import LabError
 from attribution.lab.data import METHOD_OF_SOURCE, read_manifest
-from attribution.lab.pools import left_out, load_samples
+from attribution.lab.forge.pools import left_out, load_samples
 from attribution.lab.studies.attribution import answers, study
 from attribution.lab.studies.attribution.answers import halves
 from attribution.lab.studies.attribution.plan import COMPARED_WITHOUT, FOLDS, MAIN_SEEDS, SPLITS, Run, plan

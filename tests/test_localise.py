@@ -19,9 +19,10 @@ from attribution.evidence import Box
 from attribution.explain.gradcam import grad_cam_through_the_head
 from attribution.lab import cli as command
 from attribution.lab.data import read_manifest
+from attribution.lab.forge.pools import prepare
 from attribution.lab.measure import localisation as where
-from attribution.lab.measure.localisation import LEAST_SLOPE, Answer, Case, answers_of, fit_rule, localise, with_table
-from attribution.lab.pools import prepare
+from attribution.lab.measure.localisation import LEAST_SLOPE, Answer, Case, answers_of, fit_rule
+from attribution.lab.publish.localise import localise, with_table
 from attribution.lab.train import caddm as net
 from attribution.lab.train import methods as train
 from conftest import Folders

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
-from attribution.lab.measure import metrics
+from attribution.lab import metrics
 
 
 def test_balanced_accuracy_weighs_classes_alike():

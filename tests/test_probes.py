@@ -8,6 +8,7 @@ import pytest
 
 from attribution.errors import LabError
 from attribution.lab.forge.augment import jpeg
+from attribution.lab.forge.pools import Samples
 from attribution.lab.measure import probes
 from attribution.lab.measure.probes import (
     ALL_CUES,
@@ -21,7 +22,6 @@ from attribution.lab.measure.probes import (
     resolution_cues,
     shortcut_table,
 )
-from attribution.lab.pools import Samples
 
 PERSONS = ("a",) * 8 + ("b",) * 6 + ("c",) * 10
 SIDE_PX = 176

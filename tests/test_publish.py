@@ -22,12 +22,12 @@ from attribution.detectors.predictor import Predictor
 from attribution.errors import LabError
 from attribution.explain.artifacts import find_artifacts, localises
 from attribution.explain.reference import ReferenceBank
+from attribution.lab.labels import CADDM_LABELS, DNADET_LABELS, LABELS
 from attribution.lab.measure import caddm as caddm_measures
 from attribution.lab.measure import dnadet
 from attribution.lab.measure.calibration import calibrate
 from attribution.lab.measure.predictions import SplitPredictions
 from attribution.lab.publish import mapping
-from attribution.lab.publish.labels import CADDM_LABELS, DNADET_LABELS, LABELS
 from attribution.lab.publish.limits import limits_of
 from attribution.lab.publish.modelcard import model_card
 from attribution.lab.publish.products import CADDM, CaddmRuns, publish_caddm, publish_dnadet, publish_methods

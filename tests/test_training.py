@@ -20,8 +20,8 @@ from torch import nn
 from attribution.errors import LabError, MissingData
 from attribution.lab import cli
 from attribution.lab.data import REAL, SIDE_PX, Row, decode, find_data, manifest_hash, read_manifest
+from attribution.lab.forge.pools import FORGED, Samples, load_samples
 from attribution.lab.forge.transformations import CROP_PX, transformations
-from attribution.lab.pools import FORGED, Samples, load_samples
 from attribution.lab.train import caddm, dnadet, loop, methods
 from attribution.lab.train.caddm import BATCH, SWAPS, WITH_BASE, Move, match
 from attribution.lab.train.depthwise import _Depthwise3x3Stride2, quicken

@@ -22,7 +22,7 @@ from attribution.explain.gradcam import grad_cam_of_the_package, grad_cam_throug
 from attribution.lab.studies.zeroshot import attention
 from attribution.lab.studies.zeroshot.faces import Faces
 from attribution.lab.studies.zeroshot.plan import ADDED, ALL, BASE, TOP, Detector, Run
-from attribution.lab.train.single_source import WEIGHTS_FILE
+from attribution.lab.studies.zeroshot.training import WEIGHTS_FILE
 from attribution.models.backbones import build_backbone
 from conftest import SWAP_LABELS, some_crops, write_detector
 from study_faces import rows_of, study_faces

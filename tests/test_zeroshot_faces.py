@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from attribution.lab.data import METHOD_OF_SOURCE, REAL, read_manifest
-from attribution.lab.pools import Samples, load_samples
+from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.studies.zeroshot.faces import DFDC, ELSEWHERE, UNTOUCHED_OF, WEB, Faces, gather, load_faces, make_pool
 from attribution.lab.studies.zeroshot.plan import ADDED, ALL, BASE, DETECTORS, ONLY_TESTED, SOURCES, TOP, TRAINED, Run, plan, pool_file
 from attribution.models.backbones import build_backbone

@@ -16,13 +16,13 @@ from attribution.detectors import loading
 from attribution.detectors.card import MeasuredTable
 from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
+from attribution.lab import metrics
 from attribution.lab.data import METHOD_OF_SOURCE
-from attribution.lab.measure import metrics
 from attribution.lab.studies.attribution.answers import halves
 from attribution.lab.studies.zeroshot.faces import DFDC, UNTOUCHED_OF, Faces
 from attribution.lab.studies.zeroshot.matrix import TRAINED_BY, matrix_tables, read_shipped, resampled, weighted_figures
 from attribution.lab.studies.zeroshot.plan import ADDED, DETECTORS, SOURCES, TRAINED, Run, plan
-from attribution.lab.train.single_source import Said
+from attribution.lab.studies.zeroshot.training import Said
 from conftest import SIDE_PX, Folders, some_crops
 from study_faces import row_of, rows_of, study_faces
 

@@ -12,7 +12,7 @@ from scipy.special import expit
 from attribution.detectors.card import MeasuredTable
 from attribution.detectors.loading import load
 from attribution.detectors.predictor import Predictor
-from attribution.lab.measure import metrics
+from attribution.lab import metrics
 from attribution.lab.studies.zeroshot import readout
 from attribution.lab.studies.zeroshot.faces import ELSEWHERE, WEB, Faces
 from attribution.lab.studies.zeroshot.plan import SOURCES, TRAINED

@@ -10,7 +10,7 @@ import pytest
 from attribution.lab.cli import main
 from attribution.lab.studies.zeroshot.plan import DETECTORS, SOURCES, TRAINED, plan
 from attribution.lab.studies.zeroshot.study import describe_tables
-from attribution.lab.train.single_source import SETTINGS_FILE
+from attribution.lab.studies.zeroshot.training import SETTINGS_FILE
 from attribution.measured.study import ZEROSHOT_FILE, ZEROSHOT_SCHEMA, read_study
 from study_faces import rows_of, study_faces
 

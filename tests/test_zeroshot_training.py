@@ -13,12 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from attribution.errors import LabError
-from attribution.lab.measure.metrics import auc
+from attribution.lab.metrics import auc
 from attribution.lab.studies.zeroshot.faces import Faces
 from attribution.lab.studies.zeroshot.plan import ADDED, ALL, BATCH, DETECTORS, TOP, TRAINED, Detector, Run, pool_file
 from attribution.lab.studies.zeroshot.study import carry_out, said, said_untrained
-from attribution.lab.train.loop import as_input
-from attribution.lab.train.single_source import (
+from attribution.lab.studies.zeroshot.training import (
     SETTINGS_FILE,
     WEIGHTS_FILE,
     Said,
@@ -31,6 +30,7 @@ from attribution.lab.train.single_source import (
     train_run,
     untrained,
 )
+from attribution.lab.train.loop import as_input
 
 SIDE_PX = 64
 TINY = Detector("tiny", "Tiny", "meso4", SIDE_PX, ("hidden", "classifier"), 6, 4, 2e-3, {"img_size": SIDE_PX})

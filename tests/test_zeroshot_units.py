@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from attribution.lab.measure import metrics
+from attribution.lab import metrics
 from attribution.lab.studies.zeroshot import units
 from attribution.lab.studies.zeroshot.faces import DFDC, Faces
 from attribution.lab.studies.zeroshot.plan import DETECTORS, SOURCES, TOP, TRAINED, Run
-from attribution.lab.train.single_source import Said
+from attribution.lab.studies.zeroshot.training import Said
 from study_faces import noise, some_of, study_faces
 
 SHARES = (1 / 2, 1 / 8)

@@ -311,7 +311,7 @@ def _trained(name: str) -> Callable[[Namespace], None]:
 
 def _autoencoder(args: Namespace) -> None:
     from attribution.lab.data import REAL, decode, find_data, read_manifest
-    from attribution.lab.forge.autoencoder import train_autoencoder
+    from attribution.lab.train.autoencoder import train_autoencoder
 
     data = find_data(args.data)
     rows = [row for row in read_manifest(data) if row.split == "train"]
@@ -322,7 +322,7 @@ def _autoencoder(args: Namespace) -> None:
 
 def _prepare(args: Namespace) -> None:
     from attribution.lab.data import SPLITS, find_data, read_manifest
-    from attribution.lab.pools import prepare
+    from attribution.lab.forge.pools import prepare
 
     data = find_data(args.data)
     prepare(data, read_manifest(data), args.work, SPLITS)
@@ -401,7 +401,7 @@ def _adapters(args: Namespace) -> int:
 
 def _localise(args: Namespace) -> None:
     from attribution.lab.data import find_data
-    from attribution.lab.measure.localisation import localise
+    from attribution.lab.publish.localise import localise
 
     localise(args.detectors, find_data(args.data), args.work)
 

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw the sheet and write it; LabError when there is no pair of the method or the file cannot be written."""
     # Torch comes with the pools and takes seconds to import: not for the flags of the lab's other commands.
-    from attribution.lab.pools import load_samples
+    from attribution.lab.forge.pools import load_samples
 
     data = find_data(args.data)
     rows = read_manifest(data)

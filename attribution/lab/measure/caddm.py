@@ -19,16 +19,15 @@ import torch
 from attribution.detectors.card import Cell, MeasuredTable
 from attribution.detectors.predictor import Predictor
 from attribution.evidence import DetectorInfo
+from attribution.lab import metrics
 from attribution.lab.data import REAL, Row
+from attribution.lab.forge.pools import FORGED, Samples
 from attribution.lab.forge.unseen import KINDS, unseen_swaps
-from attribution.lab.measure import metrics
+from attribution.lab.labels import CADDM_LABELS as LABELS
 from attribution.lab.measure.predictions import Reader, SplitPredictions, finished, method_answers, p_manipulated, predict
 from attribution.lab.measure.probes import Features, identity_tables, probe_faces
-from attribution.lab.pools import FORGED, Samples
-from attribution.lab.publish.folder import half_precision
-from attribution.lab.publish.labels import CADDM_LABELS as LABELS
 from attribution.lab.train.caddm import SWAPS
-from attribution.lab.train.loop import as_input
+from attribution.lab.train.loop import as_input, half_precision
 from attribution.lab.train.methods import read_pretrained
 from attribution.models.backbones import build_backbone, features
 from attribution.models.caddm import Caddm, build_caddm

@@ -11,10 +11,10 @@ import numpy as np
 from attribution.detectors.card import Thresholds
 from attribution.errors import LabError
 from attribution.evidence import DetectorInfo
+from attribution.lab import metrics
 from attribution.lab.data import REAL
-from attribution.lab.measure import metrics
+from attribution.lab.forge.pools import FORGED
 from attribution.lab.measure.predictions import SplitPredictions, p_manipulated
-from attribution.lab.pools import FORGED
 
 # The lab can make as many forgeries as it likes: they must not decide how often a face swap is expected.
 FORGED_WEIGHT = 1 / 3

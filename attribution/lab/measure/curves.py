@@ -15,7 +15,7 @@ import numpy as np
 from attribution.detectors.card import MeasuredTable
 from attribution.errors import LabError
 from attribution.evidence import DetectorInfo
-from attribution.lab.measure import metrics
+from attribution.lab import metrics
 from attribution.lab.measure.predictions import SplitPredictions, family_answers, method_answers
 
 BINS = 15

@@ -22,10 +22,10 @@ from attribution.evidence import DetectorInfo, Patches
 from attribution.explain.gradcam import heatmaps
 from attribution.explain.patches import Tiles, patch_view
 from attribution.explain.reference import ReferenceBank, kth_distances
+from attribution.lab import metrics
 from attribution.lab.data import REAL, SIDE_PX
 from attribution.lab.forge.augment import jpeg
-from attribution.lab.measure import metrics
-from attribution.lab.measure.metrics import Estimate
+from attribution.lab.forge.pools import Samples
 from attribution.lab.measure.predictions import (
     Reader,
     SplitPredictions,
@@ -37,7 +37,7 @@ from attribution.lab.measure.predictions import (
     settings_of,
     with_projection,
 )
-from attribution.lab.pools import Samples
+from attribution.lab.metrics import Estimate
 from attribution.lab.train.dnadet import CLASSES
 from attribution.models.architectures import DNA_DET
 from attribution.models.backbones import build_backbone

@@ -12,11 +12,12 @@ import numpy as np
 from attribution.detectors.card import MeasuredTable, Thresholds
 from attribution.evidence import DetectorInfo, Face, Predictions, Track, TrackEvidence
 from attribution.explain.reference import ReferenceBank
+from attribution.lab import metrics
 from attribution.lab.data import REAL
-from attribution.lab.measure import curves, fairness, metrics
+from attribution.lab.forge.pools import Samples
+from attribution.lab.measure import curves, fairness
 from attribution.lab.measure.predictions import SplitPredictions, family_answers, method_answers, p_manipulated
 from attribution.lab.measure.probes import shortcut_table
-from attribution.lab.pools import Samples
 from attribution.verdict import judge_track, scopes
 
 SHORTCUT_SEED = 3

@@ -14,10 +14,10 @@ import numpy as np
 
 from attribution.detectors.card import MeasuredTable
 from attribution.evidence import TrackEvidence
+from attribution.lab import metrics
 from attribution.lab.data import REAL
-from attribution.lab.measure import metrics
+from attribution.lab.forge.pools import Samples
 from attribution.lab.measure.predictions import SplitPredictions
-from attribution.lab.pools import Samples
 
 QUARTERS = ("darkest quarter", "second darkest quarter", "second lightest quarter", "lightest quarter")
 SIZES = ("under 90 px", "90–150 px", "150–300 px", "over 300 px")

@@ -23,23 +23,19 @@ import cv2
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from attribution.detectors.card import ArtifactRule, Card, Cell, MeasuredTable
-from attribution.detectors.loading import load_folder
+from attribution.detectors.card import ArtifactRule, Cell, MeasuredTable
 from attribution.detectors.predictor import Predictor
 from attribution.errors import LabError
 from attribution.evidence import Box
 from attribution.explain.artifacts import calibrated, find_artifacts, localises, read_boxes
 from attribution.explain.gradcam import grad_cam_of_the_package, grad_cam_through_the_head
-from attribution.lab.data import REAL, Row, decode, read_manifest
+from attribution.lab import metrics
+from attribution.lab.data import REAL, Row, decode
 from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.forge.mfs import UNSEEN_BLEND, WINDOW_SIZES
+from attribution.lab.forge.pools import Samples
 from attribution.lab.forge.unseen import partial_swap
-from attribution.lab.measure import metrics
-from attribution.lab.measure.evaluate import print_table
 from attribution.lab.measure.predictions import p_manipulated
-from attribution.lab.pools import Samples
-from attribution.lab.publish.folder import write_card
-from attribution.lab.publish.limits import limits_of
 from attribution.models.backbones import explained
 from attribution.models.caddm import WHOLE_CROP_ANCHORS
 from attribution.verdict.ensemble import reads_mirrored
@@ -247,24 +243,6 @@ def localisation_cases(data: Path, rows: Sequence[Row], work: Path, split: str) 
     return cases
 
 
-def localise(folders: Sequence[Path], data: Path, work: Path) -> None:
-    """Measure the detectors in `folders` on the seeded cases of the test clips and write the table into each card. LabError when there are
-    no clips to make cases of, or for a detector of other crops; a detector that cannot be loaded raises DetectorError."""
-    predictors = [Predictor(load_folder(folder)) for folder in folders]
-    rows = read_manifest(data)
-    cases, tuned = (localisation_cases(data, rows, work, split) for split in ("test", "val"))
-    if not all(cases.values()) or not all(tuned.values()):
-        raise LabError("There are no aligned pairs to make cases of.", "Use the labelled faces whose manifest names the pair of each swap.")
-    constants = {name: constant_answers(some) for name, some in tuned.items()}
-    for folder, predictor in zip(folders, predictors, strict=True):
-        table = localisation_table(cases, constants, {name: answers_of(predictor, some) for name, some in cases.items()})
-        print(f"\n{predictor.info.name}")
-        print_table(table)
-        card = with_table(predictor.card, table)
-        # The sentences about a detector of face swaps name these figures; those about the others do not.
-        write_card(replace(card, limits=limits_of(card.scope, card.measured)) if card.scope == "face_swap" else card, folder)
-
-
 def answers_of(predictor: Predictor, cases: Sequence[Case]) -> Mapping[str, list[Answer]]:
     """What a detector answers to the cases: by its heatmaps of the likeliest manipulated label, and by its boxes where it localises."""
     side = predictor.card.crop.side_px
@@ -285,14 +263,6 @@ def answers_of(predictor: Predictor, cases: Sequence[Case]) -> Mapping[str, list
             found[BOXES] += [box_answer((x0, y0, x1, y1)) for x0, y0, x1, y1 in surest(predictor, crops)[1].tolist()]
             found[SHOWN] += [box_answer(boxes[0].box if boxes else None) for boxes in find_artifacts(predictor, crops)]
     return found
-
-
-def with_table(card: Card, table: MeasuredTable) -> Card:
-    """The card with that table in the place of the one of the same title, or at the end."""
-    titles = [one.title for one in card.measured]
-    if table.title not in titles:
-        return replace(card, measured=(*card.measured, table))
-    return replace(card, measured=tuple(table if one.title == table.title else one for one in card.measured))
 
 
 def surest(predictor: Predictor, crops: np.ndarray, rule: ArtifactRule | None = None) -> tuple[np.ndarray, np.ndarray]:

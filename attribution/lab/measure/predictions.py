@@ -18,8 +18,8 @@ from attribution.detectors.predictor import Predictor
 from attribution.errors import LabError
 from attribution.evidence import DetectorInfo
 from attribution.lab.data import REAL
-from attribution.lab.measure.metrics import softmax
-from attribution.lab.pools import FORGED, Samples
+from attribution.lab.forge.pools import FORGED, Samples
+from attribution.lab.metrics import softmax
 from attribution.lab.train.loop import as_input, save_arrays
 from attribution.lab.train.methods import Net, Settings
 from attribution.models.backbones import EMBEDDING_DIMENSIONS, Projection, features, pooled_width

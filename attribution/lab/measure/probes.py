@@ -29,10 +29,10 @@ from sklearn.preprocessing import StandardScaler
 
 from attribution.detectors.card import Cell, MeasuredTable
 from attribution.errors import LabError
+from attribution.lab import metrics
 from attribution.lab.data import REAL
 from attribution.lab.forge.augment import augment, jpeg
-from attribution.lab.measure import metrics
-from attribution.lab.pools import Samples
+from attribution.lab.forge.pools import Samples
 from attribution.lab.train.sampling import STRENGTHS
 
 Features = Mapping[tuple[str, str], np.ndarray]

@@ -24,11 +24,6 @@ from attribution.lab.publish.modelcard import model_card
 from attribution.lab.train.methods import MEAN, STD
 
 
-def half_precision(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The state with its floating tensors in half precision."""
-    return {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
-
-
 def write_model(
     state: Mapping[str, torch.Tensor], labels: Sequence[Label], width: int, architecture: str, model_args: Mapping[str, Any],
     pretrained: Mapping[str, Any], out: Path,

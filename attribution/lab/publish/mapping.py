@@ -12,8 +12,8 @@ from attribution.detectors.card import REFERENCE_FILE, MeasuredTable
 from attribution.evidence import DetectorInfo
 from attribution.explain.reference import MAP_NEIGHBOURS, ReferenceBank, kth_distances, write_reference
 from attribution.lab.data import REAL
+from attribution.lab.forge.pools import Samples, left_out
 from attribution.lab.measure.predictions import SplitPredictions, families_of
-from attribution.lab.pools import Samples, left_out
 from attribution.models.backbones import Projection
 
 MIN_DISTANCE = 0.25

@@ -17,12 +17,13 @@ from attribution.detectors.loading import load
 from attribution.detectors.predictor import Predictor
 from attribution.explain.patches import patch_logits
 from attribution.explain.reference import MOST_REFERENCES, ReferenceBank
-from attribution.lab.measure import caddm, curves, dnadet, metrics
+from attribution.lab import metrics
+from attribution.lab.forge.pools import Samples
+from attribution.lab.labels import CADDM_LABELS, DNADET_LABELS, LABELS
+from attribution.lab.measure import caddm, curves, dnadet
 from attribution.lab.measure.evaluate import confusion_table, judge_samples, measure, second_opinion_table, source_table, verdict_table
 from attribution.lab.measure.localisation import choose_rule, confidence_table
 from attribution.lab.measure.predictions import SplitPredictions, load_net, of_methods, read, read_by_detector, settings_of, with_projection
-from attribution.lab.pools import Samples
-from attribution.lab.publish.labels import CADDM_LABELS, DNADET_LABELS, LABELS
 from attribution.lab.publish.mapping import references
 from attribution.lab.publish.publisher import SPLITS, Faces, Product, Publication, begin, last_ece
 from attribution.lab.train import dnadet as training

@@ -18,7 +18,7 @@ import torch
 
 from attribution.detectors.card import Cell, MeasuredTable
 from attribution.errors import LabError
-from attribution.lab.measure import metrics
+from attribution.lab import metrics
 from attribution.lab.measure.evaluate import print_table
 from attribution.lab.train.loop import save_arrays
 

@@ -23,11 +23,11 @@ from torch.nn import functional
 from torchvision.ops import box_iou
 
 from attribution.errors import LabError
+from attribution.lab import metrics
 from attribution.lab.data import REAL, Row, find_data, read_manifest
 from attribution.lab.forge.augment import photometric
 from attribution.lab.forge.mfs import HALVED_SHARE, KINDS, half_resolution, multi_scale_swap
-from attribution.lab.measure import metrics
-from attribution.lab.pools import Samples, load_samples
+from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.train import loop
 from attribution.lab.train.loop import RunSettings, Training, adamw, as_input, placed, rate, read_logits
 from attribution.lab.train.sampling import STRENGTHS, Batch, BySource

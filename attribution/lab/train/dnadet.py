@@ -26,9 +26,9 @@ from torch.nn import functional
 from attribution.errors import LabError
 from attribution.lab.data import REAL, SIDE_PX, find_data, read_manifest
 from attribution.lab.forge.augment import augment
+from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.forge.transformations import CROP_PX, transformations
-from attribution.lab.measure.metrics import macro_f1
-from attribution.lab.pools import Samples, load_samples
+from attribution.lab.metrics import macro_f1
 from attribution.lab.train import loop
 from attribution.lab.train.loop import RunSettings, Training, as_input, placed, rate, read_logits
 from attribution.lab.train.sampling import Batch, BySource

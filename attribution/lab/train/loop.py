@@ -244,3 +244,8 @@ def save_arrays(path: Path, **arrays: Any) -> None:
     unfinished = path.with_suffix(".part.npz")
     np.savez(unfinished, **arrays)
     unfinished.replace(path)
+
+
+def half_precision(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The state with its floating tensors in half precision."""
+    return {key: value.half() if value.is_floating_point() else value for key, value in state.items()}

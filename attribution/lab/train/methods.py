@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from attribution.errors import LabError
 from attribution.lab.data import REAL, find_data, read_manifest
-from attribution.lab.pools import load_samples
+from attribution.lab.forge.pools import load_samples
 from attribution.lab.train import loop
 from attribution.lab.train.loop import MEAN, STD, RunSettings, Training, adamw, as_input, placed, rate
 from attribution.lab.train.sampling import Sampler

@@ -9,7 +9,7 @@ import numpy as np
 
 from attribution.lab.data import REAL
 from attribution.lab.forge.augment import augment
-from attribution.lab.pools import Samples, left_out
+from attribution.lab.forge.pools import Samples, left_out
 
 # Per 37 pictures: pairs give the picture and its untouched base, so real faces make up 14 of them, from every real source.
 PAIRS = {"dfdc_swap": 5, "landmark_swap": 2, "self_blended": 3, "autoencoder_swap": 2}

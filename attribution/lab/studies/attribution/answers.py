@@ -21,12 +21,12 @@ import numpy as np
 from attribution.detectors.card import MeasuredTable, Thresholds
 from attribution.evidence import DetectorInfo
 from attribution.explain.reference import ReferenceBank, kth_distances
+from attribution.lab import metrics
 from attribution.lab.data import REAL
-from attribution.lab.measure import metrics
+from attribution.lab.forge.pools import FORGED, Samples, left_out
 from attribution.lab.measure.calibration import calibrate, choose_thresholds
 from attribution.lab.measure.evaluate import judge_samples
 from attribution.lab.measure.predictions import SplitPredictions
-from attribution.lab.pools import FORGED, Samples, left_out
 from attribution.lab.publish.publisher import crop_sides
 from attribution.lab.studies.attribution.plan import COMPARED_WITHOUT, MAIN_SEEDS, Run
 from attribution.lab.studies.runner import Row, table

@@ -11,8 +11,8 @@ import numpy as np
 
 from attribution.explain.reference import MOST_REFERENCES
 from attribution.lab.data import find_data, manifest_hash, read_manifest
+from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.measure.predictions import SplitPredictions, load_net, predict
-from attribution.lab.pools import Samples, load_samples
 from attribution.lab.publish.mapping import references
 from attribution.lab.publish.publisher import info_of
 from attribution.lab.studies.attribution.answers import answers_to, leave_out_table, matrix_table, open_set_table, set_up

@@ -24,14 +24,14 @@ from attribution.errors import LabError
 from attribution.evidence import Face
 from attribution.explain.gradcam import speaking_for
 from attribution.faces.finder import FaceFinder, find_tracks
+from attribution.lab import metrics
 from attribution.lab.examples import EXAMPLES
-from attribution.lab.measure import metrics
 from attribution.lab.studies.runner import Row, digest, once, table
 from attribution.lab.studies.zeroshot.faces import Faces
 from attribution.lab.studies.zeroshot.matrix import resampled
 from attribution.lab.studies.zeroshot.plan import ALL, BASE, SEED, TOP, Detector, Run
+from attribution.lab.studies.zeroshot.training import WEIGHTS_FILE, load_run, resized
 from attribution.lab.train.loop import as_input
-from attribution.lab.train.single_source import WEIGHTS_FILE, load_run, resized
 from attribution.media import open_media
 from attribution.models.backbones import explained_layer
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from attribution.lab.data import REAL, SIDE_PX, Row, find_data, read_manifest
 from attribution.lab.forge.augment import augment
+from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.forge.unseen import unseen_swaps
-from attribution.lab.pools import Samples, load_samples
 from attribution.lab.studies.zeroshot.plan import SEED, SOURCES, TRAINED, pool_file
 from attribution.lab.train.loop import save_arrays
 from attribution.lab.train.sampling import STRENGTHS, BySource

@@ -16,12 +16,12 @@ import numpy as np
 from attribution.detectors.card import MeasuredTable
 from attribution.detectors.loading import load
 from attribution.detectors.predictor import Predictor
+from attribution.lab import metrics
 from attribution.lab.data import REAL
-from attribution.lab.measure import metrics
 from attribution.lab.studies.runner import Row, digest, estimate, once, table
 from attribution.lab.studies.zeroshot.faces import Faces
 from attribution.lab.studies.zeroshot.plan import BASE, SEED, SOURCES, Run
-from attribution.lab.train.single_source import Said
+from attribution.lab.studies.zeroshot.training import Said
 
 DRAWS = 1000
 SHIPPED, SEEN, ADDED_TO, UNSEEN, MEAN = "shipped", "trained on", "added", "never seen", "mean"

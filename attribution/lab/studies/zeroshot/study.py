@@ -13,17 +13,17 @@ from attribution.detectors.card import MeasuredTable
 from attribution.detectors.loading import DEFAULT_DETECTOR, EMBEDDED_FOLDER, load
 from attribution.errors import LabError
 from attribution.lab.data import find_data, manifest_hash, read_manifest
-from attribution.lab.pools import load_samples
-from attribution.lab.publish.labels import LABELS
+from attribution.lab.forge.pools import load_samples
+from attribution.lab.labels import LABELS
 from attribution.lab.studies.runner import Row, finished, side_by_side, table, write_results
+from attribution.lab.studies.zeroshot import training
 from attribution.lab.studies.zeroshot.attention import attention_tables
 from attribution.lab.studies.zeroshot.faces import UNTOUCHED_OF, Faces, load_faces, make_pool
 from attribution.lab.studies.zeroshot.matrix import matrix_tables, read_shipped
 from attribution.lab.studies.zeroshot.plan import BASE, BATCH, DETECTORS, LONGER, SEED, SOURCES, TRAINED, Detector, Run, pool_file
 from attribution.lab.studies.zeroshot.readout import kept_default, readout_tables
+from attribution.lab.studies.zeroshot.training import CLASSES, SAID_FILE, SETTINGS_FILE, Said
 from attribution.lab.studies.zeroshot.units import ablation_tables, neuron_tables
-from attribution.lab.train import single_source
-from attribution.lab.train.single_source import CLASSES, SAID_FILE, SETTINGS_FILE, Said
 from attribution.measured.study import ZEROSHOT_SCHEMA
 from attribution.models.backbones import build_backbone, pooled_width
 
@@ -75,21 +75,21 @@ def _chain(chain: Sequence[Run], runs: Path, pretrained: str, device: str) -> No
     crops, base = load_faces(None, runs, runs).crops, chain[0]
     detector, bare = base.detector, runs / base.detector.name / UNTRAINED / SAID_FILE
     if base.trained_on == TRAINED[0] and not bare.exists():
-        single_source.keep(single_source.read_faces(single_source.untrained(detector, pretrained), detector, crops, device), bare)
+        training.keep(training.read_faces(training.untrained(detector, pretrained), detector, crops, device), bare)
     for run in chain:
-        single_source.train_run(run, runs, pretrained, device)
+        training.train_run(run, runs, pretrained, device)
         if not (file := runs / run.name / SAID_FILE).exists():
-            single_source.keep(single_source.read_faces(single_source.load_run(run, runs), detector, crops, device), file)
+            training.keep(training.read_faces(training.load_run(run, runs), detector, crops, device), file)
 
 
 def said(run: Run, runs: Path) -> Said:
     """What a run says of all faces of the study; LabError when it has not read them."""
-    return single_source.kept(finished(runs / run.name / SAID_FILE))
+    return training.kept(finished(runs / run.name / SAID_FILE))
 
 
 def said_untrained(detector: Detector, runs: Path) -> Said:
     """What the detector says before any training, with a random classifier."""
-    return single_source.kept(finished(runs / detector.name / UNTRAINED / SAID_FILE))
+    return training.kept(finished(runs / detector.name / UNTRAINED / SAID_FILE))
 
 
 def measure(todo: Sequence[Run], data_flag: str | None, work: Path, runs: Path, out: Path, device: str = "cpu") -> None:

@@ -23,12 +23,12 @@ import numpy as np
 from scipy.stats import rankdata
 
 from attribution.detectors.card import MeasuredTable
-from attribution.lab.measure import metrics
+from attribution.lab import metrics
 from attribution.lab.studies.runner import Row, estimate, interval, table
 from attribution.lab.studies.zeroshot.faces import Faces
 from attribution.lab.studies.zeroshot.matrix import MEAN, resampled
 from attribution.lab.studies.zeroshot.plan import BASE, SEED, SOURCES, TRAINED, Run
-from attribution.lab.train.single_source import Said
+from attribution.lab.studies.zeroshot.training import Said
 
 SHARES = (1 / 2, 1 / 4, 1 / 8, 1 / 16)
 ABLATED = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)
