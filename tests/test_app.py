@@ -22,7 +22,6 @@ import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-import app
 from app_server import ROOT, Server, ask, upload
 from attribution.errors import DamagedMedia, MediaTooLarge, MissingMedia, UnsupportedMedia
 from attribution.evidence import document, read_document
@@ -66,9 +65,9 @@ def test_nothing_is_recorded_reported_or_monitored(server: Server) -> None:
     assert folder.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("path", [str(ROOT / "README.md"), str(ROOT / "attribution/errors.py"), "/etc/passwd", "../../../../etc/passwd"])
-def test_no_other_file_is_served(server: Server, path: str) -> None:
-    assert server.get(f"gradio_api/file={path}")[0] in (400, 403, 404)
+def test_no_other_file_is_served(server: Server) -> None:
+    for path in (str(ROOT / "README.md"), str(ROOT / "attribution/errors.py"), "/etc/passwd", "../../../../etc/passwd"):
+        assert server.get(f"gradio_api/file={path}")[0] in (400, 403, 404)
 
 
 def test_an_upload_that_is_too_large_is_refused(server: Server) -> None:
@@ -82,13 +81,6 @@ def test_an_upload_that_is_too_large_is_refused(server: Server) -> None:
         assert refused.value.code in (400, 413)
         refused.value.close()
     assert server.get()[0] == 200
-
-
-def test_unknown_flags_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["app.py", "--share"])
-    with pytest.raises(SystemExit, match="2"):
-        app.main()
-    assert "--share" in capsys.readouterr().err
 
 
 # Gradio leaves event loops open where a page is built and not launched: it has a process of its own.
@@ -211,9 +203,8 @@ def test_two_endpoints_are_offered_and_described(server: Server) -> None:
     offered = json.loads(server.get("gradio_api/info")[1])
     assert set(offered["named_endpoints"]) == {"/analyse", "/detectors"}
     assert offered["unnamed_endpoints"] == {}
-    analyse_file = offered["named_endpoints"]["/analyse"]
-    assert [one["parameter_name"] for one in analyse_file["parameters"]] == ["file", "detector"]
-    assert analyse_file["parameters"][1]["parameter_default"] == "default"
+    parameters = offered["named_endpoints"]["/analyse"]["parameters"]
+    assert [(one["parameter_name"], one.get("parameter_default")) for one in parameters] == [("file", None), ("detector", "default")]
     assert all(len(endpoint["description"]) > 100 for endpoint in offered["named_endpoints"].values())
 
 
@@ -239,13 +230,10 @@ def test_detectors_are_listed_and_can_be_chosen(client: Program, server: Server)
     assert listed[0]["name"] == "telltale-mobilenetv2"
     for one in listed:
         assert set(one) == {"name", "licence", "labels", "display_names", "families", "answers", "measured"}
-        assert one["licence"]
-        assert one["answers"]
         assert len(one["labels"]) == len(one["families"]) == len(one["display_names"]) >= 2
         assert "real" in one["families"]
-    answer = client.predict(file=str(PORTRAIT), detector="telltale-mobilenetv2", api_name="/analyse")
-    (detector,) = [entry["detector"] for entry in answer["files"]]
-    assert (detector["name"], detector["labels"]) == ("telltale-mobilenetv2", listed[0]["labels"])
+    (entry,) = client.predict(file=str(PORTRAIT), detector="telltale-mobilenetv2", api_name="/analyse")["files"]
+    assert (entry["detector"]["name"], entry["detector"]["labels"]) == ("telltale-mobilenetv2", listed[0]["labels"])
     # A program can name no folder and start no download.
     for name in ("no such detector", "../weights/telltale-caddm", str(ROOT / "weights" / "telltale-caddm"), "hf:a/b", 7):
         assert "There is no detector called" in ask(server, upload(server, PORTRAIT), name)["files"][0]["error"]
@@ -308,9 +296,6 @@ def test_an_mcp_client_gets_the_same(server: Server, client: Program, canary: tu
             await session.initialize()
             tools = {tool.name: tool for tool in (await session.list_tools()).tools}
             assert set(tools) == {"analyse", "detectors"}
-            assert tools["analyse"].inputSchema["required"] == ["file"]
-            assert "data:image/png;base64" in tools["analyse"].inputSchema["properties"]["file"]["description"]
-            assert "deleted after the examination" in str(tools["analyse"].description)
 
             async def answer(name: str, **arguments: str) -> Any:
                 result = await session.call_tool(name, arguments)

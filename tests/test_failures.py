@@ -72,17 +72,6 @@ def test_every_question_has_two_sentences_a_figure_and_its_numbers(key: str) -> 
     assert limits_text.HOW in part
     assert re.search('class="tt-(chart|smalls|fall|histograms|plots|looks)', part)
     assert "<details" in part
-    if key != "short":
-        assert f"<h3>{text.TITLES[key]}</h3>" in part.replace("&#39;", "'")
-
-
-def test_the_head_says_what_was_done_and_what_it_is_to_be_read_with() -> None:
-    head = section(WHOLE, "short")
-    done = plain(re.search(r'<p class="tt-done">(.*?)</p>', head, re.DOTALL).group())  # type: ignore[union-attr]
-    assert sentences(done) == 3
-    assert done.startswith("Six detectors were each trained six times")
-    assert "asked about ten sources" in done
-    assert CAVEAT in plain(head)
 
 
 # What the sentences say, and that they say the opposite when the numbers do
@@ -93,28 +82,18 @@ def test_the_head_says_what_was_done_and_what_it_is_to_be_read_with() -> None:
     [
         ("short", {}, "what is left is better than a coin (0.5): a little carries over"),
         ("short", {"never_seen": 0.5, "spread": 0.02}, "what is left is not shown to be better than a coin"),
-        ("short", {"never_seen": 0.3}, "what is left is worse than a coin"),
-        ("short", {"never_seen": 0.93}, "Whether anything is lost on the way is not decided"),
         ("short", {"trained_on": 0.6, "never_seen": 0.9}, "Nothing is lost on the way"),
         ("collapse", {"never_seen": 0.5, "spread": 0.01}, "Mostly it collapses"),
-        ("collapse", {"trained_on": 0.5, "never_seen": 0.95, "spread": 0.0}, "No detector does worse on a source"),
         ("glance", {}, f"is shown for {len(OWN)} of {len(OWN)} detectors"),
-        ("glance", {}, "the default detector of this app reaches 0.9"),
-        ("glance", {"never_seen": 0.93, "half": 0.2}, f"is shown for 0 of {len(OWN)} detectors"),
         ("cost", {}, r"a detector gains 0\.1\d \(.*?\) on the new source and loses 0\.0\d+ \(.*?\) on the old one"),
-        ("cost", {}, "two sources are not shown to carry further than one"),
         ("cost", {"new": -0.2, "old": 0.1}, r"a detector loses 0\.1\d \(.*?\) on the new source and gains 0\.0\d+"),
         ("cost", {"carried": 0.15}, "two sources carry further than one"),
-        ("cost", {"new": 0.0, "old": 0.0}, "(is not shown to change.*){6}"),
         ("attention", {}, r"the maps are more alike than those of different faces by 0\.3"),
         ("attention", {"ssim": 0.3}, "are not shown to be more alike"),
-        ("attention", {"ssim": 0.1}, "are even less alike"),
         ("neurons", {"learned": 0.05, "born": 0.05}, "no difference is shown"),
-        ("neurons", {"learned": 0.01, "born": 0.3}, ", more by .* is no evidence that anything was learned"),
         ("neurons", {"learned": 0.4, "born": 0.0}, "in 0 more than luck that leaves every unit its weight.*makes units universal"),
         ("ablation", {"kept_above_random": 0.1, "kept_above_strongest": 0.0}, "units at random it gains.*what generalises is not shown"),
         ("ablation", {"kept_above_random": 0.1, "kept_above_strongest": 0.05}, "strong on every source adds something to being strong"),
-        ("ablation", {"kept_above_strongest": -0.1}, "on the source trained on alone it loses.*not shown"),
         ("readout", {}, "is not shown to change.*So it is not shown that listening to universal units alone helps"),
         ("readout", {"readout": 0.04}, r"So listening to universal units alone helps\."),
         ("readout", {"readout": -0.2}, r"does harm\."),
@@ -124,13 +103,6 @@ def test_sentences_follow_the_numbers(key: str, changes: dict[str, float], expec
     said = says(key, **changes)
     assert re.search(expected if re.search(r"\\|\*|\{", expected) else re.escape(expected), said)
     assert sentences(said) == 2
-
-
-def test_the_collapse_counts_what_is_better_than_a_coin() -> None:
-    never = [row for row in TABLES["matrix"].rows if row[1] == "base" and row[5] == "never seen"]
-    better, worse = sum(row[8] > 0.5 for row in never), sum(row[9] < 0.5 for row in never)  # type: ignore[operator]
-    expected = f"of {len(never)} pairs of a trained detector and a source that it never saw, {better} are shown to be better than a coin"
-    assert f"{expected}, {worse} are worse, and {len(never) - better - worse} are not decided." in says("collapse")
 
 
 def test_tables_that_were_not_measured_leave_sentences_out() -> None:
@@ -146,21 +118,21 @@ def test_tables_that_were_not_measured_leave_sentences_out() -> None:
         assert MAKERS[key](own).says == says(key), "shipped detectors are no part of the means"
 
 
-def test_an_interval_decides_only_when_it_leaves_out_zero() -> None:
-    assert decided(Estimate(0.1, 0.01, 0.2)) == 1
-    assert decided(Estimate(-0.1, -0.2, -0.01)) == -1
-    assert [decided(one) for one in (None, Estimate(0.5), Estimate(0.1, 0.0, 0.2), Estimate(0.1, -0.1, 0.2))] == [0, 0, 0, 0]
+def test_means_have_the_wide_interval_of_student_and_decide_only_when_it_leaves_out_zero() -> None:
+    for one, wanted in (
+        (Estimate(0.1, 0.01, 0.2), 1),
+        (Estimate(-0.1, -0.2, -0.01), -1),
+        (None, 0),
+        (Estimate(0.5), 0),
+        (Estimate(0.1, -0.1, 0.2), 0),
+    ):
+        assert decided(one) == wanted
     assert decided(Estimate(0.6, 0.52, 0.7), 0.5) == 1
-
-
-def test_a_mean_over_few_detectors_has_the_wide_interval_of_student() -> None:
     assert (over([]), over([0.4])) == (None, Estimate(0.4))
-    two, three, cut = over([0.4, 0.6]), over([0.4, 0.5, 0.6]), over([0.9, 1.0, 0.98, 1.0], 0.0)
+    two, cut = over([0.4, 0.6]), over([0.9, 1.0, 0.98, 1.0], 0.0)
     assert two is not None
-    assert three is not None
     assert cut is not None
     assert (two.low, two.high, cut.high) == (pytest.approx(0.5 - 12.71 * 0.1), 1.0, 1.0)
-    assert three.low == pytest.approx(0.5 - 4.3 * 0.1 / 3**0.5)
 
 
 # Choosing, and what is drawn
@@ -188,35 +160,19 @@ def test_every_training_is_drawn_with_its_marks_in_words_too() -> None:
     bars, heats, columns, maps = (section(WHOLE, key) for key in ("collapse", "glance", "neurons", "attention"))
     trainings = len(OWN) * len(TRAINED)
     assert len(panels(bars)) == trainings * 3 + 2
-    assert [bars.count(f'<li class="tt-relation">{words}</li>') > 0 for words in text.RELATIONS.values()] == [True] * 3
     assert len([one for one in Markup(bars).of("li") if "--v" in one.get("style", "")]) == len(TABLES["matrix"].rows)
-    assert re.search(r"<b>FLUX\.1</b>0\.\d\d \(0\.\d\d–0\.\d\d\)", bars)
     assert heats.count('<span class="tt-heard"> (trained on)</span>') == trainings * 3 + 2 * len(TRAINED)
     assert heats.count('<span class="tt-heard"> (added)</span>') == trainings * 2
-    assert re.search(r'<td class="tt-coin-cell[^"]*">\(\.\d\d\)', heats)
-    assert [f"<figcaption>{words}</figcaption>" in columns for words in text.STATES.values()] == [True] * 2
     assert len(Markup(columns).of_class("tt-all-sources")) == len(OWN) * 4 * (len(TRAINED) + 1)
-    curves = Markup(section(WHOLE, "ablation"))
-    assert (len(curves.of("svg")), len(curves.of("g"))) == (2, 2 * len(OWN) * (len(TRAINED) + 1)), "every curve is in one frame"
-    assert len(curves.of_class("tt-o")) == len(OWN), "the strongest units were measured for the mean"
     assert maps.count("url(data:image/jpeg") == len(CROPS), "faces come once"
     assert maps.count("url(data:image/webp") == len(TABLES["attention_maps"].rows), "and maps for every choice"
-    assert text.IS_MANIPULATED in maps
-    assert text.IS_UNTOUCHED in maps
-    assert text.NO_PICTURE not in maps
     assert text.NO_PICTURE in attention(Findings.of(Study(TABLES))).figure
 
 
 def test_a_cold_map_is_clear_and_a_hot_one_is_not() -> None:
-    def drawn(heat: np.ndarray) -> np.ndarray:
+    for heat, most, least in ((np.zeros((4, 4)), 0, 0), (np.ones((4, 4)), 255, 200)):
         with Image.open(io.BytesIO(base64.b64decode(heat_uri(heat).partition(",")[2]))) as picture:
-            return np.asarray(picture.convert("RGBA"))
-
-    assert drawn(np.zeros((4, 4)))[..., 3].max() == 0
-    hot = drawn(np.ones((4, 4)))
-    assert hot.shape == (4, 4, 4)
-    assert hot[..., 3].min() > 200
-    assert hot[0, 0, 0] > 200, "the hot end of the map is yellow"
+            assert least <= np.asarray(picture.convert("RGBA"))[..., 3].min() <= np.asarray(picture.convert("RGBA"))[..., 3].max() <= most
 
 
 def test_a_long_table_is_packed_whole() -> None:
@@ -263,14 +219,6 @@ def test_a_missing_table_costs_its_own_parts_only(key: str) -> None:
     assert reasons == ({f"The study has no table “{key}”."} if gone else set())
 
 
-def test_what_is_missing_or_not_well_formed_is_named_on_the_page() -> None:
-    page = failures_page(Study({key: one for key, one in TABLES.items() if key in ("matrix", "summary")}, left_out=("cost<b>",)))
-    missing = plain(page[page.index('id="tt-m-missing"') :])
-    assert "The study’s table “cost<b>” is not well formed." in missing
-    assert "The study has no table “cost”. “What does a second source buy, and what does it cost?”" in missing
-    assert [key for key in text.TITLES if f'id="tt-m-{key}"' in page] == ["collapse", "glance"]
-
-
 @pytest.mark.parametrize("key", TABLES)
 def test_a_table_that_does_not_fit_breaks_no_part(key: str) -> None:
     """Every column in turn is missing, or holds nothing, the wrong kind or an impossible number; and the table is empty."""
@@ -305,8 +253,8 @@ def test_hostile_words_stay_words() -> None:
         assert HOSTILE in Markup(page).words
 
 
-@pytest.mark.parametrize("values", ["", "zz" * 16, "ff" * 15, "ff" * 17, "é" * 32, "ff " * 16])
-@pytest.mark.parametrize("side", [4, 0, -4, 17, 4.5, "4", None, 1e299])
+@pytest.mark.parametrize("values", ["zz" * 16, "ff" * 15, "é" * 32])
+@pytest.mark.parametrize("side", [4, -4, 17, 4.5, "4", 1e299])
 def test_a_map_that_is_none_is_not_drawn(side: Cell, values: str) -> None:
     one = TABLES["attention_maps"]
     figure = attention(findings(attention_maps=only(one, *((*row[:5], side, row[6], values) for row in one.rows[:6])))).figure

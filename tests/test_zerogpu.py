@@ -40,12 +40,9 @@ def there_and_back(value: Any) -> Any:
     return pickle.loads(pickle.dumps(value))
 
 
-@pytest.mark.parametrize("said", [None, "", "0", "false", "no", "true"])
-def test_elsewhere_a_job_stays_what_it_is(said: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    if said is None:
-        monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
-    else:
-        monkeypatch.setenv("SPACES_ZERO_GPU", said)
+@pytest.mark.parametrize("said", ["", "no", "true"])
+def test_elsewhere_a_job_stays_what_it_is(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACES_ZERO_GPU", said)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if said == "true" else "the package is there")
     assert not gpu.on_zero_gpu()
     assert gpu.on_gpu(lambda: 20.0)(refuse) is refuse
@@ -61,14 +58,6 @@ def test_nothing_is_imported_elsewhere() -> None:
     assert done.stderr.strip() == ""
 
 
-def test_no_more_is_asked_for_than_a_visitor_may_have_and_more_faces_take_longer() -> None:
-    asked = (-5, 0, 10.2, 59.5, 10**9, math.inf, math.nan)
-    assert [gpu.within_bounds(seconds) for seconds in asked] == [10, 10, 11, 60, 120, 120, 120]
-    times = [gpu.seconds_to_read(frames, faces) for frames, faces in ((1, 1), (1, 32), (64, 64), (64, 384), (64, 2048))]
-    assert times == sorted(times)
-    assert len(set(times)) == len(times)
-
-
 def test_the_time_is_computed_from_the_file(tmp_path: Path) -> None:
     words = tmp_path / "words.mp4"
     words.write_text("no clip", encoding="utf-8")
@@ -76,7 +65,7 @@ def test_the_time_is_computed_from_the_file(tmp_path: Path) -> None:
     assert gpu.LEAST_SECONDS <= picture < clip <= 60, "two clips fit into what an anonymous visitor has for a day"
     for path in (words, tmp_path / "nothing", tmp_path):
         assert gpu.within_bounds(examination.seconds_to_examine(path)) == gpu.LEAST_SECONDS
-    assert gpu.within_bounds(examination.seconds_to_explain()) <= picture + 1
+    assert [gpu.within_bounds(seconds) for seconds in (-5, 10.2, 10**9, math.inf, math.nan)] == [10, 11, 120, 120, 120]
 
 
 def test_a_whole_analysis_and_all_that_jobs_are_given_survive_the_way(pipeline: Pipeline) -> None:
@@ -110,16 +99,6 @@ def test_every_error_survives_the_way() -> None:
         assert vars(again) == vars(error)
 
 
-def test_a_job_is_done_here_where_no_gpu_is_lent(pipeline: Pipeline) -> None:
-    steps: list[tuple[float, str]] = []
-    told: dict[str, Any] = {"name": "shown.png", "progress": lambda share, doing: steps.append((share, doing))}
-    found = examination.run(pipeline, 30.0, product.examine, PORTRAIT, **told)
-    assert found.evidence.media.name == "shown.png"
-    assert steps[-1] == (1.0, "Done")
-    with pytest.raises(EvidenceError):
-        examination.run(pipeline, 10.0, refuse)
-
-
 def test_a_lent_gpu_does_the_jobs_of_its_pipeline_alone(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what stands for the package `spaces`: a process of its own, as far as pickling goes."""
     lent: list[float] = []
@@ -146,8 +125,7 @@ def test_a_lent_gpu_does_the_jobs_of_its_pipeline_alone(pipeline: Pipeline, monk
         examination.run(pipeline, 10.0, refuse)
     assert lent == [30.0, 10.0]
     assert examination.run(pipeline, 0, doubled, 4) == 8, "this needs no GPU"
-    other: Any = SimpleNamespace()
-    assert examination.run(other, 30.0, doubled, 4) == 8, "the process with the GPU does not know this one"
+    assert examination.run(SimpleNamespace(), 30.0, doubled, 4) == 8, "the process with the GPU does not know this one"  # type: ignore[arg-type]
     assert len(lent) == 2
 
 
