@@ -20,9 +20,9 @@ from attribution.evidence import Opinion
 from attribution.measured.failures import failures_page
 from attribution.measured.limits import limits_page
 from attribution.measured.study import Study
-from attribution.render import areas, overlay
 from attribution.render import face as face_view
 from attribution.render import opinion as opinion_view
+from attribution.render import overlay
 from attribution.render.file import clip_stage, picture_stage
 from attribution.render.patches import patch_view
 from attribution.text import detectors as detectors_text
@@ -30,10 +30,9 @@ from attribution.text import failures as failures_text
 from attribution.text import limits as limits_text
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
-from attribution.text import swap_limits as swap_limits_text
 from attribution.web import theme
 from conftest import REFERENCES
-from foreign_detectors import change_config, write_timm_folder
+from foreign_detectors import write_timm_folder
 from hub_server import Fault, LoopbackHub
 from limits_samples import STUDY, card, generator_card, swap_card
 from samples import (
@@ -51,11 +50,9 @@ from samples import (
     noise,
     opinion,
     picture,
-    swap_opinion,
     track,
 )
 
-# One in each corner, at the edge and all over: labels have little room.
 AREAS = (
     artifact(0.0, 0.0, 0.4, 0.35, 0.97),
     artifact(0.3, 0.6, 0.7, 0.85, 0.81),
@@ -139,12 +136,8 @@ def weak_text(page: Any) -> list[Any]:
 def test_a_reader_with_a_keyboard_gets_a_verdict_and_all_that_belongs_to_it(visit: Callable[..., Any]) -> None:
     reader = visit(color_scheme="light")
     page = reader.page
-    assert page.inner_text("h1") == text.NAME
-    assert text.PURPOSE in page.inner_text("header")
     page.wait_for_selector(".tt-ready")
     assert "random-default" in page.inner_text(".tt-pill")
-    there = [name for name in text.EXAMPLES if (ROOT / "examples" / name).is_file()]
-    assert len(page.query_selector_all(".tt-examples button")) == len(there) >= 2
     reached = []
     for _ in range(12):
         page.keyboard.press("Tab")
@@ -156,19 +149,14 @@ def test_a_reader_with_a_keyboard_gets_a_verdict_and_all_that_belongs_to_it(visi
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", "where one is can be seen"
     reader.after(lambda: page.keyboard.press("Enter"))
     assert page.inner_text(".tt-state h2") in text.STATES.values()
-    assert page.inner_text(".tt-cannot h3") == text.CANNOT_TELL
     assert page.evaluate("document.activeElement.id") == "tt-verdict", "screen readers begin at the verdict"
     assert page.is_visible(".tt-picture img")
-    assert page.query_selector(".tt-box") is not None
-    assert page.is_visible(".tt-families")
     slider = page.query_selector_all("#tt-slider img")
     assert len(slider) == 2
     assert all(image.bounding_box()["height"] > 100 for image in slider)
     assert text.HEATMAP_WARNING in page.inner_text(".tt-faithful")
     assert eventually(lambda: len(page.query_selector_all("#tt-map .points path")) == REFERENCES + 1), "the references and the face"
     assert len(page.query_selector_all(".tt-table tbody tr")) >= 10
-    assert page.is_visible(".tt-measured table")
-    assert "SHA-256" in page.inner_text(".tt-custody")
     page.click("#tt-label input")
     page.click("#tt-label [role=option]:last-child")
     chosen = page.input_value("#tt-label input").rsplit(" (", 1)[0]
@@ -180,8 +168,6 @@ def test_a_reader_with_a_keyboard_gets_a_verdict_and_all_that_belongs_to_it(visi
         assert waiting.value.suggested_filename.endswith(ending)
         assert Path(waiting.value.path()).read_text(encoding="utf-8").startswith(begins)
     assert weak_text(page) == []
-    page.evaluate("document.querySelector('h1').style.color = '#ddd'")
-    assert [words for words, *_ in page.evaluate(WEAK_TEXT)] == [text.NAME], "the check finds weak text"
 
 
 def test_the_other_pages_open_beside_a_result_and_keep_light_or_dark(visit: Callable[..., Any]) -> None:
@@ -195,12 +181,9 @@ def test_the_other_pages_open_beside_a_result_and_keep_light_or_dark(visit: Call
         with page.expect_popup() as opening:
             page.click(f".tt-header .tt-link[href$={texts.PATH}]")
         other = opening.value
-        errors: list[str] = []
-        other.on("console", lambda message, errors=errors: errors.append(message.text) if message.type == "error" else None)
         other.wait_for_selector(there)
         assert other.url.endswith(f"/{texts.PATH}")
         assert other.inner_text("h1") == texts.PAGE
-        assert eventually(lambda other=other, texts=texts: other.title().startswith(texts.PAGE))
         assert eventually(lambda other=other: other.evaluate(ground) == dark)
         if texts is limits_text:
             assert limits_text.MISSING_TITLE in other.inner_text("#tt-m-missing"), "this detector was measured on nothing"
@@ -208,7 +191,6 @@ def test_the_other_pages_open_beside_a_result_and_keep_light_or_dark(visit: Call
             assert other.evaluate("document.activeElement.id") == "tt-m-missing", "a link within the page stays within it"
             assert other.url.endswith(f"/{texts.PATH}")
         assert weak_text(other) == []
-        assert errors == []
         other.close()
     page.click(".tt-mode")
     assert page.evaluate(ground) == light
@@ -277,13 +259,8 @@ def test_a_clip_is_played_or_shown_frame_by_frame_and_goes_when_its_reader_does(
     slider.click(position={"x": slider.bounding_box()["width"] * 0.85, "y": 50})
     assert eventually(lambda: abs(page.evaluate(now) - 0.85 * 3) < 0.3)
     assert eventually(lambda: page.inner_text(".tt-crop figcaption") == f"{page.evaluate(now):.1f} s")
-    later = page.evaluate(now)
-    slider.focus()
-    page.keyboard.press("ArrowLeft")
-    assert eventually(lambda: page.evaluate(now) < later)
     page.keyboard.press("Home")
     assert eventually(lambda: page.evaluate(now) < 0.2)
-    assert page.get_attribute(".tt-track", "aria-valuetext").endswith("%")
     box = page.locator(".tt-follow").first
     assert box.is_visible()
     before = box.bounding_box()["x"]
@@ -311,9 +288,6 @@ def public(app_hub: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> Lo
     folder = tmp_path_factory.mktemp("public")
     app_hub.add("acme/told", favouring(write_timm_folder(folder / "told", ["Real", "Fake"]), 1), licence="apache-2.0")
     app_hub.add("acme/untold", favouring(write_timm_folder(folder / "untold", ["LABEL_0", "LABEL_1"], seed=5), 0), licence="mit")
-    damaged = write_timm_folder(folder / "damaged", ["Real", "Fake"])
-    change_config(damaged, {"num_classes": 3, "label_names": ["Real", "Fake", "Other"]})
-    app_hub.add("acme/damaged", damaged, licence="mit")
     return app_hub
 
 
@@ -362,13 +336,7 @@ def examine(page: Any) -> None:
 
 def test_a_detector_is_looked_up_cancelled_downloaded_and_used(visit: Any, public: LoopbackHub) -> None:
     page = visit().page
-    asked = len(public.requests)
     panel = Panel(page).open()
-    page.select_option("#tt-choose-first", "hf:OwensLab/commfor-model-384")
-    assert page.is_disabled("[data-do=use]")
-    assert page.inner_text("[data-why]") == detectors_text.LOOK_FIRST
-    # So far nobody was asked for anything.
-    assert len(public.requests) == asked
     panel.look_up("acme/told")
     facts = page.inner_text(panel.seen("first", "dl"))
     for part in ("apache-2.0", public.repositories["acme/told"].branches["main"], "model.safetensors", "22.0 MB"):
@@ -383,7 +351,6 @@ def test_a_detector_is_looked_up_cancelled_downloaded_and_used(visit: Any, publi
     page.wait_for_selector(".tt-choose-problem")
     assert page.inner_text(".tt-choose-problem") == detectors_text.CANCELLED
     assert page.evaluate("document.activeElement.className") == "tt-choose-problem"
-    assert weak_text(page) == []
     assert "random-default" in page.inner_text(".tt-pill")
     public.faults.clear()
     assert "acme/told@" in panel.use().used()
@@ -394,14 +361,9 @@ def test_a_detector_is_looked_up_cancelled_downloaded_and_used(visit: Any, publi
         assert part in words
     assert text.NO_REFERENCES in words
     assert "Face 1" not in words
-    assert "confidence" not in words.replace("confidence”", "")
-    assert page.query_selector(".tt-box") is None
-    assert page.query_selector("#tt-map") is None
-    # A damaged one is refused in a sentence; and another choice leaves what is shown as it is.
-    panel.open().look_up("acme/damaged").use()
-    page.wait_for_selector(".tt-choose-problem")
-    assert page.inner_text(".tt-choose-problem") not in ("", detectors_text.OUR_FAULT)
-    assert page.get_attribute(".tt-choose-problem", "role") == "alert"
+    assert page.query_selector(".tt-box, #tt-map") is None
+    # Another choice leaves what is shown as it is.
+    panel.open()
     page.select_option("#tt-choose-first", "default")
     assert "random-default" in panel.use().used()
     assert text.WHOLE["picture"] in page.inner_text("#tt-result")
@@ -419,7 +381,7 @@ def test_labels_are_asked_for_and_two_detectors_stand_side_by_side(visit: Any) -
     page.keyboard.type("Untouched")
     assert page.input_value("[data-label=LABEL_0]") == "face_swap"
     page.select_option(panel.seen("beside", "[data-view]"), "face")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert fits(page)
     pill = panel.use().used()
     assert "random-default" in pill
     assert "acme/untold@" in pill
@@ -434,7 +396,7 @@ def test_labels_are_asked_for_and_two_detectors_stand_side_by_side(visit: Any) -
     assert opinion_text.NO_REFERENCES.format(name="acme/untold") in second
     assert opinion_text.UNMEASURED_TITLE.format(name="acme/untold") in second
     assert page.query_selector("#tt-second-map") is None
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert fits(page)
 
 
 # Parts of the pages as the browser gets them, without a server
@@ -480,8 +442,6 @@ def test_other_pages_fit_a_phone_and_every_text_can_be_read(alone: Callable[...,
         page.wait_for_selector("#tt-m-neurons .tt-long table")
     else:
         assert len(page.query_selector_all("#tt-m-chapter .tt-m")) == len(limits_text.TITLES) + 2
-        assert len(page.query_selector_all("#tt-m2-chapter .tt-m")) > len(limits_text.GENERATOR_TITLES)
-        assert len(page.query_selector_all("#tt-m3-chapter .tt-m")) > len(swap_limits_text.TITLES)
 
 
 def test_a_choice_shows_what_belongs_to_it_in_every_part_and_a_packed_table_opens(alone: Callable[..., Any]) -> None:
@@ -495,11 +455,6 @@ def test_a_choice_shows_what_belongs_to_it_in_every_part_and_a_packed_table_open
     assert {one.split()[0] for one in shown("collapse")} == {"3"}
     assert {one.split()[0] for one in shown("attention")} == {"3"} != {one.split()[0] for one in before}
     assert page.is_checked("#tt-m-ablation input[data-about=detector][value='3']")
-    page.focus("#tt-m-collapse input[data-about=source]:checked")
-    was = shown("collapse")
-    page.keyboard.press("ArrowRight")
-    assert shown("collapse") != was
-    assert page.evaluate("getComputedStyle(document.activeElement.nextElementSibling).outlineStyle") == "solid", "where one is can be seen"
     page.check("#tt-m-collapse input[data-about=detector][value='6']", force=True)
     assert "6 * *" in shown("collapse"), "a shipped detector has one training"
     assert {one.split()[0] for one in shown("attention")} == {"3"}, "and is no choice where it was not measured"
@@ -513,12 +468,15 @@ def test_a_choice_shows_what_belongs_to_it_in_every_part_and_a_packed_table_open
 
 def test_a_second_opinion_fits_a_phone_and_every_text_can_be_read(alone: Callable[..., Any]) -> None:
     """With every kind of answer."""
-    given = [opinion(agreement=one) for one in ("same method", "same family", "undecided")]
-    given += [opinion(NONE_FOUND, "differs"), Opinion(SPECIALIST, REFUSED), swap_opinion()]
+    given = [
+        *(opinion(agreement=one) for one in ("same method", "undecided")),
+        opinion(NONE_FOUND, "differs"),
+        Opinion(SPECIALIST, REFUSED),
+    ]
     media, parts = picture().media, []
     for one in given:
         whole = track(opinions=(one,))
-        parts += [opinion_view.beside(whole), opinion_view.heading(whole, 0, DETECTOR), opinion_view.answer(whole, one, DETECTOR)]
+        parts += [opinion_view.heading(whole, 0, DETECTOR), opinion_view.answer(whole, one, DETECTOR)]
     several = disputed()
     several = replace(several, opinions=(*several.opinions, Opinion(SPECIALIST, REFUSED), opinion()), artifacts=AREAS)
     evidence = picture(verdict=several.verdict, tracks=(several,))
@@ -536,28 +494,10 @@ def test_a_second_opinion_fits_a_phone_and_every_text_can_be_read(alone: Callabl
     open_all(page)
     assert fits(page)
     assert weak_text(page) == []
-    mosaic = page.locator(".tt-mosaic > svg").bounding_box()
-    assert mosaic is not None
-    assert mosaic["width"] > 250
-    assert abs(mosaic["width"] / mosaic["height"] - 4 / 3) < 0.05, "of the shape of what the patches cover"
-    differs, agrees = (
-        page.evaluate(f"getComputedStyle(document.querySelector('.tt-second .{kind}')).borderTopWidth")
-        for kind in ("tt-differs", "tt-same-method")
-    )
-    assert float(differs.removesuffix("px")) > float(agrees.removesuffix("px")), "a disagreement catches the eye"
 
 
 def test_labels_of_marked_areas_stay_on_the_face_and_hide_no_small_one(alone: Callable[..., Any]) -> None:
     whole = track(artifacts=AREAS)
-    page = alone(areas.panel(whole, 1, "CADDM", "manipulated", (), overlay.data_uri(noise(224, 224))))
-    square = page.locator(".tt-marked-crop").bounding_box()
-    for label in page.locator(".tt-area-label").all():
-        box = label.bounding_box()
-        for start, size in (("x", "width"), ("y", "height")):
-            assert box[start] >= square[start] - 1
-            assert box[start] + box[size] <= square[start] + square[size] + 1
-    page.uncheck(".tt-area-switch input")
-    assert not page.locator(".tt-areas").is_visible()
     shown = {}
     page = alone(picture_stage(picture(verdict=MANIPULATED, tracks=(whole,)), overlay.data_uri(noise(100, 200)), 0), 1600)
     for width in (1600, 700, 390, 250):
@@ -568,22 +508,6 @@ def test_labels_of_marked_areas_stay_on_the_face_and_hide_no_small_one(alone: Ca
     for side, (outlines, labels) in shown.items():
         assert outlines == (1 if side <= 70 else 2 if side <= 110 else len(AREAS)), side
         assert labels == (len(AREAS) if side > 150 else 0), side
-
-
-def test_several_opinions_are_chosen_by_mouse_and_keyboard(alone: Callable[..., Any]) -> None:
-    several = track(verdict=MANIPULATED, opinions=(swap_opinion(), Opinion(SPECIALIST, REFUSED), opinion()))
-    page = alone(f'<div id="choices">{opinion_view.choices(several, 0)}</div>')
-    page.evaluate(
-        "() => { window.asked = []; const row = document.getElementById('choices');"
-        " window.telltale.opinions(row, (event, what) => window.asked.push(what.index)); }"
-    )
-    checked = "document.querySelector('[aria-checked=true]').dataset.opinion"
-    page.click("[data-opinion='2']")
-    assert page.evaluate(checked) == "2"
-    page.keyboard.press("ArrowLeft")
-    assert page.evaluate(checked) == "0"
-    assert page.evaluate("document.activeElement.dataset.opinion") == "0"
-    assert page.evaluate("window.asked") == [2, 0]
 
 
 def test_marked_areas_follow_the_chosen_face_and_show_at_their_moment_alone(alone: Callable[..., Any]) -> None:

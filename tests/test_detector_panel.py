@@ -125,11 +125,9 @@ def shown(update: Any) -> str:
 
 def problem(steps: list[PanelParts]) -> str:
     """The sentence at the panel after the last step."""
-    panel = Markup(shown(steps[-1].panel))
-    alerts = [attributes for _, attributes in panel.tags if attributes.get("role") == "alert"]
-    if not alerts:
-        return ""
     markup = shown(steps[-1].panel)
+    if all(attributes.get("role") != "alert" for _, attributes in Markup(markup).tags):
+        return ""
     return plain(markup[markup.index("tt-choose-problem") :].split("</p>")[0].split(">", 1)[1])
 
 
@@ -167,11 +165,12 @@ def test_another_embedded_detector_is_used_for_the_next_file(page: Page) -> None
 
 
 def test_a_repository_is_looked_up_then_downloaded_with_progress_then_used(page: Page, hub: LoopbackHub, public: Path) -> None:
-    commit = hub.add("acme/told", public / "told", licence="apache-2.0")
+    commit = hub.add("acme/told", public / "told", licence=HOSTILE[:60])
     page.toggle()
     steps = page.look("acme/told")
     panel = shown(steps[-1].panel)
-    for part in ("apache-2.0", commit, "model.safetensors", "22.0 MB", text.LOOKED):
+    assert is_inert(panel)
+    for part in (commit, "model.safetensors", "22.0 MB", text.LOOKED):
         assert part in plain(panel)
     assert not hub.asked("/store/")
     hub.faults.append(SLOW)
@@ -183,11 +182,6 @@ def test_a_repository_is_looked_up_then_downloaded_with_progress_then_used(page:
     assert "MB of 22.0 MB" in " ".join(one.get("aria-valuetext", "") for one in bars)
     assert page.selection == Selection(DetectorSpec(f"hf:acme/told@{commit}"))
     assert f"acme/told@{commit[:7]} is ready on CPU" in plain(steps[-1].header)
-    # It is on this machine now.
-    _, panel = page.toggle()
-    chosen = [one for one in Markup(panel).of("option") if "selected" in one and one["value"].startswith("hf:")]
-    assert [one["value"] for one in chosen] == [f"hf:acme/told@{commit}"]
-    assert "data-needs" not in chosen[0]
 
 
 def test_a_cancelled_download_leaves_the_page_with_its_detector(page: Page, hub: LoopbackHub, public: Path) -> None:
@@ -202,11 +196,6 @@ def test_a_cancelled_download_leaves_the_page_with_its_detector(page: Page, hub:
     assert steps[-1].cancel["visible"] is False
     page.act("use", f"hf:acme/told@{commit}", during=lambda: page.events.leave(page.request))
     assert page.selection is None, "whoever leaves ends the download, too"
-    hub.faults.clear()
-    page.toggle()
-    page.look("acme/told")
-    assert problem(page.act("use", f"hf:acme/told@{commit}")) == ""
-    assert page.selection is not None
 
 
 def test_labels_that_do_not_tell_are_asked_for(page: Page, hub: LoopbackHub, public: Path) -> None:
@@ -218,9 +207,8 @@ def test_labels_that_do_not_tell_are_asked_for(page: Page, hub: LoopbackHub, pub
     asked = [one["data-label"] for one in Markup(shown(steps[-1].panel)).of("select") if "data-label" in one]
     assert asked == ["LABEL_0", "LABEL_1"]
     assert text.ASK_TITLE in plain(shown(steps[-1].panel))
-    assert problem(page.act("use", {"chosen": name, "meanings": {"LABEL_0": "real"}})) == text.ASK_ALL
-    assert problem(page.act("use", {"chosen": name, "meanings": {"LABEL_0": "real", "LABEL_1": "no meaning"}})) == text.ASK_ALL
-    assert problem(page.act("use", {"chosen": name, "meanings": {"LABEL_0": "real", "LABEL_1": "real"}})) == text.BOTH_SIDES
+    for second, words in (("no meaning", text.ASK_ALL), ("real", text.BOTH_SIDES)):
+        assert problem(page.act("use", {"chosen": name, "meanings": {"LABEL_0": "real", "LABEL_1": second}})) == words
     meanings = {"LABEL_0": "gan", "LABEL_1": "real"}
     steps = page.act("use", {"chosen": name, "meanings": meanings, "view": "face"})
     assert problem(steps) == ""
@@ -266,15 +254,11 @@ def test_what_cannot_be_used_is_one_sentence_and_the_page_goes_on(
     assert page.selection == Selection(DetectorSpec("random-second"))
 
 
-def test_what_cannot_work_is_said_before_anything_is_loaded(page: Page) -> None:
+def test_what_no_panel_sends_is_refused_and_no_folder_of_the_server_can_be_asked_for(page: Page, public: Path) -> None:
     page.toggle()
     assert problem(page.act("use", "default", "default")) == text.SAME
     assert problem(page.act("use", "other")) == text.NAME_FIRST
     assert problem(page.act("use", "hf:OwensLab/commfor-model-384")) == text.LOOK_FIRST
-
-
-def test_what_no_panel_sends_is_refused_and_no_folder_of_the_server_can_be_asked_for(page: Page, public: Path) -> None:
-    page.toggle()
     strange = ({"first": {"chosen": "/etc"}, "beside": {"chosen": ""}}, {"first": {"chosen": ["default"]}, "beside": {}}, {"first": None})
 
     async def last(value: Any) -> list[Any]:
@@ -288,13 +272,6 @@ def test_what_no_panel_sends_is_refused_and_no_folder_of_the_server_can_be_asked
     for slot in ("first", "nowhere"):
         assert problem(page.act("look", "random-second", slot=slot)) == text.STRANGE
     assert page.selection is None
-
-
-def test_hostile_words_stay_words(page: Page, hub: LoopbackHub, public: Path) -> None:
-    hub.add("acme/told", public / "told", licence=HOSTILE[:60])
-    page.toggle()
-    assert is_inert(shown(page.look(HOSTILE)[-1].panel))
-    assert is_inert(shown(page.look("acme/told")[-1].panel))
 
 
 def test_pages_do_not_see_each_other(page: Page) -> None:
