@@ -69,17 +69,13 @@ MEAN_OPTION = "mean of all"
 SHIPPED = "shipped with this app"
 
 # In short
-DONE_TRAINED = (
-    "{detectors} detectors were each trained {sources} times to tell manipulated faces from untouched ones, every time on one single "
-    "source of manipulated faces."
-)
+DONE_TRAINED = "{detectors} detectors were each trained {sources} times to tell manipulated faces from untouched ones, every time on one \
+single source of manipulated faces."
 DONE_ASKED = "Then each was asked about {tested} sources: the one that it knows, other methods, and the same methods collected by others."
 DONE_ADDED = "After that a second source was added in two ways, and each was asked the same questions again."
 NOT_ADDED = "Adding a second source was not measured."
-KNOWN_FIRST = (
-    "Asked about the source that it was trained on, a detector of this study reaches an AUC of {known} on average; asked about sources "
-    "that it never saw, {never}."
-)
+KNOWN_FIRST = "Asked about the source that it was trained on, a detector of this study reaches an AUC of {known} on average; asked about \
+sources that it never saw, {never}."
 FELL_TO_COIN = "The loss of {drop} is shown, and what is left is not shown to be better than a coin (0.5)."
 FELL_BELOW_COIN = "The loss of {drop} is shown, and what is left is worse than a coin (0.5)."
 FELL_SOMEWHAT = "The loss of {drop} is shown, and yet what is left is better than a coin (0.5): a little carries over."
@@ -92,19 +88,15 @@ KNOWN_DOT, NEVER_DOT = "the source trained on", "sources never seen"
 # Collapse and glance
 MOSTLY_COLLAPSES = "Mostly it collapses"
 MOSTLY_CARRIES = "Mostly something carries over"
-PAIRS = (
-    "{verdict}: of {count} pairs of a trained detector and a source that it never saw, {better} are shown to be better than a coin, "
-    "{worse} are worse, and {open} are not decided."
-)
+PAIRS = "{verdict}: of {count} pairs of a trained detector and a source that it never saw, {better} are shown to be better than a coin, \
+{worse} are worse, and {open} are not decided."
 DEEPEST = "The deepest fall is that of {detector}, trained on {source}: an AUC of {known} there, and {fallen} on {tested}."
 NO_FALL = "No detector does worse on a source that it never saw than on its own."
 CAPTION = "{detector}, trained on {source}: {better} of {count} sources never seen are shown to be better than a coin."
 CAPTION_ADDED = "{detector}, trained on {source}, then {variant} on {added}: {better} of {count} sources never seen better than a coin."
 CAPTION_SHIPPED = "{detector}, as it is shipped: {better} of {count} sources never seen are shown to be better than a coin."
-DROPS = (
-    "The loss from the source trained on to sources never seen is shown for {shown} of {count} detectors: least for {least}, {low}, and "
-    "most for {most}, {high}."
-)
+DROPS = "The loss from the source trained on to sources never seen is shown for {shown} of {count} detectors: least for {least}, {low}, \
+and most for {most}, {high}."
 ONE_DROP = "The loss from the source trained on to sources never seen is {high} for {most}: it is {shown}."
 SHIPPED_SAYS = "For comparison, {parts}."
 SHIPPED_PART = "{detector} reaches {known} on sources of its training and {never} on those that it never saw"
@@ -113,10 +105,8 @@ COIN = "not shown to be better than a coin"
 TESTED_CORNER = "trained on ↓, asked about →"
 
 # Cost
-COST_SAYS = (
-    "With a second source in its top layers a detector {top_new} on the new source and {top_old} on the old one; with all layers trained "
-    "again it {all_new} and {all_old}."
-)
+COST_SAYS = "With a second source in its top layers a detector {top_new} on the new source and {top_old} on the old one; with all layers \
+trained again it {all_new} and {all_old}."
 COST_NEVER = "On sources that neither training saw it {top} with the top layers and {all} with all layers{verdict}."
 CARRIES_FURTHER = ": two sources carry further than one"
 CARRIES_NO_FURTHER = ": two sources are not shown to carry further than one"
@@ -134,18 +124,12 @@ PAIRS_OF_MAPS = {
     "top–all": "Top layers, and all layers",
     "chance": "Chance: two different faces",
 }
-ALIKE = (
-    "Heatmaps of one face before and after a second source was added have a mean SSIM of {top} with the top layers and of {all} with all "
-    "layers; heatmaps of different faces have {chance}."
-)
-ALIKE_MORE = (
-    "With all layers the maps are more alike than those of different faces by {gap}, and still {share} of them lie below 0.7: what a "
-    "heatmap shows belongs to the training as well as to the face."
-)
-ALIKE_NO_MORE = (
-    "With all layers the maps are not shown to be more alike than those of different faces (difference {gap}): the heatmap belongs to "
-    "the training, not to the face."
-)
+ALIKE = "Heatmaps of one face before and after a second source was added have a mean SSIM of {top} with the top layers and of {all} with \
+all layers; heatmaps of different faces have {chance}."
+ALIKE_MORE = "With all layers the maps are more alike than those of different faces by {gap}, and still {share} of them lie below 0.7: \
+what a heatmap shows belongs to the training as well as to the face."
+ALIKE_NO_MORE = "With all layers the maps are not shown to be more alike than those of different faces (difference {gap}): the heatmap \
+belongs to the training, not to the face."
 ALIKE_LESS = "With all layers the maps are even less alike than those of different faces, by {gap}."
 ALIKE_UNKNOWN = "Whether that is more than chance was not measured."
 SSIM_HEAD, SSIM_WORDS = "share of faces by SSIM", "mean SSIM"
@@ -156,21 +140,14 @@ NO_PICTURE = "The example pictures could not be read, so the maps stand alone."
 NO_MAPS = "Heatmaps of example faces are not among the results."
 
 # Neurons
-UNIVERSAL_SAYS = (
-    "When the top {share} of units count as chosen, {trained} of the units of a trained detector are chosen in every source, where luck "
-    "would give {chance}; in {beyond} of {count} trainings that is more than luck (p < 0.05){strict}."
-)
-UNTRAINED_FEWER = (
-    "Before training on faces it is {untrained}, fewer by {gap}: training makes units universal, but that alone does not say that "
-    "they carry what generalises."
-)
-UNTRAINED_AS_MANY = (
-    "Before training on faces it is {untrained}, and no difference is shown ({gap}): that a unit is universal is no evidence that "
-    "anything was learned."
-)
-UNTRAINED_MORE = (
-    "Before training on faces it is {untrained}, more by {gap}: that a unit is universal is no evidence that anything was learned."
-)
+UNIVERSAL_SAYS = "When the top {share} of units count as chosen, {trained} of the units of a trained detector are chosen in every source, \
+where luck would give {chance}; in {beyond} of {count} trainings that is more than luck (p < 0.05){strict}."
+UNTRAINED_FEWER = "Before training on faces it is {untrained}, fewer by {gap}: training makes units universal, but that alone does not \
+say that they carry what generalises."
+UNTRAINED_AS_MANY = "Before training on faces it is {untrained}, and no difference is shown ({gap}): that a unit is universal is no \
+evidence that anything was learned."
+UNTRAINED_MORE = "Before training on faces it is {untrained}, more by {gap}: that a unit is universal is no evidence that anything was \
+learned."
 UNTRAINED_UNKNOWN = "The network before training on faces was not measured, so it is open whether training made them so."
 HISTOGRAM_FOOT = "Across: in how many sources a unit is chosen. Upwards: how many units are."
 CHANCE_FRAME = "where luck would lie, 95 %"
@@ -181,14 +158,10 @@ COUNT_WORDS = "{universal} of {units} units in every source, luck {chance}, {p}"
 P_BELOW, P_IS = "p < {p}", "p = {p}"
 
 # Ablation
-KEEP_SAYS = (
-    "With only the {share} most universal units the AUC on sources never seen is {auc}: against all units it {whole}, against as many "
-    "units at random it {random}."
-)
-REMOVE_SAYS = (
-    "Universal units are strong ones to begin with: against as many that are strongest on the source trained on alone it {strongest}, and "
-    "without the universal ones, against leaving out as many at random, it {random}{verdict}."
-)
+KEEP_SAYS = "With only the {share} most universal units the AUC on sources never seen is {auc}: against all units it {whole}, against as \
+many units at random it {random}."
+REMOVE_SAYS = "Universal units are strong ones to begin with: against as many that are strongest on the source trained on alone it \
+{strongest}, and without the universal ones, against leaving out as many at random, it {random}{verdict}."
 CARRIES = "; being strong on every source adds something to being strong"
 CARRIES_NOT = "; that universal units carry what generalises is not shown"
 KEEP_TITLE, REMOVE_TITLE = "Only these units are kept", "These units are removed"
@@ -200,10 +173,8 @@ ALL_UNITS_LINE, COIN_LINE = "all units", "a coin"
 CAPTION_CURVE = "{detector} ({source}): the {share} most universal units alone give an AUC of {keep}, as many at random {random}."
 
 # Readout
-READOUT_SAYS = (
-    "The readout that validation faces choose ({name}) {never} in AUC on faces of origins that the default detector never trained on, and "
-    "{known} on those that it did."
-)
+READOUT_SAYS = "The readout that validation faces choose ({name}) {never} in AUC on faces of origins that the default detector never \
+trained on, and {known} on those that it did."
 READOUT_HELPS = "So listening to universal units alone helps{rival}."
 READOUT_FAILS = "So it is not shown that listening to universal units alone helps{rival}."
 READOUT_HARMS = "So listening to universal units alone does harm{rival}."

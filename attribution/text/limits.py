@@ -12,10 +12,8 @@ def catalogue(words: str) -> tuple[dict[str, str], dict[str, str]]:
 
 PAGE = "Measured limits"
 PATH = "limits"
-INTRO = (
-    "What this detector gets wrong, how often, and where. Every figure was measured on faces that training did not use; "
-    "the range after a figure is its 95 % interval: where the true value plausibly lies."
-)
+INTRO = "What this detector gets wrong, how often, and where. Every figure was measured on faces that training did not use; the range \
+after a figure is its 95 % interval: where the true value plausibly lies."
 BACK = "Examine a file"
 LINK = "Measured limits"
 SEE_ALL = "See all measured limits"

@@ -42,13 +42,10 @@ LESS_IDENTITY = "less identity than in the plain detector"
 BETTER_ELSEWHERE = "better generalisation than that of the plain detector"
 PROBE_TITLE = "How well a probe names the person"
 PROBE_HEAD = "faces given the right person"
-PROBE_SAYS = (
-    "Of {persons} persons ({pictures} faces) the probe names the right one least often from the pooled features of {least}, {low}, and "
-    "most often from those of {most}, {high}; {chance}, {commonest}."
-)
-ONE_PROBE_SAYS = (
-    "Of {persons} persons ({pictures} faces) the probe names the right one from the features of {least} in {low}; {chance}, {commonest}."
-)
+PROBE_SAYS = "Of {persons} persons ({pictures} faces) the probe names the right one least often from the pooled features of {least}, \
+{low}, and most often from those of {most}, {high}; {chance}, {commonest}."
+ONE_PROBE_SAYS = "Of {persons} persons ({pictures} faces) the probe names the right one from the features of {least} in {low}; {chance}, \
+{commonest}."
 CHANCE = "by chance"
 COMMONEST = "always naming the commonest person"
 AUC_TITLE = "How well the same detectors do, on DFDC and elsewhere"
