@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -13,9 +13,9 @@ from PIL import Image
 
 from attribution.detectors.tables import Estimate, Row, Unfit, figure_words, share_words
 from attribution.measured.figures import ANY, Line, Panels, draw, key, stack
-from attribution.measured.section import Section, attempt
+from attribution.measured.section import Section, attempt, need
 from attribution.measured.transfer import VARIANTS
-from attribution.measured.zeroshot import Findings, decided, inline, minus, ordered, over, share_of, sound
+from attribution.measured.zeroshot import Findings, decided, inline, minus, ordered, over, share_of
 from attribution.render import overlay
 from attribution.render.palette import heat_colours
 from attribution.text import failures as text
@@ -33,8 +33,8 @@ _BADGES: Mapping[bool | None, tuple[str, str]] = {
     False: ("no_manipulation_found", text.IS_UNTOUCHED),
 }
 
-Pairs = Mapping[tuple[str, str], tuple[Row, Estimate]]
-"""By (detector, pair of heatmaps) the row of the table, and the mean SSIM."""
+# By (detector, pair of heatmaps) the row of the table, and the mean SSIM.
+Pairs = Mapping[Any, tuple[Row, Estimate]]
 
 
 class _Map(NamedTuple):
@@ -50,14 +50,10 @@ class _Map(NamedTuple):
 
 def attention(at: Findings) -> Section:
     """Raises Unfit."""
-    found = {
-        (row.text("detector"), row.text("pair")): (row, one)
-        for row in at.rows("attention", "detector", "pair", "mean SSIM")
-        if (one := sound(row, "mean SSIM", -1.0)) is not None and row.text("pair") in text.PAIRS_OF_MAPS
-    }
+    every = at.found("attention", ("detector", "pair"), "mean SSIM", -1.0)
+    found: Pairs = {place: (row, one) for place, row, one in every if place[1] in text.PAIRS_OF_MAPS}
     known = [name for name in at.detectors if any(name == one for one, _ in found)]
-    if not known:
-        raise Unfit(f"The table “{at.table('attention').title}” has no detector of the study.")
+    need(known, at.table("attention"), "has no detector of the study")
     maps, broken = _maps(at)
     detectors = ordered([*known, *(one.detector for one in maps)], at.detectors)
     sources = ordered((one.source for one in maps), at.sources) if maps else []
@@ -85,9 +81,7 @@ def attention(at: Findings) -> Section:
 
 
 def _says(found: Pairs, known: Sequence[str]) -> str:
-    mean = {
-        pair: over([found[name, pair][1].value for name in known if (name, pair) in found]) for pair in (_TOP, _ALL, _CHANCE)
-    }  # fmt: skip
+    mean = {pair: over([found[name, pair][1].value for name in known if (name, pair) in found]) for pair in (_TOP, _ALL, _CHANCE)}
     said = text.ALIKE.format(top=figure_words(mean[_TOP]), all=figure_words(mean[_ALL]), chance=figure_words(mean[_CHANCE]))
     both = [(found[name, _ALL][1], found[name, _CHANCE][1]) for name in known if (name, _ALL) in found and (name, _CHANCE) in found]
     gap = over([one.value - chance.value for one, chance in both])

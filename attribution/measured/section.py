@@ -97,8 +97,7 @@ class Subject:
 
 def card_table(card: Card, title: str) -> MeasuredTable:
     """The card's table of that title. Raises Unfit when there is none."""
-    found = next((table for table in card.measured if table.title == title), None)
-    if found is None:
+    if (found := next((table for table in card.measured if table.title == title), None)) is None:
         raise Unfit("The detector’s card does not hold these measurements.")
     return found
 
@@ -110,12 +109,17 @@ def study_table(study: Study, key: str) -> MeasuredTable:
     return study.tables[key]
 
 
+def need(found: _T, table: MeasuredTable, what: str) -> _T:
+    """What was found in the table. Raises Unfit when it is empty: the table then `has no figure`."""
+    if not found:
+        raise Unfit(f"The table “{table.title}” {what}.")
+    return found
+
+
 def known(table: MeasuredTable, needs: Sequence[str], column: str) -> list[tuple[Row, Estimate]]:
     """The rows in which that column holds a figure. Raises Unfit when one of the columns is missing, or there is no such row."""
     found = [(row, one) for row in Rows(table, (*needs, column)) if (one := row.estimate(column)) is not None]
-    if not found:
-        raise Unfit(f"The table “{table.title}” has no figure in the column “{column}”.")
-    return found
+    return need(found, table, f"has no figure in the column “{column}”")
 
 
 def attempt(make: Callable[[], _T]) -> _T | None:
@@ -147,9 +151,7 @@ def range_words(one: Estimate) -> str:
 
 def apart(one: Estimate, other: Estimate) -> bool:
     """Whether two intervals do not overlap; False without intervals."""
-    if one.low is None or one.high is None or other.low is None or other.high is None:
-        return False
-    return one.low > other.high or other.low > one.high
+    return None not in (one.low, one.high, other.low, other.high) and (one.low > other.high or other.low > one.high)  # type: ignore[operator]
 
 
 @cache
@@ -173,13 +175,12 @@ def drawn_page(
     before that in full. `prefix` begins the ids of sections."""
     shown: dict[str, list[tuple[str, Section]]] = {}
     missing: dict[str, list[str]] = {}
-    for group, parts in plan.items():
-        for key, make in parts.items():
-            try:
-                section = make(subject)
-                shown.setdefault(group, []).append((key, section))
-            except Unfit as unfit:
-                missing.setdefault(str(unfit), []).append(f"“{words.titles[key]}”")
+    for group, key, make in ((group, *part) for group, parts in plan.items() for part in parts.items()):
+        try:
+            section = make(subject)
+            shown.setdefault(group, []).append((key, section))
+        except Unfit as unfit:
+            missing.setdefault(str(unfit), []).append(f"“{words.titles[key]}”")
     used = {table.title for sections in shown.values() for _, one in sections for table in one.tables}
     rest = [table for table in measured if table.title not in used]
     return _HTML.measured(words, shown, missing, rest, first, head, exact, study, caveat_above, prefix, kind)

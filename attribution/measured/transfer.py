@@ -11,7 +11,7 @@ from markupsafe import Markup
 from attribution.detectors.tables import Estimate, Unfit, figure_words
 from attribution.measured import figures
 from attribution.measured.figures import ANY, Axis, Chooser, Dot, DotLine, Panels, axis_around, dot_chart, draw, key, pair_key
-from attribution.measured.section import Section, capital
+from attribution.measured.section import Section, capital, need
 from attribution.measured.zeroshot import COIN, MEAN, Findings, count_of, decided, minus, moved, ordered, over, sound
 from attribution.text import failures as text
 
@@ -42,48 +42,33 @@ class Cell(NamedTuple):
 
 def cells(at: Findings) -> list[Cell]:
     """Every sound cell of the matrix. Raises Unfit when there is none."""
-    found = []
-    for row in at.rows("matrix", "detector", "variant", "trained on", "tested on", "relation", "AUC"):
-        auc, variant, relation = sound(row, "AUC"), row.text("variant"), row.text("relation")
-        if auc is not None and relation in text.RELATIONS and variant in text.VARIANTS:
-            trained_on = "" if variant == SHIPPED else row.text("trained on")
-            place = (row.text("detector"), variant, trained_on, row.text("added"), row.text("tested on"), relation)
-            found.append(Cell(*place, count_of(row, "faces") or 0, auc))
-    if not found:
-        raise Unfit(f"The table “{at.table('matrix').title}” has no AUC.")
-    return found
+    places = ("detector", "variant", "trained on", "added", "tested on", "relation")
+    every = [Cell(*place, count_of(row, "faces") or 0, auc) for place, row, auc in at.found("matrix", places, "AUC")]
+    known = [one for one in every if one.relation in text.RELATIONS and one.variant in text.VARIANTS]
+    return need([one._replace(trained_on="") if one.variant == SHIPPED else one for one in known], at.table("matrix"), "has no AUC")
 
 
 def means(at: Findings) -> dict[tuple[str, str, str], Estimate]:
     """The summary by (detector, variant, figure). Raises Unfit when it holds nothing."""
     found = {}
     for row in at.rows("summary", "detector", "variant", "figure", "value"):
-        one = sound(row, "value", -1.0 if row.text("figure") == _DROP else 0.0)
-        if one is not None:
+        if (one := sound(row, "value", -1.0 if row.text("figure") == _DROP else 0.0)) is not None:
             found[row.text("detector"), row.text("variant"), row.text("figure")] = one
-    if not found:
-        raise Unfit(f"The table “{at.table('summary').title}” has no figure.")
-    return found
+    return need(found, at.table("summary"), "has no figure")
 
 
 def in_short(at: Findings) -> Section:
     """The conclusion in two sentences, with the means that it rests on. Raises Unfit."""
     found = means(at)
     own = [name for name in at.detectors if (name, BASE, _AUC_KNOWN) in found and (name, BASE, _AUC_NEVER) in found]
-    if not own:
-        raise Unfit(f"The table “{at.table('summary').title}” has no detector that was trained on one source.")
+    need(own, at.table("summary"), "has no detector that was trained on one source")
     pairs = [(found[name, BASE, _AUC_KNOWN].value, found[name, BASE, _AUC_NEVER].value) for name in own]
     known, never = over([known for known, _ in pairs], 0.0), over([never for _, never in pairs], 0.0)
     drop, left = over([known - never for known, never in pairs]), decided(never, COIN)
     assert drop is not None
-    says = f"{text.KNOWN_FIRST.format(known=figure_words(known), never=figure_words(never))} "
-    if decided(drop) > 0:
-        fell = text.FELL_SOMEWHAT if left > 0 else text.FELL_BELOW_COIN if left < 0 else text.FELL_TO_COIN
-        says += fell.format(drop=figure_words(drop))
-    elif decided(drop) == 0:
-        says += text.NOT_FALLEN.format(drop=figure_words(drop))
-    else:
-        says += text.ROSE.format(rise=figure_words(minus(drop)))
+    fell = text.FELL_SOMEWHAT if left > 0 else text.FELL_BELOW_COIN if left < 0 else text.FELL_TO_COIN
+    outcome = (text.NOT_FALLEN, fell, text.ROSE)[decided(drop)].format(drop=figure_words(drop), rise=figure_words(minus(drop)))
+    says = f"{text.KNOWN_FIRST.format(known=figure_words(known), never=figure_words(never))} {outcome}"
     lines = []
     shipped = [name for name in at.detectors if (name, SHIPPED, _AUC_KNOWN) in found or (name, SHIPPED, _AUC_NEVER) in found]
     for name, variant in [*((name, BASE) for name in own), *((name, SHIPPED) for name in shipped)]:
@@ -131,8 +116,8 @@ def _deepest(own: Iterable[Cell]) -> tuple[Cell, Cell] | None:
     own = list(own)
     known = {one.training: one for one in own if one.relation == KNOWN}
     pairs = [(known[one.training], one) for one in own if one.relation == NEVER and one.training in known]
-    pairs = [pair for pair in pairs if pair[0].auc.value > pair[1].auc.value]
-    return max(pairs, key=lambda pair: pair[0].auc.value - pair[1].auc.value) if pairs else None
+    falls = [pair for pair in pairs if pair[0].auc.value > pair[1].auc.value]
+    return max(falls, key=lambda pair: pair[0].auc.value - pair[1].auc.value, default=None)
 
 
 def _collapse_says(own: Sequence[Cell], at: Findings) -> str:
@@ -142,8 +127,7 @@ def _collapse_says(own: Sequence[Cell], at: Findings) -> str:
     better, worse = never.count(1), never.count(-1)
     verdict = text.MOSTLY_CARRIES if 2 * better > len(never) else text.MOSTLY_COLLAPSES
     said = text.PAIRS.format(verdict=verdict, count=len(never), better=better, worse=worse, open=len(never) - better - worse)
-    deepest = _deepest(own)
-    if deepest is None:
+    if (deepest := _deepest(own)) is None:
         return f"{said} {text.NO_FALL}"
     first, second = deepest
     where = {"detector": at.detector(first.detector), "source": at.source(first.trained_on), "tested": at.source(second.tested_on)}
@@ -193,10 +177,8 @@ def glance(at: Findings) -> Section:
     panels = Panels([Chooser("variant", text.CHOOSE_VARIANT, options, options[0][0])])
     for variant in there:
         own = [one for one in every if one.variant == variant]
-        smalls = [
-            _small(at.detector(detector), [one for one in own if one.detector == detector], tested, at)
-            for detector in ordered((one.detector for one in own), at.detectors)
-        ]
+        names = ordered((one.detector for one in own), at.detectors)
+        smalls = [_small(at.detector(name), [one for one in own if one.detector == name], tested, at) for name in names]
         panels.add((_NUMBERS[variant],), "", draw.box("tt-smalls", smalls))
     shipped = [one for one in every if one.variant == SHIPPED and one.detector in at.detectors]
     if shipped:
@@ -222,9 +204,7 @@ def _small(title: str, own: Sequence[Cell], tested: Sequence[str], at: Findings)
 def _glance_says(at: Findings) -> str:
     found = means(at)
     drops = [(name, found[name, BASE, _DROP]) for name in at.detectors if (name, BASE, _DROP) in found]
-    drops.sort(key=lambda pair: pair[1].value)
-    if not drops:
-        raise Unfit(f"The table “{at.table('summary').title}” has no drop.")
+    drops = sorted(need(drops, at.table("summary"), "has no drop"), key=lambda pair: pair[1].value)
     (least, low), (most, high) = drops[0], drops[-1]
     shown, ends = sum(decided(one) > 0 for _, one in drops), {"most": at.detector(most), "high": figure_words(high)}
     said = text.ONE_DROP.format(shown="shown" if shown else "not shown", **ends)
@@ -241,19 +221,12 @@ def _glance_says(at: Findings) -> str:
 
 def cost(at: Findings) -> Section:
     """What a second source changes on the new source, the old one, and those never seen. Raises Unfit."""
-    found: dict[tuple[str, str, str], Estimate] = {}
-    for row in at.rows("cost", "detector", "variant", "trained on", "on", "difference"):
-        gap = sound(row, "difference", -1.0)
-        if gap is not None and row.text("trained on") == MEAN and row.text("on") in text.ON:
-            found[row.text("detector"), row.text("variant"), row.text("on")] = gap
+    every = at.found("cost", ("detector", "variant", "on", "trained on"), "difference", -1.0)
+    found = {place[:3]: gap for place, _, gap in every if place[3] == MEAN and place[2] in text.ON}
     known = [name for name in at.detectors if any((name, variant, on) in found for variant in VARIANTS[1:] for on in text.ON)]
-    if not known:
-        raise Unfit(f"The table “{at.table('cost').title}” has no mean of a detector.")
-    mean = {
-        (variant, on): over([found[name, variant, on].value for name in known if (name, variant, on) in found])
-        for variant in VARIANTS[1:]
-        for on in text.ON
-    }
+    need(known, at.table("cost"), "has no mean of a detector")
+    places = [(variant, on) for variant in VARIANTS[1:] for on in text.ON]
+    mean = {place: over([found[(name, *place)].value for name in known if (name, *place) in found]) for place in places}
     lines = []
     for on, words in text.ON.items():
         lines.append(DotLine(words))

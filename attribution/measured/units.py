@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from statistics import fmean
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
 from attribution.detectors.tables import Estimate, Row, Unfit, figure_words, percent, share_inline, share_words
 from attribution.measured.figures import ANY, Axis, Chooser, Dot, DotLine, Panels, axis_around, difference_chart, dot_chart, draw, key
-from attribution.measured.section import Section, attempt, capital
+from attribution.measured.section import Section, attempt, capital, need
 from attribution.measured.transfer import bar_style
-from attribution.measured.zeroshot import COIN, MEAN, Findings, count_of, decided, minus, moved, ordered, over, set_share, share_of, sound
+from attribution.measured.zeroshot import COIN, MEAN, Findings, count_of, decided, minus, moved, ordered, over, set_share, share_of
 from attribution.render.charts import Plot
 from attribution.text import failures as text
 
@@ -66,8 +67,7 @@ def neurons(at: Findings) -> Section:
     columns, tests, strict = _columns(at), _tests(at, "universal"), _tests(at, "universal_controls")
     at.table("universal")
     shares = sorted({place[3] for place in columns}, reverse=True)
-    if not shares:
-        raise Unfit(f"The table “{at.table('neurons').title}” has no unit of a detector of the study.")
+    need(shares, at.table("neurons"), "has no unit of a detector of the study")
     detectors = ordered((place[0] for place in columns), at.detectors)
     sources = ordered((place[1] for place in columns if place[2] == TRAINED), at.sources)
     last = max(one.chosen_in for some in columns.values() for one in some)
@@ -147,13 +147,10 @@ def _neurons_says(tests: Mapping[Place, _Test], strict: Mapping[Place, _Test], s
         raise Unfit("The study has no count of units that are chosen in every source.")
     chance = over([*_by_detector(of_trained, lambda one: one.chance / one.units if one.chance is not None else None).values()], 0.0)
     said = text.UNIVERSAL_SAYS.format(
-        share=set_share(share),
-        trained=share_words(over([*trained.values()], 0.0)),
+        share=set_share(share), trained=share_words(over([*trained.values()], 0.0)), beyond=beyond(of_trained), count=len(of_trained),
         chance="not known" if chance is None else percent(chance.value),
-        beyond=beyond(of_trained),
-        count=len(of_trained),
         strict=text.BEYOND_STRICT.format(count=beyond(of_strict)) if of_strict else "",
-    )
+    )  # fmt: skip
     both = [name for name in trained if name in untrained]
     gap = over([trained[name] - untrained[name] for name in both])
     if gap is None:
@@ -165,19 +162,15 @@ def _neurons_says(tests: Mapping[Place, _Test], strict: Mapping[Place, _Test], s
 
 
 def _by_detector(some: Mapping[Place, _Test], value_of: Callable[[_Test], float | None]) -> dict[str, float]:
-    values: dict[str, list[float]] = {}
-    for place, one in some.items():
-        if (value := value_of(one)) is not None:
-            values.setdefault(place[0], []).append(value)
-    return {name: sum(own) / len(own) for name, own in values.items()}
+    values = [(place[0], value) for place, one in some.items() if (value := value_of(one)) is not None]
+    return {name: fmean(value for own, value in values if own == name) for name in dict.fromkeys(name for name, _ in values)}
 
 
 # Keeping and removing units
 
+# By detector, training and way the AUC by share; and by detector, training, way, what it is compared with, and share.
 Curves = dict[tuple[str, str, str], dict[float, Estimate]]
-"""By detector, training and way: AUC by share."""
-Gaps = dict[tuple[str, str, str, str, float], Estimate]
-"""By detector, training, way, what it is compared with, and share."""
+Gaps = dict[Any, Estimate]
 
 
 def ablation(at: Findings) -> Section:
@@ -185,8 +178,7 @@ def ablation(at: Findings) -> Section:
     curves, gaps = _curves(at), _gaps(at)
     detectors = ordered((place[0] for place in curves), at.detectors)
     trainings = [name for name in (MEAN, *at.sources) if any(place[1] == name for place in curves)]
-    if not trainings:
-        raise Unfit(f"The table “{at.table('ablation').title}” names no training of the study.")
+    need(trainings, at.table("ablation"), "names no training of the study")
     sources = [(_MEAN_NUMBER if name == MEAN else at.source_number(name), _training(name, at)) for name in trainings]
     panels = Panels([at.choose_detector(detectors, detectors[0]), Chooser("source", text.CHOOSE_SOURCE, sources, sources[0][0])])
     upward = axis_around([one for some in curves.values() for one in some.values()], COIN)
@@ -218,11 +210,8 @@ def ablation(at: Findings) -> Section:
         if len(drawn) > 1:
             names, label = [(step, f"{100 * share:.3g}") for step, share in enumerate(steps)], f"{title}: {text.AUC_NEVER}"
             plots.append(plot.figure("".join(drawn), label, names, _ticks(upward), under, text.AUC_NEVER, title, "tt-curves-of"))
-    others_key = [
-        (f"{kind}-key", words)
-        for (name, kind), words in zip(_OTHERS.items(), text.OTHER_LINES, strict=True)
-        if any(place[2] == name for place in curves)
-    ]
+    others = zip(_OTHERS.items(), text.OTHER_LINES, strict=True)
+    others_key = [(f"{kind}-key", words) for (name, kind), words in others if any(place[2] == name for place in curves)]
     legend = key(
         ("tt-line-key", text.FIRST_LINE), ("tt-band-key", text.RANDOM_BAND), ("tt-whole-key", text.ALL_UNITS_LINE),
         ("tt-coin-key", text.COIN_LINE), *others_key,
@@ -242,35 +231,24 @@ def _caption(curves: Curves, at: Findings, place: tuple[str, str]) -> str:
     if not shares:
         return ""
     share = min(shares, key=lambda one: abs(one - _USUAL_SHARE_KEPT))
-    return text.CAPTION_CURVE.format(
-        detector=capital(at.detector(place[0])),
-        source=_training(place[1], at),
-        share=set_share(share),
-        keep=figure_words(own[share]),
-        random=figure_words(random[share]),
-    )
+    words = {"share": set_share(share), "keep": figure_words(own[share]), "random": figure_words(random[share])}
+    return text.CAPTION_CURVE.format(detector=capital(at.detector(place[0])), source=_training(place[1], at), **words)
 
 
 def _curves(at: Findings) -> Curves:
     found: Curves = {}
-    for row in at.rows("ablation", "detector", "trained on", "share", "way", "AUC"):
-        auc, share, way = sound(row, "AUC"), share_of(row, "share"), row.text("way")
-        is_known = way.removesuffix(" random") in (KEEP, REMOVE, *_OTHERS) and row.text("detector") in at.detectors
-        if auc is not None and share is not None and is_known:
-            found.setdefault((row.text("detector"), row.text("trained on"), way), {})[share] = auc
-    if not found:
-        raise Unfit(f"The table “{at.table('ablation').title}” has no AUC.")
-    return found
+    for (detector, training, way), row, auc in at.found("ablation", ("detector", "trained on", "way"), "AUC"):
+        share, is_known = share_of(row, "share"), way.removesuffix(" random") in (KEEP, REMOVE, *_OTHERS) and detector in at.detectors
+        if share is not None and is_known:
+            found.setdefault((detector, training, way), {})[share] = auc
+    return need(found, at.table("ablation"), "has no AUC")
 
 
 def _gaps(at: Findings) -> Gaps:
-    places = ("detector", "trained on", "way", "against")
-    found: Gaps = {}
-    for row in attempt(lambda: at.rows("ablation_differences", *places, "share", "difference")) or []:
-        gap, share = sound(row, "difference", -1.0), share_of(row, "share")
-        if gap is not None and share is not None and row.text("detector") in at.detectors:
-            detector, training, way, against = map(row.text, places)
-            found[detector, training, way, against, share] = gap
+    places, found = ("detector", "trained on", "way", "against"), {}
+    for place, row, gap in attempt(lambda: at.found("ablation_differences", places, "difference", -1.0)) or []:
+        if (share := share_of(row, "share")) is not None and place[0] in at.detectors:
+            found[(*place, share)] = gap
     return found
 
 
@@ -282,8 +260,7 @@ def _ablation_says(curves: Curves, gaps: Gaps, detectors: Sequence[str], at: Fin
     """At the share nearest to a quarter, a choice made before anything was measured."""
     shares = [share for share in _steps(curves, KEEP) if share < 1]
     own = [name for name in detectors if (name, MEAN, KEEP) in curves]
-    if not shares or not own:
-        raise Unfit(f"The table “{at.table('ablation').title}” has no mean of a detector.")
+    need(shares and own, at.table("ablation"), "has no mean of a detector")
     share = min(shares, key=lambda one: abs(one - _USUAL_SHARE_KEPT))
     own = [name for name in own if share in curves[name, MEAN, KEEP]]
     auc = over([curves[name, MEAN, KEEP][share].value for name in own], 0.0)
@@ -312,29 +289,20 @@ def _ticks(axis: Axis) -> list[tuple[float, str]]:
 def readout(at: Findings) -> Section:
     """Whether the default detector gains by reading its universal units alone: the readout that validation faces choose, judged elsewhere.
     Raises Unfit."""
-    gaps = {
-        (row.text("faces"), row.text("readout")): gap
-        for row in at.rows("readout_differences", "faces", "readout", "difference")
-        if (gap := sound(row, "difference", -1.0)) is not None
-    }
-    aucs = {
-        (row.text("faces"), row.text("readout")): (auc, count_of(row, "units"))
-        for row in attempt(lambda: at.rows("readout", "faces", "readout", "AUC")) or []
-        if (auc := sound(row, "AUC")) is not None
-    }
+    places = ("faces", "readout")
+    gaps: dict[Any, Estimate] = {place: gap for place, _, gap in at.found("readout_differences", places, "difference", -1.0)}
+    measured = attempt(lambda: at.found("readout", places, "AUC")) or []
+    aucs: dict[Any, tuple[Estimate, int | None]] = {place: (auc, count_of(row, "units")) for place, row, auc in measured}
     compared = [name for _, name in gaps if name.startswith(_UNIVERSAL) and _LESS not in name]
     # Of equal ones the first in the table, as the lab chooses.
     rivals = [(auc.value, name) for (faces, name), (auc, _) in aucs.items() if faces == CHOICE and name in compared]
     chosen = max(rivals, key=lambda pair: pair[0])[1] if rivals else next(iter(compared), "")
-    if not chosen:
-        raise Unfit(f"The table “{at.table('readout_differences').title}” has no readout of universal units.")
+    need(chosen, at.table("readout_differences"), "has no readout of universal units")
     # On the faces of origins that the default never trained on, and folded on those that it did; else on every set.
     sets = [faces for faces in (NEVER, KNOWN) if any(place == faces for place, _ in aucs)]
-    drawn = Markup()
+    drawn = _aucs_on(list(dict.fromkeys(place for place, _ in aucs)), aucs) if aucs else Markup()
     if len(sets) == 2:
         drawn = _aucs_on(sets[:1], aucs) + draw.folding(text.READOUT_MORE, _aucs_on(sets[1:], aucs))
-    elif aucs:
-        drawn = _aucs_on(list(dict.fromkeys(place for place, _ in aucs)), aucs)
     own = {faces: gap for (faces, name), gap in gaps.items() if name == chosen and faces != CHOICE}
     # Those of several sources first.
     order = sorted(own, key=lambda one: list(text.READOUT_SETS).index(one) if one in text.READOUT_SETS else len(text.READOUT_SETS))

@@ -50,7 +50,7 @@ class Findings:
         return Findings(study, names("detectors", "detector", "detector"), names("sources", "source", "tested on"), crops or {})
 
     def table(self, key: str) -> MeasuredTable:
-        """The study's table of that key. Raises Unfit when there is none."""
+        """Raises Unfit when there is none."""
         return study_table(self.study, key)
 
     def tables(self, *keys: str) -> list[MeasuredTable]:
@@ -60,6 +60,11 @@ class Findings:
     def rows(self, key: str, *needs: str) -> list[Row]:
         """The rows of the table of that key. Raises Unfit when it is missing, or lacks a row or one of the columns."""
         return list(Rows(self.table(key), needs))
+
+    def found(self, key: str, places: Sequence[str], column: str, least: float = 0.0) -> list[tuple[tuple[str, ...], Row, Estimate]]:
+        """The words in the columns `places`, the row and its figure in `column`, of every row where that is sound. Raises Unfit."""
+        rows = self.rows(key, *places, column)
+        return [(tuple(map(row.text, places)), row, one) for row in rows if (one := sound(row, column, least)) is not None]
 
     def detector(self, name: str) -> str:
         return self.detectors.get(name, name)
@@ -89,8 +94,7 @@ class Findings:
 def ordered(found: Iterable[str], known: Iterable[str]) -> list[str]:
     """The names that were found, in the order in which they are known; others are left out. Raises Unfit when none is left."""
     there = set(found)
-    left = [name for name in known if name in there][:MOST_NAMES]
-    if not left:
+    if not (left := [name for name in known if name in there][:MOST_NAMES]):
         raise Unfit("The study’s tables name no detector or no source in common.")
     return left
 
@@ -130,9 +134,8 @@ def over(values: Sequence[float], least: float = -1.0) -> Estimate | None:
 
 def decided(one: Estimate | None, zero: float = 0.0) -> int:
     """1 when the whole interval is above `zero`, −1 when it is below, 0 when it holds `zero` or there is none."""
-    if one is None or one.low is None or one.high is None:
-        return 0
-    return 1 if one.low > zero else -1 if one.high < zero else 0
+    low, high = (one.low, one.high) if one is not None else (None, None)
+    return 0 if low is None or high is None else (low > zero) - (high < zero)
 
 
 def minus(one: Estimate) -> Estimate:
@@ -150,7 +153,7 @@ def moved(one: Estimate | None) -> str:
     if one is None:
         return text.NOT_MEASURED
     sign = decided(one)
-    if sign == 0:
+    if not sign:
         return text.UNDECIDED.format(one=inline(figure_words(one)))
     return text.GAINS.format(one=figure_words(one)) if sign > 0 else text.LOSES.format(one=figure_words(minus(one)))
 
