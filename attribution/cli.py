@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from attribution.pipeline import Pipeline
 
 _MEANINGS = ", ".join(MEANINGS)
-STATES = {
-    "manipulated": "manipulated",
-    "no_manipulation_found": "no manipulation found",
-    "inconclusive": "inconclusive",
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (without the program's name); returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["lab"]:
-        return _lab(words[1:])
+        try:
+            from attribution.lab.cli import main as lab_main
+        except ModuleNotFoundError as error:
+            package = (error.name or "a package").partition(".")[0]
+            return _fail(f"The lab needs {package}, which is not installed. Run: pip install -r attribution/lab/requirements.txt")
+        return lab_main(words[1:])
     args = _parser().parse_args(words)
     try:
         return _detectors(args.all) if args.command == "detectors" else _analyse(args)
@@ -69,8 +69,7 @@ def _detectors(everything: bool) -> int:
     if not everything:
         from attribution.detectors.loading import embedded
 
-        for name in embedded():
-            print(name)
+        print("".join(f"{name}\n" for name in embedded()), end="")
         return 0
     from attribution.detectors.catalogue import entries
 
@@ -81,21 +80,12 @@ def _detectors(everything: bool) -> int:
     return 0
 
 
-def _lab(words: list[str]) -> int:
-    try:
-        from attribution.lab.cli import main as lab_main
-    except ModuleNotFoundError as error:
-        package = (error.name or "a package").partition(".")[0]
-        return _fail(f"The lab needs {package}, which is not installed. Run: pip install -r attribution/lab/requirements.txt")
-    return lab_main(words)
-
-
 def _analyse(args: argparse.Namespace) -> int:
-    outputs = [path for path in (args.json, args.report) if path is not None]
-    for path in outputs:
-        _check_writable(path)
+    for path in (args.json, args.report):
+        if path is not None:
+            _check_writable(path)
 
-    from attribution.pipeline import load_pipeline
+    from attribution.pipeline import examine, load_pipeline
 
     first = DetectorSpec(args.detector, read_meanings_flag(args.labels), args.sees)
     beside = DetectorSpec(args.beside, read_meanings_flag(args.beside_labels), args.beside_sees) if args.beside is not None else None
@@ -106,36 +96,25 @@ def _analyse(args: argparse.Namespace) -> int:
     outcomes: list[Evidence | Unusable] = []
     pictures = {}
     for index, file in enumerate(args.files):
-        outcome, picture = _one(file, pipeline)
-        outcomes.append(outcome)
-        if args.report is not None and picture is not None:
-            pictures[index] = picture
-        if isinstance(outcome, Unusable):
-            _fail(f"{outcome.name}: {outcome.error}")
-        else:
-            # Whoever asks a detector that knows one kind of manipulation alone has to know when nobody looked for the others.
-            print(_summary(outcome, with_refusals=pipeline.router is not None))
+        try:
+            analysis = examine(file, pipeline)
+        # One file must not take the results of all the others with it.
+        except Exception as error:
+            bug = f"Telltale failed on this file ({type(error).__name__}). That is a bug: please report it."
+            unusable = Unusable(Path(file).name or file, str(error) if isinstance(error, TelltaleError) else bug)
+            outcomes.append(unusable)
+            _fail(f"{unusable.name}: {unusable.error}")
+            continue
+        outcomes.append(analysis.evidence)
+        if args.report is not None and analysis.evidence.media.kind == "picture":
+            pictures[index] = analysis.frames[0].rgb
+        # Whoever asks a detector that knows one kind of manipulation alone has to know when nobody looked for the others.
+        print(_summary(analysis.evidence, with_refusals=pipeline.router is not None))
     if args.json is not None:
         _write(args.json, json.dumps(document(outcomes), indent=2, allow_nan=False) + "\n")
     if args.report is not None:
         _write(args.report, _report(outcomes, pictures, pipeline))
     return 2 if any(isinstance(outcome, Unusable) for outcome in outcomes) else 0
-
-
-def _one(file: str, pipeline: Pipeline):
-    """A file's evidence or the sentence that says why there is none, and its picture where one frame shows all of it."""
-    from attribution.pipeline import examine
-
-    name = Path(file).name or file
-    try:
-        analysis = examine(file, pipeline)
-    except TelltaleError as error:
-        return Unusable(name, str(error)), None
-    # One file must not take the results of all the others with it.
-    except Exception as error:
-        return Unusable(name, f"Telltale failed on this file ({type(error).__name__}). That is a bug: please report it."), None
-    picture = analysis.frames[0].rgb if analysis.evidence.media.kind == "picture" else None
-    return analysis.evidence, picture
 
 
 def _report(outcomes: Sequence[Evidence | Unusable], pictures: Mapping[int, np.ndarray], pipeline: Pipeline) -> str:
@@ -154,21 +133,18 @@ def _report(outcomes: Sequence[Evidence | Unusable], pictures: Mapping[int, np.n
 
 def _summary(evidence: Evidence, with_refusals: bool = False) -> str:
     """A file in a few lines."""
-    several = len(evidence.tracks) > 1
-    boxes = "" if several else "".join(_boxes(track) for track in evidence.tracks)
+    count = len(evidence.tracks)
+    boxes = "" if count > 1 else "".join(_boxes(track) for track in evidence.tracks)
     lines = [f"{evidence.media.name}: {_answer(evidence.detector, evidence.verdict)}{boxes}"]
     lines += [f"  {reason}" for reason in evidence.verdict.reasons]
     for number, track in enumerate(evidence.tracks, start=1):
-        lines += [_track_line(evidence, number, track)] if several else []
-        # The file's own reasons need not say on which of its faces two detectors disagree.
-        lines += [f"    {reason}" for reason in _disputes(track) if several]
-        lines += [("    " if several else "  ") + line for line in _opinion_lines(track.opinions, with_refusals)]
+        if count > 1:
+            where = f"  face {number} of {count}, at ({track.box[0]:.0f}, {track.box[1]:.0f})"
+            lines.append(f"{where}: {_answer(evidence.detector, track.verdict)}{_boxes(track)}")
+            # The file's own reasons need not say on which of its faces two detectors disagree.
+            lines += [f"    {one.overturns}" for one in track.opinions if one.overturns and one.agreement == "differs"][:1]
+        lines += [("    " if count > 1 else "  ") + line for line in _opinion_lines(track.opinions, with_refusals)]
     return _printable("\n".join(lines))
-
-
-def _track_line(evidence: Evidence, number: int, track: TrackEvidence) -> str:
-    x0, y0, _, _ = track.box
-    return f"  face {number} of {len(evidence.tracks)}, at ({x0:.0f}, {y0:.0f}): {_answer(evidence.detector, track.verdict)}{_boxes(track)}"
 
 
 def _boxes(track: TrackEvidence) -> str:
@@ -177,11 +153,6 @@ def _boxes(track: TrackEvidence) -> str:
         return ""
     count = len(track.artifacts)
     return f", {count} artifact {'box' if count == 1 else 'boxes'} by {track.artifacts[0].detector}"
-
-
-def _disputes(track: TrackEvidence) -> tuple[str, ...]:
-    """The first of the reasons why other detectors' definite answers made a verdict inconclusive."""
-    return tuple(opinion.overturns for opinion in track.opinions if opinion.overturns and opinion.agreement == "differs")[:1]
 
 
 def _opinion_lines(opinions: Sequence[Opinion], with_refusals: bool) -> list[str]:
@@ -200,7 +171,9 @@ def _opinion_lines(opinions: Sequence[Opinion], with_refusals: bool) -> list[str
 def _answer(detector: DetectorInfo, verdict: Verdict) -> str:
     method, confidence = verdict.method, verdict.confidence
     how = f", {detector.display(method).lower() if method == 'unknown' else detector.display(method)}" if method else ""
-    return f"{STATES[verdict.state]}{how}" + (f" (confidence {100 * min(confidence, 0.99):.0f} %)" if confidence is not None else "")
+    return f"{verdict.state.replace('_', ' ')}{how}" + (
+        f" (confidence {100 * min(confidence, 0.99):.0f} %)" if confidence is not None else ""
+    )
 
 
 def _printable(text: str) -> str:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from attribution.detectors.card import Card, CropSettings, MeasuredTable
+from attribution.detectors.card import CropSettings, MeasuredTable
 from attribution.detectors.loading import DEFAULT_DETECTOR, load
 from attribution.detectors.predictor import Predictor, pick_device
 from attribution.detectors.spec import DetectorSpec
 from attribution.errors import UnusableDetector
-from attribution.evidence import Evidence, Face, Frame, Heatmap, Opinion, Track, TrackEvidence
+from attribution.evidence import Evidence, Face, Frame, Heatmap, Opinion, TrackEvidence
 from attribution.explain.artifacts import locate
 from attribution.explain.gradcam import heatmaps
 from attribution.explain.patches import Tiles, cut_tiles, reads_patches
 from attribution.explain.reference import ReferenceBank
 from attribution.faces.crops import as_seen
 from attribution.faces.finder import FaceFinder, find_inputs
-from attribution.media import MediaLimits, OpenedMedia, open_media, prepare
+from attribution.media import MediaLimits, open_media, prepare
 from attribution.verdict import ensemble, judge_file
 from attribution.verdict.ensemble import Specialist
 from attribution.verdict.scopes import ANY
@@ -60,22 +60,23 @@ class Pipeline:
         """Every detector beside the chosen one."""
         return self.specialists if self.router is None else (*self.specialists, self.router)
 
+    @property
+    def predictors(self) -> tuple[Predictor, ...]:
+        """The network of the chosen detector and those beside it that could be loaded."""
+        return (self.predictor, *(one.predictor for one in self.beside if one.predictor is not None))
+
     def beside_of(self, weights_sha256: str) -> Specialist | None:
         """The loaded detector beside the chosen one that has these weights; None where there is none."""
         return next((one for one in self.beside if one.predictor is not None and one.info.weights_sha256 == weights_sha256), None)
 
     def predictor_of(self, weights_sha256: str) -> Predictor | None:
         """The network with these weights, of the chosen detector or of one beside it; None where there is none."""
-        if weights_sha256 == self.predictor.info.weights_sha256:
-            return self.predictor
-        found = self.beside_of(weights_sha256)
-        return found.predictor if found is not None else None
+        return next((one for one in self.predictors if one.info.weights_sha256 == weights_sha256), None)
 
     @property
     def tables(self) -> dict[str, tuple[MeasuredTable, ...]]:
         """The measured tables in the card of every loaded detector, by the SHA-256 of its weights."""
-        predictors = (self.predictor, *(one.predictor for one in self.beside))
-        return {one.info.weights_sha256: one.card.measured for one in predictors if one is not None}
+        return {one.info.weights_sha256: one.card.measured for one in self.predictors}
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,9 +109,9 @@ def load_pipeline(
     chosen = pick_device(device)
     prepare()
     loaded = load(detector, progress)
-    shared = like is not None and like.predictor.device == chosen
-    finder = like.finder if like is not None and shared else FaceFinder(chosen)
-    if like is not None and shared and not loaded.card.adapter and loaded.card.scope == ANY and like.crop == loaded.card.crop:
+    like = like if like is not None and like.predictor.device == chosen else None
+    finder = like.finder if like is not None else FaceFinder(chosen)
+    if like is not None and not loaded.card.adapter and loaded.card.scope == ANY and like.crop == loaded.card.crop:
         specialists = tuple(one for one in like.specialists if not one.asked_for)
     else:
         specialists = ensemble.load_specialists(loaded.card, chosen)
@@ -119,7 +120,10 @@ def load_pipeline(
         if companion.info.weights_sha256 == loaded.info.weights_sha256:
             raise UnusableDetector("Both detectors are the same one.", "Choose another one to stand beside it.")
         specialists = (companion, *(one for one in specialists if one.info.weights_sha256 != companion.info.weights_sha256))
-    router = _router(loaded.card, chosen, like)
+    if like is not None and loaded.card.scope != ANY and like.predictor.info.name == DEFAULT_DETECTOR:
+        router: Specialist | None = Specialist(like.predictor.info, like.predictor, like.bank)
+    else:
+        router = ensemble.load_router(loaded.card, chosen)
     if router is not None:
         # It is heard about every face anyway.
         specialists = tuple(one for one in specialists if one.info.weights_sha256 != router.info.weights_sha256)
@@ -141,15 +145,23 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
     Raises:
         MediaError: The file cannot be used.
     """
-    report: Progress = progress or _silent
+    report: Progress = progress or (lambda *_: None)
     report(0.0, "Reading the file")
+    others = [one.predictor for one in pipeline.specialists if one.predictor is not None]
     with open_media(path, pipeline.limits, name) as opened:
         count = len(opened.frames)
         report(0.3, "Looking for faces" if count == 1 else f"Looking for faces in {count} frames")
         found = find_inputs(opened, pipeline.finder, pipeline.crop, pipeline.max_faces)
         media, frames = opened.media, opened.frames
-        tiles = cut_tiles(opened, found.tracks, pipeline.crop.side_px) if _shows_patches(pipeline) else (None,) * len(found.tracks)
-        seen = _seen_otherwise(opened, found.tracks, pipeline)
+        faces_cut = pipeline.crop.view == "face"
+        patches = faces_cut and any(reads_patches(one) and one.card.crop == pipeline.crop for one in (pipeline.predictor, *others))
+        tiles = cut_tiles(opened, found.tracks, pipeline.crop.side_px) if patches else (None,) * len(found.tracks)
+        # None where a specialist looks at faces and the chosen detector at whole pictures.
+        seen = {
+            one.info.weights_sha256: as_seen(opened, found.tracks, one.card.crop) if one.card.crop.view != "face" or faces_cut else ()
+            for one in others
+            if one.card.crop != pipeline.crop
+        }
     faces = sum(len(track.faces) for track in found.tracks)
     picture = media.kind == "picture"
     report(0.7, f"Examining {faces} {'face' if picture and faces == 1 else 'faces'}")
@@ -162,7 +174,6 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
         tracks = ensemble.weigh(tracks, pipeline.predictor.card, pipeline.specialists)
         if pipeline.router is not None:
             tracks = ensemble.route(tracks, pipeline.predictor.card, pipeline.router, media.kind)
-    others = [one.predictor for one in pipeline.specialists if one.predictor is not None]
     tracks = locate(tracks, pipeline.predictor, others, media.width, media.height)
     thresholds = pipeline.predictor.card.thresholds
     evidence = Evidence(
@@ -202,40 +213,25 @@ def explain(
     return heatmaps(predictor, face.crop[None], [label or answer.telling_label])[0]
 
 
-def _shows_patches(pipeline: Pipeline) -> bool:
-    predictors = (pipeline.predictor, *(one.predictor for one in pipeline.specialists))
-    return pipeline.crop.view == "face" and any(
-        predictor is not None and reads_patches(predictor) and predictor.card.crop == pipeline.crop for predictor in predictors
-    )
-
-
-def _router(card: Card, device: str, like: Pipeline | None) -> Specialist | None:
-    """The embedded default beside a detector with a scope of its own: that of the pipeline that may be shared, where it is the default."""
-    if like is not None and card.scope != ANY and like.predictor.device == device and like.predictor.info.name == DEFAULT_DETECTOR:
-        return Specialist(like.predictor.info, like.predictor, like.bank)
-    return ensemble.load_router(card, device)
-
-
-def _seen_otherwise(opened: OpenedMedia, tracks: Sequence[Track], pipeline: Pipeline) -> dict[str, tuple[Track, ...]]:
-    """The tracks as specialists with a crop rule of their own see them, by the SHA-256 of their weights; none where it looks at faces and
-    the chosen detector at whole pictures."""
-    seen: dict[str, tuple[Track, ...]] = {}
-    for one in pipeline.specialists:
-        if one.predictor is not None and one.predictor.card.crop != pipeline.crop:
-            crop = one.predictor.card.crop
-            blind = crop.view == "face" and pipeline.crop.view == "picture"
-            seen[one.info.weights_sha256] = () if blind else as_seen(opened, tracks, crop)
-    return seen
-
-
 def _settings(pipeline: Pipeline, kind: str) -> dict[str, object]:
+    def of(predictor: Predictor) -> dict[str, object]:
+        card = predictor.card
+        return {
+            "scope": card.scope,
+            "adapter": card.adapter,
+            "mirrored": ensemble.reads_mirrored(predictor, kind),
+            "temperature": card.calibration.temperature,
+            "thresholds": asdict(card.thresholds),
+            # Which boxes are kept of a detector that localises.
+            "artifacts": asdict(card.artifacts) if card.artifacts is not None else None,
+        }
+
     def beside(specialist: Specialist) -> dict[str, object]:
         if specialist.predictor is None:
             return {"problem": specialist.problem}
-        known = {"weights_sha256": specialist.info.weights_sha256, "asked_for": specialist.asked_for}
-        return known | _settings_of(specialist.predictor, kind)
+        return {"weights_sha256": specialist.info.weights_sha256, "asked_for": specialist.asked_for, **of(specialist.predictor)}
 
-    router, own = pipeline.router, _settings_of(pipeline.predictor, kind)
+    router, own = pipeline.router, of(pipeline.predictor)
     return {
         "device": pipeline.predictor.device,
         "mirrored": own["mirrored"],
@@ -248,19 +244,6 @@ def _settings(pipeline: Pipeline, kind: str) -> dict[str, object]:
     }
 
 
-def _settings_of(predictor: Predictor, kind: str) -> dict[str, object]:
-    card = predictor.card
-    return {
-        "scope": card.scope,
-        "adapter": card.adapter,
-        "mirrored": ensemble.reads_mirrored(predictor, kind),
-        "temperature": card.calibration.temperature,
-        "thresholds": asdict(card.thresholds),
-        # Which boxes are kept of a detector that localises.
-        "artifacts": asdict(card.artifacts) if card.artifacts is not None else None,
-    }
-
-
 @cache
 def _versions() -> tuple[tuple[str, str], ...]:
     found = [("telltale", __version__), ("python", platform.python_version())]
@@ -270,8 +253,3 @@ def _versions() -> tuple[tuple[str, str], ...]:
         except metadata.PackageNotFoundError:
             found.append((package, "unknown"))
     return tuple(found)
-
-
-def _silent(share: float, doing: str) -> None:
-    """Progress that nobody follows."""
-    del share, doing

@@ -155,10 +155,10 @@ class TestDropout:
         model = small(architecture, drop_rate=0.5)
         with torch.inference_mode():
             maps = model.forward_features(torch.randn(4, 3, SIDE_PX, SIDE_PX))
-            assert torch.equal(model.dense(maps), model.dense(maps))
+            assert torch.equal(model.features(maps), model.features(maps))
             model.train()
             # Before the first: two draws give other units.
-            assert not torch.equal(model.dense(maps), model.dense(maps))
+            assert not torch.equal(model.features(maps), model.features(maps))
             # Before the second: what is dropped is 0, the rest twice as large.
             units = torch.ones(1, 10_000)
             dropped = model.drop(units)

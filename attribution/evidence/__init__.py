@@ -5,6 +5,7 @@ boxes are (x0, y0, x1, y1). Times are presentation times in seconds. Every `p_â€
 Arrays (pictures, logits, embeddings) live only in memory: the JSON carries numbers and words.
 """
 
+# ruff: noqa: F401
 from attribution.evidence.checks import (
     AGREEMENTS,
     FAMILIES,
@@ -32,37 +33,3 @@ from attribution.evidence.types import (
     TrackEvidence,
     Verdict,
 )
-
-__all__ = [
-    "AGREEMENTS",
-    "FAMILIES",
-    "KINDS",
-    "LABEL_FAMILIES",
-    "SCHEMA",
-    "SCOPES",
-    "STATES",
-    "UNKNOWN_FAMILY",
-    "UNKNOWN_METHOD",
-    "VIEWS",
-    "Artifact",
-    "Box",
-    "DetectorInfo",
-    "Evidence",
-    "Face",
-    "Frame",
-    "Heatmap",
-    "Interval",
-    "Media",
-    "Moment",
-    "Neighbour",
-    "Opinion",
-    "Patches",
-    "Placement",
-    "Predictions",
-    "Track",
-    "TrackEvidence",
-    "Unusable",
-    "Verdict",
-    "document",
-    "read_document",
-]

@@ -53,11 +53,17 @@ def json_fields(kind: type) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.compare}
 
 
-def fields(value: Any) -> None:
-    """Every field of a dataclass against its annotation."""
-    kind = type(value)
-    for name, annotation in json_fields(kind).items():
-        _fits(f"{kind.__name__}.{name}", getattr(value, name), annotation)
+class Checked:
+    """A dataclass that is checked when it is made: every field against its annotation, and then by `check`."""
+
+    def __post_init__(self) -> None:
+        kind = type(self)
+        for name, annotation in json_fields(kind).items():
+            _fits(f"{kind.__name__}.{name}", getattr(self, name), annotation)
+        self.check()
+
+    def check(self) -> None:
+        """What must hold between the fields; raises EvidenceError."""
 
 
 def _fits(name: str, value: Any, annotation: Any) -> None:

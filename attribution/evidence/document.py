@@ -11,14 +11,14 @@ import numpy as np
 
 from attribution.errors import EvidenceError
 from attribution.evidence import checks
-from attribution.evidence.checks import UNKNOWN_METHOD, need
+from attribution.evidence.checks import UNKNOWN_METHOD, Checked, need
 from attribution.evidence.types import DetectorInfo, Media, TrackEvidence, Verdict
 
 SCHEMA = "telltale-evidence/1"
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evidence(Checked):
     """The whole answer on one file."""
 
     media: Media
@@ -38,17 +38,13 @@ class Evidence:
     created_utc: str = ""
     """when, in UTC, ISO 8601"""
 
-    def __post_init__(self) -> None:
-        checks.fields(self)
+    def check(self) -> None:
         need(all(isinstance(v, str) for v in self.versions.values()), "Evidence.versions")
         known = {*self.detector.labels, UNKNOWN_METHOD}
         for track in self.tracks:
             need(set(track.p_methods) <= known, "a probability of a method that the detector does not know")
         for verdict in (self.verdict, *(one for track in self.tracks for one in (track.verdict, track.own_verdict))):
-            need(
-                verdict is None or verdict.method is None or verdict.method in known,
-                "a verdict on a method that the detector does not know",
-            )
+            need(verdict is None or verdict.method in (None, *known), "a verdict on a method that the detector does not know")
 
     def to_json(self) -> dict[str, Any]:
         """The file's entry in the JSON of the contract: plain dicts, lists, strings, finite numbers and None."""
@@ -64,14 +60,13 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Unusable:
+class Unusable(Checked):
     """A file that could not be used, and the sentence that says why."""
 
     name: str
     error: str
 
-    def __post_init__(self) -> None:
-        checks.fields(self)
+    def check(self) -> None:
         need(bool(self.error), "an unusable file without a reason")
 
     def to_json(self) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from typing import Annotated
 import numpy as np
 
 from attribution.evidence import checks
-from attribution.evidence.checks import Box, NotNegative, Probability, need
+from attribution.evidence.checks import Box, Checked, NotNegative, Probability, need
 
 
 @dataclass(frozen=True, repr=False)
-class Frame:
+class Frame(Checked):
     """A sampled frame at the bounded size that detection uses.
 
     `rgb` H×W×3 uint8; `scale` = original pixels per pixel of `rgb` (≥ 1 when it was scaled down); `index` counts the sampled frames
@@ -28,17 +28,13 @@ class Frame:
     rgb: np.ndarray
     scale: float
 
-    def __post_init__(self) -> None:
-        checks.fields(self)
+    def check(self) -> None:
         need(self.scale > 0, f"Frame.scale = {self.scale!r}")
         checks.picture("Frame.rgb", self.rgb)
 
-    def __repr__(self) -> str:
-        return f"Frame({self.index}, {self.seconds:.3f} s, {self.rgb.shape[1]}×{self.rgb.shape[0]}, scale {self.scale:.3g})"
-
 
 @dataclass(frozen=True, repr=False)
-class Face:
+class Face(Checked):
     """One face in one frame, or all of a frame as a detector of whole pictures sees it. `landmarks` is 5×2: left eye, right eye, nose,
     mouth left, mouth right (as seen in the picture); they and `p_face` are None of a whole frame.
 
@@ -57,8 +53,7 @@ class Face:
     sharpness: NotNegative
     brightness: Annotated[float, 0, 255.01]
 
-    def __post_init__(self) -> None:
-        checks.fields(self)
+    def check(self) -> None:
         need((self.landmarks is None) == (self.p_face is None), "a face without landmarks, or landmarks without a face")
         if self.landmarks is not None:
             need(self.landmarks.shape == (5, 2), "Face.landmarks must be 5×2")
@@ -75,20 +70,15 @@ class Face:
         """How much real detail there is, to be compared: the size of the crop, sharpness breaking ties."""
         return round(self.crop_side_px), self.sharpness
 
-    def __repr__(self) -> str:
-        box = ", ".join(f"{v:.0f}" for v in self.box)
-        return f"Face(frame {self.frame_index}, {self.seconds:.3f} s, box ({box}), crop {self.crop.shape[0]} px)"
-
 
 @dataclass(frozen=True, repr=False)
-class Track:
+class Track(Checked):
     """One identity over time: its faces in order of time. A picture gives tracks of one face."""
 
     id: int
     faces: tuple[Face, ...]
 
-    def __post_init__(self) -> None:
-        checks.fields(self)
+    def check(self) -> None:
         need(len(self.faces) > 0, "a track without faces")
         times = [face.seconds for face in self.faces]
         need(times == sorted(times), "a track whose faces are not in order of time")
@@ -98,12 +88,9 @@ class Track:
         """The face with the most real detail: the largest crop, sharpness breaking ties."""
         return max(self.faces, key=lambda face: face.detail)
 
-    def __repr__(self) -> str:
-        return f"Track({self.id}, {len(self.faces)} faces, {self.faces[0].seconds:.2f}–{self.faces[-1].seconds:.2f} s)"
-
 
 @dataclass(frozen=True, repr=False)
-class Predictions:
+class Predictions(Checked):
     """What a detector says of N faces, aligned with them. `logits` N×K (uncalibrated), `p_methods` N×K (calibrated, rows sum to 1),
     `embeddings` N×D (each row of unit length)."""
 
@@ -111,8 +98,7 @@ class Predictions:
     p_methods: np.ndarray
     embeddings: np.ndarray
 
-    def __post_init__(self) -> None:
-        checks.fields(self)
+    def check(self) -> None:
         need(self.logits.ndim == 2 and self.logits.shape == self.p_methods.shape, "logits and p_methods differ in shape")
         need(self.embeddings.ndim == 2 and len(self.embeddings) == len(self.logits), "embeddings are not aligned with logits")
         arrays = (self.logits, self.p_methods, self.embeddings)
@@ -121,12 +107,9 @@ class Predictions:
             need(bool(self.p_methods.min() >= -1e-6), "a probability below 0")
             need(bool(np.abs(self.p_methods.sum(1) - 1).max() < 1e-3), "p_methods must sum to 1")
 
-    def __repr__(self) -> str:
-        return f"Predictions({self.logits.shape[0]} faces × {self.logits.shape[1]} methods, {self.embeddings.shape[1]}-d)"
-
 
 @dataclass(frozen=True, repr=False)
-class Heatmap:
+class Heatmap(Checked):
     """Where the network looked for one class on one face. `values` is S×S float32 in [0, 1], aligned with the crop.
 
     Faithfulness by deletion (Petsiuk et al. 2018, RISE): `drop_hot` is how much p(class) falls when the hottest fifth of the crop is
@@ -139,8 +122,7 @@ class Heatmap:
     drop_hot: Annotated[float, -1.00001, 1.00001]
     drop_random: Annotated[float, -1.00001, 1.00001]
 
-    def __post_init__(self) -> None:
-        checks.fields(self)
+    def check(self) -> None:
         need(self.values.ndim == 2 and self.values.size > 0 and bool(np.isfinite(self.values).all()), "a heatmap that is not finite")
         need(float(self.values.min()) >= -1e-5 and float(self.values.max()) <= 1 + 1e-5, "a heatmap outside [0, 1]")
 

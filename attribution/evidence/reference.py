@@ -10,23 +10,14 @@ from itertools import pairwise
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from attribution.evidence import types
 from attribution.evidence.checks import Box, json_fields
 from attribution.evidence.document import SCHEMA, Evidence
-from attribution.evidence.types import (
-    Artifact,
-    DetectorInfo,
-    Interval,
-    Media,
-    Moment,
-    Neighbour,
-    Opinion,
-    Patches,
-    Placement,
-    TrackEvidence,
-    Verdict,
-)
 
-KINDS = (Evidence, Media, DetectorInfo, TrackEvidence, Artifact, Opinion, Patches, Verdict, Moment, Interval, Placement, Neighbour)
+KINDS = (
+    *(Evidence, types.Media, types.DetectorInfo, types.TrackEvidence, types.Artifact, types.Opinion, types.Patches),
+    *(types.Verdict, types.Moment, types.Interval, types.Placement, types.Neighbour),
+)
 _HEAD = f"""# The JSON: schema `{SCHEMA}`
 
 Written by `python -m attribution.evidence.reference > docs/json.md`; a test compares it.

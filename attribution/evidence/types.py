@@ -8,28 +8,12 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from attribution.evidence import checks
-from attribution.evidence.checks import (
-    AGREEMENTS,
-    FAMILIES,
-    KINDS,
-    LABEL_FAMILIES,
-    SCOPES,
-    STATES,
-    UNKNOWN_METHOD,
-    VIEWS,
-    Box,
-    NotNegative,
-    Positive,
-    Probability,
-    Sha256,
-    Shares,
-    need,
-)
+from attribution.evidence.checks import UNKNOWN_METHOD, Box, Checked, NotNegative, Positive, Probability, Sha256, Shares, need
 from attribution.evidence.pixels import Face, Predictions, Track
 
 
 @dataclass(frozen=True)
-class Media:
+class Media(Checked):
     """What was given to us, measured on the original bytes."""
 
     name: str
@@ -38,7 +22,7 @@ class Media:
     """of the original bytes, 64 hex digits"""
     bytes: Positive
     """size of the original file"""
-    kind: Annotated[str, KINDS]
+    kind: Annotated[str, checks.KINDS]
     """`picture` or `clip`"""
     width: Positive
     """pixels, orientation applied"""
@@ -55,13 +39,12 @@ class Media:
     notes: tuple[str, ...] = ()
     """plain sentences on the reading ("5 of 30 frames could be decoded.")"""
 
-    def __post_init__(self) -> None:
-        checks.fields(self)
+    def check(self) -> None:
         need(self.frames_read <= self.frames_wanted, f"{self.frames_read} of {self.frames_wanted} frames")
 
 
 @dataclass(frozen=True)
-class DetectorInfo:
+class DetectorInfo(Checked):
     """Which detector answered."""
 
     name: str
@@ -70,7 +53,7 @@ class DetectorInfo:
     """of `model.safetensors`"""
     labels: tuple[str, ...]
     """the methods that it knows, in the order of its outputs"""
-    families: tuple[Annotated[str, LABEL_FAMILIES], ...]
+    families: tuple[Annotated[str, checks.LABEL_FAMILIES], ...]
     """the family of each label: `real`, `face_swap`, `reenactment`, `gan` or `diffusion`; `unknown` for a label that tells a manipulation
     and not by what"""
     display_names: tuple[str, ...] = ()
@@ -83,12 +66,11 @@ class DetectorInfo:
     """`hf:owner/repo@` and the 40 hex digits of the commit; empty for embedded detectors and local folders"""
     measured: bool = True
     """whether its card holds measurements of these very weights; where it does not, its probabilities are not calibrated either"""
-    scope: Annotated[str, SCOPES] = "any"
+    scope: Annotated[str, checks.SCOPES] = "any"
     """which faces it can say something of, by its card: `any`, wholly `generated` ones alone, or those with a swap or a pasted part
     (`face_swap`) alone"""
 
-    def __post_init__(self) -> None:
-        checks.fields(self)
+    def check(self) -> None:
         need(len(self.labels) == len(self.families) > 0, "labels and families differ in number")
         need(len(set(self.labels)) == len(self.labels), "a label twice")
         need(not self.display_names or len(self.display_names) == len(self.labels), "display names differ in number")
@@ -105,23 +87,22 @@ class DetectorInfo:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verdict(Checked):
     """`no_manipulation_found` has `method` null and `family` `real`: it says that none of the known traces was found, not that the face is
     real. `inconclusive` has `method`, `family` and `confidence` null: no number stands for not knowing."""
 
-    state: Annotated[str, STATES]
+    state: Annotated[str, checks.STATES]
     """`manipulated`, `no_manipulation_found` or `inconclusive`"""
     method: str | None
     """a label, or `unknown` for a manipulation by a method that the detector does not know; null unless `manipulated`"""
-    family: Annotated[str, FAMILIES] | None
+    family: Annotated[str, checks.FAMILIES] | None
     """the method's family; null with method `unknown` when not even the family is known"""
     confidence: Probability | None
     """the calibrated probability of the state; null when `inconclusive`"""
     reasons: tuple[str, ...] = ()
     """plain sentences; never empty when `inconclusive`"""
 
-    def __post_init__(self) -> None:
-        checks.fields(self)
+    def check(self) -> None:
         if self.state == "inconclusive":
             need(self.confidence is None and self.method is None and self.family is None, "an inconclusive verdict with an answer")
             need(len(self.reasons) > 0, "an inconclusive verdict without a reason")
@@ -134,7 +115,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Interval:
+class Interval(Checked):
     """A sustained stretch of a track."""
 
     first_seconds: float
@@ -146,13 +127,12 @@ class Interval:
     faces: Positive
     """examined faces in it"""
 
-    def __post_init__(self) -> None:
-        checks.fields(self)
+    def check(self) -> None:
         need(self.last_seconds >= self.first_seconds, "an interval that ends before it begins")
 
 
 @dataclass(frozen=True)
-class Neighbour:
+class Neighbour(Checked):
     """A reference face near an examined one."""
 
     index: int
@@ -164,11 +144,9 @@ class Neighbour:
     distance: Annotated[float, -1e-5, 2 + 1e-5]
     """1 − cosine similarity of the embeddings, 0 to 2"""
 
-    __post_init__ = checks.fields
-
 
 @dataclass(frozen=True)
-class Placement:
+class Placement(Checked):
     """Where a face lies among the reference faces."""
 
     x: float
@@ -180,11 +158,9 @@ class Placement:
     atypicality: Probability
     """share (0 to 1) of validation faces that lie nearer to their neighbours than this one does"""
 
-    __post_init__ = checks.fields
-
 
 @dataclass(frozen=True)
-class Moment:
+class Moment(Checked):
     """One point of a clip's timeline."""
 
     seconds: float
@@ -192,11 +168,9 @@ class Moment:
     p_manipulated: Probability
     """of the face at that time"""
 
-    __post_init__ = checks.fields
-
 
 @dataclass(frozen=True)
-class Artifact:
+class Artifact(Checked):
     """Found on one face of the track: in a picture its only one, in a clip the one with the most real detail within `worst`. The boxes are
     those of the chosen detector where it localises, else those of the first detector that does and gave its opinion. `settings` holds the
     rule by which boxes were kept (`artifacts`, in the chosen detector's settings or in those under `specialists`)."""
@@ -211,13 +185,12 @@ class Artifact:
     seconds: float = 0.0
     """presentation time of the frame that it was found on; 0 in a picture"""
 
-    def __post_init__(self) -> None:
-        checks.fields(self)
+    def check(self) -> None:
         need(bool(self.detector), "an artifact that no detector found")
 
 
 @dataclass(frozen=True)
-class Patches:
+class Patches(Checked):
     """Squares of the picture around the face, each read alone. The temperature of the card was measured on whole faces: a patch is less sure
     than these probabilities say."""
 
@@ -228,8 +201,7 @@ class Patches:
     p_methods: tuple[tuple[float, ...], ...]
     """for each patch a probability per label"""
 
-    def __post_init__(self) -> None:
-        checks.fields(self)
+    def check(self) -> None:
         need(len(self.boxes) == len(self.p_methods) > 0, "patches without an answer each")
         for p in self.p_methods:
             checks.labelled("Patches.p_methods", p, self.labels)
@@ -240,7 +212,7 @@ class Patches:
         return tuple(self.labels[max(range(len(p)), key=p.__getitem__)] for p in self.p_methods)
 
 
-class _Answer:
+class _Answer(Checked):
     """What the chosen detector and those beside it have in common."""
 
     verdict: Verdict | None
@@ -283,22 +255,21 @@ class Opinion(_Answer):
     """1 − the probability of the family `real`"""
     placement: Placement | None = None
     """where the face lies among its own reference faces"""
-    agreement: Annotated[str, AGREEMENTS] | None = None
+    agreement: Annotated[str, checks.AGREEMENTS] | None = None
     """its verdict beside the track's own, before a disagreement: `same method`, `same family` (or the same state without one), `same answer`
     (both `manipulated`, and only one names a family), `differs`, or `undecided` when either is inconclusive"""
     architecture: str | None = None
     """the architecture of the generator that its verdict names"""
     patches: Patches | None = None
     """its answer patch by patch, for the 4 largest faces of a picture"""
-    view: Annotated[str, VIEWS] = "face"
+    view: Annotated[str, checks.VIEWS] = "face"
     """what it saw: the `face`, or the whole `picture` that the face is in"""
     overturns: str = ""
     """the reason for which this opinion leaves the track without a definite verdict, as it stands among the verdict's; empty elsewhere"""
     face: Face | None = field(default=None, compare=False, repr=False)
     """What it saw, where that was cut otherwise than the track's own faces."""
 
-    def __post_init__(self) -> None:
-        checks.fields(self)
+    def check(self) -> None:
         need(bool(self.refused) == (self.verdict is None), "an opinion that is neither given nor refused, or both")
         need(self.patches is None or self.patches.labels == self.detector.labels, "patches with the labels of another detector")
         if self.verdict is None:
@@ -306,7 +277,7 @@ class Opinion(_Answer):
         checks.shares("Opinion.p_methods", self.p_methods)
         checks.shares("Opinion.p_families", self.p_families)
         need(set(self.p_methods) <= set(self.detector.labels), "a probability of a method that the detector does not know")
-        need(all(family in LABEL_FAMILIES for family in self.p_families), "an unknown family")
+        need(all(family in checks.LABEL_FAMILIES for family in self.p_families), "an unknown family")
         need(self.p_manipulated is not None and self.agreement is not None, "an opinion without its probability or its agreement")
 
 
@@ -348,19 +319,18 @@ class TrackEvidence(_Answer):
     """what the detectors beside the chosen one say of this face, or why they were not asked"""
     artifacts: tuple[Artifact, ...] = ()
     """where a detector that localises sees the traces of a manipulation, most confident first; may be empty"""
-    view: Annotated[str, VIEWS] = "face"
+    view: Annotated[str, checks.VIEWS] = "face"
     """what the detector saw: `face`, or `picture` for one that reads whole pictures"""
     own_verdict: Verdict | None = None
     """what the chosen detector itself said, before the opinions beside it were weighed in; null where that is not known"""
     track: Track | None = field(default=None, compare=False, repr=False)
     predictions: Predictions | None = field(default=None, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        checks.fields(self)
+    def check(self) -> None:
         need(self.last_seconds >= self.first_seconds, "a track that ends before it begins")
         confidences = [one.confidence for one in self.artifacts]
         need(confidences == sorted(confidences, reverse=True), "artifacts that are not ordered by confidence")
-        need(all(family in LABEL_FAMILIES for family in self.p_families), "an unknown family")
+        need(all(family in checks.LABEL_FAMILIES for family in self.p_families), "an unknown family")
 
     @property
     def shown(self) -> int | None:

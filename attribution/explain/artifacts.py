@@ -56,15 +56,17 @@ def read_boxes(predictor: Predictor, crops: np.ndarray) -> tuple[torch.Tensor, t
     if not isinstance(model, Caddm):
         raise ValueError(f"{predictor.info.name} has no artifact detection module")
     crops = predictor.checked(crops)
+    found = [(torch.zeros(0, len(anchors())), torch.zeros(0, len(anchors()), 4))]
     try:
-        found = [_read(predictor, crops[first : first + _BATCH]) for first in range(0, len(crops), _BATCH)]
+        for first in range(0, len(crops), _BATCH):
+            with torch.inference_mode():
+                confidences, boxes = model.forward_artifacts(model.forward_features(predictor.inputs(crops[first : first + _BATCH])))
+            found.append((confidences.float().cpu(), boxes.float().cpu()))
     except torch.OutOfMemoryError:
         if predictor.device == "cpu":
             raise
         torch.cuda.empty_cache()
         return read_boxes(Predictor(predictor.detector, "cpu"), crops)
-    if not found:
-        return torch.zeros(0, len(anchors())), torch.zeros(0, len(anchors()), 4)
     return torch.cat([one for one, _ in found]), torch.cat([one for _, one in found])
 
 
@@ -84,7 +86,7 @@ def locate(
     located = list(tracks)
     for seer in dict.fromkeys(one for one in seers if one is not None):
         numbers = [number for number, one in enumerate(seers) if one is seer]
-        faces = [_seen_by(seer, tracks[number]) for number in numbers]
+        faces = [_shown_to(seer, tracks[number]) for number in numbers]
         found = find_artifacts(seer, np.stack([face.crop for face in faces]))
         for number, face, areas in zip(numbers, faces, found, strict=True):
             placed = ((in_original(area.box, face, width, height), area.confidence) for area in areas)
@@ -103,7 +105,7 @@ def in_original(box: Box, face: Face, width: int, height: int) -> Box | None:
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
-def _seen_by(seer: Predictor, track: TrackEvidence) -> Face:
+def _shown_to(seer: Predictor, track: TrackEvidence) -> Face:
     """The face that stands for the track, as that detector saw it."""
     own = (opinion.face for opinion in track.opinions if opinion.detector.weights_sha256 == seer.info.weights_sha256)
     face = next((face for face in own if face is not None), None) or track.shown_face
@@ -122,14 +124,6 @@ def _seer(track: TrackEvidence, chosen: Predictor, others: Sequence[Predictor]) 
     return next((one for one in others if one.info.weights_sha256 in suspicious and localises(one)), None)
 
 
-@torch.inference_mode()
-def _read(predictor: Predictor, crops: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    model = predictor.model
-    assert isinstance(model, Caddm)
-    confidences, boxes = model.forward_artifacts(model.forward_features(predictor.inputs(crops)))
-    return confidences.float().cpu(), boxes.float().cpu()
-
-
 def _thinned(confidences: torch.Tensor, boxes: torch.Tensor, least: float, most_overlap: float) -> tuple[CropArtifact, ...]:
     """The boxes of one crop, those of the whole crop apart (they are the last anchors)."""
     local = len(confidences) - WHOLE_CROP_ANCHORS
@@ -138,11 +132,8 @@ def _thinned(confidences: torch.Tensor, boxes: torch.Tensor, least: float, most_
         sized = (where[:, 2:] > where[:, :2]).all(1)
         own, where = own[sized & (own >= least)], where[sized & (own >= least)]
         if len(own):
-            kept = nms(where, own, most_overlap).tolist()
-            return tuple(CropArtifact(_box(where[number]), float(own[number])) for number in kept)
+            kept = nms(where, own, most_overlap)
+            return tuple(
+                CropArtifact((x0, y0, x1, y1), p) for (x0, y0, x1, y1), p in zip(where[kept].tolist(), own[kept].tolist(), strict=True)
+            )
     return ()
-
-
-def _box(values: torch.Tensor) -> Box:
-    x0, y0, x1, y1 = (float(value) for value in values)
-    return x0, y0, x1, y1

@@ -60,7 +60,9 @@ def grad_cam_through_the_head(predictor: Predictor, crops: np.ndarray, classes: 
         logits = head(model, features)[1]
         chosen = logits[torch.arange(len(classes)), torch.tensor(classes, device=logits.device)].sum()
         (gradient,) = torch.autograd.grad(chosen, features)
-    return _scaled(speaking_for(features, gradient, model, architecture), crops.shape[1])
+    side = crops.shape[1], crops.shape[1]
+    maps = speaking_for(features, gradient, model, architecture)
+    return np.stack([_unit(cv2.resize(_unit(one), side, interpolation=cv2.INTER_LINEAR)) for one in maps])
 
 
 def speaking_for(features: torch.Tensor, gradient: torch.Tensor, model: nn.Module, architecture: str) -> np.ndarray:
@@ -76,7 +78,9 @@ def grad_cam_of_the_package(predictor: Predictor, crops: np.ndarray, classes: Se
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     architecture = predictor.detector.architecture
-    model = _with_own_hooks(predictor.model)
+    # The same network on the same weights: hooks on the shared one would record whatever else passes through it meanwhile.
+    shared: Any = {id(tensor): tensor for tensor in (*predictor.model.parameters(), *predictor.model.buffers())}
+    model = copy.deepcopy(predictor.model, shared)
     layer = explained_layer(model, architecture)
     # The weights are frozen, so the graph that the package walks back begins where we say: at its layer, whatever lies below needs none.
     layer.register_forward_hook(lambda *call: call[-1].detach().requires_grad_(True))
@@ -85,19 +89,8 @@ def grad_cam_of_the_package(predictor: Predictor, crops: np.ndarray, classes: Se
         return np.clip(cam(predictor.inputs(crops), targets), 0, 1)
 
 
-def _with_own_hooks(model: nn.Module) -> nn.Module:
-    """The same network on the same weights. Hooks on the shared one would record whatever else passes through it meanwhile, and a whole
-    copy of a large one takes a gigabyte."""
-    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    return copy.deepcopy(model, shared)
-
-
-def _scaled(maps: np.ndarray, side_px: int) -> np.ndarray:
-    """B×h×w maps of at least 0 → B×S×S, each from 0 to 1; one without any contrast becomes 0."""
-    return np.stack([_unit(cv2.resize(_unit(one), (side_px, side_px), interpolation=cv2.INTER_LINEAR)) for one in maps])
-
-
 def _unit(values: np.ndarray) -> np.ndarray:
+    """A map scaled to its own range; one without any contrast becomes 0."""
     spread = float(values.max() - values.min())
     return ((values - values.min()) / spread if spread > 1e-12 else np.zeros_like(values)).astype(np.float32)
 
@@ -106,7 +99,9 @@ def _with_faithfulness(predictor: Predictor, crops: np.ndarray, maps: np.ndarray
     """Deletion (Petsiuk et al. 2018, RISE, arXiv 1806.07421, §4.1) in one step: blur the hottest fifth, and four random fifths of equally
     blotchy shape, and see how far p(class) falls."""
     side = crops.shape[1]
-    random_areas = _random_areas(side)
+    # Areas of the size of `_hottest` and of a heatmap's grain (a 7×7 field made smooth), always the same ones.
+    fields = np.random.RandomState(_SEED).rand(RANDOM_AREAS, 7, 7).astype(np.float32)
+    random_areas = [_hottest(cv2.resize(field, (side, side), interpolation=cv2.INTER_CUBIC)) for field in fields]
     variants = []
     for crop, values in zip(crops, maps, strict=True):
         blurred = cv2.GaussianBlur(crop, (0, 0), sigmaX=side / 16)
@@ -116,15 +111,8 @@ def _with_faithfulness(predictor: Predictor, crops: np.ndarray, maps: np.ndarray
     found = []
     for values, number, p_variants in zip(maps, classes, p, strict=True):
         whole, hot, *random = (float(one) for one in p_variants[:, number])
-        found.append(
-            Heatmap(
-                label=predictor.info.labels[number],
-                values=values.astype(np.float32),
-                p_label=whole,
-                drop_hot=whole - hot,
-                drop_random=whole - float(np.mean(random)),
-            )
-        )
+        drops = whole - hot, whole - float(np.mean(random))
+        found.append(Heatmap(predictor.info.labels[number], values.astype(np.float32), whole, *drops))
     return found
 
 
@@ -134,10 +122,3 @@ def _hottest(values: np.ndarray) -> np.ndarray:
     area = np.zeros(values.size, dtype=bool)
     area[np.argsort(-values, axis=None, kind="stable")[:count]] = True
     return area.reshape(values.shape)
-
-
-def _random_areas(side_px: int) -> list[np.ndarray]:
-    """Areas of the size of `_hottest` and of a heatmap's grain (a 7×7 field made smooth), always the same ones."""
-    random = np.random.RandomState(_SEED)
-    fields = random.rand(RANDOM_AREAS, 7, 7).astype(np.float32)
-    return [_hottest(cv2.resize(field, (side_px, side_px), interpolation=cv2.INTER_CUBIC)) for field in fields]

@@ -41,9 +41,6 @@ class Tiles:
         need(good and self.pixels.shape[1] == self.pixels.shape[2] > 0 and self.pixels.shape[3] == 3, "tiles that are not N×S×S×3 uint8")
         need(len(self.boxes) == len(self.pixels) > 0, "tiles without a box each")
 
-    def __repr__(self) -> str:
-        return f"Tiles({len(self.boxes)} of {self.pixels.shape[1]} px)"
-
 
 def reads_patches(predictor: Predictor) -> bool:
     """Whether `patch_view` works with this detector: DNA-Det, reading pictures at a side that holds a patch."""

@@ -65,9 +65,6 @@ class ReferenceBank:
         _need(bool((np.diff(self.validation_distances) >= 0).all()), "distances in ascending order")
         _need(self.neighbours >= 1 and self.map_neighbours >= 2, "at least one neighbour")
 
-    def __repr__(self) -> str:
-        return f"ReferenceBank({len(self.methods)} faces, {self.embeddings.shape[1]}-d, {len(set(self.methods))} methods)"
-
     @staticmethod
     def load(folder: Path, sha256: str | None = None) -> ReferenceBank:
         """Read the bank of a detector folder; `sha256` (of the card) is compared first. Raises DamagedDetector."""
@@ -110,16 +107,11 @@ class ReferenceBank:
         places = _map_points(self.points[nearest[:, :on_map]], distances[:, :on_map])
         listed = min(self.neighbours, nearest.shape[1])
         nearer = np.searchsorted(self.validation_distances, distances[:, listed - 1], side="left") / len(self.validation_distances)
-        return [
-            Placement(float(x), float(y), self._neighbours(rows[:listed], row_distances[:listed]), float(share))
-            for (x, y), rows, row_distances, share in zip(places, nearest, distances, nearer, strict=True)
+        near = [
+            tuple(Neighbour(int(row), self.methods[row], self.sources[row], float(own[at])) for at, row in enumerate(rows[:listed]))
+            for rows, own in zip(nearest, distances, strict=True)
         ]
-
-    def _neighbours(self, rows: np.ndarray, distances: np.ndarray) -> tuple[Neighbour, ...]:
-        return tuple(
-            Neighbour(int(row), self.methods[row], self.sources[row], float(distance))
-            for row, distance in zip(rows, distances, strict=True)
-        )
+        return [Placement(float(x), float(y), own, float(share)) for (x, y), own, share in zip(places, near, nearer, strict=True)]
 
 
 def kth_distances(queries: np.ndarray, embeddings: np.ndarray, neighbours: int = NEIGHBOURS) -> np.ndarray:

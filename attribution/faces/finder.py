@@ -54,9 +54,6 @@ class FaceFinder:
         self.device = device
         self._nets = _load(device)
 
-    def __repr__(self) -> str:
-        return f"FaceFinder({self.device!r})"
-
     def find(self, pictures: Sequence[np.ndarray]) -> list[list[FoundFace]]:
         """The faces of each picture (H×W×3 uint8, sizes may differ), the largest first."""
         found: list[list[FoundFace]] = [[] for _ in pictures]

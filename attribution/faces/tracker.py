@@ -53,9 +53,6 @@ class Detection:
     def height_px(self) -> float:
         return float(self.box[3] - self.box[1])
 
-    def __repr__(self) -> str:
-        return f"Detection(frame {self.frame}, box {np.round(self.box).astype(int).tolist()}, p {self.p_face:.3f})"
-
 
 Tracklet = list[Detection]
 """The detections of one identity in order of time."""

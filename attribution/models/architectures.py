@@ -27,12 +27,8 @@ class Explained:
     is_feature_map: bool
 
 
-_EFFICIENTNET = Explained("bn2", "channels_first", True)
-_RESNET = Explained("layer4", "channels_first", True)
-_CONVNEXT = Explained("norm_pre", "channels_first", True)
-_SWIN = Explained("norm", "channels_last", True)
-# These pool their patch tokens, so what the head reads knows places.
-_POOLED_VIT = Explained("norm", "tokens", True)
+# These pool their patch tokens, by their mean or by attention, so what the head reads knows places.
+POOLED_VIT = Explained("norm", "tokens", True)
 
 DNA_DET = "dna_det"
 # An artifact detection module on the timm backbone that follows the prefix.
@@ -44,11 +40,6 @@ def class_token_vit(depth: int) -> Explained:
     """The class token alone reaches the head of such ViTs, so their last block gives the patch tokens no gradient: look at what that
     block reads."""
     return Explained(f"blocks.{depth - 1}.norm1", "tokens", False)
-
-
-def pooled_vit() -> Explained:
-    """The same for ViTs whose head reads their patch tokens, by their mean or by attention."""
-    return _POOLED_VIT
 
 
 _PLAIN_VITS = {
@@ -112,12 +103,12 @@ ALLOWED_ARCHITECTURES: Mapping[str, Explained] = {
     "shallownet_v3": Explained("active", "channels_first", True),
     "mobilenetv4_conv_small": Explained("blocks", "channels_first", True),
     "legacy_xception": Explained("act4", "channels_first", True),
-    **dict.fromkeys(_EFFICIENTNETS, _EFFICIENTNET),
-    **dict.fromkeys(_RESNETS, _RESNET),
-    **dict.fromkeys(_CONVNEXTS, _CONVNEXT),
-    **dict.fromkeys(_SWINS, _SWIN),
+    **dict.fromkeys(_EFFICIENTNETS, Explained("bn2", "channels_first", True)),
+    **dict.fromkeys(_RESNETS, Explained("layer4", "channels_first", True)),
+    **dict.fromkeys(_CONVNEXTS, Explained("norm_pre", "channels_first", True)),
+    **dict.fromkeys(_SWINS, Explained("norm", "channels_last", True)),
     **{name: class_token_vit(depth) for depth, names in _PLAIN_VITS.items() for name in names},
-    **dict.fromkeys(_POOLED_VITS, _POOLED_VIT),
+    **dict.fromkeys(_POOLED_VITS, POOLED_VIT),
 }
 
 MOST_CLASSES = 1000
@@ -145,15 +136,11 @@ def _either(*checks: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: any(check(value) for check in checks)
 
 
-def _one_of(*words: str) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and value in words
+def _one_of(*known: str | bool) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str | bool) and value in known
 
 
-def _flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-_SHARE = _number(0, math.nextafter(1, 0))
+_FLAG, _SHARE = _one_of(False, True), _number(0, math.nextafter(1, 0))
 
 # timm passes model arguments on to constructors and loaders: `checkpoint_path` alone would unpickle any file. So none but these.
 ALLOWED_MODEL_ARGS: Mapping[str, Callable[[Any], bool]] = {
@@ -169,12 +156,12 @@ ALLOWED_MODEL_ARGS: Mapping[str, Callable[[Any], bool]] = {
     "window_size": _whole(2, 32),
     "pretrained_window_sizes": _wholes(0, 32),
     "mlp_ratio": _number(0.5, 8),
-    "qkv_bias": _flag,
+    "qkv_bias": _FLAG,
     "act_layer": _one_of("gelu", "gelu_tanh", "quick_gelu"),
     "global_pool": _one_of("token", "avg", "map"),
-    "dynamic_img_size": _flag,
+    "dynamic_img_size": _FLAG,
     NORM_EPS: _number(1e-12, 1e-3),
-    MASKED_TWICE: _flag,
+    MASKED_TWICE: _FLAG,
 }
 
 

@@ -24,10 +24,10 @@ from attribution.models.architectures import (
     DNA_DET,
     MASKED_TWICE,
     NORM_EPS,
+    POOLED_VIT,
     Explained,
     checked_arguments,
     class_token_vit,
-    pooled_vit,
 )
 from attribution.models.caddm import build_caddm
 from attribution.models.dnadet import DnaDet
@@ -62,28 +62,17 @@ def build_backbone(architecture: str, num_classes: int, model_args: Mapping[str,
     # Arguments that do not fit each other end in whichever of these the constructor meets first.
     except (TypeError, ValueError, AssertionError, KeyError, IndexError, RuntimeError, ZeroDivisionError) as error:
         raise UnusableDetector(f"{architecture} cannot be built with these model arguments.", "Correct its config.json.") from error
-    if norm_eps is not None:
-        _set_norm_eps(model, norm_eps, architecture)
-    if masked_twice:
-        _mask_twice(model, architecture)
-    return model
-
-
-def _set_norm_eps(model: nn.Module, norm_eps: float, architecture: str) -> None:
     norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
-    if not norms:
+    if norm_eps is not None and not norms:
         raise UnusableDetector(f"{architecture} has no layer norms whose epsilon could be set.", "Correct its config.json.")
-    for norm in norms:
+    for norm in norms if norm_eps is not None else ():
         norm.eps = norm_eps
-
-
-def _mask_twice(model: nn.Module, architecture: str) -> None:
-    if not architecture.startswith("swinv2"):
+    if masked_twice and not architecture.startswith("swinv2"):
         raise UnusableDetector(f"{architecture} has no windows to be masked twice.", "Correct its config.json.")
-    for module in model.modules():
-        mask = getattr(module, "attn_mask", None)
-        if mask is not None:
+    for module in model.modules() if masked_twice else ():
+        if (mask := getattr(module, "attn_mask", None)) is not None:
             mask.mul_(2)
+    return model
 
 
 def blueprint(architecture: str, num_classes: int, model_args: Mapping[str, Any] | None = None) -> nn.Module:
@@ -121,7 +110,7 @@ def classifier_name(model: nn.Module) -> str:
 def fixed_side_px(model: nn.Module) -> int | None:
     """The side of the pictures that the network reads, None where any will do."""
     patches: Any = getattr(model, "patch_embed", None)
-    side = getattr(patches, "img_size", None) if getattr(patches, "strict_img_size", False) else None
+    side = patches.img_size if getattr(patches, "strict_img_size", False) else None
     return int(side[0]) if side is not None else None
 
 
@@ -147,8 +136,7 @@ def pooled_width(model: nn.Module) -> int:
 def normalise(crops: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
     """B×S×S×3 uint8 → B×3×S×S float32, `(x / 255 − mean) / std` per colour (red, green, blue)."""
     scaled = crops.permute(0, 3, 1, 2).float().div(255)
-    shift = torch.tensor(mean, dtype=torch.float32, device=crops.device).view(1, 3, 1, 1)
-    spread = torch.tensor(std, dtype=torch.float32, device=crops.device).view(1, 3, 1, 1)
+    shift, spread = (torch.tensor(one, dtype=torch.float32, device=crops.device).view(1, 3, 1, 1) for one in (mean, std))
     return scaled.sub(shift).div(spread)
 
 
@@ -168,7 +156,7 @@ def explained(model: nn.Module, architecture: str) -> Explained:
     if known.layout != "tokens":
         return known
     vit: Any = model
-    return class_token_vit(len(vit.blocks)) if vit.global_pool == "token" else pooled_vit()
+    return class_token_vit(len(vit.blocks)) if vit.global_pool == "token" else POOLED_VIT
 
 
 def explained_layer(model: nn.Module, architecture: str) -> nn.Module:

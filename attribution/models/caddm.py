@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from attribution.models.architectures import CADDM, CADDM_PREFIX
+from attribution.models.dnadet import OwnNetwork
 
 # The paper's module is as wide as its backbone's last map; a 1×1 convolution brings ours to a width whose weights fit into 10 MB.
 CHANNELS = 160
@@ -124,7 +125,7 @@ def _per_anchor(output: torch.Tensor, values: int) -> torch.Tensor:
     return output.permute(0, 2, 3, 1).reshape(output.shape[0], -1, values)
 
 
-class Caddm(nn.Module):
+class Caddm(OwnNetwork):
     """Backbone, Artifact Detection Module and a linear classifier over the sum of the global feature and the module's own (§4.1).
 
     `backbone` is a timm network without a classifier whose `forward_features` gives B×`backbone_channels`×7×7 for 224 px crops. Without
@@ -138,7 +139,7 @@ class Caddm(nn.Module):
         self.neck = nn.Conv2d(backbone_channels, CHANNELS, 1, bias=False)
         self.neck_norm = nn.BatchNorm2d(CHANNELS)
         self.artifact_module = ArtifactModule() if artifacts else None
-        self.classifier = nn.Linear(CHANNELS, num_classes)
+        self.drop, self.classifier = nn.Identity(), nn.Linear(CHANNELS, num_classes)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """B×3×224×224 normalised crops → the backbone's last map, B×F×7×7."""
@@ -149,11 +150,10 @@ class Caddm(nn.Module):
         """B×F×7×7 → B×160×7×7, what both branches read."""
         return functional.relu(self.neck_norm(self.neck(feature_maps)))
 
-    def forward_head(self, feature_maps: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        """B×F×7×7 → the feature that is classified, B×160, or logits B×K."""
+    def features(self, feature_maps: torch.Tensor) -> torch.Tensor:
+        """B×F×7×7 → the feature that is classified, B×160."""
         narrow = self.narrowed(feature_maps)
-        pooled = self.pooled(narrow, self.artifact_module.maps(narrow) if self.artifact_module is not None else [])
-        return pooled if pre_logits else self.classifier(pooled)
+        return self.pooled(narrow, self.artifact_module.maps(narrow) if self.artifact_module is not None else [])
 
     @staticmethod
     def pooled(narrow: torch.Tensor, maps: list[torch.Tensor]) -> torch.Tensor:
@@ -167,13 +167,6 @@ class Caddm(nn.Module):
             raise ValueError("this network was built without an artifact detection module")
         logits, offsets = self.artifact_module.boxes(self.artifact_module.maps(self.narrowed(feature_maps)))
         return logits.softmax(-1)[..., 1], decode(offsets, anchors().to(offsets.device))
-
-    def get_classifier(self) -> nn.Linear:
-        """The linear classifier, as timm's backbones give theirs."""
-        return self.classifier
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.forward_head(self.forward_features(x))
 
 
 def build_caddm(num_classes: int, model_args: Mapping[str, Any] | None = None, artifacts: bool = True, architecture: str = CADDM) -> Caddm:

@@ -26,7 +26,35 @@ class _Stage(nn.Module):
         return functional.leaky_relu(self.norm_same(self.conv_same(x)), 0.2)
 
 
-class DnaDet(nn.Module):
+class OwnNetwork(nn.Module):
+    """What networks that are not timm's share with timm's: `forward_features` (B×3×S×S → feature maps), `forward_head(…, pre_logits=True)`
+    (→ features B×F) and a linear classifier (→ logits B×K), with dropout before it (`drop`)."""
+
+    classifier: nn.Linear
+    drop: nn.Module
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        """B×3×S×S → feature maps."""
+        raise NotImplementedError
+
+    def features(self, feature_maps: torch.Tensor) -> torch.Tensor:
+        """Feature maps → B×F, what the classifier reads: by default their mean over places."""
+        return feature_maps.mean((2, 3))
+
+    def forward_head(self, feature_maps: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        """Feature maps → features B×F, or logits B×K."""
+        features = self.features(feature_maps)
+        return features if pre_logits else self.classifier(self.drop(features))
+
+    def get_classifier(self) -> nn.Linear:
+        """The linear classifier, as timm's backbones give theirs."""
+        return self.classifier
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.forward_head(self.forward_features(x))
+
+
+class DnaDet(OwnNetwork):
     """DNA-Det's trunk and head (Yang et al., AAAI 2022, arXiv 2202.13843): eight convolutions in four stages of 64, 128, 256 and 512
     channels, global average pooling to 512 features, dropout and a linear classifier; 5.9 M parameters.
 
@@ -55,15 +83,3 @@ class DnaDet(nn.Module):
         """B×3×64×64 patches of magnified pictures → pooled features B×512 and logits B×K."""
         pooled = self.stages(x).mean((2, 3))
         return pooled, self.classifier(pooled)
-
-    def forward_head(self, feature_maps: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        """B×512×h×w → pooled B×512, or logits B×K."""
-        pooled = feature_maps.mean((2, 3))
-        return pooled if pre_logits else self.classifier(self.drop(pooled))
-
-    def get_classifier(self) -> nn.Linear:
-        """The linear classifier, as timm's backbones give theirs."""
-        return self.classifier
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.forward_head(self.forward_features(x))

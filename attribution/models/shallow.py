@@ -1,8 +1,7 @@
 """The shallow face detectors of the generalisability study (arXiv 2308.04177) as pure `nn.Module`s: Meso-4 and MesoInception-4 (Afchar et
 al., WIFS 2018, arXiv 1809.00888) and ShallowNetV3 (Tariq, Lee, Kim, Shin and Woo, MPS 2018).
 
-Each splits as timm's backbones do: `forward_features` (B×3×S×S → feature maps), `forward_head(…, pre_logits=True)` (→ B×F units of the
-penultimate layer) and a linear classifier. Their first dense layer reads every place of the maps, so one side S is fixed when it is built.
+The features before their classifiers are the units of the penultimate layer. Their first dense layer reads every place of the maps, so one side S is fixed when it is built.
 
 The published networks end in one sigmoid (or two softmax) outputs; `num_classes` outputs are logits here. Their penalties on weights belong
 to the training, not to the network.
@@ -14,59 +13,30 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from attribution.models.dnadet import OwnNetwork
+
 PUBLISHED_SIDE_PX = 256
 _MESO_POOLING = 32
 _SHALLOW_POOLING = 4
 _LEAST_SIDE_PX = 32
 
 
-class Shallow(nn.Module):
-    """What the three share: maps, a dense layer on all of them (`dense`), a linear classifier, and dropout of `drop_rate` before both.
+class Shallow(OwnNetwork):
+    """What the three share: maps, a dense layer on all of them (`features`), a linear classifier, and dropout of `drop_rate` before both.
 
     It reads B×3×S×S with S = `img_size` only. ValueError for a side below 32 px or that is no multiple of what its pooling halves.
     """
-
-    classifier: nn.Linear
 
     def __init__(self, num_classes: int, img_size: int, multiple_of: int, drop_rate: float) -> None:
         super().__init__()
         if img_size < _LEAST_SIDE_PX or img_size % multiple_of:
             raise ValueError(f"the side must be at least {_LEAST_SIDE_PX} px and a multiple of {multiple_of}")
-        self.num_classes, self.img_size, self.drop_rate = num_classes, img_size, drop_rate
-
-    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        """B×3×S×S → feature maps B×C×h×h."""
-        raise NotImplementedError
-
-    def dense(self, feature_maps: torch.Tensor) -> torch.Tensor:
-        """Feature maps → the penultimate layer's units B×F."""
-        raise NotImplementedError
-
-    def drop(self, values: torch.Tensor) -> torch.Tensor:
-        """Dropout of single values, in training mode only."""
-        return functional.dropout(values, self.drop_rate, self.training)
-
-    def forward_head(self, feature_maps: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        """Maps → the penultimate layer's units B×F, or logits B×K."""
-        units = self.dense(feature_maps)
-        return units if pre_logits else self.classifier(self.drop(units))
-
-    def get_classifier(self) -> nn.Linear:
-        """The linear classifier, as timm's backbones give theirs."""
-        return self.classifier
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.forward_head(self.forward_features(x))
+        self.num_classes, self.img_size, self.drop = num_classes, img_size, nn.Dropout(drop_rate)
 
 
 class _Meso(Shallow):
     """What both MesoNets share: four layers, pooled by 2, 2, 2 and 4; 16 maps of S/32 × S/32, flattened; dropout, 16 units with
     LeakyReLU 0.1, dropout, classifier. The paper's dropout of one half is `drop_rate`."""
-
-    first: nn.Module
-    second: nn.Module
-    third: nn.Module
-    fourth: nn.Module
 
     def __init__(self, num_classes: int, img_size: int, drop_rate: float) -> None:
         super().__init__(num_classes, img_size, _MESO_POOLING, drop_rate)
@@ -80,7 +50,7 @@ class _Meso(Shallow):
             x = functional.max_pool2d(layer(x), 2)
         return functional.max_pool2d(self.fourth(x), 4)
 
-    def dense(self, feature_maps: torch.Tensor) -> torch.Tensor:
+    def features(self, feature_maps: torch.Tensor) -> torch.Tensor:
         return functional.leaky_relu(self.hidden(self.drop(feature_maps.flatten(1))), 0.1)
 
 
@@ -165,7 +135,7 @@ class ShallowNetV3(Shallow):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
-    def dense(self, feature_maps: torch.Tensor) -> torch.Tensor:
+    def features(self, feature_maps: torch.Tensor) -> torch.Tensor:
         return self.norm(functional.relu(self.hidden(self.drop(feature_maps).flatten(1))))
 
     def _block(self, layers: nn.ModuleList, x: torch.Tensor) -> torch.Tensor:

@@ -118,11 +118,11 @@ def consult(
     specialists with a crop rule of their own see them, by the SHA-256 of their weights; one that sees nothing here has none."""
     opinions: list[list[Opinion]] = [[] for _ in tracks]
     for specialist in specialists:
-        scope = specialist.predictor.card.scope if specialist.predictor is not None else scopes.ANY
-        its_own = (seen or {}).get(specialist.info.weights_sha256)
-        problem = specialist.problem or (_sees_nothing(specialist) if its_own is not None and not its_own else "")
+        name, its_own = specialist.info.name, (seen or {}).get(specialist.info.weights_sha256)
+        blind = f"{name} looks at faces, and the first detector at whole pictures, so it was not asked. Choose {name} as the first one."
+        problem = specialist.problem or (blind if its_own is not None and not its_own else "")
         refuse = scopes.refusal_where_asked_for if specialist.asked_for else scopes.refusal
-        refusals = [problem or refuse(track.verdict, specialist.info.name, scope) for track in tracks]
+        refusals = [problem or refuse(track.verdict, name, specialist.info.scope) for track in tracks]
         asked = [place for place, refused in enumerate(refusals) if not refused]
         looked_at = [its_own[place] for place in asked] if its_own else [_pixels(tracks[place]) for place in asked]
         answers = iter(_answers(looked_at, specialist, kind))
@@ -142,7 +142,13 @@ def consult(
 def weigh(tracks: Sequence[TrackEvidence], chosen: Card, specialists: Sequence[Specialist]) -> tuple[TrackEvidence, ...]:
     """The consulted tracks, inconclusive where a specialist whose scope `overturns`, or one that the reader asked for and that was
     measured, definitely contradicts the chosen detector. The reasons say so first; probabilities and opinions stay as they are."""
-    heavy = {one.info.weights_sha256 for one in specialists if one.predictor is not None and _overturns(one, one.predictor)}
+    # One of which nobody knows how often it is wrong overturns nothing.
+    heavy = {
+        one.info.weights_sha256
+        for one in specialists
+        if one.predictor is not None
+        and (scopes.overturns(one.info.scope) or (one.asked_for and one.info.measured and one.info.scope == scopes.ANY))
+    }
     weighed = []
     for track in tracks:
         opinions = tuple(
@@ -215,18 +221,6 @@ def _nameless(name: str) -> DetectorInfo:
     return DetectorInfo(name, "0" * 64, ("real",), ("real",))
 
 
-def _overturns(specialist: Specialist, predictor: Predictor) -> bool:
-    """Whether its contradiction leaves no definite answer: one of which nobody knows how often it is wrong overturns nothing."""
-    return scopes.overturns(predictor.card.scope) or (
-        specialist.asked_for and specialist.info.measured and predictor.card.scope == scopes.ANY
-    )
-
-
-def _sees_nothing(specialist: Specialist) -> str:
-    name = specialist.info.name
-    return f"{name} looks at faces, and the first detector at whole pictures, so it was not asked. Choose {name} as the first one."
-
-
 def _pixels(track: TrackEvidence) -> Track:
     if track.track is None:
         raise ValueError("a track that was read from JSON has no faces to ask about")
@@ -243,14 +237,6 @@ def _answers(tracks: Sequence[Track], specialist: Specialist, kind: str) -> tupl
 def _opinion(answer: TrackEvidence, verdict: Verdict, specialist: Specialist) -> Opinion:
     """A specialist's answer, compared with the track's own verdict."""
     labels = specialist.predictor.card.labels if specialist.predictor is not None else ()
-    architectures = {label.name: label.architecture for label in labels}
-    return Opinion(
-        detector=specialist.info,
-        verdict=answer.verdict,
-        p_methods=answer.p_methods,
-        p_families=answer.p_families,
-        p_manipulated=answer.p_manipulated,
-        placement=answer.placement,
-        agreement=agreement(verdict, answer.verdict),
-        architecture=architectures.get(answer.verdict.method or "") or None,
-    )
+    architecture = next((label.architecture for label in labels if label.name == answer.verdict.method), "") or None
+    shares = answer.p_methods, answer.p_families, answer.p_manipulated, answer.placement
+    return Opinion(specialist.info, "", answer.verdict, *shares, agreement(verdict, answer.verdict), architecture)

@@ -20,6 +20,7 @@ from attribution.evidence import (
     TrackEvidence,
     Verdict,
 )
+from attribution.text.numbers import percent
 from attribution.verdict import reasons
 
 # A hole this many times as long as the usual step between two faces was not looked into: no stretch reaches across it.
@@ -41,14 +42,22 @@ class Stretch:
 
 @dataclass(frozen=True)
 class _Case:
-    """The faces that are good enough to examine, in order of time."""
+    """The `examined` of a track's `faces`, those that are good enough, in order of time, and the rules for them."""
 
+    faces: int
+    thresholds: Thresholds
+    info: DetectorInfo
+    clip: bool
     seconds: np.ndarray
     p_methods: np.ndarray
     p_manipulated: np.ndarray
     logits: np.ndarray
     placements: tuple[Placement, ...]
     """Empty where the detector brings no reference faces."""
+
+    @property
+    def examined(self) -> int:
+        return len(self.seconds)
 
 
 def negative_free_energy(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -78,22 +87,27 @@ def judge_track(
     enough = len(chosen) >= (thresholds.min_faces_in_clip if clip else 1)
     examined = chosen or list(range(len(track.faces)))
     case = _Case(
+        len(track.faces),
+        thresholds,
+        info,
+        clip,
         np.array([track.faces[i].seconds for i in examined]),
         predictions.p_methods[examined],
         p_all[examined],
         predictions.logits[examined],
         tuple(placements[i] for i in examined) if placements is not None else (),
     )
-    guilty, decisive = _decisive(case, thresholds, clip)
+    guilty, decisive = _decisive(case)
     within = slice(decisive.first, decisive.last + 1)
     p_methods = case.p_methods[within].astype(np.float64).mean(axis=0)
     p_methods = p_methods / p_methods.sum()
     p_manipulated = float(np.clip(1 - p_methods[untouched].sum(), 0, 1))
     if enough:
-        verdict = _verdict(case, guilty, decisive, p_methods, p_manipulated, len(track.faces), thresholds, info, clip)
+        verdict = _verdict(case, guilty, decisive, p_methods, p_manipulated)
     else:
         first_problems = problems[track.faces.index(track.best)] if not chosen else []
-        few = [reasons.few_faces(len(chosen), thresholds.min_faces_in_clip)] if clip else []
+        usable, needed = f"{len(chosen)} usable {'view' if len(chosen) == 1 else 'views'}", thresholds.min_faces_in_clip
+        few = [f"Only {usable} of this face could be examined; a clip needs at least {needed}."] if clip else []
         verdict = _inconclusive([*few, *first_problems])
     best = track.best
     families = {family: float(p_methods[[one == family for one in info.families]].sum()) for family in dict.fromkeys(info.families)}
@@ -122,49 +136,49 @@ def judge_track(
     return replace(evidence, placement=placements[evidence.shown]) if placements is not None and evidence.shown is not None else evidence
 
 
-def _decisive(case: _Case, thresholds: Thresholds, clip: bool) -> tuple[list[Stretch], Stretch]:
+def _decisive(case: _Case) -> tuple[list[Stretch], Stretch]:
     """The stretches that are manipulated, and the one that the answer is about."""
-    whole = _stretch(case.p_manipulated, 0, len(case.seconds) - 1)
-    above = thresholds.p_manipulated_above
-    least = (thresholds.min_interval_faces, thresholds.min_interval_seconds)
-    guilty = sustained(case.p_manipulated, case.seconds, above, *least) if clip else []
+    whole = _stretch(case.p_manipulated, 0, case.examined - 1)
+    above = case.thresholds.p_manipulated_above
+    least = (case.thresholds.min_interval_faces, case.thresholds.min_interval_seconds)
+    guilty = sustained(case.p_manipulated, case.seconds, above, *least) if case.clip else []
     if guilty:
         return guilty, max(guilty, key=lambda one: (one.median, one.faces))
     if whole.median >= above:
         return [whole], whole
-    return [], worst_stretch(case.p_manipulated, case.seconds, *least) if clip else whole
+    return [], worst_stretch(case.p_manipulated, case.seconds, *least) if case.clip else whole
 
 
-def _verdict(
-    case: _Case,
-    guilty: list[Stretch],
-    decisive: Stretch,
-    p_methods: np.ndarray,
-    p_manipulated: float,
-    faces: int,
-    thresholds: Thresholds,
-    info: DetectorInfo,
-    clip: bool,
-) -> Verdict:
-    examined = len(case.seconds)
-    notes = [reasons.left_out(examined, faces)] if examined < faces else []
-    unmeasured = () if info.measured else (reasons.unmeasured(info.name),)
+def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: np.ndarray, p_manipulated: float) -> Verdict:
+    faces, examined, thresholds, info = case.faces, case.examined, case.thresholds, case.info
+    too_poor = f"{faces - examined} of {faces} views of this face were too small, blurred, dark or bright and were left out."
+    notes = [too_poor] if examined < faces else []
+    unknown = (
+        f"Telltale has not measured {info.name}: how often such an answer is wrong is not known, and its probability is not calibrated."
+    )
+    unmeasured = () if info.measured else (unknown,)
     within = slice(decisive.first, decisive.last + 1)
-    unlike = _unlike(case, within if guilty else slice(None), thresholds)
-    veto = _veto(case, within, bool(guilty), thresholds, info)
+    unlike = _unlike(case, within if guilty else slice(None))
+    veto = _veto(case, within, bool(guilty))
     if guilty:
         if veto or (unlike and p_manipulated < thresholds.strong_p_manipulated):
             return _inconclusive([*veto, *unlike, *notes])
-        when = _when(case, guilty, thresholds) if clip else []
+        when = _when(case, guilty) if case.clip else []
         method, family, why = _method(p_methods, bool(unlike), thresholds, info)
         return Verdict("manipulated", method, family, p_manipulated, (*when, *why, *unlike, *notes, *unmeasured))
     highest = max(decisive.median, p_manipulated)
     # Neighbours contradict only what the network says, and between its thresholds it says nothing.
-    doubts = [reasons.not_sure(highest, thresholds)] if highest > thresholds.p_manipulated_below else list(veto)
-    odd = np.flatnonzero(case.p_manipulated >= thresholds.p_manipulated_above)
-    if clip and len(odd):
+    above, below = thresholds.p_manipulated_above, thresholds.p_manipulated_below
+    unsure = f"The detector is not sure: the probability of a manipulation is {percent(highest)}; it counts as found from "
+    doubts = [f"{unsure}{percent(above)} on, and as not found up to {percent(below)}."] if highest > below else list(veto)
+    odd = np.flatnonzero(case.p_manipulated >= above)
+    if case.clip and len(odd):
         worst = odd[np.argmax(case.p_manipulated[odd])]
-        doubts.append(reasons.spikes(len(odd), float(case.seconds[worst]), float(case.p_manipulated[worst])))
+        when, p_worst = f"{case.seconds[worst]:.1f} s", percent(float(case.p_manipulated[worst]))
+        one = f"One moment, at {when}, looks manipulated ({p_worst}), but not the moments around it."
+        doubts.append(
+            one if len(odd) == 1 else f"{len(odd)} moments look manipulated, {when} most of all ({p_worst}), but none of it lasts."
+        )
     # A face is not cleared on the strength of the few views that were good enough.
     if examined < thresholds.min_examined_share * faces:
         doubts += notes
@@ -179,35 +193,37 @@ def _inconclusive(why: Sequence[str]) -> Verdict:
     return Verdict("inconclusive", None, None, None, tuple(why))
 
 
-def _unlike(case: _Case, within: slice, thresholds: Thresholds) -> list[str]:
+def _unlike(case: _Case, within: slice) -> list[str]:
     """Open set: too far from every reference face, or too weak a response, in the middle of the stretch."""
-    found = []
+    unlike, thresholds = "This face is unlike anything the detector was trained on", case.thresholds
     if case.placements:
         atypicality = float(np.median([placement.atypicality for placement in case.placements[within]]))
         if atypicality > thresholds.max_atypicality:
-            found.append(reasons.atypical(atypicality))
-    if thresholds.energy_min is not None and not found:
+            return [f"{unlike}: {percent(atypicality)} of its validation faces were more familiar."]
+    if thresholds.energy_min is not None:
         energy = float(np.median(negative_free_energy(case.logits[within], thresholds.energy_temperature)))
         if energy < thresholds.energy_min:
-            found.append(reasons.low_energy(energy, thresholds.energy_min))
-    return found
+            return [f"{unlike}: its response is only {energy:.2f}; at least {thresholds.energy_min:.2f} is usual."]
+    return []
 
 
-def _veto(case: _Case, within: slice, manipulated: bool, thresholds: Thresholds, info: DetectorInfo) -> list[str]:
+def _veto(case: _Case, within: slice, manipulated: bool) -> list[str]:
     """The nearest reference faces of the decisive stretch contradict the network."""
-    if thresholds.neighbour_veto is None:
+    if case.thresholds.neighbour_veto is None:
         return []
-    families = dict(zip(info.labels, info.families, strict=True))
+    families = dict(zip(case.info.labels, case.info.families, strict=True))
     against = [
         (families.get(neighbour.method) == "real") == manipulated
         for placement in case.placements[within]
         for neighbour in placement.neighbours
     ]
     share = float(np.mean(against)) if against else 0.0
-    return [reasons.neighbours_disagree(share, manipulated)] if share >= thresholds.neighbour_veto else []
+    said, are = ("a manipulation", "untouched") if manipulated else ("no manipulation", "manipulated")
+    contradiction = f"The detector sees {said}, but {percent(share)} of the most similar reference faces are {are}."
+    return [contradiction] if share >= case.thresholds.neighbour_veto else []
 
 
-def _when(case: _Case, guilty: list[Stretch], thresholds: Thresholds) -> list[str]:
+def _when(case: _Case, guilty: list[Stretch]) -> list[str]:
     """The sentence that says when, unless it is always."""
     rest = np.ones(len(case.seconds), dtype=bool)
     for one in guilty:
@@ -215,26 +231,29 @@ def _when(case: _Case, guilty: list[Stretch], thresholds: Thresholds) -> list[st
     # The ends of a stretch are soft: a face or two outside of it are no separate part of the clip.
     if rest.sum() <= max(2, 0.1 * len(rest)):
         return []
-    clean = bool(np.median(case.p_manipulated[rest]) <= thresholds.p_manipulated_below)
+    clean = bool(np.median(case.p_manipulated[rest]) <= case.thresholds.p_manipulated_below)
     return [reasons.between([(float(case.seconds[one.first]), float(case.seconds[one.last])) for one in guilty], clean)]
 
 
 def _method(p_methods: np.ndarray, unlike: bool, thresholds: Thresholds, info: DetectorInfo) -> tuple[str, str | None, list[str]]:
     """Method (or `unknown`), family (or None) and why not more, from the shares of the manipulated probability."""
     if unlike:
-        return UNKNOWN_METHOD, None, [reasons.method_unlike()]
+        why = "The method is not among those that the detector knows, or the picture was changed in a way that it does not know."
+        return UNKNOWN_METHOD, None, [why]
     made = [(label, family, p) for label, family, p in zip(info.labels, info.families, p_methods.tolist(), strict=True) if family != "real"]
     total = max(sum(p for _, _, p in made), 1e-12)
     shares = sorted(((label, p / total) for label, _, p in made), key=lambda one: -one[1])
     best, share = shares[0]
     if share >= thresholds.method_min_p:
         family = info.families[info.labels.index(best)]
-        return (best, family, []) if family != UNKNOWN_FAMILY else (UNKNOWN_METHOD, None, [reasons.method_not_told(best, info)])
-    unclear = reasons.method_unclear(shares, info) if len(shares) > 1 else reasons.method_not_named(share, best, info)
+        untold = f"The detector’s answer is “{info.display(best)}”, which does not tell the method."
+        return (best, family, []) if family != UNKNOWN_FAMILY else (UNKNOWN_METHOD, None, [untold])
+    named = ", ".join(f"{info.display(label)} {percent(p)}" for label, p in shares[:2])
+    unclear = f"The method is not clear: {named if len(shares) > 1 else f'{info.display(best)} has only {percent(share)}'}."
     by_family = {family: sum(p for _, one, p in made if one == family) / total for _, family, _ in made}
     family = max(by_family, key=lambda one: by_family[one])
     if by_family[family] >= thresholds.family_min_p and family != UNKNOWN_FAMILY:
-        return UNKNOWN_METHOD, family, [unclear, reasons.family_only(family)]
+        return UNKNOWN_METHOD, family, [unclear, f"It looks like {reasons.FAMILY_NAMES[family]}."]
     return UNKNOWN_METHOD, None, [unclear]
 
 
