@@ -26,6 +26,7 @@ from attribution.lab.forge.unseen import KINDS, unseen_swaps
 from attribution.lab.labels import CADDM_LABELS as LABELS
 from attribution.lab.measure.predictions import Reader, SplitPredictions, finished, method_answers, p_manipulated, predict
 from attribution.lab.measure.probes import Features, identity_tables, probe_faces
+from attribution.lab.tables import table
 from attribution.lab.train.caddm import SWAPS
 from attribution.lab.train.loop import as_input, half_precision
 from attribution.lab.train.methods import read_pretrained
@@ -43,15 +44,6 @@ PLAIN = "plain binary"
 IMAGENET = "ImageNet backbone"
 IDENTITY_SOURCE = "press_sports"
 _BATCH = 32
-_COLUMNS = (
-    "split", "faces", "AUC", "low", "high", "clips AUC", "clips low", "clips high", "plain binary AUC", "plain low", "plain high", "EER",
-    "ECE before", "ECE after",
-)  # fmt: skip
-_NOTE = (
-    "DFDC faces, untouched against swapped, by the network alone; clips: the mean over a clip's faces; plain binary: the same network "
-    "without the Artifact Detection Module and without Multi-scale Facial Swap, trained on the same faces for as many steps. 95 % "
-    "bootstrap intervals over clips. ECE: over all faces that it is for, but the lab's own forgeries."
-)
 
 
 def load_run(run: Path) -> Caddm:
@@ -148,17 +140,9 @@ def auc_tables(pictures: Pictures, p_manipulated: Mapping[str, np.ndarray], pair
             found.append(_row(DFDC_CLIPS, clip_truth, clips, {detector: means for detector, (means, *_) in by_clip.items()}, pair))
         rows += [row for row, _ in found]
         differences += [difference for _, difference in found]
-    columns = ("cases", "faces", *(column for detector in p_manipulated for column in (detector, "low", "high")))
-    note = (
-        "The area under the ROC curve of untouched against manipulated faces (clips: means over a clip's faces; the faces are then those "
-        "means), with the 95 % bootstrap interval over clips, people or pictures. Unseen swaps: made on the untouched faces of a "
-        "collection that no training saw by a warp, a colour match and a blending (Laplacian pyramid) that no training used; partial: one "
-        "window of them. Other collections: the lab's own ways, on faces that no training saw."
-    )
-    paired = f"AUC of {pair[0]} less that of {pair[1]} on the same faces, with the 95 % interval of a paired bootstrap."
     return [
-        MeasuredTable("Cross-source AUC", columns, tuple(rows), note),
-        MeasuredTable("AUC differences", ("cases", "faces", "difference", "low", "high"), tuple(differences), paired),
+        table("cross_source_auc", rows, (column for detector in p_manipulated for column in (detector, "low", "high"))),
+        table("auc_differences", differences, first=pair[0], second=pair[1]),
     ]
 
 
@@ -232,7 +216,7 @@ def _overall(
             answers = method_answers(as_labels(faces.own().of(METHODS)), info, t)
             row.append(round(metrics.expected_calibration_error(*answers), 4))
         rows.append(tuple(row))
-    return MeasuredTable("Overall", _COLUMNS, tuple(rows), _NOTE)
+    return table("overall_caddm", rows)
 
 
 def _read_plain(plain: Reader, pictures: Pictures) -> np.ndarray:

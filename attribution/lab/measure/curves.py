@@ -17,6 +17,7 @@ from attribution.errors import LabError
 from attribution.evidence import DetectorInfo
 from attribution.lab import metrics
 from attribution.lab.measure.predictions import SplitPredictions, family_answers, method_answers
+from attribution.lab.tables import table
 
 BINS = 15
 COVERAGES = tuple(round(1 - 0.04 * step, 2) for step in range(21))
@@ -68,12 +69,7 @@ def reliability_table(
                 continue
             edges, mean = metrics.cells(one / BINS, (one + 1) / BINS), metrics.cells(confidence[mine].mean())
             rows.append((calibration, *edges, int(mine.sum()), *mean, *metrics.share(right[mine])))
-    columns = ("calibration", "from", "to", "faces", "confidence", "right", "low", "high")
-    note = (
-        f"{BINS} equal-width bins of the highest probability of a method; confidence: its mean; right: the share of those answers that is "
-        "right, with Wilson's 95 % interval. After: with the bias and the temperature fitted on validation faces."
-    )
-    return MeasuredTable(f"Reliability, {split}", columns, tuple(rows), note)
+    return table("reliability", rows, split=split, bins=BINS)
 
 
 def calibration_by_source(
@@ -86,9 +82,7 @@ def calibration_by_source(
     for family, source, mine in own.by_source():
         errors = [metrics.expected_calibration_error(confidence[mine], right[mine], BINS) for confidence, right in answers]
         rows.append((family, source, int(mine.sum()), *metrics.cells(*errors)))
-    note = f"ECE over {BINS} equal-width bins. Chance alone makes it large where there are few faces: compare before with after in a row."
-    columns = ("family", "source", "faces", "ECE before", "ECE after")
-    return MeasuredTable(f"Calibration by source, {split}", columns, tuple(rows), note)
+    return table("calibration_by_source", rows, split=split, bins=BINS)
 
 
 def _threshold(confidence: np.ndarray, coverage: float) -> float:
@@ -111,13 +105,7 @@ def risk_coverage_table(found: SplitPredictions, info: DetectorInfo, temperature
         answered = answers.confidence >= threshold
         wrong = 1 - answers.right[answered].mean()
         rows.append((round(float(answered.mean()), 3), threshold, *answers.balanced(answered), round(float(wrong), 3)))
-    columns = ("coverage", "threshold", "balanced accuracy", "low", "high", "wrong")
-    note = (
-        "A family is answered only where its probability is at least the threshold. Balanced accuracy: the mean over the families of the "
-        "share right among the answered, with its 95 % bootstrap interval over faces; empty where a family is not answered at all. Wrong: "
-        "the share of the answered that is wrong. Where no answer was wrong the bootstrap knows no spread."
-    )
-    return MeasuredTable(f"Risk and coverage, {split}", columns, tuple(rows), note)
+    return table("risk_coverage", rows, split=split)
 
 
 def _percent(share: float) -> str:
@@ -145,17 +133,13 @@ def abstention_table(
         share = round(float(answered.mean()), 3) if len(answered) else None
         rows.append(("val", split, threshold, share, *answers.balanced(answered)))
     by_family = [row for row in abstention_by_family_table(val, test, info, temperature, coverage).rows if row[0] == "test"]
-    note = (
-        f"The threshold answers {_percent(coverage)} of the validation faces and was chosen there alone. Balanced accuracy over the "
-        "families among the answered faces, with its 95 % bootstrap interval; empty where a family is not answered at all."
-    )
+    least = ""
     if by_family:
         _, family, faces, share, right, *_ = min(by_family, key=lambda row: float(str(row[3])))
         words = f", and {_percent(right)} of these answers are right" if isinstance(right, float) else ""
         name = str(family).replace("_", " ")
-        note += f" The least answered family is {name}: of its {faces} test faces {_percent(float(str(share)))} are answered{words}."
-    columns = ("tuned on", "split", "threshold", "coverage", "balanced accuracy", "low", "high")
-    return MeasuredTable("Abstention", columns, tuple(rows), note)
+        least = f" The least answered family is {name}: of its {faces} test faces {_percent(float(str(share)))} are answered{words}."
+    return table("abstention", rows, coverage=_percent(coverage), least=least)
 
 
 def abstention_by_family_table(
@@ -170,8 +154,7 @@ def abstention_by_family_table(
             answered = mine & (answers.confidence >= threshold)
             covered = metrics.cells(answered.sum() / mine.sum())
             rows.append((split, family, int(mine.sum()), *covered, *metrics.share(answers.right[answered])))
-    note = "Coverage: the share of the family's faces that is answered. Right: the share of those answers, with Wilson's 95 % interval."
-    return MeasuredTable("Abstention by family", ("split", "family", "faces", "coverage", "right", "low", "high"), tuple(rows), note)
+    return table("abstention_by_family", rows)
 
 
 def confidence_tables(

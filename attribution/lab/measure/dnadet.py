@@ -38,6 +38,7 @@ from attribution.lab.measure.predictions import (
     with_projection,
 )
 from attribution.lab.metrics import Estimate
+from attribution.lab.tables import table
 from attribution.lab.train.dnadet import CLASSES
 from attribution.models.architectures import DNA_DET
 from attribution.models.backbones import build_backbone
@@ -232,8 +233,7 @@ def overall_table(
         answers = method_answers(known(raw[split]), info, 1.0), method_answers(faces, info, temperature)
         errors = metrics.cells(*(metrics.expected_calibration_error(*one) for one in answers))
         rows.append((split, len(faces.methods), *macro_f1(said(faces, info)), *errors))
-    columns = ("split", "faces", "macro-F1", "from", "to", "ECE before", "ECE after")
-    return MeasuredTable("Overall", columns, tuple(rows), "Closed set of five classes; from–to: 95 % bootstrap intervals.")
+    return table("overall_dnadet", rows)
 
 
 def side_by_side_table(own: Mapping[str, Said], default: Mapping[str, Said], default_name: str) -> MeasuredTable:
@@ -254,12 +254,7 @@ def side_by_side_table(own: Mapping[str, Said], default: Mapping[str, Said], def
         if mine.any():
             both = [metrics.share(each["test"].generated[mine]) for each in (own, default)]
             rows.append((f"test {method} called generated ({what})", int(mine.sum()), *both[0], *both[1]))
-    columns = ("rows", "faces", "DNA-Det", "low", "high", "default", "low", "high")
-    note = (
-        f"DNA-Det reads each face once, {default_name} also its mirror image, as the app does; low–high: 95 % intervals (bootstrap for "
-        "macro-F1, Wilson for shares). False alarms: photographs called generated."
-    )
-    return MeasuredTable("Side by side", columns, tuple(rows), note)
+    return table("side_by_side", rows, default_name=default_name)
 
 
 def unknown_table(cases: Sequence[tuple[str, SplitPredictions, SplitPredictions, ReferenceBank | np.ndarray]]) -> MeasuredTable:
@@ -278,12 +273,7 @@ def unknown_table(cases: Sequence[tuple[str, SplitPredictions, SplitPredictions,
             both = np.concatenate([own, other])
             row += metrics.estimate(lambda drawn, y=positive, score=both: metrics.auc(y[drawn], score[drawn]), len(both), draws=300)
         rows.append(tuple(row))
-    columns = ("held out", "faces", "k-NN distance", "low", "high", "maximum logit", "low", "high", "energy", "low", "high")
-    note = (
-        "AUROC, 0.5 is chance. Scores: distance to the tenth nearest reference (Sun et al. 2022), maximum logit (Hendrycks et al. 2022), "
-        "free energy (Liu et al. 2020). Known: the test faces of the classes of that training."
-    )
-    return MeasuredTable("Unknown generators", columns, tuple(rows), note)
+    return table("unknown_generators", rows)
 
 
 def ablation_table(variants: Sequence[tuple[str, int, Mapping[str, Said]]]) -> MeasuredTable:
@@ -294,12 +284,7 @@ def ablation_table(variants: Sequence[tuple[str, int, Mapping[str, Said]]]) -> M
         for one in HEADLINES:
             row += one.of(answers)
         rows.append(tuple(row))
-    columns = ("variant", "steps", *(column for one in HEADLINES for column in (one.name, "low", "high")))
-    note = (
-        "Equal trainings of one worker but for what the name says; network alone, likeliest label, no calibration. low–high: 95 % "
-        "intervals over faces, one seed each: differences between trainings of another seed are not in them."
-    )
-    return MeasuredTable("Ablation", columns, tuple(rows), note)
+    return table("ablation", rows, (column for one in HEADLINES for column in (one.name, "low", "high")))
 
 
 def eight_bit_table(full: Mapping[str, Said], small: Mapping[str, Said]) -> MeasuredTable:
@@ -312,7 +297,7 @@ def eight_bit_table(full: Mapping[str, Said], small: Mapping[str, Said]) -> Meas
     for split in ("test", "cross"):
         changed = np.mean(full[split].answers != small[split].answers)
         rows.append((f"answers that changed, {split}", None, round(float(changed), 4), None))
-    return MeasuredTable("Eight bits", ("figure", "float32", "8 bit", "points"), tuple(rows), "The weights ship with 8 bits per value.")
+    return table("eight_bits", rows)
 
 
 def blurred(rgb: np.ndarray, sigma_px: float) -> np.ndarray:
@@ -378,12 +363,7 @@ def robustness_table(samples: Samples, predictor: Predictor, default: Predictor)
             changed = np.stack([curve.apply(rgb, value, np.random.default_rng([_CHANGE_SEED, i])) for i, rgb in enumerate(pictures)])
             rows.append((curve.change, value, len(chosen), *measured(changed)))
             print(*rows[-1], flush=True)
-    columns = ("change", "value", "faces", "macro-F1", "low", "high", "default detector", "low", "high")
-    note = (
-        f"At most {PER_CLASS} test faces of each class; an empty value is the picture as it is. The change is made on the crop of 224 px, "
-        "after which nothing is encoded again. Macro-F1 with its 95 % bootstrap interval over faces."
-    )
-    return MeasuredTable("Robustness, test", columns, tuple(rows), note)
+    return table("robustness", rows, per_class=PER_CLASS)
 
 
 def pasted(photograph: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
@@ -438,15 +418,7 @@ def island_table(samples: Mapping[str, Samples], predictor: Predictor) -> Measur
             inside, outside = (np.concatenate(each) for each in hits)
             figures = [figure for each in (inside, outside) for figure in metrics.share(each)]
             rows.append((split, method, count, *figures, round(higher / count, 3)))
-    columns = (
-        "split", "pasted", "pictures", "patches inside called generated", "low", "high", "patches outside called generated", "low", "high",
-        "pictures with more inside",
-    )  # fmt: skip
-    note = (
-        f"A window of {WINDOW_PX} px of a generated face pasted into a photograph of 672 px without resampling; every patch of 64 px is "
-        "read alone. Inside: at least three quarters of the patch; outside: at most a quarter; Wilson's 95 % interval over patches."
-    )
-    return MeasuredTable("Patch islands", columns, tuple(rows), note)
+    return table("patch_islands", rows, window_px=WINDOW_PX)
 
 
 def spread_table(test: Samples, predictor: Predictor) -> MeasuredTable:
@@ -462,7 +434,4 @@ def spread_table(test: Samples, predictor: Predictor) -> MeasuredTable:
         shares = np.array([one.evidence_share for one in heatmaps(predictor, crops, [method] * len(crops))])
         edges = np.percentile(shares, [10, 90])
         rows.append((method, len(chosen), *(round(float(one), 3) for one in (np.median(shares), *edges))))
-    note = "The participation ratio of the Grad-CAM heatmap after the 3×3 convolution of stage 2: 1 when the evidence is even all over."
-    return MeasuredTable(
-        "Spread of the evidence, test", ("class", "faces", "median share of the picture", "10 %", "90 %"), tuple(rows), note
-    )
+    return table("spread", rows)

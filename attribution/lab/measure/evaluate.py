@@ -18,6 +18,7 @@ from attribution.lab.forge.pools import Samples
 from attribution.lab.measure import curves, fairness
 from attribution.lab.measure.predictions import SplitPredictions, family_answers, method_answers, p_manipulated
 from attribution.lab.measure.probes import shortcut_table
+from attribution.lab.tables import table
 from attribution.verdict import judge_track, scopes
 
 SHORTCUT_SEED = 3
@@ -67,9 +68,8 @@ def measure(
     """Every measured table of a detector of methods, and the overall figures on test. `raw` is what the network says before calibration,
     `found` with the calibrated bias (to be divided by `temperature` yet); `sides` the crops' sides in the original pictures, px."""
     overall = {split: figures(found[split], raw[split], info, temperature) for split in ("val", "test")}
-    columns = ("split", "families, balanced", "from", "to", "DFDC AUC", "from", "to", "DFDC EER", "ECE before", "ECE after")
     rows = tuple((split, *one.cells()) for split, one in overall.items())
-    tables = [MeasuredTable("Overall", columns, rows, "Network alone, single faces; from–to: 95 % bootstrap intervals.")]
+    tables = [table("overall", rows)]
     tables += [source_table(f"Sources, {split}", found[split], info, temperature) for split in ("cross", "test")]
     tables.append(confusion_table("Methods, test", found["test"], info, temperature))
     judged_faces = []
@@ -97,8 +97,7 @@ def source_table(title: str, found: SplitPredictions, info: DetectorInfo, temper
     for family, source, mine in found.by_source():
         shares = metrics.cells(method_right[mine].mean(), called[mine].mean())
         rows.append((family, source, int(mine.sum()), *metrics.share(family_right[mine]), *shares))
-    columns = ("family", "source", "faces", "right family", "from", "to", "right method", "called manipulated")
-    return MeasuredTable(title, columns, tuple(rows), "Shares of faces; from–to is the 95 % interval of the right family.")
+    return table("sources", rows, title=title)
 
 
 def judge_samples(
@@ -143,11 +142,7 @@ def verdict_table(title: str, found: SplitPredictions, judged: Sequence[TrackEvi
             round(float(named.mean()), 3),
             round(float(right.mean()), 3) if named.any() and not real else None,
         ))  # fmt: skip
-    columns = (
-        "family", "source", "faces", "manipulated", "none found", "inconclusive", "definite", "wrong of definite",
-        "method named", "right of named",
-    )  # fmt: skip
-    return MeasuredTable(title, columns, tuple(rows), "Shares of faces, judged as single pictures by the default thresholds.")
+    return table("verdicts", rows, title=title)
 
 
 def confusion_table(title: str, found: SplitPredictions, info: DetectorInfo, temperature: float) -> MeasuredTable:
@@ -158,18 +153,7 @@ def confusion_table(title: str, found: SplitPredictions, info: DetectorInfo, tem
         mine = found.methods == method
         if mine.any():
             rows.append((method, int(mine.sum()), *(round(float((said[mine] == other).mean()), 3) for other in info.labels)))
-    return MeasuredTable(
-        title, ("true method", "faces", *info.labels), tuple(rows), "The method with the highest probability, before abstention."
-    )
-
-
-_OPINION_COLUMNS = ("source", "faces", "agree", "undecided", "overturned", "wrong answers prevented", "right answers lost")
-_OPINION_NOTE = (
-    "Faces about which the app asks the second detector, counted: those that the default one, with its own thresholds, calls a face swap "
-    "or finds no manipulation in. Agree: both find one, or both none. Undecided: the second gives no definite answer. Overturned: they "
-    "contradict each other, and the app's answer becomes inconclusive; that prevented a wrong answer or lost a right one (whether "
-    "manipulated or not, whatever the method). Wholly generated faces count among those that the default detector mistook."
-)
+    return table("confusion", rows, info.labels, title=title)
 
 
 def second_opinion_table(
@@ -192,13 +176,4 @@ def second_opinion_table(
         counts = [int((mine & one).sum()) for one in counted]
         if counts[0]:
             rows.append((source, *counts))
-    return MeasuredTable(f"Second opinion, {split}", _OPINION_COLUMNS, tuple(rows), _OPINION_NOTE)
-
-
-def print_table(table: MeasuredTable) -> None:
-    """The table on standard output, in aligned columns."""
-    cells = [table.columns, *(tuple("" if cell is None else str(cell) for cell in row) for row in table.rows)]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(table.columns))]
-    print(f"\n{table.title}")
-    for row in cells:
-        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
+    return table("second_opinion", rows, split=split)

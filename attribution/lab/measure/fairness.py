@@ -18,20 +18,14 @@ from attribution.lab import metrics
 from attribution.lab.data import REAL
 from attribution.lab.forge.pools import Samples
 from attribution.lab.measure.predictions import SplitPredictions
+from attribution.lab.tables import table
 
 QUARTERS = ("darkest quarter", "second darkest quarter", "second lightest quarter", "lightest quarter")
 SIZES = ("under 90 px", "90–150 px", "150–300 px", "over 300 px")
-COLUMNS = (
-    "split", "group", "untouched", "accused", "low", "high", "manipulated", "cleared", "low", "high", "inconclusive",
-)  # fmt: skip
 # The crop rule puts brows, nose and mouth here; hair, background and neck lie outside.
 CENTRE = (0.2, 0.8)
 LEAST_PER_HALF = 5
 DRAWS = 4000
-_MEANINGS = (
-    "Accused: the share of untouched faces called manipulated; cleared: the share of manipulated faces passed as 'no manipulation found'; "
-    "each with Wilson's 95 % interval. Inconclusive: the share of all faces of the group."
-)
 
 
 @dataclass(frozen=True)
@@ -107,12 +101,7 @@ def lightness_table(splits: Sequence[JudgedFaces]) -> MeasuredTable:
         borders.append(f"{faces.split}: {', '.join(f'{edge:.0f}' for edge in edges)}")
         place = np.searchsorted(edges, faces.lightness, side="right")
         rows += [_group_row(faces, name, place == number) for number, name in enumerate(QUARTERS)]
-    note = (
-        f"{_MEANINGS} Lightness: the mean CIELAB L* of the middle of the face crop (skin, light and exposure together). Borders are the "
-        f"quartiles of the split's untouched faces ({'; '.join(borders) or 'none'}). Sources differ both in lightness and in difficulty, "
-        "so a gap here may be one between sources: the table within sources takes that out."
-    )
-    return MeasuredTable("Errors by lightness of the face", COLUMNS, tuple(rows), note)
+    return table("lightness", rows, borders="; ".join(borders) or "none")
 
 
 def size_table(splits: Sequence[JudgedFaces]) -> MeasuredTable:
@@ -122,11 +111,7 @@ def size_table(splits: Sequence[JudgedFaces]) -> MeasuredTable:
         side = faces.side_px
         groups = (side < 90, (side >= 90) & (side < 150), (side >= 150) & (side <= 300), side > 300)
         rows += [_group_row(faces, name, mine) for name, mine in zip(SIZES, groups, strict=True)]
-    note = (
-        f"{_MEANINGS} Size: the side of the square face crop in the original picture, in px. Sources differ in size and in difficulty, "
-        "so a gap may be one between sources. Faces under the detector's least size are always inconclusive."
-    )
-    return MeasuredTable("Errors by size of the face", COLUMNS, tuple(rows), note)
+    return table("size", rows)
 
 
 def within_sources_table(splits: Sequence[JudgedFaces], seed: int = 0) -> MeasuredTable:
@@ -144,15 +129,7 @@ def within_sources_table(splits: Sequence[JudgedFaces], seed: int = 0) -> Measur
             halves = _halves(faces, among)
             count = sum(len(darker) + len(lighter) for darker, lighter in halves)
             rows.append((faces.split, figure, len(halves), count, *_mean_difference(halves, event, random)))
-    note = (
-        "Difference: the error rate in the darker half of a source minus that in its lighter half, averaged over the sources (each counts "
-        "alike), with a 95 % bootstrap interval over faces; above zero: darker faces fare worse. Accused and cleared as in the tables by "
-        f"group; inconclusive among all faces. Sources with fewer than {LEAST_PER_HALF} faces in a half are left out. No interval where no "
-        "face erred. Where errors are rare the bootstrap is too narrow, and an interval that includes zero does not show that there is no "
-        "difference."
-    )
-    columns = ("split", "figure", "sources", "faces", "difference", "low", "high")
-    return MeasuredTable("Errors by lightness, within sources", columns, tuple(rows), note)
+    return table("lightness_within_sources", rows, least_per_half=LEAST_PER_HALF)
 
 
 def _halves(faces: JudgedFaces, among: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -36,15 +36,14 @@ from attribution.lab.forge.mfs import UNSEEN_BLEND, WINDOW_SIZES
 from attribution.lab.forge.pools import Samples
 from attribution.lab.forge.unseen import partial_swap
 from attribution.lab.measure.predictions import p_manipulated
+from attribution.lab.tables import table
 from attribution.models.backbones import explained
 from attribution.models.caddm import WHOLE_CROP_ANCHORS
 from attribution.verdict.ensemble import reads_mirrored
 
-TITLE = "Localisation"
 PARTIAL, UNSEEN, LARGE, WHOLE = "partial swaps", "partial swaps, unseen blend", "partial swaps, large windows", "whole swaps"
 HEATMAP, BOXES, SHOWN = "heatmap", "boxes", "boxes shown"
 CENTRE, CONSTANT_POINT, CONSTANT_BOX = "crop centre", "best constant point", "best constant box"
-COLUMNS = ("cases", "by", "faces", "hits", "hits low", "hits high", "IoU", "IoU low", "IoU high")
 AREA_THRESHOLD = 10.0
 AREA_SIGMA_PX = 3.0
 HEATMAP_BOX_SHARE = 0.5
@@ -54,16 +53,6 @@ _MADE = ((PARTIAL, None, _WINDOWS), (UNSEEN, UNSEEN_BLEND, _WINDOWS), (LARGE, No
 _GRID_STEPS = 16
 _BATCH = 16
 _SEED = 224168
-_NOTE = (
-    "Forgeries made from the test clips' aligned pairs, one a clip; partial: one window of 40×80 or 80×120 px (large: 120×160 px) of the "
-    "swap in the untouched face of 224 px, encoded as JPEG once, as the crops were; unseen blend: the same in a Laplacian pyramid, which "
-    "is in no training; whole: the clip's own swap. Hits: the pointing game, the share of points inside of the true area (0 px tolerance): "
-    "the heatmap's maximum, the centre of the surest box. IoU: mean overlap with the true box (the window; the bounding box of the area): "
-    "of the part of the heatmap above half of its maximum around that maximum, of the surest box. Boxes: the surest one smaller than the "
-    "crop, however unsure; boxes shown: the surest that the app would show, or the whole crop where it shows no smaller one. No point or "
-    "no box is a miss, and an IoU of 0. Heatmaps explain the detector's likeliest manipulated label. Constant answers are the best ones "
-    "for the validation cases of the same row. 95 % bootstrap intervals over clips."
-)
 
 # At most this share of untouched validation faces may be shown with a box smaller than the crop (mean over collections). The confidence
 # stands beside each box, and is calibrated; with 5 % half of the partial swaps of small windows had no box.
@@ -72,12 +61,6 @@ LEAST_SLOPE = 0.01
 # The app's threshold is one of these; the table shows every tenth.
 CONFIDENCES = tuple(round(0.01 * step, 2) for step in range(5, 100))
 _SHOWN_FROM = tuple(round(0.1 * step, 1) for step in range(1, 10))
-_CONFIDENCE_NOTE = (
-    "Boxes smaller than the crop, of test faces: the share of untouched faces, and of partial swaps, that the detector does not clear and "
-    "whose surest box has at least this confidence; and how often the centre of that box then lies in the true area. 95 % intervals "
-    "(Wilson). {calibration} The app shows boxes from {least:.2f} on: the least confidence at which at most {most:.0%} of untouched "
-    "validation faces are shown with a box."
-)
 _CALIBRATED = (
     "The confidence was calibrated on validation faces, as many untouched as partially swapped (slope {slope:.3g}, offset {offset:.3g} on "
     "the logit)."
@@ -214,7 +197,7 @@ def localisation_table(
             rows += localisation_rows(name, by, some, given)
         for by, one in constants.get(name, {}).items():
             rows += localisation_rows(name, by, some, [one] * len(some))
-    return MeasuredTable(TITLE, COLUMNS, tuple(rows), _NOTE)
+    return table("localisation", rows)
 
 
 def localisation_cases(data: Path, rows: Sequence[Row], work: Path, split: str) -> dict[str, list[Case]]:
@@ -335,24 +318,18 @@ def _on_swaps(
     return found, np.array([points_into(case.area, (float(x), float(y))) for case, (x, y) in zip(cases, centres, strict=True)])
 
 
-def confidence_table(predictor: Predictor, data: Path, rows: Sequence[Row], work: Path, test: Samples, rule: ArtifactRule) -> MeasuredTable:
+def confidence_table(
+    predictor: Predictor, data: Path, manifest: Sequence[Row], work: Path, test: Samples, rule: ArtifactRule
+) -> MeasuredTable:
     """What each confidence is worth on test faces. `rule` is the one that the card carries."""
     false, _ = shown(predictor, np.stack([test.encoded(int(index)) for index in _untouched(test)]), rule)
-    found, hits = _on_swaps(predictor, data, rows, work, "test", (PARTIAL, UNSEEN, LARGE), rule, shown)
-    table = []
+    found, hits = _on_swaps(predictor, data, manifest, work, "test", (PARTIAL, UNSEEN, LARGE), rule, shown)
+    rows = []
     for one in _SHOWN_FROM:
         row: list[float | int | None] = [one]
         for part in (false >= one, found >= one, hits[found >= one]):
             row += metrics.share(part)
-        table.append(tuple(row))
-    columns = (
-        "confidence from", "untouched with a box", "low", "high", "partial swaps with a box", "low", "high", "hits of these", "low", "high",
-    )  # fmt: skip
+        rows.append(tuple(row))
     identity = (rule.slope, rule.offset) == (1.0, 0.0)
     calibration = _NOT_CALIBRATED if identity else _CALIBRATED.format(slope=rule.slope, offset=rule.offset)
-    return MeasuredTable(
-        "Boxes by confidence",
-        columns,
-        tuple(table),
-        _CONFIDENCE_NOTE.format(calibration=calibration, least=rule.min_confidence, most=FALSE_BOXES),
-    )
+    return table("boxes_by_confidence", rows, calibration=calibration, least=rule.min_confidence, most=FALSE_BOXES)

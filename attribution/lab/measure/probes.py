@@ -33,6 +33,7 @@ from attribution.lab import metrics
 from attribution.lab.data import REAL
 from attribution.lab.forge.augment import augment, jpeg
 from attribution.lab.forge.pools import Samples
+from attribution.lab.tables import table
 from attribution.lab.train.sampling import STRENGTHS
 
 Features = Mapping[tuple[str, str], np.ndarray]
@@ -129,18 +130,9 @@ def identity_tables(
     for first, words in zip(recognised, ("", f", {width} components"), strict=True):
         for a, b in combinations(first, 2):
             differences.append((f"{a}{words} − {b}{words}", *_accuracy(first[a] - first[b])))
-    note = (
-        f"{about + ' ' if about else ''}A logistic regression from frozen, standardised features to the person; {repeats} repetitions of "
-        f"stratified {min(FOLDS, min(count.values()))}-fold cross-validation, the regularisation chosen inside of each training part. "
-        "Accuracy: the share of pictures recognised that the probe had not seen, with the 95 % bootstrap interval over pictures; chance: "
-        "one in so many people; commonest: always naming the person with the most pictures. Backgrounds and clothes of one occasion help "
-        "the probe as faces do."
-    )
-    columns = ("detector", "features", "pictures", "persons", "accuracy", "low", "high", "chance", "commonest")
-    paired = "Differences of accuracy on the same pictures, with the 95 % interval of a paired bootstrap over pictures."
     return [
-        MeasuredTable("Identity probe", columns, tuple(rows), note),
-        MeasuredTable("Identity probe, differences", ("pair", "difference", "low", "high"), tuple(differences), paired),
+        table("identity", rows, about=about + " " if about else "", repeats=repeats, folds=min(FOLDS, min(count.values()))),
+        table("identity_differences", differences),
     ]
 
 
@@ -287,11 +279,4 @@ def shortcut_table(samples_train: Samples, samples_val: Samples, seed: int, per_
     for when in ("before", "after"):
         answer = probe_cue(train[when][ALL_CUES][learnt], train_sources[learnt], val[when][ALL_CUES][tested], val_sources[tested])
         rows.append((f"{ALL_CUES} → source of an untouched face, {when} augmentation", *answer))
-    note = (
-        "A logistic regression on a few statistics of the whole crop, learnt on training faces and tested on validation faces; balanced "
-        "accuracy with its 95 % bootstrap interval. Compression: blockiness, block-DCT statistics, JPEG ghosts; resolution: sharpness and "
-        "the coarse shape of the spectrum; colour: mean and spread per channel. Such cues cannot be wholly parted from content: generators "
-        "differ by nature in sharpness, smoothness and colour, and studio or web pictures in light, so a figure above chance shows what "
-        "these statistics still carry, shortcut and content together, not that the detector uses it; a stronger probe may find more."
-    )
-    return MeasuredTable("Shortcuts", ("cue", "faces", "balanced accuracy", "low", "high", "chance"), tuple(rows), note)
+    return table("shortcuts", rows)

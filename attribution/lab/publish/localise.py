@@ -11,10 +11,10 @@ from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
 from attribution.errors import LabError
 from attribution.lab.data import read_manifest
-from attribution.lab.measure.evaluate import print_table
 from attribution.lab.measure.localisation import answers_of, constant_answers, localisation_cases, localisation_table
 from attribution.lab.publish.folder import write_card
 from attribution.lab.publish.limits import limits_of
+from attribution.lab.tables import print_table
 
 
 def localise(folders: Sequence[Path], data: Path, work: Path) -> None:

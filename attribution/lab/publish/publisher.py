@@ -26,11 +26,11 @@ from attribution.lab.data import SIDE_PX, Row, find_data, manifest_hash, read_ma
 from attribution.lab.forge.pools import FORGED, Samples, load_samples
 from attribution.lab.labels import LABELS
 from attribution.lab.measure.calibration import Calibrator, calibrate, choose_thresholds
-from attribution.lab.measure.evaluate import print_table
 from attribution.lab.measure.predictions import SplitPredictions, settings_of
 from attribution.lab.publish.folder import digests, write_card, write_model
 from attribution.lab.publish.limits import limits_of
 from attribution.lab.publish.mapping import write_bank
+from attribution.lab.tables import print_table
 from attribution.lab.train.loop import MEAN, STD, half_precision
 
 LICENCE = "CC BY-NC 4.0 (research, non-commercial)"

@@ -7,7 +7,7 @@ import hashlib
 import json
 import multiprocessing
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
@@ -16,13 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from attribution.detectors.card import Cell, MeasuredTable
+from attribution.detectors.card import MeasuredTable
 from attribution.errors import LabError
 from attribution.lab import metrics
-from attribution.lab.measure.evaluate import print_table
+from attribution.lab.tables import Row, print_table
 from attribution.lab.train.loop import save_arrays
-
-Row = tuple[Cell, ...]
 
 
 def side_by_side(work: Callable[..., None], tasks: Sequence[tuple[str, Path, tuple[Any, ...]]], jobs: int) -> None:
@@ -92,11 +90,6 @@ def interval(values: np.ndarray) -> tuple[float, float] | tuple[None, None]:
 def estimate(values: np.ndarray) -> Row:
     """A figure (first of `values`) and its interval over the rest, which are those of resamples; None thrice when it is not finite."""
     return (*metrics.cells(values[0]), *interval(values[1:])) if np.isfinite(values[0]) else metrics.NOT_MEASURED
-
-
-def table(title: str, columns: str, rows: Iterable[Row], note: str = "") -> MeasuredTable:
-    """A measured table; `columns` are separated by commas."""
-    return MeasuredTable(title, tuple(columns.split(", ")), tuple(rows), note)
 
 
 def write_results(

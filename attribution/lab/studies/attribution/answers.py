@@ -29,7 +29,7 @@ from attribution.lab.measure.evaluate import judge_samples
 from attribution.lab.measure.predictions import SplitPredictions
 from attribution.lab.publish.publisher import crop_sides
 from attribution.lab.studies.attribution.plan import COMPARED_WITHOUT, MAIN_SEEDS, Run
-from attribution.lab.studies.runner import Row, table
+from attribution.lab.tables import Row, table
 from attribution.lab.train.methods import LABELS
 from attribution.verdict import negative_free_energy
 
@@ -108,21 +108,13 @@ def main_table(compared: Compared, question: str, keys: Sequence[Key]) -> Measur
             error = np.mean([metrics.equal_error_rate(truth, one) for one in compared.scores[key][row]])
             values = (*compared.figure(key, row, metrics.auc), float(error), *compared.figure(key, row, halves))
             rows.append((question, *key, len(compared.seeds[key]), row, *metrics.cells(*values)))
-    note = (
-        "Untouched against manipulated. “left out”: test faces of sources and a method that no training of the comparison saw; cross: "
-        "collections by other people, seen by none. Mean over training seeds; low–high: 95 % bootstrap over clips and seeds."
-    )
-    columns = "question, backbone, head, loss, seeds, rows, AUC, low, high, EER, balanced accuracy, low, high"
-    return table(question, columns, rows, note)
+    return table("study_question", rows, question=question)
 
 
 def difference_table(compared: Compared, pairs: Sequence[tuple[str, Key, Key]]) -> MeasuredTable:
     """Paired differences of AUC."""
     rows = [(name, row, "AUC", *metrics.cells(*compared.difference(key, other, row))) for name, key, other in pairs for row in ROWS]
-    note = (
-        "Positive: the first is better. 95 % bootstrap over clips and seeds, paired by face; an interval that holds 0 shows no difference."
-    )
-    return table("Differences", "compared, rows, figure, difference, low, high", rows, note)
+    return table("study_differences", rows)
 
 
 def recall_table(runs: Sequence[Run], test: BySplit, cross: BySplit) -> MeasuredTable:
@@ -146,11 +138,7 @@ def recall_table(runs: Sequence[Run], test: BySplit, cross: BySplit) -> Measured
             name = source if split == "test" else f"{source} (cross)"
             rows.append((method, name, int(not new), int(mine.sum()), *metrics.cells(right.mean(), *bounds)))
     rows.sort(key=lambda row: (LABELS.index(row[0]), -row[2], row[1]))
-    note = (
-        f"Share of a method's faces that are given exactly this method; attribution detectors with the contrastive loss supcon, mean over "
-        f"{len(chosen)} training seeds. seen = 1: the source was in training (other pictures of it); 0: it was not."
-    )
-    return table("RQ2: a seen method in an unseen source", "method, source, seen, faces, recall, low, high", rows, note)
+    return table("study_recall", rows, seeds=len(chosen))
 
 
 def answers_to(runs: Sequence[Run], test: BySplit, cross: BySplit) -> dict[str, MeasuredTable]:
@@ -222,13 +210,7 @@ def leave_out_table(folds: Sequence[Fold], samples: Mapping[str, Samples], data:
     for what, states in pooled.items():
         if states:
             rows.append((f"all left out, {what}", "pooled", *_counts(np.concatenate(states), what == "untouched")))
-    note = (
-        "The whole verdict on test faces of what a fold's training never saw; several sources and methods are left out at a time "
-        f"({len(folds)} folds), so every fold learns from less than the shipped detector. Shares; low–high: Wilson's 95 % interval of the "
-        "wrong among definite answers."
-    )
-    columns = "left out, kind, faces, manipulated, none found, inconclusive, coverage, wrong of definite, low, high"
-    return table("Verdicts on what training never saw", columns, rows, note)
+    return table("study_leave_out", rows, folds=len(folds))
 
 
 def _counts(states: np.ndarray, untouched: bool) -> Row:
@@ -277,10 +259,7 @@ def open_set_table(folds: Sequence[Fold], info: DetectorInfo) -> MeasuredTable:
             rows.append((method, int(held_out.sum()), *areas))
     _, faces_of, *columns = zip(*rows, strict=True)
     rows.append(("mean", int(sum(faces_of)), *metrics.cells(*(float(np.mean(one)) for one in columns))))
-    note = (
-        "AUROC, test faces: manipulated faces of methods in training (known) against those of a method held out (unknown); 0.5 is chance."
-    )
-    return table("Telling unknown methods from known ones", f"held out, faces, {', '.join(names)}", rows, note)
+    return table("study_open_set", rows, names)
 
 
 def matrix_table(trained: Sequence[tuple[str, tuple[str, ...], SplitPredictions, SplitPredictions]]) -> MeasuredTable:
@@ -301,8 +280,4 @@ def matrix_table(trained: Sequence[tuple[str, tuple[str, ...], SplitPredictions,
                 label = source if split == "test" else f"{source} (cross)"
                 is_new = int(unseen[mine].mean() > 0.5)
                 rows.append((name, family, label, is_new, int(mine.sum()), *metrics.cells(metrics.auc(truth, p), *bounds)))
-    note = (
-        "AUC of each source's test faces: a manipulated source against the untouched test faces, an untouched source against the "
-        "manipulated ones. left out = 1: this training never saw the source or its method. 95 % bootstrap."
-    )
-    return table("Trained × tested", "trained, family, source, left out, faces, AUC, low, high", rows, note)
+    return table("study_matrix", rows)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from attribution.detectors.card import MeasuredTable
 from attribution.explain.reference import MOST_REFERENCES
 from attribution.lab.data import find_data, manifest_hash, read_manifest
 from attribution.lab.forge.pools import Samples, load_samples
@@ -17,7 +18,7 @@ from attribution.lab.publish.mapping import references
 from attribution.lab.publish.publisher import info_of
 from attribution.lab.studies.attribution.answers import answers_to, leave_out_table, matrix_table, open_set_table, set_up
 from attribution.lab.studies.attribution.plan import SPLITS, Run
-from attribution.lab.studies.runner import finished, side_by_side, table, write_results
+from attribution.lab.studies.runner import finished, side_by_side, write_results
 from attribution.lab.train.methods import Settings, train
 from attribution.lab.train.sampling import PAIRS, SINGLES
 from attribution.measured.study import SCHEMA, STUDY_FILE
@@ -90,7 +91,7 @@ def study(
     tables = {key: replace(one, note=f"{one.note} These detectors were {_lengths(todo, key)}") for key, one in tables.items()}
     if TRIED.exists():
         one = json.loads(TRIED.read_text(encoding="utf-8"))
-        tables["tried"] = table(one["title"], ", ".join(one["columns"]), map(tuple, one["rows"]), one["note"])
+        tables["tried"] = MeasuredTable(one["title"], tuple(one["columns"]), tuple(map(tuple, one["rows"])), one["note"])
     plan = {"data_sha256": manifest_hash(data), "runs": [{"name": run.name, **run.settings()} for run in todo]}
     write_results(out, SCHEMA, f"The study's own detectors: {_lengths(todo, 'matrix')}", plan, tables)
 

@@ -26,11 +26,12 @@ from attribution.explain.gradcam import speaking_for
 from attribution.faces.finder import FaceFinder, find_tracks
 from attribution.lab import metrics
 from attribution.lab.examples import EXAMPLES
-from attribution.lab.studies.runner import Row, digest, once, table
+from attribution.lab.studies.runner import digest, once
 from attribution.lab.studies.zeroshot.faces import Faces
 from attribution.lab.studies.zeroshot.matrix import resampled
 from attribution.lab.studies.zeroshot.plan import ALL, BASE, SEED, TOP, Detector, Run
 from attribution.lab.studies.zeroshot.training import WEIGHTS_FILE, load_run, resized
+from attribution.lab.tables import Row, table
 from attribution.lab.train.loop import as_input
 from attribution.media import open_media
 from attribution.models.backbones import explained_layer
@@ -174,16 +175,7 @@ def _stability(looked: Mapping[Run, Looked], shown: int) -> MeasuredTable:
         side = next(iter(mine.values())).shape[1]
         empty = [_empty_share(maps, variants) for variants in ((BASE,), (TOP, ALL))]
         about.append(f"{detector.display} {side}×{side} places, {empty[0]} and {empty[1]}")
-    note = (
-        f"Grad-CAM for “manipulated” of the same faces before and after an augmentation, compared by SSIM at {COMPARED_PX}×{COMPARED_PX} "
-        "places. Only pairs of maps that both show something count; faces: those that have such a pair. Mean over these pairs of all "
-        "trainings, low–high: 95 % bootstrap over faces; shares of the pairs in the paper's bins. Chance: maps of one network before any "
-        "augmentation on different faces, paired at random: a value near it means that the maps of a face agree no better than those of "
-        "two faces do. An SSIM is high by itself where both maps are smooth or mostly cold, so compare a value with its own chance and "
-        "not with another detector's. The detectors' maps, with the share that is empty (nothing speaks for “manipulated”) before and "
-        f"after augmentation: {'; '.join(about)}."
-    )
-    return table("Attention stability", "detector, pair, faces, mean SSIM, low, high, below 0.7, 0.7 to 0.9, above 0.9", rows, note)
+    return table("attention", rows, compared_px=COMPARED_PX, about="; ".join(about))
 
 
 def _empty_share(maps: Mapping[Run, np.ndarray], variants: Sequence[str]) -> str:
@@ -236,11 +228,7 @@ def _shown_maps(looked: Mapping[Run, Looked]) -> MeasuredTable:
         for run, one in looked.items():
             side, values = grid(one.maps[place])
             rows.append((name, run.detector.name, run.trained_on, run.added, run.variant, side, round(float(one.p[place]), 3), values))
-    note = (
-        "Grad-CAM for “manipulated” on the examples, each map scaled to its own maximum: it says where, not how strongly; all zero where "
-        "nothing speaks for “manipulated”. p: p(manipulated) of this run, uncalibrated."
-    )
-    return table("Where they look", "example, detector, trained on, added, variant, side, p, values", rows, note)
+    return table("attention_maps", rows)
 
 
 def _shown_faces(shown: Sequence[Face]) -> MeasuredTable:
@@ -248,5 +236,4 @@ def _shown_faces(shown: Sequence[Face]) -> MeasuredTable:
         (name, *(round(edge, 1) for edge in face.crop_box), int(manipulated))
         for (name, manipulated), face in zip(SHOWN.items(), shown, strict=True)
     ]
-    note = "What the detectors see of each example: the crop that the app cuts, in pixels of the picture."
-    return table("Faces of the examples", "example, left, top, right, bottom, manipulated", rows, note)
+    return table("example_faces", rows)

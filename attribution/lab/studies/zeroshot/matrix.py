@@ -18,10 +18,11 @@ from attribution.detectors.loading import load
 from attribution.detectors.predictor import Predictor
 from attribution.lab import metrics
 from attribution.lab.data import REAL
-from attribution.lab.studies.runner import Row, digest, estimate, once, table
+from attribution.lab.studies.runner import digest, estimate, once
 from attribution.lab.studies.zeroshot.faces import Faces
 from attribution.lab.studies.zeroshot.plan import BASE, SEED, SOURCES, Run
 from attribution.lab.studies.zeroshot.training import Said
+from attribution.lab.tables import Row, table
 
 DRAWS = 1000
 SHIPPED, SEEN, ADDED_TO, UNSEEN, MEAN = "shipped", "trained on", "added", "never seen", "mean"
@@ -32,12 +33,6 @@ TRAINED_BY: Mapping[str, tuple[str, ...]] = {
     "telltale-caddm": ("dfdc_swap", "autoencoder_swap"),
     "telltale-dna-det": ("stylegan2", "generated_photos", "sdxl", "flux1"),
 }
-
-_SHIPPED_NOTE = (
-    "Shipped: the app's own detectors (calibrated, without the mirror image), trained for hours on several sources at once, on the same "
-    "faces; telltale-caddm was trained on swaps only, but started from the default's backbone, which had been trained on every source "
-    "that the default was trained on."
-)
 
 
 def read_shipped(names: Sequence[str], faces: Faces, runs: Path, device: str = "cpu") -> dict[str, np.ndarray]:
@@ -157,13 +152,7 @@ def _matrix(asked: Sequence[_Asked], areas: np.ndarray, accuracies: np.ndarray, 
         )
         for place, one in enumerate(asked) for column, source in enumerate(SOURCES)
     ]  # fmt: skip
-    columns = "detector, variant, trained on, added, tested on, relation, faces, AUC, low, high, balanced accuracy, low, high"
-    note = (
-        "Untouched against manipulated test faces of one source, single faces. AUC 0.5: a coin. Balanced accuracy: with the answer "
-        f"“manipulated” from p = 0.5 on. Low–high: 95 % bootstrap over clips, persons or pictures ({DRAWS:,} resamples), for one "
-        f"training each: the luck of a training is not in it. {_SHIPPED_NOTE}"
-    )
-    return table("Zero-shot matrix", columns, rows, note)
+    return table("zeroshot_matrix", rows, draws=DRAWS)
 
 
 def _summary(asked: Sequence[_Asked], areas: np.ndarray) -> MeasuredTable:
@@ -174,13 +163,7 @@ def _summary(asked: Sequence[_Asked], areas: np.ndarray) -> MeasuredTable:
         for figure, values in (("AUC trained on", seen), ("AUC never seen", unseen), ("drop", seen - unseen)):
             rows.append((detector, variant, figure, *estimate(_mean(values))))
     trainings = len({one.cells[2] for one in asked if one.cells[1] == BASE})
-    note = (
-        f"Means over {trainings} trainings, one on each source. “Trained on”: the first source (not the added one). “Never seen”: the "
-        "mean over the sources that the training did not see, one fewer after an augmentation, so variants are compared in “What "
-        "augmentation costs” and not here. Drop: the first less the second. Low–high: 95 % bootstrap over the faces of all sources at "
-        f"once. {_SHIPPED_NOTE}"
-    )
-    return table("Seen against never seen", "detector, variant, figure, value, low, high", rows, note)
+    return table("zeroshot_summary", rows, trainings=trainings)
 
 
 def _cost(places: Mapping[Run, int], asked: Sequence[_Asked], areas: np.ndarray) -> MeasuredTable:
@@ -196,9 +179,4 @@ def _cost(places: Mapping[Run, int], asked: Sequence[_Asked], areas: np.ndarray)
             by_kind.setdefault((run.detector.name, run.variant, on), []).append(values)
             rows.append((*asked[place].cells, on, *estimate(values)))
     rows += [(detector, variant, MEAN, "", on, *estimate(_mean(values))) for (detector, variant, on), values in by_kind.items()]
-    note = (
-        "AUC after the augmentation less that of the same detector before it, on the same faces: on the source that it was first trained "
-        "on (old), on the added one (new), and the mean over the sources that neither training saw. Below 0: it got worse. Low–high: 95 "
-        "% paired bootstrap; an interval that holds 0 shows no difference. An augmentation is also a longer training."
-    )
-    return table("What augmentation costs", "detector, variant, trained on, added, on, difference, low, high", rows, note)
+    return table("zeroshot_cost", rows)

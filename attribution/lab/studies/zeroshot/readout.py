@@ -7,8 +7,8 @@ judged are chosen on val faces; everything else is measured on test faces.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,12 @@ from attribution.detectors.card import MeasuredTable
 from attribution.detectors.loading import load
 from attribution.detectors.predictor import Predictor
 from attribution.lab.data import REAL
-from attribution.lab.studies.runner import Row, digest, estimate, once, table
+from attribution.lab.studies.runner import digest, estimate, once
 from attribution.lab.studies.zeroshot.faces import Faces
 from attribution.lab.studies.zeroshot.matrix import resampled, weighted_figures
 from attribution.lab.studies.zeroshot.plan import SOURCES, TRAINED
 from attribution.lab.studies.zeroshot.units import SHARES, TEST_RESAMPLES, universal_units
+from attribution.lab.tables import Row, table
 from attribution.models.backbones import features
 
 VALUES = 4
@@ -179,56 +180,29 @@ def readout_tables(
         for name, accuracy in zip(found, accuracies, strict=True):
             rows.append((which, name, found[name][0], *estimate(area[name]), *estimate(accuracy)))
         differences += [(which, name, *estimate(area[one] - area[other])) for name, one, other in pairs]
-    title, columns = "The default detector by its universal units", "faces, readout, units, AUC, low, high, balanced accuracy, low, high"
-    gaps = table("Differences of AUC between readouts", "faces, readout, difference, low, high", differences, DIFFERENCES_NOTE)
-    tables = {"readout": table(title, columns, rows), "readout_differences": gaps}
-    return {**tables, "readout": replace(tables["readout"], note=f"{NOTE} {finding(tables)}")}
+    words = finding(rows, differences)
+    return {"readout": table("readout", rows, finding=words), "readout_differences": table("readout_differences", differences)}
 
 
-def choice(tables: Mapping[str, MeasuredTable]) -> str:
-    """The readout by universal units with the highest AUC on the val faces; "" when no unit is universal."""
-    rows = [(row[3], str(row[1])) for row in tables["readout"].rows if row[0] == CHOICE and str(row[1]).startswith("universal")]
-    return max(rows, key=lambda row: float(row[0] or 0), default=(0, ""))[1]
+def finding(rows: Sequence[Row], differences: Sequence[Row]) -> str:
+    """The answer in one or two plain sentences, with its intervals, from the rows of both tables.
 
-
-def _judged(tables: Mapping[str, MeasuredTable]) -> dict[tuple[str, str], Row]:
-    """Faces, readout → difference, low, high."""
-    return {(str(row[0]), str(row[1])): row[2:] for row in tables["readout_differences"].rows}
-
-
-def helps(tables: Mapping[str, MeasuredTable]) -> bool:
-    """Whether the readout that val chose is better on what the default never trained on (the 95 % interval of its difference of AUC lies
-    above 0; for a refitted one also above all units refitted) and not worse on what it did (the interval does not lie below 0)."""
-    chosen, judged = choice(tables), _judged(tables)
+    Judged is the readout by universal units with the highest AUC on val faces. It helps when it is better on what the default never
+    trained on (its 95 % interval lies above 0; for a refitted one also against all units refitted) and not worse on what it did."""
+    on_val = [(float(row[3] or 0), str(row[1])) for row in rows if row[0] == CHOICE and str(row[1]).startswith("universal")]
+    if not on_val:
+        return "No unit of the default detector is universal, so there is nothing to read it by."
+    chosen, judged = max(on_val, key=lambda one: one[0])[1], {row[:2]: row[2:] for row in differences}
     rivals = (chosen, f"{chosen} − {ALL_REFITTED}") if chosen.endswith(REFITTED) else (chosen,)
     better = all(float(judged.get((NEVER_TRAINED, name), (0, 0, 0))[1] or 0) > 0 for name in rivals)
-    return bool(chosen) and better and float(judged.get((TRAINED_ON, chosen), (0, 0, -1))[2] or 0) >= 0
-
-
-def finding(tables: Mapping[str, MeasuredTable]) -> str:
-    """The answer in one or two plain sentences, with its intervals."""
-    chosen, judged = choice(tables), _judged(tables)
-    if not chosen:
-        return "No unit of the default detector is universal, so there is nothing to read it by."
+    helps = better and float(judged.get((TRAINED_ON, chosen), (0, 0, -1))[2] or 0) >= 0
 
     def told(faces: str) -> str:
         cells = judged.get((faces, chosen))
         return "not measured" if cells is None else f"{cells[0]:+} (95 % interval {cells[1]} to {cells[2]})".replace("-", "−")
 
-    answer = "helps" if helps(tables) else "does not help"
     return (
-        f"Listening to universal units {answer}: the readout that val faces choose ({chosen}) changes the AUC by {told(NEVER_TRAINED)} on "
-        f"faces of origins that the default never trained on, and by {told(TRAINED_ON)} on those that it did."
+        f"Listening to universal units {'helps' if helps else 'does not help'}: the readout that val faces choose ({chosen}) changes the "
+        f"AUC by {told(NEVER_TRAINED)} on faces of origins that the default never trained on, and by {told(TRAINED_ON)} on those that it "
+        "did."
     )
-
-
-NOTE = (
-    "Untouched against manipulated faces. Universal: among the units of the greatest interventional effect on p(manipulated) on all six "
-    "trained-on sources (val faces, share as named). Own head: all other units are set to their mean over the val faces. Refitted: a "
-    "logistic regression fitted on val faces; on val (choice) its AUC is out of fold. Trained on, never trained, all: those sources "
-    "together. low–high: 95 % bootstrap over groups of faces, the readout as it is."
-)
-DIFFERENCES_NOTE = (
-    "AUC of the readout less that of the default as it is, or, where the name has a minus, less that of all units refitted: whatever "
-    "fitting on val faces gains with all units as well is not due to the universal ones. 95 % bootstrap over groups of faces, paired."
-)

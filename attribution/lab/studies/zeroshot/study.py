@@ -15,7 +15,7 @@ from attribution.errors import LabError
 from attribution.lab.data import find_data, manifest_hash, read_manifest
 from attribution.lab.forge.pools import load_samples
 from attribution.lab.labels import LABELS
-from attribution.lab.studies.runner import Row, finished, side_by_side, table, write_results
+from attribution.lab.studies.runner import finished, side_by_side, write_results
 from attribution.lab.studies.zeroshot import training
 from attribution.lab.studies.zeroshot.attention import attention_tables
 from attribution.lab.studies.zeroshot.faces import UNTOUCHED_OF, Faces, load_faces, make_pool
@@ -24,6 +24,7 @@ from attribution.lab.studies.zeroshot.plan import BASE, BATCH, DETECTORS, LONGER
 from attribution.lab.studies.zeroshot.readout import kept_default, readout_tables
 from attribution.lab.studies.zeroshot.training import CLASSES, SAID_FILE, SETTINGS_FILE, Said
 from attribution.lab.studies.zeroshot.units import ablation_tables, neuron_tables
+from attribution.lab.tables import Row, table
 from attribution.measured.study import ZEROSHOT_SCHEMA
 from attribution.models.backbones import build_backbone, pooled_width
 
@@ -144,13 +145,7 @@ def _detectors(settings: Mapping[Run, Mapping[str, Any]], shipped: Sequence[str]
         about = (card.crop.side_px, _parameters(net), pooled_width(net), "shipped", None, None, card.training.minutes)
         rows.append((name, _SHIPPED.get(name, name), *about))
     longer = ", ".join(f"{factor} times as many on {_named(source)[0]}" for source, factor in LONGER.items())
-    note = (
-        f"Units: of the penultimate layer. Steps: batches of the first training on one source ({longer}); an augmentation takes fewer. "
-        "Minutes: all trainings of a detector together, each on one processor core while another core trained too. These are short "
-        "trainings of small inputs, not the paper's; those of the shipped detectors are told in their cards."
-    )
-    columns = "detector, display, input px, parameters, units, start, steps, faces a batch, minutes"
-    return table("Detectors", columns, rows, note)
+    return table("zeroshot_detectors", rows, longer=longer)
 
 
 def _sources(faces: Faces) -> MeasuredTable:
@@ -159,13 +154,7 @@ def _sources(faces: Faces) -> MeasuredTable:
         chosen = faces.of(source)
         manipulated = int(faces.manipulated[chosen].sum())
         rows.append((source, *_named(source), manipulated, len(chosen) - manipulated, UNTOUCHED_OF[source], int(source in TRAINED)))
-    note = (
-        "Test faces. Sources of one untouched kind share their untouched faces: dfdc: clips of DFDC; web: the collections of photographs "
-        "that training draws from too (other pictures of them); elsewhere: collections that no training saw. trained on = 1: detectors "
-        "were trained on it; 0: it was only tested."
-    )
-    columns = "source, display, family, manipulated, untouched beside them, untouched kind, trained on"
-    return table("Sources", columns, rows, note)
+    return table("zeroshot_sources", rows)
 
 
 def _named(source: str) -> tuple[str, str]:

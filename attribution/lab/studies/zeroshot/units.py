@@ -24,11 +24,12 @@ from scipy.stats import rankdata
 
 from attribution.detectors.card import MeasuredTable
 from attribution.lab import metrics
-from attribution.lab.studies.runner import Row, estimate, interval, table
+from attribution.lab.studies.runner import estimate, interval
 from attribution.lab.studies.zeroshot.faces import Faces
 from attribution.lab.studies.zeroshot.matrix import MEAN, resampled
 from attribution.lab.studies.zeroshot.plan import BASE, SEED, SOURCES, TRAINED, Run
 from attribution.lab.studies.zeroshot.training import Said
+from attribution.lab.tables import Row, table
 
 SHARES = (1 / 2, 1 / 4, 1 / 8, 1 / 16)
 ABLATED = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)
@@ -176,25 +177,6 @@ def universal_interval(said: Said, chosen: Sequence[np.ndarray], counts: np.ndar
     return np.percentile(found, [2.5, 97.5], axis=0) - np.mean(found, axis=0)
 
 
-HISTOGRAM_NOTE = (
-    "Units of the penultimate layer that are in the top share of interventional effect on exactly so many of the six trained-on sources "
-    "(val faces: the source's manipulated ones and the untouched ones beside them; no labels are used). Expected and chance low–high (95 % "
-    "of 2000 draws): every source chooses as many units by luck. Units without any effect are never chosen."
-)
-UNIVERSAL_NOTE = (
-    "Universal: chosen on all six sources. low–high: spread over resamples of whole groups of faces (95 %), about the measured number. "
-    "Chance: every source chooses as many by luck; p: one-sided, 2000 draws. More than by chance is no evidence of a shared mechanism: on "
-    "all sources a unit has the same weight and its activity the same scale, and five sources share their untouched faces. Compare the "
-    "rows “untrained”: the same network before any face (random, or as it comes from ImageNet), with a random classifier."
-)
-CONTROLS_NOTE = (
-    "The same numbers against a stricter chance: on every source by itself the units' spans (greatest less least value) are dealt out anew "
-    "among the units, and every unit keeps its effect per span, that is its weight (1000 draws). What exceeds it has spans in common "
-    "across sources too, which a network has before training as well (rows “untrained”). Manipulated only: universal units when effects "
-    "are measured on the manipulated faces alone, which no two sources share."
-)
-
-
 def _rows(name: tuple[str, str, str], said: Said, faces: Faces, shares: Sequence[float]) -> tuple[list[Row], list[Row], list[Row]]:
     """The rows of one network in the tables "neurons", "universal" and "universal_controls"."""
     chosen = [faces.of(source, "val") for source in TRAINED]
@@ -249,17 +231,11 @@ def neuron_tables(
     found = [_rows(name, said, faces, shares) for name, said in networks]
     histogram, universal, controls = ([row for rows in kind for row in rows] for kind in zip(*found, strict=True))
     timed = max((said for _, said in networks), key=lambda said: min(said.units.shape[1], TIMED_UNITS))
-    who = "detector, trained on, state, share kept"
-    counted, chance = f"{who}, k, units, universal", "chance, chance low, chance high"
-    columns = f"{who}, chosen in, units, expected, chance low, chance high"
-    about = "From the units that were read once, val faces, the machine of the study; without reading the faces and without intervals."
     return {
-        "neurons": table("In how many sources a unit is chosen", columns, histogram, HISTOGRAM_NOTE),
-        "universal": table("Universal units", f"{counted}, low, high, {chance}, p", universal, UNIVERSAL_NOTE),
-        "universal_controls": table(
-            "Universal units: stricter controls", f"{counted}, {chance}, p, manipulated only", controls, CONTROLS_NOTE
-        ),
-        "timing": table("Time of the causality", "what, units, sources, seconds", [timing_row(timed, faces)], about),
+        "neurons": table("neurons", histogram),
+        "universal": table("universal", universal),
+        "universal_controls": table("universal_controls", controls),
+        "timing": table("timing", [timing_row(timed, faces)]),
     }
 
 
@@ -361,22 +337,6 @@ def _ablation_rows(detector: str, trained_on: str, one: Ablated, shares: Sequenc
     return rows, differences
 
 
-ABLATION_NOTE = (
-    "Mean AUC over the sources that the run never saw (test faces). Units in the order of universality: by their worst rank of effect over "
-    "the six trained-on sources. That choice needs no labels, but it looks at val faces of all six sources, five of them never seen by the "
-    "run; “chosen without the tested source” leaves out the one that is asked about. Kept or removed: all other, or these, units are set "
-    "to their mean over the val faces of the trained-on source. low–high: 95 % bootstrap over groups of test faces, the units as they are "
-    "(random: 95 % band of 200 sets, and their mean). Shares are rounded up to whole units; share 1: all "
-    "units. “mean”: over the detector's base runs, on the same resamples."
-)
-DIFFERENCES_NOTE = (
-    "Positive: the AUC is higher than with all units, than the mean of 200 random sets of the same size, or than with the units of the "
-    "greatest effect on the trained-on source alone. Universal units are strong ones by construction, so doing better than "
-    "random ones is no news; only the last comparison asks whether being strong everywhere adds anything. 95 % bootstrap over groups of "
-    "test faces, paired."
-)
-
-
 def ablation_tables(
     runs_said: Mapping[Run, Said], faces: Faces, shares: Sequence[float] = ABLATED, sets: int = RANDOM_SETS, draws: int = TEST_RESAMPLES
 ) -> dict[str, MeasuredTable]:
@@ -396,10 +356,7 @@ def ablation_tables(
             more, paired = _ablation_rows(detector, trained_on, one, shares)
             rows += more
             differences += paired
-    who = "detector, trained on, share, way"
     return {
-        "ablation": table("Keeping and removing universal units", f"{who}, AUC, low, high", rows, ABLATION_NOTE),
-        "ablation_differences": table(
-            "Differences of AUC by units kept or removed", f"{who}, against, difference, low, high", differences, DIFFERENCES_NOTE
-        ),
+        "ablation": table("units_ablation", rows),
+        "ablation_differences": table("units_ablation_differences", differences),
     }
