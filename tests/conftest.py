@@ -11,6 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+# Two workers share the cores, and the servers that they start inherit this: one thread each, set before PyTorch is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 import torch
@@ -188,7 +192,7 @@ class Folders(Protocol):
     def __call__(self, favours: str, side_px: int = ...) -> Path: ...
 
 
-class Uploads(Protocol):
+class Embed(Protocol):
     """For the answer of the default, and that of the detector of face swaps where there is to be one, a folder that stands for `weights/`
     during a test; it is the test's own."""
 
@@ -250,11 +254,11 @@ def swap_folder(swap_folders: Folders) -> Path:
 @pytest.fixture
 def embed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default_folders: Folders, generated_folders: Folders, swap_folders: Folders
-) -> Uploads:
-    """A uploads with a default which finds that label everywhere, a DNA-Det which finds StyleGAN2, and with `swap` (`swapped` or `real`) a
+) -> Embed:
+    """Embeds a default which finds that label everywhere, a DNA-Det which finds StyleGAN2, and with `swap` (`swapped` or `real`) a
     CADDM which finds that. With a CADDM all of them read crops of its side."""
 
-    def uploads(favours: str, swap: str = "") -> Path:
+    def embedded(favours: str, swap: str = "") -> Path:
         folder = tmp_path / "weights"
         side_px = SWAP_SIDE_PX if swap else SIDE_PX
         shutil.copytree(default_folders(favours, side_px), folder / loading.DEFAULT_DETECTOR)
@@ -264,7 +268,7 @@ def embed(
         monkeypatch.setattr(loading, "EMBEDDED_FOLDER", folder)
         return folder
 
-    return uploads
+    return embedded
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from attribution.detectors.loading import DEFAULT_DETECTOR, embedded
 from attribution.evidence import Evidence, Opinion, Unusable, Verdict, read_document
 from attribution.lab.bench.hub_cache import put_in_cache
 from attribution.version import __version__
-from conftest import Uploads
+from conftest import Embed
 from foreign_detectors import COMMIT, write_timm_folder
 from samples import NONE_FOUND, REFUSED, SPECIALIST, artifact, disputed, opinion, picture, track
 
@@ -187,7 +187,7 @@ def test_a_file_in_a_few_lines(evidence: Evidence, with_refusals: bool, lines: l
     assert _summary(evidence, with_refusals).splitlines() == lines
 
 
-def test_a_detector_for_generated_faces_tells_of_its_router(embed: Uploads, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_detector_for_generated_faces_tells_of_its_router(embed: Embed, capsys: pytest.CaptureFixture[str]) -> None:
     uploads = embed("landmark_swap")
     (uploads / DEFAULT_DETECTOR / "model.safetensors").write_bytes(b"")
     assert main(["analyse", PORTRAITS[0], "--device", "cpu", "--detector", "random-dna-det"]) == 0

@@ -28,7 +28,7 @@ from attribution.explain.artifacts import find_artifacts
 from attribution.explain.patches import patch_view, reads_patches
 from attribution.pipeline import Analysis, Pipeline, analyse, examine, explain, load_pipeline
 from attribution.text.numbers import percent
-from conftest import SIDE_PX, SWAP_SIDE_PX, Folders, Uploads
+from conftest import SIDE_PX, SWAP_SIDE_PX, Embed, Folders
 from make_media import write_clip
 from test_loading import mend_card
 
@@ -421,7 +421,7 @@ def test_a_damaged_specialist_changes_nothing_but_its_own_opinion(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_without_a_gpu_all_detectors_are_on_the_processor(embed: Uploads) -> None:
+def test_without_a_gpu_all_detectors_are_on_the_processor(embed: Embed) -> None:
     embed("real")
     with pytest.raises(DeviceError, match="no GPU"):
         load_pipeline("default", "cuda")

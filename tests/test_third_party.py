@@ -25,7 +25,7 @@ from attribution.evidence import read_document
 from attribution.lab.bench.hub_cache import put_in_cache
 from attribution.models.backbones import features, normalise
 from attribution.pipeline import Pipeline, examine, explain, load_pipeline
-from conftest import Uploads
+from conftest import Embed
 from foreign_detectors import COMMIT, MEAN, SIDE_PX, STD, change_config, random_model, write_timm_folder
 from make_media import scene, write_picture
 
@@ -306,7 +306,7 @@ def test_a_known_one_that_cannot_be_used_says_why(own_folder: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_boxes_of_a_detector_beside_lie_on_what_it_saw(embed: Uploads, foreign_folder: Path) -> None:
+def test_boxes_of_a_detector_beside_lie_on_what_it_saw(embed: Embed, foreign_folder: Path) -> None:
     uploads = embed("landmark_swap", "swapped")
     pipeline = load_pipeline(DetectorSpec(str(foreign_folder), view="face"), "cpu", beside=str(uploads / "random-caddm"))
     (track,) = examine(PORTRAIT, pipeline).evidence.tracks
@@ -318,7 +318,7 @@ def test_boxes_of_a_detector_beside_lie_on_what_it_saw(embed: Uploads, foreign_f
     assert all(0 <= one.box[0] < one.box[2] <= width and 0 <= one.box[1] < one.box[3] <= height for one in track.artifacts)
 
 
-def test_what_is_asked_anyway_is_not_asked_twice(embed: Uploads) -> None:
+def test_what_is_asked_anyway_is_not_asked_twice(embed: Embed) -> None:
     uploads = embed("landmark_swap", "swapped")
     pipeline = load_pipeline(str(uploads / "random-caddm"), "cpu", beside=DEFAULT_DETECTOR)
     assert pipeline.router is not None
