@@ -28,8 +28,8 @@ from huggingface_hub.utils import close_session
 WRITER, READER, STRANGER = "hf_writer", "hf_reader", "hf_stranger"
 _LFS = re.compile(r".*\.(safetensors|bin|pth|pt|ckpt|h5)")
 _LFS_ABOVE_BYTES = 2**20
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _JSON = "application/json; charset=utf-8"
+_MOMENT = "2026-01-01T00:00:00.000Z"
 
 
 @dataclass
@@ -72,7 +72,6 @@ class Repository:
     gated: bool = False
     private: bool = False
     licence: str | None = None
-    library: str = "timm"
     tags: tuple[str, ...] = ()
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
@@ -81,10 +80,10 @@ class Repository:
 
 
 class Refused(Exception):
-    def __init__(self, status: int, code: str = "", message: str = "") -> None:
+    def __init__(self, status: int, message: str, code: str = "", headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
-        self.headers = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
+        self.headers = {"X-Error-Message": message, **({"X-Error-Code": code} if code else {}), **(headers or {})}
 
 
 class LoopbackHub:
@@ -100,7 +99,7 @@ class LoopbackHub:
         self.lock = threading.RLock()
         self._home = TemporaryDirectory(prefix="hub-home-")
         self.home = Path(self._home.name)
-        self._servers = [_Server(self, "/store" if number else "") for number in range(2)]
+        self._servers = [_Server(self, prefix) for prefix in ("", "/store")]
         self.url, self.store_url = (f"http://127.0.0.1:{server.server_address[1]}" for server in self._servers)
         self._threads = [threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True) for server in self._servers]
 
@@ -118,24 +117,13 @@ class LoopbackHub:
             server.server_close()
         self._home.cleanup()
 
-    def add(
-        self,
-        repository: str,
-        files: Path | Mapping[str, bytes],
-        revision: str = "main",
-        licence: str | None = None,
-        gated: bool = False,
-        private: bool = False,
-        tag: str = "",
-        **more: Any,
-    ) -> str:
+    def add(self, repository: str, files: Path | Mapping[str, bytes], revision: str = "main", tag: str = "", **more: Any) -> str:
         """Commit a folder, or files by name, to a branch; returns the commit. `more` are fields of Repository."""
         if isinstance(files, Path):
             files = {path.relative_to(files).as_posix(): path.read_bytes() for path in sorted(files.rglob("*")) if path.is_file()}
-        own = self.repositories.setdefault(repository, Repository(gated, private, licence, **more))
+        own = self.repositories.setdefault(repository, Repository(**more))
         commit = self.commit(repository, revision, dict(files))
-        if tag:
-            own.marks[tag] = commit
+        own.marks |= {tag: commit} if tag else {}
         return commit
 
     def commit(self, repository: str, branch: str, files: dict[str, bytes]) -> str:
@@ -143,7 +131,7 @@ class LoopbackHub:
         tree = json.dumps([branch, own.branches.get(branch), {name: git_blob(content) for name, content in sorted(files.items())}])
         commit = hashlib.sha1(tree.encode()).hexdigest()
         own.commits[commit], own.branches[branch] = files, commit
-        self.objects |= {hashlib.sha256(content).hexdigest(): content for name, content in files.items() if is_lfs(name, content)}
+        self.objects |= {_sha256(content): content for name, content in files.items() if _is_lfs(name, len(content))}
         return commit
 
     def environment(self) -> dict[str, str]:
@@ -174,13 +162,12 @@ class LoopbackHub:
         with self.lock:
             return [one for one in self.requests if part in one.path]
 
-    def fault(self, path: str) -> Fault | None:
+    def fault(self, path: str) -> Fault:
+        """What goes wrong with this request; a fault without effect where nothing does."""
         with self.lock:
-            for one in self.faults:
-                if one.where in path and one.times != 0:
-                    one.times = None if one.times is None else one.times - 1
-                    return one
-        return None
+            found = next((one for one in self.faults if one.where in path and one.times != 0), Fault(""))
+            found.times = None if found.times is None else found.times - 1
+            return found
 
 
 def git_blob(content: bytes) -> str:
@@ -188,15 +175,33 @@ def git_blob(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
-def is_lfs(name: str, content: bytes) -> bool:
-    return _LFS.fullmatch(name) is not None or len(content) > _LFS_ABOVE_BYTES
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
-def pointer(content: bytes) -> bytes:
+def _is_lfs(name: str, size: int) -> bool:
+    return _LFS.fullmatch(name) is not None or size > _LFS_ABOVE_BYTES
+
+
+def _pointer(content: bytes) -> bytes:
     """What git itself keeps of a file of Git LFS."""
-    return b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n" % (
-        hashlib.sha256(content).hexdigest().encode(), len(content),
-    )  # fmt: skip
+    return b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n" % (_sha256(content).encode(), len(content))
+
+
+def _entry(name: str, content: bytes) -> dict[str, Any]:
+    """A file in a listing of a commit."""
+    told: dict[str, Any] = {"type": "file", "path": name, "size": len(content), "oid": git_blob(content)}
+    if _is_lfs(name, len(content)):
+        small = _pointer(content)
+        told |= {"oid": git_blob(small), "lfs": {"oid": _sha256(content), "size": len(content), "pointerSize": len(small)}}
+    return told
+
+
+def _sibling(name: str, content: bytes) -> dict[str, Any]:
+    """The same in what is said of a model."""
+    entry = _entry(name, content)
+    lfs = {"lfs": {**entry["lfs"], "sha256": entry["lfs"]["oid"]}} if "lfs" in entry else {}
+    return {"rfilename": name, "size": entry["size"], "blobId": entry["oid"], **lfs}
 
 
 class _Server(ThreadingHTTPServer):
@@ -235,28 +240,28 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing is printed."""
 
-    @property
-    def hub(self) -> LoopbackHub:
-        assert isinstance(self.server, _Server)
-        return self.server.hub
-
     def _do(self) -> None:
         assert isinstance(self.server, _Server)
-        parts = urlsplit(self.path)
-        self.asked = Asked(
-            self.command, self.server.prefix + unquote(parts.path), parts.query, {key.lower(): value for key, value in self.headers.items()}
-        )
+        self.hub, parts = self.server.hub, urlsplit(self.path)
+        path, headers = self.server.prefix + parts.path, {key.lower(): value for key, value in self.headers.items()}
+        self.asked = Asked(self.command, unquote(path), parts.query, headers)
         with self.hub.lock:
             self.hub.requests.append(self.asked)
         self.content = self._read_content()
         self.fault = self.hub.fault(self.asked.path)
-        if self.fault is not None and self.fault.delay:
-            self.hub.closing.wait(self.fault.delay)
-        if self.fault is not None and (self.fault.status or self.fault.body is not None):
+        self.hub.closing.wait(self.fault.delay)
+        if self.fault.status or self.fault.body is not None:
             self._answer(self.fault.status or 200, self.fault.body or b"", self.fault.headers, self.fault.kind)
             return
         try:
-            self._route(self.server.prefix + parts.path)
+            for method, pattern, answer in _ROUTES:
+                found = re.fullmatch(pattern, path)
+                if found and self.command in method.split():
+                    told = answer(self, **{name: unquote(value) for name, value in found.groupdict(default="").items()})
+                    if told is not None:
+                        self._answer(200, json.dumps(told).encode())
+                    return
+            raise Refused(404, "Not found")
         except Refused as refused:
             self._answer(refused.status, json.dumps({"error": str(refused)}).encode(), refused.headers)
 
@@ -272,18 +277,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(pieces)
 
-    def _route(self, path: str) -> None:
-        for method, pattern, answer in _ROUTES:
-            found = re.fullmatch(pattern, path)
-            if found and self.command in method.split():
-                answer(self, **{name: unquote(value) for name, value in found.groupdict(default="").items()})
-                return
-        raise Refused(404, "", "Not found")
-
     def _answer(self, status: int, content: bytes = b"", headers: Mapping[str, str] | None = None, kind: str = _JSON) -> None:
         """Send an answer, with what the fault of this request does to its body."""
-        fault = self.fault or Fault("")
-        self.asked.status = status
+        fault, self.asked.status = self.fault, status
         content = content[: len(content) - fault.drop]
         self.send_response(status)
         for name, value in {"Content-Type": kind, "Content-Length": str(len(content)), **(headers or {})}.items():
@@ -294,96 +290,65 @@ class _Handler(BaseHTTPRequestHandler):
         stop = min([len(content), *(limit for limit in (fault.stall_after, fault.cut_after) if limit is not None)])
         for start in range(0, stop, fault.piece):
             self.wfile.write(content[start : min(start + fault.piece, stop)])
-            if fault.pause:
-                self.hub.closing.wait(fault.pause)
-        if fault.stall_after is not None and stop < len(content):
-            self.hub.closing.wait(60)
+            self.hub.closing.wait(fault.pause)
         if stop < len(content):
+            self.hub.closing.wait(60 if fault.stall_after is not None else 0)
             self.close_connection = True
 
-    def _say(self, data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        self._answer(status, json.dumps(data).encode(), headers)
-
-    def _token(self) -> str:
+    def _token(self, write: bool = False) -> str:
         token = self.headers.get("authorization", "").removeprefix("Bearer ")
         if token and token not in self.hub.tokens:
-            raise Refused(401, "", "Invalid credentials in Authorization header")
+            raise Refused(401, "Invalid credentials in Authorization header")
+        if write and self.hub.tokens.get(token) != "write":
+            raise Refused(403, "You don't have the rights to do this.") if token else Refused(401, "Invalid username or password.")
         return token
 
-    def _found(self, repository: str, revision: str = "main", content: bool = False) -> tuple[Repository, str]:
+    def _found(self, repository: str, revision: str = "", content: bool = False, write: bool = False) -> tuple[Repository, str]:
         """The repository and the commit; `content` is not given away of a gated one."""
-        token, own = self._token(), self.hub.repositories.get(repository)
-        hidden = own is None or (own.private and token not in own.readers and self.hub.tokens.get(token) != "write")
-        if own is None or hidden:
+        token, own = self._token(write), self.hub.repositories.get(repository)
+        if own is None or (own.private and token not in own.readers and self.hub.tokens.get(token) != "write"):
             # The Hub does not tell a stranger whether there is such a repository.
-            raise Refused(404, "RepoNotFound", "Repository not found") if token else Refused(401, "", "Invalid username or password.")
+            raise Refused(404, "Repository not found", "RepoNotFound") if token else Refused(401, "Invalid username or password.")
         if content and own.gated and token not in own.readers:
-            raise Refused(403 if token else 401, "GatedRepo", f"Access to model {repository} is restricted.")
+            raise Refused(403 if token else 401, f"Access to model {repository} is restricted.", "GatedRepo")
+        revision = revision or "main"
         commit = own.branches.get(revision) or own.marks.get(revision) or revision
         if commit not in own.commits:
-            raise Refused(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+            raise Refused(404, f"Invalid rev id: {revision}", "RevisionNotFound")
         return own, commit
 
-    def _writable(self) -> str:
-        token = self._token()
-        if self.hub.tokens.get(token) != "write":
-            raise Refused(403 if token else 401, "", "You don't have the rights to do this." if token else "Invalid username or password.")
-        return token
+    # What is read. A method gives what is answered as JSON, or answers itself.
 
-    # What is read.
-
-    def _info(self, repository: str, revision: str) -> None:
-        own, commit = self._found(repository, revision or "main")
+    def _info(self, repository: str, revision: str) -> Any:
+        own, commit = self._found(repository, revision)
         files = own.commits[commit]
         blobs = parse_qs(self.asked.query).get("blobs", ["false"])[0].lower() == "true"
         card = ModelCard(files.get("README.md", b"").decode(), ignore_metadata_errors=True).data.to_dict()
         card |= {"license": own.licence} if own.licence is not None else {}
         licence = [f"license:{card['license']}"] if isinstance(card.get("license"), str) else []
-        self._say(
-            {
-                "_id": "0", "id": repository, "modelId": repository, "author": repository.split("/")[0], "sha": commit,
-                "private": own.private, "gated": "manual" if own.gated else False, "disabled": False, "downloads": 0, "likes": 0,
-                "library_name": own.library, "tags": [own.library, *own.tags, *licence], "cardData": card,
-                "siblings": [_sibling(name, content) if blobs else {"rfilename": name} for name, content in files.items()],
-                "createdAt": "2026-01-01T00:00:00.000Z", "lastModified": "2026-01-01T00:00:00.000Z",
-            }
-        )  # fmt: skip
+        return {
+            "_id": "0", "id": repository, "modelId": repository, "author": repository.split("/")[0], "sha": commit,
+            "private": own.private, "gated": "manual" if own.gated else False, "disabled": False, "downloads": 0, "likes": 0,
+            "library_name": "timm", "tags": ["timm", *own.tags, *licence], "cardData": card, "createdAt": _MOMENT, "lastModified": _MOMENT,
+            "siblings": [_sibling(name, content) if blobs else {"rfilename": name} for name, content in files.items()],
+        }  # fmt: skip
 
-    def _tree(self, repository: str, revision: str) -> None:
+    def _tree(self, repository: str, revision: str) -> Any:
         own, commit = self._found(repository, revision)
-        self._say([_entry(name, content) for name, content in own.commits[commit].items()])
-
-    def _paths(self, repository: str, revision: str) -> None:
-        own, commit = self._found(repository, revision)
-        form = json.loads(self.content) if self.content[:1] == b"{" else parse_qs(self.content.decode())
-        self._say([_entry(name, content) for name, content in own.commits[commit].items() if name in form["paths"]])
-
-    def _refs(self, repository: str) -> None:
-        own, _ = self._found(repository)
-        kinds = {"branches": ("heads", own.branches), "tags": ("tags", own.marks)}
-        self._say(
-            {
-                kind: [{"name": name, "ref": f"refs/{word}/{name}", "targetCommit": commit} for name, commit in named.items()]
-                for kind, (word, named) in kinds.items()
-            }
-            | {"converts": []}
-        )
+        return [_entry(name, content) for name, content in own.commits[commit].items()]
 
     def _resolve(self, repository: str, revision: str, name: str) -> None:
         own, commit = self._found(repository, revision, content=True)
         headers = {"X-Repo-Commit": commit}
         if name not in own.commits[commit]:
-            refused = Refused(404, "EntryNotFound", "Entry not found")
-            refused.headers |= headers
-            raise refused
+            raise Refused(404, "Entry not found", "EntryNotFound", headers)
         content = own.commits[commit][name]
-        if is_lfs(name, content):
-            digest = hashlib.sha256(content).hexdigest()
-            headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(content)), "ETag": f'"{git_blob(pointer(content))}"'}
-            self._answer(302, b"", headers | {"Location": f"{self.hub.store_url}/{digest}?signature=1"})
-        else:
-            headers |= {"X-Linked-Size": str(len(content)), "ETag": f'"{git_blob(content)}"'}
-            self._answer(307, b"", headers | {"Location": f"/api/resolve-cache/models/{repository}/{commit}/{name}"})
+        etag, status, place = git_blob(content), 307, f"/api/resolve-cache/models/{repository}/{commit}/{name}"
+        if _is_lfs(name, len(content)):
+            digest = _sha256(content)
+            headers["X-Linked-Etag"] = f'"{digest}"'
+            etag, status, place = git_blob(_pointer(content)), 302, f"{self.hub.store_url}/{digest}?signature=1"
+        self._answer(status, b"", {**headers, "X-Linked-Size": str(len(content)), "ETag": f'"{etag}"', "Location": place})
 
     def _kept(self, repository: str, revision: str, name: str) -> None:
         own, commit = self._found(repository, revision, content=True)
@@ -393,92 +358,81 @@ class _Handler(BaseHTTPRequestHandler):
     def _object(self, digest: str) -> None:
         # The signature in the address is what opens the store: a token has no business here.
         if "authorization" in self.asked.headers:
-            raise Refused(400, "", "Only one auth mechanism allowed")
+            raise Refused(400, "Only one auth mechanism allowed")
         self._send_file(self.hub.objects[digest], {"ETag": f'"{digest}"'}, "application/octet-stream")
 
     def _send_file(self, content: bytes, headers: Mapping[str, str], kind: str) -> None:
-        fault = self.fault or Fault("")
-        if fault.flip is not None:
-            content = content[: fault.flip] + bytes([content[fault.flip] ^ 1]) + content[fault.flip + 1 :]
-        found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("range", ""))
-        if not found or fault.ignore_range:
-            self._answer(200, content, {"Accept-Ranges": "bytes", **headers}, kind)
+        if (flip := self.fault.flip) is not None:
+            content = content[:flip] + bytes([content[flip] ^ 1]) + content[flip + 1 :]
+        headers, found = {"Accept-Ranges": "bytes", **headers}, re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("range", ""))
+        if not found or self.fault.ignore_range:
+            self._answer(200, content, headers, kind)
             return
         start, end = int(found[1]), min(int(found[2] or len(content) - 1), len(content) - 1)
         if start > end:
             self._answer(416, b"", {"Content-Range": f"bytes */{len(content)}"})
             return
-        extent = {"Content-Range": f"bytes {start}-{end}/{len(content)}"}
-        self._answer(206, content[start : end + 1], {"Accept-Ranges": "bytes", **headers, **extent}, kind)
+        self._answer(206, content[start : end + 1], {**headers, "Content-Range": f"bytes {start}-{end}/{len(content)}"}, kind)
 
     # What is written.
 
-    def _create(self) -> None:
-        token, data = self._writable(), json.loads(self.content)
+    def _create(self) -> Any:
+        token, data = self._token(write=True), json.loads(self.content)
         repository = f"{data['organization'] or 'owner'}/{data['name']}"
         url = {"url": f"{self.hub.url}/{repository}"}
         if repository in self.hub.repositories:
-            self._say({"error": "You already created this model repo", **url}, 409)
-            return
+            self._answer(409, json.dumps({"error": "You already created this model repo", **url}).encode())
+            return None
         private = data.get("visibility") == "private" or bool(data.get("private"))
         self.hub.repositories[repository] = Repository(private=private, readers={token})
         self.hub.commit(repository, "main", {".gitattributes": b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n"})
-        self._say(url)
+        return url
 
-    def _validate(self) -> None:
+    def _validate(self) -> Any:
         empty = not json.loads(self.content)["content"].startswith("---\n")
-        self._say({"warnings": [{"message": "empty or missing yaml metadata in repo card"}] if empty else [], "errors": []})
+        return {"warnings": [{"message": "empty or missing yaml metadata in repo card"}] if empty else [], "errors": []}
 
-    def _branch(self, repository: str, branch: str) -> None:
-        self._writable()
-        own, commit = self._found(repository)
+    def _branch(self, repository: str, branch: str) -> Any:
+        own, commit = self._found(repository, write=True)
         if branch in own.branches:
-            raise Refused(409, "", "Reference already exists")
+            raise Refused(409, "Reference already exists")
         own.branches[branch] = commit
-        self._say({})
+        return {}
 
-    def _preupload(self, repository: str, revision: str) -> None:
-        self._writable()
-        own, commit = self._found(repository, revision)
+    def _preupload(self, repository: str, revision: str) -> Any:
+        own, commit = self._found(repository, revision, write=True)
         told = []
         for file in json.loads(self.content)["files"]:
-            lfs = _LFS.fullmatch(file["path"]) or file["size"] > _LFS_ABOVE_BYTES
-            there = own.commits[commit].get(file["path"])
-            oid = {} if there is None else {"oid": hashlib.sha256(there).hexdigest() if lfs else git_blob(there)}
+            lfs, there = _is_lfs(file["path"], file["size"]), own.commits[commit].get(file["path"])
+            oid = {} if there is None else {"oid": _sha256(there) if lfs else git_blob(there)}
             told.append({"path": file["path"], "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False, **oid})
-        self._say({"files": told})
+        return {"files": told}
 
-    def _batch(self, repository: str) -> None:
-        self._writable()
-        self._found(repository)
-        told = []
+    def _batch(self, repository: str) -> Any:
+        self._found(repository, write=True)
+        verify, told = {"href": f"{self.hub.url}/{repository}.git/info/lfs/objects/verify"}, []
         for one in json.loads(self.content)["objects"]:
-            actions = {
-                "upload": {"href": f"{self.hub.store_url}/{one['oid']}?signature=1"},
-                "verify": {"href": f"{self.hub.url}/{repository}.git/info/lfs/objects/verify"},
-            }
+            actions = {"upload": {"href": f"{self.hub.store_url}/{one['oid']}?signature=1"}, "verify": verify}
             told.append({**one, "authenticated": True, **({} if one["oid"] in self.hub.objects else {"actions": actions})})
-        self._say({"transfer": "basic", "objects": told})
+        return {"transfer": "basic", "objects": told}
 
     def _put(self, digest: str) -> None:
-        if hashlib.sha256(self.content).hexdigest() != digest:
-            raise Refused(400, "", "The content has another sha256")
+        if _sha256(self.content) != digest:
+            raise Refused(400, "The content has another sha256")
         self.hub.objects[digest] = self.content
         self._answer(200)
 
-    def _verify(self, repository: str) -> None:
-        self._writable()
+    def _verify(self, repository: str) -> Any:
+        self._token(write=True)
         data = json.loads(self.content)
         if len(self.hub.objects.get(data["oid"], b"")) != data["size"]:
-            raise Refused(404, "", f"No such object of {repository}")
-        self._say({})
+            raise Refused(404, f"No such object of {repository}")
+        return {}
 
-    def _commit(self, repository: str, revision: str) -> None:
-        self._writable()
-        own, parent = self._found(repository, revision)
+    def _commit(self, repository: str, revision: str) -> Any:
+        own, parent = self._found(repository, revision, write=True)
         files = dict(own.commits[parent])
-        for line in self.content.splitlines():
-            item = json.loads(line)
+        for item in map(json.loads, self.content.splitlines()):
             value = item["value"]
             if item["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
@@ -487,42 +441,18 @@ class _Handler(BaseHTTPRequestHandler):
             elif item["key"] == "deletedFile":
                 del files[value["path"]]
         commit = self.hub.commit(repository, revision, files)
-        url = f"{self.hub.url}/{repository}/commit/{commit}"
-        self._say({"success": True, "commitOid": commit, "commitUrl": url, "hookOutput": ""})
+        return {"success": True, "commitOid": commit, "commitUrl": f"{self.hub.url}/{repository}/commit/{commit}", "hookOutput": ""}
 
 
-def _sibling(name: str, content: bytes) -> dict[str, Any]:
-    entry = _entry(name, content)
-    told = {"rfilename": name, "size": entry["size"], "blobId": entry["oid"]}
-    if "lfs" in entry:
-        told["lfs"] = {"sha256": entry["lfs"]["oid"], "size": len(content), "pointerSize": len(pointer(content))}
-    return told
-
-
-def _entry(name: str, content: bytes) -> dict[str, Any]:
-    told: dict[str, Any] = {"type": "file", "path": name, "size": len(content), "oid": git_blob(content)}
-    if is_lfs(name, content):
-        told["oid"] = git_blob(pointer(content))
-        told["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": len(pointer(content))}
-    return told
-
-
-_OWN = r"(?P<repository>[^/]+/[^/]+)"
-_REV = r"(?P<revision>[^/]+)"
-_ROUTES: tuple[tuple[str, str, Callable[..., None]], ...] = (
-    ("GET", rf"/api/models/{_OWN}(/revision/{_REV})?", _Handler._info),
-    ("GET", rf"/api/models/{_OWN}/tree/{_REV}", _Handler._tree),
-    ("POST", rf"/api/models/{_OWN}/paths-info/{_REV}", _Handler._paths),
-    ("GET", rf"/api/models/{_OWN}/refs", _Handler._refs),
+_OWN, _REV = r"(?P<repository>[^/]+/[^/]+)", r"(?P<revision>[^/]+)"
+_ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
+    ("GET", rf"/api/models/{_OWN}(/revision/{_REV})?", _Handler._info), ("GET", rf"/api/models/{_OWN}/tree/{_REV}", _Handler._tree),
     ("GET HEAD", rf"/{_OWN}/resolve/{_REV}/(?P<name>.+)", _Handler._resolve),
     ("GET HEAD", rf"/api/resolve-cache/models/{_OWN}/{_REV}/(?P<name>.+)", _Handler._kept),
-    ("GET HEAD", r"/store/(?P<digest>[0-9a-f]{64})", _Handler._object),
-    ("PUT", r"/store/(?P<digest>[0-9a-f]{64})", _Handler._put),
-    ("POST", r"/api/repos/create", _Handler._create),
-    ("POST", r"/api/validate-yaml", _Handler._validate),
+    ("GET HEAD", r"/store/(?P<digest>[0-9a-f]{64})", _Handler._object), ("PUT", r"/store/(?P<digest>[0-9a-f]{64})", _Handler._put),
+    ("POST", r"/api/repos/create", _Handler._create), ("POST", r"/api/validate-yaml", _Handler._validate),
     ("POST", rf"/api/models/{_OWN}/branch/(?P<branch>[^/]+)", _Handler._branch),
     ("POST", rf"/api/models/{_OWN}/preupload/{_REV}", _Handler._preupload),
     ("POST", rf"/{_OWN}\.git/info/lfs/objects/batch", _Handler._batch),
-    ("POST", rf"/{_OWN}\.git/info/lfs/objects/verify", _Handler._verify),
-    ("POST", rf"/api/models/{_OWN}/commit/{_REV}", _Handler._commit),
-)
+    ("POST", rf"/{_OWN}\.git/info/lfs/objects/verify", _Handler._verify), ("POST", rf"/api/models/{_OWN}/commit/{_REV}", _Handler._commit),
+)  # fmt: skip

@@ -30,26 +30,19 @@ ORIGINALS = [
     vit("ViT", 64, **SMALL),
     vit("ViT, other functions", 96, classes=4, hidden_act="gelu_new", qkv_bias=False, layer_norm_eps=1e-3, **SMALL),
     vit("ViT, quick GELU", 64, hidden_act="quick_gelu", patch_size=8, **{**SMALL, "intermediate_size": 171}),
-    vit("ViT-Tiny", 224, hidden_size=192, num_attention_heads=3, intermediate_size=768),
-    swin("Swin", 64, **SMALL_SWIN),
+    vit("ViT-Tiny", 224, hidden_size=192, num_attention_heads=3, intermediate_size=768), swin("Swin", 64, **SMALL_SWIN),
     swin("Swin without biases", 64, qkv_bias=False, mlp_ratio=3.0, **SMALL_SWIN),
     swin("Swin, four stages", 128, embed_dim=16, depths=[1, 2, 3, 2], num_heads=[1, 2, 2, 4], window_size=4),
-    swin("Swin as wide as the tiny one", 224, depths=[1, 1, 1, 1]),
-    swin("SwinV2", 64, True, **SMALL_SWIN),
+    swin("Swin as wide as the tiny one", 224, depths=[1, 1, 1, 1]), swin("SwinV2", 64, True, **SMALL_SWIN),
     swin("SwinV2, learnt at other windows", 64, True, pretrained_window_sizes=[6, 3], hidden_act="gelu_pytorch_tanh", **SMALL_SWIN),
     swin("SwinV2, windows as large as stages", 64, True, **{**SMALL_SWIN, "window_size": 16}, qkv_bias=False),
-    swin("SwinV2 as wide as the tiny one", 128, True, window_size=8, depths=[1, 1, 2, 1]),
-    siglip("SigLIP", 64, **SMALL),
-    siglip("SigLIP, odd sizes", 70, classes=2, **{**SMALL, "intermediate_size": 171}, hidden_act="gelu"),
-    mixin("one logit", "tiny", 224),
-    probed("PE with a linear head", "vit_pe_core_tiny_patch16_384", 224),
-    hub("ResNet", "resnet18", 96),
-    hub("EfficientNet with a prefix", "efficientnet_b0", 96, prefix="model."),
-    hub("ConvNeXt", "convnextv2_atto", 96),
-    hub("Xception", "legacy_xception", 128),
-    hub("ViT by its mean", "vit_tiny_patch16_224", 96, img_size=96, global_pool="avg"),
+    swin("SwinV2 as wide as the tiny one", 128, True, window_size=8, depths=[1, 1, 2, 1]), siglip("SigLIP", 64, **SMALL),
+    siglip("SigLIP, odd sizes", 70, classes=2, **{**SMALL, "intermediate_size": 171}, hidden_act="gelu"), mixin("one logit", "tiny", 224),
+    probed("PE with a linear head", "vit_pe_core_tiny_patch16_384", 224), hub("ResNet", "resnet18", 96),
+    hub("EfficientNet with a prefix", "efficientnet_b0", 96, prefix="model."), hub("ConvNeXt", "convnextv2_atto", 96),
+    hub("Xception", "legacy_xception", 128), hub("ViT by its mean", "vit_tiny_patch16_224", 96, img_size=96, global_pool="avg"),
     hub("registers", "vit_small_patch14_reg4_dinov2", 56, img_size=56),
-]
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -62,8 +55,7 @@ QUICK = (0, 4, 8, 12, 14, 15, 16)
 
 
 @pytest.mark.parametrize(
-    "original",
-    [pytest.param(one, marks=() if place in QUICK else pytest.mark.slow, id=one.title) for place, one in enumerate(ORIGINALS)],
+    "original", [pytest.param(one, marks=() if place in QUICK else pytest.mark.slow, id=one.title) for place, one in enumerate(ORIGINALS)]
 )
 def test_an_adapted_detector_answers_like_its_original(original: Original) -> None:
     row = lab.compare(original, pictures=2)
@@ -92,14 +84,9 @@ def saved(original: Original, folder: Path) -> Source:
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Source]:
     """One small detector of every format, as its files are read."""
     kinds = {
-        "vit": ORIGINALS[0],
-        "swin": ORIGINALS[4],
-        "swinv2": ORIGINALS[8],
-        "siglip": ORIGINALS[12],
-        "mixin": ORIGINALS[14],
-        "probed": ORIGINALS[15],
-        "timm": ORIGINALS[16],
-    }
+        "vit": ORIGINALS[0], "swin": ORIGINALS[4], "swinv2": ORIGINALS[8], "siglip": ORIGINALS[12], "mixin": ORIGINALS[14],
+        "probed": ORIGINALS[15], "timm": ORIGINALS[16],
+    }  # fmt: skip
     return {kind: saved(original, tmp_path_factory.mktemp(kind)) for kind, original in kinds.items()}
 
 
@@ -304,8 +291,7 @@ def test_preparations_of_others_are_read(sources: Mapping[str, Source]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pretrained", "short_px"),
-    [({"crop_pct": 0.5}, 192), ({"crop_pct": 1.0, "crop_mode": "squash"}, None), ({"crop_pct": None}, 109)],
+    ("pretrained", "short_px"), [({"crop_pct": 0.5}, 192), ({"crop_pct": 1.0, "crop_mode": "squash"}, None), ({"crop_pct": None}, 109)]
 )
 def test_timm_s_crops_are_read(sources: Mapping[str, Source], pretrained: dict[str, Any], short_px: int | None) -> None:
     merged = {**sources["timm"].config["pretrained_cfg"], **pretrained}

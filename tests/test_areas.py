@@ -180,29 +180,19 @@ def around(x: float, y: float, wide: float = 20, high: float = 20) -> Box:
 @pytest.mark.parametrize(
     ("area", "words"),
     [
-        (around(200, 250, 90, 30), "around the mouth"),
-        (around(200, 250), "around the mouth"),
+        (around(200, 250, 90, 30), "around the mouth"), (around(200, 250), "around the mouth"),
         (around(170, 250), "around the corner of the mouth on the left"),
-        (around(230, 250), "around the corner of the mouth on the right"),
-        (around(200, 170, 120, 20), "around the eyes"),
-        (around(160, 170), "around the eye on the left"),
-        (around(240, 170), "around the eye on the right"),
-        (around(200, 210), "around the nose"),
-        (around(180, 190, 60, 60), "around the eye on the left and the nose"),
-        (around(200, 215, 110, 110), "around the eyes, the nose and the mouth"),
-        (around(200, 130), "above the eyes"),
-        (around(290, 110), "above the eyes on the right"),
-        (around(200, 285), "below the mouth"),
-        (around(115, 290), "below the mouth on the left"),
-        (around(200, 170), "between the eyes"),
-        (around(200, 232), "between the eyes and the mouth"),
-        (around(125, 170), "near the eye on the left"),
-        (around(270, 210), "on the cheek on the right"),
-        (around(130, 250), "beside the mouth on the left"),
-        (SQUARE, text.WHOLE),
+        (around(230, 250), "around the corner of the mouth on the right"), (around(200, 170, 120, 20), "around the eyes"),
+        (around(160, 170), "around the eye on the left"), (around(240, 170), "around the eye on the right"),
+        (around(200, 210), "around the nose"), (around(180, 190, 60, 60), "around the eye on the left and the nose"),
+        (around(200, 215, 110, 110), "around the eyes, the nose and the mouth"), (around(200, 130), "above the eyes"),
+        (around(290, 110), "above the eyes on the right"), (around(200, 285), "below the mouth"),
+        (around(115, 290), "below the mouth on the left"), (around(200, 170), "between the eyes"),
+        (around(200, 232), "between the eyes and the mouth"), (around(125, 170), "near the eye on the left"),
+        (around(270, 210), "on the cheek on the right"), (around(130, 250), "beside the mouth on the left"), (SQUARE, text.WHOLE),
         ((110.0, 105.0, 300.0, 290.0), text.WHOLE),
     ],
-)
+)  # fmt: skip
 def test_a_place_is_named_by_what_lies_there(area: Box, words: str) -> None:
     assert view.place(area, SQUARE, LANDMARKS) == words
     assert view.names_sides(words) == (" left" in words or " right" in words)
@@ -247,15 +237,11 @@ def test_no_better_than_guessing_is_said(own: Any, ends: str) -> None:
 @pytest.mark.parametrize(
     "tables",
     [
-        (),
-        (MeasuredTable("Overall", ("AUC",), ((0.9,),)),),
-        (MeasuredTable("Localisation", ("cases", "by"), (("partial swaps", "heatmap"),)),),
-        (MeasuredTable("Localisation", COLUMNS, ()),),
-        measured(heatmap=0.6),
-        measured(centre=0.38),
-        *(measured(heatmap=hits, centre=0.38) for hits in (None, 61, "most", -0.1)),
+        (), (MeasuredTable("Overall", ("AUC",), ((0.9,),)),),
+        (MeasuredTable("Localisation", ("cases", "by"), (("partial swaps", "heatmap"),)),), (MeasuredTable("Localisation", COLUMNS, ()),),
+        measured(heatmap=0.6), measured(centre=0.38), *(measured(heatmap=hits, centre=0.38) for hits in (None, 61, "most", -0.1)),
     ],
-)
+)  # fmt: skip
 def test_what_was_not_measured_is_not_claimed(tables: tuple[MeasuredTable, ...]) -> None:
     assert view.heatmap_hits(tables, DETECTOR, "landmark_swap") == text.HEATMAPS_NOT_MEASURED
     assert view.box_hits(tables) == text.BOXES_NOT_MEASURED

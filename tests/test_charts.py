@@ -85,10 +85,7 @@ def test_families_differ_in_shape_too_and_one_unheard_of_is_drawn_as_unknown() -
     assert (
         Markup(macros("marks.html").family_mark("gan", 20)).of("svg")[0]["aria-hidden"],
         Markup(macros("marks.html").family_mark("gan", 20)).of("svg")[0]["width"],
-    ) == (
-        "true",
-        "20",
-    )
+    ) == ("true", "20")
 
 
 def test_lines_of_marked_areas_stand_out_from_every_skin() -> None:

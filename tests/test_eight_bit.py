@@ -120,13 +120,9 @@ def test_values_that_are_not_finite_are_refused(value: float, shape: tuple[int, 
 
 def test_tensors_without_scales_are_left_as_they_are() -> None:
     tensors = {
-        "half": torch.randn(4).half(),
-        "whole": torch.randn(4),
-        "brain": torch.randn(4).bfloat16(),
-        "double": torch.randn(4).double(),
-        "count": torch.tensor(3),
-        "bytes": torch.ones(3, 3, dtype=torch.int8),
-    }
+        "half": torch.randn(4).half(), "whole": torch.randn(4), "brain": torch.randn(4).bfloat16(), "double": torch.randn(4).double(),
+        "count": torch.tensor(3), "bytes": torch.ones(3, 3, dtype=torch.int8),
+    }  # fmt: skip
     found = expand(tensors)
     assert list(found) == list(tensors)
     assert all(torch.equal(found[name].double(), tensor.double()) for name, tensor in tensors.items())

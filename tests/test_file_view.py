@@ -7,45 +7,30 @@ from dataclasses import replace
 
 import pytest
 
+import samples as s
 from attribution.evidence import Media, Moment
 from attribution.render import file as view
 from attribution.text import areas as area_text
 from attribution.text import page as text
-from samples import (
-    COMMIT,
-    FOREIGN,
-    FOUND,
-    INCONCLUSIVE,
-    MANIPULATED,
-    NONE_FOUND,
-    Markup,
-    artifact,
-    clip,
-    foreign_opinion,
-    judged,
-    picture,
-    said,
-    track,
-    whole,
-)
+from samples import Markup, said
 
 URI = "data:image/jpeg;base64,AA"
 
 
 def test_every_face_is_a_button_on_the_picture() -> None:
-    stage = view.picture_stage(picture(MANIPULATED, NONE_FOUND), URI, 1)
+    stage = view.picture_stage(s.picture(s.MANIPULATED, s.NONE_FOUND), URI, 1)
     assert said(stage)
     buttons = Markup(stage).of("button")
     assert [(one["data-face"], one["aria-pressed"]) for one in buttons] == [("0", "false"), ("1", "true")]
     assert buttons[0]["aria-label"] == "Face 1: Manipulated"
     assert buttons[0]["style"] == "left:10.00%;top:15.00%;width:20.00%;height:40.00%"
-    beyond = picture(verdict=MANIPULATED, tracks=(track(box=(-50.0, -10.0, 600.0, 900.0)),))
+    beyond = s.picture(verdict=s.MANIPULATED, tracks=(s.track(box=(-50.0, -10.0, 600.0, 900.0)),))
     assert Markup(view.picture_stage(beyond, URI, 0)).of("button")[0]["style"] == "left:0.00%;top:0.00%;width:100.00%;height:100.00%"
 
 
 def test_marked_areas_lie_over_the_face_they_belong_to_and_can_be_switched_off() -> None:
-    first = track(0, MANIPULATED, artifacts=(artifact(0.2, 0.6, 0.8, 0.9), artifact(0.0, 0.0, 0.3, 0.3, 0.6)))
-    evidence = picture(verdict=MANIPULATED, tracks=(first, picture(MANIPULATED, NONE_FOUND).tracks[1]))
+    first = s.track(0, s.MANIPULATED, artifacts=(s.artifact(0.2, 0.6, 0.8, 0.9), s.artifact(0.0, 0.0, 0.3, 0.3, 0.6)))
+    evidence = s.picture(verdict=s.MANIPULATED, tracks=(first, s.picture(s.MANIPULATED, s.NONE_FOUND).tracks[1]))
     stage = view.picture_stage(evidence, URI, 0)
     assert area_text.SHOW in said(stage)
     (layer,) = Markup(stage).of_class("tt-areas-of")
@@ -55,27 +40,27 @@ def test_marked_areas_lie_over_the_face_they_belong_to_and_can_be_switched_off()
     assert len(Markup(stage).of_class("tt-area")) == 2
     labels = [button["aria-label"] for button in Markup(stage).of("button")]
     assert labels == ["Face 1: Manipulated; marked areas: 2", "Face 2: No manipulation found"]
-    assert area_text.SHOW not in view.picture_stage(picture(MANIPULATED), URI, 0)
+    assert area_text.SHOW not in view.picture_stage(s.picture(s.MANIPULATED), URI, 0)
 
 
 def test_what_a_picture_shows_of_a_crowd_of_nobody_and_of_a_whole_picture() -> None:
-    empty = view.picture_stage(picture(), URI, 0)
+    empty = view.picture_stage(s.picture(), URI, 0)
     assert text.NO_FACE in said(empty)
     assert not Markup(empty).of("button")
-    assert "The 2 largest of 40 faces were examined." in view.picture_stage(picture(MANIPULATED, NONE_FOUND, faces_found=40), URI, 0)
-    all_of_it = view.picture_stage(judged(whole()), URI, 0)
+    assert "The 2 largest of 40 faces were examined." in view.picture_stage(s.picture(s.MANIPULATED, s.NONE_FOUND, faces_found=40), URI, 0)
+    all_of_it = view.picture_stage(s.judged(s.whole()), URI, 0)
     assert text.WHOLE_HINT in said(all_of_it)
     assert not Markup(all_of_it).of_class("tt-box")
     assert not Markup(all_of_it).of_class("tt-judged")
-    part = view.picture_stage(judged(whole(crop_box=(100.0, 0.0, 300.0, 200.0))), URI, 0)
+    part = view.picture_stage(s.judged(s.whole(crop_box=(100.0, 0.0, 300.0, 200.0))), URI, 0)
     assert text.WHOLE_PART in said(part)
     assert Markup(part).of_class("tt-judged")[0]["style"] == "left:25.00%;top:0.00%;width:50.00%;height:100.00%"
-    assert view.title(judged(whole())) == text.WHOLE_TITLES["picture"]
-    assert view.title(picture(MANIPULATED)) == text.FACES_TITLE
+    assert view.title(s.judged(s.whole())) == text.WHOLE_TITLES["picture"]
+    assert view.title(s.picture(s.MANIPULATED)) == text.FACES_TITLE
 
 
 def test_faces_are_a_radio_group_with_one_stop_for_the_keyboard() -> None:
-    choices = view.face_choices(picture(MANIPULATED, NONE_FOUND, INCONCLUSIVE), [URI, None, URI], 2)
+    choices = view.face_choices(s.picture(s.MANIPULATED, s.NONE_FOUND, s.INCONCLUSIVE), [URI, None, URI], 2)
     assert all(state in said(choices) for state in text.STATES.values())
     page = Markup(choices)
     assert [(radio["role"], radio["tabindex"], radio["aria-checked"]) for radio in page.of("button")] == [
@@ -85,25 +70,25 @@ def test_faces_are_a_radio_group_with_one_stop_for_the_keyboard() -> None:
     ]
     assert page.of_class("tt-choices")[0]["aria-label"] == text.CHOOSE_FACE
     assert len(page.of("img")) == 2
-    assert view.face_choices(picture(MANIPULATED), [URI], 0) == "", "one face needs no choice"
+    assert view.face_choices(s.picture(s.MANIPULATED), [URI], 0) == "", "one face needs no choice"
 
 
 def test_a_clip_has_a_player_where_browsers_have_one_and_its_frames_in_any_case() -> None:
-    stage = view.clip_stage(clip(), [(0.0, URI), (0.25, URI)], "gradio_api/file=/tmp/x/file.mp4", 0)
+    stage = view.clip_stage(s.clip(), [(0.0, URI), (0.25, URI)], "gradio_api/file=/tmp/x/file.mp4", 0)
     assert text.PLAYER_MISSING not in said(stage)
     page = Markup(stage)
     assert page.of("video")[0]["src"] == "gradio_api/file=/tmp/x/file.mp4"
     assert [frame["data-seconds"] for frame in page.of_class("tt-frame")] == ["0.000", "0.250"]
     assert not page.of_class("tt-framewise")
-    framewise = Markup(view.clip_stage(clip("matroska (hevc)"), [(0.0, URI)], None, 0))
+    framewise = Markup(view.clip_stage(s.clip("matroska (hevc)"), [(0.0, URI)], None, 0))
     assert not framewise.of("video")
     assert framewise.of_class("tt-framewise")
     assert text.PLAYER_MISSING in framewise.words
 
 
 def test_the_timeline_is_a_slider_for_the_keyboard_and_the_script_gets_its_data() -> None:
-    evidence = clip()
-    marked = replace(evidence.tracks[0], artifacts=(artifact(0.2, 0.6, 0.8, 0.9, seconds=3.5),))
+    evidence = s.clip()
+    marked = replace(evidence.tracks[0], artifacts=(s.artifact(0.2, 0.6, 0.8, 0.9, seconds=3.5),))
     stage = view.clip_stage(replace(evidence, tracks=(marked, evidence.tracks[1])), [], None, 1)
     assert text.TIMELINE_HINT in said(stage)
     page = Markup(stage)
@@ -119,17 +104,17 @@ def test_the_timeline_is_a_slider_for_the_keyboard_and_the_script_gets_its_data(
     assert second["p"][0] == "10 %", "in the words of the server"
 
 
-@pytest.mark.parametrize(("verdicts", "duration"), [((), 3.0), ((MANIPULATED,), None)], ids=["no face", "no length"])
+@pytest.mark.parametrize(("verdicts", "duration"), [((), 3.0), ((s.MANIPULATED,), None)], ids=["no face", "no length"])
 def test_a_clip_without_faces_or_length_has_no_timeline(verdicts: tuple, duration: float | None) -> None:
     media = Media("clip.mp4", "ab" * 32, 10, "clip", 400, 200, duration, 5, 5, "mp4 (h264)")
-    stage = view.clip_stage(picture(*verdicts, media=media), [(0.0, URI)], None, 0)
+    stage = view.clip_stage(s.picture(*verdicts, media=media), [(0.0, URI)], None, 0)
     assert (text.NO_FACE in said(stage)) == (not verdicts)
     assert not Markup(stage).of_class("tt-timeline")
 
 
 def test_the_stage_of_a_whole_clip_follows_no_face() -> None:
     moments = tuple(Moment(0.25 * i, 0.9) for i in range(4))
-    evidence = replace(clip(), detector=FOREIGN, verdict=FOUND, tracks=(whole(timeline=moments, faces=4),))
+    evidence = replace(s.clip(), detector=s.FOREIGN, verdict=s.FOUND, tracks=(s.whole(timeline=moments, faces=4),))
     page = Markup(view.clip_stage(evidence, [(0.0, URI)], None, 0))
     assert not page.of_class("tt-follow")
     assert page.of_class("tt-timeline")
@@ -137,22 +122,22 @@ def test_the_stage_of_a_whole_clip_follows_no_face() -> None:
 
 
 def test_custody_names_file_detectors_settings_versions_and_time() -> None:
-    words = said(view.custody(clip()))
+    words = said(view.custody(s.clip()))
     for part in (
         *("clip.mp4", "fedcba9876543210" * 4, "1.2 MB (1,200,000 bytes)", "mp4 (h264)", "400 × 200 px", "8.0 s", "32 of 64", "ab" * 32),
         *("CC0-1.0", "crop (scale 0.86)", "torch 2.9", "2026-01-02T03:04:05+00:00", "32 of 64 frames."),
     ):
         assert part in words, part
     assert text.MEASURE_NAMES["second"] not in words
-    words = said(view.custody(judged(whole())))
-    assert all(part in words for part in (f"acme/eye@{COMMIT}", "cd" * 32, "timm", "mit"))
-    words = said(view.custody(picture(MANIPULATED, tracks=(track(0, MANIPULATED, opinions=(foreign_opinion(),)),))))
-    assert all(part in words for part in (text.MEASURE_NAMES["second"], f"acme/eye@{COMMIT}", "cd" * 32, "ab" * 32))
+    words = said(view.custody(s.judged(s.whole())))
+    assert all(part in words for part in (f"acme/eye@{s.COMMIT}", "cd" * 32, "timm", "mit"))
+    words = said(view.custody(s.picture(s.MANIPULATED, tracks=(s.track(0, s.MANIPULATED, opinions=(s.foreign_opinion(),)),))))
+    assert all(part in words for part in (text.MEASURE_NAMES["second"], f"acme/eye@{s.COMMIT}", "cd" * 32, "ab" * 32))
 
 
 @pytest.mark.parametrize("name", ["a\nb.jpg", "$(id).png", '"><b>.png'])
 def test_a_file_name_stays_a_name(name: str) -> None:
-    stage = view.picture_stage(picture(MANIPULATED, name=name), URI, 0)
+    stage = view.picture_stage(s.picture(s.MANIPULATED, name=name), URI, 0)
     assert said(stage)
     assert Markup(stage).of("img")[0]["alt"] == name
-    assert Markup(view.clip_stage(clip(), [], f"gradio_api/file={name}", 0)).of("video")[0]["src"] == f"gradio_api/file={name}"
+    assert Markup(view.clip_stage(s.clip(), [], f"gradio_api/file={name}", 0)).of("video")[0]["src"] == f"gradio_api/file={name}"

@@ -460,8 +460,7 @@ def test_whatever_an_earlier_download_left(ready: LoopbackHub, left: bytes) -> N
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
-    [(Fault("/store/", piece=10, pause=0.05), "too slowly"), (Fault("/store/", delay=3), "does not come any more")],
+    ("fault", "said"), [(Fault("/store/", piece=10, pause=0.05), "too slowly"), (Fault("/store/", delay=3), "does not come any more")]
 )
 def test_a_trickle_is_too_slow(ready: LoopbackHub, fault: Fault, said: str) -> None:
     ready.faults = [fault]

@@ -39,14 +39,7 @@ def test_islands_are_counted_placed_and_compared_with_the_face() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "sizes"),
-    [
-        (("s.", ".s"), [1, 1]),
-        (("ss", ".s"), [3]),
-        (("s s",), [1, 1]),
-        (("sxs",), [3]),
-        (("..", ".."), []),
-        (("sss", "s.s", "sss"), [8]),
-    ],
+    [(("s.", ".s"), [1, 1]), (("ss", ".s"), [3]), (("s s",), [1, 1]), (("sxs",), [3]), (("..", ".."), []), (("sss", "s.s", "sss"), [8])],
 )
 def test_what_shares_a_side_is_one_island_and_what_shares_a_corner_is_not(rows: tuple[str, ...], sizes: list[int]) -> None:
     for overlap in (0.0, 3.5, 9.0):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import samples as s
 from attribution.detectors.card import MeasuredTable
 from attribution.detectors.catalogue import Entry
 from attribution.evidence import (
@@ -31,43 +32,14 @@ from attribution.render.report import report_html
 from attribution.text import areas as area_text
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
-from samples import (
-    COMMIT,
-    DETECTOR,
-    GENERATED,
-    HOSTILE,
-    INCONCLUSIVE,
-    MANIPULATED,
-    NONE_FOUND,
-    REFUSED,
-    REFUSED_SWAP,
-    SPECIALIST,
-    SWAPS,
-    Markup,
-    artifact,
-    clip,
-    disputed,
-    foreign_opinion,
-    grid,
-    heatmap,
-    is_inert,
-    judged,
-    noise,
-    picture,
-    said,
-    swap_opinion,
-    track,
-    whole,
-)
-from samples import face as one_face
-from samples import opinion as one_opinion
+from samples import Markup, said
 
 HITS = [("partial swaps", "heatmap", 0.6), ("partial swaps", "boxes", 0.74), ("partial swaps", "crop centre", 0.38)]
 
 
 def everything() -> str:
-    outcomes = [picture(MANIPULATED, NONE_FOUND), clip(), Unusable("song.mp3", "This is no picture and no clip."), picture()]
-    return report_html(outcomes, {(0, 0): heatmap(), (1, 1): heatmap("real")}, {0: noise(100, 200)})
+    outcomes = [s.picture(s.MANIPULATED, s.NONE_FOUND), s.clip(), Unusable("song.mp3", "This is no picture and no clip."), s.picture()]
+    return report_html(outcomes, {(0, 0): s.heatmap(), (1, 1): s.heatmap("real")}, {0: s.noise(100, 200)})
 
 
 def words_of(report: str) -> str:
@@ -93,7 +65,7 @@ def test_a_report_is_one_whole_document_that_needs_nothing_and_does_nothing() ->
 
 
 def test_a_report_has_all_that_custody_needs() -> None:
-    evidence = picture(MANIPULATED)
+    evidence = s.picture(s.MANIPULATED)
     words = words_of(report_html([evidence]))
     for value in (
         *(evidence.media.sha256, "61,306 bytes", evidence.detector.name, evidence.detector.weights_sha256, evidence.created_utc),
@@ -103,52 +75,52 @@ def test_a_report_has_all_that_custody_needs() -> None:
         assert value in words, value
 
 
-@pytest.mark.parametrize("outcome", [picture(MANIPULATED), picture(NONE_FOUND), picture(INCONCLUSIVE), picture()])
+@pytest.mark.parametrize("outcome", [s.picture(s.MANIPULATED), s.picture(s.NONE_FOUND), s.picture(s.INCONCLUSIVE), s.picture()])
 def test_no_report_calls_a_face_real(outcome: Evidence) -> None:
     assert not re.search(r"\b(real|authentic|genuine|fake)\b", words_of(report_html([outcome])), re.IGNORECASE)
 
 
 def test_pixels_are_shown_where_there_are_any_and_a_heatmap_comes_with_its_faithfulness() -> None:
-    report = report_html([picture(MANIPULATED)], {(0, 0): heatmap()}, {0: noise(50, 100)})
+    report = report_html([s.picture(s.MANIPULATED)], {(0, 0): s.heatmap()}, {0: s.noise(50, 100)})
     assert len(Markup(report).of("img")) == 3, "the whole picture, the crop and its heatmap"
     assert all(part in words_of(report) for part in (text.HEATMAP_WARNING, text.FAITHFUL["yes"]))
-    one = track(0, MANIPULATED, opinions=(swap_opinion(),), artifacts=(artifact(0.2, 0.6, 0.8, 0.9),), placement=None)
-    (read_back,) = read_document(document([picture(verdict=MANIPULATED, tracks=(one,))]))
-    bare = report_html([read_back], {(0, 0): heatmap()})
+    one = s.track(0, s.MANIPULATED, opinions=(s.swap_opinion(),), artifacts=(s.artifact(0.2, 0.6, 0.8, 0.9),), placement=None)
+    (read_back,) = read_document(document([s.picture(verdict=s.MANIPULATED, tracks=(one,))]))
+    bare = report_html([read_back], {(0, 0): s.heatmap()})
     assert not Markup(bare).of("img")
     assert "Area 1, at the bottom of the face: 90 %" in words_of(bare), "areas survive as a list"
     assert text.NEIGHBOURS_TITLE not in bare, "nor is there a table of neighbours without any"
 
 
 def test_a_clip_has_its_timeline_and_a_picture_has_none() -> None:
-    assert Markup(report_html([clip()])).of_class("tt-curves")
-    assert not Markup(report_html([picture(MANIPULATED)])).of_class("tt-curves")
+    assert Markup(report_html([s.clip()])).of_class("tt-curves")
+    assert not Markup(report_html([s.picture(s.MANIPULATED)])).of_class("tt-curves")
 
 
 def test_a_second_opinion_stands_under_its_face_with_heatmap_and_patches() -> None:
-    given, refused = one_opinion(patches=grid("s.", "..", side_px=60)), Opinion(SPECIALIST, REFUSED)
-    evidence = picture(GENERATED, tracks=(track(0, GENERATED, opinions=(given,)), track(1, MANIPULATED, opinions=(refused,))))
-    report = report_html([evidence], None, {0: noise(50, 100)}, {(0, 0, 0): heatmap("stylegan2")})
+    given, refused = s.opinion(patches=s.grid("s.", "..", side_px=60)), Opinion(s.SPECIALIST, s.REFUSED)
+    evidence = s.picture(s.GENERATED, tracks=(s.track(0, s.GENERATED, opinions=(given,)), s.track(1, s.MANIPULATED, opinions=(refused,))))
+    report = report_html([evidence], None, {0: s.noise(50, 100)}, {(0, 0, 0): s.heatmap("stylegan2")})
     words = words_of(report)
     assert words.count("carries the evidence") == 1
     assert len(Markup(report).of_class("tt-mosaic")) == len(Markup(report).of("image")) == 1
     assert words.index(opinion_text.AGREEMENT["same method"]) < words.index("so it was not asked")
     (read_back,) = read_document(document([evidence]))
     assert "1 of 4 patches" in words_of(report_html([read_back])), "without pixels the patches stand alone"
-    both = track(0, GENERATED, opinions=(Opinion(SWAPS, REFUSED_SWAP), one_opinion()))
-    words = words_of(report_html([picture(verdict=GENERATED, tracks=(both,))]))
+    both = s.track(0, s.GENERATED, opinions=(Opinion(s.SWAPS, s.REFUSED_SWAP), s.opinion()))
+    words = words_of(report_html([s.picture(verdict=s.GENERATED, tracks=(both,))]))
     assert words.index("Which generator drew it?") < words.index(opinion_text.NOT_ASKED) < words.index("so it was not asked")
     assert "swapped or pasted?" not in words
 
 
 def test_what_was_measured_stands_beside_heatmap_and_areas_of_each_detector() -> None:
-    marks = (artifact(0.2, 0.6, 0.8, 0.9),)
-    evidence = picture(verdict=MANIPULATED, tracks=(track(0, MANIPULATED, opinions=(swap_opinion(),), artifacts=marks),))
+    marks = (s.artifact(0.2, 0.6, 0.8, 0.9),)
+    evidence = s.picture(verdict=s.MANIPULATED, tracks=(s.track(0, s.MANIPULATED, opinions=(s.swap_opinion(),), artifacts=marks),))
     tables = {
         one.weights_sha256: (MeasuredTable("Localisation", ("cases", "by", "hits"), (("partial swaps", "heatmap", hits), *HITS[1:])),)
-        for one, hits in ((DETECTOR, 0.33), (SWAPS, 0.6))
+        for one, hits in ((s.DETECTOR, 0.33), (s.SWAPS, 0.6))
     }
-    report = report_html([evidence], {(0, 0): heatmap()}, {0: noise(100, 200)}, {(0, 0, 0): heatmap("swapped")}, tables)
+    report = report_html([evidence], {(0, 0): s.heatmap()}, {0: s.noise(100, 200)}, {(0, 0, 0): s.heatmap("swapped")}, tables)
     words, page = words_of(report), Markup(report)
     for part in (
         "Heatmaps of this kind hit the true area in 33 of 100 known cases",
@@ -159,36 +131,36 @@ def test_what_was_measured_stands_beside_heatmap_and_areas_of_each_detector() ->
         assert words.count(part) == 1, part
     assert len(page.of_class("tt-areas-of")) == 1, "on the whole picture"
     assert len(page.of_class("tt-marked-crop")) == 1, "and on the face"
-    own = track(0, MANIPULATED, artifacts=(artifact(0.2, 0.6, 0.8, 0.9, detector=DETECTOR.name),))
-    words = words_of(report_html([picture(verdict=MANIPULATED, tracks=(own,))], {(0, 0): heatmap()}))
+    own = s.track(0, s.MANIPULATED, artifacts=(s.artifact(0.2, 0.6, 0.8, 0.9, detector=s.DETECTOR.name),))
+    words = words_of(report_html([s.picture(verdict=s.MANIPULATED, tracks=(own,))], {(0, 0): s.heatmap()}))
     assert words.index("test-net marks one area") < words.index(text.FAITHFUL_TITLE)
     assert area_text.HITS_IN_CARD in words
 
 
 def test_an_overturned_verdict_is_explained_where_it_stands_and_at_the_opinion() -> None:
-    one = disputed()
-    words = words_of(report_html([picture(verdict=one.verdict, tracks=(one,))]))
+    one = s.disputed()
+    words = words_of(report_html([s.picture(verdict=one.verdict, tracks=(one,))]))
     assert words.count(opinion_text.CONTRADICTED) == 2
     assert words.index(opinion_text.CONTRADICTED) < words.index("Face 1")
     assert opinion_text.NEXT_TITLE in words
 
 
 def test_whole_pictures_and_strangers_are_shown_as_what_they_are() -> None:
-    words = words_of(report_html([judged(whole())], {(0, 0): replace(heatmap(), label="fake")}, {0: noise(200, 400)}))
-    for part in (text.WHOLE_TITLES["picture"], text.WHOLE["picture"], text.NO_REFERENCES, text.UNMEASURED_TITLE, COMMIT):
+    words = words_of(report_html([s.judged(s.whole())], {(0, 0): replace(s.heatmap(), label="fake")}, {0: s.noise(200, 400)}))
+    for part in (text.WHOLE_TITLES["picture"], text.WHOLE["picture"], text.NO_REFERENCES, text.UNMEASURED_TITLE, s.COMMIT):
         assert part in words
     assert "Face 1" not in words
     assert text.LIMITS_TITLE not in words
 
 
 def test_a_heatmap_lies_over_what_that_detector_saw() -> None:
-    own = replace(one_face(), crop=np.full((32, 32, 3), 250, dtype=np.uint8))
-    heat = {(0, 0, 0): replace(heatmap(), label="fake")}
+    own = replace(s.face(), crop=np.full((32, 32, 3), 250, dtype=np.uint8))
+    heat = {(0, 0, 0): replace(s.heatmap(), label="fake")}
     drawn = []
     for seen in (own, None):
-        evidence = picture(MANIPULATED, tracks=(track(0, MANIPULATED, opinions=(foreign_opinion(face=seen),)),))
+        evidence = s.picture(s.MANIPULATED, tracks=(s.track(0, s.MANIPULATED, opinions=(s.foreign_opinion(face=seen),)),))
         report = report_html([evidence], opinion_heatmaps=heat)
-        assert all(part in words_of(report) for part in (f"acme/eye@{COMMIT}", "cd" * 32))
+        assert all(part in words_of(report) for part in (f"acme/eye@{s.COMMIT}", "cd" * 32))
         drawn += re.findall(r'<div class="heat"><img src="([^"]+)"', report)
     assert len(set(drawn)) == 2
 
@@ -196,55 +168,60 @@ def test_a_heatmap_lies_over_what_that_detector_saw() -> None:
 def hostile() -> tuple[Mapping[str, str], str]:
     """Every part of the page by name, and the report, of evidence in which every word is hostile."""
     detector = DetectorInfo(
-        HOSTILE, "ab" * 32, ("real", "x"), ("real", "gan"), (HOSTILE, HOSTILE), HOSTILE, (HOSTILE,), HOSTILE, measured=False
+        s.HOSTILE, "ab" * 32, ("real", "x"), ("real", "gan"), (s.HOSTILE, s.HOSTILE), s.HOSTILE, (s.HOSTILE,), s.HOSTILE, measured=False
     )
-    found, none = Verdict("manipulated", "x", "gan", 0.9, (HOSTILE,)), Verdict("inconclusive", None, None, None, (HOSTILE,))
-    placement = Placement(0, 0, (Neighbour(0, HOSTILE, HOSTILE, 0.1),), 0.5)
+    found, none = Verdict("manipulated", "x", "gan", 0.9, (s.HOSTILE,)), Verdict("inconclusive", None, None, None, (s.HOSTILE,))
+    placement = Placement(0, 0, (Neighbour(0, s.HOSTILE, s.HOSTILE, 0.1),), 0.5)
     shares: dict[str, Any] = {"p_methods": {"real": 0.1, "x": 0.9}, "p_families": {"real": 0.1, "gan": 0.9}}
-    boxes = grid("s.", "..")
-    seen = replace(boxes, labels=("real", "x", HOSTILE))
-    given = one_opinion(found, "differs", detector=detector, architecture=HOSTILE, placement=placement, patches=None, **shares)
-    overturns = replace(given, overturns=HOSTILE)
-    refused = Opinion(detector, HOSTILE)
-    mark = Artifact((50.0, 40.0, 90.0, 80.0), 0.9, HOSTILE, 0.0)
-    one = track(0, none, opinions=(overturns, given, refused), artifacts=(mark,), placement=placement, **shares)
-    media = Media(HOSTILE, "ab" * 32, 10, "picture", 400, 200, None, 1, 1, HOSTILE, (HOSTILE,))
-    more = {"settings": {HOSTILE: HOSTILE}, "versions": {HOSTILE: HOSTILE}, "detector": detector, "media": media}
-    evidence = picture(verdict=none, tracks=(one, replace(one, verdict=found, opinions=())), **more)
-    tables = [MeasuredTable(HOSTILE, (HOSTILE,), ((HOSTILE,),), HOSTILE), MeasuredTable("Localisation", ("cases", "by", "hits"), ())]
+    boxes = s.grid("s.", "..")
+    seen = replace(boxes, labels=("real", "x", s.HOSTILE))
+    given = s.opinion(found, "differs", detector=detector, architecture=s.HOSTILE, placement=placement, patches=None, **shares)
+    overturns = replace(given, overturns=s.HOSTILE)
+    refused = Opinion(detector, s.HOSTILE)
+    mark = Artifact((50.0, 40.0, 90.0, 80.0), 0.9, s.HOSTILE, 0.0)
+    one = s.track(0, none, opinions=(overturns, given, refused), artifacts=(mark,), placement=placement, **shares)
+    media = Media(s.HOSTILE, "ab" * 32, 10, "picture", 400, 200, None, 1, 1, s.HOSTILE, (s.HOSTILE,))
+    more = {"settings": {s.HOSTILE: s.HOSTILE}, "versions": {s.HOSTILE: s.HOSTILE}, "detector": detector, "media": media}
+    evidence = s.picture(verdict=none, tracks=(one, replace(one, verdict=found, opinions=())), **more)
+    tables = [
+        MeasuredTable(s.HOSTILE, (s.HOSTILE,), ((s.HOSTILE,),), s.HOSTILE),
+        MeasuredTable("Localisation", ("cases", "by", "hits"), ()),
+    ]
     note, _ = opinion.verdict_note(evidence, link=True)
-    entry = Entry(HOSTILE, HOSTILE, "cached", HOSTILE, (HOSTILE,), HOSTILE, HOSTILE, 3)
-    file_of_hub: Any = SimpleNamespace(name=HOSTILE, bytes=1)
-    looked = detector_panel.Looked(replace(entry, kind="known", name=f"hf:{HOSTILE}@x"), HOSTILE, (file_of_hub,))
-    slot = detector_panel.Slot(looked.entry.name, HOSTILE, asked=(HOSTILE,), meanings={HOSTILE: "real"})
-    heat = replace(heatmap(), label="x")
-    three = replace(detector, labels=("real", "x", HOSTILE), families=("real", "gan", "gan"), display_names=(HOSTILE,) * 3)
+    entry = Entry(s.HOSTILE, s.HOSTILE, "cached", s.HOSTILE, (s.HOSTILE,), s.HOSTILE, s.HOSTILE, 3)
+    file_of_hub: Any = SimpleNamespace(name=s.HOSTILE, bytes=1)
+    looked = detector_panel.Looked(replace(entry, kind="known", name=f"hf:{s.HOSTILE}@x"), s.HOSTILE, (file_of_hub,))
+    slot = detector_panel.Slot(looked.entry.name, s.HOSTILE, asked=(s.HOSTILE,), meanings={s.HOSTILE: "real"})
+    heat = replace(s.heatmap(), label="x")
+    three = replace(detector, labels=("real", "x", s.HOSTILE), families=("real", "gan", "gan"), display_names=(s.HOSTILE,) * 3)
     parts = {
         "banner": face.verdict_banner(evidence, "", note),
         "card": face.face_card(one, 1, detector),
         "neighbours": face.neighbour_table(placement, detector),
         "measured": face.measured(tables, detector),
         "heatmap": areas.heatmap_words(heat, detector, tables),
-        "areas": areas.panel(one, 1, HOSTILE, "", tables, None),
-        "no areas": areas.nothing_marked(HOSTILE, ""),
+        "areas": areas.panel(one, 1, s.HOSTILE, "", tables, None),
+        "no areas": areas.nothing_marked(s.HOSTILE, ""),
         "custody": file.custody(evidence),
         "stage": file.picture_stage(evidence, "data:image/png;base64,AA", 0),
         "beside": opinion.beside(one),
         "agreement": opinion.agreement(one, given, detector),
         "dispute": opinion.agreement(one, overturns, detector),
-        "side by side": opinion.side_by_side(one, given, detector, HOSTILE),
+        "side by side": opinion.side_by_side(one, given, detector, s.HOSTILE),
         "answer": opinion.answer(one, given, detector),
         "refusal": opinion.answer(one, refused, detector),
         "heading": opinion.heading(one, 1, detector),
         "choices": opinion.choices(one, 1),
         "others": opinion.others(one, 0),
         "bars": charts.method_bars(shares["p_methods"], detector),
-        "patches": patches.mosaic(seen, three, (0, 0, 9, 9), 40, 40, None, HOSTILE),
-        "panel": detector_panel.panel((entry, replace(entry, refused=HOSTILE)), (looked,), {"first": slot, "beside": slot}, HOSTILE),
-        "line": detector_panel.line(HOSTILE, False),
-        "progress": detector_panel.progress(HOSTILE, 0.5, HOSTILE),
+        "patches": patches.mosaic(seen, three, (0, 0, 9, 9), 40, 40, None, s.HOSTILE),
+        "panel": detector_panel.panel((entry, replace(entry, refused=s.HOSTILE)), (looked,), {"first": slot, "beside": slot}, s.HOSTILE),
+        "line": detector_panel.line(s.HOSTILE, False),
+        "progress": detector_panel.progress(s.HOSTILE, 0.5, s.HOSTILE),
     }  # fmt: skip
-    report = report_html([evidence, Unusable(HOSTILE, HOSTILE)], {(0, 1): heat}, {0: noise(20, 40)}, {(0, 0, 1): heat}, {"ab" * 32: tables})
+    report = report_html(
+        [evidence, Unusable(s.HOSTILE, s.HOSTILE)], {(0, 1): heat}, {0: s.noise(20, 40)}, {(0, 0, 1): heat}, {"ab" * 32: tables}
+    )
     return parts, report
 
 
@@ -253,8 +230,8 @@ def test_hostile_words_stay_words_in_every_part_and_none_is_escaped_twice() -> N
     for name, markup in {**parts, "report": report.removeprefix("<!doctype html>")}.items():
         page = Markup(markup)
         assert page.problem == "", name
-        assert is_inert(markup), name
+        assert s.is_inert(markup), name
         shown = page.words + "".join(value for _, attributes in page.tags for value in attributes.values())
-        assert HOSTILE in shown, name
+        assert s.HOSTILE in shown, name
         assert "&lt;" not in shown and "&amp;amp;" not in shown, name  # noqa: PT018
     assert not re.search(r"url\(", report)
