@@ -18,6 +18,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -176,22 +177,17 @@ def look(name: HubName | str, *, patience: Patience = PATIENCE) -> Listing:
         UnknownDetector, DamagedDetector, UnusableDetector: with the reason.
     """
     name = parse(name) if isinstance(name, str) else name
-    answers: list[Any] = []
+    answer: Future[Any] = Future()
 
     def ask() -> None:
         try:
-            answers.append(_ask(name, patience))
+            answer.set_result(_ask(name, patience))
         except Exception as error:
-            answers.append(error)
+            answer.set_exception(error)
 
-    thread = threading.Thread(target=ask, name="hub-look", daemon=True)
-    thread.start()
-    thread.join(patience.look)
-    answer = answers[0] if answers else TimeoutError()
+    threading.Thread(target=ask, name="hub-look", daemon=True).start()
     try:
-        if isinstance(answer, Exception):
-            raise answer
-        return _listing(name, answer)
+        return _listing(name, answer.result(patience.look))
     except DetectorError:
         raise
     # The client lets its transport's exceptions through, and these have changed from version to version.

@@ -31,16 +31,7 @@ from attribution.detectors.card import (
 )
 from attribution.detectors.hub import PREPROCESSOR_FILE
 from attribution.detectors.labels import decide
-from attribution.detectors.loading import (
-    AGAIN,
-    LoadedDetector,
-    info_of,
-    load_exactly,
-    parse_json,
-    parse_tensors,
-    probe_logits,
-    read_bytes,
-)
+from attribution.detectors.loading import AGAIN, LoadedDetector, info_of, load_exactly, parse_json, parse_tensors, probe_logits, read_bytes
 from attribution.detectors.registry import Checkpoint, find
 from attribution.detectors.spec import DetectorSpec
 from attribution.errors import DamagedDetector, UnusableDetector

@@ -51,12 +51,7 @@ def _where(evidence: Evidence) -> str:
 
 
 def face_card(
-    track: TrackEvidence,
-    number: int,
-    detector: DetectorInfo,
-    crop_uri: str | None = None,
-    shown: Face | None = None,
-    reasons: bool = True,
+    track: TrackEvidence, number: int, detector: DetectorInfo, crop_uri: str | None = None, shown: Face | None = None, reasons: bool = True
 ) -> Markup:
     """What is said of one face: its crop, verdict, reasons and measures. `shown` is the face of that crop, and the measures are its own;
     reasons may be left out where the verdict on the file has just given the same ones."""

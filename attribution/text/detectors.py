@@ -12,10 +12,7 @@ CLOSE = "Close"
 TITLE = "Choose a detector"
 HINT = "What you choose is used for the next file; the result that is shown stays as it is. Nothing is fetched before you click."
 SLOTS = {"first": "Detector", "beside": "Compare with"}
-SLOT_HINTS = {
-    "first": "It gives the answer on each face.",
-    "beside": "Heard about the same faces; both answers stand side by side.",
-}
+SLOT_HINTS = {"first": "It gives the answer on each face.", "beside": "Heard about the same faces; both answers stand side by side."}
 NO_SECOND = "No second detector"
 GROUPS = {
     "own": "In use since the page was started",

@@ -41,11 +41,7 @@ GONE = "This result is no longer in memory. Give the file again."
 UPLOAD_GONE = "The upload did not arrive in one piece. Give the file again."
 
 # The verdict
-STATES = {
-    "manipulated": "Manipulated",
-    "no_manipulation_found": "No manipulation found",
-    "inconclusive": "Inconclusive",
-}
+STATES = {"manipulated": "Manipulated", "no_manipulation_found": "No manipulation found", "inconclusive": "Inconclusive"}
 STATES_EXPLAINED = {
     "manipulated": "The detector recognises the traces of a manipulation.",
     "no_manipulation_found": "The detector found none of the manipulations that it knows. That does not show that there is none.",

@@ -95,10 +95,7 @@ def _architecture(config: Mapping[str, Any], kind: str, depths: tuple[int, ...])
     names = (
         (f"swin_{size}_patch4_window{window}_{side_px}",)
         if kind == "swin"
-        else (
-            f"swinv2_{size}_window{window}_{side_px}",
-            f"swinv2_{size}_window12to{window}_192to{side_px}",
-        )
+        else (f"swinv2_{size}_window{window}_{side_px}", f"swinv2_{size}_window12to{window}_192to{side_px}")
     )
     return next((name for name in names if name in ALLOWED_ARCHITECTURES), _ANY[kind]), arguments
 

@@ -14,19 +14,7 @@ from typing import Any
 
 import torch
 
-from attribution.detectors.adapters.parts import (
-    AGAIN,
-    Adapted,
-    Format,
-    Ledger,
-    Source,
-    conclude,
-    labels_of,
-    must_be,
-    names,
-    refuse,
-    whole,
-)
+from attribution.detectors.adapters.parts import AGAIN, Adapted, Format, Ledger, Source, conclude, labels_of, must_be, names, refuse, whole
 from attribution.detectors.adapters.preprocessing import by_timm, by_transformers
 from attribution.errors import DamagedDetector
 from attribution.models.architectures import ALLOWED_ARCHITECTURES, MOST_CLASSES, OWN_ARCHITECTURES
