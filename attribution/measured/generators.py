@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from attribution.detectors.card import MeasuredTable
-from attribution.detectors.tables import Estimate, Row, Rows, Unfit, figure_words, mean_of, percent, share_words
+from attribution.detectors.tables import Estimate, Row, Rows, figure_words, mean_of, percent, share_words
 from attribution.measured import figures
 from attribution.measured.figures import Axis, Dot, DotLine, HeatCell, dot_chart, draw, key, pair_key, simple_chart
-from attribution.measured.section import Section, Subject, apart, capital, known
+from attribution.measured.section import Section, Subject, apart, capital, known, need, place_of
 from attribution.text import limits as text
 
 _INSIDE, _OUTSIDE = "patches inside called generated", "patches outside called generated"
@@ -27,23 +27,15 @@ def side_by_side(at: Subject) -> Section:
         for row, own in known(table, ("rows", "faces", "default"), "DNA-Det")
         if (other := row.estimate("default")) is not None
     ]
-    if not pairs:
-        raise Unfit(f"The table “{table.title}” has no rows.")
-    differ = [pair for pair in pairs if apart(*pair[1:])]
-    says = f"{pairs[0][0]}: {figure_words(pairs[0][1])} against {figure_words(pairs[0][2])} of the default detector. "
-    says += (
-        f"In {len(differ)} of {len(pairs)} rows the two intervals do not overlap; the largest gap is in "
-        f"“{max(differ, key=lambda pair: abs(pair[1].value - pair[2].value))[0]}”."
-        if differ
-        else "The two intervals overlap in every row."
-    )
-    lines = [
-        DotLine(name, [Dot(other, hollow=True), Dot(own)], f"{figure_words(own)} / {figure_words(other)}") for name, own, other in pairs
-    ]
-    first, more = (
-        dot_chart("share, or macro-F1", some, Axis(), "this / default", "this / default")
-        for some in (lines[:_HEADLINES], lines[_HEADLINES:])
-    )
+    differ = [pair for pair in need(pairs, table, "has no rows") if apart(*pair[1:])]
+    says = "The two intervals overlap in every row."
+    if differ:
+        largest = max(differ, key=lambda pair: abs(pair[1].value - pair[2].value))[0]
+        says = f"In {len(differ)} of {len(pairs)} rows the two intervals do not overlap; the largest gap is in “{largest}”."
+    says = f"{pairs[0][0]}: {figure_words(pairs[0][1])} against {figure_words(pairs[0][2])} of the default detector. {says}"
+    lines = [DotLine(name, [Dot(other, True), Dot(own)], f"{figure_words(own)} / {figure_words(other)}") for name, own, other in pairs]
+    both = "this / default"
+    first, more = (dot_chart("share, or macro-F1", some, Axis(), both, both) for some in (lines[:_HEADLINES], lines[_HEADLINES:]))
     drawn = pair_key("this detector", "the default detector") + first
     if len(pairs) > _HEADLINES:
         drawn += draw.folding(f"By class and source ({len(pairs) - _HEADLINES})", more)
@@ -64,10 +56,9 @@ def robustness(at: Subject) -> Section:
         falls.append((first.value - last.value, change, steps[-1], first, last))
         label = f"{change}: macro-F1 from {figure_words(first)} ({steps[0]}) to {figure_words(last)} ({steps[-1]})."
         drawn.append(figures.curves(change, steps, curves, "macro-F1", label))
-    _, change, step, first, last = max(falls, key=lambda one: one[0])
-    least = min(falls, key=lambda one: one[0])
+    (_, change, step, first, last), (_, mild, mild_step, _, mild_last) = (pick(falls, key=lambda one: one[0]) for pick in (max, min))
     says = f"It suffers most from “{change}”: macro-F1 falls from {figure_words(first)} to {figure_words(last)} at {step}. "
-    says += f"Least harmful is “{least[1]}”: {figure_words(least[4])} at {least[2]}."
+    says += f"Least harmful is “{mild}”: {figure_words(mild_last)} at {mild_step}."
     return Section(says, pair_key("this detector", "default detector", "muted") + draw.box("tt-plots", drawn), (table,))
 
 
@@ -76,17 +67,12 @@ def unknown(at: Subject) -> Section:
     table = at.table("Unknown generators")
     scores, rows, best, mean = best_score(table, [name for name in table.columns if name not in ("held out", "faces", "low", "high")])
     hardest = min(rows, key=lambda row: value if (value := row.number(best)) is not None else 2.0)
-    says = (
-        f"Over {len(rows)} held-out generators {best} does best: a mean AUROC of {mean[best].value:.2f}. Hardest to notice is "
-        f"{_with_names(hardest.text('held out'), at)}: {figure_words(hardest.estimate(best))}."
-    )
-    drawn = [
-        (
-            f"{_with_names(row.text('held out'), at)} ({row.count('faces'):,})",
-            [HeatCell(row.number(score), f"{score}: {figure_words(row.estimate(score))}", score == best) for score in scores],
-        )
-        for row in rows
-    ]
+    says = f"Over {len(rows)} held-out generators {best} does best: a mean AUROC of {mean[best].value:.2f}. Hardest to notice is "
+    says += f"{_with_names(hardest.text('held out'), at)}: {figure_words(hardest.estimate(best))}."
+    drawn = []
+    for row in rows:
+        cells = [HeatCell(row.number(score), f"{score}: {figure_words(row.estimate(score))}", score == best) for score in scores]
+        drawn.append((f"{_with_names(row.text('held out'), at)} ({row.count('faces'):,})", cells))
     figure = figures.heat("held out (faces)", scores, drawn, _CHANCE_AUC, ("0.5", "1.0"), "the best score on average", "best")
     return Section(says, figure, (table,))
 
@@ -97,9 +83,7 @@ def best_score(table: MeasuredTable, columns: Sequence[str]) -> tuple[list[str],
     rows = [row for row in Rows(table, ("held out", "faces")) if row.text("held out") != "mean"]
     rows = [row for row in rows if any(row.number(name) is not None for name in columns)]
     means = {name: mean_of([value for row in rows if (value := row.number(name)) is not None]) for name in columns}
-    mean = {name: one for name, one in means.items() if one is not None}
-    if not mean:
-        raise Unfit(f"The table “{table.title}” has no scores.")
+    mean = need({name: one for name, one in means.items() if one is not None}, table, "has no scores")
     return list(mean), rows, max(mean, key=lambda name: mean[name].value), mean
 
 
@@ -107,18 +91,12 @@ def islands(at: Subject) -> Section:
     """How often patches in and around a pasted generated face look generated. Raises Unfit."""
     table, pairs = at.table("Patch islands"), []
     for row, inside in known(table, ("split", _OUTSIDE), _INSIDE):
-        outside, split = row.estimate(_OUTSIDE), text.SPLITS.get(row.text("split"), row.text("split"))
+        outside, split = row.estimate(_OUTSIDE), place_of(row.text("split"))
         if outside is not None:
             pairs.append((f"{at.method(row.text('pasted'))}, {split}" if row.text("pasted") else split, inside, outside))
-    if not pairs:
-        raise Unfit(f"The table “{table.title}” has no rows.")
     lines = [
-        DotLine(
-            name,
-            [Dot(inside, kind="accused"), Dot(outside, True, "cleared")],
-            f"{share_words(inside)} / {share_words(outside)}",
-        )
-        for name, inside, outside in pairs
+        DotLine(name, [Dot(inside, kind="accused"), Dot(outside, True, "cleared")], f"{share_words(inside)} / {share_words(outside)}")
+        for name, inside, outside in need(pairs, table, "has no rows")
     ]
     weakest = min(pairs, key=lambda pair: pair[1].value - pair[2].value)
     says = (
@@ -157,9 +135,7 @@ def ablation(at: Subject) -> Section:
         said.append(f"{measure}: best is “{best}” with {figure_words(figure)}{tie}.")
         axis_of = figures.axis_over if smaller else figures.axis_around
         drawn += draw.titled(capital(measure), simple_chart("", found, axis_of([one for _, one in found])))
-    if not said:
-        raise Unfit(f"The table “{table.title}” has no figure.")
-    return Section(capital(" ".join(said)), drawn, (table,))
+    return Section(capital(" ".join(need(said, table, "has no figure"))), drawn, (table,))
 
 
 def _with_names(words: str, at: Subject) -> str:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from markupsafe import Markup
 
 from attribution.detectors.card import Card, MeasuredTable
-from attribution.detectors.tables import NO_FACES, Estimate, Row, Rows, Tally, Unfit, difference, percent, share_inline, share_words, wilson
+from attribution.detectors.tables import NO_FACES, Estimate, Row, Rows, Tally, difference, percent, share_inline, share_words, wilson
 from attribution.evidence import FAMILIES
 from attribution.measured import figures, generators, research, section, swaps
 from attribution.measured.figures import Axis, Bin, Dot, DotLine, HeatCell, Line, Point, axis_over, dot_chart, draw, key, plots, stack
-from attribution.measured.section import Answer, Plan, Section, Subject, attempt, faces, known, range_words
+from attribution.measured.section import Answer, Plan, Section, Subject, attempt, capital, faces, known, need, place_of, range_words
 from attribution.measured.study import Study
 from attribution.render.html import macros
 from attribution.text import limits as text
@@ -55,9 +56,7 @@ def answers(at: Subject) -> list[Answer]:
 def by_source(at: Subject, split: str) -> Section:
     """Every source of a split: its answers as a bar, and how many of the definite ones are wrong. Raises Unfit."""
     table = at.table(f"Verdicts on {split}")
-    rows = [row for row in Rows(table, _VERDICT) if row.text("family")]
-    if not rows:
-        raise Unfit(f"The table “{table.title}” has no source.")
+    rows = need([row for row in Rows(table, _VERDICT) if row.text("family")], table, "has no source")
     drawn, pooled = Markup(), []
     axis = axis_over([one for row in rows if (one := Tally.of(row).wrong_of_definite()) is not None])
     for family in FAMILIES:
@@ -114,32 +113,23 @@ def _bars(tallies: Sequence[tuple[str, Tally]], axis: Axis | None = None, wrong:
         counts = (tally.manipulated, tally.none_found, tally.inconclusive)
         parts = [(*kind, count / max(tally.faces, 1)) for kind, count in zip(_KINDS, counts, strict=True)]
         said = share_words(share) if share is not None else "no definite answer"
-        cells = (draw.counted(f"{tally.faces:,}", "faces"), stack(parts), plots(axis, share), draw.words(said, "wrong"))
-        lines.append(Line(name, cells))
+        lines.append(Line(name, (draw.counted(f"{tally.faces:,}", "faces"), stack(parts), plots(axis, share), draw.words(said, "wrong"))))
     return draw.chart(("faces", "answers", "wrong of the definite answers", ""), lines, (None, None, axis, None))
 
 
 def _totals(at: Subject, title: str) -> tuple[Tally, ...]:
     """The untouched and the manipulated faces of a table of verdicts, all sources together; nothing when there is no such table."""
-
-    def totals() -> tuple[Tally, ...]:
-        rows = [(row.text("family"), Tally.of(row)) for row in Rows(at.table(title), _VERDICT) if row.text("family")]
-        return tuple(sum((one for family, one in rows if (family == "real") == wanted), NO_FACES) for wanted in (True, False))
-
-    return attempt(totals) or ()
+    rows = attempt(lambda: [(row.text("family"), Tally.of(row)) for row in Rows(at.table(title), _VERDICT) if row.text("family")])
+    own = [tuple(one for family, one in rows or () if (family == "real") == wanted) for wanted in (True, False)]
+    return tuple(sum(some, NO_FACES) for some in own) if rows is not None else ()
 
 
 def _totals_words(untouched: Tally = NO_FACES, manipulated: Tally = NO_FACES) -> str:
+    both = ((untouched, "untouched", "accused", untouched.manipulated), (manipulated, "manipulated", "passed", manipulated.none_found))
     parts = [
-        f"of {faces(one.faces)} that are {name} it {did} {share_words(one.share(count))}"
-        for one, name, did, count in (
-            (untouched, "untouched", "accused", untouched.manipulated),
-            (manipulated, "manipulated", "passed", manipulated.none_found),
-        )
-        if one.faces
+        f"of {faces(one.faces)} that are {name} it {did} {share_words(one.share(count))}" for one, name, did, count in both if one.faces
     ]
-    said = "; ".join(parts)
-    return f"{said[:1].upper()}{said[1:]}. " if said else ""
+    return f"{capital('; '.join(parts))}. " if parts else ""
 
 
 def _wrongly(question: str, cross: Sequence[Tally], test: Sequence[Tally], which: int, answer: str, name: str) -> Answer:
@@ -185,24 +175,20 @@ def methods(at: Subject, split: str = "test") -> Section:
     table = at.table(f"Methods, {split}")
     labels = [column for column in table.columns if column not in ("true method", "faces")]
     drawn, right = [], []
+
+    def cell(row: Row, label: str) -> HeatCell:
+        if (share := row.number(label)) is None:
+            return HeatCell(None)
+        true, count = row.text("true method"), row.count("faces")
+        said = f"{share_words(wilson(round(share * count), count))} of {faces(count)}"
+        return HeatCell(share, f"{at.method(true)}, answered {at.method(label)}: {said}", label == true)
+
     for row in Rows(table, ("true method", "faces")):
         true, count = row.text("true method"), row.count("faces")
-        cells = [
-            HeatCell(
-                share,
-                f"{at.method(true)}, answered {at.method(label)}: {share_words(wilson(round(share * count), count))} of {faces(count)}",
-                label == true,
-            )
-            if (share := row.number(label)) is not None
-            else HeatCell(None)
-            for label in labels
-        ]
-        drawn.append((f"{at.method(true)} ({count:,})", cells))
-        hit = wilson(round((row.number(true) or 0.0) * count), count) if true in labels else None
-        if hit is not None:
+        drawn.append((f"{at.method(true)} ({count:,})", [cell(row, label) for label in labels]))
+        if true in labels and (hit := wilson(round((row.number(true) or 0.0) * count), count)) is not None:
             right.append((hit, true, row))
-    if not right:
-        raise Unfit(f"The table “{table.title}” has no method that is also an answer.")
+    need(right, table, "has no method that is also an answer")
     weakest, name, row = min(right, key=lambda one: one[0].value)
     mistaken = max((label for label in labels if label != name), key=lambda label: row.number(label) or 0.0, default=name)
     says = (
@@ -228,8 +214,7 @@ def calibration(at: Subject) -> Section:
             title = f"{state.capitalize()} calibration"
             label = f"{title}: the mean gap between confidence and share right is {percent(errors[state])} over {len(bins)} bins."
             drawn.append(figures.reliability(title, bins, label))
-    if "after" not in errors:
-        raise Unfit(f"The table “{table.title}” has no bins after calibration.")
+    need("after" in errors, table, "has no bins after calibration")
     before = f" (before calibration {percent(errors['before'])})" if "before" in errors else ""
     says = f"Over all answers, confidence and share right lie {percent(errors['after'])} apart on average{before}. "
     large = [pair for pair in rows if pair[0].text("calibration") == "after" and pair[0].count("faces") >= _FEWEST_IN_BIN]
@@ -266,13 +251,11 @@ def coverage(at: Subject) -> Section:
     table, tables = at.table("Risk and coverage, test"), []
     rows = known(table, ("coverage",), "balanced accuracy")
     points = [Point(share, one) for row, one in rows if (share := row.number("coverage")) is not None]
-    if len(points) < 2:
-        raise Unfit(f"The table “{table.title}” has fewer than two points.")
+    need(len(points) > 1, table, "has fewer than two points")
     full = max(points, key=lambda point: point.coverage)
     says = f"When it answers for {percent(full.coverage)} of the faces, balanced accuracy is {share_words(full.figure)}. "
     marked, words = None, ""
-    tuned = attempt(lambda: _of_test(at, "Abstention", "coverage", "balanced accuracy"))
-    if tuned is None:
+    if (tuned := attempt(lambda: _of_test(at, "Abstention", "coverage", "balanced accuracy"))) is None:
         says += "A threshold chosen beforehand was not measured."
     else:
         tables.append(tuned[0])
@@ -280,8 +263,7 @@ def coverage(at: Subject) -> Section:
             share, figure = row.number("coverage"), row.estimate("balanced accuracy")
             if share is not None and figure is not None:
                 marked, words = Point(share, figure), f"{percent(figure.value)} at {percent(share)} answered"
-                chosen_on = text.SPLITS.get(row.text("tuned on"), row.text("tuned on")) or "other faces"
-                says += f"With the threshold chosen on {chosen_on}, it answers for {percent(share)} and reaches {share_words(figure)}."
+                says += f"With the threshold chosen on {place_of(row.text('tuned on')) or 'other faces'}, it answers for {percent(share)} and reaches {share_words(figure)}."
     by_family = attempt(lambda: _of_test(at, "Abstention by family", "family", "faces", "coverage", "right"))
     if by_family is not None:
         tables.append(by_family[0])
@@ -314,12 +296,10 @@ def errors_by(at: Subject, what: str) -> Section:
                 said = f"{share_words(one)} of {row.count(count):,}" if one else "no faces"
                 cells += [plots(axis, one, kind=kind), draw.words(said, done)]
             silent = row.number("inconclusive")
-            lines.append(
-                Line(row.text("group"), (*cells, draw.counted(percent(silent) if silent is not None else "–", "inconclusive", True)))
-            )
+            cells.append(draw.counted("–" if silent is None else percent(silent), "inconclusive", True))
+            lines.append(Line(row.text("group"), cells))
         columns = ("untouched, accused", "", "manipulated, passed", "", "inconclusive")
-        place = text.SPLITS.get(split, split)
-        drawn += draw.titled(place[:1].upper() + place[1:], draw.chart(columns, lines, (axis, None, axis, None, None)))
+        drawn += draw.titled(capital(place_of(split)), draw.chart(columns, lines, (axis, None, axis, None, None)))
     for kind, kept, done in _ERRORS:
         found = _gaps([row for row in rows if row.count(kept) >= FEWEST_FACES], kind)
         says += f"{kept.capitalize()} faces {done}: {found}. " if found else ""
@@ -332,15 +312,13 @@ def errors_by(at: Subject, what: str) -> Section:
 def _within(table: MeasuredTable) -> Section:
     """Darker less lighter half of each source, which takes differences between sources out."""
     rows = [
-        (f"{text.KEYS.get(row.text('figure'), row.text('figure'))}, {text.SPLITS.get(row.text('split'), row.text('split'))}", one)
+        (f"{text.KEYS.get(row.text('figure'), row.text('figure'))}, {place_of(row.text('split'))}", one)
         for row, one in known(table, ("split", "figure"), "difference")
     ]
     shown = [f"{name} ({share_inline(one)})" for name, one in rows if not one.includes_zero]
-    says = (
-        f"Within one source darker and lighter faces differ in {listed(shown)}."
-        if shown
-        else "Within one source no difference between darker and lighter faces was shown."
-    )
+    says = "Within one source no difference between darker and lighter faces was shown."
+    if shown:
+        says = f"Within one source darker and lighter faces differ in {listed(shown)}."
     chart = figures.compared_chart("difference", rows, True)
     return Section(says, draw.titled("Within one source: its darker half less its lighter half", chart), (table,))
 
@@ -353,8 +331,8 @@ def _gaps(rows: Sequence[Row], kind: str) -> str:
         ranked = sorted(((one, row.text("group")) for row in own if (one := row.estimate(kind)) is not None), key=lambda one: one[0].value)
         if len(ranked) < 2:
             continue
-        (low, at_low), (high, at_high) = ranked[0], next(one for one in ranked if one[0].value == ranked[-1][0].value)
-        gap, place = difference(high, low), text.SPLITS.get(split, split)
+        (low, at_low), (high, at_high) = ranked[0], max(ranked, key=lambda one: one[0].value)
+        gap, place = difference(high, low), place_of(split)
         if gap is None:
             shown.append(f"on {place} {percent(low.value)} (“{at_low}”) to {percent(high.value)} (“{at_high}”), without an interval")
         elif gap.includes_zero:
@@ -371,17 +349,14 @@ def shortcuts(at: Subject) -> Section:
     table = at.table("Shortcuts")
     rows = known(table, ("cue", "chance"), "balanced accuracy")
     found = [(row.text("cue"), one, chance) for row, one in rows if (chance := row.number("chance")) is not None]
-    if not found:
-        raise Unfit(f"The table “{table.title}” has no measured cue.")
-    axis = axis_over([one for _, one, _ in found], max(chance for *_, chance in found))
-    lines = [
-        DotLine(cue, [Dot(one)], f"{share_words(one)}, chance {percent(chance)}", replace(axis, mark=chance)) for cue, one, chance in found
-    ]
+    axis = axis_over([one for _, one, _ in need(found, table, "has no measured cue")], max(chance for *_, chance in found))
+    said = {cue: f"{share_words(one)}, chance {percent(chance)}" for cue, one, chance in found}
+    lines = [DotLine(cue, [Dot(one)], said[cue], replace(axis, mark=chance)) for cue, one, chance in found]
     beyond = [(cue, one, chance) for cue, one, chance in found if (one.low if one.low is not None else one.value) > chance]
     says = "No probe was shown to beat chance: every interval reaches it."
     if beyond:
-        cue, one, chance = max(beyond, key=lambda probe: probe[1].value - probe[2])
-        says = f"{len(beyond)} of {len(found)} probes beat chance; the furthest is {cue}: {share_words(one)}, chance {percent(chance)}. "
+        cue, *_ = max(beyond, key=lambda probe: probe[1].value - probe[2])
+        says = f"{len(beyond)} of {len(found)} probes beat chance; the furthest is {cue}: {said[cue]}. "
         rest = [name for name, *_ in found if name not in {name for name, *_ in beyond}]
         says += f"Not shown to beat chance: {listed(rest)}." if rest else "None is left at chance."
     return Section(says, dot_chart("balanced accuracy", lines, replace(axis, mark=None)), (table,))
@@ -399,37 +374,30 @@ _OF_THE_STUDY = ("unseen", "questions")
 # The study is about the chosen detector's training.
 _NO_STUDY = Study(reason="No study was made with this detector.")
 
-_SOURCES = {
-    "sources-cross": lambda at: by_source(at, "cross"),
-    "sources-test": lambda at: by_source(at, "test"),
-}
+_SOURCES = {f"sources-{split}": partial(by_source, split=split) for split in ("cross", "test")}
 _TRUST = {"calibration": calibration, "coverage": coverage}
-_LOCALISED = {**_TRUST, "localisation": lambda at: swaps.localisation(at, ())}
+_LOCALISED = {**_TRUST, "localisation": swaps.localisation}
 PLANS: dict[str, Plan] = {
     "any": {
         "sources": {**_SOURCES, "methods": methods},
         "unseen": {"leave-out": leave_out, "matrix": research.matrix, "open-set": research.open_set},
         "questions": {
-            "rq1": lambda at: research.comparison(at, "rq1"),
+            "rq1": partial(research.comparison, which="rq1"),
             "rq2": research.recall,
-            "rq3": lambda at: research.comparison(at, "rq3"),
+            "rq3": partial(research.comparison, which="rq3"),
             "backbones": research.backbones,
         },
         "trust": _LOCALISED,
-        "whom": {
-            "lightness": lambda at: errors_by(at, "lightness"),
-            "size": lambda at: errors_by(at, "size"),
-            "shortcuts": shortcuts,
-        },
+        "whom": {**{what: partial(errors_by, what=what) for what in ("lightness", "size")}, "shortcuts": shortcuts},
         "tried": {"tried": research.tried},
     },
     "generated": {
-        "sources": {**_SOURCES, "methods-cross": lambda at: methods(at, "cross"), "methods": methods},
+        "sources": {**_SOURCES, "methods-cross": partial(methods, split="cross"), "methods": methods},
         "compared": {"side-by-side": generators.side_by_side, "robustness": generators.robustness},
         "scope": {
-            "verdicts-unknown": lambda at: by_source(at, "unknown generators, test"),
+            "verdicts-unknown": partial(by_source, split="unknown generators, test"),
             "unknown": generators.unknown,
-            "verdicts-swaps": lambda at: by_source(at, "face swaps, test"),
+            "verdicts-swaps": partial(by_source, split="face swaps, test"),
         },
         "patches": {"islands": generators.islands, "spread": generators.spread},
         "trust": _LOCALISED,
@@ -438,10 +406,7 @@ PLANS: dict[str, Plan] = {
     "face_swap": {
         "better": {"told-apart": swaps.told_apart, "identity": swaps.identity},
         "where": {"localisation": lambda at: swaps.localisation(at, at.beside), "boxes": swaps.boxes},
-        "second": {
-            "second-test": lambda at: swaps.second_opinion(at, "test"),
-            "second-cross": lambda at: swaps.second_opinion(at, "cross"),
-        },
+        "second": {f"second-{split}": partial(swaps.second_opinion, split=split) for split in ("test", "cross")},
         "sources": _SOURCES,
         "trust": _TRUST,
     },

@@ -12,7 +12,7 @@ from attribution.evidence import FAMILIES
 from attribution.measured import figures
 from attribution.measured.figures import Axis, Dot, DotLine, HeatCell, axis_around, dot_chart, draw, pair_key
 from attribution.measured.generators import best_score
-from attribution.measured.section import Section, Subject, attempt, known
+from attribution.measured.section import Section, Subject, attempt, capital, known, place_of
 from attribution.text import limits as text
 
 _CHANCE_AUC = 0.5
@@ -23,12 +23,10 @@ def matrix(at: Subject) -> Section:
     table = at.of_study("matrix")
     rows = known(table, ("trained", "family", "source", "left out"), "AUC")
     trained = list(dict.fromkeys(row.text("trained") for row, _ in rows))
-    cells = {
-        (row.text("family"), row.text("source"), row.text("trained")): HeatCell(
-            one.value, f"AUC {figure_words(one)}, {row.count('faces'):,} faces", row.holds("left out")
-        )
-        for row, one in rows
-    }
+    cells = {}
+    for row, one in rows:
+        cell = HeatCell(one.value, f"AUC {figure_words(one)}, {row.count('faces'):,} faces", row.holds("left out"))
+        cells[row.text("family"), row.text("source"), row.text("trained")] = cell
     places = list(dict.fromkeys(place[:2] for place in cells))
     drawn: list[tuple[str, list[HeatCell]]] = []
     for family in [*FAMILIES, *sorted({family for family, _ in places} - set(FAMILIES))]:
@@ -37,18 +35,13 @@ def matrix(at: Subject) -> Section:
         drawn += [(at.source(source), [cells.get((family, source, name), HeatCell(None)) for name in trained]) for source in own]
     seen = [one.value for row, one in rows if not row.holds("left out")]
     unseen = [(row, one) for row, one in rows if row.holds("left out")]
-    says = (
-        f"Where training saw the source, the mean AUC is {figure_words(mean_of(seen))}"
-        if seen
-        else "No cell is of a source that training saw"
-    )
+    says = f"Where training saw the source, the mean AUC is {figure_words(mean_of(seen))}" if seen else ""
+    says = says or "No cell is of a source that training saw"
     if unseen:
         lowest, one = min(unseen, key=lambda pair: pair[1].value)
-        says += (
-            f"; where it did not, {figure_words(mean_of([one.value for _, one in unseen]))}. The lowest left-out cell is "
-            f"{at.source(lowest.text('source'))} ({at.family(lowest.text('family')).lower()}), trained on {lowest.text('trained')}: "
-            f"{figure_words(one)}."
-        )
+        place = f"{at.source(lowest.text('source'))} ({at.family(lowest.text('family')).lower()}), trained on {lowest.text('trained')}"
+        says += f"; where it did not, {figure_words(mean_of([one.value for _, one in unseen]))}. The lowest left-out cell is {place}: "
+        says += f"{figure_words(one)}."
     else:
         says += ". No source was left out."
     ends, outlined = ("0.5", "1.0"), "left out of that training"
@@ -62,10 +55,8 @@ def open_set(at: Subject) -> Section:
     hardest = min(rows, key=lambda row: value if (value := row.number(best)) is not None else 2.0)
     drawn = [(at.method(row.text("held out")), [HeatCell(row.number(score), score) for score in scores]) for row in rows]
     drawn.append(("mean", [HeatCell(mean[score].value, figure_words(mean[score]), True) for score in scores]))
-    says = (
-        f"Over {len(rows)} held-out methods {best} does best: a mean AUROC of {figure_words(mean[best])}. "
-        f"Hardest to notice is {at.method(hardest.text('held out'))}: {figure_words(hardest.estimate(best))}."
-    )
+    says = f"Over {len(rows)} held-out methods {best} does best: a mean AUROC of {figure_words(mean[best])}. "
+    says += f"Hardest to notice is {at.method(hardest.text('held out'))}: {figure_words(hardest.estimate(best))}."
     return Section(says, figures.heat("held out", scores, drawn, _CHANCE_AUC, ("0.5", "1.0"), "the mean", "mean"), (table,))
 
 
@@ -81,10 +72,9 @@ def comparison(at: Subject, which: str) -> Section:
     lines, says = [], []
     for split in dict.fromkeys(row.text("rows") for row, _ in rows):
         own = sorted((pair for pair in rows if pair[0].text("rows") == split), key=lambda pair: -pair[1].value)
-        place = text.SPLITS.get(split, split)
-        lines.append(DotLine(place[:1].upper() + place[1:]))
+        lines.append(DotLine(capital(place_of(split))))
         lines += [DotLine(trained(row), [Dot(one)], figure_words(one)) for row, one in own]
-        says.append(f"{place}: {trained(own[0][0])}, {figure_words(own[0][1])}")
+        says.append(f"{place_of(split)}: {trained(own[0][0])}, {figure_words(own[0][1])}")
     figure = dot_chart("AUC", lines, axis_around([one for _, one in rows]), "AUC")
     verdict, drawn, tables = _differences(at, which)
     return Section(f"{verdict} Highest AUC on {'; '.join(says)}.", figure + drawn, (table, *tables))
@@ -109,16 +99,12 @@ def recall(at: Subject) -> Section:
             seen, name = row.holds("seen"), f"{at.source(row.text('source'))} ({row.count('faces'):,})"
             lines.append(DotLine(name, [Dot(one, hollow=not seen)], f"{share_words(one)}, {'seen' if seen else 'not seen'}"))
     first, second = (_pooled([pair for pair in rows if pair[0].holds("seen") == wanted]) for wanted in (True, False))
-    says = (
-        f"Recall is {share_words(first)} in sources that training saw and {share_words(second)} in sources that it did not, all together. "
-    )
-    gap = difference(first, second) if first and second else None
-    if gap is not None:
-        says += f"The difference is {share_words(gap)}: " + (
-            "the interval includes zero, so no difference was shown."
-            if gap.includes_zero
-            else f"the recall in seen sources is {'higher' if gap.value > 0 else 'lower'}."
-        )
+    says = f"Recall is {share_words(first)} in sources that training saw and {share_words(second)} in sources that it did not, all "
+    says += "together. "
+    if first and second and (gap := difference(first, second)) is not None:
+        outcome = f"the recall in seen sources is {'higher' if gap.value > 0 else 'lower'}."
+        outcome = "the interval includes zero, so no difference was shown." if gap.includes_zero else outcome
+        says += f"The difference is {share_words(gap)}: {outcome}"
     return Section(says, pair_key("training saw the source", "it did not") + dot_chart("recall", lines, Axis()), (table,))
 
 
@@ -176,10 +162,9 @@ def _differences(at: Subject, which: str) -> tuple[str, Markup, tuple[MeasuredTa
 
 def _question(compared: str) -> str:
     """Which section a comparison belongs to, by its words."""
-    if compared.startswith("binary") or "attribution" in compared:
-        return "rq1"
-    return "rq3" if "cross-entropy" in compared else "backbones"
+    is_first = compared.startswith("binary") or "attribution" in compared
+    return "rq1" if is_first else "rq3" if "cross-entropy" in compared else "backbones"
 
 
 def _compared(row: Row) -> str:
-    return f"{row.text('compared')}, {row.text('figure')} on {text.SPLITS.get(row.text('rows'), row.text('rows'))}"
+    return f"{row.text('compared')}, {row.text('figure')} on {place_of(row.text('rows'))}"

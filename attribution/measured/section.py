@@ -139,6 +139,11 @@ def capital(words: str) -> str:
     return words if words.startswith("telltale-") else words[:1].upper() + words[1:]
 
 
+def place_of(split: str) -> str:
+    """The faces of a split, for people."""
+    return text.SPLITS.get(split, split)
+
+
 def interval(one: Estimate) -> str:
     """`0.7–3.3 %`; empty without an interval."""
     return share_words(one).partition(" (")[2].removesuffix(")")

@@ -12,25 +12,25 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from attribution.detectors.card import Card, MeasuredTable
+from attribution.detectors.card import Card
 from attribution.detectors.tables import Estimate, Row, Rows, Unfit, figure_words, percent, share_inline, share_words, wilson
 from attribution.measured import figures
-from attribution.measured.figures import (
-    Axis,
-    Dot,
-    DotLine,
-    Line,
-    axis_around,
-    axis_over,
-    difference_chart,
-    dot_chart,
-    draw,
-    key,
-    pair_key,
-    stack,
+from attribution.measured.figures import Axis, Dot, DotLine, Line, axis_around, axis_over, dot_chart, draw, key, pair_key, stack
+from attribution.measured.section import (
+    Answer,
+    Section,
+    Subject,
+    apart,
+    attempt,
+    capital,
+    card_table,
+    faces,
+    interval,
+    known,
+    need,
+    place_of,
+    range_words,
 )
-from attribution.measured.section import Answer, Section, Subject, apart, attempt, capital, card_table, faces, interval, known, range_words
-from attribution.text import limits as limits_text
 from attribution.text import swap_limits as text
 from attribution.text.numbers import listed
 from attribution.text.opinions import name_of
@@ -74,9 +74,9 @@ def told_apart(at: Subject) -> Section:
     found = {row.text("split"): _auc_of(row) for row in rows}
     lines = []
     for row in sorted(rows, key=lambda row: row.text("split") != "test"):
-        split = row.text("split")
-        lines.append(DotLine(f"{capital(limits_text.SPLITS.get(split, split))} ({row.count('faces'):,})"))
-        lines += [DotLine(text.AUC_OF[name], [Dot(one, name == "plain")], figure_words(one)) for name, one in found[split].items()]
+        own = found[row.text("split")].items()
+        lines.append(DotLine(f"{capital(place_of(row.text('split')))} ({row.count('faces'):,})"))
+        lines += [DotLine(text.AUC_OF[name], [Dot(one, name == "plain")], figure_words(one)) for name, one in own]
     chart = dot_chart("AUC", lines, axis_around([one for some in found.values() for one in some.values()]), "AUC")
     row = next((row for row in rows if row.text("split") == "test"), rows[0])
     return Section(_told_apart_says(at, row, _auc_of(row)), chart, (table,))
@@ -93,15 +93,13 @@ def _auc_of(row: Row) -> dict[str, Estimate]:
 
 
 def _told_apart_says(at: Subject, row: Row, found: dict[str, Estimate]) -> str:
-    split = limits_text.SPLITS.get(row.text("split"), row.text("split"))
-    said = f"On {faces(row.count('faces'))} of DFDC ({split}) the AUC is {figure_words(found['faces'])} per face"
+    said = f"On {faces(row.count('faces'))} of DFDC ({place_of(row.text('split'))}) the AUC is {figure_words(found['faces'])} per face"
     said += f" and {figure_words(found['clips'])} per clip. " if "clips" in found else ". "
     if "plain" not in found:
         return f"{said}A plain detector was not measured."
     own, plain = found["faces"], found["plain"]
     said += f"{capital(text.PLAIN_DETECTOR)}, trained on the same faces for as many steps, reaches {figure_words(plain)}: "
-    gap = next((one for name, one in _auc_gaps(at) if name.startswith(_IN_SOURCE)), None)
-    if gap is not None:
+    if (gap := next((one for name, one in _auc_gaps(at) if name.startswith(_IN_SOURCE)), None)) is not None:
         outcome = "no difference is shown" if gap.includes_zero else f"this one is {'better' if gap.value > 0 else 'worse'}"
         return f"{said}{outcome} (paired difference {figure_words(gap).replace(' (', ', ')}."
     if None in (own.low, own.high, plain.low, plain.high):
@@ -140,8 +138,7 @@ def second_opinion(at: Subject, split: str) -> Section:
     counts = (*counts, "wrong answers prevented", "right answers lost")
     every = [(row.text("source"), [row.count(name) for name in counts]) for row in Rows(table, ("source", *counts))]
     rows = [(source, _Asked(*some)) for source, some in every if _Asked(*some).faces and source != "all"]
-    if not rows:
-        raise Unfit(f"The table “{table.title}” has no source.")
+    need(rows, table, "has no source")
     total = _Asked(*(sum(getattr(one, name) for _, one in rows) for name in _Asked.__dataclass_fields__))
     shares = [share for _, one in rows for share in (one.share(one.prevented), one.share(one.lost)) if share is not None]
     axis, lines, beside = axis_over(shares), [], "wrong prevented / right lost"
@@ -162,23 +159,17 @@ def second_opinion(at: Subject, split: str) -> Section:
 
 
 def _second_says(total: _Asked) -> str:
-    said = (
-        f"Asked about {faces(total.faces)}, it agreed on {share_words(total.share(total.agree))}, gave no definite answer on "
-        f"{total.part(total.undecided)} and contradicted the default detector on {share_words(total.share(total.overturned))}, "
-        "which left these inconclusive. "
-    )
+    said = f"Asked about {faces(total.faces)}, it agreed on {share_words(total.share(total.agree))}, gave no definite answer on "
+    said += f"{total.part(total.undecided)} and contradicted the default detector on {share_words(total.share(total.overturned))}, "
+    said += "which left these inconclusive. "
     undone = wilson(total.prevented, total.prevented + total.lost)
     if undone is None or undone.low is None or undone.high is None:
         return f"{said}No answer was prevented or lost by that."
     kinds = ((total.prevented, "wrong"), (total.lost, "right"))
     wrong, right = (f"{count:,} {what} answer{'' if count == 1 else 's'}" for count, what in kinds)
-    more = (
-        "it withholds more wrong answers than right ones"
-        if undone.low > 0.5
-        else "it withholds more right answers than wrong ones"
-        if undone.high < 0.5
-        else "whether it withholds more wrong answers than right ones is not shown"
-    )
+    more = "whether it withholds more wrong answers than right ones is not shown"
+    if undone.low > 0.5 or undone.high < 0.5:
+        more = f"it withholds more {'wrong answers than right' if undone.low > 0.5 else 'right answers than wrong'} ones"
     return f"{said}That prevented {wrong} and lost {right}: {more} ({share_inline(undone)} were wrong)."
 
 
@@ -307,9 +298,7 @@ def _auc_chart(at: Subject) -> Section:
     table = at.table(_CROSS)
     detectors = [column for column in table.columns if column not in ("cases", "faces", "low", "high")]
     every = [(row, {name: one for name in detectors if (one := row.estimate(name)) is not None}) for row in Rows(table, ("cases",))]
-    rows = [(row, found) for row, found in every if found]
-    if not rows:
-        raise Unfit(f"The table “{table.title}” has no AUC.")
+    rows = need([(row, found) for row, found in every if found], table, "has no AUC")
     # This detector is drawn last, above the others.
     looks = {
         name: (name.partition(", ")[0] == _PLAIN, "accent" if name.partition(", ")[0] in (_PLAIN, at.card.name) else "other")
@@ -332,20 +321,15 @@ def _auc_chart(at: Subject) -> Section:
 
 def _probe_differences(at: Subject) -> Section:
     """Those of this detector from the others; the others' among themselves stand in the table."""
-    found = [(capital(_said(other)), one) for other, one in own_differences(at)]
-    return _difference_section(text.PROBE_DIFFERENCE_TITLE, found, at.table(f"{_PROBE}, differences"), True)
+    found, table = [(capital(_said(other)), one) for other, one in own_differences(at)], at.table(f"{_PROBE}, differences")
+    need(found, table, "has no difference from this detector")
+    return Section("", draw.titled(text.PROBE_DIFFERENCE_TITLE, figures.difference_chart("difference", found, True)), (table,))
 
 
 def _auc_differences(at: Subject) -> Section:
     table = at.table(_CROSS_DIFFERENCES)
     found = [(_cases(row, at), one) for row, one in known(table, ("cases",), "difference")]
-    return _difference_section(text.AUC_DIFFERENCE_TITLE, found, table, False)
-
-
-def _difference_section(title: str, found: Sequence[tuple[str, Estimate]], table: MeasuredTable, shares: bool) -> Section:
-    if not found:
-        raise Unfit(f"The table “{table.title}” has no difference from this detector.")
-    return Section("", draw.titled(title, difference_chart("difference", found, shares)), (table,))
+    return Section("", draw.titled(text.AUC_DIFFERENCE_TITLE, figures.difference_chart("difference", found)), (table,))
 
 
 def _cases(row: Row, at: Subject) -> str:
@@ -376,9 +360,7 @@ def located(card: Card) -> list[Located]:
         if hits is not None and 0 <= hits.value <= 1:
             overlap = row.between("IoU", "IoU low", "IoU high")
             found.append(Located(row.text("cases"), row.text("by"), row.count("faces"), hits, overlap))
-    if not found:
-        raise Unfit(f"The table “{table.title}” has no hits.")
-    return found
+    return need(found, table, "has no hits")
 
 
 def _one(rows: Sequence[Located], cases: str, *ways: str) -> Located | None:
@@ -390,7 +372,7 @@ def _of_hundred(row: Located) -> str:
     return f"{100 * row.hits.value:.0f} of 100"
 
 
-def localisation(at: Subject, others: Sequence[Card]) -> Section:
+def localisation(at: Subject, others: Sequence[Card] = ()) -> Section:
     """Boxes and heatmaps of the detector and of the `others` beside it, against the centre of the crop and the best constant box. Raises
     Unfit when the card has no such table; those of the others may be missing."""
     own = located(at.card)
@@ -414,18 +396,15 @@ def localisation(at: Subject, others: Sequence[Card]) -> Section:
         lines = []
         for name, row in found:
             dot: tuple[bool, str] = (True, "muted") if row.by in guesses else (False, "accent")
-            cells = (
-                draw.plot(shares, [Dot(row.hits, *dot)]),
-                draw.words(share_words(row.hits), "hit"),
-                draw.plot(overlaps, [Dot(row.overlap, *dot)] if row.overlap is not None else []),
-                draw.words(figure_words(row.overlap) if row.overlap is not None else text.NO_OVERLAP, "overlap"),
-                draw.counted(f"{row.faces:,}", "faces", True),
-            )
-            lines.append(Line(name, cells))
+            hit = draw.plot(shares, [Dot(row.hits, *dot)]), draw.words(share_words(row.hits), "hit")
+            overlap = draw.plot(overlaps, []), draw.words(text.NO_OVERLAP, "overlap")
+            if row.overlap is not None:
+                overlap = draw.plot(overlaps, [Dot(row.overlap, *dot)]), draw.words(figure_words(row.overlap), "overlap")
+            lines.append(Line(name, (*hit, *overlap, draw.counted(f"{row.faces:,}", "faces", True))))
         chart = draw.chart((text.HITS_HEAD, "", text.OVERLAP_HEAD, "", "faces"), lines, (shares, None, overlaps, None, None))
         drawn += draw.titled(text.CASES.get(case, case[:1].upper() + case[1:]), chart)
-        if (hit := _one(own, case, _BOXES, _HEATMAP)) is not None:
-            says.append(_pointing_says(hit, _one(own, case, _CENTRE)))
+        if (pointed := _one(own, case, _BOXES, _HEATMAP)) is not None:
+            says.append(_pointing_says(pointed, _one(own, case, _CENTRE)))
     says += [text.NOT_LOCATED.format(names=", ".join(without))] if without else []
     return Section(" ".join(says), drawn, (at.table("Localisation"),))
 
@@ -436,10 +415,9 @@ def _pointing_says(own: Located, centre: Located | None) -> str:
     said = f"On {own.cases} {text.HIT[own.by]} the true area in {_of_hundred(own)} ({inside}{faces(own.faces)})"
     if centre is None:
         return f"{said}; guessing was not measured."
-    beaten = ""
-    if None not in (own.hits.low, own.hits.high, centre.hits.low, centre.hits.high):
-        more = centre.hits.value > own.hits.value
-        beaten = f", {'more' if more else 'less'} often" if apart(own.hits, centre.hits) else " (the intervals overlap)"
+    beaten = f", {'more' if centre.hits.value > own.hits.value else 'less'} often" if apart(own.hits, centre.hits) else ""
+    if not beaten and None not in (own.hits.low, own.hits.high, centre.hits.low, centre.hits.high):
+        beaten = " (the intervals overlap)"
     return f"{said}; guessing the centre of the face hits {_of_hundred(centre)}{beaten}."
 
 
@@ -452,12 +430,10 @@ def boxes(at: Subject) -> Section:
     # The nearest of the confidences that were measured: the one that ships may lie between two of them.
     row = min(rows, key=lambda row: abs((row.number(_FROM) or 0.0) - shown))
     false, found, hits = (row.estimate(column) for column in (_FALSE, _FOUND, "hits of these"))
-    if false is None or found is None:
-        raise Unfit(f"The table “{table.title}” has no shares.")
+    need(false and found, table, "has no shares")
     says = f"Boxes are shown from a confidence of {shown:.2f} on. " if at.card.artifacts is not None else ""
-    says += (
-        f"From {row.number(_FROM) or 0.0:.2f} on {share_words(false)} of untouched faces get one, and {share_words(found)} of partial swaps"
-    )
+    says += f"From {row.number(_FROM) or 0.0:.2f} on {share_words(false)} of untouched faces get one, and {share_words(found)}"
+    says += " of partial swaps"
     says += f", of which it hits the true area in {share_words(hits)}." if hits is not None else "."
     of = [(name, [row.estimate(column) for row in rows]) for name, column in ((text.FOUND, _FOUND), (text.FALSE, _FALSE))]
     plot = draw.box("tt-plots", [figures.curves("", steps, of, "faces with a box", says)])
