@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,16 +29,10 @@ _COLUMNS = ("path", "split", "label", "source", "group", "pair", "source_face_px
 REAL = "real"
 METHOD_OF_SOURCE = {
     ("face_swap", "dfdc"): "dfdc_swap",
-    ("gan", "boredhumans"): "stylegan2",
-    ("gan", "tpdne_a"): "stylegan2",
-    ("gan", "tpdne_b"): "stylegan2",
-    ("gan", "tpdne_c"): "stylegan2",
-    ("gan", "generated_photos"): "generated_photos",
-    ("gan", "generated_photos_b"): "generated_photos",
+    **{("gan", name): "stylegan2" for name in ("boredhumans", "tpdne_a", "tpdne_b", "tpdne_c")},
+    **{("gan", name): "generated_photos" for name in ("generated_photos", "generated_photos_b")},
     ("diffusion", "sfhq_t2i_sdxl"): "sdxl",
-    ("diffusion", "sfhq_t2i_flux1_schnell"): "flux1",
-    ("diffusion", "sfhq_t2i_flux1_dev"): "flux1",
-    ("diffusion", "sfhq_t2i_flux1_pro"): "flux1",
+    **{("diffusion", f"sfhq_t2i_flux1_{name}"): "flux1" for name in ("schnell", "dev", "pro")},
     ("diffusion", "sdfd_sd21"): "sd21",
 }
 
@@ -95,20 +90,27 @@ def manifest_hash(folder: Path) -> str:
     return hashlib.sha256((folder / "manifest.csv").read_bytes()).hexdigest()
 
 
+@contextmanager
+def written_whole(file: Path) -> Iterator[Path]:
+    """Where to write a file that is there whole or not at all; its folder is made where it is missing."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(f".part{file.suffix}")
+    yield unfinished
+    unfinished.replace(file)
+
+
 def decode(folder: Path, rows: Sequence[Row], cache: Path) -> np.ndarray:
     """The crops of `rows` as N×224×224×3 uint8 RGB, memory-mapped from `cache` (an .npy file that is made when it is not there)."""
     if not cache.exists():
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = cache.with_suffix(".part.npy")
-        pictures = np.lib.format.open_memmap(unfinished, "w+", np.uint8, (len(rows), SIDE_PX, SIDE_PX, 3))
-        for index, row in enumerate(rows):
-            bgr = cv2.imread(str(folder / row.path), cv2.IMREAD_COLOR)
-            if bgr is None or bgr.shape != (SIDE_PX, SIDE_PX, 3):
-                raise LabError(f"The crop {row.path} cannot be read at {SIDE_PX} px.", "Fetch the data set again.")
-            pictures[index] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-        pictures.flush()
-        del pictures
-        unfinished.rename(cache)
+        with written_whole(cache) as file:
+            pictures = np.lib.format.open_memmap(file, "w+", np.uint8, (len(rows), SIDE_PX, SIDE_PX, 3))
+            for index, row in enumerate(rows):
+                bgr = cv2.imread(str(folder / row.path), cv2.IMREAD_COLOR)
+                if bgr is None or bgr.shape != (SIDE_PX, SIDE_PX, 3):
+                    raise LabError(f"The crop {row.path} cannot be read at {SIDE_PX} px.", "Fetch the data set again.")
+                pictures[index] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+            pictures.flush()
+            del pictures
     pictures = read_cache(cache)
     if len(pictures) != len(rows):
         raise LabError("The cache of decoded crops belongs to other data.", f"Delete {cache.name} and run again.")

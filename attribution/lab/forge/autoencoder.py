@@ -41,14 +41,12 @@ class FaceAutoencoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.encoder = nn.Sequential(_down(3, 32), _down(32, 64), _down(64, 128), _down(128, 160), nn.Conv2d(160, 96, 1))
-        self.decoders = nn.ModuleDict(
-            {
-                kind: nn.Sequential(
-                    _up(kind, 96, 128), _up(kind, 128, 64), _up(kind, 64, 32), _up(kind, 32, 16), nn.Conv2d(16, 3, 3, 1, 1), nn.Sigmoid()
-                )
-                for kind in UPSAMPLINGS
-            }
-        )
+        self.decoders = nn.ModuleDict({
+            kind: nn.Sequential(
+                _up(kind, 96, 128), _up(kind, 128, 64), _up(kind, 64, 32), _up(kind, 32, 16), nn.Conv2d(16, 3, 3, 1, 1), nn.Sigmoid()
+            )
+            for kind in UPSAMPLINGS
+        })  # fmt: skip
 
     def forward(self, pictures: torch.Tensor, upsampling: str) -> torch.Tensor:
         return self.decoders[upsampling](self.encoder(pictures))
@@ -67,5 +65,5 @@ def load_autoencoder(path: Path = EMBEDDED) -> FaceAutoencoder:
     if not path.is_file():
         raise LabError("The auto-encoder has not been trained.", "Run: python -m attribution lab autoencoder --data FOLDER.")
     network = FaceAutoencoder()
-    network.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()})
+    network.load_state_dict(load_file(path))
     return network.eval()

@@ -63,16 +63,14 @@ def dssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     SSIM after Wang et al. 2004 with an 11×11 Gaussian window, σ = 1.5, K1 = 0.01, K2 = 0.03; the picture is mirrored at its borders.
     """
     x, y = (cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) for rgb in (a, b))
-    mean_x, mean_y = _smooth(x), _smooth(y)
+    mean_x, mean_y, of_xx, of_yy, of_xy = (
+        cv2.GaussianBlur(plane, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT) for plane in (x, y, x * x, y * y, x * y)
+    )
     xx, yy, xy = mean_x * mean_x, mean_y * mean_y, mean_x * mean_y
-    variances = (_smooth(x * x) - xx) + (_smooth(y * y) - yy)
-    covariance = _smooth(x * y) - xy
+    variances = (of_xx - xx) + (of_yy - yy)
+    covariance = of_xy - xy
     ssim = ((2 * xy + _C1) * (2 * covariance + _C2)) / ((xx + yy + _C1) * (variances + _C2))
     return np.clip(np.abs(1 - ssim) / 2, 0, 1)
-
-
-def _smooth(plane: np.ndarray) -> np.ndarray:
-    return cv2.GaussianBlur(plane, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT)
 
 
 def half_resolution(rgb: np.ndarray) -> np.ndarray:
@@ -161,31 +159,10 @@ def _pasted(face: np.ndarray, ground: np.ndarray, area: np.ndarray, blend: str) 
     return blended(face, ground, soft, poisson=False), soft
 
 
-def _too_small(area: np.ndarray) -> bool:
-    _, _, width, height = cv2.boundingRect((area[2:-2, 2:-2] > 0).astype(np.uint8))
-    return min(width, height) < max(9, round(_MIN_EXTENT * len(area) / 224))
-
-
-def _window(real: np.ndarray, fake: np.ndarray, hull: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The window (x0, y0, x1, y1) in px, within the picture, of a partial swap; `size` is (width, height) at 224 px."""
-    side = len(hull)
-    if size == (224, 224):
-        return 0, 0, side, side
-    box = window_of_greatest_difference(dssim(real, fake), hull, *(round(extent * side / 224) for extent in size))
-    x0, y0, x1, y1 = (min(max(edge, 0), side) for edge in box)
-    return x0, y0, x1, y1
-
-
 def multi_scale_swap(
-    real: np.ndarray,
-    fake: np.ndarray,
-    landmarks: np.ndarray,
-    random: np.random.Generator,
-    kind: str | None = None,
-    blend: str | None = None,
-    windows: Sequence[tuple[int, int]] = WINDOW_SIZES,
-    may_halve: bool = True,
-) -> Swapped | None:
+    real: np.ndarray, fake: np.ndarray, landmarks: np.ndarray, random: np.random.Generator, kind: str | None = None,
+    blend: str | None = None, windows: Sequence[tuple[int, int]] = WINDOW_SIZES, may_halve: bool = True,
+) -> Swapped | None:  # fmt: skip
     """One forgery from an aligned pair (S×S×3 uint8) and its landmarks (5×2 px), of the given or a random kind and blend; a partial swap's
     window is one of the sizes `windows` (short and long side in px of 224). Without `may_halve` the pair keeps its resolution.
 
@@ -210,13 +187,16 @@ def multi_scale_swap(
         real, fake = half_resolution(real), half_resolution(fake)
     boxes = [_WHOLE]
     if kind == "partial":
-        x0, y0, x1, y1 = _window(real, fake, area, size)
+        box = (0, 0, side, side)
+        if size != (224, 224):
+            box = window_of_greatest_difference(dssim(real, fake), area, *(round(extent * side / 224) for extent in size))
+        x0, y0, x1, y1 = (min(max(edge, 0), side) for edge in box)
         boxes.append((x0 / side, y0 / side, x1 / side, y1 / side))
         hull, area = area, np.zeros_like(area)
         area[y0:y1, x0:x1] = hull[y0:y1, x0:x1]
     if kind == "untouched":
         rgb, mask, blend = np.array(fake), np.ones((side, side), np.float32), "none"
-    elif _too_small(area):
+    elif min(cv2.boundingRect((area[2:-2, 2:-2] > 0).astype(np.uint8))[2:]) < max(9, round(_MIN_EXTENT * side / 224)):
         return None
     elif kind == "real_into_fake":
         rgb, share = _pasted(real, fake, area, blend)

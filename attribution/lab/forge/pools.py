@@ -14,19 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import LabError
-from attribution.lab.data import REAL, SIDE_PX, Row, decode, read_cache
+from attribution.lab.data import REAL, SIDE_PX, SPLITS, Row, decode, read_cache, written_whole
 from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.forge.autoencoder import load_autoencoder
-from attribution.lab.forge.swaps import Forgery, autoencoder_swap, choose_donor, landmark_swap, self_blend
+from attribution.lab.forge.swaps import autoencoder_swap, choose_donor, landmark_swap, self_blend
 
 FORGED = ("landmark_swap", "self_blended", "autoencoder_swap")
 POOL_SIZES: Mapping[str, Mapping[str, int]] = {
     "train": {"landmark_swap": 4000, "self_blended": 5000, "autoencoder_swap": 3500},
-    "val": {"landmark_swap": 200, "self_blended": 200, "autoencoder_swap": 200},
-    "test": {"landmark_swap": 200, "self_blended": 200, "autoencoder_swap": 200},
-    "cross": {"landmark_swap": 200, "self_blended": 200, "autoencoder_swap": 200},
+    **{split: dict.fromkeys(FORGED, 200) for split in SPLITS[1:]},
 }
-_SEEDS = {"train": 1, "val": 2, "test": 3, "cross": 4}
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def forge_pool(method: str, split: str, rows: list[Row], pictures: np.ndarray, w
     out = work / f"{split}_{method}.npy"
     if out.exists():
         return
-    random = np.random.default_rng([_SEEDS[split], FORGED.index(method)])
+    random = np.random.default_rng([SPLITS.index(split) + 1, FORGED.index(method)])
     network = load_autoencoder(work / "autoencoder.safetensors") if method == "autoencoder_swap" else None
     real = np.array([index for index, row in enumerate(rows) if row.family == REAL])
     landmarks = np.stack([rows[index].landmarks for index in real])
@@ -81,31 +78,26 @@ def forge_pool(method: str, split: str, rows: list[Row], pictures: np.ndarray, w
     # Square-root balance over sources: the largest one must not own the forgeries.
     weights = np.array([counts[source] ** -0.5 for source in sources])
     chosen = random.choice(len(real), size, p=weights / weights.sum())
-    unfinished = out.with_suffix(".part.npy")
-    pool = np.lib.format.open_memmap(unfinished, "w+", np.uint8, (len(chosen), SIDE_PX, SIDE_PX, 3))
-    for place, pick in enumerate(chosen):
-        target, points = np.array(pictures[real[pick]]), landmarks[pick]
-        if method == "landmark_swap":
-            donor = choose_donor(points, landmarks, random)
-            forged: Forgery = landmark_swap(target, points, np.array(pictures[real[donor]]), landmarks[donor], random)
-        elif network is not None:
-            forged = autoencoder_swap(target, points, network, random)
-        else:
-            forged = self_blend(target, points, random)
-        pool[place] = forged.rgb
-    pool.flush()
-    out.with_suffix(".json").write_text(json.dumps({"base": [int(real[pick]) for pick in chosen]}))
-    unfinished.rename(out)
+    with written_whole(out) as file:
+        pool = np.lib.format.open_memmap(file, "w+", np.uint8, (len(chosen), SIDE_PX, SIDE_PX, 3))
+        for place, pick in enumerate(chosen):
+            target, points = np.array(pictures[real[pick]]), landmarks[pick]
+            if method == "landmark_swap":
+                donor = choose_donor(points, landmarks, random)
+                forged = landmark_swap(target, points, np.array(pictures[real[donor]]), landmarks[donor], random)
+            elif network is not None:
+                forged = autoencoder_swap(target, points, network, random)
+            else:
+                forged = self_blend(target, points, random)
+            pool[place] = forged.rgb
+        pool.flush()
+        out.with_suffix(".json").write_text(json.dumps({"base": [int(real[pick]) for pick in chosen]}))
 
 
 def prepare(
-    data: Path,
-    rows: list[Row],
-    work: Path,
-    splits: tuple[str, ...],
-    methods: tuple[str, ...] = FORGED,
+    data: Path, rows: list[Row], work: Path, splits: tuple[str, ...], methods: tuple[str, ...] = FORGED,
     sizes: Mapping[str, Mapping[str, int]] = POOL_SIZES,
-) -> None:
+) -> None:  # fmt: skip
     """Decode the crops of `splits` and make the pools of `methods`, where they are not there yet."""
     for split in splits:
         own = [row for row in rows if row.split == split]
@@ -120,9 +112,7 @@ def load_samples(data: Path, rows: list[Row], work: Path, split: str) -> Samples
     own = [row for row in rows if row.split == split]
     index_of = {row.path: index for index, row in enumerate(own)}
     parts = [decode(data, own, work / f"{split}.npy")]
-    methods, families = [row.method for row in own], [row.family for row in own]
-    sources, groups, paths = [row.source for row in own], [row.group for row in own], [row.path for row in own]
-    base = [index_of.get(row.pair, -1) if row.pair else -1 for row in own]
+    records = [(row.method, row.family, row.source, row.group, row.path, index_of.get(row.pair, -1)) for row in own]
     for method in FORGED:
         pool = work / f"{split}_{method}.npy"
         if not pool.exists():
@@ -131,15 +121,10 @@ def load_samples(data: Path, rows: list[Row], work: Path, split: str) -> Samples
         try:
             below = json.loads(pool.with_suffix(".json").read_text())["base"]
         except (OSError, ValueError, KeyError) as error:
-            raise LabError(
-                f"The list of what is under each {method} of {split} is damaged.", f"Delete {pool.name}: prepare again."
-            ) from error
+            what = f"The list of what is under each {method} of {split} is damaged."
+            raise LabError(what, f"Delete {pool.name}: prepare again.") from error
         if len(below) != len(parts[-1]) or not all(0 <= index < len(own) for index in below):
             raise LabError(f"The pool of {method} belongs to other data.", f"Delete {pool.name} and run `lab prepare` again.")
-        methods += [method] * len(below)
-        families += ["face_swap"] * len(below)
-        sources += [f"{method} on {own[index].source}" for index in below]
-        groups += [own[index].group for index in below]
-        paths += [""] * len(below)
-        base += below
-    return Samples(tuple(parts), tuple(methods), tuple(families), tuple(sources), tuple(groups), tuple(paths), np.array(base))
+        records += [(method, "face_swap", f"{method} on {own[index].source}", own[index].group, "", index) for index in below]
+    *names, base = zip(*records, strict=True) if records else [()] * 6
+    return Samples(tuple(parts), *names, np.array(base, int))

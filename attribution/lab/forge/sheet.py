@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,10 +9,10 @@ import cv2
 import numpy as np
 
 from attribution.errors import LabError
-from attribution.lab.data import DATA_HELP, SPLITS, find_data, read_manifest
+from attribution.lab.data import read_manifest
 from attribution.lab.forge.mfs import BLENDS, KINDS, UNSEEN_BLEND, Swapped, dssim, half_resolution, multi_scale_swap
+from attribution.lab.forge.pools import load_samples
 
-METHODS = ("dfdc_swap", "landmark_swap", "self_blended", "autoencoder_swap")
 # A fake that is left untouched is the sheet's second column, whatever the blending.
 _FORGED_COLUMNS = tuple((kind, blend) for kind in KINDS if kind != "untouched" for blend in (*BLENDS, UNSEEN_BLEND))
 _LEGEND = (
@@ -25,50 +24,30 @@ _PAPER, _INK, _FAINT = (255, 255, 255), (25, 25, 25), (110, 110, 110)
 _GREEN, _RED, _YELLOW, _CYAN = (20, 110, 60), (185, 25, 30), (255, 215, 0), (0, 235, 255)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of `lab forge`."""
-    parser.add_argument("--sheet", type=Path, required=True, metavar="OUT.png", help="write the contact sheet here")
-    parser.add_argument("--data", help=DATA_HELP)
-    parser.add_argument("--work", type=Path, required=True, help="folder of the decoded faces and forgeries (`lab prepare`)")
-    parser.add_argument("--split", choices=SPLITS, default="train")
-    parser.add_argument("--method", choices=METHODS, default="dfdc_swap", help="whose fakes to pair with their untouched pictures")
-    parser.add_argument("--rows", type=int, default=6, help="pairs, one a row (default: 6)")
-    parser.add_argument("--seed", type=int, default=0, help="choice of the pairs and of every forgery (default: 0)")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Draw the sheet and write it; LabError when there is no pair of the method or the file cannot be written."""
-    # Torch comes with the pools and takes seconds to import: not for the flags of the lab's other commands.
-    from attribution.lab.forge.pools import load_samples
-
-    data = find_data(args.data)
+def draw(sheet: Path, data: Path, work: Path, split: str, method: str, most: int, seed: int) -> None:
+    """Draw at most so many pairs of a method and write the sheet; LabError when there is no pair or the file cannot be written."""
     rows = read_manifest(data)
-    samples = load_samples(data, rows, args.work, args.split)
-    landmarks = [row.landmarks for row in rows if row.split == args.split]
-    usable = [index for index, method in enumerate(samples.methods) if method == args.method and samples.base[index] >= 0]
-    if not usable or args.rows < 1:
-        raise LabError(f"No pair of {args.method} to show in {args.split}.", "Run `lab prepare`, or ask for at least one row.")
-    random = np.random.default_rng(args.seed)
-    chosen = random.choice(usable, min(args.rows, len(usable)), replace=False)
+    samples = load_samples(data, rows, work, split)
+    landmarks = [row.landmarks for row in rows if row.split == split]
+    usable = [index for index, name in enumerate(samples.methods) if name == method and samples.base[index] >= 0]
+    if not usable or most < 1:
+        raise LabError(f"No pair of {method} to show in {split}.", "Run `lab prepare`, or ask for at least one row.")
     strips = []
-    for index in (int(pick) for pick in chosen):
-        base = int(samples.base[index])
-        label = samples.paths[index] or f"{args.method} {index}"
-        strips.append(pair_strip(samples.encoded(base), samples.encoded(index), landmarks[base], (args.seed, index), label))
-    sheet = contact_sheet(strips, f"{args.method}, {args.split}, seed {args.seed}")
-    args.sheet.parent.mkdir(parents=True, exist_ok=True)
-    if args.sheet.suffix.lower() != ".png" or not cv2.imwrite(str(args.sheet), sheet[..., ::-1]):
-        raise LabError(
-            f"The sheet could not be written to {args.sheet.name}.", "Name a file that ends in .png, in a folder that can be written."
-        )
-    print(f"{args.sheet}: {len(strips)} pairs, {sheet.shape[1]}x{sheet.shape[0]} px")
-    return 0
+    for index in np.random.default_rng(seed).choice(usable, min(most, len(usable)), replace=False).tolist():
+        base, label = int(samples.base[index]), samples.paths[index] or f"{method} {index}"
+        strips.append(pair_strip(samples.encoded(base), samples.encoded(index), landmarks[base], (seed, index), label))
+    drawn = contact_sheet(strips, f"{method}, {split}, seed {seed}")
+    sheet.parent.mkdir(parents=True, exist_ok=True)
+    if sheet.suffix.lower() != ".png" or not cv2.imwrite(str(sheet), drawn[..., ::-1]):
+        what = f"The sheet could not be written to {sheet.name}."
+        raise LabError(what, "Name a file that ends in .png, in a folder that can be written.")
+    print(f"{sheet}: {len(strips)} pairs, {drawn.shape[1]}x{drawn.shape[0]} px")
 
 
 def pair_strip(real: np.ndarray, fake: np.ndarray, landmarks: np.ndarray, seed: Sequence[int], label: str) -> np.ndarray:
     """One row of the sheet: the untouched picture, the fake and each kind with each blending (S×S×3 uint8 each), with their captions."""
     cells = [
-        _cell(real, "untouched", _short(label), "UNTOUCHED", _GREEN),
+        _cell(real, "untouched", label if len(label) <= 30 else f"...{label[-27:]}", "UNTOUCHED", _GREEN),
         _cell(fake, "fake", f"DSSIM {dssim(real, fake).sum():.0f}", "MANIPULATED", _RED),
     ]
     for kind, blend in _FORGED_COLUMNS:
@@ -77,8 +56,8 @@ def pair_strip(real: np.ndarray, fake: np.ndarray, landmarks: np.ndarray, seed: 
         if swapped is None:
             cells.append(_cell(np.full_like(real, 225), f"{kind} / {blend}", "dropped: too little is left", "", _FAINT))
             continue
-        ground = half_resolution(real) if swapped.halved else real
-        note = f"DSSIM {dssim(ground, swapped.rgb).sum():.0f}{', halved' if swapped.halved else ''}"
+        ground, halved = (half_resolution(real), ", halved") if swapped.halved else (real, "")
+        note = f"DSSIM {dssim(ground, swapped.rgb).sum():.0f}{halved}"
         cells.append(_cell(marked(swapped), f"{kind} / {blend}", note, "MANIPULATED", _RED))
     return _joined(cells, 1)
 
@@ -114,10 +93,6 @@ def _cell(rgb: np.ndarray, name: str, note: str, tag: str, colour: tuple[int, in
     _write(caption, name, 14, 0.44, _INK)
     _write(caption, note, 31, 0.42, _FAINT)
     return np.vstack([picture, caption])
-
-
-def _short(label: str, longest: int = 30) -> str:
-    return label if len(label) <= longest else "..." + label[3 - longest :]
 
 
 def _write(canvas: np.ndarray, text: str, baseline: int, scale: float, colour: tuple[int, int, int], left: int = 1) -> None:

@@ -26,6 +26,8 @@ _OUTLINE = np.array(
     ],
     np.float32,
 )  # fmt: skip
+# Colours are not matched inside of a smaller area.
+LEAST_PIXELS = 50
 _INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_LANCZOS4)
 
 
@@ -83,12 +85,10 @@ def face_mask(landmarks: np.ndarray, side_px: int, random: np.random.Generator) 
 def match_colour(source: np.ndarray, target: np.ndarray, mask: np.ndarray, strength: float = 1.0) -> np.ndarray:
     """Shift the mean and spread of each Lab channel of `source` to those of `target` inside the mask (Reinhard et al. 2001)."""
     inside = mask > 0.5
-    if inside.sum() < 50:
+    if inside.sum() < LEAST_PIXELS:
         return source
-    a = cv2.cvtColor(source, cv2.COLOR_RGB2LAB).astype(np.float32)
-    b = cv2.cvtColor(target, cv2.COLOR_RGB2LAB).astype(np.float32)
-    a_mean, a_std = a[inside].mean(0), a[inside].std(0) + 1e-3
-    b_mean, b_std = b[inside].mean(0), b[inside].std(0) + 1e-3
+    a, b = (cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).astype(np.float32) for rgb in (source, target))
+    (a_mean, a_std), (b_mean, b_std) = ((lab[inside].mean(0), lab[inside].std(0) + 1e-3) for lab in (a, b))
     moved = (a - a_mean) * np.clip(b_std / a_std, 0.5, 2.0) + b_mean
     mixed = np.clip(a + strength * (moved - a), 0, 255).astype(np.uint8)
     return cv2.cvtColor(mixed, cv2.COLOR_LAB2RGB)
@@ -148,11 +148,9 @@ def self_blend(rgb: np.ndarray, landmarks: np.ndarray, random: np.random.Generat
     """The face blended with a changed, slightly moved copy of itself; the blending share is drawn as in the paper."""
     side = rgb.shape[0]
     mask = face_mask(landmarks, side, random) * float(random.choice([0.5, 0.75, 1.0, 1.0, 1.0]))
-    face, ground = rgb, rgb
-    if random.random() < 0.5:
-        face = _change(rgb, random)
-    else:
-        ground = _change(rgb, random)
+    changed_face = random.random() < 0.5
+    changed = _change(rgb, random)
+    face, ground = (changed, rgb) if changed_face else (rgb, changed)
     scale, angle = random.uniform(0.95, 1.05), random.uniform(-2, 2)
     warp = cv2.getRotationMatrix2D((side / 2, side / 2), angle, scale)
     warp[:, 2] += random.uniform(-0.03, 0.03, 2) * side

@@ -5,30 +5,24 @@ A generator's architecture leaves its traces by the same kinds of operation: res
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from attribution.lab.forge.augment import jpeg
+from attribution.lab.forge.augment import Change, jpeg
 
 CROP_PX = 128
 QUALITIES = tuple(range(30, 100, 3))
-# Each first quality has one second quality of its own: the same 24 values in a fixed order in which none meets itself.
+# The same 24 values in a fixed order in which none meets itself.
 SECOND_QUALITIES = tuple(QUALITIES[(7 * place + 5) % len(QUALITIES)] for place in range(len(QUALITIES)))
 KERNELS_PX = tuple(range(3, 30, 2))
 SCALES = tuple(round(0.15 + 0.05 * place, 2) for place in range(16))
 INTERPOLATIONS = {
-    "nearest": cv2.INTER_NEAREST,
-    "linear": cv2.INTER_LINEAR,
-    "cubic": cv2.INTER_CUBIC,
-    "area": cv2.INTER_AREA,
+    "nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA,
     "lanczos": cv2.INTER_LANCZOS4,
-}
+}  # fmt: skip
 VARIANCES = tuple(range(10, 50, 3))
-
-Apply = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -37,10 +31,10 @@ class Transformation:
 
     family: str
     name: str
-    apply: Apply
+    apply: Change
 
 
-def _resampled(scale: float, interpolation: int) -> Apply:
+def _resampled(scale: float, interpolation: int) -> Change:
     def apply(rgb: np.ndarray, _: np.random.Generator) -> np.ndarray:
         height, width = rgb.shape[:2]
         small = cv2.resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=interpolation)
@@ -49,12 +43,8 @@ def _resampled(scale: float, interpolation: int) -> Apply:
     return apply
 
 
-def _noise(variance: int) -> Apply:
-    def apply(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        noisy = rgb + random.normal(0, variance**0.5, rgb.shape)
-        return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
-
-    return apply
+def _noise(variance: int) -> Change:
+    return lambda rgb, random: np.clip(np.rint(rgb + random.normal(0, variance**0.5, rgb.shape)), 0, 255).astype(np.uint8)
 
 
 def transformations() -> tuple[Transformation, ...]:

@@ -16,13 +16,12 @@ from scipy.interpolate import RBFInterpolator
 
 from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.forge.mfs import UNSEEN_BLEND, WINDOW_SIZES, Swapped, multi_scale_swap, pyramid_blend
-from attribution.lab.forge.swaps import Forgery, choose_donor
+from attribution.lab.forge.swaps import LEAST_PIXELS, Forgery, choose_donor
 
 KINDS = ("whole", "partial")
-# How often a draw may come to nothing (too small a difference, a sliver of a window) before a case is given up.
+# How often a draw may come to nothing before a case is given up.
 TRIES = 8
 _SEED = 20230619
-_LEAST_PIXELS = 50
 _GRID = 29
 _ROUND_PRECISION = 4
 
@@ -74,7 +73,7 @@ def _warp_maps(target_landmarks: np.ndarray, donor_landmarks: np.ndarray, side_p
 def match_histogram(source: np.ndarray, target: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """`source` (S×S×3 uint8 RGB) with the values of each Lab channel moved so that their histogram inside of the boolean S×S area becomes
     that of `target`. Unchanged where the area has fewer than 50 pixels."""
-    if inside.sum() < _LEAST_PIXELS:
+    if inside.sum() < LEAST_PIXELS:
         return source
     pair = [cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB) for rgb in (source, target)]
     table = np.empty((256, 3), np.uint8)
@@ -124,13 +123,9 @@ def pyramid_swap(
 
 
 def partial_swap(
-    real: np.ndarray,
-    fake: np.ndarray,
-    landmarks: np.ndarray,
-    seed: Sequence[int],
-    blend: str | None = None,
+    real: np.ndarray, fake: np.ndarray, landmarks: np.ndarray, seed: Sequence[int], blend: str | None = None,
     windows: Sequence[tuple[int, int]] = WINDOW_SIZES[:-1],
-) -> Swapped | None:
+) -> Swapped | None:  # fmt: skip
     """A partial swap at the pair's own resolution through one of the `windows` (px of 224; none of them the whole crop); None when none of
     TRIES draws gives one. The draws depend on `seed` alone, so another blend asked for by name takes the same window wherever both are
     possible.
@@ -161,7 +156,6 @@ def unseen_swaps(
             target = np.array(pictures[base])
             whole = pyramid_swap(target, landmarks[base], np.array(pictures[donor]), landmarks[donor], random).rgb
             partial = partial_swap(target, whole, landmarks[base], key, UNSEEN_BLEND)
-            made.append(UnseenSwap(jpeg(whole, LAB_JPEG_QUALITY), "whole", base))
-            if partial is not None:
-                made.append(UnseenSwap(jpeg(partial.rgb, LAB_JPEG_QUALITY), "partial", base))
+            pair = (whole, None if partial is None else partial.rgb)
+            made += [UnseenSwap(jpeg(rgb, LAB_JPEG_QUALITY), kind, base) for kind, rgb in zip(KINDS, pair, strict=True) if rgb is not None]
     return made

@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from attribution.lab.data import written_whole
 from attribution.lab.forge.autoencoder import SIDE_PX, UPSAMPLINGS, FaceAutoencoder
-from attribution.lab.train.loop import Training, fit
+from attribution.lab.train.loop import Training, fit, half_precision
 
 
 def train_autoencoder(pictures: np.ndarray, out: Path, steps: int, seed: int, batch: int = 24) -> None:
@@ -42,8 +43,5 @@ def train_autoencoder(pictures: np.ndarray, out: Path, steps: int, seed: int, ba
 
 
 def _save(network: nn.Module, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    state = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in network.state_dict().items()}
-    unfinished = out.with_suffix(".part")
-    save_file(state, unfinished)
-    unfinished.replace(out)
+    with written_whole(out) as file:
+        save_file({name: value.contiguous() for name, value in half_precision(network.state_dict()).items()}, file)

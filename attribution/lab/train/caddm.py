@@ -25,11 +25,11 @@ from torchvision.ops import box_iou
 from attribution.errors import LabError
 from attribution.lab import metrics
 from attribution.lab.data import REAL, Row, find_data, read_manifest
-from attribution.lab.forge.augment import photometric
+from attribution.lab.forge.augment import movement, photometric
 from attribution.lab.forge.mfs import HALVED_SHARE, KINDS, half_resolution, multi_scale_swap
 from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.train import loop
-from attribution.lab.train.loop import RunSettings, Training, adamw, as_input, placed, rate, read_logits
+from attribution.lab.train.loop import RunSettings, Training, adamw, as_input, load_but, placed, rate, read_logits
 from attribution.lab.train.sampling import STRENGTHS, Batch, BySource
 from attribution.models.architectures import CADDM
 from attribution.models.caddm import WHOLE_CROP_ANCHORS, anchors, build_caddm, encode
@@ -79,7 +79,6 @@ class Targets:
     offsets: torch.Tensor
 
     def to(self, device: str) -> Targets:
-        """The same on a device."""
         return Targets(self.positive.to(device), self.offsets.to(device))
 
 
@@ -174,14 +173,10 @@ class Net(nn.Module):
 def start_from(net: Net, file: Path) -> None:
     """Load the backbone from a safetensors file under timm's names, its classifier left out; LabError when it does not fit."""
     try:
-        stored = {name: value.float() if value.is_floating_point() else value for name, value in load_file(file).items()}
+        stored = load_file(file)
     except OSError as error:
         raise LabError("The file to start from cannot be read.", "Name a safetensors file of the backbone with --start.") from error
-    stored = {name: value for name, value in stored.items() if not name.startswith("classifier")}
-    missing = net.detector.backbone.load_state_dict(stored, strict=False)
-    if missing.missing_keys or missing.unexpected_keys:
-        first = [*missing.missing_keys, *missing.unexpected_keys][0]
-        raise LabError("The file to start from does not fit the backbone.", f"First mismatch: {first}.")
+    load_but(("classifier",), net.detector.backbone, stored, "The file to start from does not fit the backbone.")
 
 
 @dataclass(frozen=True)
@@ -194,9 +189,7 @@ class Move:
     @staticmethod
     def drawn(random: np.random.Generator, side: int) -> Move:
         """By chance, for pictures of `side` px."""
-        chances = random.random(2)
-        warp = cv2.getRotationMatrix2D((side / 2, side / 2), random.uniform(-10, 10), random.uniform(0.9, 1.15))
-        warp[:, 2] += random.uniform(-0.05, 0.05, 2) * side
+        chances, warp = random.random(2), movement(random, side)
         return Move(bool(chances[0] < 0.5), warp if chances[1] < _MOVED_SHARE else None)
 
     def picture(self, rgb: np.ndarray) -> np.ndarray:
@@ -270,13 +263,11 @@ def _swapped(
             return found.rgb, found.boxes
         gap = cv2.absdiff(found.rgb, half_resolution(real) if found.halved else real).mean(2, dtype=np.float32)
         differs = cv2.GaussianBlur(gap, (0, 0), _SMOOTHED_PX) > _DIFFERS_BY
-        inside = found.mask > 0.5
-        if found.kind == "real_into_fake":
-            # Most of a fake frame is the untouched frame encoded once more: what is left of it must hold some of the manipulation.
-            visible = float(differs.mean()) >= _LEAST_OF_PICTURE
-        else:
-            visible = float(differs[inside].mean()) >= _LEAST_OF_AREA if inside.any() else False
-        if visible:
+        least = _LEAST_OF_PICTURE
+        # Most of a fake frame is the untouched frame encoded once more: what is left of it must hold some of the manipulation.
+        if found.kind != "real_into_fake":
+            differs, least = differs[found.mask > 0.5], _LEAST_OF_AREA
+        if differs.size and float(differs.mean()) >= least:
             return found.rgb, found.boxes
     return fake, np.array([[0, 0, 1, 1]], np.float32)
 
@@ -311,6 +302,4 @@ def _build(settings: Settings) -> Training:
     )  # fmt: skip
 
 
-def train(settings: Settings) -> None:
-    """Run (or resume) a training (`loop.train`)."""
-    loop.train(settings, _build)
+train = partial(loop.train, build=_build)

@@ -44,7 +44,6 @@ PATCHES = 16
 PICTURES = len(CLASSES)
 # Of the quality changes (`augment`): a third of the pictures keeps the finest traces as they are.
 STRENGTHS = (0.0, 0.3, 0.8)
-_LOOK_PER_CLASS = 40
 
 
 @dataclass(frozen=True)
@@ -243,7 +242,9 @@ def _build(settings: Settings) -> Training:
     net, methods = Net(settings), np.array(val.methods)
     first = settings.stage == STAGES[0]
     sampler = TransformationSampler(*own) if first else ArchitectureSampler(*own, settings.leave_out, settings.augmented)
-    fixed = np.concatenate([_spread(np.flatnonzero(methods == name)) for name in sampler.classes])
+    own_faces = [np.flatnonzero(methods == name) for name in sampler.classes]
+    # At most 40 of a class, evenly over all sources, in which the manifest is sorted.
+    fixed = np.concatenate([mine[np.unique(np.linspace(0, len(mine) - 1, 40).astype(int))] for mine in own_faces])
     if settings.start:
         start_from(net, Path(settings.start))
 
@@ -268,11 +269,4 @@ def _build(settings: Settings) -> Training:
     )  # fmt: skip
 
 
-def _spread(indices: np.ndarray) -> np.ndarray:
-    """At most 40 of them, evenly over all sources, in which the manifest is sorted."""
-    return indices[np.unique(np.linspace(0, len(indices) - 1, _LOOK_PER_CLASS).astype(int))]
-
-
-def train(settings: Settings) -> None:
-    """Run (or resume) one stage (`loop.train`)."""
-    loop.train(settings, _build)
+train = partial(loop.train, build=_build)

@@ -27,11 +27,12 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.multiprocessing.spawn import spawn
 
+from attribution.errors import LabError
+from attribution.lab.data import written_whole
 from attribution.lab.train.depthwise import quicken
 from attribution.models.backbones import normalise
 
 MEAN = STD = (0.5, 0.5, 0.5)
-_KEEP_EVERY = 100
 _READ_AT_ONCE = 32
 _Net = TypeVar("_Net", bound=nn.Module)
 
@@ -111,8 +112,8 @@ def placed(net: _Net, device: str) -> _Net:
 def adamw(net: nn.Module, weight_decay: float) -> torch.optim.AdamW:
     """AdamW over the parameters that learn; biases and norms do not decay."""
     learning = [one for one in net.parameters() if one.requires_grad]
-    groups = (([one for one in learning if one.ndim > 1], weight_decay), ([one for one in learning if one.ndim <= 1], 0.0))
-    return torch.optim.AdamW([{"params": params, "weight_decay": decay} for params, decay in groups], lr=1e-3)
+    large, small = ([one for one in learning if (one.ndim > 1) == wide] for wide in (True, False))
+    return torch.optim.AdamW([{"params": large, "weight_decay": weight_decay}, {"params": small, "weight_decay": 0.0}], lr=1e-3)
 
 
 def as_input(pictures: np.ndarray, device: str) -> torch.Tensor:
@@ -129,6 +130,14 @@ def read_logits(net: nn.Module, picture: Callable[[int], np.ndarray], chosen: np
         with torch.autocast(device, torch.bfloat16):
             said.append(net(x).float().cpu().numpy())
     return np.concatenate(said)
+
+
+def load_but(skipped: tuple[str, ...], net: nn.Module, state: Mapping[str, torch.Tensor], refusal: str) -> None:
+    """Load all of a state but tensors whose names begin with one of `skipped`; LabError with that sentence for other misfits."""
+    found = net.load_state_dict({name: value for name, value in state.items() if not name.startswith(skipped)}, strict=False)
+    wrong = [*(name for name in found.missing_keys if not name.startswith(skipped)), *found.unexpected_keys]
+    if wrong:
+        raise LabError(refusal, f"First mismatch: {wrong[0]}.")
 
 
 def averaged(net: _Net, average: Mapping[str, torch.Tensor]) -> _Net:
@@ -187,9 +196,10 @@ def fit(
             sums.clear()
         if training.look is not None and (done % training.look_every == 0 or done == last):
             print(f"step {done}: {training.look(averaged(net, average).eval())}", flush=True)
-        if done % _KEEP_EVERY == 0 or done == last:
+        if done % 100 == 0 or done == last:
             if checkpoint is not None:
-                save_checkpoint(checkpoint, net=net.state_dict(), optimiser=optimiser.state_dict(), average=average, step=done)
+                with written_whole(checkpoint) as file:
+                    torch.save({"net": net.state_dict(), "optimiser": optimiser.state_dict(), "average": average, "step": done}, file)
             if keep is not None:
                 keep(net)
     return averaged(net, average) if training.ema else net
@@ -231,19 +241,10 @@ def _work(rank: int, settings: RunSettings, build: Callable[[Any], Training], me
         distributed.destroy_process_group()
 
 
-def save_checkpoint(path: Path, **state: Any) -> None:
-    """Write it whole or not at all."""
-    unfinished = path.with_suffix(".part")
-    torch.save(state, unfinished)
-    unfinished.replace(path)
-
-
 def save_arrays(path: Path, **arrays: Any) -> None:
     """Write arrays as an .npz file, whole or not at all; its folder is made where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part.npz")
-    np.savez(unfinished, **arrays)
-    unfinished.replace(path)
+    with written_whole(path) as file:
+        np.savez(file, **arrays)
 
 
 def half_precision(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

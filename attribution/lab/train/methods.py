@@ -21,20 +21,15 @@ from attribution.errors import LabError
 from attribution.lab.data import REAL, find_data, read_manifest
 from attribution.lab.forge.pools import load_samples
 from attribution.lab.train import loop
-from attribution.lab.train.loop import MEAN, STD, RunSettings, Training, adamw, as_input, placed, rate
+from attribution.lab.train.loop import RunSettings, Training, adamw, as_input, load_but, placed, rate
 from attribution.lab.train.sampling import Sampler
 from attribution.models.backbones import Projection, build_backbone, features, pooled_width
-
-__all__ = ["HEADS", "LABELS", "MEAN", "STD", "Net", "Settings", "class_of", "read_pretrained", "start_from", "train"]
 
 LABELS = (
     "real", "dfdc_swap", "landmark_swap", "self_blended", "autoencoder_swap",
     "stylegan2", "generated_photos", "sdxl", "flux1", "sd21",
 )  # fmt: skip
-HEADS = ("methods", "binary")
 _CLASSIFIERS = ("classifier", "head.fc", "fc.")
-
-Contrastive = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -70,8 +65,8 @@ class Settings(RunSettings):
 
 def class_of(settings: Settings) -> dict[str, int]:
     """The head's class of each method: its place among the labels, or 0 for untouched and 1 for manipulated."""
-    if settings.head not in HEADS:
-        raise LabError(f"There is no head {settings.head!r}.", f"Use one of {', '.join(HEADS)}.")
+    if settings.head not in ("methods", "binary"):
+        raise LabError(f"There is no head {settings.head!r}.", "Use one of methods, binary.")
     return {label: place if settings.head == "methods" else int(label != REAL) for place, label in enumerate(LABELS)}
 
 
@@ -118,14 +113,10 @@ def read_pretrained(path: Path, backbone: nn.Module) -> dict[str, torch.Tensor]:
 def start_from(net: Net, pretrained: Path) -> None:
     """Load everything but the classifier from a file of the same architecture; LabError when anything else is missing."""
     whole = read_pretrained(pretrained, net.backbone)
-    state = {name: value for name, value in whole.items() if not name.startswith(_CLASSIFIERS)}
-    missing = net.backbone.load_state_dict(state, strict=False)
-    left = [name for name in missing.missing_keys if not name.startswith(_CLASSIFIERS)]
-    if left or missing.unexpected_keys:
-        raise LabError("The pretrained file does not fit the architecture.", f"First mismatch: {[*left, *missing.unexpected_keys][0]}.")
+    load_but(_CLASSIFIERS, net.backbone, whole, "The pretrained file does not fit the architecture.")
 
 
-def _contrastive(name: str) -> Contrastive | None:
+def _contrastive(name: str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None:
     """The loss of unit embeddings B×D and labels B by its name."""
     if name == "triplet":
         loss, miner = losses.TripletMarginLoss(margin=0.2), miners.TripletMarginMiner(margin=0.2, type_of_triplets="semihard")
@@ -160,6 +151,4 @@ def _build(settings: Settings) -> Training:
     )  # fmt: skip
 
 
-def train(settings: Settings) -> None:
-    """Run (or resume) a training (`loop.train`)."""
-    loop.train(settings, _build)
+train = partial(loop.train, build=_build)
