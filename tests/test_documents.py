@@ -17,7 +17,7 @@ import pytest
 import attribution
 from attribution.cli import main
 from attribution.detectors.card import Card
-from attribution.lab.publish.modelcard import model_card
+from attribution.lab.publish.folder import model_card
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = (

@@ -22,7 +22,7 @@ from attribution.lab.data import read_manifest
 from attribution.lab.forge.pools import prepare
 from attribution.lab.measure import localisation as where
 from attribution.lab.measure.localisation import LEAST_SLOPE, Answer, Case, answers_of, fit_rule
-from attribution.lab.publish.localise import localise, with_table
+from attribution.lab.publish.publisher import localise, with_table
 from attribution.lab.train import caddm as net
 from attribution.lab.train import methods as train
 from conftest import Folders

@@ -28,8 +28,8 @@ from attribution.lab.measure import dnadet
 from attribution.lab.measure.calibration import calibrate
 from attribution.lab.measure.predictions import SplitPredictions
 from attribution.lab.publish import mapping
+from attribution.lab.publish.folder import model_card
 from attribution.lab.publish.limits import limits_of
-from attribution.lab.publish.modelcard import model_card
 from attribution.lab.publish.products import CADDM, CaddmRuns, publish_caddm, publish_dnadet, publish_methods
 from attribution.lab.publish.publisher import SPLITS, Faces, Publication, begin, fold_in, info_of
 from attribution.lab.train import caddm, methods

@@ -31,24 +31,27 @@ def _path(name: str, help: str, **options: Any) -> Flag:
     return name, {"type": Path, "required": True, "help": help, **options}
 
 
+def _pair(given: str) -> tuple[str, str]:
+    """The value of a flag NAME=FILE."""
+    if "=" not in given:
+        raise LabError(f"The flag's value {given!r} names no file.", "Write NAME=FILE.")
+    name, file = given.split("=", 1)
+    return name, file
+
+
 @dataclass(frozen=True)
 class Command:
-    """One sub-command. `module` has `add_arguments(parser)` and `run(args)` of its own; else `flags` and `run` say what there is to do."""
+    """One sub-command: its flags and what it runs, or the commands below it."""
 
     name: str
     help: str
     flags: Sequence[Flag] = ()
     run: Callable[[Namespace], int | None] | None = None
-    module: str = ""
     commands: Sequence[Command] = ()
 
     def add_to(self, parsers: Any) -> None:
         """Make its parser."""
-        parser, run = parsers.add_parser(self.name, help=self.help), self.run
-        if self.module:
-            module = import_module(f"attribution.lab.{self.module}")
-            module.add_arguments(parser)
-            run = module.run
+        parser = parsers.add_parser(self.name, help=self.help)
         for name, options in self.flags:
             parser.add_argument(name, **options)
         if self.commands:
@@ -56,7 +59,7 @@ class Command:
             for command in self.commands:
                 command.add_to(own)
         else:
-            parser.set_defaults(run_command=run)
+            parser.set_defaults(run_command=self.run)
 
 
 def main(argv: list[str]) -> int:
@@ -65,8 +68,8 @@ def main(argv: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for command in _commands():
         command.add_to(commands)
-    args = parser.parse_args(argv)
     try:
+        args = parser.parse_args(argv)
         return args.run_command(args) or 0
     except TelltaleError as error:
         print(error, file=sys.stderr)
@@ -74,7 +77,7 @@ def main(argv: list[str]) -> int:
 
 
 def _commands() -> Sequence[Command]:
-    from attribution.lab.data import DATA_HELP
+    from attribution.lab.data import DATA_HELP, SPLITS
     from attribution.lab.studies.attribution.plan import COMPARISON_STEPS, FOLD_STEPS
     from attribution.lab.studies.zeroshot.plan import DETECTORS
     from attribution.measured.study import STUDY_FILE, ZEROSHOT_FILE
@@ -82,213 +85,179 @@ def _commands() -> Sequence[Command]:
     detectors = [detector.name for detector in DETECTORS]
     data = _flag("--data", help=DATA_HELP)
     common = (data, _path("--work", "folder for decoded faces and forgeries (several GB)"))
-    prepared = "folder of the decoded faces and forgeries (`lab prepare`)"
+    run_out = _path("--out", "folder of the run, or the detector folder to write")
+    decoded = (data, _path("--work", "folder of the decoded faces (`lab prepare`)"), run_out)
+    prepared = (data, _path("--work", "folder of the decoded faces and forgeries (`lab prepare`)"), run_out)
     seed = _flag("--seed", 7)
     until = _flag("--until", 0, "end this sitting after so many steps, to be resumed later")
     workers = _flag("--workers", os.cpu_count() or 1, "training processes on a CPU (one on a GPU)")
     device = _flag("--device", choices=("cpu", "cuda"), default="cpu")
     jobs = _flag("--jobs", os.cpu_count() or 1, "trainings side by side, one thread each (one on a GPU)")
     threads = _flag("--threads", 0, "threads of a single CPU worker (0: every core)")
-    left_out = {"nargs": "*", "default": []}
+    several: dict[str, Any] = {"nargs": "*", "default": []}
+    pairs = {**several, "type": _pair}
     note = _flag("--note", action="append", default=[], help="a sentence for the card on how the weights came about (repeatable)")
 
-    def specialist(work_help: str) -> tuple[Flag, ...]:
-        work = _path("--work", work_help)
-        return data, work, _path("--out", "folder of the run, or the detector folder to write")
+    def switch(name: str, help: str) -> Flag:
+        return _flag(name, True, help, action=BooleanOptionalAction)
 
     def card(minutes_help: str, command_help: str) -> tuple[Flag, ...]:
         minutes = _flag("--minutes", type=float, required=True, help=minutes_help)
         return minutes, _flag("--train-command", required=True, help=command_help), note
 
     return (
-        Command(
-            "autoencoder", "train the small face auto-encoder that some forgeries use",
-            (*common, _flag("--steps", 2200), seed), _autoencoder,
-        ),
+        Command("autoencoder", "train the small face auto-encoder that some forgeries use", (
+            *common, _flag("--steps", 2200), seed,
+        ), _autoencoder),
         Command("prepare", "decode the faces and make the pools of forgeries, once", common, _prepare),
-        Command(
-            "train", "train a detector, or resume a training that was stopped",
-            (
-                *common,
-                _path("--out", "folder of the run: checkpoints, settings, final weights"),
-                _flag("--pretrained", "", "backbone file to start from (safetensors, or .pth of EfficientNet-PyTorch)"),
-                _flag("--architecture", "mobilenetv2_100"),
-                _flag("--model-args", type=json.loads, default={"pad_type": "same"}, help="timm's model arguments as JSON"),
-                _flag("--steps", 2400),
+        Command("train", "train a detector, or resume a training that was stopped", (
+            *common,
+            _path("--out", "folder of the run: checkpoints, settings, final weights"),
+            _flag("--pretrained", "", "backbone file to start from (safetensors, or .pth of EfficientNet-PyTorch)"),
+            _flag("--architecture", "mobilenetv2_100"),
+            _flag("--model-args", type=json.loads, default={"pad_type": "same"}, help="timm's model arguments as JSON"),
+            _flag("--steps", 2400),
+            _flag(
+                "--stages", [[0.55, 160], [0.25, 192], [0.2, 224]], "[share of the steps, window side in px] as JSON", type=json.loads,
+            ),
+            until, seed, workers,
+            _flag("--contrastive", choices=("supcon", "ntxent", "triplet", "none"), default="supcon"),
+            _flag("--plain-forgeries", action="store_true", help="do not encode the lab's forgeries once as JPEG, as the crops were"),
+            _flag("--head", choices=("methods", "binary"), default="methods"),
+            _flag("--leave-out", metavar="METHOD_OR_SOURCE", help="methods or sources never to train on", **several),
+            device,
+        ), _trained("methods")),
+        Command("study", "train and measure the whole study: do attribution detectors generalise?", (
+            *common,
+            _path("--runs", "folder for the study's runs; what is there is not trained again"),
+            _flag("--pretrained", metavar="BACKBONE=FILE", help="the file that each backbone starts from", **pairs),
+            _flag("--shipped", type=Path, help="the run of the default detector, for the train × test matrix"),
+            _flag("--out", type=Path, default=STUDY_FILE),
+            _flag("--comparison-steps", COMPARISON_STEPS, "length of each training of the comparison"),
+            _flag("--fold-steps", FOLD_STEPS, "length of each training that leaves sources and methods out"),
+            jobs, device,
+        ), _study),
+        Command("publish", "measure a finished run and write its folder, or push a folder to the Hub", (
+            _flag("folder", type=Path, nargs="?", help="a finished detector folder, to push it with --to"),
+            _flag("--to", metavar="OWNER/REPO", help="push the folder to this repository of the Hub (HF_TOKEN, HF_ENDPOINT)"),
+            _flag("--branch", help="push to this branch of it (default: main)"),
+            _flag("--public", action="store_true", help="a repository that is made for it can be read by everybody"),
+            data,
+            _flag("--work", type=Path, help="folder for decoded faces and forgeries (several GB)"),
+            _flag("--run", type=Path, help="measure this finished run, and write its folder to --out"),
+            _flag("--out", type=Path, help="the detector folder, for example weights/NAME"),
+            _flag("--minutes", type=float, help="how long the training took, for the card"),
+            _flag("--train-command", help="the command that made the run, for the card"),
+            note,
+            _flag("--study", type=Path, help="results of `lab study`, for the limits (attribution/measured/data/study.json)"),
+        ), _publish),
+        Command("localise", "where detectors point, against areas that are known, into their cards", (
+            *common, _flag("detectors", type=Path, nargs="+", metavar="DETECTOR_FOLDER", help="folders whose cards get the table"),
+        ), _call("publish.publisher:localise", "detectors", "found_data", "work")),
+        Command("examples", "re-make the example pictures and the clip", (
+            _flag("--out", type=Path),
+        ), _call("examples:make_examples", "out")),
+        Command("dna-det", "train and publish DNA-Det: which architecture drew a face", commands=(
+            Command("train", "one stage of the training, or go on with one that was stopped", (
+                *decoded,
+                _flag("--stage", choices=("transformations", "architectures"), default="architectures"),
+                _flag("--start", "", "finished run of the first stage to start from (default: random weights)", metavar="RUN"),
+                _flag("--side", 224, "side in px that whole pictures are read at (the paper: 512)", dest="side_px", metavar="SIDE"),
+                _flag("--steps", 4000),
+                _flag("--items", 1, "pictures of every class in a worker's step"),
+                _flag("--patches", 16, "patches of each picture; 0 takes whole pictures"),
+                _flag("--augmented", 1.0, "share of stage 2's pictures changed in quality and geometry"),
+                _flag("--no-contrastive", dest="contrastive", action="store_false", help="cross-entropy alone"),
+                _flag("--learning-rate", 7e-4),
+                seed,
+                _flag("--leave-out", metavar="METHOD", help="generators never to train on", **several),
+                until, workers, threads, device,
+            ), _trained("dnadet")),
+            Command("publish", "measure finished runs and write the detector folder", (
+                *decoded,
+                _path("--run", "the finished run that ships"),
+                _flag("--variants", metavar="NAME=RUN", help="finished runs of the ablation", **pairs),
+                _flag("--held-out", metavar="METHOD=RUN", help="finished runs that left a generator out", **pairs),
+                *card("how long both stages took, for the card", "the commands that made the run, for the card"),
+            ), _publish_dnadet),
+        )),
+        Command("caddm", "train and publish the ID-unaware detector: where was a face swapped", commands=(
+            Command("train", "train the detector, or go on with a training that was stopped", (
+                *prepared,
+                _flag("--start", required=True, metavar="FILE", help="safetensors file of the backbone to start from"),
                 _flag(
-                    "--stages", [[0.55, 160], [0.25, 192], [0.2, 224]], "[share of the steps, window side in px] as JSON",
-                    type=json.loads,
+                    "--plain", help="the plain binary detector: no artifact module, no facial swap, same faces", action="store_true",
                 ),
-                until, seed, workers,
-                _flag("--contrastive", choices=("supcon", "ntxent", "triplet", "none"), default="supcon"),
-                _flag("--plain-forgeries", action="store_true", help="do not encode the lab's forgeries once as JPEG, as the crops were"),
-                _flag("--head", choices=("methods", "binary"), default="methods"),
-                _flag("--leave-out", metavar="METHOD_OR_SOURCE", help="methods or sources never to train on", **left_out),
-                device,
-            ),
-            _trained("methods"),
-        ),
-        Command(
-            "study", "train and measure the whole study: do attribution detectors generalise?",
-            (
-                *common,
-                _path("--runs", "folder for the study's runs; what is there is not trained again"),
-                _flag("--pretrained", metavar="BACKBONE=FILE", help="the file that each backbone starts from", **left_out),
-                _flag("--shipped", type=Path, help="the run of the default detector, for the train × test matrix"),
-                _flag("--out", type=Path, default=STUDY_FILE),
-                _flag("--comparison-steps", COMPARISON_STEPS, "length of each training of the comparison"),
-                _flag("--fold-steps", FOLD_STEPS, "length of each training that leaves sources and methods out"),
-                jobs, device,
-            ),
-            _study,
-        ),
-        Command(
-            "publish", "measure a finished run and write its folder, or push a folder to the Hub",
-            (
-                _flag("folder", type=Path, nargs="?", help="a finished detector folder, to push it with --to"),
-                _flag("--to", metavar="OWNER/REPO", help="push the folder to this repository of the Hub (HF_TOKEN, HF_ENDPOINT)"),
-                _flag("--branch", help="push to this branch of it (default: main)"),
-                _flag("--public", action="store_true", help="a repository that is made for it can be read by everybody"),
-                data,
-                _flag("--work", type=Path, help="folder for decoded faces and forgeries (several GB)"),
-                _flag("--run", type=Path, help="measure this finished run, and write its folder to --out"),
-                _flag("--out", type=Path, help="the detector folder, for example weights/NAME"),
-                _flag("--minutes", type=float, help="how long the training took, for the card"),
-                _flag("--train-command", help="the command that made the run, for the card"),
-                note,
-                _flag("--study", type=Path, help="results of `lab study`, for the limits (attribution/measured/data/study.json)"),
-            ),
-            _publish,
-        ),
-        Command(
-            "localise", "where detectors point, against areas that are known, into their cards",
-            (
-                *common,
-                _flag("detectors", type=Path, nargs="+", metavar="DETECTOR_FOLDER", help="folders whose cards get the table"),
-            ),
-            _localise,
-        ),
-        Command("examples", "re-make the example pictures and the clip", (_flag("--out", type=Path, default=None),), _examples),
-        Command(
-            "dna-det", "train and publish DNA-Det: which architecture drew a face",
-            commands=(
-                Command(
-                    "train", "one stage of the training, or go on with one that was stopped",
-                    (
-                        *specialist("folder of the decoded faces (`lab prepare`)"),
-                        _flag("--stage", choices=("transformations", "architectures"), default="architectures"),
-                        _flag("--start", "", "finished run of the first stage to start from (default: random weights)", metavar="RUN"),
-                        _flag("--side", 224, "side in px that whole pictures are read at (the paper: 512)", dest="side_px", metavar="SIDE"),
-                        _flag("--steps", 4000),
-                        _flag("--items", 1, "pictures of every class in a worker's step"),
-                        _flag("--patches", 16, "patches of each picture; 0 takes whole pictures"),
-                        _flag("--augmented", 1.0, "share of stage 2's pictures changed in quality and geometry"),
-                        _flag("--no-contrastive", dest="contrastive", action="store_false", help="cross-entropy alone"),
-                        _flag("--learning-rate", 7e-4),
-                        seed,
-                        _flag("--leave-out", metavar="METHOD", help="generators never to train on", **left_out),
-                        until, workers, threads, device,
-                    ),
-                    _trained("dnadet"),
+                _flag("--frozen", 2, "first stages of the backbone that stay as they are"),
+                _flag("--steps", 4000),
+                _flag("--learning-rate", 5e-4),
+                _flag("--artifact-weight", 0.1, "share of the artifact module's loss"),
+                _flag(
+                    "--shares", nargs=4, type=float, default=[], metavar="SHARE",
+                    help="how often to put the untouched face into the swap, the swap into the untouched face, the swap as it is, "
+                    "a part of it",
                 ),
-                Command(
-                    "publish", "measure finished runs and write the detector folder",
-                    (
-                        *specialist("folder of the decoded faces (`lab prepare`)"),
-                        _path("--run", "the finished run that ships"),
-                        _flag("--variants", metavar="NAME=RUN", help="finished runs of the ablation", **left_out),
-                        _flag("--held-out", metavar="METHOD=RUN", help="finished runs that left a generator out", **left_out),
-                        *card("how long both stages took, for the card", "the commands that made the run, for the card"),
-                    ),
-                    _publish_dnadet,
-                ),
+                seed,
+                _flag("--leave-out", metavar="METHOD_OR_SOURCE", help="methods or sources never to train on", **several),
+                until, workers, threads, device,
+            ), _trained("caddm")),
+            Command("publish", "measure finished runs and write the detector folder", (
+                *prepared,
+                _path("--run", "the finished run that ships"),
+                _path("--plain-run", "the finished run of the plain detector"),
+                _flag("--backbone", type=Path, help="the backbone's ImageNet file, for one more row of the identity probe"),
+                *card("how long the training took, for the card", "the commands that made the runs, for the card"),
+            ), _publish_caddm),
+        )),
+        Command("zeroshot", "train and measure the generalisability study: why detectors fail on what they never saw", (
+            data,
+            _path("--work", "folder for decoded faces and forgeries (made by `lab prepare`)"),
+            _path("--runs", "folder for the study's runs (about 4 GB); what is there stays"),
+            _flag("--pretrained", help="the file that a detector starts from (mobilenetv2)", metavar="DETECTOR=FILE", **pairs),
+            _flag("--detectors", nargs="*", default=detectors, choices=detectors, help="only these (default: all)"),
+            _flag("--out", type=Path, default=ZEROSHOT_FILE),
+            jobs, device,
+        ), _zeroshot),
+        Command("forge", "a contact sheet of the forgeries that CADDM is trained on", (
+            _path("--sheet", "write the contact sheet here", metavar="OUT.png"),
+            *prepared[:2],
+            _flag("--split", choices=SPLITS, default="train"),
+            _flag(
+                "--method", choices=("dfdc_swap", "landmark_swap", "self_blended", "autoencoder_swap"), default="dfdc_swap",
+                help="whose fakes to pair with their untouched pictures",
             ),
-        ),
-        Command(
-            "caddm", "train and publish the ID-unaware detector: where was a face swapped",
-            commands=(
-                Command(
-                    "train", "train the detector, or go on with a training that was stopped",
-                    (
-                        *specialist(prepared),
-                        _flag("--start", required=True, metavar="FILE", help="safetensors file of the backbone to start from"),
-                        _flag(
-                            "--plain", None, "the plain binary detector: no artifact module, no facial swap, same faces",
-                            action="store_true",
-                        ),
-                        _flag("--frozen", 2, "first stages of the backbone that stay as they are"),
-                        _flag("--steps", 4000),
-                        _flag("--learning-rate", 5e-4),
-                        _flag("--artifact-weight", 0.1, "share of the artifact module's loss"),
-                        _flag(
-                            "--shares", nargs=4, type=float, default=[], metavar="SHARE",
-                            help="how often to put the untouched face into the swap, the swap into the untouched face, the swap as it is, "
-                            "a part of it",
-                        ),
-                        seed,
-                        _flag("--leave-out", metavar="METHOD_OR_SOURCE", help="methods or sources never to train on", **left_out),
-                        until, workers, threads, device,
-                    ),
-                    _trained("caddm"),
-                ),
-                Command(
-                    "publish", "measure finished runs and write the detector folder",
-                    (
-                        *specialist(prepared),
-                        _path("--run", "the finished run that ships"),
-                        _path("--plain-run", "the finished run of the plain detector"),
-                        _flag("--backbone", type=Path, help="the backbone's ImageNet file, for one more row of the identity probe"),
-                        *card("how long the training took, for the card", "the commands that made the runs, for the card"),
-                    ),
-                    _publish_caddm,
-                ),
-            ),
-        ),
-        Command(
-            "zeroshot", "train and measure the generalisability study: why detectors fail on what they never saw",
-            (
-                data,
-                _path("--work", "folder for decoded faces and forgeries (made by `lab prepare`)"),
-                _path("--runs", "folder for the study's runs (about 4 GB); what is there stays"),
-                _flag("--pretrained", metavar="DETECTOR=FILE", help="the file that a detector starts from (mobilenetv2)", **left_out),
-                _flag("--detectors", nargs="*", default=detectors, choices=detectors, help="only these (default: all)"),
-                _flag("--out", type=Path, default=ZEROSHOT_FILE),
-                jobs, device,
-            ),
-            _zeroshot,
-        ),
-        Command("forge", "a contact sheet of the forgeries that CADDM is trained on", module="forge.sheet"),
-        Command(
-            "benchmark", "speed and memory, the naive way beside them",
-            (
-                _flag("--clip", type=Path, help="measure on this clip (default: a 10-second 720p clip of the two example portraits)"),
-                _flag("--detector", default="default", help="name, folder or hf:owner/repo@revision of the detector"),
-                _flag("--runs", type=int, default=5, help="warm runs of the picture and of the clip (default: 5)"),
-                _flag("--naive", action=BooleanOptionalAction, default=True, help="measure the naive way too (minutes)"),
-                _flag("--naive-frames", type=int, help="end the naive way after so many frames, and say that its time is extrapolated"),
-                _flag("--server", action=BooleanOptionalAction, default=True, help="measure the app as a process"),
-                _flag("--switching", action=BooleanOptionalAction, default=True, help="measure what changing the detector costs"),
-                _flag("--json", type=Path, metavar="OUT", help="write the figures as JSON too"),
-            ),
-            _benchmark,
-        ),
-        Command(
-            "adapters", "each adapter against the original implementation, in one table",
-            (
-                _flag("--large", action=BooleanOptionalAction, default=True, help="the one of 316 million parameters too (4 GB)"),
-                _flag("--json", type=Path, metavar="OUT", help="write the rows as JSON too"),
-            ),
-            _adapters,
-        ),
+            _flag("--rows", 6, "pairs, one a row (default: 6)"),
+            _flag("--seed", 0, "choice of the pairs and of every forgery (default: 0)"),
+        ), _call("forge.sheet:draw", "sheet", "found_data", "work", "split", "method", "rows", "seed")),
+        Command("benchmark", "speed and memory, the naive way beside them", (
+            _flag("--clip", type=Path, help="measure on this clip (default: a 10-second 720p clip of the two example portraits)"),
+            _flag("--detector", "default", "name, folder or hf:owner/repo@revision of the detector"),
+            _flag("--runs", 5, "warm runs of the picture and of the clip (default: 5)"),
+            switch("--naive", "measure the naive way too (minutes)"),
+            _flag("--naive-frames", type=int, help="end the naive way after so many frames, and say that its time is extrapolated"),
+            switch("--server", "measure the app as a process"),
+            switch("--switching", "measure what changing the detector costs"),
+            _flag("--json", type=Path, metavar="OUT", help="write the figures as JSON too"),
+        ), _call("bench.benchmark:run")),
+        Command("adapters", "each adapter against the original implementation, in one table", (
+            switch("--large", "the one of 316 million parameters too (4 GB)"),
+            _flag("--json", type=Path, metavar="OUT", help="write the rows as JSON too"),
+        ), _call("bench.adapters:run")),
     )  # fmt: skip
 
 
-def _pairs(given: Sequence[str]) -> dict[str, str]:
-    """`NAME=FILE` flags."""
-    wrong = [one for one in given if "=" not in one]
-    if wrong:
-        raise LabError(f"The flag's value {wrong[0]!r} names no file.", "Write NAME=FILE.")
-    return dict(one.split("=", 1) for one in given)
+def _call(where: str, *names: str) -> Callable[[Namespace], int | None]:
+    """Calls `module:function` of the lab with these values of the command line (`found_data`: the folder that --data names), or with all
+    of them. The modules take seconds to import, so only the one that is needed is."""
+
+    def run(args: Namespace) -> int | None:
+        from attribution.lab.data import find_data
+
+        module, function = where.split(":")
+        values = [find_data(args.data) if name == "found_data" else getattr(args, name) for name in names]
+        return getattr(import_module(f"attribution.lab.{module}"), function)(*(values if names else [args]))
+
+    return run
 
 
 def _trained(name: str) -> Callable[[Namespace], None]:
@@ -332,8 +301,8 @@ def _study(args: Namespace) -> None:
     from attribution.lab.studies.attribution.plan import plan
     from attribution.lab.studies.attribution.study import study
 
-    todo = plan(args.comparison_steps, args.fold_steps)
-    study(todo, args.data, args.work, args.runs, _pairs(args.pretrained), args.shipped, args.out, _jobs(args), args.device)
+    todo, pretrained = plan(args.comparison_steps, args.fold_steps), dict(args.pretrained)
+    study(todo, args.data, args.work, args.runs, pretrained, args.shipped, args.out, _jobs(args), args.device)
 
 
 def _zeroshot(args: Namespace) -> None:
@@ -341,7 +310,7 @@ def _zeroshot(args: Namespace) -> None:
     from attribution.lab.studies.zeroshot.study import carry_out, measure
 
     todo = plan(tuple(detector for detector in DETECTORS if detector.name in args.detectors))
-    carry_out(todo, args.data, args.work, args.runs, _pairs(args.pretrained), _jobs(args), args.device)
+    carry_out(todo, args.data, args.work, args.runs, dict(args.pretrained), _jobs(args), args.device)
     measure(todo, args.data, args.work, args.runs, args.out, args.device)
 
 
@@ -351,19 +320,18 @@ def _jobs(args: Namespace) -> int:
 
 def _publish(args: Namespace) -> None:
     needed = {"--run": args.run, "--work": args.work, "--out": args.out, "--minutes": args.minutes, "--train-command": args.train_command}
-    given = [flag for flag, value in needed.items() if value is not None]
-    missing = [flag for flag in needed if flag not in given]
-    if given and (missing or args.folder is not None):
+    missing = [flag for flag, value in needed.items() if value is None]
+    measured = len(missing) < len(needed)
+    if measured and (missing or args.folder is not None):
         also = "no folder" if args.folder is not None else f"{', '.join(missing)} too"
         raise LabError(f"To measure a run and write its folder, `lab publish` needs {also}.", "See `lab publish --help`.")
-    if not given and (args.folder is None or args.to is None):
-        raise LabError(
-            "The command measures a run (--run) or pushes a finished folder (FOLDER --to OWNER/REPO).", "See `lab publish --help`."
-        )
-    if given:
+    if measured:
         from attribution.lab.publish.products import publish_methods
 
         publish_methods(args.run, args.data, args.work, args.out, args.minutes, args.train_command, args.study, args.note)
+    elif args.folder is None or args.to is None:
+        what = "The command measures a run (--run) or pushes a finished folder (FOLDER --to OWNER/REPO)."
+        raise LabError(what, "See `lab publish --help`.")
     if args.to is not None:
         from attribution.lab.publish.push import push
 
@@ -375,8 +343,7 @@ def _publish_dnadet(args: Namespace) -> None:
     from attribution.lab.measure.dnadet import Runs
     from attribution.lab.publish.products import publish_dnadet
 
-    variants, held_out = ({name: Path(run) for name, run in _pairs(given).items()} for given in (args.variants, args.held_out))
-    runs = Runs(args.run, variants, held_out)
+    runs = Runs(args.run, *({name: Path(run) for name, run in given} for given in (args.variants, args.held_out)))
     publish_dnadet(runs, args.data, args.work, args.out, args.minutes, args.train_command, args.note)
 
 
@@ -385,29 +352,3 @@ def _publish_caddm(args: Namespace) -> None:
 
     runs = CaddmRuns(args.run, args.plain_run, args.backbone)
     publish_caddm(runs, args.data, args.work, args.out, args.minutes, args.train_command, args.note)
-
-
-def _benchmark(args: Namespace) -> int:
-    from attribution.lab.bench.benchmark import run
-
-    return run(args)
-
-
-def _adapters(args: Namespace) -> int:
-    from attribution.lab.bench.adapters import run
-
-    return run(args)
-
-
-def _localise(args: Namespace) -> None:
-    from attribution.lab.data import find_data
-    from attribution.lab.publish.localise import localise
-
-    localise(args.detectors, find_data(args.data), args.work)
-
-
-def _examples(args: Namespace) -> None:
-    from attribution.lab.examples import make_examples
-
-    for path in make_examples(args.out):
-        print(path.name)

@@ -7,7 +7,6 @@ the picture below the face, outside of every crop that a detector sees.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 import av
@@ -19,6 +18,7 @@ from attribution.detectors.card import CropSettings
 from attribution.errors import LabError
 from attribution.evidence import Face
 from attribution.faces.finder import FaceFinder, find_tracks
+from attribution.lab.data import written_whole
 from attribution.lab.forge.autoencoder import load_autoencoder
 from attribution.lab.forge.swaps import autoencoder_swap, landmark_swap
 from attribution.media import open_media
@@ -30,43 +30,41 @@ CLIP_SECONDS = 8
 CLIP_FPS = 25
 CLIP_SIDE_PX = 448
 MANIPULATED_SECONDS = (3.0, 5.0)
+_DRAWN = "face drawn by an auto-encoder"
 
 
-def make_examples(out: Path | None = None) -> list[Path]:
-    """Write every example into `out` (default: the project's own folder) and return their paths."""
+def make_examples(out: Path | None = None) -> None:
+    """Write every example into `out` (default: the project's own folder) and print their names."""
+    import matplotlib.cbook
+    import skimage
+
     out = out or EXAMPLES
     out.mkdir(parents=True, exist_ok=True)
     astronaut, hopper = out / "astronaut.png", out / "grace_hopper.jpg"
-    shutil.copyfile(_scikit_image_astronaut(), astronaut)
-    shutil.copyfile(_matplotlib_hopper(), hopper)
+    shutil.copyfile(Path(skimage.__file__).parent / "data" / "astronaut.png", astronaut)
+    shutil.copyfile(str(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)), hopper)
     finder = FaceFinder("cpu")
     target, donor = _face(astronaut, finder), _face(hopper, finder)
     portrait = np.array(Image.open(astronaut).convert("RGB"))
     other = np.array(Image.open(hopper).convert("RGB"))
 
-    swapped = _swap(portrait, target, other, donor)
-    swap_path = out / "landmark_swap.png"
-    Image.fromarray(_marked(swapped, "MANIPULATED: landmark face swap")).save(swap_path, optimize=True)
-
-    drawn = _redraw(portrait, target)
-    drawn_path = out / "autoencoder_swap.png"
-    Image.fromarray(_marked(drawn, "MANIPULATED: face drawn by an auto-encoder")).save(drawn_path, optimize=True)
-
+    # Forged at the portrait's own resolution.
+    here, there = _window(portrait, target), _window(other, donor)
+    side, crop = here[0].stop - here[0].start, portrait[here]
+    points = _points(target, here, side)
+    donor_crop = cv2.resize(other[there], (side, side), interpolation=cv2.INTER_AREA)
+    random = np.random.default_rng
+    swap = landmark_swap(crop.copy(), points, donor_crop, _points(donor, there, side), random(SWAP_SEED))
+    redrawn = autoencoder_swap(crop.copy(), points, load_autoencoder(), random(AUTOENCODER_SEED), "bilinear")
+    made, drawn = [], portrait
+    for name, forged, words in (("landmark_swap", swap, "landmark face swap"), ("autoencoder_swap", redrawn, _DRAWN)):
+        drawn = portrait.copy()
+        drawn[here] = forged.rgb
+        made.append(out / f"{name}.png")
+        Image.fromarray(_marked(drawn, f"MANIPULATED: {words}")).save(made[-1], optimize=True)
     clip = out / "clip_seconds_3_to_5.mp4"
     _write_clip(portrait, drawn, clip)
-    return [astronaut, hopper, swap_path, drawn_path, clip]
-
-
-def _scikit_image_astronaut() -> Path:
-    import skimage
-
-    return Path(skimage.__file__).parent / "data" / "astronaut.png"
-
-
-def _matplotlib_hopper() -> Path:
-    import matplotlib.cbook
-
-    return Path(str(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
+    print(*(path.name for path in (astronaut, hopper, *made, clip)), sep="\n")
 
 
 def _face(path: Path, finder: FaceFinder) -> Face:
@@ -89,30 +87,6 @@ def _points(face: Face, window: tuple[slice, slice], side_px: int) -> np.ndarray
     return ((face.landmarks - offset) * side_px / (window[0].stop - window[0].start)).astype(np.float32)
 
 
-def _swap(portrait: np.ndarray, target: Face, other: np.ndarray, donor: Face) -> np.ndarray:
-    """The donor's face in the portrait, forged at the portrait's own resolution."""
-    here, there = _window(portrait, target), _window(other, donor)
-    side = here[0].stop - here[0].start
-    donor_crop = cv2.resize(other[there], (side, side), interpolation=cv2.INTER_AREA)
-    forged = landmark_swap(
-        portrait[here].copy(), _points(target, here, side), donor_crop, _points(donor, there, side), np.random.default_rng(SWAP_SEED)
-    )
-    whole = portrait.copy()
-    whole[here] = forged.rgb
-    return whole
-
-
-def _redraw(portrait: np.ndarray, face: Face) -> np.ndarray:
-    here = _window(portrait, face)
-    side = here[0].stop - here[0].start
-    forged = autoencoder_swap(
-        portrait[here].copy(), _points(face, here, side), load_autoencoder(), np.random.default_rng(AUTOENCODER_SEED), "bilinear"
-    )
-    whole = portrait.copy()
-    whole[here] = forged.rgb
-    return whole
-
-
 def _marked(rgb: np.ndarray, words: str) -> np.ndarray:
     """A band with the words along the lower edge."""
     picture = Image.fromarray(rgb)
@@ -127,26 +101,18 @@ def _marked(rgb: np.ndarray, words: str) -> np.ndarray:
 def _write_clip(untouched: np.ndarray, manipulated: np.ndarray, path: Path) -> None:
     """A slow pan over the portrait, 25 frames a second; the frames of seconds 3 to 5 show the manipulated one."""
     room = min(untouched.shape[:2]) - CLIP_SIDE_PX
-    with tempfile.TemporaryDirectory() as folder:
-        state = Path(folder) / path.name
-        with av.open(str(state), "w") as container:
-            stream = container.add_stream("libx264", rate=CLIP_FPS)
-            stream.width = stream.height = CLIP_SIDE_PX
-            stream.pix_fmt = "yuv420p"
-            # One thread and fixed settings give the same bytes on every run.
-            stream.options = {"crf": "17", "preset": "slow", "threads": "1"}
-            for number in range(CLIP_SECONDS * CLIP_FPS):
-                seconds = number / CLIP_FPS
-                changed = MANIPULATED_SECONDS[0] <= seconds < MANIPULATED_SECONDS[1]
-                phase = 2 * np.pi * seconds / CLIP_SECONDS
-                left = round(room / 2 * (1 + np.sin(phase)))
-                top = round(room / 4 * (1 - np.cos(phase)))
-                source = manipulated if changed else untouched
-                window = source[top : top + CLIP_SIDE_PX, left : left + CLIP_SIDE_PX].copy()
-                words = "MANIPULATED: face drawn by an auto-encoder" if changed else "Telltale example: only seconds 3 to 5 are manipulated"
-                frame = av.VideoFrame.from_ndarray(_marked(window, words), format="rgb24")
-                for packet in stream.encode(frame):
-                    container.mux(packet)
-            for packet in stream.encode():
-                container.mux(packet)
-        shutil.copyfile(state, path)
+    with written_whole(path) as file, av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=CLIP_FPS)
+        stream.width = stream.height = CLIP_SIDE_PX
+        stream.pix_fmt = "yuv420p"
+        # One thread and fixed settings give the same bytes on every run.
+        stream.options = {"crf": "17", "preset": "slow", "threads": "1"}
+        for number in range(CLIP_SECONDS * CLIP_FPS):
+            seconds = number / CLIP_FPS
+            phase = 2 * np.pi * seconds / CLIP_SECONDS
+            left, top = round(room / 2 * (1 + np.sin(phase))), round(room / 4 * (1 - np.cos(phase)))
+            changed = MANIPULATED_SECONDS[0] <= seconds < MANIPULATED_SECONDS[1]
+            window = (manipulated if changed else untouched)[top : top + CLIP_SIDE_PX, left : left + CLIP_SIDE_PX].copy()
+            words = f"MANIPULATED: {_DRAWN}" if changed else "Telltale example: only seconds 3 to 5 are manipulated"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(_marked(window, words), format="rgb24")))
+        container.mux(stream.encode())

@@ -18,10 +18,8 @@ class _Words(Formatter):
     """Sentences with figures by the name of their column: `{AUC:.2f}`, shares as `{wrong:%}` ("12 %", "none") or `{hits:of 100}`."""
 
     def format_field(self, value: Any, spec: str) -> str:
-        if spec == "%":
-            return "none" if value is None else f"{100 * float(value):.0f} %"
-        if spec == "of 100":
-            return f"{100 * float(value):.0f} of 100"
+        if spec in ("%", "of 100"):
+            return "none" if value is None else f"{100 * float(value):.0f} {spec}"
         return str(value) if not spec else format(float(value or 0), spec)
 
 

@@ -20,12 +20,14 @@ from torch import nn
 from attribution.detectors.card import Calibration, Card, CropSettings, Label, MeasuredTable, Probe, Training
 from attribution.detectors.loading import load_folder, probe_logits
 from attribution.detectors.predictor import Predictor
+from attribution.errors import LabError
 from attribution.evidence import DetectorInfo
 from attribution.explain.reference import ReferenceBank
 from attribution.lab.data import SIDE_PX, Row, find_data, manifest_hash, read_manifest
 from attribution.lab.forge.pools import FORGED, Samples, load_samples
 from attribution.lab.labels import LABELS
 from attribution.lab.measure.calibration import Calibrator, calibrate, choose_thresholds
+from attribution.lab.measure.localisation import answers_of, constant_answers, localisation_cases, localisation_table
 from attribution.lab.measure.predictions import SplitPredictions, settings_of
 from attribution.lab.publish.folder import digests, write_card, write_model
 from attribution.lab.publish.limits import limits_of
@@ -42,13 +44,9 @@ SPLITS = ("val", "test", "cross")
 class Product:
     """What differs between the detectors that the lab publishes.
 
-    Args:
-        methods: The methods whose faces it is for, and is measured on.
-        pretrained: What its `config.json` adds to timm's `pretrained_cfg`.
-        forgeries: What was made of the training faces, as the end of the sentence about them.
-        relabelled: Faces under the detector's own labels instead of the names of their methods.
-        packed: The weights as they ship.
-        build: timm's name of the architecture and its arguments, from the run's settings.
+    `methods` are those whose faces it is for and measured on, `relabelled` gives these faces its own labels; `pretrained` adds to timm's
+    `pretrained_cfg`; `forgeries` ends the sentence about the training faces; `packed` gives the weights as they ship, and `build` timm's
+    name of the architecture and its arguments from the run's settings.
     """
 
     labels: tuple[Label, ...]
@@ -59,10 +57,7 @@ class Product:
     forgeries: str = "."
     relabelled: Callable[[SplitPredictions], SplitPredictions] = lambda found: found
     packed: Callable[[dict[str, torch.Tensor]], Mapping[str, torch.Tensor]] = half_precision
-    build: Callable[[Mapping[str, Any]], tuple[str, Mapping[str, Any]]] = lambda settings: (
-        settings["architecture"],
-        settings["model_args"],
-    )
+    build: Callable[[Mapping[str, Any]], tuple[str, Mapping[str, Any]]] = lambda made: (made["architecture"], made["model_args"])
 
     def own(self, found: SplitPredictions) -> SplitPredictions:
         """The faces that it is for, under its own labels."""
@@ -136,16 +131,12 @@ def begin(
     """Calibrate, and write weights, references and a card without tables.
 
     Args:
-        product: Which detector.
         run: The finished run that ships.
         net: Its network as it ships: `backbone` with a classifier, and the `projection` of the embedding. Gets the calibrated bias.
         bank_faces: What it says of the training faces that serve as references.
         raw: What it says of val, test and cross.
-        faces: The labelled faces.
         out: The detector's folder, which gives its name.
-        minutes: How long the training took.
-        command: The command that made the run.
-        notes: Sentences for the card on how the weights came about.
+        minutes: How long the training took; `command` made the run, and `notes` are sentences on how the weights came about.
     """
     settings, info = settings_of(run), info_of(out.name, product.labels)
     forged = np.isin(raw["val"].of(product.methods).methods, FORGED)
@@ -158,24 +149,44 @@ def begin(
         product.packed(net.backbone.state_dict()), product.labels, int(net.projection.in_features), *product.build(settings),
         product.pretrained, out,
     )  # fmt: skip
+    train_rows = [row for row in faces.rows if row.split == "train" and row.method in product.methods]
+    collections = ", ".join(sorted({f"{row.family}/{row.source}" for row in train_rows}))
     card = Card(
-        name=out.name,
-        licence=LICENCE,
-        labels=product.labels,
-        crop=CropSettings(),
-        calibration=Calibration(fitted.temperature),
+        name=out.name, licence=LICENCE, labels=product.labels, crop=CropSettings(), calibration=Calibration(fitted.temperature),
         thresholds=choose_thresholds(found["val"].of(product.methods), info, fitted.temperature),
         training=Training(
-            data=_sources([row for row in faces.rows if row.split == "train" and row.method in product.methods]) + product.forgeries,
+            data=f"{len(train_rows)} face crops: {collections}{product.forgeries}",
             licence=LICENCE, command=command, data_sha256=manifest_hash(faces.data), seeds=(settings["seed"],),
             minutes=minutes, notes=(json.dumps(settings), *notes),
         ),
         probes=tuple(Probe(seed, tuple(probe_logits(net.backbone, MEAN, STD, SIDE_PX, seed))) for seed in PROBE_SEEDS),
-        files=digests(out),
-        description=product.description,
-        scope=product.scope,
+        files=digests(out), description=product.description, scope=product.scope,
     )  # fmt: skip
     return Publication(product, out, info, raw, found, placement, card)
+
+
+def localise(folders: Sequence[Path], data: Path, work: Path) -> None:
+    """`lab localise`: measure where finished detectors point, on the seeded cases of the test clips, and write the table into their cards.
+    LabError when there are no clips to make cases of, or for a detector of other crops; one that cannot be loaded raises DetectorError."""
+    predictors = [Predictor(load_folder(folder)) for folder in folders]
+    rows = read_manifest(data)
+    cases, tuned = (localisation_cases(data, rows, work, split) for split in ("test", "val"))
+    if not all(cases.values()) or not all(tuned.values()):
+        raise LabError("There are no aligned pairs to make cases of.", "Use the labelled faces whose manifest names the pair of each swap.")
+    constants = {name: constant_answers(some) for name, some in tuned.items()}
+    for folder, predictor in zip(folders, predictors, strict=True):
+        table = localisation_table(cases, constants, {name: answers_of(predictor, some) for name, some in cases.items()})
+        print(f"\n{predictor.info.name}")
+        print_table(table)
+        card = with_table(predictor.card, table)
+        # The sentences about a detector of face swaps name these figures; those about the others do not.
+        write_card(replace(card, limits=limits_of(card.scope, card.measured)) if card.scope == "face_swap" else card, folder)
+
+
+def with_table(card: Card, table: MeasuredTable) -> Card:
+    """The card with that table in the place of the one of the same title, or at the end."""
+    measured = {one.title: one for one in card.measured} | {table.title: table}
+    return replace(card, measured=tuple(measured.values()))
 
 
 def info_of(name: str, labels: Sequence[Label] = LABELS) -> DetectorInfo:
@@ -206,9 +217,3 @@ def last_ece(overall: MeasuredTable) -> tuple[float, float]:
     """The calibration errors of the last row, before and after."""
     before, after = (float(str(overall.rows[-1][overall.columns.index(f"ECE {when}")])) for when in ("before", "after"))
     return before, after
-
-
-def _sources(rows: Sequence[Row]) -> str:
-    """How many crops, and where they were collected."""
-    names = sorted({f"{row.family}/{row.source}" for row in rows})
-    return f"{len(rows)} face crops: {', '.join(names)}"

@@ -21,8 +21,6 @@ from attribution.errors import DetectorError, LabError, UnknownDetector
 from attribution.version import __version__
 
 _FILES = (CARD_FILE, *VERIFIED_FILES, README_FILE)
-# For one step of one request; the client's own default is for ever.
-_STEP_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,10 @@ def push(folder: Path, repository: str, *, revision: str | None = None, private:
     if revision is not None and COMMIT.fullmatch(revision):
         raise LabError("A detector is pushed to a branch; a commit is what comes of it.", "Name a branch, or none for the default one.")
     detector = load_folder(folder)
-    contents = {file: _content(folder, file) for file in _FILES}
+    try:
+        contents = {file: (folder / file).read_bytes() for file in _FILES}
+    except OSError as error:
+        raise LabError(f"The detector's folder has no readable {Path(error.filename).name}.", "Write the folder again.") from error
     branch = name.revision or DEFAULT_BRANCH
     kind, licence = "private" if private else "public", detector.card.licence
     print(f"{repository} ({kind} if it is new), branch {branch}: {detector.name}, licence {licence}")
@@ -55,20 +56,13 @@ def push(folder: Path, repository: str, *, revision: str | None = None, private:
     left = sorted(path.name for path in folder.iterdir() if path.name not in _FILES)
     if left:
         print(f"  not pushed: {', '.join(left)}")
-    with _refusals(repository), _client():
+    with _client(repository):
         if not get_token():
             raise LabError("There is no token to push with.", "Set HF_TOKEN to a token that may write.")
         pushed = _send(name, branch, contents, private, message or f"{detector.name} by Telltale {__version__}")
     _compare(pushed, contents)
     print(f"{pushed.url}\n  to load it: --detector hf:{pushed.repository}@{pushed.revision}")
     return pushed
-
-
-def _content(folder: Path, file: str) -> bytes:
-    try:
-        return (folder / file).read_bytes()
-    except OSError as error:
-        raise LabError(f"The detector's folder has no readable {file}.", "Write the folder again.") from error
 
 
 def _send(name: hub.HubName, branch: str, contents: dict[str, bytes], private: bool, message: str) -> Pushed:
@@ -78,12 +72,8 @@ def _send(name: hub.HubName, branch: str, contents: dict[str, bytes], private: b
         raise LabError(f"{name.repository} is there already, and everybody can read it.", "Push to another repository, or as public.")
     if branch != DEFAULT_BRANCH:
         api.create_branch(name.repository, branch=branch, exist_ok=True)
-    commit = api.create_commit(
-        name.repository,
-        [CommitOperationAdd(file, content) for file, content in contents.items()],
-        commit_message=message,
-        revision=branch,
-    )
+    added = [CommitOperationAdd(file, content) for file, content in contents.items()]
+    commit = api.create_commit(name.repository, added, commit_message=message, revision=branch)
     return Pushed(name.repository, commit.oid, f"{endpoint()}/{name.repository}/tree/{commit.oid}")
 
 
@@ -94,18 +84,18 @@ def _compare(pushed: Pushed, contents: dict[str, bytes]) -> None:
         for file, content in contents.items():
             hub.check(file, content, digests.get(file, ""))
     except DetectorError as error:
-        raise LabError(
-            f"The detector was pushed as {pushed.revision}, but could not be compared with what was sent: {error.what.rstrip('.')}.",
-            "Look at the repository's page before you tell anybody of it.",
-        ) from error
+        what = f"The detector was pushed as {pushed.revision}, but could not be compared with what was sent: {error.what.rstrip('.')}."
+        raise LabError(what, "Look at the repository's page before you tell anybody of it.") from error
 
 
 @contextmanager
-def _client() -> Iterator[None]:
-    """The client with an end to its patience, and without its report on who calls; its warnings are printed."""
+def _client(repository: str) -> Iterator[None]:
+    """The client with an end to its patience, and without its report on who calls; its warnings are printed, and its and its transport's
+    exceptions become sentences."""
     session, told = get_session(), constants.HF_HUB_DISABLE_TELEMETRY
     patience = session.timeout
-    session.timeout, constants.HF_HUB_DISABLE_TELEMETRY = _STEP_SECONDS, True
+    # For one step of one request; the client's own default is for ever.
+    session.timeout, constants.HF_HUB_DISABLE_TELEMETRY = 60.0, True
     try:
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
@@ -113,19 +103,12 @@ def _client() -> Iterator[None]:
         # What it warns its own developers of is not the user's business.
         for text in dict.fromkeys(str(one.message) for one in heard if not issubclass(one.category, DeprecationWarning)):
             print(f"  the Hub's client warns: {' '.join(text.split())}")
-    finally:
-        session.timeout, constants.HF_HUB_DISABLE_TELEMETRY = patience, told
-
-
-@contextmanager
-def _refusals(repository: str) -> Iterator[None]:
-    """The client's and its transport's exceptions as sentences."""
-    try:
-        yield
     except (LabError, DetectorError):
         raise
     except Exception as error:
         raise _refusal(error, repository) from error
+    finally:
+        session.timeout, constants.HF_HUB_DISABLE_TELEMETRY = patience, told
 
 
 def _refusal(error: BaseException, repository: str) -> LabError:
@@ -136,15 +119,15 @@ def _refusal(error: BaseException, repository: str) -> LabError:
         return LabError("The Hub does not accept the front matter of README.md.", "Correct it, then push again.")
     if not isinstance(error, HfHubHTTPError):
         return LabError("The Hub cannot be reached, or the connection broke off.", "Try again: what is there already is not sent twice.")
-    status = error.response.status_code
-    if status == 401:
-        return LabError("The Hub does not know this token.", "Set HF_TOKEN to a valid token that may write.")
-    if status == 403:
-        return LabError(f"This token may not write to {repository}.", "Set HF_TOKEN to a token that may, or push to one of your own.")
-    if status in (409, 412):
-        return LabError(f"Somebody else changed {repository} at the same moment.", "Look at what changed, then push again.")
-    if status == 429:
-        return LabError("The Hub limits how often it may be asked, and that limit was reached.", "Try again in a few minutes.")
+    status, changed = error.response.status_code, f"Somebody else changed {repository} at the same moment."
+    other = (f"The Hub refused to take the detector (error {status}).", "Check the name of the repository and the token.")
     if status >= 500:
-        return LabError(f"The Hub is failing at the moment (error {status}).", "Try again later.")
-    return LabError(f"The Hub refused to take the detector (error {status}).", "Check the name of the repository and the token.")
+        other = (f"The Hub is failing at the moment (error {status}).", "Try again later.")
+    sentences = {
+        401: ("The Hub does not know this token.", "Set HF_TOKEN to a valid token that may write."),
+        403: (f"This token may not write to {repository}.", "Set HF_TOKEN to a token that may, or push to one of your own."),
+        409: (changed, "Look at what changed, then push again."),
+        412: (changed, "Look at what changed, then push again."),
+        429: ("The Hub limits how often it may be asked, and that limit was reached.", "Try again in a few minutes."),
+    }
+    return LabError(*sentences.get(status, other))
