@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,12 +14,13 @@ from attribution.detectors.card import ArtifactRule, Card, MeasuredTable
 from attribution.detectors.eight_bit import compress
 from attribution.detectors.loading import load
 from attribution.detectors.predictor import Predictor
+from attribution.evidence import TrackEvidence
 from attribution.explain.patches import patch_logits
 from attribution.explain.reference import MOST_REFERENCES, ReferenceBank
 from attribution.lab import metrics
 from attribution.lab.forge.pools import Samples
 from attribution.lab.labels import CADDM_LABELS, DNADET_LABELS, LABELS
-from attribution.lab.measure import caddm, curves, dnadet
+from attribution.lab.measure import caddm, dnadet
 from attribution.lab.measure.evaluate import confusion_table, judge_samples, measure, second_opinion_table, source_table, verdict_table
 from attribution.lab.measure.localisation import choose_rule, confidence_table
 from attribution.lab.measure.predictions import SplitPredictions, load_net, of_methods, read, read_by_detector, settings_of, with_projection
@@ -92,16 +92,10 @@ def publish_dnadet(
     reader, bank_faces = dnadet.build_reader(run, samples["train"], read_faces.references)
     own = begin(DNADET, run, reader, bank_faces, dnadet.read_all(reader, run, read_faces), faces, out, minutes, command, notes)
     test = dnadet.overall_table(own.found, own.raw, own.info, own.temperature)
-    write = own.predictor(own.card)
-    card = _with_patches(own.card, samples["val"], write)
+    card = _with_patches(own.card, samples["val"], own.predictor(own.card))
     predictor, default = own.predictor(card), Predictor(load("default"))
-    tables = [
-        test,
-        *_dnadet_answers(own, read_faces),
-        *dnadet.comparisons(runs, read_faces, own.found, own.raw, bank_faces, predictor, default),
-        own.placement,
-    ]
-    own.finish(card, tables, last_ece(test))
+    compared = dnadet.comparisons(runs, read_faces, own.found, own.raw, bank_faces, predictor, default)
+    own.finish(card, [test, *_dnadet_answers(own), *compared, own.placement], last_ece(test))
 
 
 def _with_patches(card: Card, val: Samples, predictor: Predictor) -> Card:
@@ -114,30 +108,27 @@ def _with_patches(card: Card, val: Samples, predictor: Predictor) -> Card:
     truth = np.repeat([training.CLASSES.index(val.methods[int(index)]) for index in chosen], len(logits) // len(chosen))
     weights = np.where(truth == 0, 1.0 / (truth == 0).sum(), 1.0 / (truth != 0).sum())
     bias, temperature = metrics.fit_calibration(logits, truth, weights)
-    calibration = replace(
-        card.calibration, patch_bias=tuple(round(float(one), 4) for one in bias), patch_temperature=round(float(temperature), 4)
-    )
-    return replace(card, calibration=calibration)
+    patch_bias, patch_temperature = tuple(round(float(one), 4) for one in bias), round(float(temperature), 4)
+    return replace(card, calibration=replace(card.calibration, patch_bias=patch_bias, patch_temperature=patch_temperature))
 
 
-def _verdicts(title: str, found: SplitPredictions, judged: Sequence[Any], methods: Sequence[str]) -> list[MeasuredTable]:
+def _verdicts(on: str, found: SplitPredictions, judged: Sequence[TrackEvidence], methods: Sequence[str]) -> list[MeasuredTable]:
     """The table of the verdicts on the faces of these methods; none without any."""
     chosen = np.flatnonzero(np.isin(found.methods, methods))
-    return [verdict_table(title, found.take(chosen), [judged[index] for index in chosen.tolist()])] if len(chosen) else []
+    return [verdict_table(f"Verdicts on {on}", found.take(chosen), [judged[index] for index in chosen.tolist()])] if len(chosen) else []
 
 
-def _dnadet_answers(own: Publication, faces: dnadet.Faces) -> list[MeasuredTable]:
+def _dnadet_answers(own: Publication) -> list[MeasuredTable]:
     """What it says of the faces of its classes, and of others; then how far its confidence can be trusted."""
-    tables, info = [], own.info
+    tables: list[MeasuredTable] = []
     for split in ("cross", "test"):
-        found, mine = own.found[split], own.own(split)
-        judged = judge_samples(faces.samples[split], found, faces.sides[split], own.temperature, own.card.thresholds, info, own.bank)
-        tables += _verdicts(f"Verdicts on {split}", found, judged, training.CLASSES)
-        tables.append(source_table(f"Sources, {split}", mine, info, own.temperature))
-        tables.append(confusion_table(f"Methods, {split}", mine, info, own.temperature))
-        tables += _verdicts(f"Verdicts on unknown generators, {split}", found, judged, dnadet.UNKNOWN_GENERATORS)
-        tables += _verdicts(f"Verdicts on face swaps, {split}", found, judged, (dnadet.SWAPPED,))
-    return [*tables, *curves.confidence_tables(own.own("val"), own.own("test"), DNADET.own(own.raw["test"]), info, own.temperature)]
+        found, judged = own.found[split], own.judged(split)
+        tables += _verdicts(split, found, judged, training.CLASSES)
+        tables.append(source_table(f"Sources, {split}", own.own(split), own.info, own.temperature))
+        tables.append(confusion_table(f"Methods, {split}", own.own(split), own.info, own.temperature))
+        tables += _verdicts(f"unknown generators, {split}", found, judged, dnadet.UNKNOWN_GENERATORS)
+        tables += _verdicts(f"face swaps, {split}", found, judged, (dnadet.SWAPPED,))
+    return [*tables, *own.confidence()]
 
 
 @dataclass(frozen=True)
@@ -159,9 +150,8 @@ def publish_caddm(
     samples, rows = faces.samples, faces.rows
     chosen = references(samples["train"], (), references_count, caddm.METHODS)
     reader, bank_faces = with_projection(caddm.load_run(run), samples["train"], chosen, run)
-    raw = {
-        split: read(reader, samples[split], np.arange(len(samples[split])), run / f"read_{split}.npz", mirrored=True) for split in SPLITS
-    }
+    every = {split: np.arange(len(samples[split])) for split in SPLITS}
+    raw = {split: read(reader, samples[split], every[split], run / f"read_{split}.npz", mirrored=True) for split in SPLITS}
     own = begin(CADDM, run, reader, bank_faces, raw, faces, out, minutes, command, notes)
     card = replace(own.card, artifacts=ArtifactRule(min_confidence=0.5))
     rule = choose_rule(own.predictor(card), faces.data, rows, work, samples["val"])
@@ -169,29 +159,21 @@ def publish_caddm(
     predictor, default = own.predictor(card), Predictor(load("default"))
     rivals = caddm.Rivals(runs.plain, runs.backbone, predictor, default, run / "compared")
     overall, compared = caddm.compare(rivals, rows, samples, own.found, raw, own.info, own.temperature)
-    tables = [
-        overall,
-        *compared,
-        *_caddm_answers(own, faces, default, run),
-        confidence_table(predictor, faces.data, rows, work, samples["test"], rule),
-        own.placement,
-    ]
-    own.finish(card, tables, last_ece(overall))
+    by_confidence = confidence_table(predictor, faces.data, rows, work, samples["test"], rule)
+    own.finish(card, [overall, *compared, *_caddm_answers(own, default, run), by_confidence, own.placement], last_ece(overall))
 
 
-def _caddm_answers(own: Publication, faces: Faces, default: Predictor, run: Path) -> list[MeasuredTable]:
+def _caddm_answers(own: Publication, default: Predictor, run: Path) -> list[MeasuredTable]:
     """What its verdicts say, alone and beside the default detector; then how far its confidence can be trusted."""
-    tables, samples, found = [], faces.samples, own.found
+    tables, card = [], default.card
     for split in ("cross", "test"):
-        every, sides, mine = np.arange(len(samples[split])), faces.sides[split], own.own(split)
-        judged = judge_samples(samples[split], found[split], sides, own.temperature, own.card.thresholds, own.info, own.bank)
-        asked = of_methods(samples[split], caddm.METHODS)
-        tables.append(verdict_table(f"Verdicts on {split}", mine, [judged[index] for index in asked]))
+        samples, judged, mine = own.faces.samples[split], own.judged(split), own.own(split)
+        tables.append(verdict_table(f"Verdicts on {split}", mine, [judged[index] for index in of_methods(samples, caddm.METHODS)]))
         tables.append(source_table(f"Sources, {split}", mine, own.info, own.temperature))
-        by_default = read_by_detector(default, samples[split], every, run / f"read_default_{split}.npz")
+        by_default = read_by_detector(default, samples, np.arange(len(samples)), run / f"read_default_{split}.npz")
         first = judge_samples(
-            samples[split], by_default, sides, default.card.calibration.temperature, default.card.thresholds, default.info,
+            samples, by_default, own.faces.sides[split], card.calibration.temperature, card.thresholds, default.info,
             ReferenceBank.load(default.detector.folder),
         )  # fmt: skip
-        tables.append(second_opinion_table(split, found[split], first, judged, own.info.name, CADDM.scope))
-    return [*tables, *curves.confidence_tables(own.own("val"), own.own("test"), CADDM.own(own.raw["test"]), own.info, own.temperature)]
+        tables.append(second_opinion_table(split, own.found[split], first, judged, own.info.name, CADDM.scope))
+    return [*tables, *own.confidence()]

@@ -21,12 +21,14 @@ from attribution.detectors.card import Calibration, Card, CropSettings, Label, M
 from attribution.detectors.loading import load_folder, probe_logits
 from attribution.detectors.predictor import Predictor
 from attribution.errors import LabError
-from attribution.evidence import DetectorInfo
+from attribution.evidence import DetectorInfo, TrackEvidence
 from attribution.explain.reference import ReferenceBank
 from attribution.lab.data import SIDE_PX, Row, find_data, manifest_hash, read_manifest
 from attribution.lab.forge.pools import FORGED, Samples, load_samples
 from attribution.lab.labels import LABELS
 from attribution.lab.measure.calibration import Calibrator, calibrate, choose_thresholds
+from attribution.lab.measure.curves import confidence_tables
+from attribution.lab.measure.evaluate import judge_samples
 from attribution.lab.measure.localisation import answers_of, constant_answers, localisation_cases, localisation_table
 from attribution.lab.measure.predictions import SplitPredictions, settings_of
 from attribution.lab.publish.folder import digests, write_card, write_model
@@ -91,6 +93,7 @@ class Publication:
     (`found`), what was chosen on val, and the card without its tables."""
 
     product: Product
+    faces: Faces
     out: Path
     info: DetectorInfo
     raw: Mapping[str, SplitPredictions]
@@ -109,6 +112,16 @@ class Publication:
     def own(self, split: str) -> SplitPredictions:
         """The faces of a split that the detector is for, under its own labels."""
         return self.product.own(self.found[split])
+
+    def judged(self, split: str) -> list[TrackEvidence]:
+        """The verdicts on all faces of a split."""
+        samples, sides = self.faces.samples[split], self.faces.sides[split]
+        return judge_samples(samples, self.found[split], sides, self.temperature, self.card.thresholds, self.info, self.bank)
+
+    def confidence(self) -> list[MeasuredTable]:
+        """How far its confidence can be trusted."""
+        raw = self.product.own(self.raw["test"])
+        return confidence_tables(self.own("val"), self.own("test"), raw, self.info, self.temperature)
 
     def predictor(self, card: Card) -> Predictor:
         """The detector as the app loads it, with that card."""
@@ -162,7 +175,7 @@ def begin(
         probes=tuple(Probe(seed, tuple(probe_logits(net.backbone, MEAN, STD, SIDE_PX, seed))) for seed in PROBE_SEEDS),
         files=digests(out), description=product.description, scope=product.scope,
     )  # fmt: skip
-    return Publication(product, out, info, raw, found, placement, card)
+    return Publication(product, faces, out, info, raw, found, placement, card)
 
 
 def localise(folders: Sequence[Path], data: Path, work: Path) -> None:

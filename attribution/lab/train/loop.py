@@ -39,18 +39,10 @@ _Net = TypeVar("_Net", bound=nn.Module)
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What every long training is told.
-
-    Args:
-        data: Folder of the labelled faces.
-        work: Folder of the decoded faces and forgeries.
-        out: Folder of the run.
-        workers: Training processes on a CPU.
-        threads: Of a single CPU worker (0: every core).
-        ema: Decay of the averaged weights, which are the ones that are kept.
-        leave_out: Methods or sources never to train on.
-        until: End this sitting after so many steps, to be resumed later (0: the whole run).
-    """
+    """What every long training is told: the folders of the labelled faces (`data`), of the decoded ones and forgeries (`work`) and of the
+    run (`out`); `workers` processes on a CPU, or one of so many `threads` (0: every core); `ema`, the decay of the averaged weights, which
+    are the ones that are kept; methods or sources never to train on (`leave_out`); and after which step this sitting ends, to be resumed
+    later (`until`; 0: the whole run)."""
 
     data: str
     work: str
@@ -73,8 +65,7 @@ class Training:
     Args:
         net: The network, on its device and in training mode.
         step: Takes the network (perhaps wrapped for several workers), the step and the worker, and gives the loss and figures for the log.
-        rate: The learning rate of a step.
-        clip: Limits the gradients of the parameters that it is given.
+        rate: The learning rate of a step; `clip` limits the gradients of the parameters that it is given.
         ema: Decay of the averaged weights; 0 averages none.
         unused: Some parameters get no gradient.
         look: Says in words how good the averaged network is, every `look_every` steps.
@@ -155,11 +146,8 @@ def fit(
     """Take the steps that are left, and give the network, with averaged weights where the training averages them.
 
     Args:
-        training: What is trained, and how.
-        steps: Length of the whole run.
-        until: The last step of this sitting (0: that of the run).
+        steps: Length of the whole run; `until` is the last step of this sitting (0: that of the run).
         checkpoint: File to go on from, written every hundred steps.
-        device: Where the network is.
         rank: Which of the `workers` this process is; the first one alone writes and prints.
         keep: Called with the network every hundred steps.
     """
