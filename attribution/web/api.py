@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,10 @@ from urllib.parse import unquote, urlsplit
 from gradio.events import api as endpoint
 
 from attribution.detectors.spec import DetectorSpec, Selection
-from attribution.errors import DamagedMedia, MediaTooLarge, MissingMedia, TelltaleError, UnknownDetector, UnsupportedMedia
+from attribution.errors import DamagedMedia, MediaTooLarge, MissingMedia, UnknownDetector, UnsupportedMedia
 from attribution.evidence import Evidence, Unusable, document
-from attribution.text import page as text
 from attribution.web import examination
-from attribution.web.engine import Engine, log_quietly
+from attribution.web.engine import Engine, sentence_of
 from attribution.web.events import Events
 from attribution.web.gradio_patches import fetch_nothing
 from attribution.web.uploads import Upload, Uploads
@@ -64,11 +64,8 @@ def offer(events: Events, max_bytes: int) -> None:
                 # Nothing to say yet: but between two answers Gradio notices that nobody waits for them any more.
                 yield None
             outcome: Evidence | Unusable = watched.result().evidence
-        except TelltaleError as error:
-            outcome = Unusable(name, str(error))
         except Exception as error:
-            log_quietly(error)
-            outcome = Unusable(name, text.OUR_FAULT)
+            outcome = Unusable(name, sentence_of(error))
         finally:
             if watched is not None:
                 watched.abandon()
@@ -98,23 +95,16 @@ def usable() -> list[dict[str, Any]]:
     # The catalogue needs PyTorch, which takes seconds to import: the page is up before.
     from attribution.detectors import catalogue, loading
 
-    found = []
-    for entry in catalogue.entries():
-        if entry.kind == "known" or entry.refused:
-            continue
+    def described(entry: catalogue.Entry) -> dict[str, Any]:
         own = loading.card_of(loading.EMBEDDED_FOLDER / entry.name).labels if entry.kind == "embedded" else ()
-        found.append(
-            {
-                "name": entry.name,
-                "licence": entry.licence,
-                "labels": [label.name for label in own] or list(entry.labels),
-                "display_names": list(entry.labels),
-                "families": [label.family for label in own] or [None] * len(entry.labels),
-                "answers": entry.answers,
-                "measured": entry.measured,
-            }
-        )
-    return found
+        labels = [label.name for label in own] or list(entry.labels)
+        families = [label.family for label in own] or [None] * len(entry.labels)
+        return {
+            "name": entry.name, "licence": entry.licence, "labels": labels, "display_names": list(entry.labels), "families": families,
+            "answers": entry.answers, "measured": entry.measured,
+        }  # fmt: skip
+
+    return [described(entry) for entry in catalogue.entries() if entry.kind != "known" and not entry.refused]
 
 
 def _engine(events: Events, detector: Any) -> Engine:
@@ -147,13 +137,11 @@ def arrived(file: Any, uploads: Uploads, max_bytes: int) -> Upload:
 
 def _upload(path: str, uploads: Uploads) -> Path:
     """The upload at that path; MissingMedia for everything else, so that nobody learns what other files there are."""
-    try:
+    with suppress(OSError, ValueError):
         # Both with their links followed, so that none leads out of the folder.
         real, folder = Path(os.path.realpath(path)), Path(os.path.realpath(uploads.folder))
         if real.parent.parent == folder and _UPLOAD_FOLDER.fullmatch(real.parent.name) and real.is_file():
             return real
-    except (OSError, ValueError):
-        pass
     raise _gone()
 
 
@@ -176,11 +164,10 @@ def _unpacked(uri: str, uploads: Uploads, max_bytes: int) -> Upload:
 
 def _name(file: Any) -> str:
     """What to call the file in the answer: the name that it had, without folders. Untrusted."""
+    given = file
     if isinstance(file, dict):
         own = file.get("orig_name")
         given = own if isinstance(own, str) and own else file.get("path")
-    else:
-        given = file
     if not isinstance(given, str) or given[:5].lower() == "data:":
         return "file"
     path = unquote(urlsplit(given).path) if "://" in given[:16] else given

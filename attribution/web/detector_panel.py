@@ -7,9 +7,10 @@ What comes from a browser names options that were offered, and nothing else: no 
 from __future__ import annotations
 
 import asyncio
+from collections import namedtuple
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -22,7 +23,7 @@ from attribution.render.detector_panel import NONE, OTHER, OWN, SLOTS, Looked, S
 from attribution.text import detectors as text
 from attribution.text import numbers
 from attribution.web import page_parts
-from attribution.web.engine import LOOK_SECONDS, Abandoned, Engine, Engines, Step, log_quietly
+from attribution.web.engine import LOOK_SECONDS, Abandoned, Engine, Engines, Step, sentence_of
 
 if TYPE_CHECKING:
     from attribution.detectors.catalogue import Entry
@@ -38,14 +39,8 @@ def _hidden() -> Any:
     return gr.update(value="", visible=False)
 
 
-class PanelParts(NamedTuple):
-    """The parts of the page that belong to the choice of detectors."""
-
-    header: Any = gr.skip()
-    line: Any = gr.skip()
-    panel: Any = gr.skip()
-    progress: Any = gr.skip()
-    cancel: Any = gr.skip()
+# The parts of the page that belong to the choice of detectors. What is not given stays.
+PanelParts = namedtuple("PanelParts", "header line panel progress cancel", defaults=[gr.skip()] * 5)
 
 
 class Refusal(Exception):
@@ -72,14 +67,12 @@ class PanelState:
             raise Refusal(text.STRANGE)
         offered = {OWN, OTHER, *(one.name for one in self.entries if not one.refused), *(one.entry.name for one in self.looked)}
         for key in SLOTS:
-            said = value.get(key)
+            said: Any = value.get(key)
             chosen = said.get("chosen") if isinstance(said, Mapping) else None
-            known = isinstance(chosen, str) and (chosen in offered or (chosen == NONE and key == "beside"))
-            if not isinstance(said, Mapping) or not known:
+            if not isinstance(chosen, str) or (chosen not in offered and not (chosen == NONE and key == "beside")):
                 raise Refusal(text.STRANGE)
             asked = self.slots[key].asked if self.slots[key].chosen == chosen else ()
-            told: Any = said.get("meanings")
-            told = told if isinstance(told, Mapping) else {}
+            told: Any = said.get("meanings") if isinstance(said.get("meanings"), Mapping) else {}
             meanings = {label: told[label] for label in asked if told.get(label) in MEANINGS}
             seen = str(said["view"]) if said.get("view") in VIEWS else ""
             self.slots[key] = Slot(str(chosen), str(said.get("typed") or "")[:_MOST_LETTERS], seen, asked, meanings)
@@ -145,10 +138,6 @@ class PanelState:
         self.stamp += 1
         return gr.update(value=view.panel(self.entries, self.looked, self.slots, problem, busy, focus, self.stamp), visible=True)
 
-    def busy(self, progress: Any, cancel: Any) -> PanelParts:
-        """While something is under way."""
-        return PanelParts(panel=self.shown(busy=True), progress=progress, cancel=cancel)
-
     def idle(self, panel: Any) -> PanelParts:
         """Nothing is under way any more."""
         return PanelParts(panel=panel, progress=_hidden(), cancel=gr.update(visible=False, interactive=True))
@@ -199,8 +188,7 @@ class DetectorPanel:
             await asyncio.to_thread(state.look_what_came)
             yield state.failed(str(error))
         except Exception as error:
-            log_quietly(error)
-            yield state.failed(text.OUR_FAULT)
+            yield state.failed(sentence_of(error, text.OUR_FAULT))
         finally:
             state.loading = None
 
@@ -223,7 +211,7 @@ class DetectorPanel:
         if known is None and not slot.typed.strip():
             raise Refusal(text.NAME_FIRST)
         name = hub.parse(known.name if known is not None else slot.typed)
-        yield state.busy(page_parts.progress(0.0, text.LOOKING.format(name=name)), gr.skip())
+        yield PanelParts(panel=state.shown(busy=True), progress=page_parts.progress(0.0, text.LOOKING.format(name=name)))
         listing = await asyncio.to_thread(hub.look, name)
         entry = catalogue.looked_up(listing)
         if entry.refused:
@@ -240,7 +228,8 @@ class DetectorPanel:
         selection = state.selection(self.engines.default.selection.first)
         names = " + ".join(text.short(state.called(key)) for key in SLOTS if state.slots[key].chosen != NONE)
         size, state.cancelled = state.download_bytes(), False
-        yield state.busy(gr.update(value=view.progress(names, None, ""), visible=True), gr.update(visible=True, interactive=True))
+        told = gr.update(value=view.progress(names, None, ""), visible=True)
+        yield PanelParts(panel=state.shown(busy=True), progress=told, cancel=gr.update(visible=True, interactive=True))
         async for step in self._loaded(state, selection):
             if not isinstance(step, Step):
                 self.sessions.of(request).selection = selection if selection != self.engines.default.selection else None

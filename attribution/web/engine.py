@@ -9,12 +9,14 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attribution.detectors.spec import DetectorSpec, Selection
 from attribution.errors import TelltaleError
+from attribution.text import page as text
 from attribution.web.zerogpu import on_zero_gpu
 
 if TYPE_CHECKING:
@@ -40,14 +42,12 @@ class Abandoned(Exception):
 
 
 class Engine:
-    """Loads the pipeline of a detector, and of a second one beside it where a Selection names one. `start` returns at once; `pipeline`
-    waits for it. Parts of the pipeline of `like`, once that is there, are shared."""
+    """Loads the pipeline of a selection: `start` returns at once, `pipeline` waits. Parts of the pipeline of `like` are shared."""
 
     def __init__(self, detector: str | Selection = "default", device: str = "auto", like: Engine | None = None) -> None:
         self.selection = detector if isinstance(detector, Selection) else Selection(DetectorSpec(detector))
         self.device = device
-        self.step = Step(0.0, "")
-        """How far loading is, a download included."""
+        self.step = Step(0.0, "")  # how far loading is, a download included
         self._like = like
         self._cancelled = False
         self._pipeline: Pipeline | None = None
@@ -103,7 +103,9 @@ class Engine:
             from attribution.media import prepare
             from attribution.pipeline import load_pipeline
 
-            like = self._shared()
+            like = None
+            with suppress(Exception):
+                like = self._like.pipeline() if self._like is not None else None
             self._pipeline = load_pipeline(self.selection.first, self.device, self.selection.beside, self._report, like)
             prepare()
         except Exception as error:
@@ -113,12 +115,6 @@ class Engine:
         finally:
             self._like = None
             self._done.set()
-
-    def _shared(self) -> Pipeline | None:
-        try:
-            return self._like.pipeline() if self._like is not None else None
-        except Exception:
-            return None
 
     def _report(self, share: float, doing: str) -> None:
         if self._cancelled:
@@ -204,6 +200,14 @@ class Watched(Generic[_Result]):
         with self._moved:
             self._step = Step(min(max(share, 0.0), 1.0), doing)
             self._moved.notify_all()
+
+
+def sentence_of(error: Exception, our_fault: str = text.OUR_FAULT) -> str:
+    """What to tell of an error: its own sentence where it has one; else that it is our fault, and the operator is told."""
+    if isinstance(error, TelltaleError):
+        return str(error)
+    log_quietly(error)
+    return our_fault
 
 
 def log_quietly(error: BaseException) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,7 +20,7 @@ from attribution.text import limits as limits_text
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
 from attribution.web import examination, page_parts, results
-from attribution.web.engine import Engine, Engines, log_quietly
+from attribution.web.engine import Engine, Engines, sentence_of
 from attribution.web.example_crops import example_crops
 from attribution.web.results import FaceParts, FileParts, OpinionParts
 from attribution.web.sessions import Session, Sessions
@@ -44,21 +45,11 @@ class Events:
     """What the page's events do, for every open page; what belongs to one page is in its Session."""
 
     def __init__(
-        self,
-        uploads: Uploads,
-        engine: Engine,
-        examples: list[Example],
-        data_folder: Path | None = None,
-        study_file: Path = STUDY_FILE,
-        zeroshot_file: Path = ZEROSHOT_FILE,
-    ) -> None:
-        self.uploads = uploads
-        self.sessions = Sessions(uploads)
-        self.engines = Engines(engine)
-        self.examples = examples
-        self.data_folder = data_folder
-        self.study_file = study_file
-        self.zeroshot_file = zeroshot_file
+        self, uploads: Uploads, engine: Engine, examples: list[Example], data_folder: Path | None = None,
+        study_file: Path = STUDY_FILE, zeroshot_file: Path = ZEROSHOT_FILE,
+    ) -> None:  # fmt: skip
+        self.uploads, self.sessions, self.engines, self.examples = uploads, Sessions(uploads), Engines(engine), examples
+        self.data_folder, self.study_file, self.zeroshot_file = data_folder, study_file, zeroshot_file
 
     # A file
 
@@ -99,11 +90,8 @@ class Events:
             session.tiles = found.tiles
             file = results.file_parts(found, session, upload, self.uploads, pipeline)
             yield (gr.update(value="", visible=False), *file, *self._face(session, pipeline))
-        except TelltaleError as error:
-            yield _step(page_parts.problem(str(error)), results.no_file())
         except Exception as error:
-            log_quietly(error)
-            yield _step(page_parts.problem(text.OUR_FAULT), results.no_file())
+            yield _step(page_parts.problem(sentence_of(error)), results.no_file())
         finally:
             if watched is not None:
                 watched.abandon()
@@ -113,9 +101,8 @@ class Events:
 
     def choose(self, event: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
         """A face, or a moment of it, was chosen. Gives the face's parts and those of the second detector's opinion."""
-        session, pipeline = self._shown(request)
+        session, pipeline = self._shown(request, warn=True)
         if pipeline is None:
-            gr.Warning(text.GONE)
             return (*FaceParts(), *OpinionParts())
         session.look_at(event.index, event.value)
         return self._face(session, pipeline)
@@ -133,9 +120,7 @@ class Events:
 
     def choose_opinion(self, event: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
         """Another second opinion was chosen. Gives its parts, and an empty slider, words and map: they still show the other one's."""
-        session, pipeline = self._shown(request)
-        if pipeline is None:
-            gr.Warning(text.GONE)
+        session, pipeline = self._shown(request, warn=True)
         if pipeline is None or not session.look_at_opinion(event.index):
             return (*OpinionParts(), *_UNCHANGED)
         # The row of choices stays as it is, and so does the keyboard's place in it.
@@ -164,11 +149,8 @@ class Events:
             return _UNCHANGED
         try:
             return results.patch_view(session, pipeline)
-        except TelltaleError as error:
-            return results.no_patches(str(error))
         except Exception as error:
-            log_quietly(error)
-            return results.no_patches(opinion_text.PATCH_OUR_FAULT)
+            return results.no_patches(sentence_of(error, opinion_text.PATCH_OUR_FAULT))
 
     # The page and the others beside it
 
@@ -200,32 +182,31 @@ class Events:
         except TelltaleError as error:
             return page_parts.HTML.waiting(f"{limits_text.NO_DETECTOR} {error}")
         except Exception as error:
-            log_quietly(error)
-            return page_parts.HTML.waiting(text.OUR_FAULT)
+            return page_parts.HTML.waiting(sentence_of(error))
 
     def failures(self) -> str:
         """The page on why detectors fail, from the results of the lab."""
         try:
             there = self.zeroshot_file.stat() if self.zeroshot_file.exists() else None
-            stamp = (there.st_mtime_ns, there.st_size) if there is not None else None
+            stamp = (there.st_mtime_ns, there.st_size) if there else None
             return _failures_page(self.zeroshot_file, stamp, tuple((example.name, example.path) for example in self.examples))
         except Exception as error:
-            log_quietly(error)
-            return page_parts.HTML.waiting(text.OUR_FAULT)
+            return page_parts.HTML.waiting(sentence_of(error))
 
     def _next(self, request: gr.Request, upload: Upload) -> Any:
         """Make this the page's next file. Gives the status."""
         self.sessions.wait(self.sessions.of(request), upload)
         return page_parts.progress(0.0, text.WAITING)
 
-    def _shown(self, request: gr.Request) -> tuple[Session, Pipeline | None]:
-        """The page's session, and the pipeline that gave its evidence; None where there is no evidence any more. A pipeline that was let go
-        is waited for."""
-        session = self.sessions.of(request)
-        try:
-            return session, self.engines.of(session.examined_with).pipeline() if session.evidence is not None else None
-        except TelltaleError:
-            return session, None
+    def _shown(self, request: gr.Request, warn: bool = False) -> tuple[Session, Pipeline | None]:
+        """The page's session, and the pipeline that gave its evidence, which is waited for; None where there is no evidence any more, of
+        which a warning tells."""
+        session, pipeline = self.sessions.of(request), None
+        with suppress(TelltaleError):
+            pipeline = self.engines.of(session.examined_with).pipeline() if session.evidence is not None else None
+        if pipeline is None and warn:
+            gr.Warning(text.GONE)
+        return session, pipeline
 
     def _face(self, session: Session, pipeline: Pipeline) -> tuple[Any, ...]:
         return (*results.face_parts(session, pipeline, self.data_folder), *results.opinion_parts(session, pipeline))
@@ -235,11 +216,8 @@ class Events:
         session = self.sessions.of(request)
         try:
             return draw(session, self.engines.of(session.examined_with).pipeline()) if session.evidence is not None else _UNCHANGED
-        except TelltaleError as error:
-            gr.Warning(html.escape(str(error)))
         except Exception as error:
-            log_quietly(error)
-            gr.Warning(text.OUR_FAULT)
+            gr.Warning(html.escape(sentence_of(error)))
         return _UNCHANGED
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import gradio as gr
 
@@ -19,7 +19,7 @@ from attribution.evidence import Patches
 from attribution.media.limits import MediaLimits
 from attribution.media.magic import HEAD_BYTES, recognise
 from attribution.text import page as text
-from attribution.web.engine import Engine, Progress, Step, Watched, log_quietly
+from attribution.web.engine import Engine, Progress, Step, Watched, sentence_of
 from attribution.web.uploads import Upload
 from attribution.web.zerogpu import on_gpu, seconds_to_read
 
@@ -51,14 +51,8 @@ class Outcome(Generic[_Result]):
     error: TelltaleError | None = None
 
 
-class _Lent(NamedTuple):
-    """The one pipeline whose jobs are done elsewhere, and how."""
-
-    pipeline: Pipeline
-    steps: Callable[..., Steps]
-
-
-_lent: _Lent | None = None
+# The one pipeline whose jobs are done elsewhere, and how.
+_lent: tuple[Pipeline, Callable[..., Steps]] | None = None
 
 
 def begin(engine: Engine, upload: Upload) -> Watched[Analysis]:
@@ -88,11 +82,11 @@ def run(pipeline: Pipeline, seconds: float, job: Callable[..., _Result], *given:
     Raises:
         What the job raises; DeviceError when no GPU is lent, or when it is taken back.
     """
-    if _lent is None or _lent.pipeline is not pipeline or not seconds:
+    if _lent is None or _lent[0] is not pipeline or not seconds:
         return job(*given, pipeline=pipeline, **named)
     report = named.pop("progress", None)
     try:
-        outcome = _followed(_lent.steps(seconds, job, given, named, report is not None), report)
+        outcome = _followed(_lent[1](seconds, job, given, named, report is not None), report)
     except gr.Error as error:
         raise DeviceError(*_REFUSALS.get(getattr(error, "title", ""), _BROKEN_OFF)) from error
     if outcome.error is not None:
@@ -115,11 +109,17 @@ def borrow_gpus(engine: Engine) -> None:
         watched = Watched(lambda report: job(*given, pipeline=pipeline, **named, **({"progress": report} if reports else {})))
         try:
             yield from watched
-            yield _outcome(watched)
+            try:
+                yield Outcome(watched.result())
+            except TelltaleError as error:
+                yield Outcome(error=error)
+            except Exception as error:
+                # The package would print the whole traceback, message included.
+                yield Outcome(error=DeviceError(sentence_of(error)))
         finally:
             watched.abandon()
 
-    _lent = _Lent(pipeline, on_gpu(lambda seconds, *_: seconds)(steps))
+    _lent = (pipeline, on_gpu(lambda seconds, *_: seconds)(steps))
 
 
 def seconds_to_examine(path: Path) -> float:
@@ -151,17 +151,6 @@ def _followed(steps: Steps, report: Progress | None) -> Outcome[Any]:
             if report is not None:
                 report(shown.share, shown.doing)
     raise RuntimeError("the process with the GPU ended without an outcome")
-
-
-def _outcome(watched: Watched[Any]) -> Outcome[Any]:
-    try:
-        return Outcome(watched.result())
-    except TelltaleError as error:
-        return Outcome(error=error)
-    except Exception as error:
-        # The package would print the whole traceback, message included.
-        log_quietly(error)
-        return Outcome(error=DeviceError(text.OUR_FAULT))
 
 
 def patches(tiles: Tiles, weights_sha256: str, pipeline: Pipeline) -> Patches:

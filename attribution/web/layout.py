@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 
@@ -58,12 +59,8 @@ _WAITS: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, 
 _html = partial(gr.HTML, apply_default_css=False)
 
 
-class _Explained(NamedTuple):
-    """What is drawn after the other parts: a heatmap, the words beside it, and a map of references."""
-
-    slider: gr.ImageSlider
-    words: gr.HTML
-    chart: gr.Plot
+# What is drawn after the other parts: a heatmap, the words beside it, and a map of references.
+_Explained = namedtuple("_Explained", "slider words chart")
 
 
 def look() -> dict[str, Any]:
@@ -87,7 +84,8 @@ def build(events: Events) -> gr.Blocks:
                 file = gr.File(label=text.DROP_LABEL, show_label=False, file_types=PICTURES + CLIPS, elem_id="tt-drop")
                 _html(page_parts.HTML.hint(MAX_MEGABYTES))
             with gr.Column(scale=5, min_width=320):
-                gallery = _html(_gallery(events.examples), js_on_load=_EXAMPLES_SCRIPT)
+                shown = [(f"gradio_api/file={one.path}", one.path.suffix in CLIPS, one.title, one.source) for one in events.examples]
+                gallery = _html(page_parts.HTML.gallery(shown), js_on_load=_EXAMPLES_SCRIPT)
         status = _html("", visible=False, elem_id="tt-status")
         with gr.Column(visible=False, elem_id="tt-result") as result:
             verdict = _html("")
@@ -109,10 +107,11 @@ def build(events: Events) -> gr.Blocks:
             explained = shown.then(events.explain, face.label, [first.slider, first.words, downloads], **_HEAVY)
             draw_opinion(explained.then(events.place, None, first.chart, **_LIGHT))
 
-        for arrived in (
+        given, chosen = (
             file.upload(events.take_upload, file, [file, status], **_LIGHT),
             gallery.select(events.take_example, None, status, **_LIGHT),
-        ):
+        )
+        for arrived in (given, chosen):
             done = arrived.then(events.examine, None, [status, *parts, *face, *opinion], **_HEAVY)
             draw(done.then(None, None, None, js=_SHOW_VERDICT))
         for part in (stage, choices):
@@ -228,8 +227,3 @@ def _chart(elem_id: str) -> gr.Plot:
 
 def _title(title: str, hint: str = "", level: int = 3) -> None:
     _html(page_parts.HTML.title(title, hint, level))
-
-
-def _gallery(examples: list[Example]) -> str:
-    """The gallery: a button for each example, with its title and where it comes from."""
-    return page_parts.HTML.gallery([(f"gradio_api/file={one.path}", one.path.suffix in CLIPS, one.title, one.source) for one in examples])

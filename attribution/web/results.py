@@ -74,10 +74,14 @@ def file_parts(found: Analysis, session: Session, upload: Upload, uploads: Uploa
         shown = file_view.picture_stage(evidence, overlay.data_uri(session.picture), session.chosen)
     else:
         frames = [(frame.seconds, overlay.data_uri(overlay.fitted(frame.rgb, FRAME_SIDE_PX), 72)) for frame in found.frames]
-        extension = _playable(evidence)
+        container = evidence.media.container.lower()
+        is_playable = evidence.media.kind == "clip" and any(codec in container for codec in PLAYABLE_CODECS)
+        extension = next((extension for kind, extension in PLAYABLE.items() if is_playable and container.startswith(kind)), None)
         session.clip = uploads.keep_for_player(upload, extension) if extension else None
         video = f"gradio_api/file={session.clip}" if session.clip is not None else None
         shown = file_view.clip_stage(evidence, frames, video, session.chosen)
+    faces = [(track.track.faces[track.shown] if track.track and track.shown is not None else None) for track in evidence.tracks]
+    smalls = [overlay.data_uri(overlay.fitted(face.crop, 112), 85) if face is not None else None for face in faces]
     note, said = opinion_view.verdict_note(evidence, link=True)
     return FileParts(
         result=gr.update(visible=True),
@@ -85,9 +89,7 @@ def file_parts(found: Analysis, session: Session, upload: Upload, uploads: Uploa
         card=gr.update(visible=bool(evidence.tracks)),
         faces=gr.update(visible=bool(evidence.tracks)),
         stage=f"{page_parts.HTML.title(file_view.title(evidence))}{shown}",
-        choices=_part(
-            file_view.face_choices(evidence, [_small(track) for track in evidence.tracks], session.chosen), len(evidence.tracks) > 1
-        ),
+        choices=_part(file_view.face_choices(evidence, smalls, session.chosen), len(evidence.tracks) > 1),
         limits=page_parts.HTML.limits(
             face_view.limits_title(evidence.detector),
             face_view.measured(first_tables(pipeline.predictor.card), evidence.detector),
@@ -111,13 +113,14 @@ def downloads(session: Session, pipeline: Pipeline) -> str:
     for index, track in enumerate(evidence.tracks):
         # The face that stands for the track as its only one, and its heatmap if that very one was drawn.
         face = track.shown
-        heatmap = session.heatmaps.get((index, face or 0, track.telling_label))
-        first |= {(0, index): heatmap} if heatmap is not None else {}
+        if (heatmap := session.heatmaps.get((index, face or 0, track.telling_label))) is not None:
+            first[0, index] = heatmap
         shown = Track(track.id, (track.track.faces[face],)) if track.track is not None and face is not None else None
         tracks.append(replace(track, track=shown, predictions=None))
     told = _with_patches(session, replace(evidence, tracks=tuple(tracks)), refused_too=True)
     second = {(0, *place): heatmap for place, heatmap in session.opinion_heatmaps.items()}
-    page = report.report_html([told], first, {0: session.picture} if session.picture is not None else None, second, pipeline.tables)
+    pictures = {0: session.picture} if session.picture is not None else None
+    page = report.report_html([told], first, pictures, second, pipeline.tables)
     data = json.dumps(document([_with_patches(session, evidence, refused_too=False)]), indent=1, ensure_ascii=False)
     stem = f"telltale-{evidence.media.sha256[:12]}"
     return page_parts.HTML.downloads(stem, _data("text/html", page), _data("application/json", data))
@@ -134,14 +137,6 @@ def _with_patches(session: Session, evidence: Evidence, refused_too: bool) -> Ev
 
     tracks = (replace(track, opinions=tuple(told(index, one) for one in track.opinions)) for index, track in enumerate(evidence.tracks))
     return replace(evidence, tracks=tuple(tracks))
-
-
-def _playable(evidence: Evidence) -> str | None:
-    """The file extension for a clip that browsers can play; None for others."""
-    container = evidence.media.container.lower()
-    if evidence.media.kind != "clip" or not any(codec in container for codec in PLAYABLE_CODECS):
-        return None
-    return next((extension for kind, extension in PLAYABLE.items() if container.startswith(kind)), None)
 
 
 def _side_by_side(evidence: Evidence, pipeline: Pipeline) -> str:
@@ -238,9 +233,17 @@ def opinion_parts(session: Session, pipeline: Pipeline | None) -> OpinionParts:
     if pipeline is None or session.evidence is None or track is None or index is None or shown is None:
         return OpinionParts(section=gr.update(visible=False), choices="", answer="", mosaic="", others="")
     first, given, patches = session.evidence.detector, shown.verdict is not None, session.known_patches
-    neighbours = face_view.refused(opinion_text.NO_REFERENCES.format(name=opinion_text.name_of(shown.detector.name)))
+    detector, name, predictor = (
+        shown.detector,
+        opinion_text.name_of(shown.detector.name),
+        pipeline.predictor_of(shown.detector.weights_sha256),
+    )
+    neighbours = face_view.refused(opinion_text.NO_REFERENCES.format(name=name))
     if shown.placement is not None:
-        neighbours = face_view.neighbour_table(shown.placement, shown.detector)
+        neighbours = face_view.neighbour_table(shown.placement, detector)
+    heading = (opinion_text.LIMITS_TITLE if detector.measured else opinion_text.UNMEASURED_TITLE).format(name=name)
+    said = opinion_view.limits(detector, first_tables(predictor.card) if predictor is not None else [])
+    limits = page_parts.HTML.opinion_limits(heading, said, page_parts.all_limits(detector))
     return OpinionParts(
         section=gr.update(visible=True),
         choices=_part(opinion_view.choices(track, index)),
@@ -252,7 +255,7 @@ def opinion_parts(session: Session, pipeline: Pipeline | None) -> OpinionParts:
         patches=gr.update(visible=patches is not None or _readable(session, pipeline) is not None),
         button=gr.update(visible=patches is None),
         mosaic=_mosaic(session, pipeline, patches),
-        limits=_limits(shown.detector, pipeline.predictor_of(shown.detector.weights_sha256)) if given else "",
+        limits=limits if given else "",
         others=_part(opinion_view.others(track, index)),
     )
 
@@ -281,9 +284,8 @@ def opinion_map(session: Session, pipeline: Pipeline) -> Any:
     specialist = pipeline.beside_of(second.detector.weights_sha256) if second is not None else None
     if session.evidence is None or second is None or second.placement is None or specialist is None or specialist.bank is None:
         return gr.skip()
-    placements = [
-        next((one.placement for one in track.opinions if one.detector == second.detector), None) for track in session.evidence.tracks
-    ]
+    asked = [next((one for one in track.opinions if one.detector == second.detector), None) for track in session.evidence.tracks]
+    placements = [one.placement if one is not None else None for one in asked]
     return _map(specialist.bank, second.detector, placements, session.chosen)
 
 
@@ -319,13 +321,6 @@ def _areas(session: Session, pipeline: Pipeline, track: TrackEvidence, shown: Op
     return f"{page_parts.HTML.title(area_text.HEADING, level=4)}{words}" if words else ""
 
 
-def _limits(detector: DetectorInfo, predictor: Predictor | None) -> str:
-    title = opinion_text.LIMITS_TITLE if detector.measured else opinion_text.UNMEASURED_TITLE
-    said = opinion_view.limits(detector, first_tables(predictor.card) if predictor is not None else [])
-    heading = title.format(name=opinion_text.name_of(detector.name))
-    return page_parts.HTML.opinion_limits(heading, said, page_parts.all_limits(detector))
-
-
 def _reader(pipeline: Pipeline) -> Predictor | None:
     """The detector that reads patches."""
     from attribution.explain.patches import reads_patches
@@ -337,14 +332,12 @@ def _reader(pipeline: Pipeline) -> Predictor | None:
 def _readable(session: Session, pipeline: Pipeline) -> tuple[Predictor, Tiles] | None:
     """What it takes to read the patches around the chosen face; None where something of it is missing."""
     tiles = session.tiles[session.chosen] if session.chosen < len(session.tiles) else None
-    reader = _reader(pipeline) if tiles is not None else None
-    return (reader, tiles) if reader is not None and tiles is not None else None
+    return (reader, tiles) if tiles is not None and (reader := _reader(pipeline)) is not None else None
 
 
 def _mosaic(session: Session, pipeline: Pipeline, patches: Patches | None) -> str:
     evidence, track = session.evidence, session.track
-    reader = _reader(pipeline) if patches is not None else None
-    if evidence is None or track is None or patches is None or reader is None:
+    if evidence is None or track is None or patches is None or (reader := _reader(pipeline)) is None:
         return ""
     return patches_view.patch_view(patches, reader.info, track.box, evidence.media, session.picture, reader.card.measured)
 
@@ -371,11 +364,6 @@ def _slider(crop: np.ndarray, heatmap: Heatmap) -> tuple[np.ndarray, np.ndarray]
 def _map(bank: ReferenceBank, detector: DetectorInfo, placements: Sequence[Placement | None], chosen: int) -> Any:
     examined = [(number, one.x, one.y) for number, one in enumerate(placements, start=1) if one is not None]
     return charts.reference_map(bank.points, bank.methods, bank.sources, detector, examined, chosen + 1)
-
-
-def _small(track: TrackEvidence) -> str | None:
-    face = track.shown
-    return overlay.data_uri(overlay.fitted(track.track.faces[face].crop, 112), 85) if track.track is not None and face is not None else None
 
 
 def _marked_crop(track: TrackEvidence) -> str | None:

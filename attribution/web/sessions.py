@@ -30,29 +30,20 @@ MOST_CROPS = 96
 class Session:
     """What one open page holds."""
 
-    upload: Upload | None = None
-    """The file that waits to be examined."""
-    selection: Selection | None = None
-    """The detectors that this page chose for the files to come; None for the default."""
-    examined_with: Selection | None = None
-    """Those that gave the evidence."""
+    upload: Upload | None = None  # the file that waits to be examined
+    selection: Selection | None = None  # the detectors that this page chose for the files to come; None for the default
+    examined_with: Selection | None = None  # those that gave the evidence
     evidence: Evidence | None = None
     picture: np.ndarray | None = None
     clip: Path | None = None
-    chosen: int = 0
-    """Index of the track that is shown."""
-    moment: int = 0
-    """Index of the face in that track."""
-    opinion: int | None = None
-    """Index of the second opinion that the reader chose to see; None leaves the choice to the page."""
-    heatmaps: dict[tuple[int, int, str], Heatmap] = field(default_factory=dict)
-    """By track, face and label."""
-    opinion_heatmaps: dict[tuple[int, int], Heatmap] = field(default_factory=dict)
-    """By track and opinion of that track."""
-    tiles: tuple[Tiles | None, ...] = ()
-    """The surroundings of each track, for the patch view."""
+    chosen: int = 0  # index of the track that is shown
+    moment: int = 0  # index of the face in that track
+    opinion: int | None = None  # index of the second opinion that the reader chose to see; None leaves the choice to the page
+    heatmaps: dict[tuple[int, int, str], Heatmap] = field(default_factory=dict)  # by track, face and label
+    opinion_heatmaps: dict[tuple[int, int], Heatmap] = field(default_factory=dict)  # by track and opinion of that track
+    tiles: tuple[Tiles | None, ...] = ()  # the surroundings of each track, for the patch view
+    # Those that were asked for on the page, by track and the SHA-256 of the weights that read them.
     patches: dict[tuple[int, str], Patches] = field(default_factory=dict)
-    """Those that were asked for on the page, by track and the SHA-256 of the weights that read them."""
     panel: PanelState = field(default_factory=PanelState)
 
     def show(self, evidence: Evidence) -> None:

@@ -35,16 +35,13 @@ _TONES = {
 
 def theme() -> Base:
     """Gradio's own parts (drop zone, dropdown, slider, tooltips) in our tones, light and dark."""
-    base = Base(
-        font=_SANS,
-        font_mono=_MONO,
-        text_size=sizes.text_md,
-        spacing_size=sizes.spacing_md,
-        radius_size=sizes.radius_md,
-    )
-    settings: dict[str, str] = {}
-    for suffix, tones in (("", LIGHT), ("_dark", DARK)):
-        settings.update({f"{name}{suffix}": value for name, value in _variables(tones).items()})
+    base = Base(font=_SANS, font_mono=_MONO, text_size=sizes.text_md, spacing_size=sizes.spacing_md, radius_size=sizes.radius_md)
+    settings = {
+        f"{name}{suffix}": getattr(tones, tone)
+        for suffix, tones in (("", LIGHT), ("_dark", DARK))
+        for tone, names in _TONES.items()
+        for name in names.split()
+    }
     # Gradio has one accent for both modes: the CSS variable follows the mode.
     flat = {"block_border_width": "1px", "block_shadow": "none", "block_shadow_dark": "none", "button_primary_shadow": "none"}
     return base.set(color_accent="var(--tt-accent)", **flat, **settings)
@@ -76,7 +73,3 @@ def head() -> str:
 
 def _custom(tones: Tones) -> str:
     return "".join(f"--tt-{name.replace('_', '-')}:{value};" for name, value in vars(tones).items())
-
-
-def _variables(tones: Tones) -> dict[str, str]:
-    return {name: getattr(tones, tone) for tone, names in _TONES.items() for name in names.split()}
