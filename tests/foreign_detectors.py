@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 SIDE_PX = 64
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -32,19 +32,12 @@ def write_timm_folder(
     folder.mkdir(parents=True, exist_ok=True)
     count = classes if classes is not None else len(labels or ())
     config: dict[str, Any] = {
-        "architecture": "vit_tiny_patch16_224",
-        "num_classes": count,
-        "num_features": 192,
-        "model_args": {"img_size": SIDE_PX},
+        "architecture": "vit_tiny_patch16_224", "num_classes": count, "num_features": 192, "model_args": {"img_size": SIDE_PX},
         "pretrained_cfg": {
-            "input_size": [3, SIDE_PX, SIDE_PX],
-            "interpolation": "bicubic",
-            "crop_pct": 1.0,
-            "crop_mode": "center",
-            "mean": MEAN,
-            "std": STD,
+            "input_size": [3, SIDE_PX, SIDE_PX], "interpolation": "bicubic", "crop_pct": 1.0, "crop_mode": "center",
+            "mean": MEAN, "std": STD,
         },
-    }
+    }  # fmt: skip
     if labels is not None:
         config["label_names"] = list(labels)
     (folder / "config.json").write_text(json.dumps({**config, **changes}), encoding="utf-8")
@@ -56,3 +49,25 @@ def write_timm_folder(
 def change_config(folder: Path, change: Mapping[str, Any]) -> None:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps({**config, **change}), encoding="utf-8")
+
+
+def change_tensors(folder: Path, change: Callable[[dict[str, torch.Tensor]], object], name: str = "model.safetensors") -> None:
+    tensors = load_file(folder / name)
+    change(tensors)
+    save_file(tensors, folder / name)
+
+
+def prefix(tensors: dict[str, torch.Tensor]) -> None:
+    """Every name under another module."""
+    for key in list(tensors):
+        tensors[f"strange.{key}"] = tensors.pop(key)
+
+
+class Bomb:
+    """Leaves a trace when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.trace,)

@@ -21,6 +21,7 @@ from attribution.detectors.spec import DetectorSpec
 from attribution.errors import DamagedDetector, DetectorError, UnknownDetector, UnusableDetector
 from attribution.models.backbones import DNA_DET, build_backbone, features, normalise
 from conftest import LABELS, MEAN, SIDE_PX, STD, digest, some_crops, write_detector
+from foreign_detectors import Bomb, change_config, change_tensors, prefix
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 MODEL, CONFIG, REFERENCE, CARD = "model.safetensors", "config.json", "reference.safetensors", "card.json"
@@ -37,9 +38,7 @@ def mend_card(folder: Path, **changes: Any) -> None:
 
 def tensors(change: Callable[[Tensors], object], name: str = MODEL) -> Damage:
     def damage(folder: Path) -> None:
-        found = load_file(folder / name)
-        change(found)
-        save_file(found, folder / name)
+        change_tensors(folder, change, name)
         mend_card(folder)
 
     return damage
@@ -47,8 +46,7 @@ def tensors(change: Callable[[Tensors], object], name: str = MODEL) -> Damage:
 
 def config(**changes: Any) -> Damage:
     def damage(folder: Path) -> None:
-        found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        (folder / CONFIG).write_text(json.dumps({**found, **changes}), encoding="utf-8")
+        change_config(folder, changes)
         mend_card(folder)
 
     return damage
@@ -63,15 +61,10 @@ def flip(found: bytes) -> bytes:
     return found[:middle] + bytes([found[middle] ^ 1]) + found[middle + 1 :]
 
 
-def prefix(found: Tensors) -> None:
-    for key in list(found):
-        found[f"backbone.{key}"] = found.pop(key)
-
-
 def projection(weight: torch.Tensor | None) -> Damage:
-    if weight is None:
-        return tensors(lambda found: found.pop("projection.weight"), REFERENCE)
-    return tensors(lambda found: found.update({"projection.weight": weight}), REFERENCE)
+    return tensors(
+        lambda found: found.pop("projection.weight") if weight is None else found.update({"projection.weight": weight}), REFERENCE
+    )
 
 
 def bias(tensor: torch.Tensor) -> Damage:
@@ -119,16 +112,6 @@ def test_what_is_damaged_is_refused(own_detector: Path, damage: Damage, error: t
     damage(own_detector)
     with pytest.raises(error, match=said):
         load_folder(own_detector)
-
-
-class Bomb:
-    """Leaves a trace when it is unpickled."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.trace,)
 
 
 def test_a_pickle_is_refused_and_never_opened(own_detector: Path, tmp_path: Path) -> None:

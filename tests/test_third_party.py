@@ -13,7 +13,6 @@ import pytest
 import timm
 import torch
 from huggingface_hub import PyTorchModelHubMixin
-from safetensors.torch import load_file, save_file
 
 from attribution import evidence
 from attribution.detectors.loading import DEFAULT_DETECTOR, load
@@ -26,7 +25,7 @@ from attribution.lab.bench.hub_cache import put_in_cache
 from attribution.models.backbones import features, normalise
 from attribution.pipeline import Pipeline, examine, explain, load_pipeline
 from conftest import Embed
-from foreign_detectors import COMMIT, MEAN, SIDE_PX, STD, change_config, random_model, write_timm_folder
+from foreign_detectors import COMMIT, MEAN, SIDE_PX, STD, Bomb, change_config, change_tensors, prefix, random_model, write_timm_folder
 from make_media import scene, write_picture
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,24 +44,20 @@ def own_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole_kit(foreign_folder: Path) -> Pipeline:
+def whole_pipeline(foreign_folder: Path) -> Pipeline:
     return load_pipeline(str(foreign_folder), "cpu")
-
-
-def some_pictures(count: int = 3) -> np.ndarray:
-    return np.random.default_rng(5).integers(0, 256, (count, SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
 
 
 def test_it_answers_as_the_original_does(foreign_folder: Path) -> None:
     detector = load(str(foreign_folder))
-    pictures = some_pictures()
+    pictures = np.random.default_rng(5).integers(0, 256, (3, SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
     with torch.inference_mode():
         theirs = random_model()(normalise(torch.from_numpy(pictures), MEAN, STD))
         ours = features(detector.model, normalise(torch.from_numpy(pictures), detector.mean, detector.std))[1]
     assert (theirs - ours).abs().max() < 1e-4
-    reading = Predictor(detector).read(pictures)
-    assert reading.logits == pytest.approx(theirs.numpy(), abs=1e-4)
-    assert np.linalg.norm(reading.embeddings, axis=1) == pytest.approx(1, abs=1e-5)
+    found = Predictor(detector).read(pictures)
+    assert found.logits == pytest.approx(theirs.numpy(), abs=1e-4)
+    assert np.linalg.norm(found.embeddings, axis=1) == pytest.approx(1, abs=1e-5)
 
 
 def test_what_is_said_of_it(foreign_folder: Path) -> None:
@@ -99,65 +94,30 @@ def test_what_it_sees_can_be_chosen(foreign_folder: Path) -> None:
     assert load(DetectorSpec(str(foreign_folder), view="picture")).card.crop.view == "picture"
 
 
-def flip_a_bit(folder: Path) -> None:
-    path = folder / "model.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-1000] ^= 64
-    path.write_bytes(content)
-
-
-def change_tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:
-    def damage(folder: Path) -> None:
-        tensors = load_file(folder / "model.safetensors")
-        change(tensors)
-        save_file(tensors, folder / "model.safetensors")
-
-    return damage
-
-
-def prefix(tensors: dict[str, torch.Tensor]) -> None:
-    for key in list(tensors):
-        tensors[f"strange.{key}"] = tensors.pop(key)
-
-
-def prefix_some(tensors: dict[str, torch.Tensor]) -> None:
-    tensors["model.cls_token"] = tensors.pop("cls_token")
-
-
-class Bomb:
-    """Leaves a trace when it is unpickled."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.trace,)
-
-
-def pickled(folder: Path) -> None:
-    (folder / "model.safetensors").write_bytes(pickle.dumps(Bomb(folder / "executed")))
-
-
 def only_a_pickle(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(folder / "executed")))
+
+
+def tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], object]:
+    return lambda folder: change_tensors(folder, change)
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "truncated": lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:-5000]),
     "a web page": lambda f: (f / "model.safetensors").write_text("<!doctype html><title>Log in</title>"),
     "empty": lambda f: (f / "model.safetensors").write_bytes(b""),
-    "pickle": pickled,
+    "pickle": lambda f: (f / "model.safetensors").write_bytes(pickle.dumps(Bomb(f / "executed"))),
     "only a pickle": only_a_pickle,
     "more classes": lambda f: change_config(f, {"num_classes": 5, "label_names": ["real", "a", "b", "c", "d"]}),
     "fewer names": lambda f: change_config(f, {"label_names": ["real"]}),
-    "missing key": change_tensors(lambda tensors: tensors.pop("norm.bias")),
-    "extra key": change_tensors(lambda tensors: tensors.update(extra=torch.zeros(1))),
-    "prefixed keys": change_tensors(prefix),
-    "some prefixed keys": change_tensors(prefix_some),
-    "another shape": change_tensors(lambda tensors: tensors.update({"head.weight": torch.zeros(3, 192)})),
-    "not finite": change_tensors(lambda tensors: tensors["head.bias"].fill_(float("nan"))),
-    "always the same": change_tensors(lambda tensors: tensors["head.weight"].zero_()),
+    "missing key": tensors(lambda found: found.pop("norm.bias")),
+    "extra key": tensors(lambda found: found.update(extra=torch.zeros(1))),
+    "prefixed keys": tensors(prefix),
+    "some prefixed keys": tensors(lambda found: found.update({"model.cls_token": found.pop("cls_token")})),
+    "another shape": tensors(lambda found: found.update({"head.weight": torch.zeros(3, 192)})),
+    "not finite": tensors(lambda found: found["head.bias"].fill_(float("nan"))),
+    "always the same": tensors(lambda found: found["head.weight"].zero_()),
     "another architecture": lambda f: change_config(f, {"architecture": "resnet18", "model_args": {}}),
     "no architecture": lambda f: change_config(f, {"architecture": None}),
     "an architecture of nobody": lambda f: change_config(f, {"architecture": "os.system"}),
@@ -181,12 +141,16 @@ def test_it_is_refused_with_a_sentence(own_folder: Path, name: str) -> None:
     assert not (own_folder / "executed").exists()
 
 
-def test_from_the_hub_cache_its_bytes_are_compared_with_what_the_hub_said(
-    own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty Hub cache, and a Hub that is switched off."""
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    snapshot = put_in_cache(tmp_path / "hub", "owner/repo", own_folder, COMMIT)
+    return tmp_path / "hub"
+
+
+def test_from_the_hub_cache_its_bytes_are_compared_with_what_the_hub_said(own_folder: Path, cache: Path) -> None:
+    snapshot = put_in_cache(cache, "owner/repo", own_folder, COMMIT)
     asked = f"hf:owner/repo@{COMMIT}"
     loaded = load(asked)
     assert (loaded.name, loaded.info.source) == ("owner/repo", asked)
@@ -198,8 +162,8 @@ def test_from_the_hub_cache_its_bytes_are_compared_with_what_the_hub_said(
         load(asked)
 
 
-def test_a_picture_without_a_face_is_judged_as_a_whole(whole_kit: Pipeline, tmp_path: Path) -> None:
-    found = examine(write_picture(tmp_path / "none.png", scene(320, 200)), whole_kit).evidence
+def test_a_picture_without_a_face_is_judged_as_a_whole(whole_pipeline: Pipeline, tmp_path: Path) -> None:
+    found = examine(write_picture(tmp_path / "none.png", scene(320, 200)), whole_pipeline).evidence
     (track,) = found.tracks
     assert (track.view, track.placement) == ("picture", None)
     assert track.box == (0, 0, found.media.width, found.media.height)
@@ -208,17 +172,19 @@ def test_a_picture_without_a_face_is_judged_as_a_whole(whole_kit: Pipeline, tmp_
     data = json.loads(json.dumps(evidence.document([found])))
     assert data["files"][0]["detector"]["measured"] is False
     assert read_document(data) == [found]
-    heatmap = explain(track, whole_kit)
+    heatmap = explain(track, whole_pipeline)
     assert heatmap.values.shape == (SIDE_PX, SIDE_PX)
     assert heatmap.values.max() == pytest.approx(1)
 
 
 def certain(folder: Path, label: int) -> Path:
     """Make it answer that label, certainly, whatever it sees (but never quite the same)."""
-    tensors = load_file(folder / "model.safetensors")
-    tensors["head.weight"].mul_(1e-3)
-    tensors["head.bias"].fill_(-4.0)[label] = 4.0
-    save_file(tensors, folder / "model.safetensors")
+
+    def change(found: dict[str, torch.Tensor]) -> None:
+        found["head.weight"].mul_(1e-3)
+        found["head.bias"].fill_(-4.0)[label] = 4.0
+
+    change_tensors(folder, change)
     return folder
 
 
@@ -272,16 +238,14 @@ class OneLogit(torch.nn.Module, PyTorchModelHubMixin):
         return self.vit(pictures)
 
 
-def test_a_known_repository_says_what_its_files_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_a_known_repository_says_what_its_files_do_not(tmp_path: Path, cache: Path) -> None:
     torch.manual_seed(1)
     theirs = OneLogit("tiny", 384, 16, device="cuda").eval()
     head: Any = theirs.vit.head
     torch.nn.init.normal_(head.weight, std=0.1)
     theirs.save_pretrained(tmp_path / "saved")
-    put_in_cache(tmp_path / "hub", "OwensLab/commfor-model-384", tmp_path / "saved", COMMIT)
-    put_in_cache(tmp_path / "hub", "owner/another", tmp_path / "saved", COMMIT)
+    put_in_cache(cache, "OwensLab/commfor-model-384", tmp_path / "saved", COMMIT)
+    put_in_cache(cache, "owner/another", tmp_path / "saved", COMMIT)
     detector = load("hf:OwensLab/commfor-model-384")
     assert (detector.card.crop.view, detector.card.crop.side_px, detector.card.crop.short_px) == ("picture", 384, 440)
     assert detector.info.families == ("real", "unknown")
@@ -290,17 +254,15 @@ def test_a_known_repository_says_what_its_files_do_not(tmp_path: Path, monkeypat
     inputs = normalise(torch.from_numpy(pictures), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     with torch.inference_mode():
         z = theirs(inputs)[:, 0].numpy()
-    reading = Predictor(detector).read(pictures)
-    assert reading.logits[:, 1] - reading.logits[:, 0] == pytest.approx(z, abs=1e-4)
-    assert reading.p_methods[:, 1] == pytest.approx(1 / (1 + np.exp(-z)), abs=1e-5)
+    found = Predictor(detector).read(pictures)
+    assert found.logits[:, 1] - found.logits[:, 0] == pytest.approx(z, abs=1e-4)
+    assert found.p_methods[:, 1] == pytest.approx(1 / (1 + np.exp(-z)), abs=1e-5)
     with pytest.raises(UnusableDetector, match="preprocessor_config"):
         load("hf:owner/another")
 
 
-def test_a_known_one_that_cannot_be_used_says_why(own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    put_in_cache(tmp_path / "hub", "yermandy/GenD_PE_L", own_folder, COMMIT)
+def test_a_known_one_that_cannot_be_used_says_why(own_folder: Path, cache: Path) -> None:
+    put_in_cache(cache, "yermandy/GenD_PE_L", own_folder, COMMIT)
     with pytest.raises(UnusableDetector, match="unit length"):
         load("hf:yermandy/GenD_PE_L")
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from huggingface_hub import constants, errors, try_to_load_from_cache
 from huggingface_hub.utils import WeakFileLock, build_hf_headers, get_session, hf_raise_for_status
@@ -47,22 +47,28 @@ _TICK_SECONDS = 0.1
 _PASSING = (408, 500, 502, 503, 504)
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
 _LATER, _KEPT = "Try again later; embedded and cached detectors work without it.", "Try again: what has come is kept."
-# What the client says without a sentence for people: its exception, ours, what happened, what to do.
-_SENTENCES = (
-    (errors.GatedRepoError, UnusableDetector, "{repository} is gated: its conditions must be accepted before it can be downloaded.",
-     "Accept them on {page}, then set HF_TOKEN to a token of that account."),
-    (errors.RevisionNotFoundError, UnknownDetector, "{repository} has no revision {revision}.", "Check the branch, tag or commit."),
-    (errors.DisabledRepoError, UnusableDetector, "{repository} was disabled on the Hub.", "Choose another detector."),
-    (errors.EntryNotFoundError, UnusableDetector, "A file of {repository} that the Hub lists is not there.", "Try again later."),
-    (errors.OfflineModeIsEnabled, UnusableDetector, "{repository} is not on this machine, and the Hub is switched off (HF_HUB_OFFLINE).",
-     "Unset HF_HUB_OFFLINE to fetch it, or use an embedded or cached detector."),
-    (_MALFORMED, UnusableDetector, "What answered about {repository} is not the Hub.",
-     "Check whether this network wants a log-in, and HF_ENDPOINT."),
-)  # fmt: skip
+# For an exception of the client or its transport, by its class (or the name of that: the transport changed between the client's major
+# versions 1 and 2) or by the Hub's status: ours, what happened, what to do.
+_SENTENCES: Mapping[str | int, tuple[type[DetectorError], str, str]] = {
+    "GatedRepoError": (UnusableDetector, "{repository} is gated: its conditions must be accepted before it can be downloaded.",
+                       "Accept them on {page}, then set HF_TOKEN to a token of that account."),
+    "RevisionNotFoundError": (UnknownDetector, "{repository} has no revision {revision}.", "Check the branch, tag or commit."),
+    "DisabledRepoError": (UnusableDetector, "{repository} was disabled on the Hub.", "Choose another detector."),
+    "EntryNotFoundError": (UnusableDetector, "A file of {repository} that the Hub lists is not there.", "Try again later."),
+    "OfflineModeIsEnabled": (UnusableDetector, "{repository} is not on this machine, and the Hub is switched off (HF_HUB_OFFLINE).",
+                             "Unset HF_HUB_OFFLINE to fetch it, or use an embedded or cached detector."),
+    **dict.fromkeys((kind.__name__ for kind in _MALFORMED), (UnusableDetector, "What answered about {repository} is not the Hub.",
+                    "Check whether this network wants a log-in, and HF_ENDPOINT.")),
+    **dict.fromkeys(("EOFError", "ReadError", "RemoteProtocolError"), (UnusableDetector,
+                    "The connection broke off while {repository} was read.", "Try again: a download goes on where it stopped.")),
+    **dict.fromkeys(("TimeoutError", "TimeoutException"), (UnusableDetector, "The Hub did not answer in time about {repository}.", _LATER)),
+    **dict.fromkeys((401, 404), (UnknownDetector, "The Hub has no repository {repository}, or it is private.",
+                    "Check the name; for a private one set HF_TOKEN to a token that may read it.")),
+    403: (UnusableDetector, "The Hub does not let this account read {repository}.", "Set HF_TOKEN to a token that may."),
+}  # fmt: skip
 
 Progress = Callable[[float, str], None]
 """Told of a download: the share that is done, 0 to 1, and a few words. Whatever it raises ends the download."""
-_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -380,40 +386,27 @@ def _passing(error: Exception) -> bool:
 def _explained(error: BaseException, what: str) -> DetectorError:
     """The sentence for an exception of the client or of its transport; `what` is the repository, with its revision where one was asked."""
     repository, _, revision = what.partition("@")
+    found = next((_SENTENCES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _SENTENCES), None)
+    if found is None and isinstance(error, errors.HfHubHTTPError):
+        found = _refused(error.response)
+    if found is None:
+        what = "{repository} is not on this machine, and the Hub cannot be reached."
+        found = (UnusableDetector, what, "Connect once to fetch it, or use an embedded or cached detector.")
     told = {"repository": repository, "revision": revision[:80] or DEFAULT_BRANCH, "page": f"{endpoint()}/{repository}"}
-    for kind, ours, happened, step in _SENTENCES:
-        if isinstance(error, kind):
-            return ours(happened.format(**told), step.format(**told))
-    if isinstance(error, errors.HfHubHTTPError):
-        return _refused(error.response, repository)
-    # By name: the client changed its transport library between its major versions 1 and 2.
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if names & {"EOFError", "ReadError", "RemoteProtocolError"}:
-        return UnusableDetector(f"The connection broke off while {repository} was read.", "Try again: a download goes on where it stopped.")
-    if names & {"TimeoutError", "TimeoutException"}:
-        return UnusableDetector(f"The Hub did not answer in time about {repository}.", _LATER)
-    happened = f"{repository} is not on this machine, and the Hub cannot be reached."
-    return UnusableDetector(happened, "Connect once to fetch it, or use an embedded or cached detector.")
+    return found[0](found[1].format(**told), found[2].format(**told))
 
 
-def _refused(response: Any, repository: str) -> DetectorError:
-    status = response.status_code
+def _refused(response: Any) -> tuple[type[DetectorError], str, str]:
+    status, headers = response.status_code, response.headers
     if status == 429:
-        given = response.headers.get("retry-after", "").strip()
-        found = re.search(r";\s*t\s*=\s*(\d{1,8})", response.headers.get("ratelimit", ""))
+        given, found = headers.get("retry-after", "").strip(), re.search(r";\s*t\s*=\s*(\d{1,8})", headers.get("ratelimit", ""))
         seconds = int(given) if given.isdecimal() and len(given) < 9 else int(found[1]) if found else 0
         when = f"in {seconds} seconds" if 0 < seconds <= 90 else f"in {-(-seconds // 60)} minutes" if seconds else "in a few minutes"
-        return UnusableDetector("The Hub limits how often it may be asked, and that limit was reached.", f"Try again {when}.")
-    if status >= 500:
-        return UnusableDetector(f"The Hub is failing at the moment (error {status}).", _LATER)
-    if status == 401 and "nvalid credentials" in response.headers.get("x-error-message", ""):
-        return UnusableDetector("The Hub does not know the token in HF_TOKEN.", "Set HF_TOKEN to a valid token, or unset it.")
-    if status in (401, 404):
-        step = "Check the name; for a private one set HF_TOKEN to a token that may read it."
-        return UnknownDetector(f"The Hub has no repository {repository}, or it is private.", step)
-    if status == 403:
-        return UnusableDetector(f"The Hub does not let this account read {repository}.", "Set HF_TOKEN to a token that may.")
-    return UnusableDetector(f"The Hub refused to give {repository} (error {status}).", _LATER)
+        return UnusableDetector, "The Hub limits how often it may be asked, and that limit was reached.", f"Try again {when}."
+    if status == 401 and "nvalid credentials" in headers.get("x-error-message", ""):
+        return UnusableDetector, "The Hub does not know the token in HF_TOKEN.", "Set HF_TOKEN to a valid token, or unset it."
+    failing = "The Hub is failing at the moment" if status >= 500 else "The Hub refused to give {repository}"
+    return _SENTENCES.get(status, (UnusableDetector, f"{failing} (error {status}).", _LATER))
 
 
 # What comes of a file.

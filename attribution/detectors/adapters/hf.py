@@ -13,20 +13,7 @@ from typing import Any
 
 import torch
 
-from attribution.detectors.adapters.parts import (
-    Adapted,
-    Format,
-    Ledger,
-    Source,
-    conclude,
-    flag,
-    labels_of,
-    must_be,
-    number,
-    refuse,
-    side,
-    whole,
-)
+from attribution.detectors.adapters.parts import Adapted, Format, Ledger, Source, conclude, labels_of, must_be, read, refuse, side
 from attribution.detectors.adapters.preprocessing import by_transformers
 from attribution.errors import UnusableDetector
 from attribution.models.architectures import ALLOWED_ARCHITECTURES
@@ -97,9 +84,9 @@ def joined(ledger: Ledger, target: str, names: tuple[str, ...], bias: bool = Tru
 def _vit(source: Source) -> Adapted:
     config = source.config
     logit_is_sure = check_class(source, "ViTForImageClassification")
-    depth, biased = whole(config, "num_hidden_layers", 12, 1, 48), flag(config, "qkv_bias", True)
+    depth, biased = read(config, "num_hidden_layers", 12, 1, 48), read(config, "qkv_bias", True)
     architecture, arguments = _architecture(config, depth, "", "gelu", 1e-12)
-    must_be(config, "head_dim", whole(config, "hidden_size", 768, 8, 1536) // whole(config, "num_attention_heads", 12, 1, 64))
+    must_be(config, "head_dim", read(config, "hidden_size", 768, 8, 1536) // read(config, "num_attention_heads", 12, 1, 64))
     if arguments["img_size"] % side(config, "patch_size", 16, 2, 64):
         raise refuse("The detector's width and heads, or its pictures and patches, do not fit each other.")
     ledger = Ledger(source.tensors)
@@ -129,7 +116,7 @@ def _siglip(source: Source) -> Adapted:
     vision = source.config.get("vision_config", {})
     if not isinstance(vision, Mapping):
         raise refuse("The detector's config.json has no usable value for 'vision_config'.")
-    depth = whole(vision, "num_hidden_layers", 12, 1, 48)
+    depth = read(vision, "num_hidden_layers", 12, 1, 48)
     architecture, arguments = _architecture(vision, depth, "_siglip_gap", "gelu_pytorch_tanh", 1e-6)
     ledger = Ledger(source.tensors)
     positions = ledger.take("vision_model.embeddings.position_embedding.weight")
@@ -157,17 +144,17 @@ def _siglip(source: Source) -> Adapted:
 def _architecture(config: Mapping[str, Any], depth: int, kind: str, function: str, epsilon: float) -> tuple[str, dict[str, Any]]:
     """timm's name and arguments for a plain ViT; `function` and `epsilon` hold where the config leaves them out."""
     must_be(config, "num_channels", 3)
-    width, heads = whole(config, "hidden_size", 768, 8, 1536), whole(config, "num_attention_heads", 12, 1, 64)
+    width, heads = read(config, "hidden_size", 768, 8, 1536), read(config, "num_attention_heads", 12, 1, 64)
     side_px, patch_px = side(config, "image_size", 224, 32, 1024), side(config, "patch_size", 16, 2, 64)
     if width % heads or side_px < patch_px:
         raise refuse("The detector's width and heads, or its pictures and patches, do not fit each other.")
-    hidden = whole(config, "intermediate_size", 3072, 8, 8 * 1536)
+    hidden = read(config, "intermediate_size", 3072, 8, 8 * 1536)
     arguments: dict[str, Any] = {
         "img_size": side_px,
         # timm cuts off what is behind the point: this is the ratio from which it computes exactly `hidden`.
         "mlp_ratio": hidden / width if hidden % width == 0 else (hidden + 0.5) / width,
         "act_layer": activation(config, function),
-        "norm_eps": number(config, "layer_norm_eps", epsilon, 1e-12, 1e-3),
+        "norm_eps": read(config, "layer_norm_eps", epsilon, 1e-12, 1e-3),
     }
     size = _SIZES.get((width, depth, heads))
     # Its own side first, then those that timm has names for.

@@ -14,21 +14,7 @@ from typing import Any
 import torch
 
 from attribution.detectors.adapters.hf import activation, block, check_class, is_kind, joined, named
-from attribution.detectors.adapters.parts import (
-    Adapted,
-    Format,
-    Ledger,
-    Source,
-    conclude,
-    flag,
-    labels_of,
-    must_be,
-    number,
-    refuse,
-    side,
-    whole,
-    wholes,
-)
+from attribution.detectors.adapters.parts import Adapted, Format, Ledger, Source, conclude, labels_of, must_be, read, refuse, side, wholes
 from attribution.detectors.adapters.preprocessing import by_transformers
 from attribution.models.architectures import ALLOWED_ARCHITECTURES
 
@@ -50,7 +36,7 @@ def _swin(source: Source) -> Adapted:
     must_be(config, "use_absolute_embeddings", False)
     for name in ("patch_norm", "path_norm"):
         must_be(config, name, True)
-    if number(config, "layer_norm_eps", 1e-5, 0, 1) != 1e-5:
+    if read(config, "layer_norm_eps", 1e-5, 0, 1) != 1e-5:
         raise refuse("The detector's layer norms have an epsilon other than 1e-5, which Telltale cannot build for a Swin.")
     depths = wholes(config, "depths", _DEPTHS, 1, 48)
     architecture, arguments = _architecture(config, kind, depths)
@@ -61,9 +47,9 @@ def _swin(source: Source) -> Adapted:
 
 
 def _architecture(config: Mapping[str, Any], kind: str, depths: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
-    width = whole(config, "embed_dim", 96, 8, 256)
+    width = read(config, "embed_dim", 96, 8, 256)
     heads = wholes(config, "num_heads", _HEADS, 1, 64)
-    window = whole(config, "window_size", 7, 2, 32)
+    window = read(config, "window_size", 7, 2, 32)
     side_px = side(config, "image_size", 224, 32, 1024)
     patch_px = side(config, "patch_size", 4, 2, 16)
     fits = len(heads) == len(depths) and all(width * 2**stage % count == 0 for stage, count in enumerate(heads))
@@ -80,8 +66,8 @@ def _architecture(config: Mapping[str, Any], kind: str, depths: tuple[int, ...])
         "depths": depths,
         "num_heads": heads,
         "window_size": window,
-        "mlp_ratio": number(config, "mlp_ratio", 4.0, 0.5, 8),
-        "qkv_bias": flag(config, "qkv_bias", True),
+        "mlp_ratio": read(config, "mlp_ratio", 4.0, 0.5, 8),
+        "qkv_bias": read(config, "qkv_bias", True),
     }
     function = activation(config, "gelu")
     if kind == "swinv2":

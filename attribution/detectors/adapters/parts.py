@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ONE_LOGIT_NAMES = ("at or below 0", "above 0")
 _LONGEST_LABEL = 100
+_Number = TypeVar("_Number", bool, int, float)
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,26 +121,13 @@ def _bad(name: str) -> UnusableDetector:
     return refuse(f"The detector's config.json has no usable value for {name[:60]!r}.")
 
 
-def whole(config: Mapping[str, Any], name: str, default: int, least: int, most: int) -> int:
-    """The whole number of that name, `default` where the config leaves it out, as the format allows it to."""
+def read(config: Mapping[str, Any], name: str, default: _Number, least: float = 0, most: float = 1) -> _Number:
+    """The flag, whole number or number of that name, of the kind of `default`, which holds where the config leaves it out."""
     value = config.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+    kind = int | float if isinstance(default, float) else int
+    if not isinstance(value, kind) or isinstance(value, bool) != isinstance(default, bool) or not least <= value <= most:
         raise _bad(name)
-    return value
-
-
-def number(config: Mapping[str, Any], name: str, default: float, least: float, most: float) -> float:
-    value = config.get(name, default)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
-        raise _bad(name)
-    return float(value)
-
-
-def flag(config: Mapping[str, Any], name: str, default: bool) -> bool:
-    value = config.get(name, default)
-    if not isinstance(value, bool):
-        raise _bad(name)
-    return value
+    return type(default)(value)
 
 
 def wholes(config: Mapping[str, Any], name: str, default: Sequence[int], least: int, most: int) -> tuple[int, ...]:
@@ -156,7 +144,7 @@ def side(config: Mapping[str, Any], name: str, default: int, least: int, most: i
     value = config.get(name, default)
     if isinstance(value, list) and len(value) == 2 and value[0] == value[1]:
         value = value[0]
-    return whole({name: value}, name, default, least, most)
+    return read({name: value}, name, default, least, most)
 
 
 def must_be(config: Mapping[str, Any], name: str, wanted: Any) -> None:
@@ -221,18 +209,7 @@ def conclude(
         found = ONE_LOGIT_NAMES
     if found and len(found) != num_classes:
         raise DamagedDetector(f"The detector names {len(found)} labels and has {num_classes} outputs.", AGAIN)
-    return Adapted(
-        adapter,
-        architecture,
-        num_classes,
-        dict(model_args),
-        dict(tensors),
-        found,
-        preparation.mean,
-        preparation.std,
-        preparation.crop,
-        one_logit,
-    )
+    return Adapted(adapter, architecture, num_classes, dict(model_args), dict(tensors), found, *preparation, one_logit)
 
 
 def two_rows(row: torch.Tensor) -> torch.Tensor:

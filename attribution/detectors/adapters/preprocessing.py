@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from attribution.detectors.adapters.parts import Source
 from attribution.detectors.card import CropSettings
@@ -29,8 +28,7 @@ _RESAMPLINGS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}
 _TIMM_INTERPOLATION, _TIMM_CROP_SHARE, _TIMM_CROP_MODE = "bicubic", 0.875, "center"
 
 
-@dataclass(frozen=True)
-class Preparation:
+class Preparation(NamedTuple):
     """`mean` and `std` per colour (red, green, blue) for values in [0, 1], and the crop."""
 
     mean: Colours
@@ -61,7 +59,7 @@ def _with_hints(source: Source, read: Callable[[], Preparation]) -> Preparation:
         known["std"] = _colours(hints["std"], 1e-3)
     if "crop" in hints:
         known["crop"] = hints["crop"] if isinstance(hints["crop"], CropSettings) else CropSettings(**hints["crop"])
-    return Preparation(**known) if len(known) == 3 else replace(read(), **known)
+    return Preparation(**known) if len(known) == 3 else read()._replace(**known)
 
 
 def _colours(values: Any, least: float) -> Colours:

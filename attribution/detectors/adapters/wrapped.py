@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from attribution.detectors.adapters.parts import AGAIN, Adapted, Format, Ledger, Source, conclude, labels_of, must_be, names, refuse, whole
+from attribution.detectors.adapters.parts import AGAIN, Adapted, Format, Ledger, Source, conclude, labels_of, must_be, names, read, refuse
 from attribution.detectors.adapters.preprocessing import by_timm, by_transformers
 from attribution.errors import DamagedDetector
 from attribution.models.architectures import ALLOWED_ARCHITECTURES, MOST_CLASSES, OWN_ARCHITECTURES
@@ -67,7 +67,7 @@ def _checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
     must_be(config, "in_chans", 3)
     must_be(config, "head", "linear")
     arguments = {}
-    sides = {whole(config, name, 0, 32, 1024) for name in _SIDES if name in config}
+    sides = {read(config, name, 0, 32, 1024) for name in _SIDES if name in config}
     if len(sides) > 1:
         raise refuse("The detector's config.json names several sizes of pictures.")
     if sides:
@@ -86,7 +86,7 @@ def _label_names(config: Mapping[str, Any]) -> tuple[str, ...]:
 def _check_count(config: Mapping[str, Any], outputs: int) -> None:
     """Raises DamagedDetector when the config has another number of classes than the head."""
     for name in _COUNTS:
-        if name in config and whole(config, name, 0, 1, MOST_CLASSES) != outputs:
+        if name in config and read(config, name, 0, 1, MOST_CLASSES) != outputs:
             raise DamagedDetector(f"The detector's config.json speaks of {config[name]} classes; its head has {outputs}.", AGAIN)
 
 
