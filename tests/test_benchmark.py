@@ -85,13 +85,6 @@ def test_the_server_is_watched_until_it_ends(tmp_path: Path) -> None:
     assert 50_000_000 < held < 500_000_000
 
 
-def test_an_app_that_ends_is_an_error(tmp_path: Path) -> None:
-    file = tmp_path / "app.py"
-    file.write_text("raise SystemExit(3)", encoding="utf-8")
-    with pytest.raises(LabError), Server(file):
-        pass
-
-
 @pytest.mark.parametrize(
     ("figure", "holds"),
     [

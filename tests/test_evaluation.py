@@ -17,7 +17,6 @@ from attribution.lab.measure.calibration import calibrate, choose_thresholds
 from attribution.lab.measure.evaluate import figures, second_opinion_table, source_table, verdict_table
 from attribution.lab.measure.fairness import JudgedFaces, judged_faces, lightness_of, lightness_table, size_table, within_sources_table
 from attribution.lab.measure.predictions import SplitPredictions
-from attribution.lab.metrics import NOT_MEASURED
 from samples import INCONCLUSIVE, MANIPULATED, NONE_FOUND, track
 
 INFO = DetectorInfo(
@@ -104,20 +103,6 @@ def test_risk_falls_as_coverage_falls() -> None:
     assert [(confidence + 1e-9 >= row["threshold"]).mean() for row in table] == pytest.approx([*by_coverage], abs=5e-4)
 
 
-def test_the_confidence_of_a_family_is_the_sum_over_its_methods() -> None:
-    found = predictions([("dfdc_swap", "a", (0.4, 0.3, 0.28, 0.01, 0.01)), ("real", "b", (0.5, 0.2, 0.2, 0.05, 0.05))] * 2)
-    table = cells(curves.risk_coverage_table(found, INFO, 1.0))
-    assert table[-1]["threshold"] == pytest.approx(0.58, abs=1e-5)
-    assert table[0]["balanced accuracy"] == 1.0
-
-
-def test_an_emptied_family_has_no_balanced_accuracy_and_equal_confidences_make_one_row() -> None:
-    real = sure("real", "a", "real", 0.95)
-    last = curves.risk_coverage_table(predictions([real] * 8 + [sure("dfdc_swap", "a", "dfdc_swap", 0.6)] * 2), INFO, 1.0).rows[-1]
-    assert (last[0], *last[2:]) == (0.8, None, None, None, 0.0)
-    assert [row[0] for row in curves.risk_coverage_table(predictions([real] * 30), INFO, 1.0).rows] == [1.0]
-
-
 def test_abstention_is_tuned_on_val_alone_and_says_what_it_costs_each_family() -> None:
     swap = sure("dfdc_swap", "a", "dfdc_swap", 0.5)
     faces = (
@@ -151,16 +136,6 @@ def test_splits_without_faces() -> None:
     ):
         with pytest.raises(LabError, match=r"no .*validation faces"):
             refused()
-
-
-def test_figures_of_dfdc_need_untouched_and_swapped_faces() -> None:
-    faces = [sure("real", "dfdc", "real", 0.9), sure("dfdc_swap", "dfdc", "dfdc_swap", 0.6), sure("flux1", "web", "real", 0.7)] * 4
-    both = figures(predictions(faces), predictions(faces), INFO, 1.0)
-    assert (both.families[0], both.dfdc, both.dfdc_eer) == (0.667, (1.0, 1.0, 1.0), 0.0)
-    alone = predictions([face for face in faces if face[0] != "dfdc_swap"])
-    found = figures(alone, alone, INFO, 1.0)
-    assert (found.dfdc, found.dfdc_eer) == (NOT_MEASURED, None)
-    assert found.cells()[3:7] == (None,) * 4
 
 
 def test_thresholds_keep_false_alarms_rare_in_the_mean_over_sources() -> None:
@@ -243,17 +218,6 @@ def test_within_sources_does_not_blame_the_light_for_the_source() -> None:
     assert one[2:5] == (2, 40, 0.4)
     assert 0.2 < float(str(one[5])) < 0.4 < float(str(one[6])) <= 0.5
     assert other[4] == 0.0
-
-
-def test_the_same_source_untouched_and_manipulated_counts_twice_and_small_ones_not_at_all() -> None:
-    states = [I] * 5 + [N] * 5 + [I] * 5 + [A] * 5
-    split = faces_of([*range(10), *range(10)], [True] * 10 + [False] * 10, states, ["dfdc"] * 20)
-    assert [row[2:5] for row in within_sources_table([split]).rows] == [(1, 10, 0.0), (1, 10, 0.0), (2, 20, 1.0)]
-    for none in (faces_of(range(9), [True] * 9, [A] * 9), faces_of([50] * 30, [True] * 30, [A] * 30)):
-        assert within_sources_table([none]).rows[0][2:] == (0, 0, None, None, None)
-    manipulated = faces_of([10, 20, 30], [False] * 3, [A, N, I])
-    assert lightness_table([manipulated]).rows == ()
-    assert len(size_table([manipulated]).rows) == 4
 
 
 def test_faces_are_gathered_from_verdicts() -> None:

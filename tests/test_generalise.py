@@ -11,7 +11,6 @@ import pytest
 from attribution.lab import metrics
 from attribution.lab.data import read_manifest
 from attribution.lab.forge import unseen
-from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.forge.mfs import UNSEEN_BLEND
 from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.measure import caddm
@@ -39,29 +38,6 @@ def _moved(points: np.ndarray, degrees: float, scale: float, shift: tuple[float,
     return (points @ matrix.T + shift).astype(np.float32)
 
 
-def test_a_similarity_is_found_exactly_and_mirrors_nothing():
-    there = _moved(LANDMARKS, 20, 1.3, (5, -8))
-    map_ = unseen.similarity(LANDMARKS, there)
-    assert np.allclose(LANDMARKS @ map_[:, :2].T + map_[:, 2], there, atol=1e-3)
-    mirrored = LANDMARKS * (-1, 1)
-    assert np.linalg.det(unseen.similarity(LANDMARKS, mirrored)[:, :2]) > 0
-    with pytest.raises(ValueError, match="two different points"):
-        unseen.similarity(np.ones((5, 2)), LANDMARKS)
-
-
-def test_equal_histograms_leave_a_picture_nearly_as_it_is_and_others_are_matched(faces: tuple[np.ndarray, np.ndarray]):
-    a, b = faces
-    inside = np.zeros((224, 224), bool)
-    inside[40:180, 40:180] = True
-    # Through Lab in 8 bits and back, which alone is not exact.
-    there_and_back = cv2.cvtColor(cv2.cvtColor(a, cv2.COLOR_RGB2LAB), cv2.COLOR_LAB2RGB)
-    assert np.array_equal(unseen.match_histogram(a, a, inside), there_and_back)
-    matched = unseen.match_histogram(a, b, inside)
-    before, after, wanted = (np.sort(cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)[inside].astype(int), 0) for rgb in (a, matched, b))
-    assert np.abs(after - wanted).mean() < 0.15 * np.abs(before - wanted).mean()
-    assert unseen.match_histogram(a, b, np.zeros((224, 224), bool)) is a
-
-
 def test_a_donor_turned_and_enlarged_comes_to_lie_on_the_target(faces: tuple[np.ndarray, np.ndarray]):
     target, _ = faces
     turned = _moved(LANDMARKS, 12, 0.9, (20, 5))
@@ -72,27 +48,6 @@ def test_a_donor_turned_and_enlarged_comes_to_lie_on_the_target(faces: tuple[np.
     assert inside.mean() > 0.15
     # Its own face back in its own place: only what resampling and the colours' tables cost.
     assert np.abs(made.rgb.astype(int) - target)[inside].mean() < 6
-
-
-def test_a_pyramid_swap_changes_the_face_and_hardly_the_border(faces: tuple[np.ndarray, np.ndarray]):
-    target, donor = faces
-    random = np.random.default_rng(0)
-    made = unseen.pyramid_swap(target, LANDMARKS, donor, _moved(LANDMARKS, 4, 1.05, (3, 2)), random)
-    assert made.rgb.shape == (224, 224, 3)
-    assert made.rgb.dtype == np.uint8
-    gap = np.abs(made.rgb.astype(int) - target)
-    assert gap[100:140, 90:140].mean() > 8 * max(gap[:8].mean(), 0.1)
-    assert set(np.unique(made.mask)) == {0, 1}
-    again = unseen.pyramid_swap(target, LANDMARKS, donor, _moved(LANDMARKS, 4, 1.05, (3, 2)), np.random.default_rng(0))
-    assert np.array_equal(again.rgb, made.rgb)
-
-
-def test_what_the_donor_does_not_show_is_not_taken_from_it(faces: tuple[np.ndarray, np.ndarray]):
-    target, donor = faces
-    # Half of the donor's face lies outside of its picture.
-    made = unseen.pyramid_swap(target, LANDMARKS, donor, LANDMARKS - np.array([110, 0], np.float32), np.random.default_rng(0))
-    assert made.mask[:, :100].sum() == 0
-    assert made.mask[:, 120:].sum() > 0
 
 
 @pytest.mark.parametrize("landmarks", [LANDMARKS - 400, np.repeat(LANDMARKS[:1], 5, 0) + np.arange(5)[:, None], LANDMARKS * 0.02])
@@ -110,18 +65,6 @@ def test_a_partial_swap_asked_for_with_another_blend_keeps_its_window(faces: tup
     assert not np.array_equal(one.rgb, other.rgb)
     assert other.blend == UNSEEN_BLEND
     assert unseen.partial_swap(real, real, LANDMARKS, (3, 1)) is None
-
-
-def test_windows_are_never_the_whole_crop_and_no_picture_is_halved(faces: tuple[np.ndarray, np.ndarray]):
-    for seed in range(12):
-        made = unseen.partial_swap(*faces, LANDMARKS, (seed,))
-        assert made is not None
-        x0, y0, x1, y1 = made.boxes[1].tolist()
-        assert (x1 - x0) * (y1 - y0) < 0.5
-        assert not made.halved
-        outside = np.ones((224, 224), bool)
-        outside[max(0, int(224 * y0) - 8) : int(224 * y1) + 8, max(0, int(224 * x0) - 8) : int(224 * x1) + 8] = False
-        assert np.array_equal(made.rgb[outside], faces[0][outside])
 
 
 def test_donors_are_other_people_and_all_is_seeded_and_encoded_once(faces: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch):
@@ -145,13 +88,6 @@ def test_donors_are_other_people_and_all_is_seeded_and_encoded_once(faces: tuple
     assert [one.base for one in made if one.kind == "whole"] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     again = unseen.unseen_swaps(pictures, landmarks, persons, per_target=2)
     assert all(np.array_equal(a.rgb, b.rgb) for a, b in zip(made, again, strict=True))
-    other = unseen.unseen_swaps(pictures, landmarks, persons, per_target=2, seed=1)
-    assert not all(np.array_equal(a.rgb, b.rgb) for a, b in zip(made, other, strict=False))
-    # Already encoded: doing it again changes little, unlike the first time.
-    target, donor = donors[0]
-    fresh = real_swap(target, landmarks[0], donor, landmarks[1], np.random.default_rng(0)).rgb
-    once, again_encoded = (np.abs(jpeg(rgb, LAB_JPEG_QUALITY).astype(int) - rgb).mean() for rgb in (fresh, made[0].rgb))
-    assert again_encoded < 0.4 * once
     assert unseen.unseen_swaps(pictures, landmarks, ["a"] * 6) == []
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from attribution.detectors.loading import EMBEDDED_FOLDER, load_folder
 from attribution.detectors.predictor import Predictor
 from attribution.evidence import Patches
-from attribution.explain.patches import Tiles, patch_view
-from attribution.lab.data import ENVIRONMENT_VARIABLE, REAL, SIDE_PX, find_data, read_manifest
+from attribution.explain.patches import Tiles
+from attribution.lab.data import REAL, SIDE_PX
 from attribution.lab.forge.pools import Samples
 from attribution.lab.measure import dnadet
 from attribution.lab.measure.dnadet import WINDOW_PX, as_tiles, inside_and_outside, island_table, pasted, spread_table
-from attribution.lab.train.dnadet import CLASSES
 
 BRIGHT, DARK = 200, 10
 
@@ -66,21 +62,3 @@ def test_the_table_counts_patches_by_generator_and_leaves_out_what_has_no_faces(
     monkeypatch.setattr(dnadet, "heatmaps", lambda _, crops, labels: [SimpleNamespace(evidence_share=next(shares)) for _ in crops])
     spread = spread_table(samples_of(REAL, REAL, REAL, "sdxl"), predictor).rows
     assert spread == ((REAL, 3, 0.4, 0.24, 0.56), ("sdxl", 1, 0.5, 0.5, 0.5))
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get(ENVIRONMENT_VARIABLE), reason=f"{ENVIRONMENT_VARIABLE} names no folder of labelled faces")
-def test_windows_of_generated_faces_stand_out_in_photographs() -> None:
-    data = find_data()
-    predictor = Predictor(load_folder(EMBEDDED_FOLDER / "telltale-dna-det"))
-    rows = [row for row in read_manifest(data) if row.split == "test"]
-    photographs = [row for row in rows if row.source == "ffhq"][:12]
-    inside, outside = [], []
-    for method in CLASSES[2:]:
-        for photograph, generated in zip(photographs, [row for row in rows if row.method == method], strict=False):
-            pictures = [np.asarray(Image.open(data / row.path).convert("RGB")) for row in (photograph, generated)]
-            picture, corner = pasted(*pictures)
-            both = inside_and_outside(patch_view(predictor, as_tiles(picture)), corner)
-            inside.append(both[0].mean())
-            outside.append(both[1].mean())
-    assert np.mean(inside) >= np.mean(outside) + 0.3

@@ -15,9 +15,8 @@ from attribution.errors import LabError
 from attribution.lab.data import METHOD_OF_SOURCE, read_manifest
 from attribution.lab.forge.pools import left_out, load_samples
 from attribution.lab.studies.attribution import answers, study
-from attribution.lab.studies.attribution.answers import halves
-from attribution.lab.studies.attribution.plan import COMPARED_WITHOUT, FOLDS, MAIN_SEEDS, SPLITS, Run, plan
-from attribution.lab.train.methods import LABELS, Settings, class_of, read_pretrained
+from attribution.lab.studies.attribution.plan import FOLDS, MAIN_SEEDS, SPLITS, Run, plan
+from attribution.lab.train.methods import LABELS, read_pretrained
 from attribution.models.backbones import build_backbone
 from lab_faces import make_faces, make_work
 
@@ -40,38 +39,6 @@ def test_the_plan_leaves_every_source_and_every_method_out_once():
     assert set(UNTOUCHED) <= set(names)
     methods = {*LABELS[1:]} - {"dfdc_swap"}
     assert all(method in names or {s for s, m in by_method.items() if m == method} <= set(names) for method in methods)
-
-
-def test_the_plan_compares_heads_losses_seeds_and_backbones():
-    runs = plan()
-    compared = {(run.backbone, run.head, run.loss, run.seed) for run in runs if run.group == "comparison"}
-    for head, loss in (("binary", "none"), ("methods", "none"), ("methods", "supcon")):
-        assert {seed for backbone, *rest, seed in compared if backbone == "mobilenetv2" and rest == [head, loss]} == set(MAIN_SEEDS)
-        assert ("efficientnet_lite0", head, loss, MAIN_SEEDS[0]) in compared
-    assert {loss for _, _, loss, _ in compared} == {"none", "supcon", "triplet", "ntxent"}
-    assert {(run.steps, run.leave_out) for run in runs if run.group == "comparison"} == {(runs[0].steps, COMPARED_WITHOUT)}
-    assert len({run.name for run in runs}) == len(runs)
-
-
-def test_leaving_a_source_out_leaves_out_the_forgeries_made_from_it():
-    methods = ["real", "landmark_swap", "sdxl", "dfdc_swap"]
-    sources = ["utkface", "landmark_swap on utkface", "sfhq_t2i_sdxl", "dfdc"]
-    assert left_out(methods, sources, ("utkface",)).tolist() == [True, True, False, False]
-    assert left_out(methods, sources, ("sdxl", "dfdc")).tolist() == [False, False, True, True]
-
-
-def test_a_binary_head_has_two_classes():
-    classes = class_of(Settings("", "", "", head="binary"))
-    assert classes["real"] == 0
-    assert {classes[label] for label in LABELS[1:]} == {1}
-    with pytest.raises(LabError, match="no head"):
-        class_of(Settings("", "", "", head="three"))
-
-
-def test_balanced_accuracy_needs_both_classes():
-    assert halves(np.array([True, True, False]), np.array([0.9, 0.1, 0.2])) == pytest.approx(0.75)
-    with pytest.raises(ValueError, match="both classes"):
-        halves(np.array([True, True]), np.array([0.9, 0.1]))
 
 
 def test_pretrained_weights_of_the_other_naming_are_read_in_order(tmp_path: Path):

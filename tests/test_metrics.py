@@ -15,13 +15,6 @@ def test_balanced_accuracy_weighs_classes_alike():
     assert metrics.balanced_accuracy(truth, truth) == 1
 
 
-def test_macro_f1_by_hand():
-    # a: 2 of 3 found, 1 false; b: 1 of 2 found, 1 false.
-    assert metrics.macro_f1(["a", "a", "a", "b", "b"], ["a", "a", "b", "b", "a"]) == pytest.approx((2 * 2 / (3 + 3) + 2 * 1 / (2 + 2)) / 2)
-    assert metrics.macro_f1(["a", "b"], ["a", "b"]) == 1
-    assert metrics.macro_f1(["a", "b"], ["b", "a"]) == 0
-
-
 def test_macro_f1_agrees_with_scikit_learn():
     random = np.random.default_rng(6)
     names = np.array(["real", "stylegan2", "generated_photos", "sdxl", "flux1"])
@@ -55,33 +48,14 @@ def test_auc_agrees_with_scikit_learn_ties_included():
         metrics.auc(np.ones(3, bool), np.zeros(3))
 
 
-def test_calibration_undoes_an_exaggeration():
-    random = np.random.default_rng(0)
-    honest = random.normal(0, 1.5, (4000, 4))
-    truth = np.array([random.choice(4, p=row) for row in metrics.softmax(honest)])
-    bias, temperature = metrics.fit_calibration(honest * 3, truth)
-    assert temperature == pytest.approx(3, rel=0.1)
-    assert np.abs(bias).max() < 0.3
-
-
-def test_calibration_undoes_other_proportions_of_training():
+def test_calibration_undoes_an_exaggeration_and_other_proportions_of_training():
     random = np.random.default_rng(0)
     honest, lean = random.normal(0, 1.5, (6000, 3)), np.array([1.0, -0.5, -0.5])
     truth = np.array([random.choice(3, p=row) for row in metrics.softmax(honest)])
-    bias, temperature = metrics.fit_calibration(honest + lean, truth)
-    assert bias == pytest.approx(-lean, abs=0.15)
-    assert temperature == pytest.approx(1, rel=0.1)
+    bias, temperature = metrics.fit_calibration(2 * (honest + lean), truth)
+    assert bias == pytest.approx(-2 * lean, abs=0.3)
+    assert temperature == pytest.approx(2, rel=0.1)
     assert bias.sum() == pytest.approx(0, abs=1e-9)
-
-
-def test_faces_of_little_weight_hardly_move_the_calibration():
-    random = np.random.default_rng(2)
-    logits = random.normal(0, 1, (2000, 2))
-    truth = np.array([random.choice(2, p=row) for row in metrics.softmax(logits)])
-    more = np.concatenate([logits, logits]), np.concatenate([truth, np.ones(2000, int)])
-    alike, _ = metrics.fit_calibration(*more)
-    light, _ = metrics.fit_calibration(*more, np.repeat([1.0, 0.01], 2000))
-    assert alike[1] > 0.4 > 0.1 > abs(light[1])
 
 
 def test_bootstrap_interval_holds_the_figure_and_narrows():
@@ -117,11 +91,3 @@ def test_resamples_as_counts_are_those_that_the_bootstrap_draws():
     other = metrics.resamples(groups, 9, 4, multinomial=True)
     assert (other[:, 0] == other[:, 2]).all()
     assert (other[:, [0, 1, 3]].sum(1) == 3).all()
-
-
-def test_interval_of_a_share():
-    low, high = metrics.share_interval(0, 20)
-    assert low == 0
-    assert high == pytest.approx(0.161, abs=0.002)
-    low, high = metrics.share_interval(50, 100)
-    assert (low, high) == (pytest.approx(0.404, abs=0.002), pytest.approx(0.596, abs=0.002))

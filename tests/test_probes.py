@@ -61,8 +61,6 @@ def _two_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
         (features(12), None, 1, 1),
         # The commonest has 10 of 24 pictures.
         (features(0), None, 0, 0.65),
-        # A feature that is unique to each picture recognises it in training and is worth nothing outside of it.
-        (np.eye(24), None, 0, 0.65),
         (DEAD, None, 0.8, 1),
         (HIDDEN, None, 0.9, 1),
         # Fewer components do not see what they leave out.
@@ -76,22 +74,12 @@ def test_a_probe_recognises_people_where_features_hold_them(values: np.ndarray, 
     assert least <= shares.mean() <= most
 
 
-def test_scale_and_shift_of_the_features_do_not_matter_and_four_pictures_are_enough() -> None:
-    values = features(2.5)
-    moved = values * np.linspace(1e-3, 1e3, 8) + 50
-    assert np.array_equal(probe_identity(moved, PERSONS, repeats=1), probe_identity(values, PERSONS, repeats=1))
-    few = ("a",) * 4 + ("b",) * 5
-    assert probe_identity(features(20, width=3, persons=few), few, repeats=1).mean() == 1
-
-
 @pytest.mark.parametrize(
     ("values", "persons"),
     [
-        (np.zeros((8, 2)), ["a"] * 8),
         (np.zeros((8, 2)), ["a"] * 5 + ["b"] * 3),
         (np.zeros((7, 2)), ["a"] * 4 + ["b"] * 4),
         (np.full((8, 2), np.nan), ["a"] * 4 + ["b"] * 4),
-        (np.zeros(8), ["a"] * 4 + ["b"] * 4),
     ],
 )
 def test_too_few_people_and_features_that_do_not_fit_are_refused(values: np.ndarray, persons: list[str]) -> None:
@@ -201,9 +189,3 @@ def test_the_table_finds_the_planted_shortcut_and_what_augmentation_leaves_of_it
     source = rows[f"{ALL_CUES} → source of an untouched face, before augmentation"]
     assert source[4] == 0.5
     assert float(source[1] or 0) > 0.8
-
-
-def test_a_set_of_one_family_and_one_source_has_empty_cells() -> None:
-    one = samples_of([("real", "real", "clean", texture(index)) for index in range(4)])
-    table = shortcut_table(one, one, seed=0, per_family=4)
-    assert all(row[2:] == (None, None, None, None) for row in table.rows)

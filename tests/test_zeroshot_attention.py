@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from attribution.detectors import loading
 from attribution.detectors.card import MeasuredTable
 from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.errors import LabError
 from attribution.explain.gradcam import grad_cam_of_the_package, grad_cam_through_the_head
 from attribution.lab.studies.zeroshot import attention
 from attribution.lab.studies.zeroshot.faces import Faces
@@ -129,17 +127,6 @@ def test_it_is_the_grad_cam_of_the_app_and_of_the_package(tmp_path: Path) -> Non
                 assert np.corrcoef(own_range.ravel(), other.ravel())[0, 1] > 0.999
 
 
-def test_a_look_leaves_the_network_as_it_was_and_batches_make_no_difference() -> None:
-    net, crops = random_net(3), some_crops(20, 224)
-    inputs = torch.randn(2, 3, SIDE_PX, SIDE_PX)
-    with torch.no_grad():
-        before = net(inputs)
-        looked = attention.grad_cam(net, TINY, crops)
-        assert torch.allclose(net(inputs), before, atol=1e-5)
-    assert attention.grad_cam(net, TINY, crops[18:]).maps == pytest.approx(looked.maps[18:], abs=1e-4)
-    assert set(np.round(looked.maps.max((1, 2)), 6).tolist()) <= {0.0, 1.0}
-
-
 def test_ssim_is_that_of_the_paper_and_says_nothing_of_empty_maps() -> None:
     maps = attention.compared(np.random.default_rng(0).random((4, 8, 8)).astype(np.float32))
     assert maps.shape == (4, attention.COMPARED_PX, attention.COMPARED_PX)
@@ -172,15 +159,6 @@ def test_chance_is_the_likeness_of_different_faces() -> None:
     assert np.isnan(attention.by_chance(spots[:1])).all()
 
 
-def test_the_chosen_faces_are_test_faces_of_every_kind_and_always_the_same(faces: Faces) -> None:
-    chosen = attention.choose_faces(faces, 20)
-    assert len(set(chosen.tolist())) == 20
-    assert set(faces.split[chosen]) == {"test"}
-    assert {int((faces.kind[chosen] == kind).sum()) for kind in set(faces.kind)} == {1, 2}
-    assert np.array_equal(attention.choose_faces(faces, 20), chosen)
-    assert len(attention.choose_faces(faces, 1000)) == (faces.split == "test").sum()
-
-
 def test_what_was_not_changed_is_fully_alike_and_what_was_is_measured(tables: dict[str, MeasuredTable], runs: Path, faces: Faces) -> None:
     rows = {row["pair"]: row for row in rows_of(tables["attention"])}
     assert list(rows) == ["base–top", "base–all", "top–all", "chance"]
@@ -203,16 +181,6 @@ def test_what_was_not_changed_is_fully_alike_and_what_was_is_measured(tables: di
     assert "Tiny 8×8 places" in tables["attention"].note
 
 
-def test_empty_maps_are_counted_and_say_nothing(tmp_path: Path, faces: Faces) -> None:
-    todo = [some_run(SOURCE, BASE), some_run(SOURCE, ALL)]
-    for run in todo:
-        write_run(sees_light(-1), run, tmp_path)
-    tables = attention.attention_tables(tmp_path, faces, todo, most_faces=13)
-    assert [row[1:] for row in tables["attention"].rows] == [(name, 0, *(None,) * 6) for name in ("base–all", "chance")]
-    assert "100% and 100%" in tables["attention"].note
-    assert {row["values"] for row in rows_of(tables["attention_maps"])} == {"00" * 64}
-
-
 def test_the_examples_have_a_map_of_every_run(tables: dict[str, MeasuredTable]) -> None:
     rows = rows_of(tables["attention_maps"])
     assert len(rows) == len(attention.SHOWN) * len(TODO)
@@ -229,19 +197,7 @@ def test_the_examples_have_a_map_of_every_run(tables: dict[str, MeasuredTable]) 
     assert shown.crop.shape == (card.crop.side_px, card.crop.side_px, 3)
 
 
-def test_the_faces_of_the_examples_are_where_the_app_cuts_them(tables: dict[str, MeasuredTable]) -> None:
-    rows = {row["example"]: row for row in rows_of(tables["example_faces"])}
-    assert {name: bool(row["manipulated"]) for name, row in rows.items()} == dict(attention.SHOWN)
-    for row in rows.values():
-        assert row["right"] - row["left"] == pytest.approx(row["bottom"] - row["top"], abs=0.2)
-    # Eileen Collins looks out of the middle of the upper half, and her swapped face lies where her own does.
-    woman, swapped = rows["astronaut.png"], rows["autoencoder_swap.png"]
-    assert 150 < woman["left"] < woman["right"] < 300
-    assert 40 < woman["top"] < woman["bottom"] < 220
-    assert all(abs(woman[edge] - swapped[edge]) < 10 for edge in ("left", "top", "right", "bottom"))
-
-
-@pytest.mark.parametrize(("side", "shown"), [(4, 4), (28, 14), (32, 16)])
+@pytest.mark.parametrize(("side", "shown"), [(4, 4), (28, 14)])
 def test_a_grid_is_averaged_down_to_sixteen(side: int, shown: int) -> None:
     values = np.zeros((side, side), np.float32)
     values[: side // 2, : side // 2] = 1
@@ -250,24 +206,3 @@ def test_a_grid_is_averaged_down_to_sixteen(side: int, shown: int) -> None:
     found = np.frombuffer(bytes.fromhex(digits), np.uint8).reshape(own, own)
     assert own == shown
     assert np.array_equal(found, np.kron([[255, 0], [0, 128]], np.ones((shown // 2, shown // 2))))
-
-
-def test_what_is_there_is_not_done_again_but_new_weights_or_faces_are(tmp_path: Path) -> None:
-    run, crops = some_run(SOURCE, BASE), some_crops(3, 224)
-    write_run(random_net(0), run, tmp_path)
-    first = attention.look(run, tmp_path, crops)
-    kept = tmp_path / run.name / attention.ATTENTION_FILE
-    written = kept.stat().st_mtime_ns
-    again = attention.look(run, tmp_path, crops)
-    assert kept.stat().st_mtime_ns == written
-    assert np.array_equal(again.maps, first.maps)
-    assert np.array_equal(again.p, first.p)
-    assert attention.look(run, tmp_path, crops[:2]).maps.shape == (2, 8, 8)
-    write_run(random_net(5), run, tmp_path)
-    assert not np.array_equal(attention.look(run, tmp_path, crops[:2]).p, first.p[:2])
-
-
-def test_it_has_no_table_before_all_are_trained(runs: Path, faces: Faces) -> None:
-    missing = replace(some_run(SOURCE, BASE), trained_on="sd21")
-    with pytest.raises(LabError, match="tiny/sd21 is not trained yet"):
-        attention.attention_tables(runs, faces, [*TODO, missing])

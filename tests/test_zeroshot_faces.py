@@ -11,25 +11,13 @@ import torch
 
 from attribution.lab.data import METHOD_OF_SOURCE, REAL, read_manifest
 from attribution.lab.forge.pools import Samples, load_samples
-from attribution.lab.studies.zeroshot.faces import DFDC, ELSEWHERE, UNTOUCHED_OF, WEB, Faces, gather, load_faces, make_pool
-from attribution.lab.studies.zeroshot.plan import ADDED, ALL, BASE, DETECTORS, ONLY_TESTED, SOURCES, TOP, TRAINED, Run, plan, pool_file
+from attribution.lab.studies.zeroshot.faces import DFDC, ELSEWHERE, UNTOUCHED_OF, Faces, gather, make_pool
+from attribution.lab.studies.zeroshot.plan import ADDED, DETECTORS, ONLY_TESTED, SOURCES, TRAINED
 from attribution.models.backbones import build_backbone
 from lab_faces import make_faces, make_work
 
 # The lab's own way of swapping is of the same family as the method of the manifest.
 FAMILY = {method: family for (family, _), method in METHOD_OF_SOURCE.items()} | {"autoencoder_swap": "face_swap"}
-
-
-def test_the_plan_asks_every_detector_on_every_source_before_and_after_both_augmentations():
-    runs = plan()
-    assert len(runs) == len({run.name for run in runs}) == len(DETECTORS) * len(TRAINED) * 3
-    assert {(run.detector, run.trained_on, run.variant) for run in runs} == {
-        (detector, source, variant) for detector in DETECTORS for source in TRAINED for variant in (BASE, TOP, ALL)
-    }
-    for place, run in enumerate(runs):
-        assert (run.base == run) == (run.variant == BASE)
-        assert run.base in runs[: place + 1]
-    assert not set(ONLY_TESTED) & {source for run in runs for source in run.seen}
 
 
 def test_what_is_added_is_of_another_family_and_the_cycle_is_whole():
@@ -39,14 +27,6 @@ def test_what_is_added_is_of_another_family_and_the_cycle_is_whole():
         seen.append(ADDED[seen[-1]])
     assert set(seen) == set(ADDED) == set(TRAINED)
     assert ADDED[seen[-1]] == seen[0]
-
-
-def test_a_run_knows_what_it_saw():
-    detector = replace(DETECTORS[0], name="tiny", steps=6, added_steps=4)
-    base, top = Run(detector, "stylegan2"), Run(detector, "stylegan2", TOP, "sd21")
-    assert (base.seen, top.seen) == (("stylegan2",), ("stylegan2", "sd21"))
-    assert (base.steps, top.steps, Run(detector, "dfdc_swap").steps) == (6, 4, 12)
-    assert (base.name, top.name) == ("tiny/stylegan2", "tiny/stylegan2+sd21-top")
 
 
 def test_the_top_layers_of_every_detector_are_parts_of_it_with_the_classifier():
@@ -108,13 +88,6 @@ class TestFaces:
             found[where[0]] += 1
         assert all(found.values())
 
-    def test_untouched_faces_are_of_the_collections_they_stand_for(self, faces, samples, pictures):
-        for kind, split, sources in ((DFDC, "test", {"dfdc"}), (WEB, "val", {"ffhq", "unsplash"}), (ELSEWHERE, "cross", None)):
-            chosen = (faces.kind == kind) & (faces.split == ("test" if split == "cross" else split))
-            indices = [pictures[split][crop.tobytes()] for crop in faces.crops[chosen]]
-            assert {samples[split].families[index] for index in indices} == {REAL}
-            assert sources is None or {samples[split].sources[index] for index in indices} == sources
-
     def test_the_lab_s_swaps_on_dfdc_frames_are_left_out(self, faces, samples, pictures):
         own = samples["test"]
         chosen = {pictures["test"][crop.tobytes()] for crop in faces.crops[faces.of("autoencoder_swap")]}
@@ -130,10 +103,6 @@ class TestFaces:
             assert counts.max() == most
             assert set(kinds) == set(faces.kind[faces.split == split])
         assert np.array_equal(few.crops, again.crops)
-
-    def test_they_are_kept_and_not_gathered_again(self, data, work, faces, tmp_path):
-        for one in (load_faces(str(data), work, tmp_path), load_faces(None, tmp_path / "nowhere", tmp_path)):
-            assert all(np.array_equal(vars(one)[name], values) for name, values in vars(faces).items())
 
 
 @pytest.fixture
@@ -160,7 +129,7 @@ class TestPool:
             assert [int(train.base[fake]) for fake in manipulated] == untouched, "a swap follows the face under it"
 
     def test_a_pair_is_changed_alike(self, samples, tmp_path):
-        """With swaps that change nothing, both pictures of every pair must come out equal; others are changed each in its own way."""
+        """With swaps that change nothing, both pictures of every pair must come out equal."""
         train = samples["train"]
         pictures = np.array(train.parts[0])
         swaps = [index for index, method in enumerate(train.methods) if method == "dfdc_swap"]
@@ -169,17 +138,3 @@ class TestPool:
         pool = np.load(make_pool(same, "dfdc_swap", tmp_path, 8))
         assert np.array_equal(pool[0::2], pool[1::2])
         assert len({one.tobytes() for one in pool[0::2]}) > 4
-        generated = [index for index, method in enumerate(train.methods) if method == "sdxl"]
-        web = [index for index, source in enumerate(train.sources) if source in ("ffhq", "unsplash")]
-        pictures[[*generated, *web]] = pictures[generated[0]]
-        pool = np.load(make_pool(same, "sdxl", tmp_path, 8))
-        assert sum(np.array_equal(one, other) for one, other in zip(pool[0::2], pool[1::2], strict=True)) < 4
-
-    def test_it_is_the_same_every_time_and_made_once(self, samples, drawn, tmp_path):
-        first = make_pool(samples["train"], "stylegan2", tmp_path / "one", 4)
-        assert first == pool_file(tmp_path / "one", "stylegan2")
-        assert first.read_bytes() == make_pool(samples["train"], "stylegan2", tmp_path / "two", 4).read_bytes()
-        times = len(drawn)
-        assert make_pool(samples["train"], "stylegan2", tmp_path / "one", 4) == first
-        assert len(drawn) == times
-        assert [path.name for path in first.parent.iterdir()] == [first.name]

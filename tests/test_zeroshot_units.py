@@ -149,20 +149,6 @@ def test_tables_need_networks_and_faces(faces: Faces):
     fewer = some_of(faces, (faces.split != "val") | ~np.isin(faces.kind, (DFDC, "dfdc_swap")))
     with pytest.raises(ValueError, match="at least one face"):
         units.neuron_tables({}, {"meso4": noise(fewer)}, fewer)
-    # Silent units: no effect, none universal, and no error.
-    silent = Said(np.zeros((len(faces), 16), np.float32), np.ones(16, np.float32), 0.0)
-    rows = units.neuron_tables({}, {"meso4": silent}, faces, SHARES)["universal"].rows
-    assert all(row[6:9] == (0, 0, 0) and row[12] == 1 for row in rows)
-    # One face of a source, which few resamples hold: there may be no interval, but there is a number.
-    one = study_faces(1)
-    assert len(units.neuron_tables({}, {"meso4": noise(one)}, one, SHARES)["universal"].rows) == 2
-
-
-def test_units_are_ordered_by_their_worst_rank():
-    effects = np.array([[9.0, 8, 7, 1], [1, 8, 9, 7]])
-    # Worst ranks 4, 2, 3, 4; the tie is broken by mean rank 2.5 against 3.5.
-    assert units.universality(effects).tolist() == [1, 2, 0, 3]
-    assert units.masks(np.array([[1, 2, 0, 3], [3, 0, 1, 2]]), 2).T.tolist() == [[0, 1, 1, 0], [1, 0, 0, 1]]
 
 
 def test_wins_give_the_aucs_of_all_columns_and_resamples():
@@ -217,15 +203,3 @@ def test_ablation_is_what_setting_units_to_their_mean_gives(faces: Faces):
     more = (units.WITHOUT, units.STRONGEST)
     assert {row[3] for row in of_mean} == {"keep", "remove", "keep random", "remove random", *more}
     assert [row[2:] for row in of_mean if row[3] not in more] == [row[2:] for row in own]
-
-
-def test_the_mean_over_runs_is_on_the_same_resamples(faces: Faces):
-    said = _planted(faces)
-    tables = units.ablation_tables({Run(DETECTORS[0], source): said for source in TRAINED[:2]}, faces, (1 / 2,), sets=10, draws=30)
-    keep = {row[1]: float(str(row[4])) for row in tables["ablation"].rows if row[2:4] == (1.0, "keep")}
-    assert keep["mean"] == pytest.approx((keep[TRAINED[0]] + keep[TRAINED[1]]) / 2, abs=1e-3)
-    with pytest.raises(ValueError, match="no base run"):
-        units.ablation_tables({Run(DETECTORS[0], TRAINED[0], TOP, TRAINED[2]): said}, faces)
-    fewer = some_of(faces, faces.kind != "flux1")
-    with pytest.raises(ValueError, match="both classes"):
-        units.ablation_tables({Run(DETECTORS[0], TRAINED[0]): noise(fewer)}, fewer, (1 / 2,), sets=5, draws=5)

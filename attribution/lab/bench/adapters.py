@@ -98,16 +98,9 @@ def compare(original: Original, seed: int = 0, pictures: int = 4) -> Row:
         pooled, logits = features(model, inputs)
         found = logits[:, 1:] - logits[:, :1] if adapted.one_logit else logits
         cosine = functional.cosine_similarity(pooled, wanted_pooled).min()
-    return Row(
-        adapted.adapter,
-        original.title,
-        adapted.architecture,
-        sum(parameter.numel() for parameter in model.parameters()),
-        float((found - wanted).abs().max()),
-        float(cosine),
-        *_heat_difference(predictor, crops),
-        seconds,
-    )
+    parameters, logits = sum(one.numel() for one in model.parameters()), float((found - wanted).abs().max())
+    heat = _heat_difference(predictor, crops)
+    return Row(adapted.adapter, original.title, adapted.architecture, parameters, logits, float(cosine), *heat, seconds)
 
 
 def load(original: Original, folder: Path) -> tuple[Adapted, torch.nn.Module, float]:
@@ -123,32 +116,17 @@ def load(original: Original, folder: Path) -> tuple[Adapted, torch.nn.Module, fl
 
 def detector_of(name: str, adapted: Adapted, model: torch.nn.Module) -> Any:
     """The loaded detector, with a card that holds nothing but what reading and explaining need."""
-
     labels = tuple(Label(f"class_{number}", f"class {number}", "real" if number == 0 else "gan") for number in range(adapted.num_classes))
     card = Card(
-        name="random-weights",
-        licence="CC0-1.0",
-        labels=labels,
-        crop=adapted.crop,
-        calibration=Calibration(),
-        thresholds=Thresholds(0.9, 0.1, 0.6, 0.6),
-        training=Training("none: the weights are random", "CC0-1.0"),
-        probes=(Probe(0, (0.0,) * adapted.num_classes),),
-        files={"model.safetensors": "0" * 64, "config.json": "0" * 64},
+        name="random-weights", licence="CC0-1.0", labels=labels, crop=adapted.crop, calibration=Calibration(),
+        thresholds=Thresholds(0.9, 0.1, 0.6, 0.6), training=Training("none: the weights are random", "CC0-1.0"),
+        probes=(Probe(0, (0.0,) * adapted.num_classes),), files=dict.fromkeys(("model.safetensors", "config.json"), "0" * 64),
         adapter=adapted.adapter,
-    )
+    )  # fmt: skip
     return LoadedDetector(
-        name=name,
-        card=card,
-        model=model,
-        projection=None,
-        folder=Path(),
-        weights_sha256="0" * 64,
-        info=info_of(card),
-        architecture=adapted.architecture,
-        mean=adapted.mean,
-        std=adapted.std,
-    )
+        name=name, card=card, model=model, projection=None, folder=Path(), weights_sha256="0" * 64, info=info_of(card),
+        architecture=adapted.architecture, mean=adapted.mean, std=adapted.std,
+    )  # fmt: skip
 
 
 def _heat_difference(predictor: Predictor, crops: Any) -> tuple[float, int]:
@@ -167,7 +145,6 @@ def _heat_difference(predictor: Predictor, crops: Any) -> tuple[float, int]:
 
 
 def _picture(side_px: int, seed: int) -> Any:
-
     random = np.random.RandomState(seed)
     rows = np.arange(side_px) * 7 // side_px
     coarse = random.randint(0, 200, (7, 7, 3), dtype=np.uint8)[rows][:, rows]

@@ -122,22 +122,20 @@ def measure_examination(pipeline: Pipeline, clip: Path, runs: int, report: Repor
     every face track. The first run is not counted. Returns the median seconds of the clip."""
     on = pipeline.predictor.device
     strict = on == "cpu"
-    crops = np.random.default_rng(0).integers(0, 256, (_CROPS, *2 * (pipeline.predictor.card.crop.side_px,), 3), dtype=np.uint8)
-    for mirrored, note in ((False, "as in clips"), (True, "each with its mirror image, as in pictures")):
-        times = timed(lambda mirrored=mirrored: pipeline.predictor.read(crops, mirrored), runs)
-        speeds = tuple(_CROPS / seconds for seconds in times)
-        report(Figure(f"faces classified, warm, {on}{', mirrored' * mirrored}", "/s", speeds, least=40.0 if strict else None, note=note))
-    for specialist in pipeline.specialists:
-        if specialist.predictor is None:
-            continue
-        reader, side_px = specialist.predictor, specialist.predictor.card.crop.side_px
-        crops = np.random.default_rng(0).integers(0, 256, (_CROPS, side_px, side_px, 3), dtype=np.uint8)
-        speeds = tuple(_CROPS / seconds for seconds in timed(lambda reader=reader, crops=crops: reader.read(crops), runs))
-        report(Figure(f"pictures read by {specialist.info.name}, warm, {on}", "/s", speeds, least=15.0 if strict else None))
-    times = timed(lambda: [explain(track, pipeline) for track in examine(PICTURE, pipeline).evidence.tracks], runs)
-    report(Figure(f"picture, one face, full result, warm, {on}", "s", times, most=1.0 if strict else None))
-    times = timed(lambda: [explain(track, pipeline) for track in examine(clip, pipeline).evidence.tracks], runs)
-    report(Figure(f"clip, full result, warm, {on}", "s", times, most=4.0 if strict else None, note=clip.name))
+    own = pipeline.predictor
+    asked = [(own, f"faces classified, warm, {on}", False, 40.0, "as in clips")]
+    asked += [(own, f"faces classified, warm, {on}, mirrored", True, 40.0, "each with its mirror image, as in pictures")]
+    asked += [
+        (one.predictor, f"pictures read by {one.info.name}, warm, {on}", False, 15.0, "") for one in pipeline.specialists if one.predictor
+    ]
+    for reader, name, mirrored, least, note in asked:
+        crops = np.random.default_rng(0).integers(0, 256, (_CROPS, *2 * (reader.card.crop.side_px,), 3), dtype=np.uint8)
+        times = timed(lambda reader=reader, crops=crops, mirrored=mirrored: reader.read(crops, mirrored), runs)
+        report(Figure(name, "/s", tuple(_CROPS / seconds for seconds in times), least=least if strict else None, note=note))
+    times = ()
+    for what, media, most, note in (("picture, one face", PICTURE, 1.0, ""), ("clip", clip, 4.0, clip.name)):
+        times = timed(lambda media=media: [explain(track, pipeline) for track in examine(media, pipeline).evidence.tracks], runs)
+        report(Figure(f"{what}, full result, warm, {on}", "s", times, most=most if strict else None, note=note))
     return statistics.median(times)
 
 

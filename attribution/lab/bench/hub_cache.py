@@ -16,17 +16,9 @@ def put_in_cache(cache: Path, repository: str, folder: Path, commit: str) -> Pat
     (references / "main").write_text(commit, encoding="ascii")
     for path in folder.iterdir():
         content = path.read_bytes()
-        digest = _sha256(content) if path.suffix == ".safetensors" else _git(content)
+        # A file of Git LFS is called by its content's digest, any other by that of its git blob.
+        blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+        digest = (hashlib.sha256(content) if path.suffix == ".safetensors" else blob).hexdigest()
         (blobs / digest).write_bytes(content)
         (snapshot / path.name).symlink_to(Path("../../blobs") / digest)
     return snapshot
-
-
-def _sha256(content: bytes) -> str:
-    """What the Hub calls a file of Git LFS."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def _git(content: bytes) -> str:
-    """What it calls any other: the name of its git blob."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

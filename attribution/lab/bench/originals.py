@@ -24,7 +24,6 @@ from attribution.detectors.adapters import Source
 from attribution.detectors.card import CropSettings
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_LABELS = {"real": "Real", "fake": "Fake"}
 
 
 @dataclass(frozen=True)
@@ -85,74 +84,58 @@ def randomise(model: nn.Module) -> None:
             elif name.endswith("position_bias_mlp.2.weight"):
                 value.normal_(std=0.05)
             elif value.ndim == 1:
-                value.normal_(mean=1.0 if _is_gain(model, name) else 0.0, std=0.2)
+                layer, _, what = name.rpartition(".")
+                is_gain = what == "weight" and isinstance(model.get_submodule(layer), nn.LayerNorm | nn.BatchNorm2d)
+                value.normal_(mean=float(is_gain), std=0.2)
             elif value.ndim == 3 or "relative_position_bias_table" in name or "position_embedding" in name:
                 value.normal_(std=0.5)
             else:
                 value.normal_(std=math.prod(value.shape[1:]) ** -0.5)
 
 
-def _is_gain(model: nn.Module, name: str) -> bool:
-    layer, _, what = name.rpartition(".")
-    return what == "weight" and isinstance(model.get_submodule(layer), nn.LayerNorm | nn.BatchNorm2d)
+def _of_transformers(
+    kind: str,
+    title: str,
+    side_px: int,
+    config: Any,
+    pooled: Callable[[Any, torch.Tensor], torch.Tensor],
+    processor: str = "ViT",
+    **prepared: Any,
+) -> Original:
+    """A classifier of transformers, saved with the settings of its image processor."""
 
-
-def _with_processor(processor: Any) -> Callable[[Any, Path], None]:
     def save(model: Any, folder: Path) -> None:
         model.save_pretrained(folder)
-        processor.save_pretrained(folder)
+        getattr(transformers, f"{processor}ImageProcessor")(size={"height": side_px, "width": side_px}, **prepared).save_pretrained(folder)
 
-    return save
+    return Original(title, side_px, lambda: getattr(transformers, f"{kind}ForImageClassification")(config), save, pooled)
 
 
-def _labels(count: int = 2) -> dict[str, Any]:
+def _labels(count: int) -> dict[str, Any]:
     names = ["Real", "Fake", "Deepfake", "Human"][:count]
     return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
 
 
 def vit(title: str = "ViT", side_px: int = 224, classes: int = 2, **config: Any) -> Original:
     """transformers' ViT; `config` as ViTConfig takes it."""
-    settings = {"image_size": side_px, **_labels(classes), **config}
-    return Original(
-        title,
-        side_px,
-        lambda: transformers.ViTForImageClassification(transformers.ViTConfig(**settings)),
-        _with_processor(transformers.ViTImageProcessor(size={"height": side_px, "width": side_px})),
-        lambda model, inputs: model.vit(inputs).last_hidden_state[:, 0],
-    )
+    settings = transformers.ViTConfig(**{"image_size": side_px, **_labels(classes), **config})
+    return _of_transformers("ViT", title, side_px, settings, lambda model, inputs: model.vit(inputs).last_hidden_state[:, 0])
 
 
 def swin(title: str = "Swin", side_px: int = 224, second: bool = False, **config: Any) -> Original:
     """transformers' Swin or, `second`, SwinV2; `config` as SwinConfig and Swinv2Config take it."""
-    settings = {"image_size": side_px, **_labels(4), **config}
-
-    def build() -> Any:
-        if second:
-            return transformers.Swinv2ForImageClassification(transformers.Swinv2Config(**settings))
-        return transformers.SwinForImageClassification(transformers.SwinConfig(**settings))
-
-    return Original(
-        title,
-        side_px,
-        build,
-        _with_processor(transformers.ViTImageProcessor(size={"height": side_px, "width": side_px}, resample=3)),
-        lambda model, inputs: (model.swinv2 if second else model.swin)(inputs).pooler_output,
+    kind = "Swinv2" if second else "Swin"
+    settings = getattr(transformers, f"{kind}Config")(**{"image_size": side_px, **_labels(4), **config})
+    return _of_transformers(
+        kind, title, side_px, settings, lambda model, inputs: getattr(model, kind.lower())(inputs).pooler_output, resample=3
     )
 
 
 def siglip(title: str = "SigLIP", side_px: int = 224, classes: int = 3, **vision: Any) -> Original:
     """transformers' SigLIP classifier; `vision` as SiglipVisionConfig takes it."""
-
-    def build() -> Any:
-        config = transformers.SiglipConfig(vision_config={"image_size": side_px, **vision}, **_labels(classes))
-        return transformers.SiglipForImageClassification(config)
-
-    return Original(
-        title,
-        side_px,
-        build,
-        _with_processor(transformers.SiglipImageProcessor(size={"height": side_px, "width": side_px})),
-        lambda model, inputs: model.vision_model(inputs).last_hidden_state.mean(1),
+    settings = transformers.SiglipConfig(vision_config={"image_size": side_px, **vision}, **_labels(classes))
+    return _of_transformers(
+        "Siglip", title, side_px, settings, lambda model, inputs: model.vision_model(inputs).last_hidden_state.mean(1), "Siglip"
     )
 
 
@@ -191,14 +174,10 @@ def mixin(title: str = "one-logit ViT", model_size: str = "small", side_px: int 
     """OneLogitViT, with what is known of how its pictures are prepared."""
     crop = CropSettings("none", side_px=side_px, resample="bilinear", short_px=440 if side_px == 384 else 256)
     return Original(
-        title,
-        side_px,
-        lambda: OneLogitViT(model_size, side_px),
-        lambda model, folder: model.save_pretrained(folder),
+        title, side_px, lambda: OneLogitViT(model_size, side_px), lambda model, folder: model.save_pretrained(folder),
         lambda model, inputs: model.vit.forward_head(model.vit.forward_features(inputs), pre_logits=True),
-        lambda model, inputs: model(inputs),
-        {"mean": _IMAGENET[0], "std": _IMAGENET[1], "crop": crop},
-    )
+        lambda model, inputs: model(inputs), {"mean": _IMAGENET[0], "std": _IMAGENET[1], "crop": crop},
+    )  # fmt: skip
 
 
 def probed(title: str, backbone: str, side_px: int) -> Original:
@@ -213,15 +192,8 @@ def probed(title: str, backbone: str, side_px: int) -> Original:
     hints["crop"] = {"detector": "mtcnn", "scale": 1.3, "down": 0.0, "side_px": side_px, "resample": "bicubic"}
     if backbone.startswith("vit_pe"):
         hints["model_args"] = {"dynamic_img_size": True}
-    return Original(
-        title,
-        side_px,
-        lambda: Probed(backbone),
-        save,
-        lambda model, inputs: model.pooled(inputs),
-        lambda model, inputs: model(inputs),
-        hints,
-    )
+    asked = (lambda model, inputs: model.pooled(inputs), lambda model, inputs: model(inputs))
+    return Original(title, side_px, lambda: Probed(backbone), save, *asked, hints)
 
 
 def hub(title: str, architecture: str, side_px: int, prefix: str = "", **arguments: Any) -> Original:
@@ -230,7 +202,7 @@ def hub(title: str, architecture: str, side_px: int, prefix: str = "", **argumen
     def save(model: Any, folder: Path) -> None:
         pretrained = {**model.pretrained_cfg, "input_size": [3, side_px, side_px], "mean": [0.5] * 3, "std": [0.25] * 3, "crop_pct": 1.0}
         timm.models.save_for_hf(
-            model, str(folder), model_config={"label_names": list(_LABELS.values()), "pretrained_cfg": pretrained}, safe_serialization=True
+            model, str(folder), model_config={"label_names": ["Real", "Fake"], "pretrained_cfg": pretrained}, safe_serialization=True
         )
         if prefix:
             save_file({prefix + name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "model.safetensors")
@@ -238,13 +210,9 @@ def hub(title: str, architecture: str, side_px: int, prefix: str = "", **argumen
         path.write_text(json.dumps({**json.loads(path.read_text()), "model_args": arguments}, default=list), encoding="utf-8")
 
     return Original(
-        title,
-        side_px,
-        lambda: timm.create_model(architecture, num_classes=2, **arguments),
-        save,
-        lambda model, inputs: model.forward_head(model.forward_features(inputs), pre_logits=True),
-        lambda model, inputs: model(inputs),
-    )
+        title, side_px, lambda: timm.create_model(architecture, num_classes=2, **arguments), save,
+        lambda model, inputs: model.forward_head(model.forward_features(inputs), pre_logits=True), lambda model, inputs: model(inputs),
+    )  # fmt: skip
 
 
 def of_real_sizes(large: bool) -> Iterator[Original]:

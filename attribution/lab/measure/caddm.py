@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,15 +81,11 @@ class Pictures:
 def generalisation_cases(test: Samples, cross: Samples, landmarks: np.ndarray, per_target: int = PER_TARGET) -> Pictures:
     """The pictures and sets of all tables here, seeded. `landmarks` are those of the manifest's crops of `cross` (5×2 px each), in the
     order of the samples. A set without untouched or without manipulated faces is left out."""
-    crops: list[np.ndarray] = []
-    manipulated: list[bool] = []
-    groups: list[str] = []
+    pictures: list[tuple[np.ndarray, bool, str]] = []
 
-    def add(rgb: np.ndarray, is_manipulated: bool, group: str) -> int:
-        crops.append(rgb)
-        manipulated.append(is_manipulated)
-        groups.append(group)
-        return len(crops) - 1
+    def add(*picture: Any) -> int:
+        pictures.append(picture)
+        return len(pictures) - 1
 
     sets: dict[str, list[int]] = {DFDC: []}
     for index in range(len(test)):
@@ -109,6 +106,7 @@ def generalisation_cases(test: Samples, cross: Samples, landmarks: np.ndarray, p
     for method in FORGED:
         swapped = [add(cross.encoded(i), True, cross.groups[i]) for i in range(len(cross)) if cross.methods[i] == method]
         sets[f"{method}, other collections"] = [*place.values(), *swapped]
+    crops, manipulated, groups = zip(*pictures, strict=True)
     truth = np.array(manipulated, bool)
     full = {name: np.array(chosen, int) for name, chosen in sets.items() if len(set(truth[chosen])) == 2}
     return Pictures(np.stack(crops), truth, np.array(groups), full)
@@ -181,13 +179,11 @@ def compare(
     landmarks = np.stack([row.landmarks for row in rows if row.split == "cross"])
     pictures = generalisation_cases(samples["test"], samples["cross"], landmarks)
     print(f"{len(pictures)} pictures for the AUCs", flush=True)
-    name = rivals.predictor.info.name
-    p = {
-        PLAIN: _kept(rivals.kept / "plain.npy", rivals.plain / "final.safetensors", lambda: _read_plain(plain, pictures)),
-        rivals.default.info.name: _by_detector(rivals, rivals.default, pictures),
-        name: _by_detector(rivals, rivals.predictor, pictures),
-    }
-    aucs = auc_tables(pictures, p, (name, PLAIN))
+    p = {PLAIN: _kept(rivals.kept / "plain.npy", rivals.plain / "final.safetensors", lambda: _read_plain(plain, pictures))}
+    for one in (rivals.default, rivals.predictor):
+        file = rivals.kept / f"{one.info.name}-{one.info.weights_sha256[:12]}.npy"
+        p[one.info.name] = _kept(file, None, lambda one=one: p_manipulated(one.read(pictures.crops, mirrored=True).p_methods, one.info))
+    aucs = auc_tables(pictures, p, (rivals.predictor.info.name, PLAIN))
     faces = probe_faces(samples["cross"], IDENTITY_SOURCE)
     if len(set(faces.persons)) < 2:
         print(f"no identity probe: {IDENTITY_SOURCE} does not name two people with several pictures", flush=True)
@@ -228,13 +224,6 @@ def _read_plain(plain: Reader, pictures: Pictures) -> np.ndarray:
             logits = (plain(x)[0] + plain(x.flip(3).contiguous(memory_format=torch.channels_last))[0]) / 2
             said.append(metrics.softmax(logits.numpy())[:, 1])
     return np.concatenate(said)
-
-
-def _by_detector(rivals: Rivals, predictor: Predictor, pictures: Pictures) -> np.ndarray:
-    def read() -> np.ndarray:
-        return p_manipulated(predictor.read(pictures.crops, mirrored=True).p_methods, predictor.info)
-
-    return _kept(rivals.kept / f"{predictor.info.name}-{predictor.info.weights_sha256[:12]}.npy", None, read)
 
 
 def _kept(file: Path, older_than: Path | None, read: Callable[[], np.ndarray]) -> np.ndarray:

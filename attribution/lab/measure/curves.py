@@ -8,7 +8,7 @@ logit, the energy and the similarity to the references did worse.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,7 @@ COVERAGES = tuple(round(1 - 0.04 * step, 2) for step in range(21))
 _THRESHOLD_DIGITS = 6
 
 
-@dataclass(frozen=True)
-class _Answers:
+class _Answers(NamedTuple):
     """Family answers of one split: the names of its true families, then per face the true family's place among them, whether the answer
     was right, and the answer's confidence."""
 
@@ -34,14 +33,10 @@ class _Answers:
     right: np.ndarray
     confidence: np.ndarray
 
-    def of(self, chosen: np.ndarray) -> float:
-        """Balanced accuracy over all of `families` among the chosen faces; ValueError when one of them has no face there."""
-        return metrics.balanced_share(self.truth[chosen], self.right[chosen], len(self.families))
-
     def balanced(self, answered: np.ndarray) -> metrics.Estimate:
         """Balanced accuracy among the answered (mask of N) with its 95 % interval; None thrice when a family is never answered."""
-        indices = np.flatnonzero(answered)
-        return metrics.estimate(lambda drawn: self.of(indices[drawn]), len(indices))
+        truth, right = self.truth[answered], self.right[answered]
+        return metrics.estimate(lambda drawn: metrics.balanced_share(truth[drawn], right[drawn], len(self.families)), len(truth))
 
 
 def _family_answers(found: SplitPredictions, info: DetectorInfo, temperature: float) -> _Answers:
@@ -63,12 +58,10 @@ def reliability_table(
     for calibration, faces, t in (("before", raw, 1.0), ("after", found, temperature)):
         confidence, right = method_answers(faces.own(), info, t)
         place = np.minimum((confidence * BINS).astype(int), BINS - 1)
-        for one in range(BINS):
+        for one in np.unique(place).tolist():
             mine = place == one
-            if not mine.any():
-                continue
-            edges, mean = metrics.cells(one / BINS, (one + 1) / BINS), metrics.cells(confidence[mine].mean())
-            rows.append((calibration, *edges, int(mine.sum()), *mean, *metrics.share(right[mine])))
+            low, high, mean = metrics.cells(one / BINS, (one + 1) / BINS, confidence[mine].mean())
+            rows.append((calibration, low, high, int(mine.sum()), mean, *metrics.share(right[mine])))
     return table("reliability", rows, split=split, bins=BINS)
 
 
@@ -76,10 +69,9 @@ def calibration_by_source(
     found: SplitPredictions, raw: SplitPredictions, info: DetectorInfo, temperature: float, split: str = "test"
 ) -> MeasuredTable:
     """The expected calibration error of the method answer per source, before (`raw`) and after (`found`, T = `temperature`)."""
-    own = found.own()
     answers = [method_answers(faces.own(), info, t) for faces, t in ((raw, 1.0), (found, temperature))]
     rows = []
-    for family, source, mine in own.by_source():
+    for family, source, mine in found.own().by_source():
         errors = [metrics.expected_calibration_error(confidence[mine], right[mine], BINS) for confidence, right in answers]
         rows.append((family, source, int(mine.sum()), *metrics.cells(*errors)))
     return table("calibration_by_source", rows, split=split, bins=BINS)
@@ -108,10 +100,6 @@ def risk_coverage_table(found: SplitPredictions, info: DetectorInfo, temperature
     return table("risk_coverage", rows, split=split)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
 def _tuned(val: SplitPredictions, info: DetectorInfo, temperature: float, coverage: float) -> tuple[_Answers, float]:
     answers = _family_answers(val, info, temperature)
     if not len(answers.truth):
@@ -122,10 +110,8 @@ def _tuned(val: SplitPredictions, info: DetectorInfo, temperature: float, covera
 def abstention_table(
     val: SplitPredictions, test: SplitPredictions, info: DetectorInfo, temperature: float, coverage: float = 0.8
 ) -> MeasuredTable:
-    """The one threshold of the family confidence that answers `coverage` of the validation faces, on val and, untouched, on test.
-
-    LabError when there is no validation face. `abstention_by_family_table` says what the one threshold does to each family.
-    """
+    """The one threshold of the family confidence that answers `coverage` of the validation faces, on val and, untouched, on test. LabError
+    when there is no validation face."""
     tuned, threshold = _tuned(val, info, temperature, coverage)
     rows = []
     for split, answers in (("val", tuned), ("test", _family_answers(test, info, temperature))):
@@ -136,10 +122,10 @@ def abstention_table(
     least = ""
     if by_family:
         _, family, faces, share, right, *_ = min(by_family, key=lambda row: float(str(row[3])))
-        words = f", and {_percent(right)} of these answers are right" if isinstance(right, float) else ""
-        name = str(family).replace("_", " ")
-        least = f" The least answered family is {name}: of its {faces} test faces {_percent(float(str(share)))} are answered{words}."
-    return table("abstention", rows, coverage=_percent(coverage), least=least)
+        words = f", and {100 * right:.0f} % of these answers are right" if isinstance(right, float) else ""
+        name, share = str(family).replace("_", " "), float(str(share))
+        least = f" The least answered family is {name}: of its {faces} test faces {100 * share:.0f} % are answered{words}."
+    return table("abstention", rows, coverage=f"{100 * coverage:.0f} %", least=least)
 
 
 def abstention_by_family_table(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -38,7 +39,7 @@ from attribution.lab.measure.predictions import (
     with_projection,
 )
 from attribution.lab.metrics import Estimate
-from attribution.lab.tables import table
+from attribution.lab.tables import Row, table
 from attribution.lab.train.dnadet import CLASSES
 from attribution.models.architectures import DNA_DET
 from attribution.models.backbones import build_backbone
@@ -129,10 +130,7 @@ def comparisons(
         test = read(other, faces.samples["test"], chosen, run / "read_test.npz")
         rest = tuple(method for method in CLASSES if method != held)
         cases.append((f"{held} (shorter training)", test.of(rest), test.of((held,)), bank.embeddings))
-    variants = []
-    for name, run in runs.variants.items():
-        steps = settings_of(run)["steps"]
-        variants.append((name, steps, _answers_of(run, faces, info, half=True)))
+    variants = [(name, settings_of(run)["steps"], _answers_of(run, faces, info, half=True)) for name, run in runs.variants.items()]
     by_default = {}
     for split in ("test", "cross"):
         cache, chosen = runs.shipped / f"read_default_{split}.npz", of_methods(faces.samples[split], _ALL_METHODS)
@@ -149,8 +147,7 @@ def comparisons(
     ]
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(NamedTuple):
     """The answers of one detector on faces: `answers` and `truth` are labels, N each; `generated` says whether the answer is a generator
     (any manipulation of the families gan and diffusion)."""
 
@@ -161,7 +158,7 @@ class Said:
 
     def take(self, chosen: np.ndarray) -> Said:
         """The faces chosen by a mask or by indices."""
-        return Said(self.answers[chosen], self.truth[chosen], self.sources[chosen], self.generated[chosen])
+        return Said(*(column[chosen] for column in self))
 
 
 def said(found: SplitPredictions, info: DetectorInfo) -> Said:
@@ -188,8 +185,7 @@ def macro_f1(faces: Said) -> Estimate:
 
 def recall(faces: Said, method: str) -> Estimate:
     """The share of the method's faces that got its name."""
-    mine = faces.truth == method
-    return metrics.share(faces.answers[mine] == method)
+    return metrics.share(faces.answers[faces.truth == method] == method)
 
 
 def false_alarms(faces: Said) -> Estimate:
@@ -197,8 +193,7 @@ def false_alarms(faces: Said) -> Estimate:
     return metrics.share(faces.generated[faces.truth == REAL])
 
 
-@dataclass(frozen=True)
-class Headline:
+class Headline(NamedTuple):
     """What a variant or another detector is compared by: a figure of the faces of some methods in one split."""
 
     name: str
@@ -238,9 +233,7 @@ def overall_table(
 
 def side_by_side_table(own: Mapping[str, Said], default: Mapping[str, Said], default_name: str) -> MeasuredTable:
     """Both detectors on the same faces. A label of the default that DNA-Det lacks (a swap, SD 2.1) counts as wrong on the closed set."""
-    rows: list[tuple[Cell, ...]] = []
-    for one in HEADLINES:
-        rows.append((one.name, len(one.faces(own).truth), *one.of(own), *one.of(default)))
+    rows: list[Row] = [(one.name, len(one.faces(own).truth), *one.of(own), *one.of(default)) for one in HEADLINES]
     for method in CLASSES:
         faces = int((own["test"].truth == method).sum())
         rows.append((f"test recall {method}", faces, *recall(own["test"], method), *recall(default["test"], method)))
@@ -278,12 +271,7 @@ def unknown_table(cases: Sequence[tuple[str, SplitPredictions, SplitPredictions,
 
 def ablation_table(variants: Sequence[tuple[str, int, Mapping[str, Said]]]) -> MeasuredTable:
     """Variants of the training, each as (name, steps, answers on test and cross), by the headline figures."""
-    rows = []
-    for name, steps, answers in variants:
-        row: list[Cell] = [name, steps]
-        for one in HEADLINES:
-            row += one.of(answers)
-        rows.append(tuple(row))
+    rows = [(name, steps, *(cell for one in HEADLINES for cell in one.of(answers))) for name, steps, answers in variants]
     return table("ablation", rows, (column for one in HEADLINES for column in (one.name, "low", "high")))
 
 
@@ -300,11 +288,6 @@ def eight_bit_table(full: Mapping[str, Said], small: Mapping[str, Said]) -> Meas
     return table("eight_bits", rows)
 
 
-def blurred(rgb: np.ndarray, sigma_px: float) -> np.ndarray:
-    """Gaussian blur of S×S×3 uint8."""
-    return cv2.GaussianBlur(rgb, (0, 0), sigma_px)
-
-
 def resized(rgb: np.ndarray, scale: float) -> np.ndarray:
     """Shrunk to `scale` of the side (area) and enlarged again (cubic)."""
     side = rgb.shape[0]
@@ -317,51 +300,33 @@ def noisy(rgb: np.ndarray, sigma: float, random: np.random.Generator) -> np.ndar
     return np.clip(np.rint(rgb + random.normal(0, sigma, rgb.shape)), 0, 255).astype(np.uint8)
 
 
-@dataclass(frozen=True)
-class Curve:
-    """One kind of change at rising strength: `value` is what the axis says."""
-
-    change: str
-    values: tuple[float, ...]
-    apply: Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
-
-
-CURVES = (
-    Curve("JPEG quality", (90, 70, 50, 30), lambda rgb, value, _: jpeg(rgb, int(value))),
-    Curve("Gaussian blur, sigma in px", (0.5, 1, 2, 3), lambda rgb, value, _: blurred(rgb, value)),
-    Curve("resizing, share of the side", (0.9, 0.75, 0.5, 0.25), lambda rgb, value, _: resized(rgb, value)),
-    Curve("Gaussian noise, sigma of 255", (2, 5, 10, 20), noisy),
-)
-
-
-def faces_of(samples: Samples) -> np.ndarray:
-    """The faces that the curves are measured on: at most 40 of each class, always the same ones."""
-    random = np.random.default_rng(_CHANGE_SEED)
-    chosen = [of_methods(samples, (name,)) for name in CLASSES]
-    return np.concatenate([np.sort(random.permutation(mine)[:PER_CLASS]) for mine in chosen])
+# Each kind of change: its rising strengths, as the axis says them, and how a crop is changed.
+CURVES: dict[str, tuple[tuple[float, ...], Callable[[np.ndarray, float, np.random.Generator], np.ndarray]]] = {
+    "JPEG quality": ((90, 70, 50, 30), lambda rgb, value, _: jpeg(rgb, int(value))),
+    "Gaussian blur, sigma in px": ((0.5, 1, 2, 3), lambda rgb, value, _: cv2.GaussianBlur(rgb, (0, 0), value)),
+    "resizing, share of the side": ((0.9, 0.75, 0.5, 0.25), lambda rgb, value, _: resized(rgb, value)),
+    "Gaussian noise, sigma of 255": ((2, 5, 10, 20), noisy),
+}
 
 
 def robustness_table(samples: Samples, predictor: Predictor, default: Predictor) -> MeasuredTable:
     """Macro-F1 over the five classes at each strength of each change, both detectors, single reading."""
-    chosen = faces_of(samples)
+    random = np.random.default_rng(_CHANGE_SEED)
+    chosen = np.concatenate([np.sort(random.permutation(of_methods(samples, (name,)))[:PER_CLASS]) for name in CLASSES])
     pictures = [np.array(samples.picture(int(index))) for index in chosen]
     truth, sources = (np.array(names)[chosen] for names in (samples.methods, samples.sources))
     rows: list[tuple[Cell, ...]] = []
 
-    def measured(changed: np.ndarray) -> tuple[Cell, ...]:
-        figures: list[Cell] = []
-        for one in (predictor, default):
-            places = one.read(changed).logits.argmax(1)
-            answers = Said(np.array(one.info.labels)[places], truth, sources, np.zeros(len(places), bool))
-            figures += macro_f1(answers)
-        return tuple(figures)
+    def measured(changed: np.ndarray) -> Row:
+        names = (np.array(one.info.labels)[one.read(changed).logits.argmax(1)] for one in (predictor, default))
+        return tuple(cell for own in names for cell in macro_f1(Said(own, truth, sources, np.zeros(len(own), bool))))
 
     unchanged = measured(np.stack(pictures))
-    for curve in CURVES:
-        rows.append((curve.change, None, len(chosen), *unchanged))
-        for value in curve.values:
-            changed = np.stack([curve.apply(rgb, value, np.random.default_rng([_CHANGE_SEED, i])) for i, rgb in enumerate(pictures)])
-            rows.append((curve.change, value, len(chosen), *measured(changed)))
+    for change, (values, apply) in CURVES.items():
+        rows.append((change, None, len(chosen), *unchanged))
+        for value in values:
+            changed = np.stack([apply(rgb, value, np.random.default_rng([_CHANGE_SEED, i])) for i, rgb in enumerate(pictures)])
+            rows.append((change, value, len(chosen), *measured(changed)))
             print(*rows[-1], flush=True)
     return table("robustness", rows, per_class=PER_CLASS)
 
@@ -405,19 +370,14 @@ def island_table(samples: Mapping[str, Samples], predictor: Predictor) -> Measur
             if not len(made) or not len(photographs):
                 continue
             random = np.random.default_rng([_ISLAND_SEED, CLASSES.index(method)])
-            hits: list[list[np.ndarray]] = [[], []]
             count = min(PICTURES, len(made), len(photographs))
-            pairs = zip(random.permutation(photographs)[:count], random.permutation(made)[:count], strict=True)
-            higher = 0.0
-            for photograph, generated in pairs:
-                picture, corner = pasted(np.array(own.picture(int(photograph))), np.array(own.picture(int(generated))))
-                both = inside_and_outside(patch_view(predictor, as_tiles(picture)), corner)
-                higher += float(both[0].mean() > both[1].mean())
-                for kept, one in zip(hits, both, strict=True):
-                    kept.append(one)
-            inside, outside = (np.concatenate(each) for each in hits)
-            figures = [figure for each in (inside, outside) for figure in metrics.share(each)]
-            rows.append((split, method, count, *figures, round(higher / count, 3)))
+            hits = []
+            for pair in zip(random.permutation(photographs)[:count], random.permutation(made)[:count], strict=True):
+                picture, corner = pasted(*(np.array(own.picture(int(index))) for index in pair))
+                hits.append(inside_and_outside(patch_view(predictor, as_tiles(picture)), corner))
+            higher = round(sum(inside.mean() > outside.mean() for inside, outside in hits) / count, 3)
+            figures = [figure for each in zip(*hits, strict=True) for figure in metrics.share(np.concatenate(each))]
+            rows.append((split, method, count, *figures, float(higher)))
     return table("patch_islands", rows, window_px=WINDOW_PX)
 
 

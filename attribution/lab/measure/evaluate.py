@@ -68,8 +68,7 @@ def measure(
     """Every measured table of a detector of methods, and the overall figures on test. `raw` is what the network says before calibration,
     `found` with the calibrated bias (to be divided by `temperature` yet); `sides` the crops' sides in the original pictures, px."""
     overall = {split: figures(found[split], raw[split], info, temperature) for split in ("val", "test")}
-    rows = tuple((split, *one.cells()) for split, one in overall.items())
-    tables = [table("overall", rows)]
+    tables = [table("overall", [(split, *one.cells()) for split, one in overall.items()])]
     tables += [source_table(f"Sources, {split}", found[split], info, temperature) for split in ("cross", "test")]
     tables.append(confusion_table("Methods, test", found["test"], info, temperature))
     judged_faces = []
@@ -148,11 +147,10 @@ def verdict_table(title: str, found: SplitPredictions, judged: Sequence[TrackEvi
 def confusion_table(title: str, found: SplitPredictions, info: DetectorInfo, temperature: float) -> MeasuredTable:
     """Rows: the true method; columns: the share of its faces that each method got."""
     said = np.array(info.labels)[metrics.softmax(found.logits, temperature).argmax(1)]
-    rows = []
-    for method in info.labels:
-        mine = found.methods == method
-        if mine.any():
-            rows.append((method, int(mine.sum()), *(round(float((said[mine] == other).mean()), 3) for other in info.labels)))
+    answers = {method: said[found.methods == method] for method in info.labels}
+    rows = [
+        (method, len(own), *metrics.cells(*((own == other).mean() for other in info.labels))) for method, own in answers.items() if len(own)
+    ]
     return table("confusion", rows, info.labels, title=title)
 
 

@@ -18,7 +18,7 @@ from attribution.lab import metrics
 from attribution.lab.data import REAL
 from attribution.lab.forge.pools import Samples
 from attribution.lab.measure.predictions import SplitPredictions
-from attribution.lab.tables import table
+from attribution.lab.tables import Row, table
 
 QUARTERS = ("darkest quarter", "second darkest quarter", "second lightest quarter", "lightest quarter")
 SIZES = ("under 90 px", "90–150 px", "150–300 px", "over 300 px")
@@ -76,18 +76,10 @@ def judged_faces(
     )
 
 
-def _rates(wrong: np.ndarray) -> tuple[float | int | None, ...]:
-    """Count of faces, share wrong and Wilson's interval; None where there is no face."""
-    return len(wrong), *metrics.share(wrong)
-
-
-def _group_row(faces: JudgedFaces, name: str, mine: np.ndarray) -> tuple[str | float | int | None, ...]:
-    untouched, manipulated = mine & faces.untouched, mine & ~faces.untouched
-    open_ended = ~(faces.accused | faces.cleared)[mine]
-    return (
-        faces.split, name, *_rates(faces.accused[untouched]), *_rates(faces.cleared[manipulated]),
-        round(float(open_ended.mean()), 3) if len(open_ended) else None,
-    )  # fmt: skip
+def _group_row(faces: JudgedFaces, name: str, mine: np.ndarray) -> Row:
+    accused, cleared = faces.accused[mine & faces.untouched], faces.cleared[mine & ~faces.untouched]
+    undecided = metrics.share(~(faces.accused | faces.cleared)[mine])[0]
+    return faces.split, name, len(accused), *metrics.share(accused), len(cleared), *metrics.share(cleared), undecided
 
 
 def lightness_table(splits: Sequence[JudgedFaces]) -> MeasuredTable:
@@ -143,17 +135,14 @@ def _halves(faces: JudgedFaces, among: np.ndarray) -> list[tuple[np.ndarray, np.
     return halves
 
 
-def _mean_difference(
-    halves: Sequence[tuple[np.ndarray, np.ndarray]], event: np.ndarray, random: np.random.Generator
-) -> tuple[float | None, float | None, float | None]:
+def _mean_difference(halves: Sequence[tuple[np.ndarray, np.ndarray]], event: np.ndarray, random: np.random.Generator) -> metrics.Estimate:
     if not halves:
-        return None, None, None
+        return metrics.NOT_MEASURED
     sizes = np.array([[len(darker), len(lighter)] for darker, lighter in halves])
     shares = np.array([[event[darker].mean(), event[lighter].mean()] for darker, lighter in halves])
-    difference = round(float((shares[:, 0] - shares[:, 1]).mean()), 3)
+    difference = float((shares[:, 0] - shares[:, 1]).mean())
     if not shares.any():
-        return difference, None, None
+        return round(difference, 3), None, None  # type: ignore[return-value]
     # Faces drawn with replacement from a half: the number of errors among them is binomial.
     drawn = random.binomial(sizes, shares, (DRAWS, *sizes.shape)) / sizes
-    low, high = np.percentile((drawn[..., 0] - drawn[..., 1]).mean(1), (2.5, 97.5))
-    return difference, round(float(low), 3), round(float(high), 3)
+    return metrics.cells(difference, *metrics.interval((drawn[..., 0] - drawn[..., 1]).mean(1)))  # type: ignore[return-value]

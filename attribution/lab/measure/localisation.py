@@ -35,7 +35,7 @@ from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.forge.mfs import UNSEEN_BLEND, WINDOW_SIZES
 from attribution.lab.forge.pools import Samples
 from attribution.lab.forge.unseen import partial_swap
-from attribution.lab.measure.predictions import p_manipulated
+from attribution.lab.measure.predictions import of_methods, p_manipulated
 from attribution.lab.tables import table
 from attribution.models.backbones import explained
 from attribution.models.caddm import WHOLE_CROP_ANCHORS
@@ -61,13 +61,6 @@ LEAST_SLOPE = 0.01
 # The app's threshold is one of these; the table shows every tenth.
 CONFIDENCES = tuple(round(0.01 * step, 2) for step in range(5, 100))
 _SHOWN_FROM = tuple(round(0.1 * step, 1) for step in range(1, 10))
-_CALIBRATED = (
-    "The confidence was calibrated on validation faces, as many untouched as partially swapped (slope {slope:.3g}, offset {offset:.3g} on "
-    "the logit)."
-)
-_NOT_CALIBRATED = (
-    "The confidence is the network's own: on validation faces all boxes were right or all were wrong, nothing to calibrate on."
-)
 Look = Callable[[Predictor, np.ndarray, ArtifactRule], tuple[np.ndarray, np.ndarray]]
 
 
@@ -114,7 +107,7 @@ def points_into(area: np.ndarray, point: tuple[float, float] | None) -> bool:
     """Whether (x, y) falls on a true pixel of S×S; a point outside of the picture, or none, does not."""
     if point is None:
         return False
-    column, row = int(np.floor(point[0])), int(np.floor(point[1]))
+    column, row = (int(np.floor(edge)) for edge in point)
     return 0 <= row < area.shape[0] and 0 <= column < area.shape[1] and bool(area[row, column])
 
 
@@ -128,8 +121,7 @@ def heatmap_answer(values: np.ndarray) -> Answer:
     if not top > 0:
         return Answer(None, None)
     first = np.unravel_index(int(values.argmax()), values.shape)
-    highest = _piece(values >= top, first)
-    rows, columns = np.nonzero(highest)
+    rows, columns = np.nonzero(_piece(values >= top, first))
     nearest = int(np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2))
     point = (float(columns[nearest]), float(rows[nearest]))
     return Answer(point, bounding_box(_piece(values >= HEATMAP_BOX_SHARE * top, first)))
@@ -188,7 +180,7 @@ def localisation_rows(name: str, by: str, cases: Sequence[Case], answers: Sequen
 def localisation_table(
     cases: Mapping[str, Sequence[Case]],
     constants: Mapping[str, Mapping[str, Answer]],
-    answers: Mapping[str, Mapping[str, Sequence[Answer]]],
+    answers: Mapping[str, Mapping[str, list[Answer]]],
 ) -> MeasuredTable:
     """The table of one detector. For each name of `cases`: its `answers` (by HEATMAP, BOXES), then the `constants`, the same for all."""
     rows: list[tuple[Cell, ...]] = []
@@ -267,16 +259,15 @@ def shown(predictor: Predictor, crops: np.ndarray, rule: ArtifactRule) -> tuple[
 def choose_rule(predictor: Predictor, data: Path, rows: Sequence[Row], work: Path, val: Samples) -> ArtifactRule:
     """`fit_rule` on validation faces; then the least of CONFIDENCES from which at most FALSE_BOXES of the untouched ones are shown with a
     box, averaged over collections (the highest where none is enough)."""
-    untouched = _untouched(val)
+    untouched = of_methods(val, (REAL,))
     sources = np.array(val.sources)[untouched]
     crops = np.stack([val.encoded(int(index)) for index in untouched])
     raw = ArtifactRule(0.0)
     rule = fit_rule(surest(predictor, crops, raw)[0], *_on_swaps(predictor, data, rows, work, "val", (PARTIAL, LARGE), raw, surest))
     false, _ = shown(predictor, crops, rule)
-    for least in CONFIDENCES:
-        if np.mean([(false[sources == one] >= least).mean() for one in sorted(set(sources.tolist()))]) <= FALSE_BOXES:
-            return replace(rule, min_confidence=least)
-    return replace(rule, min_confidence=CONFIDENCES[-1])
+    by_source = [false[sources == one] for one in sorted(set(sources.tolist()))]
+    few = (least for least in CONFIDENCES if np.mean([(own >= least).mean() for own in by_source]) <= FALSE_BOXES)
+    return replace(rule, min_confidence=next(few, CONFIDENCES[-1]))
 
 
 def fit_rule(false: np.ndarray, found: np.ndarray, hits: np.ndarray) -> ArtifactRule:
@@ -299,10 +290,6 @@ def fit_rule(false: np.ndarray, found: np.ndarray, hits: np.ndarray) -> Artifact
     return replace(raw, slope=round(slope, 4), offset=round(float(model.intercept_[0]), 4))
 
 
-def _untouched(samples: Samples) -> np.ndarray:
-    return np.flatnonzero(np.array(samples.methods) == REAL)
-
-
 def _on_swaps(
     predictor: Predictor, data: Path, rows: Sequence[Row], work: Path, split: str, names: Sequence[str], rule: ArtifactRule, look: Look
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -322,14 +309,15 @@ def confidence_table(
     predictor: Predictor, data: Path, manifest: Sequence[Row], work: Path, test: Samples, rule: ArtifactRule
 ) -> MeasuredTable:
     """What each confidence is worth on test faces. `rule` is the one that the card carries."""
-    false, _ = shown(predictor, np.stack([test.encoded(int(index)) for index in _untouched(test)]), rule)
+    false, _ = shown(predictor, np.stack([test.encoded(int(index)) for index in of_methods(test, (REAL,))]), rule)
     found, hits = _on_swaps(predictor, data, manifest, work, "test", (PARTIAL, UNSEEN, LARGE), rule, shown)
-    rows = []
-    for one in _SHOWN_FROM:
-        row: list[float | int | None] = [one]
-        for part in (false >= one, found >= one, hits[found >= one]):
-            row += metrics.share(part)
-        rows.append(tuple(row))
-    identity = (rule.slope, rule.offset) == (1.0, 0.0)
-    calibration = _NOT_CALIBRATED if identity else _CALIBRATED.format(slope=rule.slope, offset=rule.offset)
+    rows = [
+        (one, *(cell for part in (false >= one, found >= one, hits[found >= one]) for cell in metrics.share(part))) for one in _SHOWN_FROM
+    ]
+    calibration = (
+        "The confidence is the network's own: on validation faces all boxes were right or all were wrong, nothing to calibrate on."
+        if (rule.slope, rule.offset) == (1.0, 0.0)
+        else "The confidence was calibrated on validation faces, as many untouched as partially swapped "
+        f"(slope {rule.slope:.3g}, offset {rule.offset:.3g} on the logit)."
+    )
     return table("boxes_by_confidence", rows, calibration=calibration, least=rule.min_confidence, most=FALSE_BOXES)

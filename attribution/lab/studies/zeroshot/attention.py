@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -97,10 +98,7 @@ def grad_cam(net: nn.Module, detector: Detector, crops: np.ndarray, device: str 
 def look(run: Run, runs: Path, crops: np.ndarray, device: str = "cpu") -> Looked:
     """`grad_cam` of a trained run, kept in its folder: done again for other crops or other weights."""
     made_of = hashlib.sha256((runs / run.name / WEIGHTS_FILE).read_bytes()).hexdigest(), digest(crops)
-
-    def read() -> dict[str, np.ndarray]:
-        return vars(grad_cam(load_run(run, runs), run.detector, crops, device))
-
+    read = lambda: vars(grad_cam(load_run(run, runs), run.detector, crops, device))  # noqa: E731
     return Looked(**once(runs / run.name / ATTENTION_FILE, made_of, read))
 
 
@@ -135,19 +133,18 @@ def attention_tables(
     shown = faces_in([examples / name for name in SHOWN])
     crops = np.concatenate([faces.crops[choose_faces(faces, most_faces)], *(face.crop[None] for face in shown)])
     looked = {run: look(run, runs, crops, device) for run in todo}
-    return {"attention": _stability(looked, len(shown)), "attention_maps": _shown_maps(looked), "example_faces": _shown_faces(shown)}
+    about = zip(SHOWN.items(), shown, strict=True)
+    where = [(name, *(round(edge, 1) for edge in face.crop_box), int(manipulated)) for (name, manipulated), face in about]
+    return {
+        "attention": _stability(looked, len(shown)), "attention_maps": _shown_maps(looked), "example_faces": table("example_faces", where),
+    }  # fmt: skip
 
 
 def similarities(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """SSIM of each of N pairs of S×S maps in 0..1 (Wang et al. 2004: Gaussian window of σ 1.5, K₁ 0.01, K₂ 0.03); NaN where one of the
     two is empty: it would be like any map wherever that one is cold."""
-    found = [
-        structural_similarity(a, b, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
-        if a.any() and b.any()
-        else np.nan
-        for a, b in zip(one, other, strict=True)
-    ]
-    return np.array(found, np.float64)
+    ssim = partial(structural_similarity, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    return np.array([ssim(a, b) if a.any() and b.any() else np.nan for a, b in zip(one, other, strict=True)], np.float64)
 
 
 def compared(maps: np.ndarray) -> np.ndarray:
@@ -173,15 +170,10 @@ def _stability(looked: Mapping[Run, Looked], shown: int) -> MeasuredTable:
         for name, values in _values(maps).items():
             rows.append((detector.name, name, int(np.isfinite(values).any(1).sum()), *_figures(values)))
         side = next(iter(mine.values())).shape[1]
-        empty = [_empty_share(maps, variants) for variants in ((BASE,), (TOP, ALL))]
-        about.append(f"{detector.display} {side}×{side} places, {empty[0]} and {empty[1]}")
+        empty = [[~own.any((1, 2)) for run, own in maps.items() if (run.variant == BASE) == first] for first in (True, False)]
+        shares = [f"{np.mean(own):.0%}" if own else "none" for own in empty]
+        about.append(f"{detector.display} {side}×{side} places, {' and '.join(shares)}")
     return table("attention", rows, compared_px=COMPARED_PX, about="; ".join(about))
-
-
-def _empty_share(maps: Mapping[Run, np.ndarray], variants: Sequence[str]) -> str:
-    """How many maps of these variants are empty, in words."""
-    empty = [~own.any((1, 2)) for run, own in maps.items() if run.variant in variants]
-    return f"{np.mean(empty):.0%}" if empty else "none"
 
 
 def _values(maps: Mapping[Run, np.ndarray]) -> dict[str, np.ndarray]:
@@ -229,11 +221,3 @@ def _shown_maps(looked: Mapping[Run, Looked]) -> MeasuredTable:
             side, values = grid(one.maps[place])
             rows.append((name, run.detector.name, run.trained_on, run.added, run.variant, side, round(float(one.p[place]), 3), values))
     return table("attention_maps", rows)
-
-
-def _shown_faces(shown: Sequence[Face]) -> MeasuredTable:
-    rows = [
-        (name, *(round(edge, 1) for edge in face.crop_box), int(manipulated))
-        for (name, manipulated), face in zip(SHOWN.items(), shown, strict=True)
-    ]
-    return table("example_faces", rows)

@@ -37,12 +37,8 @@ TRAINED_BY: Mapping[str, tuple[str, ...]] = {
 
 def read_shipped(names: Sequence[str], faces: Faces, runs: Path, device: str = "cpu") -> dict[str, np.ndarray]:
     """p(manipulated) of each embedded detector in `names` on all N faces: N float32 in 0..1, 1 − p(untouched) after the card's calibration,
-    not mirrored. Kept in `runs/shipped/NAME.npz`; read again for other weights, another calibration or other faces.
-
-    Raises:
-        DetectorError: A detector is not there.
-        ValueError: The crops are not of its side.
-    """
+    not mirrored. Kept in `runs/shipped/NAME.npz`; read again for other weights, another calibration or other faces. DetectorError where a
+    detector is not there, ValueError for crops that are not of its side."""
     of_faces, found = digest(faces.crops), {}
     for name in names:
         detector = load(name)
@@ -117,11 +113,17 @@ def matrix_tables(runs_said: Mapping[Run, Said], shipped: Mapping[str, np.ndarra
         if one.scores.shape != (len(faces),) or not np.isfinite(one.scores).all():
             raise ValueError(f"{' '.join(one.cells).strip()}: there must be one finite score for each of {len(faces)} faces")
     areas, accuracies = _measured(np.stack([one.scores for one in asked]), faces)
-    places = {run: place for place, run in enumerate(runs_said)}
+    matrix = [
+        (
+            *one.cells, source, one.relations.get(source, UNSEEN), len(faces.of(source)),
+            *estimate(areas[place, column]), *estimate(accuracies[place, column]),
+        )
+        for place, one in enumerate(asked) for column, source in enumerate(SOURCES)
+    ]  # fmt: skip
     return {
-        "matrix": _matrix(asked, areas, accuracies, faces),
+        "matrix": table("zeroshot_matrix", matrix, draws=DRAWS),
         "summary": _summary(asked, areas),
-        "cost": _cost(places, asked, areas),
+        "cost": _cost({run: place for place, run in enumerate(runs_said)}, asked, areas),
     }
 
 
@@ -129,10 +131,9 @@ def _measured(scores: np.ndarray, faces: Faces) -> tuple[np.ndarray, np.ndarray]
     """AUCs and balanced accuracies, R×SOURCES×(1 + DRAWS), the faces themselves first."""
     tested = np.flatnonzero(faces.split == "test")
     weights = resampled(faces.groups[tested])
-    found = []
-    for source in SOURCES:
-        chosen = faces.of(source)
-        found.append(weighted_figures(scores[:, chosen], faces.manipulated[chosen], weights[:, np.searchsorted(tested, chosen)]))
+    found = [
+        weighted_figures(scores[:, own], faces.manipulated[own], weights[:, np.searchsorted(tested, own)]) for own in map(faces.of, SOURCES)
+    ]
     areas, accuracies = zip(*found, strict=True)
     return np.stack(areas, 1), np.stack(accuracies, 1)
 
@@ -144,24 +145,13 @@ def _mean(curves: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
     return there.mean(0) if len(there) else np.full(curves.shape[1], np.nan)
 
 
-def _matrix(asked: Sequence[_Asked], areas: np.ndarray, accuracies: np.ndarray, faces: Faces) -> MeasuredTable:
-    rows = [
-        (
-            *one.cells, source, one.relations.get(source, UNSEEN), len(faces.of(source)),
-            *estimate(areas[place, column]), *estimate(accuracies[place, column]),
-        )
-        for place, one in enumerate(asked) for column, source in enumerate(SOURCES)
-    ]  # fmt: skip
-    return table("zeroshot_matrix", rows, draws=DRAWS)
-
-
 def _summary(asked: Sequence[_Asked], areas: np.ndarray) -> MeasuredTable:
     rows: list[Row] = []
     for detector, variant in dict.fromkeys(one.cells[:2] for one in asked):
         mine = [(one, curves) for one, curves in zip(asked, areas, strict=True) if one.cells[:2] == (detector, variant)]
         seen, unseen = (np.stack([one.mean(curves, relation) for one, curves in mine]) for relation in (SEEN, UNSEEN))
-        for figure, values in (("AUC trained on", seen), ("AUC never seen", unseen), ("drop", seen - unseen)):
-            rows.append((detector, variant, figure, *estimate(_mean(values))))
+        figures = (("AUC trained on", seen), ("AUC never seen", unseen), ("drop", seen - unseen))
+        rows += [(detector, variant, figure, *estimate(_mean(values))) for figure, values in figures]
     trainings = len({one.cells[2] for one in asked if one.cells[1] == BASE})
     return table("zeroshot_summary", rows, trainings=trainings)
 

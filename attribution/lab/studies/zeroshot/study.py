@@ -20,7 +20,7 @@ from attribution.lab.studies.zeroshot import training
 from attribution.lab.studies.zeroshot.attention import attention_tables
 from attribution.lab.studies.zeroshot.faces import UNTOUCHED_OF, Faces, load_faces, make_pool
 from attribution.lab.studies.zeroshot.matrix import matrix_tables, read_shipped
-from attribution.lab.studies.zeroshot.plan import BASE, BATCH, DETECTORS, LONGER, SEED, SOURCES, TRAINED, Detector, Run, pool_file
+from attribution.lab.studies.zeroshot.plan import BASE, BATCH, DETECTORS, LONGER, SEED, SOURCES, TRAINED, Run, pool_file
 from attribution.lab.studies.zeroshot.readout import kept_default, readout_tables
 from attribution.lab.studies.zeroshot.training import CLASSES, SAID_FILE, SETTINGS_FILE, Said
 from attribution.lab.studies.zeroshot.units import ablation_tables, neuron_tables
@@ -83,22 +83,17 @@ def _chain(chain: Sequence[Run], runs: Path, pretrained: str, device: str) -> No
             training.keep(training.read_faces(training.load_run(run, runs), detector, crops, device), file)
 
 
-def said(run: Run, runs: Path) -> Said:
+def said(name: str, runs: Path) -> Said:
     """What a run says of all faces of the study; LabError when it has not read them."""
-    return training.kept(finished(runs / run.name / SAID_FILE))
-
-
-def said_untrained(detector: Detector, runs: Path) -> Said:
-    """What the detector says before any training, with a random classifier."""
-    return training.kept(finished(runs / detector.name / UNTRAINED / SAID_FILE))
+    return training.kept(finished(runs / name / SAID_FILE))
 
 
 def measure(todo: Sequence[Run], data_flag: str | None, work: Path, runs: Path, out: Path, device: str = "cpu") -> None:
     """Measure all runs of `todo`, which must have read the faces, with the shipped detectors beside them; write `out`, print the smaller
     tables."""
     faces = load_faces(data_flag, work, runs)
-    read = {run: said(run, runs) for run in todo}
-    bare = {detector.name: said_untrained(detector, runs) for detector in dict.fromkeys(run.detector for run in todo)}
+    read = {run: said(run.name, runs) for run in todo}
+    bare = {name: said(f"{name}/{UNTRAINED}", runs) for name in dict.fromkeys(run.detector.name for run in todo)}
     tables = {
         **describe_tables(faces, todo, runs, SHIPPED),
         **matrix_tables(read, read_shipped(SHIPPED, faces, runs, device), faces),
@@ -125,10 +120,18 @@ def describe_tables(faces: Faces, todo: Sequence[Run], runs: Path, shipped: Sequ
     """The tables "detectors" and "sources": those of the trained runs in `todo`, by the settings in their folders, and of the embedded
     detectors in `shipped`."""
     settings = {run: json.loads((runs / run.name / SETTINGS_FILE).read_text(encoding="utf-8")) for run in todo}
-    return {"detectors": _detectors(settings, shipped), "sources": _sources(faces)}
+    sources: list[Row] = []
+    for source in SOURCES:
+        chosen = faces.of(source)
+        manipulated = int(faces.manipulated[chosen].sum())
+        sources.append((source, *_named(source), manipulated, len(chosen) - manipulated, UNTOUCHED_OF[source], int(source in TRAINED)))
+    return {"detectors": _detectors(settings, shipped), "sources": table("zeroshot_sources", sources)}
 
 
 def _detectors(settings: Mapping[Run, Mapping[str, Any]], shipped: Sequence[str]) -> MeasuredTable:
+    def size_of(net: torch.nn.Module) -> tuple[int, int]:
+        return sum(value.numel() for value in net.parameters()), pooled_width(net)
+
     rows: list[Row] = []
     for one in DETECTORS:
         mine = [values for run, values in settings.items() if run.detector.name == one.name]
@@ -138,30 +141,17 @@ def _detectors(settings: Mapping[Run, Mapping[str, Any]], shipped: Sequence[str]
             net = build_backbone(one.architecture, CLASSES, one.model_args)
         start = "ImageNet" if any(values["pretrained"] for values in mine) else "from scratch"
         minutes = round(sum(float(values["minutes"]) for values in mine), 1)
-        rows.append((one.name, one.display, one.side_px, _parameters(net), pooled_width(net), start, one.steps, BATCH, minutes))
+        rows.append((one.name, one.display, one.side_px, *size_of(net), start, one.steps, BATCH, minutes))
     for name in shipped:
         detector = load(name)
         card, net = detector.card, detector.model
-        about = (card.crop.side_px, _parameters(net), pooled_width(net), "shipped", None, None, card.training.minutes)
+        about = (card.crop.side_px, *size_of(net), "shipped", None, None, card.training.minutes)
         rows.append((name, _SHIPPED.get(name, name), *about))
     longer = ", ".join(f"{factor} times as many on {_named(source)[0]}" for source, factor in LONGER.items())
     return table("zeroshot_detectors", rows, longer=longer)
-
-
-def _sources(faces: Faces) -> MeasuredTable:
-    rows: list[Row] = []
-    for source in SOURCES:
-        chosen = faces.of(source)
-        manipulated = int(faces.manipulated[chosen].sum())
-        rows.append((source, *_named(source), manipulated, len(chosen) - manipulated, UNTOUCHED_OF[source], int(source in TRAINED)))
-    return table("zeroshot_sources", rows)
 
 
 def _named(source: str) -> tuple[str, str]:
     """Its name for the page, and its family."""
     known = {label.name: (label.display_name, label.family) for label in LABELS}
     return _OTHER_SOURCES.get(source) or known[source]
-
-
-def _parameters(net: torch.nn.Module) -> int:
-    return sum(value.numel() for value in net.parameters())

@@ -172,9 +172,7 @@ def universal_interval(said: Said, chosen: Sequence[np.ndarray], counts: np.ndar
     A resample repeats faces, which makes the sources look less alike than they are: as a rule its number is too low, and the plain
     percentiles may not even hold the measured one. So only their spread is used, about the measured number."""
     found = [[universal_units(effects, share).sum() for share in shares] for effects in resampled_effects(said, chosen, counts)]
-    if not found:
-        return np.full((2, len(shares)), np.nan)
-    return np.percentile(found, [2.5, 97.5], axis=0) - np.mean(found, axis=0)
+    return np.percentile(found, [2.5, 97.5], axis=0) - np.mean(found, axis=0) if found else np.full((2, len(shares)), np.nan)
 
 
 def _rows(name: tuple[str, str, str], said: Said, faces: Faces, shares: Sequence[float]) -> tuple[list[Row], list[Row], list[Row]]:
@@ -185,31 +183,28 @@ def _rows(name: tuple[str, str, str], said: Said, faces: Faces, shares: Sequence
     below, above = universal_interval(said, chosen, counts, shares)
     strict = same_weights_test(sources, shares)
     alone = measured(said, [own[faces.manipulated[own]] for own in chosen]).effects
-    histogram: list[Row] = []
-    universal: list[Row] = []
-    controls: list[Row] = []
+    rows: tuple[list[Row], list[Row], list[Row]] = ([], [], [])
+    histogram, universal, controls = rows
     for place, share in enumerate(shares):
         own, k = chosen_units(sources.effects, share), kept_count(share, units)
         drawn, p = permutation_test(own)
         found, expected = np.bincount(own.sum(0), minlength=len(TRAINED) + 1), expected_counts(own)
         lows, highs = np.percentile(drawn, [2.5, 97.5], axis=0)
-        chances = [(round(float(mean), 2), *_tenths(low, high)) for mean, low, high in zip(expected, lows, highs, strict=True)]
+        chances = [
+            (round(float(mean), 2), *metrics.cells(low, high, digits=1)) for mean, low, high in zip(expected, lows, highs, strict=True)
+        ]
         histogram += [(*name, share, times, int(count), *chance) for times, (count, chance) in enumerate(zip(found, chances, strict=True))]
         value = int(found[-1])
         bounds = [None if math.isnan(by) else round(float(np.clip(value + by, 0, k)), 1) for by in (below[place], above[place])]
         universal.append((*name, share, k, units, value, *bounds, *chances[-1], round(p, 4)))
         mine = strict[:, place]
-        chance = (round(float(mine.mean()), 2), *_tenths(*np.percentile(mine, [2.5, 97.5])))
+        chance = (round(float(mine.mean()), 2), *metrics.cells(*np.percentile(mine, [2.5, 97.5]), digits=1))
         beyond = float((1 + (mine >= value).sum()) / (len(mine) + 1))
         controls.append((*name, share, k, units, value, *chance, round(beyond, 4), int(universal_units(alone, share).sum())))
-    return histogram, universal, controls
+    return rows
 
 
-def _tenths(*values: float) -> tuple[float, ...]:
-    return tuple(round(float(value), 1) for value in values)
-
-
-def timing_row(said: Said, faces: Faces) -> Row:
+def _timing_row(said: Said, faces: Faces) -> Row:
     """How long the effects of (at most) 1,024 units on five sources take from what the network said, measured here and now."""
     units, weight = said.units[:, :TIMED_UNITS], said.weight[:TIMED_UNITS]
     chosen = [faces.of(source, "val") for source in TRAINED[:TIMED_SOURCES]]
@@ -231,12 +226,8 @@ def neuron_tables(
     found = [_rows(name, said, faces, shares) for name, said in networks]
     histogram, universal, controls = ([row for rows in kind for row in rows] for kind in zip(*found, strict=True))
     timed = max((said for _, said in networks), key=lambda said: min(said.units.shape[1], TIMED_UNITS))
-    return {
-        "neurons": table("neurons", histogram),
-        "universal": table("universal", universal),
-        "universal_controls": table("universal_controls", controls),
-        "timing": table("timing", [timing_row(timed, faces)]),
-    }
+    rows = {"neurons": histogram, "universal": universal, "universal_controls": controls, "timing": [_timing_row(timed, faces)]}
+    return {key: table(key, own) for key, own in rows.items()}
 
 
 def universality(effects: np.ndarray) -> np.ndarray:
@@ -322,18 +313,17 @@ def _ablation_rows(detector: str, trained_on: str, one: Ablated, shares: Sequenc
     """The rows of a run, or of the mean of a detector's runs, in both tables."""
     of_all = trained_on == MEAN
     rows: list[Row] = []
+    differences: list[Row] = []
     for way in (KEEP, REMOVE, KEEP_RANDOM, REMOVE_RANDOM, *((WITHOUT, STRONGEST) if of_all else ())):
         for share in (*shares, 1.0) if way == KEEP else shares:
             values = one[way, share]
             rows.append((detector, trained_on, share, way, *metrics.cells(values[0]), *interval(one.get((way + BAND, share), values[1:]))))
-    differences: list[Row] = []
     for way, random in ((KEEP, KEEP_RANDOM), (REMOVE, REMOVE_RANDOM), *(((WITHOUT, KEEP_RANDOM),) if of_all else ())):
         for share in shares:
             against = {ALL_UNITS: one[KEEP, 1.0], RANDOM_UNITS: one[random, share]}
             if way != REMOVE and of_all:
                 against[STRONGEST_UNITS] = one[STRONGEST, share]
-            for name, other in against.items():
-                differences.append((detector, trained_on, share, way, name, *estimate(one[way, share] - other)))
+            differences += [(detector, trained_on, share, way, name, *estimate(one[way, share] - other)) for name, other in against.items()]
     return rows, differences
 
 
@@ -349,14 +339,10 @@ def ablation_tables(
             by_detector.setdefault(run.detector.name, {})[run.trained_on] = ablate(run, said, faces, counts, shares, sets)
     if not by_detector:
         raise ValueError("there is no base run to ask")
-    rows: list[Row] = []
-    differences: list[Row] = []
-    for detector, ablated in by_detector.items():
-        for trained_on, one in (*ablated.items(), (MEAN, mean_of(list(ablated.values())))):
-            more, paired = _ablation_rows(detector, trained_on, one, shares)
-            rows += more
-            differences += paired
-    return {
-        "ablation": table("units_ablation", rows),
-        "ablation_differences": table("units_ablation_differences", differences),
-    }
+    found = [
+        _ablation_rows(detector, trained_on, one, shares)
+        for detector, ablated in by_detector.items()
+        for trained_on, one in (*ablated.items(), (MEAN, mean_of(list(ablated.values()))))
+    ]
+    rows, differences = ([row for part in kind for row in part] for kind in zip(*found, strict=True))
+    return {"ablation": table("units_ablation", rows), "ablation_differences": table("units_ablation_differences", differences)}
