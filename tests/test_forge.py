@@ -13,8 +13,8 @@ from skimage.metrics import structural_similarity
 
 from attribution.lab.cli import main
 from attribution.lab.forge import sheet
-from attribution.lab.forge.augment import augment, jpeg, photometric
-from attribution.lab.forge.autoencoder import EMBEDDED, UPSAMPLINGS, FaceAutoencoder, load_autoencoder
+from attribution.lab.forge.augment import augment, photometric
+from attribution.lab.forge.autoencoder import EMBEDDED, FaceAutoencoder, load_autoencoder
 from attribution.lab.forge.mfs import (
     BLENDS,
     KINDS,
@@ -23,7 +23,6 @@ from attribution.lab.forge.mfs import (
     WINDOW_SIZES,
     Swapped,
     dssim,
-    face_hull,
     half_resolution,
     largest_change,
     multi_scale_swap,
@@ -36,9 +35,7 @@ from attribution.lab.forge.swaps import (
     blend,
     choose_donor,
     face_mask,
-    face_outline,
     landmark_swap,
-    match_colour,
     self_blend,
 )
 from lab_faces import lab_data
@@ -79,14 +76,6 @@ class TestQualityChanges:
             assert np.array_equal(one, two)
         assert np.array_equal(self.noise, before)
 
-    def test_strength_zero_changes_geometry_only(self):
-        plain = [augment(self.noise, np.random.default_rng(seed), 224, strength=0.0) for seed in range(40)]
-        assert sum(np.array_equal(one, self.noise) or np.array_equal(one, self.noise[:, ::-1]) for one in plain) > 10
-
-    def test_jpeg_loses_more_at_lower_quality(self):
-        losses = [np.abs(jpeg(self.noise, quality).astype(int) - self.noise).mean() for quality in (95, 60, 20)]
-        assert 0 < losses[0] < losses[1] < losses[2]
-
     def test_photometric_changes_never_move_anything(self):
         ramp = np.repeat(np.linspace(40, 200, 224, dtype=np.uint8)[None, :, None], 224, 0).repeat(3, 2)
         for seed in range(30):
@@ -104,11 +93,6 @@ class TestSwaps:
         beyond = np.ones(mask.shape, bool)
         beyond[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] = False
         return beyond
-
-    def test_the_outline_follows_the_landmarks(self):
-        here, moved = face_outline(LANDMARKS), face_outline(LANDMARKS + np.array([20, -10]))
-        assert np.allclose(moved - here, [20, -10], atol=1e-2)
-        assert here[:, 1].max() > LANDMARKS[3:, 1].max(), "the chin lies below the mouth"
 
     def test_the_mask_is_a_soft_share_over_the_face(self):
         for seed in range(12):
@@ -135,13 +119,6 @@ class TestSwaps:
                 assert change.mean() < 60, "the picture stays recognisable"
             else:
                 assert change[self.outside(forged.mask)].max() <= 2
-
-    def test_every_up_sampling_of_the_auto_encoder_leaves_its_own_traces(self, network: FaceAutoencoder):
-        assert len({network.resynthesise(picture(4), kind).tobytes() for kind in UPSAMPLINGS}) == len(UPSAMPLINGS)
-
-    def test_colour_matching_moves_the_mean(self):
-        matched = match_colour(flat(60, 64), flat(180, 64), np.ones((64, 64), np.float32))
-        assert abs(float(matched.mean()) - 180) < 6
 
     @pytest.mark.parametrize("poisson", [True, False])
     def test_blending_stays_where_the_mask_is(self, poisson: bool):
@@ -215,17 +192,6 @@ class TestDifferences:
         small[10:30, 60:90] = 1
         assert window_of_greatest_difference(small, small, 50, 60) == (50, -10, 100, 50), "larger than the hull: centred on it"
 
-    def test_halving_keeps_the_size_and_loses_the_detail(self):
-        stripes = np.zeros((64, 64, 3), np.uint8)
-        stripes[:, ::2] = 200
-        assert np.ptp(half_resolution(stripes)) <= 1
-        assert half_resolution(picture(1, 161)).shape == (161, 161, 3)
-
-    def test_half_of_the_hulls_are_deformed(self):
-        hulls = [face_hull(LANDMARKS, 224, np.random.default_rng(seed)) for seed in range(100)]
-        assert max(Counter(hull.tobytes() for hull in hulls).values()) / 100 == pytest.approx(0.5, abs=0.2)
-        assert all(0.3 < hull.mean() < 0.75 and hull[115, 114] == 1 for hull in hulls)
-
 
 class TestMultiScaleFacialSwap:
     @pytest.mark.parametrize("blend", ALL_BLENDS)
@@ -245,11 +211,6 @@ class TestMultiScaleFacialSwap:
             assert not (swapped.mask > 0.6)[~area((x0, y0, x1, y1))].any()
         assert {(40, 80), (80, 40), (80, 120), (120, 80)} <= sizes
         assert sizes <= {(wide, high) for size in WINDOW_SIZES for wide, high in (size, size[::-1])}
-
-    def test_the_window_of_the_whole_picture_swaps_the_whole_face(self):
-        wholes = [one for one in sharp("partial", "alpha", 24) if pixels(one.boxes[1]) == (0, 0, 224, 224)]
-        assert wholes
-        assert all((one.mask > 0.5)[115, 114] and 0.3 < (one.mask > 0.5).mean() < 0.8 for one in wholes)
 
     @pytest.mark.parametrize(("kind", "face_is_fake"), [("real_into_fake", False), ("fake_into_real", True)])
     def test_what_comes_from_where(self, kind: str, face_is_fake: bool):
@@ -278,12 +239,6 @@ class TestMultiScaleFacialSwap:
             change = np.abs(one.rgb.astype(float) - 120).sum(2)
             rows, columns = np.nonzero(change > change.max() / 2)
             assert (columns.mean(), rows.mean()) == pytest.approx((150, 90), abs=0.6)
-
-    def test_poisson_blending_takes_the_colours_of_the_ground(self):
-        fake = flat(150)
-        fake[80:95, 80:95] -= 50
-        level = {one: float(sharp("fake_into_real", one, real=flat(90), fake=fake)[0].rgb[130:160, 100:130].mean()) for one in BLENDS}
-        assert abs(level["poisson"] - 90) < 20 < level["alpha"] - 90
 
     def test_the_shares_of_everything_that_is_drawn(self):
         random = np.random.default_rng(0)
@@ -350,14 +305,6 @@ class TestMultiScaleFacialSwap:
                 assert all(getattr(one, name).tobytes() == getattr(other, name).tobytes() for name in ("rgb", "mask", "boxes"))
                 assert (one.kind, one.blend, one.halved) == (other.kind, other.blend, other.halved)
 
-    def test_windows_and_full_resolution_can_be_asked_for(self):
-        for seed in range(8):
-            random = np.random.default_rng(seed)
-            one = made(multi_scale_swap(picture(1), picture(2), LANDMARKS, random, "partial", "alpha", ((40, 80),), may_halve=False))
-            x0, y0, x1, y1 = pixels(one.boxes[1])
-            assert sorted((x1 - x0, y1 - y0)) == [40, 80]
-            assert not one.halved
-
     def test_pyramid_blending_gives_each_picture_where_the_mask_is_whole_and_spreads_low_frequencies(self):
         face, ground, ones = picture(1, 161), picture(2, 161), np.ones((161, 161), np.float32)
         assert np.array_equal(pyramid_blend(face, ground, ones), face)
@@ -401,14 +348,6 @@ class TestSheet:
         assert min(reds[1:]) > 0.4
         same = sheet.pair_strip(picture(1), picture(1), LANDMARKS, (0, 1), "same.jpg")
         assert all((same[112, left + 112] == 225).all() for left in range(2 * 232, same.shape[1], 232))
-
-    def test_mask_and_boxes_are_drawn_on_a_copy(self):
-        one = next(one for one in sharp("partial", "alpha") if pixels(one.boxes[1]) != (0, 0, 224, 224))
-        before = one.rgb.copy()
-        drawn = sheet.marked(one)
-        x0, y0, x1, y1 = pixels(one.boxes[1])
-        assert all(drawn[y, x].tolist() == [255, 215, 0] for y, x in ((0, 0), (223, 223), (y0, x0), (y1 - 1, x1 - 1)))
-        assert np.array_equal(one.rgb, before)
 
     def test_it_says_why_it_cannot_be_made(self, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         out = tmp_path / "sheet.png"

@@ -203,12 +203,6 @@ def test_a_hub_that_keeps_something_else_is_found_out(server: LoopbackHub, detec
         push(detector_folder, NAME)
 
 
-def test_no_network(server: LoopbackHub, detector_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(LabError, match="cannot be reached"):
-        push(detector_folder, NAME)
-
-
 # The command
 
 

@@ -6,7 +6,6 @@ import copy
 import json
 import math
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,16 +22,16 @@ from attribution.lab.data import REAL, SIDE_PX, Row, decode, find_data, manifest
 from attribution.lab.forge.pools import FORGED, Samples, load_samples
 from attribution.lab.forge.transformations import CROP_PX, transformations
 from attribution.lab.train import caddm, dnadet, loop, methods
-from attribution.lab.train.caddm import BATCH, SWAPS, WITH_BASE, Move, match
-from attribution.lab.train.depthwise import _Depthwise3x3Stride2, quicken
-from attribution.lab.train.dnadet import CLASSES, PATCHES, ArchitectureSampler, AutomaticWeights, TransformationSampler
+from attribution.lab.train.caddm import BATCH, SWAPS, Move, match
+from attribution.lab.train.depthwise import quicken
+from attribution.lab.train.dnadet import CLASSES, PATCHES, ArchitectureSampler, TransformationSampler
 from attribution.lab.train.loop import Training, fit
 from attribution.lab.train.methods import LABELS
-from attribution.lab.train.sampling import PAIRS, SINGLES, Sampler
+from attribution.lab.train.sampling import PAIRS, SINGLES, BySource, Sampler
 from attribution.models.architectures import CADDM
 from attribution.models.backbones import build_backbone
 from attribution.models.caddm import anchors
-from attribution.models.dnadet import PATCH_PX, DnaDet
+from attribution.models.dnadet import PATCH_PX
 from lab_faces import lab_data
 
 CLASS_OF = {label: place for place, label in enumerate(LABELS)}
@@ -59,11 +58,7 @@ def samples(rows: list[Row]) -> Samples:
 def backbone_file(tmp_path_factory: pytest.TempPathFactory) -> str:
     torch.manual_seed(5)
     file = tmp_path_factory.mktemp("start") / "backbone.safetensors"
-    halves = {
-        name: value.half() if value.is_floating_point() else value
-        for name, value in build_backbone("mobilenetv2_100", 10, {"pad_type": "same"}).state_dict().items()
-    }
-    save_file(halves, file)
+    save_file(loop.half_precision(build_backbone("mobilenetv2_100", 10, {"pad_type": "same"}).state_dict()), file)
     return str(file)
 
 
@@ -113,11 +108,15 @@ class TestData:
 
     def test_samples_know_the_picture_under_every_swap(self, samples: Samples):
         assert set(samples.methods) == set(LABELS)
-        for index, method in enumerate(samples.methods):
-            base = int(samples.base[index])
+        for method, base in zip(samples.methods, samples.base, strict=True):
             assert (base >= 0) == (method in PAIRS)
             assert base < 0 or samples.methods[base] == REAL
-        assert len(samples) == len(samples.base) == len(samples.sources) == len(samples.groups)
+
+    def test_a_source_is_drawn_by_the_square_root_of_its_size(self):
+        """Nine pictures of one source and one of another: 3 to 1."""
+        names, sources = ("real",) * 10, ("large",) * 9 + ("small",)
+        drawn, random = BySource(Samples((), names, names, sources, sources, sources, np.full(10, -1)), ["real"]), np.random.default_rng(0)
+        assert np.mean([drawn.draw("real", random) == 9 for _ in range(800)]) == pytest.approx(1 / 4, abs=0.06)
 
 
 class TestLoop:
@@ -148,22 +147,16 @@ class TestLoop:
         assert float(net.weight.detach()) == pytest.approx(average)
 
     def test_a_sitting_ends_early_and_the_next_goes_on(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-        file, seen = tmp_path / "checkpoint.pt", []
-        fit(self.training(seen, ema=0.9), 5, until=2, checkpoint=file)
-        assert "step 2 of 5  loss 0.950" in capsys.readouterr().out
+        file, seen, kept = tmp_path / "checkpoint.pt", [], []
+        look: dict[str, Any] = {"look": lambda net: f"weight {float(net.weight.detach()):.2f}", "look_every": 2}
+        fit(self.training(seen, ema=0.9, **look), 5, until=2, checkpoint=file, keep=kept.append)
+        told = capsys.readouterr().out
+        assert "step 2 of 5  loss 0.950" in told
+        assert (told.count("weight "), len(kept)) == (1, 1)
         parts: Any = fit(self.training(seen, ema=0.9), 5, checkpoint=file)
         assert seen == [0, 1, 2, 3, 4]
         whole: Any = fit(self.training([], ema=0.9), 5)
         assert torch.equal(parts.weight, whole.weight)
-
-    def test_it_looks_at_the_averaged_network_and_keeps_it(self, capsys: pytest.CaptureFixture[str]):
-        kept: list[float] = []
-        training = self.training([], ema=0.9, look=lambda net: f"weight {float(net.weight.detach()):.2f}", look_every=2, name="any: ")
-        fit(training, 3, keep=lambda net: kept.append(round(float(net.weight.detach()), 2)))  # type: ignore[arg-type]
-        told = capsys.readouterr().out
-        assert told.count("weight ") == 2
-        assert "any: step 3 of 3" in told
-        assert kept == [0.4]
 
     def test_the_rate_warms_up_and_falls_to_a_hundredth(self):
         rates = [loop.rate(1.0, 1000, step) for step in range(1000)]
@@ -202,14 +195,11 @@ class TestBatchesOfCaddm:
         assert (batch.pictures.shape, batch.pictures.dtype) == ((BATCH, 224, 224, 3), np.uint8)
         assert int(batch.labels.sum()) == sum(SWAPS.values()) == BATCH // 2
         for label, boxes in zip(batch.labels, batch.boxes, strict=True):
-            assert (boxes.shape[1:], boxes.dtype) == ((4,), np.float32)
-            assert (len(boxes) > 0) == bool(label)
-            assert not label or boxes[0].tolist() == [0, 0, 1, 1]
+            assert boxes[:1].tolist() == [[0, 0, 1, 1]] * int(label)
             assert bool(((boxes >= 0) & (boxes <= 1)).all())
         plain = caddm.Sampler(samples, train_rows, seed=7, plain=True).batch(3, 0)
         assert np.array_equal(plain.labels, batch.labels), "plain means the same faces as they are"
         assert all(boxes.tolist() in ([], [[0, 0, 1, 1]]) for boxes in plain.boxes)
-        assert all(WITH_BASE[name] <= count for name, count in SWAPS.items())
 
     def test_a_pair_differs_in_the_manipulation_alone(self, samples, train_rows):
         """The untouched picture under a swap is moved and changed as the swap is."""
@@ -227,7 +217,7 @@ class TestBatchesOfCaddm:
         with pytest.raises(LabError, match="with a sum of 1"):
             caddm.Sampler(samples, train_rows, seed=7, shares=(0.5, 0.5, 0.5, 0.5))
 
-    @pytest.mark.parametrize("seed", range(6))
+    @pytest.mark.parametrize("seed", range(4))
     def test_landmarks_move_with_the_picture(self, seed: int):
         move = Move.drawn(np.random.default_rng(seed), 224)
         points = np.array([[66, 66], [156, 65], [111, 114], [72, 162], [151, 161]], np.float32)
@@ -252,7 +242,9 @@ class TestStepOfCaddm:
 
     def test_frozen_stages_stay_the_rest_learns_and_both_kinds_of_answers_are_in_the_loss(self):
         net = self.net(frozen=2, artifact_weight=0.1)
-        before = {name: value.clone() for name, value in net.detector.state_dict().items()}
+        before, x = {name: value.clone() for name, value in net.detector.state_dict().items()}, torch.randn(1, 3, 224, 224)
+        with torch.no_grad():
+            assert torch.allclose(net.eval().feature_maps(x), net.detector.forward_features(x), atol=1e-5)
         loss, entropy, where, whether, right = net.train()(torch.randn(2, 3, 224, 224), torch.tensor([1, 0]), self.targets)
         assert float(loss.detach()) == pytest.approx(float(entropy + 0.1 * (where + whether)), rel=1e-5)
         assert min(float(where), float(whether)) > 0
@@ -264,11 +256,6 @@ class TestStepOfCaddm:
         assert not [name for name in changed if name.startswith(still)]
         learnt = ("backbone.blocks.2.0.conv_pw", "neck", "artifact_module.blocks.3.conv_second", "classifier")
         assert {f"{part}.weight" for part in learnt} <= changed
-
-    def test_frozen_or_not_the_features_are_those_of_the_detector(self):
-        x, net = torch.randn(1, 3, 224, 224), self.net(frozen=2).eval()
-        with torch.no_grad():
-            assert torch.allclose(net.feature_maps(x), net.detector.forward_features(x), atol=1e-5)
 
     def test_it_starts_from_a_backbone_file_and_from_no_other(self, backbone_file: str, tmp_path: Path):
         net = self.net()
@@ -288,30 +275,6 @@ class TestBatchesOfDnaDet:
         places = {windows[patch.tobytes()] for patch in found}
         assert len(places) > 30
         assert all({0, 1} & set(axis) and {15, 16} & set(axis) for axis in zip(*places, strict=True))
-
-    @pytest.mark.parametrize("side_px", [96, 512])
-    def test_training_magnifies_as_the_network_does(self, side_px: int):
-        picture = np.random.default_rng(0).integers(0, 256, (SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
-        network = DnaDet(5, img_size=side_px).magnified(torch.from_numpy(picture).permute(2, 0, 1)[None].float())
-        difference = np.abs(dnadet.magnified(picture, side_px) - network[0].permute(1, 2, 0).numpy())
-        assert difference.max() < 1.5
-        assert difference.mean() < 0.4
-
-    @pytest.mark.parametrize("sampler", [TransformationSampler, ArchitectureSampler])
-    def test_batches_depend_on_seed_step_and_worker_alone(self, samples: Samples, sampler: Callable):
-        one, two = (sampler(samples, seed=3, side_px=READ_PX).batch(5, 1) for _ in range(2))
-        assert np.array_equal(one.pictures, two.pictures)
-        assert np.array_equal(one.labels, two.labels)
-        others = [sampler(samples, seed=seed, side_px=READ_PX).batch(step, rank) for seed, step, rank in ((3, 6, 1), (3, 5, 0), (4, 5, 1))]
-        assert not any(np.array_equal(one.pictures, other.pictures) for other in others)
-
-    def test_all_transformations_are_drawn_alike(self, samples: Samples):
-        sampler = TransformationSampler(samples, seed=3, side_px=CROP_PX, items=5, patches=1)
-        labels = np.concatenate([sampler.batch(step, 0).labels for step in range(40)])
-        counts = np.bincount(labels, minlength=170)
-        assert len(counts) == len(transformations()) == 170
-        # The statistic of a fair draw is 169 ± 18.
-        assert ((counts - 1000 / 170) ** 2 / (1000 / 170)).sum() < 169 + 4 * 18.4
 
     def test_the_label_is_the_transformation_of_an_untouched_photograph(self, samples: Samples):
         """At the window's own side nothing is magnified: a patch is part of some untouched window, transformed as its label says."""
@@ -339,17 +302,6 @@ class TestBatchesOfDnaDet:
         assert batch.pictures.shape == (items * len(CLASSES) * each, side, side, 3)
         assert batch.labels.tolist() == [label for label in range(5) for _ in range(each)] * items
 
-    def test_a_source_is_drawn_by_the_square_root_of_its_size(self):
-        """Nine pictures of one source and one of another, each a single grey: 3 to 1."""
-        names = [*("real",) * 10, *CLASSES[1:]]
-        sources = (*("large",) * 9, "small", *("any",) * 4)
-        greys = np.array([50] * 9 + [200] + [120] * 4, np.uint8)
-        parts = (np.broadcast_to(greys[:, None, None, None], (14, SIDE_PX, SIDE_PX, 3)),)
-        made = Samples(parts, tuple(names), tuple(names), sources, sources, sources, np.full(14, -1))
-        sampler = ArchitectureSampler(made, seed=1, side_px=PATCH_PX, patches=0, augmented=0.0)
-        brightness = [sampler.batch(step, 0).pictures[0].mean() for step in range(160)]
-        assert np.mean(np.array(brightness) > 125) == pytest.approx(1 / 4, abs=0.12)
-
     def test_what_is_left_out_gets_no_label_and_a_class_without_faces_is_refused(self, samples: Samples):
         sampler = ArchitectureSampler(samples, seed=3, side_px=READ_PX, patches=0, leave_out=("sdxl",))
         assert sampler.classes == ("real", "stylegan2", "generated_photos", "flux1")
@@ -366,21 +318,6 @@ class TestStepOfDnaDet:
     @staticmethod
     def net(**changes: Any) -> dnadet.Net:
         return dnadet.Net(dnadet.Settings("", "", "", **{"side_px": READ_PX, "patches": 2, **changes}))
-
-    def test_automatic_weights_by_hand(self):
-        weights = AutomaticWeights(2)
-        assert float(weights(torch.tensor([2.0, 6.0])).detach()) == pytest.approx(2 / 2 + math.log(2) + 6 / 2 + math.log(2))
-        with torch.no_grad():
-            weights.p.copy_(torch.tensor([2.0, -0.5]))
-        losses = torch.tensor([3.0, 0.7], requires_grad=True)
-        total = weights(losses)
-        assert float(total.detach()) == pytest.approx(3 / 8 + math.log(5) + 0.7 / 0.5 + math.log(1.25))
-        total.backward()
-        assert losses.grad is not None
-        assert weights.p.grad is not None
-        assert losses.grad.tolist() == pytest.approx([1 / 8, 1 / 0.5])
-        # d/dp of L/(2p²) + ln(1 + p²) is −L/p³ + 2p/(1 + p²).
-        assert weights.p.grad.tolist() == pytest.approx([-3 / 8 + 4 / 5, 0.7 / 0.125 - 1 / 1.25])
 
     @pytest.mark.parametrize(
         ("changed", "joint"),
@@ -429,7 +366,6 @@ class TestStepOfDnaDet:
         filters = convolution.weight.detach()[:48].flatten(1)
         lengths = filters.norm(dim=1)
         assert torch.equal(convolution.weight[48:], before[48:])
-        assert torch.allclose(lengths, before.flatten(1).norm(dim=1).mean().expand(48), rtol=0.05), "as long as random ones"
         assert torch.allclose((filters / lengths[:, None]) @ (filters / lengths[:, None]).T, torch.eye(48), atol=1e-5)
         with torch.no_grad():
             answer = convolution(torch.full((1, 3, 8, 8), 0.7))[0, :48, 1, 1]
@@ -511,12 +447,6 @@ class TestRuns:
 
 
 class TestQuickGradients:
-    def test_they_are_right_by_finite_differences(self):
-        torch.manual_seed(0)
-        x = torch.randn(2, 4, 6, 8, dtype=torch.float64, requires_grad=True)
-        weight = torch.randn(4, 1, 3, 3, dtype=torch.float64, requires_grad=True)
-        assert torch.autograd.gradcheck(_Depthwise3x3Stride2.apply, (x, weight))
-
     def test_a_whole_network_learns_the_same_and_so_does_its_copy(self):
         torch.manual_seed(0)
         plain = build_backbone("mobilenetv2_100", 3, {"pad_type": "same"}).double().train()
@@ -532,12 +462,6 @@ class TestQuickGradients:
             assert one.grad is not None
             assert two.grad is not None
             assert torch.allclose(one.grad, two.grad, atol=1e-9 * largest)
-        # A copy (of averaged weights) computes with its own weights.
-        other = copy.deepcopy(quick)
-        with torch.no_grad():
-            for value in other.parameters():
-                value.zero_()
-        assert float(other(x).abs().max().detach()) == 0
 
     def test_large_kernels_are_computed_in_single_precision(self):
         torch.manual_seed(0)

@@ -7,7 +7,6 @@ edge and to specks, noise by its measured variance.
 from __future__ import annotations
 
 import io
-import itertools
 import re
 from collections import Counter
 from pathlib import Path
@@ -66,16 +65,6 @@ def test_the_parameters_are_those_of_the_paper():
     scales = [pytest.approx(0.15 + 0.05 * place) for place in range(16)]
     assert [numbers(one)[0] for one in of_family("resampling")] == [scale for scale in scales for _ in range(5)]
     assert [numbers(one) for one in of_family("gaussian noise")] == [[variance] for variance in range(10, 50, 3)]
-
-
-@pytest.mark.parametrize("picture", [PHOTOGRAPH, WHITE_NOISE], ids=["photograph", "white noise"])
-def test_each_changes_the_picture_and_no_two_alike(picture: np.ndarray):
-    before = picture.copy()
-    changed = [apply(one, picture) for one in ALL]
-    assert np.array_equal(picture, before), "the picture that was given stays as it is"
-    assert all(one.shape == picture.shape and one.dtype == np.uint8 for one in changed)
-    assert all(rms(one, picture) > 1 for one in changed)
-    assert min(rms(one, other) for one, other in itertools.combinations(changed, 2)) > 0.15
 
 
 def test_noise_alone_draws_by_chance_and_any_shape_keeps_its_shape():
@@ -199,10 +188,3 @@ def test_noise_has_the_variance_of_its_name():
         assert (change**4).mean() / change.var() ** 2 == pytest.approx(3, abs=0.12)
         assert abs(np.corrcoef(change[:, 1:].ravel(), change[:, :-1].ravel())[0, 1]) < 0.025
         assert abs(np.corrcoef(change[..., 0].ravel(), change[..., 2].ravel())[0, 1]) < 0.04
-
-
-def test_noise_stays_within_0_and_255():
-    loudest = of_family("gaussian noise")[-1]
-    for level in (0, 255):
-        change = np.abs(apply(loudest, np.full((32, 32, 3), level, np.uint8)).astype(int) - level)
-        assert 0 < change.max() < 60, "nothing wraps around"

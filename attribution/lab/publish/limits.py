@@ -99,90 +99,59 @@ _RULES: Mapping[str, Sequence[_Rule]] = {
         _Rule(
             "Of untouched faces from three collections it was never trained on, it wrongly called {manipulated:%} manipulated and gave no "
             "definite answer for {inconclusive:%}.",
-            "Verdicts on cross", _where("source", "all untouched"),
-        ),
-        _Rule(
-            "DFDC face swaps are told from untouched DFDC faces with an AUC of {DFDC AUC:%} on single frames: many swapped frames stay "
+            "Verdicts on cross", _where("source", "all untouched")),
+        _Rule("DFDC face swaps are told from untouched DFDC faces with an AUC of {DFDC AUC:%} on single frames: many swapped frames stay "
             "inconclusive.",
-            "Overall", lambda rows: [row for row in _where("split", "test")(rows) if row["DFDC AUC"] is not None],
-        ),
+            "Overall", lambda rows: [row for row in _where("split", "test")(rows) if row["DFDC AUC"] is not None]),
         _Rule(
             "Detectors trained for a much shorter time and without a method or a collection gave a definite answer for {made[coverage]:%} "
             "of its manipulated faces, and {made[wrong of definite]:%} of those answers were wrong; for untouched faces of left-out "
             "collections it was {untouched[coverage]:%} and {untouched[wrong of definite]:%}.",
-            "Verdicts on what training never saw", _all_left_out,
-        ),
-        _Rule(
-            "Of {left out} faces, when such a training left them out, {none found:%} were passed as 'no manipulation found' and "
+            "Verdicts on what training never saw", _all_left_out),
+        _Rule("Of {left out} faces, when such a training left them out, {none found:%} were passed as 'no manipulation found' and "
             "{inconclusive:%} stayed inconclusive.",
-            "Verdicts on what training never saw", _least_known,
-        ),
+            "Verdicts on what training never saw", _least_known),
         _Rule("It knows no reenactment (expression transfer, lip sync): such clips may pass as 'no manipulation found'."),
         _Rule("It looks at faces only, one crop at a time; retouching, voices, backgrounds and edits outside the face are not examined."),
-        _Rule("Strong compression, filters, screenshots and faces under about 90 px make it less sure."),
-    ),
+        _Rule("Strong compression, filters, screenshots and faces under about 90 px make it less sure.")),
     "generated": (
         _Rule("It knows wholly generated faces alone: a face swap, a reenactment or a retouched photograph passes it, and is refused."),
-        _Rule(
-            "On test faces of its five classes its macro-F1 is {DNA-Det:.2f}, that of the default detector {default:.2f}: where the two "
+        _Rule("On test faces of its five classes its macro-F1 is {DNA-Det:.2f}, that of the default detector {default:.2f}: where the two "
             "disagree, it is the one more often wrong.",
-            "Side by side", lambda rows: [row for row in _MACRO_F1(rows) if float(row["DNA-Det"]) < float(row["default"])],
-        ),
-        _Rule(
-            "Of photographs from three collections it was never trained on, it wrongly called {manipulated:%} generated and gave no "
+            "Side by side", lambda rows: [row for row in _MACRO_F1(rows) if float(row["DNA-Det"]) < float(row["default"])]),
+        _Rule("Of photographs from three collections it was never trained on, it wrongly called {manipulated:%} generated and gave no "
             "definite answer for {inconclusive:%}.",
-            "Verdicts on cross", _where("source", "all untouched"),
-        ),
-        _Rule(
-            "Of faces by a generator that it does not know ({source}), {manipulated:%} were called generated, {none found:%} passed as "
+            "Verdicts on cross", _where("source", "all untouched")),
+        _Rule("Of faces by a generator that it does not know ({source}), {manipulated:%} were called generated, {none found:%} passed as "
             "untouched and {inconclusive:%} stayed inconclusive.",
-            "Verdicts on unknown generators, test", lambda rows: [row for row in rows if row["family"]],
-        ),
-        _Rule(
-            "Asked about face swaps all the same, it would call {manipulated:%} of them generated.",
-            "Verdicts on face swaps, test", lambda rows: rows[:1],
-        ),
-        _Rule(
-            "Its traces are fine: with {change} at {value} its macro-F1 falls from {whole[macro-F1]} to {macro-F1}.",
-            "Robustness, test", _worst_change,
-        ),
-        _Rule(
-            "A single patch of 64 px says little: of patches inside of a pasted generated face {least inside:%} to {most inside:%} (by "
+            "Verdicts on unknown generators, test", lambda rows: [row for row in rows if row["family"]]),
+        _Rule("Asked about face swaps all the same, it would call {manipulated:%} of them generated.",
+            "Verdicts on face swaps, test", lambda rows: rows[:1]),
+        _Rule("Its traces are fine: with {change} at {value} its macro-F1 falls from {whole[macro-F1]} to {macro-F1}.",
+            "Robustness, test", _worst_change),
+        _Rule("A single patch of 64 px says little: of patches inside of a pasted generated face {least inside:%} to {most inside:%} (by "
             "generator) were called generated, and of those of the photograph around it {least outside:%} to {most outside:%}.",
-            "Patch islands", _islands,
-        ),
-        _Rule("It reads the face at 224 px: in a large picture the finest traces of a generator are lost when the crop is made smaller."),
-    ),
+            "Patch islands", _islands),
+        _Rule("It reads the face at 224 px: in a large picture the finest traces of a generator are lost when the crop is made smaller.")),
     "face_swap": (
         _Rule("It looks for face swaps and pasted parts alone: wholly generated faces, lip sync and retouching pass it."),
-        _Rule(
-            "Of untouched faces from collections it was never trained on, it wrongly called {manipulated:%} swapped and gave no definite "
+        _Rule("Of untouched faces from collections it was never trained on, it wrongly called {manipulated:%} swapped and gave no definite "
             "answer for {inconclusive:%}.",
-            "Verdicts on cross", _where("source", "all untouched"),
-        ),
-        _Rule(
-            "Of swapped faces on such collections {none found:%} were passed as 'no manipulation found', {inconclusive:%} stayed "
+            "Verdicts on cross", _where("source", "all untouched")),
+        _Rule("Of swapped faces on such collections {none found:%} were passed as 'no manipulation found', {inconclusive:%} stayed "
             "inconclusive and {manipulated:%} were found.",
-            "Verdicts on cross", _swaps,
-        ),
+            "Verdicts on cross", _swaps),
         _Rule(f"{_AUC}.", "Overall", _measured_auc(beside_plain=False)),
-        _Rule(
-            f"{_AUC}; a plain detector trained on the same faces for as many steps reaches {{plain binary AUC:.2f}} ({{plain low}} to "
+        _Rule(f"{_AUC}; a plain detector trained on the same faces for as many steps reaches {{plain binary AUC:.2f}} ({{plain low}} to "
             "{plain high}).",
-            "Overall", _measured_auc(beside_plain=True),
-        ),
-        _Rule(
-            "Where one part of a face was swapped with a blend that training {blend}, its box hits the changed area in "
+            "Overall", _measured_auc(beside_plain=True)),
+        _Rule("Where one part of a face was swapped with a blend that training {blend}, its box hits the changed area in "
             "{hits:of 100}{guess}.",
-            "Localisation", _hits,
-        ),
-        _Rule(
-            "Asked beside the default detector about {faces:,.0f} faces from collections that neither was trained on, contradicting it "
+            "Localisation", _hits),
+        _Rule("Asked beside the default detector about {faces:,.0f} faces from collections that neither was trained on, contradicting it "
             "prevented {wrong answers prevented:,.0f} wrong answers and cost {right answers lost:,.0f} right ones.",
-            "Second opinion, cross", _where("source", "all"),
-        ),
-        _Rule("A box shows where to look and not what was changed; on a whole swap it can do no more than cover the face."),
-    ),
+            "Second opinion, cross", _where("source", "all")),
+        _Rule("A box shows where to look and not what was changed; on a whole swap it can do no more than cover the face.")),
 }  # fmt: skip
 
 
