@@ -14,12 +14,11 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-import zeroshot_tables
 from app_server import ROOT, Server
 from attribution.evidence import Opinion
 from attribution.measured.failures import failures_page
 from attribution.measured.limits import limits_page
-from attribution.measured.study import Study
+from attribution.measured.study import ZEROSHOT_FILE, ZEROSHOT_SCHEMA, Study, read_study
 from attribution.render import face as face_view
 from attribution.render import opinion as opinion_view
 from attribution.render import overlay
@@ -60,6 +59,7 @@ AREAS = (
     artifact(0.1, 0.7, 0.5, 1.0, 0.6),
     artifact(0.0, 0.0, 1.0, 1.0, 0.55),
 )
+WHY = read_study(ZEROSHOT_FILE, ZEROSHOT_SCHEMA)
 PORTRAIT = ROOT / "examples" / "astronaut.png"
 SLOW = Fault("/store/", pause=0.05, piece=2**17)
 WIDE = """() => [...document.querySelectorAll('#tt-result *')].filter((e) => e.checkVisibility()
@@ -424,7 +424,7 @@ def open_all(page: Any) -> None:
 
 def why() -> str:
     """The page on why detectors fail, with every table there is."""
-    return failures_page(Study(zeroshot_tables.tables()), {"astronaut.png": noise(64, 64)})
+    return failures_page(WHY, {"astronaut.png": noise(64, 64)})
 
 
 @pytest.mark.parametrize(
@@ -459,7 +459,7 @@ def test_a_choice_shows_what_belongs_to_it_in_every_part_and_a_packed_table_open
     assert "6 * *" in shown("collapse"), "a shipped detector has one training"
     assert {one.split()[0] for one in shown("attention")} == {"3"}, "and is no choice where it was not measured"
     assert page.locator("#tt-m-collapse [data-none]").is_hidden()
-    table = zeroshot_tables.tables()["matrix"]
+    table = WHY.tables["matrix"]
     page.click(f"#tt-m-collapse summary:has-text('{table.title}')")
     page.wait_for_selector("#tt-m-collapse .tt-long table")
     assert page.locator("#tt-m-collapse .tt-long tbody tr").count() == len(table.rows)
