@@ -1,4 +1,4 @@
-# Telltale for a newsroom that hosts it itself. README.md, "On Spaces and on your own server", says how to build and run it.
+# Telltale for a newsroom that hosts it itself. docs/hosting.md says how to build and run it.
 FROM python:3.12-slim
 
 # What packages.txt names; the wheels bring the rest. The file is empty as long as nothing is missing from a slim Debian.
