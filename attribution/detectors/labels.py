@@ -64,8 +64,9 @@ _LONGEST = max(len(phrase) for phrase in _PHRASES)
 def read_meanings(names: Sequence[str]) -> tuple[str | None, ...]:
     """Per label the family that its name tells: one of evidence's FAMILIES, or "unknown" for a manipulation of no told kind. None where the
     name does not tell ("LABEL_0", "positive", "unreal", "not fake")."""
+    plain = [unicodedata.normalize("NFKC", name) for name in names]
     # "StyleGAN" is a word of the tables, "RealFaces" two of them.
-    return tuple(_meaning(_words(name)) or _meaning(_words(_apart(name))) for name in names)
+    return tuple(_meaning(_words(name)) or _meaning(_words(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))) for name in plain)
 
 
 def decide(names: Sequence[str], said: Mapping[str, str], known: Mapping[str, str]) -> tuple[str, ...]:
@@ -108,16 +109,9 @@ def one_sided(meanings: Sequence[str | None]) -> bool:
     return len({meaning == "real" for meaning in meanings}) < 2
 
 
-def _apart(name: str) -> str:
-    """The name with a space wherever a capital follows a small letter."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", name))
-
-
 def _words(name: str) -> list[str]:
-    """In small letters, split at every other sign."""
-    # "isn't" is a negation, other apostrophes are none of ours.
-    plain = unicodedata.normalize("NFKC", name).replace("n't", "nt").replace("n’t", "nt")
-    return re.findall(r"[^\W_]+", plain.lower())
+    """In small letters, split at every other sign; "isn't" is a negation, other apostrophes are none of ours."""
+    return re.findall(r"[^\W_]+", name.replace("n't", "nt").replace("n’t", "nt").lower())
 
 
 def _meaning(words: list[str]) -> str | None:

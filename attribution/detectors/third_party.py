@@ -66,10 +66,11 @@ def load_folder(
     contents[MODEL_FILE] = read_bytes(folder, MODEL_FILE)
     if (folder / PREPROCESSOR_FILE).is_file():
         contents[PREPROCESSOR_FILE] = read_bytes(folder, PREPROCESSOR_FILE, _CONFIG_BYTES)
-    for file, content in contents.items():
-        if file in digests:
-            hub.check(file, content, digests[file])
-    sha256 = {file: _sha256(contents[file], digests.get(file, "")) for file in (MODEL_FILE, CONFIG_FILE)}
+    for file in (one for one in contents if one in digests):
+        hub.check(file, contents[file], digests[file])
+    # The digest that a file was just compared with may be its sha256 already: large weights are hashed once.
+    known = {file: digest.removeprefix("sha256:") for file, digest in digests.items() if digest.startswith("sha256:")}
+    sha256 = {file: known.get(file) or hashlib.sha256(contents[file]).hexdigest() for file in (MODEL_FILE, CONFIG_FILE)}
     config = parse_json(contents[CONFIG_FILE], CONFIG_FILE)
     preprocessor = parse_json(contents[PREPROCESSOR_FILE], PREPROCESSOR_FILE) if PREPROCESSOR_FILE in contents else None
     checkpoint = find(name)
@@ -88,11 +89,6 @@ def load_folder(
     return LoadedDetector(
         name, card, model, None, folder, sha256[MODEL_FILE], info_of(card, source), adapted.architecture, adapted.mean, adapted.std
     )
-
-
-def _sha256(content: bytes, checked: str) -> str:
-    """The sha256 of a file, which the digest that it was checked against may be already: large weights are hashed once."""
-    return checked.removeprefix("sha256:") if checked.startswith("sha256:") else hashlib.sha256(content).hexdigest()
 
 
 def _crop(crop: CropSettings, spec: DetectorSpec, checkpoint: Checkpoint | None) -> CropSettings:

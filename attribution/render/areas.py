@@ -235,8 +235,10 @@ def place(area: Box, square: Box, landmarks: np.ndarray | None) -> str:
     eye, right eye, nose, mouth left, mouth right; all in pixels of the original picture. Left and right are those of the picture."""
     if _area(common(area, square)) >= _WHOLE_FROM * _area(square):
         return text.WHOLE
-    words = _by_landmarks(area, landmarks.astype(np.float64)) if landmarks is not None else ""
-    return words or text.IN_FACE.format(place=_third(area, square))
+    if landmarks is not None and (words := _by_landmarks(area, landmarks.astype(np.float64))):
+        return words
+    x, y = (3 * ((area[axis] + area[axis + 2]) / 2 - square[axis]) // (square[axis + 2] - square[axis]) for axis in (0, 1))
+    return text.IN_FACE.format(place=PLACES[min(2, max(0, int(y)))][min(2, max(0, int(x)))])
 
 
 def names_sides(words: str) -> bool:
@@ -285,12 +287,6 @@ def _parts(within: list[bool], landmarks: np.ndarray, mouth: bool, upright: bool
 def _side(x: float, upright: bool) -> str:
     """On which side of the picture; a face that lies on its side has an upper and a lower eye, and none is named."""
     return (text.LEFT if x < 0 else text.RIGHT) if upright else ""
-
-
-def _third(area: Box, square: Box) -> str:
-    centre = ((area[0] + area[2]) / 2, (area[1] + area[3]) / 2)
-    column, row = (min(2, max(0, int(3 * (centre[axis] - square[axis]) // (square[axis + 2] - square[axis])))) for axis in (0, 1))
-    return PLACES[row][column]
 
 
 def _holds(area: Box, point: np.ndarray) -> bool:

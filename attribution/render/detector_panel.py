@@ -71,21 +71,21 @@ def panel(
     """
     names, titles = {one.entry.name for one in looked}, {one.entry.title for one in looked}
     usable = [one for one in entries if not one.refused and one.name not in names and not (one.kind == "known" and one.title in titles)]
-    options, shown = _options(usable, looked), []
-    for key in SLOTS:
-        known = [(one.name, _about(one, None, slots[key], focus)) for one in usable]
-        known += [(one.entry.name, _about(one.entry, one, slots[key], focus)) for one in looked]
-        shown.append((key, slots[key], options, known))
-    return _HTML.panel(shown, [one for one in entries if one.refused], problem, busy, focus, stamp)
+    options, offered = _options(usable, looked), [(one, None) for one in usable] + [(one.entry, one) for one in looked]
+    about = {key: [(one.name, _about(one, found, slots[key], focus)) for one, found in offered] for key in SLOTS}
+    return _HTML.panel(
+        [(key, slots[key], options, about[key]) for key in SLOTS], [one for one in entries if one.refused], problem, busy, focus, stamp
+    )
 
 
 def facts(entry: Entry, looked: Looked | None = None) -> Markup:
     """What is known of a detector before it is used."""
-    names = text.FACTS
+    names, more = text.FACTS, len(entry.labels) - _MOST_LABELS
+    labels = ", ".join(label[:60] for label in entry.labels[:_MOST_LABELS])
     with_card = text.MEASURED if looked is None else text.MEASURED_BY_CARD
     values = {
         names["sees"]: text.SEES.get(entry.view, text.SEES_AS_CARD if entry.measured else text.SEES_UNLESS),
-        names["labels"]: _labels(entry.labels),
+        names["labels"]: f"{labels} {text.MORE_LABELS.format(count=more)}" if more > 0 else labels,
         names["architecture"]: entry.architecture,
         names["licence"]: entry.licence or text.NOT_STATED,
         names["size"]: numbers.size(entry.bytes) if entry.bytes is not None or entry.kind == "known" else "",
@@ -123,8 +123,3 @@ def _about(entry: Entry, looked: Looked | None, slot: Slot, focus: str) -> Marku
     asked = slot.asked if slot.chosen == entry.name and not must_look else ()
     asks_view = not (must_look or entry.view or entry.measured or entry.name == OWN)
     return _HTML.about(entry, looked, facts(entry, looked), must_look, asked, asks_view, slot, focus)
-
-
-def _labels(labels: Sequence[str]) -> str:
-    shown, more = ", ".join(label[:60] for label in labels[:_MOST_LABELS]), len(labels) - _MOST_LABELS
-    return f"{shown} {text.MORE_LABELS.format(count=more)}" if more > 0 else shown

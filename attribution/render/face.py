@@ -75,11 +75,6 @@ def face_card(
     return _HTML.face_card(track, detector, name, crop_uri, " · ".join(filter(None, (moment, seen))), measures, reasons)
 
 
-def state_icon(state: str, side_px: int = 24) -> Markup:
-    """The icon of a state as inline SVG in the colour of the text around it."""
-    return macros("marks.html").state_icon(state, side_px)
-
-
 def refused(words: str) -> Markup:
     """One plain sentence on why something is not there."""
     return _HTML.refused(words)

@@ -5,7 +5,7 @@ answers leave none; whether the two agree and what that means.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -26,8 +26,7 @@ CROP_SIDE_PX = 224
 _HTML = macros("opinion.html")
 
 
-@dataclass(frozen=True)
-class _Side:
+class _Side(NamedTuple):
     """What one of two detectors said of a face; `state` and `words` are empty where it has nothing to say."""
 
     name: str
@@ -206,7 +205,11 @@ def section(
         patches = patch_view(opinion.patches, detector, track.box, media, picture, tables or ())
     crop = overlay.small_uri(marked.crop, CROP_SIDE_PX) if marked is not None else None
     marks = marked_areas(track, opinion, number, tables, crop, switch=False)
-    said, source = answer(track, opinion, first), _source(detector)
+    # Where a detector of others came from, and which weights answered.
+    names, origin = page_text.MEASURE_NAMES, (detector.source.removeprefix("hf:"), detector.weights_sha256, detector.licence)
+    others = detector.source or not detector.measured
+    source = dict(zip((names["source"], names["weights"], names["licence"]), origin, strict=True)) if others else {}
+    said = answer(track, opinion, first)
     return _HTML.section(opinion, _name(opinion), _title(opinion), said, source, marks, heat, neighbours, patches)
 
 
@@ -222,13 +225,6 @@ def _title(opinion: Opinion) -> str:
 def _refusal(opinion: Opinion) -> str:
     """Why a detector was not asked, in a line."""
     return opinion.refused.replace(opinion.detector.name, _name(opinion))
-
-
-def _source(detector: DetectorInfo) -> dict[str, str]:
-    """Where a detector of others came from, and which weights answered."""
-    names, source = page_text.MEASURE_NAMES, detector.source.removeprefix("hf:")
-    told = {names["source"]: source, names["weights"]: detector.weights_sha256, names["licence"]: detector.licence}
-    return told if detector.source or not detector.measured else {}
 
 
 def _side(form: str, detector: DetectorInfo, state: str, what: str, p: float) -> _Side:
@@ -269,12 +265,6 @@ def _caveats(track: TrackEvidence, opinion: Opinion) -> list[str]:
     return [*found, *([] if opinion.detector.measured else [text.NOT_MEASURED.format(name=name)])]
 
 
-def _together(first: DetectorInfo, second: DetectorInfo) -> str:
-    """What is known of why two detectors that agree may both be wrong."""
-    stranger = next((one for one in (second, first) if one.source or not one.measured), None)
-    return text.SAME_COLLECTIONS if stranger is None else text.OTHER_COLLECTIONS.format(name=text.name_of(stranger.name))
-
-
 def _meaning(track: TrackEvidence, first: DetectorInfo, two: Verdict, second: DetectorInfo, agreed: str) -> str:
     """What the agreement means, in plain words."""
     name, first_name, one = text.name_of(second.name), text.name_of(first.name), track.verdict
@@ -291,7 +281,9 @@ def _meaning(track: TrackEvidence, first: DetectorInfo, two: Verdict, second: De
             in_method, in_state = text.DIFFERS_IN_SWAP, text.DIFFERS_ON_SWAP
         meaning = in_method if state == two.state == "manipulated" else in_state
         return f"{text.DIFFERS.format(first_name=first_name, first=said, name=name, second=also)} {meaning}"
-    together = _together(first, second)
+    # Why two that agree may both be wrong.
+    stranger = next((one for one in (second, first) if one.source or not one.measured), None)
+    together = text.SAME_COLLECTIONS if stranger is None else text.OTHER_COLLECTIONS.format(name=text.name_of(stranger.name))
     if state != "manipulated":
         return text.SAME_STATE if of_generators else f"{text.NEITHER_FINDS} {together}"
     if agreed == "same method":

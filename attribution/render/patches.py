@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -35,16 +35,14 @@ _TABLE = "Patch islands"
 _HTML = macros("patches.html")
 
 
-@dataclass(frozen=True)
-class Tally:
+class Tally(NamedTuple):
     """How many patches there are in some part of the picture, and how many of them look generated."""
 
     patches: int
     generated: int
 
 
-@dataclass(frozen=True)
-class Islands:
+class Islands(NamedTuple):
     """How the patches that look generated hang together. `members` holds the patches of each island by number, the largest first; a patch
     is on the face when its centre lies in the face's box."""
 
@@ -66,13 +64,9 @@ def islands(patches: Patches, detector: DetectorInfo, face: Box, width: int, hei
     if members:
         x, y = np.mean([_centre(patches.boxes[one]) for one in members[0]], axis=0).tolist()
         place = text.PLACES[min(2, int(3 * y / height))][min(2, int(3 * x / width))]
-    return Islands(
-        every=Tally(len(generated), sum(generated)),
-        on_face=Tally(sum(on_face), sum(hit and on for hit, on in zip(generated, on_face, strict=True))),
-        around=Tally(len(on_face) - sum(on_face), sum(hit and not on for hit, on in zip(generated, on_face, strict=True))),
-        members=members,
-        place=place,
-    )
+    every = Tally(len(generated), sum(generated))
+    on = Tally(sum(on_face), sum(hit and on for hit, on in zip(generated, on_face, strict=True)))
+    return Islands(every, on, Tally(every.patches - on.patches, every.generated - on.generated), members, place)
 
 
 def sentences(found: Islands) -> list[str]:
@@ -159,8 +153,7 @@ def _measured(tables: Sequence[MeasuredTable]) -> list[str]:
     return [text.PATCH_MEASURED.format(split=text.PATCH_SPLITS[split], inside=shares[0], outside=shares[1])]
 
 
-@dataclass(frozen=True)
-class _Tint:
+class _Tint(NamedTuple):
     """How a patch is drawn: `cell` is its box as far as no other patch covers it, `hatch` a path."""
 
     cell: Box
@@ -186,8 +179,8 @@ def mosaic(patches: Patches, detector: DetectorInfo, face: Box, width: int, heig
 
 def _covered(boxes: Sequence[Box], width: int, height: int) -> Box:
     """What the patches span, within the picture."""
-    x0, y0, x1, y1 = np.array(boxes, dtype=np.float64).T
-    return max(0.0, float(x0.min())), max(0.0, float(y0.min())), min(float(width), float(x1.max())), min(float(height), float(y1.max()))
+    x0, y0, x1, y1 = map(list, zip(*boxes, strict=True))
+    return max(0.0, min(x0)), max(0.0, min(y0)), min(float(width), max(x1)), min(float(height), max(y1))
 
 
 def _area(boxes: Sequence[Box], width: int, height: int) -> Box:

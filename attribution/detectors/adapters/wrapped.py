@@ -77,12 +77,6 @@ def _checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def _label_names(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The labels as the config has them, empty where it does not."""
-    found = next((config[name] for name in _LABELS if name in config), None)
-    return labels_of(config) if found is None else names(found, "labels")
-
-
 def _check_count(config: Mapping[str, Any], outputs: int) -> None:
     """Raises DamagedDetector when the config has another number of classes than the head."""
     for name in _COUNTS:
@@ -157,22 +151,17 @@ def _timm(source: Source) -> Adapted:
     return conclude(TIMM.name, source, architecture, arguments, tensors, labels, preparation)
 
 
-def _mixin(source: Source) -> Adapted:
-    return _wrapper(source, MIXIN.name, _named_architecture(source.config), _checked_config(source.config))
-
-
-def _prefixed(source: Source) -> Adapted:
-    if "architecture" in source.hints:
-        # Who vouches for an architecture knows the wrapper; otherwise its config must hold nothing of unknown effect.
-        return _wrapper(source, PREFIXED.name, str(source.hints["architecture"]), {})
-    return _wrapper(source, PREFIXED.name, _named_architecture(source.config), _checked_config(source.config))
-
-
-def _wrapper(source: Source, adapter: str, architecture: str, arguments: Mapping[str, Any]) -> Adapted:
-    arguments = _without_own_side(architecture, {**arguments, **source.hints.get("model_args", {})})
+def _wrapper(source: Source, adapter: str) -> Adapted:
+    # Who vouches for an architecture knows the wrapper; otherwise its config must hold nothing of unknown effect.
+    vouched = adapter == PREFIXED.name and "architecture" in source.hints
+    architecture = str(source.hints["architecture"]) if vouched else _named_architecture(source.config)
+    arguments = {**({} if vouched else _checked_config(source.config)), **source.hints.get("model_args", {})}
+    arguments = _without_own_side(architecture, arguments)
     tensors, outputs = _unwrapped(source, architecture, arguments, f"timm's {architecture} with a linear head")
     _check_count(source.config, outputs)
-    return conclude(adapter, source, architecture, arguments, tensors, _label_names(source.config), by_transformers(source))
+    found = next((source.config[name] for name in _LABELS if name in source.config), None)
+    labels = labels_of(source.config) if found is None else names(found, "labels")
+    return conclude(adapter, source, architecture, arguments, tensors, labels, by_transformers(source))
 
 
 def _is_timm_config(source: Source) -> bool:
@@ -183,8 +172,10 @@ TIMM = Format("timm", _is_timm_config, _timm)
 MIXIN = Format(
     "PyTorchModelHubMixin around timm",
     lambda source: "model_type" not in source.config and bool(_named_architecture(source.config)),
-    _mixin,
+    lambda source: _wrapper(source, MIXIN.name),
 )
 PREFIXED = Format(
-    "timm state dict with a prefix", lambda source: "architecture" in source.hints or bool(_named_architecture(source.config)), _prefixed
+    "timm state dict with a prefix",
+    lambda source: "architecture" in source.hints or bool(_named_architecture(source.config)),
+    lambda source: _wrapper(source, PREFIXED.name),
 )
