@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from attribution.lab.train.caddm import NEGATIVES_WITHOUT_POSITIVE, artifact_loss, hard_negatives, match
-from attribution.models.caddm import MAPS, WHOLE_CROP_ANCHORS, anchors, decode, encode
+from attribution.models.caddm import MAPS, anchors, decode, encode
 
 
 def in_px(box: torch.Tensor) -> list[float]:
@@ -50,10 +50,6 @@ class TestAnchors:
     )
     def test_by_hand(self, number: int, box: list[float]):
         assert in_px(anchors()[number]) == pytest.approx(box, abs=1e-3)
-
-    def test_the_last_ones_are_the_whole_crop(self):
-        assert anchors()[-WHOLE_CROP_ANCHORS:].tolist() == [[0, 0, 1, 1]] * WHOLE_CROP_ANCHORS
-        assert anchors()[-WHOLE_CROP_ANCHORS - 1].tolist() != [0, 0, 1, 1]
 
 
 class TestOffsets:
@@ -106,10 +102,6 @@ class TestMatching:
         assert torch.allclose(decode(found.offsets[0, 48], anchors()[48]), boxes[1], atol=1e-5)
         assert torch.allclose(decode(found.offsets[0, 167], anchors()[167]), boxes[0], atol=1e-5)
 
-    def test_pictures_of_a_batch_do_not_mix(self):
-        found = match([torch.zeros(0, 4), torch.tensor([[0.0, 0, 1, 1]])], anchors())
-        assert found.positive.sum(1).tolist() == [0, 2]
-
 
 class TestLoss:
     def test_two_hardest_negatives_for_every_positive(self):
@@ -138,13 +130,3 @@ class TestLoss:
         where, whether = artifact_loss(torch.zeros(1, 168, 2), offsets, targets)
         assert float(where) == pytest.approx((0.5 * 0.5**2 + (2.0 - 0.5)) / 2, abs=1e-5)
         assert float(whether) == pytest.approx(6 * math.log(2) / 2, abs=1e-5)
-
-    def test_a_perfect_answer_costs_nothing(self):
-        boxes = torch.tensor([[0.0, 0, 1, 1], [92 / 224, 72 / 224, 132 / 224, 152 / 224]])
-        targets = match([boxes, torch.zeros(0, 4)], anchors())
-        logits = torch.zeros(2, 168, 2)
-        logits[..., 0] = 20
-        logits[targets.positive] = torch.tensor([0.0, 20.0])
-        where, whether = artifact_loss(logits, targets.offsets, targets)
-        assert float(where) == 0
-        assert float(whether) < 1e-6

@@ -44,15 +44,6 @@ def test_pixels_of_the_crop_become_those_of_the_original(box: Box, expected: Box
     assert in_original(box, HALVED, WIDTH, HEIGHT) == pytest.approx(expected, abs=1e-9)
 
 
-def test_a_small_face_s_crop_was_magnified_and_a_large_one_s_made_smaller() -> None:
-    large = face_at((0.5, 100.0, 448.5, 548.0))
-    assert in_original((10.0, 20.0, 30.0, 60.0), large, WIDTH, HEIGHT) == (20.5, 140.0, 60.5, 220.0)
-    small = face_at((900.0, 700.0, 956.0, 756.0))
-    assert in_original((10.0, 20.0, 30.0, 60.0), small, WIDTH, HEIGHT) == (902.5, 705.0, 907.5, 715.0)
-    other_side = face_at((900.0, 700.0, 956.0, 756.0), side_px=112)
-    assert in_original((10.0, 20.0, 30.0, 60.0), other_side, WIDTH, HEIGHT) == (905.0, 710.0, 915.0, 730.0)
-
-
 def test_what_lies_outside_of_the_picture_is_cut_off() -> None:
     corner = face_at((888.0, 688.0, 1000.0, 800.0))
     assert in_original((200.0, 100.0, 300.0, 224.0), corner, WIDTH, HEIGHT) == (988.0, 738.0, 1000.0, 800.0)
@@ -168,8 +159,3 @@ def test_a_face_that_the_detector_itself_clears_is_not_marked(seer: Predictor, p
     assert located.artifacts == ()
     (located,) = locate([replace(track, opinions=(answered(caddm),))], predictor, [seer], WIDTH, HEIGHT)
     assert located.artifacts, "the one that finds a swap says where, whatever the other finds"
-
-
-def test_a_track_without_pixels_cannot_be_marked(seer: Predictor) -> None:
-    with pytest.raises(ValueError, match="no faces"):
-        locate([replace(evidence_of(0, [HALVED]), track=None)], seer, [], WIDTH, HEIGHT)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,12 +13,10 @@ import torch
 from attribution.detectors.card import ArtifactRule
 from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.errors import UnusableDetector
 from attribution.explain.artifacts import CropArtifact, calibrated, find_artifacts, localises, read_boxes
 from attribution.models.architectures import CADDM
 from attribution.models.backbones import build_backbone, features, pooled_width
 from attribution.models.caddm import CHANNELS, ArtifactModule, Caddm, anchors, build_caddm, encode
-from conftest import digest
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +28,6 @@ def network() -> Caddm:
 
 
 class TestNetwork:
-    def test_four_maps(self):
-        found = ArtifactModule(8).eval().maps(torch.zeros(2, 8, 7, 7))
-        assert [tuple(one.shape) for one in found] == [(2, 8, 7, 7), (2, 8, 5, 5), (2, 8, 3, 3), (2, 8, 1, 1)]
-
     def test_a_head_speaks_of_its_own_anchor(self):
         """A bias on the second anchor of one map must reach that map's odd anchors and no others."""
         module = ArtifactModule(8).eval()
@@ -94,9 +85,6 @@ class TestNetwork:
         with pytest.raises(ValueError, match="without an artifact detection module"):
             plain.forward_artifacts(torch.zeros(1, 1280, 7, 7))
 
-    def test_its_weights_fit_into_ten_megabytes(self, network: Caddm):
-        assert sum(one.numel() for one in network.state_dict().values()) * 2 < 10e6
-
 
 def said(boxes: Mapping[int, tuple[float, Sequence[float]]]) -> tuple[torch.Tensor, torch.Tensor]:
     """Head outputs (class logits, offsets) with the given confidence and box (px) at each anchor number, nothing elsewhere."""
@@ -118,15 +106,13 @@ class TestFoundArtifacts:
         monkeypatch.setattr(predictor.model.artifact_module, "boxes", lambda maps: said(boxes))
         return find_artifacts(predictor, np.zeros((1, 224, 224, 3), np.uint8))[0]
 
-    def test_boxes_in_pixels_the_most_confident_first(self, predictor, monkeypatch):
-        found = self.answering(predictor, monkeypatch, {48: (0.9, [90, 70, 130, 150]), 0: (0.97, [4, 6, 40, 66])})
+    def test_boxes_in_pixels_the_most_confident_first_and_overlapping_ones_thinned_out(self, predictor, monkeypatch):
+        found = self.answering(
+            predictor, monkeypatch, {48: (0.9, [90, 70, 130, 150]), 46: (0.8, [92, 72, 130, 150]), 0: (0.97, [4, 6, 40, 66])}
+        )
         assert [round(one.confidence, 2) for one in found] == [0.97, 0.9]
         assert found[0].box == pytest.approx((4, 6, 40, 66), abs=0.01)
         assert found[1].box == pytest.approx((90, 70, 130, 150), abs=0.01)
-
-    def test_overlapping_ones_are_thinned_out(self, predictor, monkeypatch):
-        found = self.answering(predictor, monkeypatch, {48: (0.99, [90, 70, 130, 150]), 46: (0.95, [92, 72, 130, 150])})
-        assert [round(one.confidence, 2) for one in found] == [0.99]
 
     def test_the_whole_crop_stands_back_behind_a_smaller_box(self, predictor, monkeypatch):
         both = {166: (0.999, [0, 0, 224, 224]), 48: (0.9, [90, 70, 130, 150])}
@@ -147,13 +133,13 @@ class TestFoundArtifacts:
         assert torch.allclose(calibrated(raw, ArtifactRule(0.5)), raw, atol=1e-6)
 
     def test_faces_by_the_dozen_and_none(self, predictor):
-        crops = np.random.default_rng(1).integers(0, 255, (35, 224, 224, 3), np.uint8)
+        crops = np.random.default_rng(1).integers(0, 255, (33, 224, 224, 3), np.uint8)
         confidences, boxes = read_boxes(predictor, crops)
-        assert confidences.shape == (35, 168)
-        assert boxes.shape == (35, 168, 4)
-        alone = read_boxes(predictor, crops[33:34])
-        assert torch.allclose(alone[0], confidences[33:34], atol=1e-4)
-        assert torch.allclose(alone[1], boxes[33:34], atol=1e-4)
+        assert confidences.shape == (33, 168)
+        assert boxes.shape == (33, 168, 4)
+        alone = read_boxes(predictor, crops[32:])
+        assert torch.allclose(alone[0], confidences[32:], atol=1e-4)
+        assert torch.allclose(alone[1], boxes[32:], atol=1e-4)
         assert find_artifacts(predictor, crops[:0]) == []
 
     def test_other_detectors_do_not_localise(self, detector_folder, predictor):
@@ -164,16 +150,3 @@ class TestFoundArtifacts:
             find_artifacts(other, np.zeros((1, 224, 224, 3), np.uint8))
         with pytest.raises(ValueError, match="artifact detection module"):
             read_boxes(other, np.zeros((1, 224, 224, 3), np.uint8))
-
-
-def test_a_folder_for_crops_of_another_side_is_refused(swap_folder, tmp_path):
-    folder = Path(shutil.copytree(swap_folder, tmp_path / "small"))
-    config = json.loads((folder / "config.json").read_text())
-    config["pretrained_cfg"]["input_size"] = [3, 64, 64]
-    (folder / "config.json").write_text(json.dumps(config))
-    card = json.loads((folder / "card.json").read_text())
-    card["crop"]["side_px"] = 64
-    card["files"]["config.json"] = digest(folder / "config.json")
-    (folder / "card.json").write_text(json.dumps(card))
-    with pytest.raises(UnusableDetector, match="needs 224 px"):
-        load_folder(folder)

@@ -13,9 +13,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as pictures
 
 from attribution.detectors.card import CropSettings
-from attribution.errors import EvidenceError
-from attribution.evidence import Face
-from attribution.faces.crops import as_seen, face_square, picture_box
+from attribution.faces.crops import as_seen, face_square
 from attribution.faces.finder import WHOLE_PICTURE, FaceFinder, find_inputs
 from attribution.media import OpenedMedia, open_media
 from make_media import write_clip
@@ -73,17 +71,6 @@ def test_the_middle_of_a_picture_whose_shorter_side_is_resized(portrait: OpenedM
     assert view.crop_side_px == pytest.approx(min(original().size) * 96 / 110)
 
 
-@pytest.mark.parametrize(("width", "height"), [(600, 400), (400, 600), (1, 20_000), (500, 500)])
-def test_the_box_lies_in_the_middle_and_inside(width: int, height: int) -> None:
-    assert picture_box(WHOLE, width, height) == (0, 0, width, height)
-    x0, y0, x1, y1 = picture_box(CropSettings("none", side_px=224, short_px=256), width, height)
-    assert x0 >= 0 <= y0
-    assert x1 <= width
-    assert y1 <= height
-    assert (x1 - x0, y1 - y0) == pytest.approx([min(width, height) * 224 / 256] * 2)
-    assert (x0 + x1, y0 + y1) == pytest.approx((width, height))
-
-
 def test_a_clip_gives_frames_spread_over_its_length(finder: FaceFinder, tmp_path: Path) -> None:
     with open_media(write_clip(tmp_path / "clip.mp4", frames=40)) as opened:
         (track,) = find_inputs(opened, finder, WHOLE).tracks
@@ -113,14 +100,3 @@ def test_faces_of_one_frame_share_the_whole_frame(portrait: OpenedMedia, finder:
 def test_no_face_is_cut_from_a_whole_frame(portrait: OpenedMedia, finder: FaceFinder) -> None:
     with pytest.raises(ValueError, match="no face"):
         as_seen(portrait, find_inputs(portrait, finder, WHOLE).tracks, FACES)
-
-
-def test_an_unknown_filter_is_refused(portrait: OpenedMedia) -> None:
-    with pytest.raises(EvidenceError, match="resample"):
-        portrait.crops([(0, (0.0, 0.0, 9.0, 9.0))], 8, "nearest")
-
-
-def test_a_face_without_landmarks_has_no_probability_either(portrait: OpenedMedia, finder: FaceFinder) -> None:
-    face = find_inputs(portrait, finder, WHOLE).tracks[0].faces[0]
-    with pytest.raises(EvidenceError, match="landmarks"):
-        Face(0, 0.0, face.box, None, 0.9, face.crop_box, face.crop, 1.0, 1.0)

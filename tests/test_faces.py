@@ -128,10 +128,8 @@ def test_a_crop_is_moved_into_the_picture_and_keeps_its_size(seed: int) -> None:
     x0, y0, x1, y1 = face_square(RULE, box, width, height)
     assert x1 - x0 == pytest.approx(min(0.86 * (box[3] - box[1]), width, height))
     assert y1 - y0 == pytest.approx(x1 - x0)
-    assert x0 >= 0
-    assert y0 >= 0
-    assert x1 <= width
-    assert y1 <= height
+    assert 0 <= x0 < x1 <= width
+    assert 0 <= y0 < y1 <= height
 
 
 # Pictures
@@ -153,13 +151,6 @@ def test_a_portrait_gives_one_track_of_one_face_cut_as_the_training_faces_were(f
     assert face.p_face > 0.99
     assert 100 < face.brightness < 220
     assert face.sharpness > 10
-
-
-@pytest.mark.parametrize("name", ["astronaut.png", "grace_hopper.jpg"])
-def test_boxes_are_those_of_mtcnn_with_its_own_settings(finder: FaceFinder, name: str) -> None:
-    boxes, *_ = cast(Any, MTCNN(keep_all=True).detect(portrait(name)))
-    (face,) = finder.find([portrait(name)])[0]
-    assert overlap(np.asarray(boxes[0], dtype=float), face.box) > 0.93
 
 
 def test_crops_come_from_full_resolution_although_faces_are_found_in_a_small_copy(finder: FaceFinder) -> None:
@@ -195,12 +186,9 @@ def test_a_picture_too_small_for_any_face_says_so(finder: FaceFinder, shape: tup
     assert found.notes == (f"The picture has only {shape[1]}×{shape[0]} pixels: too few to look for a face.",)
 
 
-@pytest.mark.parametrize("shape", [(20, 20), (21, 400), (400, 22), (64, 64), (200, 300)])
-@pytest.mark.parametrize("kind", ["noise", "even"])
-def test_a_picture_without_a_face_gives_the_reason(finder: FaceFinder, shape: tuple[int, int], kind: str) -> None:
-    random = np.random.default_rng(0)
-    rgb = random.integers(0, 256, (*shape, 3), dtype=np.uint8) if kind == "noise" else np.full((*shape, 3), 90, np.uint8)
-    found = tracks_of(Opened([rgb]), finder)
+@pytest.mark.parametrize("shape", [(20, 20), (400, 22), (200, 300)])
+def test_a_picture_without_a_face_gives_the_reason(finder: FaceFinder, shape: tuple[int, int]) -> None:
+    found = tracks_of(Opened([np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)]), finder)
     assert (found.tracks, found.faces_found) == ((), 0)
     assert found.notes == ("Only faces of at least 20 pixels that are turned to the camera and not cut off can be found.",)
 
@@ -422,38 +410,6 @@ def test_which_frames_make_a_track(
     found = tracks_of(clip(frames, draw, scene, fps), finder)
     assert sorted(frames_of(track) for track in found.tracks) == [list(one) for one in expected]
     assert found.faces_found == 1
-
-
-@pytest.mark.slow
-def test_people_who_cross_are_two_tracks(finder: FaceFinder) -> None:
-    def cross(frame: np.ndarray, i: int, seconds: float) -> None:
-        put(frame, "astronaut.png", 60, 90 + 80 * seconds, 110)
-        put(frame, "grace_hopper.jpg", 70, 400 - 80 * seconds, 160)
-
-    found = tracks_of(clip(32, cross), finder)
-    assert len(found.tracks) == 2
-    starts = {round(track.faces[0].box[0]) < WIDTH / 2: track for track in found.tracks}
-    for from_left, track in starts.items():
-        assert (track.faces[-1].box[0] > WIDTH / 2) == from_left
-        assert len(track.faces) >= 20
-
-
-@pytest.mark.slow
-def test_a_face_faster_than_the_search_is_one_track(finder: FaceFinder) -> None:
-    opened = clip(40, lambda frame, _, t: put(frame, "astronaut.png", 70, 240 + 150 * math.sin(2.5 * t), 135), fps=12)
-    (track,) = tracks_of(opened, finder, faces_per_track=99).tracks
-    assert len(track.faces) >= 36
-
-
-@pytest.mark.slow
-def test_a_person_who_walks_through_is_followed_from_edge_to_edge(finder: FaceFinder) -> None:
-    opened = clip(40, lambda frame, _, t: put(frame, "grace_hopper.jpg", 70, -60 + 120 * t, 135))
-    (track,) = tracks_of(opened, finder, faces_per_track=99).tracks
-    assert frames_of(track) == list(range(track.faces[0].frame_index, track.faces[-1].frame_index + 1))
-    assert len(track.faces) >= 28
-    for face in track.faces:
-        assert 0 <= face.box[0] < face.box[2] <= WIDTH
-        assert 0 <= face.crop_box[0] < face.crop_box[2] <= WIDTH
 
 
 def test_a_clip_without_a_face_gives_the_reason(finder: FaceFinder) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from attribution.detectors.loading import load_folder
 from attribution.detectors.predictor import Predictor
 from attribution.explain.gradcam import grad_cam_of_the_package, grad_cam_through_the_head, heatmaps
-from conftest import LABELS, SIDE_PX, some_crops, write_detector
+from conftest import LABELS, SIDE_PX, some_crops
 
 NAMES = [label.name for label in LABELS]
 
@@ -27,32 +25,6 @@ def test_the_quick_way_is_the_package_s_grad_cam(predictor: Predictor) -> None:
         assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.99
 
 
-@pytest.mark.parametrize("architecture", ["resnet18", "mobilenetv4_conv_small", "convnextv2_atto"])
-def test_the_quick_way_holds_for_other_architectures(tmp_path: Path, architecture: str) -> None:
-    predictor = Predictor(load_folder(write_detector(tmp_path, architecture)), "cpu")
-    crops, classes = some_crops(3), [1, 2, 3]
-    quick, reference = grad_cam_through_the_head(predictor, crops, classes), grad_cam_of_the_package(predictor, crops, classes)
-    assert quick == pytest.approx(reference, abs=2e-3)
-
-
-def test_a_vit_is_explained_by_its_patch_tokens(tmp_path: Path) -> None:
-    detector = load_folder(write_detector(tmp_path, "vit_tiny_patch16_224", {"img_size": SIDE_PX}))
-    found = heatmaps(Predictor(detector, "cpu"), some_crops(2), ["stylegan2", "real"])
-    assert [one.values.shape for one in found] == [(SIDE_PX, SIDE_PX)] * 2
-    assert all(one.values.max() > 0 for one in found)
-
-
-def test_dna_det_is_explained_all_over_the_picture(generated_folder: Path) -> None:
-    predictor = Predictor(load_folder(generated_folder), "cpu")
-    found = heatmaps(predictor, some_crops(3), ["stylegan2", "sdxl", "real"])
-    assert [one.label for one in found] == ["stylegan2", "sdxl", "real"]
-    for one in found:
-        assert one.values.shape == (SIDE_PX, SIDE_PX)
-        assert 0 <= one.values.min() <= one.values.max() <= 1
-        assert 0 <= one.evidence_share <= 1
-    assert found[0].evidence_share > 0
-
-
 def test_each_crop_is_explained_for_its_own_label(predictor: Predictor) -> None:
     crops = np.repeat(some_crops(1), 4, axis=0)
     found = heatmaps(predictor, crops, NAMES)
@@ -60,22 +32,9 @@ def test_each_crop_is_explained_for_its_own_label(predictor: Predictor) -> None:
     p = predictor.read(crops[:1]).p_methods[0]
     assert [one.p_label for one in found] == pytest.approx(p.tolist(), abs=1e-5)
     assert len({one.values.tobytes() for one in found}) == 4
+    assert all(one.values.shape == (SIDE_PX, SIDE_PX) and 0 <= one.values.min() <= one.values.max() <= 1 for one in found)
     alone = heatmaps(predictor, crops[:1], ["stylegan2"])[0]
     assert alone.values == pytest.approx(found[2].values, abs=1e-4)
-
-
-def test_maps_lie_on_the_crop_between_0_and_1(predictor: Predictor) -> None:
-    for one in heatmaps(predictor, some_crops(5), [NAMES[i % 4] for i in range(5)]):
-        assert one.values.shape == (SIDE_PX, SIDE_PX)
-        assert one.values.dtype == np.float32
-        assert 0 <= one.values.min() <= one.values.max() <= 1
-
-
-def test_more_faces_than_a_batch(predictor: Predictor) -> None:
-    crops = some_crops(19)
-    found = heatmaps(predictor, crops, ["flux1"] * 19)
-    assert len(found) == 19
-    assert found[18].values == pytest.approx(heatmaps(predictor, crops[18:], ["flux1"])[0].values, abs=1e-4)
 
 
 def test_always_the_same_answer_and_no_trace_on_the_network(predictor: Predictor) -> None:

@@ -250,12 +250,6 @@ def test_times_are_presentation_times_also_at_a_variable_frame_rate(tmp_path: Pa
         assert [1000 * frame.seconds for frame in opened.frames] == pytest.approx(shown, abs=0.6)
 
 
-def test_the_clock_starts_with_the_clip_and_not_with_its_first_timestamp(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "a.mkv", 5, SIZE, milliseconds=[5000, 5040, 5080, 5120, 5160])
-    with open_media(path) as opened:
-        assert [frame.seconds for frame in opened.frames] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16], abs=0.001)
-
-
 def test_reordered_frames_come_in_order_of_time_even_in_an_avi(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.avi", 40, SIZE, options={"preset": "medium", "bf": "3"})
     with open_media(path) as opened:
@@ -285,13 +279,6 @@ def test_of_a_long_clip_only_key_frames_are_looked_at_and_that_is_said(tmp_path:
         assert "only key frames were looked at: 16 of them, from 0.0 s to 78.0 s" in opened.media.notes[0]
 
 
-def test_a_long_clip_with_hardly_any_key_frame_is_read_in_full(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "a.mp4", 200, (80, 48), fps=2, gop=1000)
-    with open_media(path, MediaLimits(frames=11)) as opened:
-        assert [number_of(frame.rgb) for frame in opened.frames] == pytest.approx(list(np.linspace(0, 199, 11)), abs=1)
-        assert opened.media.notes == ()
-
-
 def test_a_cut_clip_says_how_many_frames_there_are(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "a.mp4", 30, SIZE, gop=1, container_options={"movflags": "faststart"}).read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
@@ -302,14 +289,6 @@ def test_a_cut_clip_says_how_many_frames_there_are(tmp_path: Path) -> None:
         assert [number_of(frame.rgb) for frame in opened.frames] == list(range(media.frames_read))
         assert media.notes[0] == f"{media.frames_read} of 30 frames could be decoded."
         assert "its header promises 30 frames" in media.notes[1]
-
-
-def test_a_cut_matroska_clip_says_so(tmp_path: Path) -> None:
-    whole = write_clip(tmp_path / "a.mkv", 60, SIZE, gop=5).read_bytes()
-    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
-    with open_media(tmp_path / "cut.mkv") as opened:
-        assert 10 < opened.media.frames_read < 50
-        assert "cut off" in " ".join(opened.media.notes)
 
 
 def test_what_follows_a_damaged_frame_is_left_out_until_the_next_key_frame(tmp_path: Path) -> None:
@@ -345,26 +324,12 @@ def test_a_clip_without_square_pixels_is_shown_as_players_show_it(tmp_path: Path
         assert opened.frames[0].rgb.shape == (96, 240, 3)
 
 
-@pytest.mark.parametrize("size", [(2, 2), (2, 1200), (1200, 2)])
-def test_clips_of_odd_shapes(tmp_path: Path, size: tuple[int, int]) -> None:
-    with open_media(write_clip(tmp_path / "a.mp4", 2, size)) as opened:
-        assert (opened.media.width, opened.media.height, opened.media.frames_read) == (*size, 2)
-        assert opened.crops([(1, (0.0, 0.0, 2.0, 2.0))], 16)[0].shape == (16, 16, 3)
-
-
 @pytest.mark.parametrize("size", [(1, 1), (1, 20000), (3, 5)])
 def test_tiny_and_narrow_pictures_are_read(tmp_path: Path, size: tuple[int, int]) -> None:
     with open_media(write_picture(tmp_path / "a.png", scene(*size))) as opened:
         assert (opened.media.width, opened.media.height) == size
         assert max(opened.frames[0].rgb.shape) <= 1280
         assert opened.crops([(0, (0.0, 0.0, 1.0, 1.0))], 16)[0].shape == (16, 16, 3)
-
-
-def test_what_makes_the_pixels_look_odd_is_said(tmp_path: Path) -> None:
-    options = {"preset": "ultrafast", "x264-params": "transfer=arib-std-b67:colorprim=bt2020:colormatrix=bt2020nc:tff=1"}
-    with open_media(write_clip(tmp_path / "a.mp4", 3, SIZE, options=options)) as opened:
-        assert opened.media.frames_read == 3
-        assert sorted(note.split(";")[0].split(":")[0] for note in opened.media.notes) == ["The clip is HDR", "The clip is interlaced"]
 
 
 def test_when_time_runs_out_the_first_part_is_used_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

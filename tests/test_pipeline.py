@@ -21,11 +21,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from attribution.detectors import loading
-from attribution.detectors.predictor import Predictor
 from attribution.errors import DamagedDetector, DeviceError, EmptyMedia, MissingMedia, UnknownDetector, UnsupportedMedia
-from attribution.evidence import Evidence, TrackEvidence
-from attribution.explain.artifacts import find_artifacts
-from attribution.explain.patches import patch_view, reads_patches
+from attribution.evidence import Evidence
 from attribution.pipeline import Analysis, Pipeline, analyse, examine, explain, load_pipeline
 from attribution.text.numbers import percent
 from conftest import SIDE_PX, SWAP_SIDE_PX, Embed, Folders
@@ -230,15 +227,10 @@ def test_a_bank_of_another_network_is_refused(own_detector: Path, change: str) -
     [
         (("stylegan2",), "manipulated", {"random-dna-det": "same method"}),
         (("landmark_swap",), "manipulated", {"random-dna-det": "called a face swap"}),
-        (("stylegan2", "", "default", "random-dna-det"), "manipulated", {"random-dna-det": "could not be loaded"}),
         (("landmark_swap", "real"), "inconclusive", {"random-caddm": "differs", "random-dna-det": "called a face swap"}),
         (("landmark_swap", "swapped"), "manipulated", {"random-caddm": "same family", "random-dna-det": "called a face swap"}),
-        (("stylegan2", "real"), "manipulated", {"random-caddm": "this face was called a GAN", "random-dna-det": "same method"}),
-        (("stylegan2", "", "random-dna-det"), "manipulated", {"random-default": "same method"}),
         (("landmark_swap", "", "random-dna-det"), "inconclusive", {"random-default": "undecided"}),
-        (("real", "", "random-dna-det"), "manipulated", {"random-default": "differs"}),
         (("landmark_swap", "swapped", "random-caddm"), "manipulated", {"random-default": "same family"}),
-        (("stylegan2", "swapped", "random-caddm"), "inconclusive", {"random-default": "undecided"}),
     ],
     ids=str,
 )
@@ -261,28 +253,10 @@ def test_who_is_asked_and_what_follows(
         else:
             with pytest.raises(ValueError, match=f"no opinion of {opinion.detector.name}"):
                 explain(track, pipeline, opinion)
-    seers = [one for one in (pipeline.predictor, *(two.predictor for two in pipeline.specialists)) if one and one.card.artifacts]
-    marks = parts[1:2] == ("swapped",)
-    assert {one.detector for one in track.artifacts} == ({"random-caddm"} if marks else set()), "who finds nothing marks nothing"
-    if marks:
-        assert np.array(marked(track)) == pytest.approx(np.array(boxes_by_hand(track, seers[0])), rel=1e-4, abs=1e-2)
+    marks = {"random-caddm"} if parts[1:2] == ("swapped",) else set()
+    assert {one.detector for one in track.artifacts} == marks, "who finds nothing marks nothing"
     read = through_json(evidence)
     assert (read.tracks[0].opinions, read.tracks[0].artifacts) == (track.opinions, track.artifacts)
-
-
-def boxes_by_hand(track: TrackEvidence, seer: Predictor) -> list[tuple[float, ...]]:
-    """The detector's own boxes on the shown face, carried to the original: the crop is the square `crop_box` corner to corner."""
-    face = track.shown_face
-    assert face is not None
-    left, top, right, _ = face.crop_box
-    scale = (right - left) / face.crop.shape[0]
-    (found,) = find_artifacts(seer, face.crop[None])
-    boxes = ((*one.box, one.confidence) for one in found)
-    return [(left + scale * x0, top + scale * y0, left + scale * x1, top + scale * y1, p) for x0, y0, x1, y1, p in boxes]
-
-
-def marked(track: TrackEvidence) -> list[tuple[float, ...]]:
-    return [(*one.box, one.confidence) for one in track.artifacts]
 
 
 def test_a_generated_face_has_a_second_opinion_with_patches(
@@ -312,66 +286,6 @@ def test_a_generated_face_has_a_second_opinion_with_patches(
         explain(track, replace(consulting, specialists=(), router=None), opinion)
     with pytest.raises(ValueError, match="no pixels"):
         explain(replace(track, track=None), consulting, opinion)
-
-
-def test_a_face_that_was_not_read_patch_by_patch_can_be(
-    embedded: Callable[..., Pipeline], examined: Callable[..., Analysis], close_up: Path
-) -> None:
-    for parts in (("landmark_swap",), ("landmark_swap", "", "random-dna-det")):
-        pipeline, (tiles,) = embedded(*parts), examined(close_up, *parts).tiles
-        (reader,) = (one for one in (pipeline.predictor, *(two.predictor for two in pipeline.specialists)) if one and reads_patches(one))
-        assert tiles is not None
-        assert len(patch_view(reader, tiles).boxes) == 16 * len(tiles.boxes)
-    with pytest.raises(ValueError, match="takes DNA-Det"):
-        patch_view(embedded("landmark_swap").predictor, tiles)  # type: ignore[arg-type]
-    assert examined(close_up, "stylegan2", "", "default", "random-dna-det").tiles == (None,), "nobody reads patches"
-
-
-@pytest.mark.parametrize("place", [pytest.param("two faces", marks=pytest.mark.slow), "a face at the edge", "a tiny picture"])
-def test_pictures_that_are_hard_to_tile(embedded: Callable[..., Pipeline], tmp_path: Path, place: str) -> None:
-    consulting = embedded("stylegan2")
-    portrait = Image.open(PORTRAIT).convert("RGB")
-    other = Image.open(EXAMPLES / "grace_hopper.jpg").convert("RGB")
-    if place == "two faces":
-        rgb = Image.new("RGB", (500, 400))
-        rgb.paste(portrait.crop((140, 20, 320, 210)), (0, 0))
-        rgb.paste(other.crop((80, 20, 400, 400)), (180, 0))
-    elif place == "a face at the edge":
-        rgb = portrait.crop((185, 60, 330, 240))
-    else:
-        # Smaller than the 96 px of a crop, so that every tile is scaled up; and too small to be judged.
-        rgb = portrait.crop((150, 30, 300, 210)).resize((50, 60))
-    path = tmp_path / "picture.png"
-    rgb.save(path)
-    analysis = examine(path, consulting)
-    tracks = analysis.evidence.tracks
-    assert len(tracks) == len(analysis.tiles) == (2 if place == "two faces" else 1)
-    for track, tiles in zip(tracks, analysis.tiles, strict=True):
-        assert tiles is not None
-        assert tiles.pixels.shape[1:] == (96, 96, 3)
-        assert track.track is not None
-        assert any(box == pytest.approx(track.track.best.crop_box, abs=1e-6) for box in tiles.boxes)
-        predictor = consulting.specialists[0].predictor
-        assert predictor is not None
-        patches = track.opinions[0].patches or patch_view(predictor, tiles)
-        assert (track.opinions[0].patches is None) == (place == "a tiny picture")
-        assert all(0 <= x0 < x1 <= rgb.width and 0 <= y0 < y1 <= rgb.height for x0, y0, x1, y1 in patches.boxes)
-    assert through_json(analysis.evidence).tracks[0].opinions == tracks[0].opinions
-
-
-def test_a_clip_has_opinions_and_marks_but_no_tiles(embedded: Callable[..., Pipeline], clip_path: Path) -> None:
-    pipeline = embedded("landmark_swap", "swapped")
-    analysis = examine(clip_path, pipeline)
-    (track,) = analysis.evidence.tracks
-    assert analysis.tiles == (None,)
-    assert (track.verdict.state, track.opinions[0].agreement, track.opinions[0].patches) == ("manipulated", "same family", None)
-    assert analysis.evidence.settings["specialists"]["random-caddm"]["mirrored"] is False
-    assert pipeline.specialists[0].predictor is not None
-    assert np.array(marked(track)) == pytest.approx(np.array(boxes_by_hand(track, pipeline.specialists[0].predictor)), rel=1e-4, abs=1e-2)
-    assert track.shown_face is not None
-    assert {one.seconds for one in track.artifacts} == {track.shown_face.seconds}
-    routed = analyse(clip_path, embedded("landmark_swap", "", "random-dna-det"))
-    assert any("calls this one a face swap" in reason for reason in routed.verdict.reasons)
 
 
 def test_a_disagreement_is_told_and_kept_apart_from_the_own_verdict(examined: Callable[..., Analysis], close_up: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +86,6 @@ def test_atypicality_is_the_share_of_nearer_validation_faces() -> None:
     assert [one.atypicality for one in corner.place(unit([[1] + [0] * 7, [-1] * 8]))] == [0, 1]
 
 
-def test_a_reference_lies_on_its_own_point() -> None:
-    bank = random_bank()
-    # Rows that are exact in float32 have a distance of exactly 0 to themselves.
-    bank = ReferenceBank(
-        np.eye(8, dtype=np.float32), bank.points[:8], bank.methods[:8], bank.sources[:8], bank.validation_distances, 3, map_neighbours=5
-    )
-    for index, placement in enumerate(bank.place(np.eye(8, dtype=np.float32))):
-        assert (placement.x, placement.y) == pytest.approx(tuple(bank.points[index]))
-
-
 def test_the_place_on_the_map_is_where_umap_begins() -> None:
     """Recomputed from the definition: weights exp(−d/σ) with Σ_{j≥2} exp(−d_j/σ) = log2(k), σ by SciPy's root finder."""
     from scipy.optimize import brentq
@@ -108,12 +99,6 @@ def test_the_place_on_the_map_is_where_umap_begins() -> None:
         weights = np.exp(-distances / sigma)
         expected = weights @ bank.points[order] / weights.sum()
         assert (placement.x, placement.y) == pytest.approx(tuple(expected), abs=1e-4)
-
-
-@pytest.mark.parametrize("faces", [1, 2, 3])
-def test_a_bank_smaller_than_its_number_of_neighbours(faces: int) -> None:
-    placements = random_bank(faces).place(unit(np.random.RandomState(4).randn(2, 8)))
-    assert all(len(one.neighbours) == faces and np.isfinite([one.x, one.y]).all() for one in placements)
 
 
 def test_none_gives_none_and_another_width_is_refused() -> None:
@@ -133,70 +118,31 @@ def test_readings_of_the_detector_find_their_place(predictor: Predictor, detecto
     assert all(one.neighbours[0].distance < 1e-3 for one in placements)
 
 
-def damaged(change: str, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
-    if change == "not unit":
-        tensors["embeddings"] = tensors["embeddings"] * 2
-    elif change == "not finite":
-        tensors["points"][0, 0] = np.nan
-    elif change == "too few points":
-        tensors["points"] = tensors["points"][1:]
-    elif change == "name out of range":
-        tensors["method_index"] = tensors["method_index"] + 99
-    elif change == "negative name":
-        tensors["source_index"] = tensors["source_index"] - 99
-    elif change == "no distances":
-        tensors["validation_distances"] = tensors["validation_distances"][:0]
-    elif change == "not ascending":
-        tensors["validation_distances"] = tensors["validation_distances"][::-1].copy()
-    elif change == "flat":
-        tensors["embeddings"] = tensors["embeddings"].ravel()
-    elif change == "too many":
-        tensors.update({name: np.repeat(tensors[name], 100, axis=0) for name in ("embeddings", "points", "method_index", "source_index")})
-    elif change == "no metadata":
-        metadata.clear()
-    elif change == "no list of names":
-        metadata["methods"] = '"real"'
-    elif change == "metadata that is no JSON":
-        metadata["sources"] = "["
-    elif change == "too few paths":
-        metadata["paths"] = '["a.jpg"]'
-    elif change == "no neighbours":
-        metadata["neighbours"] = "0"
-    else:
-        del tensors[change]
+DAMAGES: dict[str, Callable[[dict[str, np.ndarray]], Any]] = {
+    **{name: lambda tensors, name=name: tensors.pop(name) for name in ("embeddings", "points", "method_index", "validation_distances")},
+    "not unit": lambda tensors: tensors.update(embeddings=tensors["embeddings"] * 2),
+    "not finite": lambda tensors: tensors.update(points=tensors["points"] * np.nan),
+    "too few points": lambda tensors: tensors.update(points=tensors["points"][1:]),
+    "name out of range": lambda tensors: tensors.update(method_index=tensors["method_index"] + 99),
+    "negative name": lambda tensors: tensors.update(source_index=tensors["source_index"] - 99),
+    "no distances": lambda tensors: tensors.update(validation_distances=tensors["validation_distances"][:0]),
+    "not ascending": lambda tensors: tensors.update(validation_distances=tensors["validation_distances"][::-1].copy()),
+    "flat": lambda tensors: tensors.update(embeddings=tensors["embeddings"].ravel()),
+    "too many": lambda tensors: tensors.update(
+        {name: np.repeat(tensors[name], 100, axis=0) for name in ("embeddings", "points", "method_index", "source_index")}
+    ),
+}
+NAMES: list[dict[str, str]] = [{"methods": '"real"'}, {"sources": "["}, {"paths": '["a.jpg"]'}, {"neighbours": "0"}]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "embeddings",
-        "points",
-        "method_index",
-        "source_index",
-        "validation_distances",
-        "not unit",
-        "not finite",
-        "too few points",
-        "name out of range",
-        "negative name",
-        "no distances",
-        "not ascending",
-        "flat",
-        "too many",
-        "no metadata",
-        "no list of names",
-        "metadata that is no JSON",
-        "too few paths",
-        "no neighbours",
-    ],
-)
-def test_a_damaged_bank_is_refused(own_detector: Path, change: str) -> None:
+@pytest.mark.parametrize(("change", "named"), [*((change, {}) for change in DAMAGES), *(("", named) for named in NAMES)], ids=str)
+def test_a_damaged_bank_is_refused(own_detector: Path, change: str, named: dict[str, str]) -> None:
     path = own_detector / "reference.safetensors"
     with safe_open(path, "np") as file:
-        metadata = dict(file.metadata())
+        metadata = {**file.metadata(), **named}
     tensors = load_file(path)
-    damaged(change, tensors, metadata)
-    save_file(tensors, path, metadata or None)
+    DAMAGES.get(change, len)(tensors)
+    save_file(tensors, path, metadata)
     with pytest.raises(DamagedDetector):
         ReferenceBank.load(own_detector)
 
