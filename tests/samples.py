@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -52,26 +53,12 @@ def face(index: int = 0, seconds: float = 0.0, x: float = 40.0, side_px: float =
 def track(number: int = 0, verdict: Verdict = MANIPULATED, faces: int = 1, **changes: Any) -> TrackEvidence:
     members = tuple(face(i, 0.25 * i, 40.0 + 100 * number) for i in range(faces))
     rows = np.tile(np.array(list(P.values()), dtype=np.float32), (faces, 1))
-    values: dict[str, Any] = {
-        "id": number,
-        "faces": faces,
-        "first_seconds": 0.0,
-        "last_seconds": members[-1].seconds,
-        "box": members[0].box,
-        "verdict": verdict,
-        "p_methods": P,
-        "p_families": {"real": 0.05, "face_swap": 0.9, "gan": 0.03, "diffusion": 0.02},
-        "p_manipulated": 0.95,
-        "placement": Placement(1.0, 2.0, tuple(Neighbour(i, LABELS[1 + i % 2], f"source_{i}", 0.1 * i) for i in range(3)), 0.4),
-        "crop_side_px": 80.0,
-        "sharpness": 250.0,
-        "brightness": 120.0,
-        "track": Track(number, members),
-        "predictions": Predictions(
-            np.log(rows), rows, np.eye(faces, 8, dtype=np.float32) + (np.arange(faces)[:, None] >= 8) * np.eye(8)[0]
-        ),
-    }
-    return TrackEvidence(**{**values, **changes})
+    near = Placement(1.0, 2.0, tuple(Neighbour(i, LABELS[1 + i % 2], f"source_{i}", 0.1 * i) for i in range(3)), 0.4)
+    families = {"real": 0.05, "face_swap": 0.9, "gan": 0.03, "diffusion": 0.02}
+    embeddings = np.eye(faces, 8, dtype=np.float32) + (np.arange(faces)[:, None] >= 8) * np.eye(8)[0]
+    pixels: dict[str, Any] = {"track": Track(number, members), "predictions": Predictions(np.log(rows), rows, embeddings)}
+    where = (number, faces, 0.0, members[-1].seconds, members[0].box)
+    return replace(TrackEvidence(*where, verdict, P, families, 0.95, (), None, near, 80.0, 250.0, 120.0, **pixels), **changes)
 
 
 def picture(*verdicts: Verdict, name: str = "photo.jpg", verdict: Verdict | None = None, **changes: Any) -> Evidence:
@@ -112,13 +99,8 @@ def heatmap(label: str = "landmark_swap", drop_hot: float = 0.41, drop_random: f
 
 
 SPECIALIST = DetectorInfo(
-    "telltale-dna-det",
-    "cd" * 32,
-    ("real", "stylegan2", "sdxl"),
-    ("real", "gan", "diffusion"),
-    ("No manipulation", "StyleGAN2", "SDXL"),
-    "CC0-1.0",
-    ("It knows wholly generated faces alone.",),
+    *("telltale-dna-det", "cd" * 32, ("real", "stylegan2", "sdxl"), ("real", "gan", "diffusion"), ("No manipulation", "StyleGAN2", "SDXL")),
+    *("CC0-1.0", ("It knows wholly generated faces alone.",)),
     scope="generated",
 )
 GENERATED = Verdict("manipulated", "stylegan2", "gan", 0.97)
@@ -127,27 +109,14 @@ REFUSED = "telltale-dna-det attributes wholly generated faces; this one was call
 
 def opinion(verdict: Verdict = GENERATED, agreement: str = "same method", **changes: Any) -> Opinion:
     """What a second detector says of a face."""
-    values: dict[str, Any] = {
-        "detector": SPECIALIST,
-        "verdict": verdict,
-        "p_methods": {"real": 0.02, "stylegan2": 0.9, "sdxl": 0.08},
-        "p_families": {"real": 0.02, "gan": 0.9, "diffusion": 0.08},
-        "p_manipulated": 0.98,
-        "placement": Placement(0.5, 0.5, (Neighbour(0, "stylegan2", "tpdne", 0.1), Neighbour(1, "sdxl", "made", 0.2)), 0.3),
-        "agreement": agreement,
-        "architecture": "style-based GAN",
-    }
-    return Opinion(**{**values, **changes})
+    near = Placement(0.5, 0.5, (Neighbour(0, "stylegan2", "tpdne", 0.1), Neighbour(1, "sdxl", "made", 0.2)), 0.3)
+    shares = {"real": 0.02, "stylegan2": 0.9, "sdxl": 0.08}, {"real": 0.02, "gan": 0.9, "diffusion": 0.08}
+    return replace(Opinion(SPECIALIST, "", verdict, *shares, 0.98, near, agreement, "style-based GAN"), **changes)
 
 
 SWAPS = DetectorInfo(
-    "telltale-caddm",
-    "ef" * 32,
-    ("real", "swapped"),
-    ("real", "face_swap"),
-    ("No manipulation", "Face swap or pasted part"),
-    "CC0-1.0",
-    ("It knows swapped and pasted parts alone.",),
+    *("telltale-caddm", "ef" * 32, ("real", "swapped"), ("real", "face_swap"), ("No manipulation", "Face swap or pasted part")),
+    *("CC0-1.0", ("It knows swapped and pasted parts alone.",)),
     scope="face_swap",
 )
 SWAPPED = Verdict("manipulated", "swapped", "face_swap", 0.88)
@@ -173,15 +142,8 @@ def disputed(first: float = 0.95, found: bool = True, number: int = 0) -> TrackE
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FOREIGN = DetectorInfo(
-    "acme/eye",
-    "cd" * 32,
-    ("real", "fake"),
-    ("real", "unknown"),
-    ("Real", "Fake"),
-    "mit",
-    ("Telltale has never measured this detector.",),
-    f"hf:acme/eye@{COMMIT}",
-    False,
+    *("acme/eye", "cd" * 32, ("real", "fake"), ("real", "unknown"), ("Real", "Fake"), "mit"),
+    *(("Telltale has never measured this detector.",), f"hf:acme/eye@{COMMIT}", False),
 )
 FOUND = Verdict("manipulated", "unknown", None, 0.93, ("Telltale has not measured acme/eye.",))
 NOTHING = Verdict("no_manipulation_found", None, "real", 0.96, ("Telltale has not measured acme/eye.",))

@@ -115,16 +115,6 @@ def test_a_specialist_marks_the_faces_that_it_was_asked_about(predictor: Predict
         assert np.array(marked) == pytest.approx(np.array(placed(found, faces[number])), rel=1e-4, abs=1e-3)
 
 
-def test_who_does_not_localise_or_was_not_asked_marks_nothing(
-    predictor: Predictor, caddm: Specialist, seer: Predictor, generated_folders: Folders
-) -> None:
-    other = Predictor(load_folder(generated_folders("stylegan2")), "cpu")
-    refused = Opinion(other.info, "It was not asked.")
-    track = replace(evidence_of(0, [HALVED]), opinions=(refused, answered(caddm)))
-    assert locate([track], predictor, [other, seer], WIDTH, HEIGHT)[0].artifacts
-    assert locate([replace(track, opinions=(refused,))], predictor, [other, seer], WIDTH, HEIGHT)[0].artifacts == ()
-
-
 def test_of_a_clip_the_shown_face_is_marked_at_its_moment(seer: Predictor) -> None:
     """The largest face lies outside of the worst interval."""
     boxes: list[Box] = [(100.0, 40.0, 212.0, 152.0), (300.0, 40.0, 412.0, 152.0), (310.0, 40.0, 400.0, 130.0), (0.0, 0.0, 448.0, 448.0)]

@@ -115,21 +115,18 @@ def finder() -> FaceFinder:
 # The crop rule
 
 
-def test_the_crop_is_a_square_a_little_below_the_middle_of_the_box() -> None:
-    assert face_square(CropSettings(scale=0.86, down=0.054), (400, 300, 480, 400), 1000, 1000) == pytest.approx((397, 312.4, 483, 398.4))
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_crop_is_moved_into_the_picture_and_keeps_its_size(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    width, height = (int(side) for side in random.integers(1, 800, 2))
-    x, y = random.uniform(-100, 900, 2)
-    box = (x, y, x + random.uniform(1, 400), y + random.uniform(1, 600))
-    x0, y0, x1, y1 = face_square(RULE, box, width, height)
-    assert x1 - x0 == pytest.approx(min(0.86 * (box[3] - box[1]), width, height))
-    assert y1 - y0 == pytest.approx(x1 - x0)
-    assert 0 <= x0 < x1 <= width
-    assert 0 <= y0 < y1 <= height
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ((400, 300, 480, 400), (397, 312.4, 483, 398.4)),
+        # Moved into the picture, and smaller than the rule says only where that is larger than the picture.
+        ((-40, -10, 40, 90), (0, 2.4, 86, 88.4)),
+        ((960, 950, 1040, 1050), (914, 914, 1000, 1000)),
+        ((0, 0, 1200, 1400), (0, 0, 1000, 1000)),
+    ],
+)
+def test_the_crop_is_a_square_a_little_below_the_middle_of_the_box(box: Box, expected: Box) -> None:
+    assert face_square(CropSettings(scale=0.86, down=0.054), box, 1000, 1000) == pytest.approx(expected)
 
 
 # Pictures
@@ -169,16 +166,6 @@ def test_crops_come_from_full_resolution_although_faces_are_found_in_a_small_cop
     assert np.array_equal(face.crop, np.asarray(Image.fromarray(large).resize((384, 384), Image.Resampling.LANCZOS, box=exact)))
 
 
-def test_sharpness_and_brightness_say_what_they_mean(finder: FaceFinder) -> None:
-    sharp = portrait("grace_hopper.jpg")
-    blurred, dark = cv2.GaussianBlur(sharp, (0, 0), 5), (sharp * 0.4).astype(np.uint8)
-    faces_seen = [tracks_of(Opened([rgb]), finder).tracks[0].best for rgb in (sharp, blurred, dark)]
-    assert faces_seen[1].sharpness < 0.1 * faces_seen[0].sharpness
-    assert faces_seen[2].brightness == pytest.approx(0.4 * faces_seen[0].brightness, rel=0.1)
-    larger = tracks_of(Opened([sharp]), finder, rule=CropSettings(side_px=448)).tracks[0].best
-    assert larger.sharpness == pytest.approx(faces_seen[0].sharpness, rel=0.5)
-
-
 @pytest.mark.parametrize("shape", [(1, 1), (1, 900), (900, 1), (8, 8), (19, 19), (19, 400)])
 def test_a_picture_too_small_for_any_face_says_so(finder: FaceFinder, shape: tuple[int, int]) -> None:
     found = tracks_of(Opened([np.full((*shape, 3), 90, np.uint8)]), finder)
@@ -215,16 +202,6 @@ def test_of_a_crowd_the_largest_are_examined_and_the_rest_counted(finder: FaceFi
     assert sides == sorted(sides, reverse=True)
     assert [track.best.crop_side_px for track in some.tracks] == sides[:5]
     assert [track.id for track in some.tracks] == [0, 1, 2, 3, 4]
-
-
-@pytest.mark.parametrize("x", [184, 190])
-def test_a_face_cut_by_the_edge_stays_inside(finder: FaceFinder, x: int) -> None:
-    rgb = np.ascontiguousarray(portrait("astronaut.png")[:, x:])
-    face = tracks_of(Opened([rgb]), finder).tracks[0].best
-    for x0, y0, x1, y1 in (face.box, face.crop_box):
-        assert 0 <= x0 < x1 <= rgb.shape[1]
-        assert 0 <= y0 < y1 <= rgb.shape[0]
-    assert face.crop_box[0] == 0
 
 
 # The finder
@@ -356,14 +333,6 @@ def test_faces_of_all_frames_are_found_although_few_frames_are_searched(finder: 
         assert min(agreement) > 0.75
         assert float(np.median(agreement)) > 0.88
         assert [face.seconds for face in track.faces] == [frame.seconds for frame in opened.frames]
-
-
-def test_the_most_prominent_track_is_kept_when_only_one_may_be(finder: FaceFinder) -> None:
-    found = tracks_of(clip(9, two_people), finder, max_faces=1)
-    assert len(found.tracks) == 1
-    assert found.tracks[0].best.box[0] > WIDTH / 2
-    assert found.faces_found == 2
-    assert found.notes == ("Only the 1 largest of 2 faces were examined.",)
 
 
 def shows(frames: Iterable[int], name: str = "astronaut.png", drift: float = 0) -> Callable[[np.ndarray, int, float], None]:

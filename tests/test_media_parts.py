@@ -8,7 +8,6 @@ import json
 import struct
 import subprocess
 import sys
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -125,13 +124,6 @@ def test_sampling_covers_the_clip_evenly_and_never_twice() -> None:
     assert evenly_in_time([], 5) == []
 
 
-def test_sampling_goes_by_time_and_not_by_number() -> None:
-    # Ten seconds at ten frames a second, then ten at a hundred: half of the samples belong to each half.
-    times = [number / 10 for number in range(100)] + [10 + number / 100 for number in range(1000)]
-    chosen = np.array(times)[evenly_in_time(times, 41)]
-    assert np.abs(chosen - np.linspace(0, times[-1], 41)).max() <= 0.05
-
-
 def test_a_lost_frame_is_replaced_by_the_next_once() -> None:
     wanted = Wanted([0, 10, 20, 30])
     assert [time for time in (0, 5, 9, 12, 21, 20, 35) if wanted.takes(time)] == [0, 12, 21, 35]
@@ -153,12 +145,6 @@ def test_orientations_agree_with_pillow_and_with_themselves(number: int) -> None
     assert orientation.from_display_matrix(matrix) == number
 
 
-def test_a_slanted_or_broken_matrix_is_no_orientation() -> None:
-    assert orientation.from_display_matrix(struct.pack("=9i", 46341, 46341, 0, -46341, 46341, 0, 0, 0, 1 << 30)) is None
-    assert orientation.from_display_matrix(bytes(36)) is None
-    assert orientation.from_display_matrix(b"") is None
-
-
 @pytest.mark.parametrize("pixels", ["yuv420p", "yuv422p", "yuv444p", "nv12", "gray", "rgb24", "yuv420p10le"])
 @pytest.mark.parametrize("turn", [1, 6, 7])
 @pytest.mark.parametrize("size", [(160, 120), (161, 121)])
@@ -173,13 +159,6 @@ def test_a_crop_is_the_lanczos_cut_of_the_whole_frame(pixels: str, turn: int, si
         expected = np.asarray(Image.fromarray(whole).resize((48, 48), Image.Resampling.LANCZOS, box=box))
         assert cut.shape == (48, 48, 3)
         assert np.abs(cut.astype(int) - expected).max() <= 1
-
-
-def test_pixels_that_are_not_square_are_stretched() -> None:
-    frame = av.VideoFrame.from_ndarray(scene(100, 100), "rgb24").reformat(format="yuv444p")
-    kept, _ = keep(frame, 0.0, 6, Fraction(2, 1), MediaLimits())
-    assert (kept.width, kept.height) == (100, 200)
-    assert kept.small.shape == (200, 100, 3)
 
 
 def test_messages_survive_the_pipe() -> None:

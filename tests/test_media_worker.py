@@ -166,22 +166,6 @@ def test_many_threads_open_files_at_once(tmp_path: Path) -> None:
     assert numbers == {number: number for number in range(6)}
 
 
-def test_one_opened_file_serves_many_threads(clip: Path) -> None:
-    box = (0.0, 0.0, 96.0, 96.0)
-    with open_media(clip) as opened:
-        expected = [crop.tobytes() for crop in opened.crops([(index, box) for index in range(10)], 96)]
-        seen: dict[int, bytes] = {}
-        threads = [
-            threading.Thread(target=lambda index=index: seen.update({index: opened.crops([(index, box)], 96)[0].tobytes()}))
-            for index in range(10)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert [seen[index] for index in range(10)] == expected
-
-
 def test_too_little_time_is_a_typed_error_and_the_next_file_works(clip: Path, tmp_path: Path) -> None:
     # The small one of the other tests can be read within a hundredth of a second.
     long = write_clip(tmp_path / "long.mp4", frames=30, size=(1280, 720))
@@ -253,19 +237,6 @@ def test_workers_die_with_their_parent(clip: Path) -> None:
     assert all(wait_until(lambda number=number: not is_running(int(number))) for number in seen)
 
 
-@needs_proc
-def test_a_busy_worker_dies_with_its_parent(tmp_path: Path) -> None:
-    # A parent that asks and leaves at once, while the worker still decodes.
-    path = write_clip(tmp_path / "long.mp4", 60, (1280, 720), pictures=[numbered(number, 1280, 720) for number in range(4)] * 15)
-    code = (
-        "import os, sys; from dataclasses import asdict; from attribution.media import MediaLimits, decoder; worker = decoder.take(); "
-        "order = {'kind': 'clip', 'opener': 'mov', 'path': sys.argv[1], 'limits': asdict(MediaLimits())}; worker.send(order); "
-        "print(worker.process_id, flush=True); os._exit(0)"
-    )
-    seen = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, cwd=ROOT, check=True).stdout
-    assert wait_until(lambda: not is_running(int(seen)))
-
-
 def forged(reply: object, raw: int = 0) -> str:
     """A worker that answers any order with this."""
     body = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
@@ -294,24 +265,19 @@ def test_a_true_answer_is_accepted(clip: Path, monkeypatch: pytest.MonkeyPatch) 
         {"width": 2**40},
         {"codec": "<script>"},
         {"notes": ["x"] * 17},
-        pytest.param({"frames": [[0.0, -1, -1]]}, marks=pytest.mark.slow),
-        pytest.param({"frames": [[0.0, True, 20]]}, marks=pytest.mark.slow),
-        pytest.param({"frames": [[0.0, 0, 20]]}, marks=pytest.mark.slow),
-        pytest.param({"frames": [[0.0, 40, 20, 7]]}, marks=pytest.mark.slow),
-        pytest.param({"frames": [[0.0, 41, 20]]}, marks=pytest.mark.slow),
-        pytest.param({"frames": []}, marks=pytest.mark.slow),
-        pytest.param({"frames": "abc"}, marks=pytest.mark.slow),
-        pytest.param({"frames": [[0.0, 1, 1]] * 65, "wanted": 64}, marks=pytest.mark.slow),
-        pytest.param({"frames": [["0", 40, 20]]}, marks=pytest.mark.slow),
-        pytest.param({"width": 0}, marks=pytest.mark.slow),
-        pytest.param({"height": "20"}, marks=pytest.mark.slow),
-        pytest.param({"wanted": 0}, marks=pytest.mark.slow),
-        pytest.param({"wanted": 65}, marks=pytest.mark.slow),
-        pytest.param({"duration": -1.0}, marks=pytest.mark.slow),
-        pytest.param({"duration": "long"}, marks=pytest.mark.slow),
-        pytest.param({"codec": "h264" * 100}, marks=pytest.mark.slow),
-        pytest.param({"notes": "text"}, marks=pytest.mark.slow),
-        pytest.param({"notes": None}, marks=pytest.mark.slow),
+        *(
+            pytest.param({name: value}, marks=pytest.mark.slow)
+            for name, values in {
+                "frames": [[[0.0, *one]] for one in ((-1, -1), (True, 20), (0, 20), (40, 20, 7), (41, 20))] + [[], "abc", [["0", 40, 20]]],
+                "width": [0],
+                "height": ["20"],
+                "wanted": [0, 65],
+                "duration": [-1.0, "long"],
+                "codec": ["h264" * 100],
+                "notes": ["text", None],
+            }.items()
+            for value in values
+        ),
     ],
     ids=str,
 )
@@ -342,13 +308,6 @@ def test_a_refusal_in_strange_words_is_cleaned_and_bounded(clip: Path, monkeypat
         open_media(clip)
     assert "\x1b" not in caught.value.what
     assert len(caught.value.what) <= 400
-
-
-def test_a_worker_that_cannot_start_says_what_to_check(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoder, "_START", "import a_package_that_is_not_there")
-    with pytest.raises(MediaError) as caught:
-        open_media(clip)
-    assert "av, numpy and pillow" in caught.value.next_step
 
 
 def test_the_worker_imports_as_its_parent_does_from_any_folder(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,20 +151,6 @@ def test_what_are_no_tiles_is_refused(shape: tuple[int, ...]) -> None:
 # Patches
 
 
-def test_every_tile_gives_four_by_four_patches_from_edge_to_edge(dna_det: Predictor) -> None:
-    tiles = tiles_of(3)
-    found = patch_view(dna_det, tiles)
-    assert found.labels == tuple(label.name for label in GENERATED_LABELS)
-    assert len(found.boxes) == len(found.p_methods) == 3 * 16
-    assert np.array(found.p_methods).sum(axis=1) == pytest.approx(np.ones(48), abs=1e-4)
-    for i, tile in enumerate(tiles.boxes):
-        own = np.array(found.boxes[16 * i : 16 * i + 16])
-        assert [own[:, 0].min(), own[:, 1].min(), own[:, 2].max(), own[:, 3].max()] == pytest.approx(tile, abs=0.01)
-        assert own[:, 2] - own[:, 0] == pytest.approx(np.full(16, 120 * 64 / 96), abs=0.02)
-        assert own[0, 0] < own[1, 0], "row by row"
-        assert own[0, 1] == own[3, 1] < own[4, 1]
-
-
 def test_patches_are_read_alone_and_calibrated(dna_det: Predictor) -> None:
     tiles = tiles_of(2, seed=4)
     found = patch_view(dna_det, tiles)
@@ -205,17 +191,6 @@ def test_magnified_tiles_are_covered_whole(dna_det: Predictor, img_size: int, a_
     assert side == pytest.approx(96 * 64 / img_size, abs=0.01)
     assert (lefts[0], lefts[-1] + side) == pytest.approx((10, 106), abs=0.02)
     assert np.diff(lefts).max() <= side + 0.01
-
-
-def test_the_gpu_s_memory_may_be_full(dna_det: Predictor) -> None:
-    full = Predictor(dna_det.detector, "cpu")
-    full.model = copy.deepcopy(full.model)
-
-    def out_of_memory(_: torch.Tensor) -> None:
-        raise torch.OutOfMemoryError
-
-    full.model.forward_patches = out_of_memory  # type: ignore[assignment]
-    assert patch_view(full, tiles_of(2)) == patch_view(dna_det, tiles_of(2))
 
 
 def test_other_networks_read_no_patches(predictor: Predictor, tmp_path: Path) -> None:

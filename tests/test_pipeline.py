@@ -175,19 +175,6 @@ def test_progress_tells_what_happens(pipeline: Pipeline, clip_path: Path) -> Non
     assert "Looking for faces in 10 frames" in [doing for _, doing in told]
 
 
-def test_whoever_raises_in_progress_ends_the_work(pipeline: Pipeline) -> None:
-    told: list[str] = []
-
-    def leave(share: float, doing: str) -> None:
-        told.append(doing)
-        if share > 0:
-            raise InterruptedError
-
-    with pytest.raises(InterruptedError):
-        analyse(PORTRAIT, pipeline, leave)
-    assert told[-1] == "Looking for faces"
-
-
 def test_unusable_files_and_detectors_are_typed_errors(pipeline: Pipeline, detector_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingMedia):
         analyse(tmp_path / "none.png", pipeline)

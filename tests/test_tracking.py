@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from attribution.faces.appearance import look, scene_cuts
 from attribution.faces.tracker import (
     Detection,
     Guess,
@@ -18,6 +17,8 @@ from attribution.faces.tracker import (
     is_glimpse,
     key_frames,
     link,
+    look,
+    scene_cuts,
     spread,
     stitch,
 )
@@ -84,13 +85,6 @@ def test_key_frames_leave_no_longer_hole_than_asked_for(seed: int) -> None:
     assert all(seconds[b] - seconds[a] <= 0.7 for a, b in pairwise(keys))
 
 
-def test_every_frame_is_a_key_where_frames_lie_far_apart() -> None:
-    assert key_frames([0, 8, 16, 24], set(), 0.7) == [0, 1, 2, 3]
-    assert key_frames([0, 0.1, 0.2, 0.3, 0.4], set(), 0.7) == [0, 4]
-    assert key_frames([0.0], set(), 0.0) == [0]
-    assert key_frames([2.0, 2.0, 2.0], set(), 0.0) == [0, 2]
-
-
 def test_two_faces_that_cross_keep_their_tracklets() -> None:
     frames = {
         i: [detection(i, 100 + 20 * i, who="A"), detection(i, 300 - 20 * i, y=110, who="A")][:: 1 if i % 2 else -1] for i in range(11)
@@ -103,26 +97,11 @@ def test_looks_decide_where_places_do_not() -> None:
     assert sorted(linked(frames)) == [[(0, 100), (1, 124)], [(0, 140), (1, 120)]]
 
 
-def test_a_cut_ends_a_trail_unless_the_same_face_stays_in_its_place() -> None:
-    stays = {0: [detection(0, 100)], 1: [detection(1, 105)]}
-    moves = {0: [detection(0, 100)], 1: [detection(1, 160)]}
-    assert len(linked(stays, {1})) == 1
-    assert len(linked(moves)) == 1
-    assert len(linked(moves, {1})) == 2
-
-
 @pytest.mark.parametrize(("lost_frames", "tracklets"), [(1, 1), (2, 1), (3, 2), (8, 2)])
 def test_a_face_that_comes_back_soon_goes_on(lost_frames: int, tracklets: int) -> None:
     last = 3 + lost_frames
     frames = {i: [] if 2 < i < last else [detection(i, 100)] for i in range(last + 1)}
     assert len(linked(frames)) == tracklets
-
-
-def test_equal_timestamps_do_no_harm() -> None:
-    frames = [[detection(i, 100 + 3 * i, seconds=1.0)] for i in range(4)]
-    tracklets = link(frames, [0, 1, 2, 3], set())
-    assert [len(tracklet) for tracklet in tracklets] == [4]
-    assert all(np.isfinite(guess.box).all() for run in guesses(tracklets[0][::3], [0, 3], [1.0] * 4, set()) for guess in run)
 
 
 def test_more_frames_are_looked_at_where_a_face_may_have_moved_too_fast() -> None:

@@ -15,7 +15,7 @@ from facenet_pytorch import MTCNN
 
 from attribution.detectors.card import CropSettings
 from attribution.evidence import Box, Face, Frame, Track
-from attribution.faces import appearance, tracker
+from attribution.faces import tracker
 from attribution.faces.crops import face_square, measures, whole_frames
 from attribution.faces.tracker import Detection, Guess, Tracklet
 from attribution.media import OpenedMedia
@@ -184,7 +184,7 @@ def find_tracks(opened: OpenedMedia, finder: FaceFinder, crop: CropSettings, max
         raise ValueError("at least one face")
     frames = opened.frames
     seconds = [frame.seconds for frame in frames]
-    cuts = appearance.scene_cuts([frame.rgb for frame in frames])
+    cuts = tracker.scene_cuts([frame.rgb for frame in frames])
     keys = tracker.key_frames(seconds, cuts, min(_KEY_EVERY_SECONDS, (seconds[-1] - seconds[0]) / (_FEWEST_KEYS - 1)))
     found: dict[int, list[FoundFace]] = {}
     seen: dict[int, list[Detection]] = {}
@@ -211,7 +211,7 @@ def find_tracks(opened: OpenedMedia, finder: FaceFinder, crop: CropSettings, max
 
 def _detection(frame: Frame, number: int, face: FoundFace) -> Detection:
     box, landmarks = face.box * frame.scale, face.landmarks * frame.scale
-    return Detection(number, frame.seconds, box, landmarks, face.p_face, appearance.look(frame.rgb, face.box))
+    return Detection(number, frame.seconds, box, landmarks, face.p_face, tracker.look(frame.rgb, face.box))
 
 
 def _follow(tracklets: list[Tracklet], frames: Sequence[Frame], finder: FaceFinder, keys: list[int], cuts: set[int]) -> list[Tracklet]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from attribution.evidence import TrackEvidence, Verdict
 
@@ -19,36 +20,24 @@ def judge_file(tracks: Sequence[TrackEvidence], notes: Sequence[str], min_faces:
     """
     if not tracks:
         return Verdict("inconclusive", None, None, None, (NO_FACE, *notes))
-    manipulated = [one for one in tracks if one.verdict.state == "manipulated"]
-    cleared = [one for one in tracks if one.verdict.state == "no_manipulation_found"]
-    open_tracks = [one for one in tracks if one.verdict.state == "inconclusive"]
+    states = ("manipulated", "no_manipulation_found", "inconclusive")
+    manipulated, cleared, open_tracks = ([one for one in tracks if one.verdict.state == state] for state in states)
     if manipulated:
         gravest = max(manipulated, key=lambda one: one.p_manipulated)
         how_many = [f"{len(manipulated)} of {len(tracks)} faces look manipulated."] if len(tracks) > 1 else []
-        verdict = gravest.verdict
-        return Verdict(verdict.state, verdict.method, verdict.family, verdict.confidence, (*how_many, *verdict.reasons, *notes))
-    largest = max((one.crop_side_px for one in cleared), default=0.0)
-    minor = [
-        one
-        for one in open_tracks
-        if (one.crop_side_px < _MINOR_SIDE_SHARE * largest or (cleared and one.faces < min_faces)) and not _disputed(one)
-    ]
-    deciding = [one for one in open_tracks if one not in minor]
+        return replace(gravest.verdict, reasons=(*how_many, *gravest.verdict.reasons, *notes))
+    small_px = _MINOR_SIDE_SHARE * max((one.crop_side_px for one in cleared), default=0.0)
+
+    def is_minor(one: TrackEvidence) -> bool:
+        # A second definite answer that differs made it inconclusive: agreement with a verdict that was so before is undecided.
+        disputed = any(opinion.agreement == "differs" for opinion in one.opinions)
+        return not disputed and (one.crop_side_px < small_px or (len(cleared) > 0 and one.faces < min_faces))
+
+    deciding = [one for one in open_tracks if not is_minor(one)]
     if deciding:
         main = max(deciding, key=lambda one: one.p_manipulated)
         how_many = [f"{len(open_tracks)} of {len(tracks)} faces are inconclusive."] if len(tracks) > 1 else []
         return Verdict("inconclusive", None, None, None, (*how_many, *main.verdict.reasons, *notes))
-    unseen = [f"{len(minor)} smaller or briefly seen of {len(tracks)} faces could not be judged."] if minor else []
-    confidence = min(one.verdict.confidence or 0.0 for one in cleared)
-    return Verdict(
-        "no_manipulation_found",
-        None,
-        "real",
-        confidence,
-        (*unseen, *dict.fromkeys(r for one in cleared for r in one.verdict.reasons), *notes),
-    )
-
-
-def _disputed(track: TrackEvidence) -> bool:
-    """Whether a second detector's definite answer made the track inconclusive: agreement with a verdict that was so before is undecided."""
-    return any(opinion.agreement == "differs" for opinion in track.opinions)
+    unseen = [f"{len(open_tracks)} smaller or briefly seen of {len(tracks)} faces could not be judged."] if open_tracks else []
+    reasons = (*unseen, *dict.fromkeys(reason for one in cleared for reason in one.verdict.reasons), *notes)
+    return Verdict("no_manipulation_found", None, "real", min(one.verdict.confidence or 0.0 for one in cleared), reasons)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from attribution.evidence import Opinion, TrackEvidence, Verdict
-from attribution.verdict import reasons
-from attribution.verdict.reasons import FAMILY_NAMES
+from attribution.text.numbers import percent
 
 ANY = "any"
+FAMILY_NAMES = {"face_swap": "a face swap", "reenactment": "a reenactment", "gan": "a GAN", "diffusion": "a diffusion model"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,14 @@ def disagreement(name: str, track: TrackEvidence, opinion: Opinion) -> str:
     other, p_other = opinion.verdict, opinion.p_manipulated
     if other is None or p_other is None or {track.verdict.state, other.state} != {"manipulated", "no_manipulation_found"}:
         return ""
-    return reasons.disagreement(name, track.verdict, track.p_manipulated, opinion.detector.name, other, p_other)
+    first = f"{name} finds {_found(track.verdict)} (probability of a manipulation: {percent(track.p_manipulated)})"
+    return f"The detectors disagree: {first}, {opinion.detector.name} finds {_found(other)} ({percent(p_other)})."
+
+
+def _found(verdict: Verdict) -> str:
+    if verdict.state == "no_manipulation_found":
+        return "no manipulation"
+    return "a manipulation" if verdict.family is None else f"the traces of {FAMILY_NAMES[verdict.family]}"
 
 
 def doubted(verdict: Verdict, doubts: list[str]) -> Verdict:

@@ -12,6 +12,7 @@ from attribution.evidence import (
     UNKNOWN_FAMILY,
     UNKNOWN_METHOD,
     DetectorInfo,
+    Face,
     Interval,
     Moment,
     Placement,
@@ -21,7 +22,7 @@ from attribution.evidence import (
     Verdict,
 )
 from attribution.text.numbers import percent
-from attribution.verdict import reasons
+from attribution.verdict.scopes import FAMILY_NAMES
 
 # A hole this many times as long as the usual step between two faces was not looked into: no stretch reaches across it.
 _GAP_STEPS = 3
@@ -82,7 +83,7 @@ def judge_track(
     clip = kind == "clip"
     untouched = np.array([family == "real" for family in info.families])
     p_all = np.clip(1 - predictions.p_methods[:, untouched].sum(axis=1), 0, 1)
-    problems = [reasons.quality(face, thresholds) for face in track.faces]
+    problems = [_quality(face, thresholds) for face in track.faces]
     chosen = [i for i, found in enumerate(problems) if not found]
     enough = len(chosen) >= (thresholds.min_faces_in_clip if clip else 1)
     examined = chosen or list(range(len(track.faces)))
@@ -134,6 +135,19 @@ def judge_track(
         predictions=predictions,
     )
     return replace(evidence, placement=placements[evidence.shown]) if placements is not None and evidence.shown is not None else evidence
+
+
+def _quality(face: Face, thresholds: Thresholds) -> list[str]:
+    """What keeps this face from being examined; empty when nothing does."""
+    least, light = thresholds, f"its brightness is {face.brightness:.0f} of 255"
+    wide, sharp = f"The face is only {face.crop_side_px:.0f} px wide", f"The face is blurred: its sharpness is {face.sharpness:.3g}"
+    found = (
+        (face.crop_side_px < least.min_crop_side_px, f"{wide}; at least {least.min_crop_side_px:.0f} px are needed."),
+        (face.sharpness < least.min_sharpness, f"{sharp}; at least {least.min_sharpness:.3g} is needed."),
+        (face.brightness < least.min_brightness, f"The face is dark: {light}; at least {least.min_brightness:.0f} is needed."),
+        (face.brightness > least.max_brightness, f"The face is overexposed: {light}; at most {least.max_brightness:.0f} is allowed."),
+    )
+    return [sentence for holds, sentence in found if holds]
 
 
 def _decisive(case: _Case) -> tuple[list[Stretch], Stretch]:
@@ -232,7 +246,10 @@ def _when(case: _Case, guilty: list[Stretch]) -> list[str]:
     if rest.sum() <= max(2, 0.1 * len(rest)):
         return []
     clean = bool(np.median(case.p_manipulated[rest]) <= case.thresholds.p_manipulated_below)
-    return [reasons.between([(float(case.seconds[one.first]), float(case.seconds[one.last])) for one in guilty], clean)]
+    spans = [f"between {case.seconds[one.first]:.1f} s and {case.seconds[one.last]:.1f} s" for one in guilty]
+    spans = [*spans[:3], f"{len(spans) - 3} more times"] if len(spans) > 3 else spans
+    listed = spans[0] if len(spans) == 1 else f"{', '.join(spans[:-1])} and {spans[-1]}"
+    return [f"Manipulated {listed}; the rest of the clip {'shows no sign' if clean else 'is unclear'}."]
 
 
 def _method(p_methods: np.ndarray, unlike: bool, thresholds: Thresholds, info: DetectorInfo) -> tuple[str, str | None, list[str]]:
@@ -253,7 +270,7 @@ def _method(p_methods: np.ndarray, unlike: bool, thresholds: Thresholds, info: D
     by_family = {family: sum(p for _, one, p in made if one == family) / total for _, family, _ in made}
     family = max(by_family, key=lambda one: by_family[one])
     if by_family[family] >= thresholds.family_min_p and family != UNKNOWN_FAMILY:
-        return UNKNOWN_METHOD, family, [unclear, f"It looks like {reasons.FAMILY_NAMES[family]}."]
+        return UNKNOWN_METHOD, family, [unclear, f"It looks like {FAMILY_NAMES[family]}."]
     return UNKNOWN_METHOD, None, [unclear]
 
 
