@@ -14,7 +14,7 @@ from attribution.evidence import STATES
 from attribution.render.html import ENVIRONMENT, macros
 from attribution.text import areas, numbers, opinions
 from attribution.text import page as text
-from attribution.verdict import reasons
+from attribution.verdict import scopes, track
 from samples import HOSTILE, is_inert
 
 WORDS: list[tuple[Callable[[Any], str], list[tuple[float, str]]]] = [
@@ -37,7 +37,7 @@ def test_numbers_in_words(said: Callable[[Any], str], cases: list[tuple[float, s
 
 
 def test_a_verdict_and_the_page_say_the_same_of_a_probability() -> None:
-    assert reasons.percent is numbers.percent
+    assert scopes.percent is track.percent is numbers.percent
 
 
 def sentences(value: Any) -> list[str]:
