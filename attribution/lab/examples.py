@@ -24,11 +24,7 @@ from attribution.lab.forge.swaps import autoencoder_swap, landmark_swap
 from attribution.media import open_media
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
-SWAP_SEED = 3
-AUTOENCODER_SEED = 4
-CLIP_SECONDS = 8
-CLIP_FPS = 25
-CLIP_SIDE_PX = 448
+CLIP_SECONDS, CLIP_FPS, CLIP_SIDE_PX = 8, 25, 448
 MANIPULATED_SECONDS = (3.0, 5.0)
 _DRAWN = "face drawn by an auto-encoder"
 
@@ -54,8 +50,8 @@ def make_examples(out: Path | None = None) -> None:
     points = _points(target, here, side)
     donor_crop = cv2.resize(other[there], (side, side), interpolation=cv2.INTER_AREA)
     random = np.random.default_rng
-    swap = landmark_swap(crop.copy(), points, donor_crop, _points(donor, there, side), random(SWAP_SEED))
-    redrawn = autoencoder_swap(crop.copy(), points, load_autoencoder(), random(AUTOENCODER_SEED), "bilinear")
+    swap = landmark_swap(crop.copy(), points, donor_crop, _points(donor, there, side), random(3))
+    redrawn = autoencoder_swap(crop.copy(), points, load_autoencoder(), random(4), "bilinear")
     made, drawn = [], portrait
     for name, forged, words in (("landmark_swap", swap, "landmark face swap"), ("autoencoder_swap", redrawn, _DRAWN)):
         drawn = portrait.copy()

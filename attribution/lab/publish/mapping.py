@@ -24,14 +24,12 @@ def choose_references(all_methods: np.ndarray, all_sources: np.ndarray, count: i
     """Indices of at most `count` faces: untouched faces get a fifth, the other methods share the rest; within a method every source gets
     a share that grows with the square root of its size."""
     random = np.random.default_rng(seed)
-    methods = sorted(set(all_methods.tolist()))
-    chosen: list[int] = []
+    methods, chosen = sorted(set(all_methods.tolist())), list[int]()
     for method in methods:
         quota = count // 5 if method == REAL else (count - count // 5) // max(1, len(methods) - 1)
         mine = np.flatnonzero(all_methods == method)
-        sources, sizes = np.unique(all_sources[mine], return_counts=True)
-        weight = dict(zip(sources.tolist(), (sizes**-0.5).tolist(), strict=True))
-        chance = np.array([weight[source] for source in all_sources[mine].tolist()])
+        _, place, sizes = np.unique(all_sources[mine], return_inverse=True, return_counts=True)
+        chance = (sizes**-0.5)[place]
         chosen += random.choice(mine, min(quota, len(mine)), replace=False, p=chance / chance.sum()).tolist()
     return np.array(sorted(chosen))
 

@@ -38,10 +38,8 @@ def train_autoencoder(pictures: np.ndarray, out: Path, steps: int, seed: int, ba
     def rate(step: int) -> float:
         return 2e-3 * max(0.02, 0.5 * (1 + np.cos(np.pi * step / steps)))
 
-    training = Training(network, torch.optim.Adam(network.parameters(), lr=2e-3), step, rate)
-    fit(training, steps, keep=lambda net: _save(net, out))
+    def keep(net: nn.Module) -> None:
+        with written_whole(out) as file:
+            save_file({name: value.contiguous() for name, value in half_precision(net.state_dict()).items()}, file)
 
-
-def _save(network: nn.Module, out: Path) -> None:
-    with written_whole(out) as file:
-        save_file({name: value.contiguous() for name, value in half_precision(network.state_dict()).items()}, file)
+    fit(Training(network, torch.optim.Adam(network.parameters(), lr=2e-3), step, rate), steps, keep=keep)

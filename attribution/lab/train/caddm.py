@@ -85,8 +85,7 @@ class Targets:
 def match(boxes: Sequence[torch.Tensor], anchors: torch.Tensor) -> Targets:
     """Targets of B pictures with K_i×4 true boxes each (K_i may be 0) for A×4 anchors (paper §4.1; SSD: arXiv 1512.02325, §2.2).
 
-    An anchor is positive for the box that it overlaps most, from an IoU of 0.5 on; and the anchor that overlaps a box most is positive for
-    that box however small the overlap, so that no box is left without one.
+    An anchor is positive for the box that it overlaps most, from an IoU of 0.5 on, and for a box that no other anchor overlaps as much.
     """
     positive = torch.zeros(len(boxes), len(anchors), dtype=torch.bool)
     offsets = torch.zeros(len(boxes), len(anchors), 4)
@@ -159,12 +158,12 @@ class Net(nn.Module):
     def forward(self, x: torch.Tensor, y: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, ...]:
         detector = self.detector
         narrow = detector.narrowed(self.feature_maps(x))
-        maps = detector.artifact_module.maps(narrow) if detector.artifact_module is not None else []
+        module, where, whether = detector.artifact_module, *torch.zeros(2, device=x.device)
+        maps = module.maps(narrow) if module is not None else []
         logits = detector.classifier(detector.pooled(narrow, maps)).float()
         entropy = functional.cross_entropy(logits, y)
-        where = whether = torch.zeros((), device=x.device)
-        if detector.artifact_module is not None:
-            class_logits, offsets = detector.artifact_module.boxes(maps)
+        if module is not None:
+            class_logits, offsets = module.boxes(maps)
             where, whether = artifact_loss(class_logits.float(), offsets.float(), targets)
         loss = entropy + self.artifact_weight * (where + whether)
         return loss, entropy.detach(), where.detach(), whether.detach(), (logits.argmax(1) == y).float().mean()

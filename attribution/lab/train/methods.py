@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,13 @@ from torch.nn import functional
 from attribution.errors import LabError
 from attribution.lab.data import REAL, find_data, read_manifest
 from attribution.lab.forge.pools import load_samples
+from attribution.lab.labels import LABELS as PUBLISHED
 from attribution.lab.train import loop
 from attribution.lab.train.loop import RunSettings, Training, adamw, as_input, load_but, placed, rate
 from attribution.lab.train.sampling import Sampler
 from attribution.models.backbones import Projection, build_backbone, features, pooled_width
 
-LABELS = (
-    "real", "dfdc_swap", "landmark_swap", "self_blended", "autoencoder_swap",
-    "stylegan2", "generated_photos", "sdxl", "flux1", "sd21",
-)  # fmt: skip
+LABELS = tuple(label.name for label in PUBLISHED)
 _CLASSIFIERS = ("classifier", "head.fc", "fc.")
 
 
@@ -55,12 +54,9 @@ class Settings(RunSettings):
 
     def side_px(self, step: int) -> int:
         """The window's side at a step."""
-        passed = 0.0
-        for share, side_px in self.stages:
-            passed += share
-            if step < passed * self.steps:
-                return side_px
-        return self.stages[-1][1]
+        ends = accumulate(share for share, _ in self.stages)
+        sides = (side_px for end, (_, side_px) in zip(ends, self.stages, strict=True) if step < end * self.steps)
+        return next(sides, self.stages[-1][1])
 
 
 def class_of(settings: Settings) -> dict[str, int]:
@@ -91,19 +87,16 @@ class Net(nn.Module):
 def read_pretrained(path: Path, backbone: nn.Module) -> dict[str, torch.Tensor]:
     """ImageNet weights to start from, under timm's names for `backbone`; LabError when they do not fit.
 
-    Args:
-        path: A safetensors file with timm's names, or a `.pth` file of EfficientNet-PyTorch, which names the layers in its own way
-            (`_blocks.0._depthwise_conv.weight`) but lists them in timm's order. So the names are taken from timm and every shape is
-            compared; the classifier alone may have another number of classes.
+    `path` is a safetensors file with timm's names, or a `.pth` file of EfficientNet-PyTorch, which names the layers in its own way but
+    lists them in timm's order: the names are taken from timm and every shape is compared, but for the classifier's number of classes.
     """
     if path.suffix != ".pth":
         return load_file(path)
     stored = torch.load(path, weights_only=True, map_location="cpu")
     wanted = backbone.state_dict()
     if len(stored) != len(wanted):
-        raise LabError(
-            f"The pretrained file has {len(stored)} tensors, the architecture {len(wanted)}.", "Choose the file of this architecture."
-        )
+        what = f"The pretrained file has {len(stored)} tensors, the architecture {len(wanted)}."
+        raise LabError(what, "Choose the file of this architecture.")
     for (own, value), (name, there) in zip(stored.items(), wanted.items(), strict=True):
         if value.shape[1:] != there.shape[1:] or (value.shape != there.shape and not name.startswith("classifier")):
             raise LabError(f"The pretrained tensor {own} does not fit {name}.", "Choose the file of this architecture.")
