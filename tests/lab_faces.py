@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from attribution.lab.data import METHOD_OF_SOURCE, read_manifest
+from attribution.lab.forge.autoencoder import EMBEDDED
 from attribution.lab.forge.pools import FORGED, prepare
 
 POINTS = {"left_eye": (68, 63), "right_eye": (160, 63), "nose": (114, 115), "mouth_left": (76, 165), "mouth_right": (152, 165)}
@@ -47,8 +48,7 @@ def make_faces(folder: Path, untouched: Sequence[str] = ("dfdc", "ffhq")) -> Pat
 
 def make_work(data: Path, folder: Path) -> Path:
     """Decoded faces and pools of forgeries, by the committed auto-encoder."""
-    weights = Path(__file__).parent.parent / "attribution" / "lab" / "forge" / "autoencoder.safetensors"
-    (folder / weights.name).write_bytes(weights.read_bytes())
+    shutil.copy(EMBEDDED, folder)
     prepare(data, read_manifest(data), folder, ("train", "val", "test", "cross"), sizes=SIZES)
     return folder
 

@@ -46,14 +46,11 @@ def rms(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.sqrt(np.mean((one.astype(float) - other) ** 2)))
 
 
-def test_there_are_170_in_six_families():
+def test_there_are_170_with_the_parameters_of_the_paper():
     assert list(Counter(one.family for one in ALL).items()) == [
         ("jpeg", 24), ("double jpeg", 24), ("gaussian blur", 14), ("median blur", 14), ("resampling", 80), ("gaussian noise", 14),
     ]  # fmt: skip
     assert len({(one.family, one.name) for one in ALL}) == len(ALL) == 170
-
-
-def test_the_parameters_are_those_of_the_paper():
     qualities = [float(quality) for quality in range(30, 100, 3)]
     assert [numbers(one) for one in of_family("jpeg")] == [[quality] for quality in qualities]
     doubles = [numbers(one) for one in of_family("double jpeg")]
@@ -77,9 +74,6 @@ def test_noise_alone_draws_by_chance_and_any_shape_keeps_its_shape():
         assert np.array_equal(first, apply(one, PHOTOGRAPH[:70, :101], seed=3))
 
 
-# JPEG
-
-
 def by_pillow(rgb: np.ndarray, quality: float) -> np.ndarray:
     file = io.BytesIO()
     Image.fromarray(rgb).save(file, "JPEG", quality=int(quality))
@@ -95,9 +89,6 @@ def test_jpeg_has_the_qualities_of_its_name(family: str):
             expected = by_pillow(expected, quality)
         # Two builds of the codec may round a coefficient otherwise.
         assert rms(apply(one, PHOTOGRAPH), expected) < 0.3, one.name
-
-
-# Blurs
 
 
 def test_gaussian_blur_spreads_an_edge_as_wide_as_its_kernel_says():
@@ -125,9 +116,6 @@ def test_median_blur_keeps_an_edge_and_takes_specks_up_to_its_size():
             salted = np.full((64, 64, 3), 60, np.uint8)
             salted[20 : 20 + side, 24 : 24 + side] = 255
             assert bool((apply(one, salted) == 255).any()) == left, f"{one.name}: a speck of {side} px"
-
-
-# Resampling
 
 
 def textbook(out: int, source: int, interpolation: str) -> np.ndarray:
@@ -175,16 +163,12 @@ def test_resampling_goes_down_and_up_by_the_kernel_of_its_name(interpolation: st
         assert difference.mean() < 0.6, one.name
 
 
-# Noise
-
-
 def test_noise_has_the_variance_of_its_name():
     grey = np.full((CROP_PX, CROP_PX, 3), 128, np.uint8)
     for place, one in enumerate(of_family("gaussian noise")):
         change = apply(one, grey, seed=place).astype(float) - 128
         assert change.var() == pytest.approx(numbers(one)[0] + 1 / 12, rel=0.03), one.name
         assert abs(change.mean()) < 0.1
-        # Normal: with 49,152 draws the fourth moment is 3 within some hundredths; and pixels and colours know nothing of each other.
-        assert (change**4).mean() / change.var() ** 2 == pytest.approx(3, abs=0.12)
+        # Pixels and colours know nothing of each other.
         assert abs(np.corrcoef(change[:, 1:].ravel(), change[:, :-1].ravel())[0, 1]) < 0.025
         assert abs(np.corrcoef(change[..., 0].ravel(), change[..., 2].ravel())[0, 1]) < 0.04
