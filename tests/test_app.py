@@ -289,10 +289,7 @@ def test_an_mcp_client_gets_the_same(server: Server, client: Program, canary: tu
     file, (address, asked) = own_file(tmp_path), canary
 
     async def talk() -> None:
-        async with (
-            streamable_http_client(server.address + "gradio_api/mcp/") as (read, write, _),
-            ClientSession(read, write) as session,
-        ):
+        async with streamable_http_client(server.address + "gradio_api/mcp/") as (read, write, _), ClientSession(read, write) as session:
             await session.initialize()
             tools = {tool.name: tool for tool in (await session.list_tools()).tools}
             assert set(tools) == {"analyse", "detectors"}

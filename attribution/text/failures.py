@@ -15,11 +15,7 @@ CUT_NUMBERS = "The first {shown} of {rows} rows."
 UNPACKING = "The numbers are unpacked …"
 CHOICE_MISSING = "This was not measured."
 
-GROUPS = {
-    "transfer": "From one source to another",
-    "attention": "What the network looks at",
-    "units": "What its units do",
-}
+GROUPS = {"transfer": "From one source to another", "attention": "What the network looks at", "units": "What its units do"}
 SHORT_TITLE = "In short"
 _TITLES, READING = catalogue("""
 # short: In short

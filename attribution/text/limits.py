@@ -102,11 +102,7 @@ CHAPTERS = "Detectors"
 CHAPTER = {"any": "{name}", "generated": "{name}: which generator drew it", "face_swap": "{name}: is a part swapped, and where"}
 CHAPTER_HINT = "The first one answers for every face; the others are asked for a second opinion on the kind of faces that they know."
 
-GENERATOR_GROUPS = {
-    "compared": "Beside the default detector",
-    "scope": "What it does not know",
-    "patches": "Where the evidence lies",
-}
+GENERATOR_GROUPS = {"compared": "Beside the default detector", "scope": "What it does not know", "patches": "Where the evidence lies"}
 GENERATOR_TITLES, GENERATOR_READING = catalogue("""
 # methods-cross: Which generator it names, in collections that it never saw
 A row is what the faces are, a column what was answered; a cell is the share of the row, darker for more. The same architectures, but

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from attribution.text.limits import catalogue
 
-GROUPS = {
-    "better": "Beside a plain detector",
-    "where": "Where it points",
-    "second": "As a second opinion",
-}
+GROUPS = {"better": "Beside a plain detector", "where": "Where it points", "second": "As a second opinion"}
 
 TITLES, READING = catalogue("""
 # told-apart: Is it better than a plain detector?
