@@ -138,8 +138,7 @@ def _marked(at: Findings) -> Mapping[str, bool]:
 
 
 def heat_uri(heat: np.ndarray) -> str:
-    """A heatmap (S×S in [0, 1]) as a small picture whose opacity grows with heat, so that a cold place shows the face. In few shades: the
-    page holds hundreds of them, and the browser smooths them."""
+    """A heatmap (S×S in [0, 1]) as a small picture in few shades whose opacity grows with heat: a cold place shows the face."""
     shades = np.round(np.clip(heat, 0, 1) * (_SHADES - 1)) / (_SHADES - 1)
     colours = np.dstack([heat_colours(shades), 255 * _STRENGTH * np.sqrt(shades)])
     stream = io.BytesIO()

@@ -1,8 +1,4 @@
-"""The page *Why detectors fail*: the generalisability study as answers to questions, each with two sentences, a figure and its numbers.
-
-A pure function from the study to one HTML string. Every table is data that somebody else wrote: one that is missing or does not fit is
-named at the end, and never takes another part with it.
-"""
+"""The page *Why detectors fail*: a pure function from the study to HTML; what does not fit is named at the end."""
 
 from __future__ import annotations
 
@@ -33,8 +29,7 @@ _NOT_LISTED = ("values",)
 
 
 def failures_page(study: Study, crops: Mapping[str, np.ndarray] | None = None) -> str:
-    """The whole page below its header, with its style sheet. `crops`: faces of the examples by file name, H×W×3 uint8. Nothing in the study
-    can make it fail or run a script."""
+    """The whole page below its header, with its style sheet. `crops`: faces of the examples by file name, H×W×3 uint8."""
     at = Findings.of(study, crops)
 
     def exact(table: MeasuredTable) -> Markup:

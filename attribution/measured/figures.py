@@ -1,8 +1,4 @@
-"""Figures of the pages of measurements: data in, HTML without a script out, drawn by the macros of `templates/figures.html`.
-
-Every number that is drawn also stands there in words or in a table cell. Colours are the page's CSS variables, so that light and dark
-follow.
-"""
+"""Figures of the pages of measurements, drawn by `templates/figures.html`; every number that is drawn also stands there in words."""
 
 from __future__ import annotations
 
@@ -53,8 +49,7 @@ draw = macros("figures.html")
 
 @dataclass(frozen=True)
 class Axis:
-    """From `low` to `high`, which is greater. `mark` is a value that is drawn as a line through every row: chance, or no difference;
-    `second` is another one, drawn otherwise."""
+    """From `low` to `high`, which is greater. `mark` and `second` are values drawn as lines through every row, such as chance."""
 
     low: float = 0.0
     high: float = 1.0
@@ -89,8 +84,7 @@ def axis_around(dots: Sequence[Estimate], mark: float | None = None, shares: boo
 
 
 class Dot(NamedTuple):
-    """A value with its whisker; `hollow` for the second of two on a line. `kind` names colour and shape: accent, muted, other, accused,
-    cleared."""
+    """A value with its whisker; `hollow` for the second of two on a line. `kind`: accent, muted, other, accused, cleared."""
 
     estimate: Estimate
     hollow: bool = False
@@ -194,8 +188,7 @@ def heat(
     corner: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[HeatCell]]], least: float, ends: tuple[str, str], outlined: str,
     heard: str = "",
 ) -> Markup:  # fmt: skip
-    """A table whose cells are coloured from `least` (pale) to 1 under its legend; a row without cells heads a group. `outlined` is what an
-    outline means, `heard` what screen readers hear of it where that differs."""
+    """A table with cells coloured from `least` to 1; a row without cells heads a group. `outlined`, `heard`: what an outline means."""
     levelled = [(name, [one._replace(level=level(one.value or 0.0, least)) for one in cells]) for name, cells in rows]
     return heat_key(*ends, ("tt-outlined", outlined)) + draw.heat(corner, columns, levelled, heard or outlined)
 
@@ -214,8 +207,7 @@ def _shown(cell: Cell, say: Callable[[str], str]) -> tuple[str, bool]:
 
 
 def folded(table: MeasuredTable, say: Callable[[str], str], without: Sequence[str] = ()) -> Markup:
-    """The whole table, closed until somebody opens it. A long one is packed text with tabs, which the script makes a table of when it is
-    opened: as HTML it would outweigh the page. Columns in `without` are left out."""
+    """The whole table, closed, without some columns. A long one is packed text, which the script makes a table of when it is opened."""
     kept = [at for at, column in enumerate(table.columns) if column not in without]
     if kept and len(kept) < len(table.columns):
         rows = tuple(tuple(row[at] for at in kept) for row in table.rows)
@@ -254,8 +246,7 @@ class Chooser(NamedTuple):
 
 @dataclass
 class Panels:
-    """Rows of radio buttons and what they choose between: elements with `data-of`, the numbers that they belong to in the order of the
-    choosers (`*`: any). The script of the page shows those that fit."""
+    """Rows of radio buttons and what they choose between: elements with `data-of`, the numbers that they belong to (`*`: any)."""
 
     choosers: Sequence[Chooser]
     captions: list[tuple[Markup, str]] = field(default_factory=list)

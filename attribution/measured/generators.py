@@ -1,5 +1,4 @@
-"""Sections about a detector of generators from its card: beside the default one, under changes, on generators that it does not know, patch
-by patch, and what each part of its training is worth."""
+"""Sections about a detector of generators, from its card."""
 
 from __future__ import annotations
 
@@ -78,8 +77,7 @@ def unknown(at: Subject) -> Section:
 
 
 def best_score(table: MeasuredTable, columns: Sequence[str]) -> tuple[list[str], list[Row], str, dict[str, Estimate]]:
-    """Of a table of scores by what was held out: the columns that hold numbers, the rows that do, the best score on average, and the mean
-    of each. Raises Unfit when there is none."""
+    """Of a table of scores: their columns, the rows that hold one, the best score on average, and the mean of each. Raises Unfit."""
     rows = [row for row in Rows(table, ("held out", "faces")) if row.text("held out") != "mean"]
     rows = [row for row in rows if any(row.number(name) is not None for name in columns)]
     means = {name: mean_of([value for row in rows if (value := row.number(name)) is not None]) for name in columns}

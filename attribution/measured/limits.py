@@ -1,9 +1,4 @@
-"""The page of measured limits: short answers, the limits in plain sentences, and a section for everything that was measured; here with the
-sections on the whole verdict, on methods, calibration and abstention, on errors by groups of faces, and on cues that could make a detector
-right for the wrong reason.
-
-A pure function from the cards of detectors and the study to one HTML string.
-"""
+"""The page of measured limits: a pure function from cards and a study to HTML, with the sections that every detector has."""
 
 from __future__ import annotations
 
@@ -103,8 +98,7 @@ def leave_out(at: Subject) -> Section:
 
 
 def _bars(tallies: Sequence[tuple[str, Tally]], axis: Axis | None = None, wrong: Sequence[Estimate | None] | None = None) -> Markup:
-    """Lines of stacked answers with the share wrong of the definite ones, measured or computed from the counts. Charts that are to be
-    compared share an axis."""
+    """Lines of stacked answers with the share wrong of the definite ones, measured or computed. Charts to be compared share an axis."""
     computed = [tally.wrong_of_definite() for _, tally in tallies]
     shares = [one if one is None or one.low is not None else own for one, own in zip(wrong or computed, computed, strict=True)]
     axis = axis or axis_over([one for one in shares if one is not None])
@@ -146,8 +140,7 @@ def _wrongly(question: str, cross: Sequence[Tally], test: Sequence[Tally], which
 
 
 def _never_seen(at: Subject) -> Answer:
-    """Pooled over methods that were left out of training, from the study or else from the card; of a detector of generators, over the
-    generators that it does not know."""
+    """Pooled over methods left out of training; of a detector of generators, over the generators that it does not know."""
     unknown = _totals(at, "Verdicts on unknown generators, test")
     left_out = attempt(lambda: [Tally.of(row) for row in Rows(_unseen(at), _LEFT_OUT) if row.text("kind") == "method"])
     total = unknown[1] if unknown else sum(left_out or (), NO_FACES)
@@ -415,8 +408,7 @@ PLANS: dict[str, Plan] = {
 
 
 def limits_page(card: Card, study: Study, others: Sequence[Card] = ()) -> str:
-    """The whole page below its header, with its style sheet: a chapter for the chosen detector and one for each of the `others` beside it.
-    Nothing in cards or study can make it fail or run a script."""
+    """The whole page below its header: a chapter for the chosen detector and one for each of the `others` beside it."""
     every, chapters = (card, *others), []
     for place, one in enumerate(every):
         at = Subject(one, study if place == 0 and one.scope == "any" else _NO_STUDY, (*every[:place], *every[place + 1 :]))

@@ -53,8 +53,7 @@ Plan = Mapping[str, Mapping[str, Callable[[Any], Section]]]
 
 @dataclass(frozen=True)
 class Subject:
-    """What a chapter on a detector is made from: its card, the study where it is about this detector, and the cards of the detectors beside
-    it. With words for what tables hold as keys: nobody's face is called real, it is untouched."""
+    """What a chapter is made from: a detector's card, the study about it, and the cards beside it; with words for keys in tables."""
 
     card: Card
     study: Study
@@ -175,9 +174,8 @@ def drawn_page(
     subject: Any, plan: Plan, words: Wording, study: Study, exact: Callable[[MeasuredTable], Markup], first: tuple[str, str], head: Markup,
     measured: Sequence[MeasuredTable] = (), caveat_above: Sequence[str] = (), prefix: str = "tt-m", kind: str = "",
 ) -> Markup:  # fmt: skip
-    """A page or a chapter: `head` is its first section, of key and title `first`. A section that cannot be made is named at the end with
-    the reason, and never takes another one with it; so are the study's broken tables. Tables of `measured` that no section shows stand
-    before that in full. `prefix` begins the ids of sections."""
+    """A page or a chapter: `head` is its first section, of key and title `first`; tables of `measured` that no section shows stand before
+    the end, where sections that cannot be made and broken tables are named. `prefix` begins the ids of sections."""
     shown: dict[str, list[tuple[str, Section]]] = {}
     missing: dict[str, list[str]] = {}
     for group, key, make in ((group, *part) for group, parts in plan.items() for part in parts.items()):

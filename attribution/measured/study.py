@@ -1,7 +1,4 @@
-"""The studies of the lab (`study.json`, `zeroshot.json`) as the product reads them: tables by key, or the plain reason why there are none.
-
-The file is data that somebody else wrote: nothing in it can raise, and a table that is not well formed is left out and named.
-"""
+"""The studies of the lab as the product reads them. Nothing in their files can raise: a broken table is left out and named."""
 
 from __future__ import annotations
 
@@ -32,8 +29,7 @@ OTHER_FORM = "The results of the study are there, but not in the form that this 
 
 @dataclass(frozen=True)
 class Study:
-    """`tables` by key. `caveat` says what every one of them is to be read with. `reason` is a plain sentence when there is no table at
-    all, else empty; `left_out` names tables that were not well formed."""
+    """`tables` by key, to be read with `caveat`; `reason` says why there is none; `left_out` names those that were not well formed."""
 
     tables: Mapping[str, MeasuredTable] = field(default_factory=dict)
     reason: str = ""
@@ -42,8 +38,7 @@ class Study:
 
 
 def read_study(path: Path = STUDY_FILE, schema: str = SCHEMA) -> Study:
-    """The study in that file, if it is of that schema. A missing, broken or foreign file gives an empty one with its reason; nothing is
-    raised."""
+    """The study in that file, if it is of that schema; an empty one with its reason for a missing, broken or foreign file."""
     try:
         if path.stat().st_size > MOST_BYTES:
             return Study(reason=OTHER_FORM)

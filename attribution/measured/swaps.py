@@ -1,7 +1,5 @@
-"""Sections and answers about a detector of face swaps from its card: beside a plain one, beside the default one, where it points, what a
-linear probe reads of the person from its features, and whether "less identity, better generalisation" (Dong et al., CVPR 2023, arXiv
-2210.14457) holds.
-"""
+"""Sections and answers about a detector of face swaps, from its card: also whether "less identity, better generalisation" (Dong et al.,
+CVPR 2023, arXiv 2210.14457) holds."""
 
 from __future__ import annotations
 
@@ -223,8 +221,7 @@ def probes(at: Subject) -> list[tuple[Row, Estimate]]:
 
 
 def own_differences(at: Subject) -> list[tuple[str, Estimate]]:
-    """By how much the probe's accuracy on this detector's features is higher than that on another's: (the other, the difference). Raises
-    Unfit."""
+    """By how much the probe's accuracy is higher than on another detector's features: (the other, the difference). Raises Unfit."""
     found = []
     for row, one in known(at.table(f"{_PROBE}, differences"), ("pair",), "difference"):
         first, _, second = _BETWEEN.sub("\t", row.text("pair")).partition("\t")
@@ -253,8 +250,7 @@ def _said(detector: str) -> str:
 
 
 def identity(at: Subject) -> Section:
-    """The claim in plain words, the probes with chance and the commonest person marked, the AUC elsewhere, and the paired differences; what
-    of it was not measured is said. Raises Unfit when nothing of it was."""
+    """The claim in plain words, the probes, the AUC elsewhere, and the paired differences. Raises Unfit when nothing was measured."""
     made: tuple[Callable[[Subject], Section], ...] = (_probe_chart, _auc_chart, _probe_differences, _auc_differences)
     parts = [part for make in made if (part := attempt(lambda make=make: make(at))) is not None]  # type: ignore[misc]
     if not parts:
@@ -373,8 +369,7 @@ def _of_hundred(row: Located) -> str:
 
 
 def localisation(at: Subject, others: Sequence[Card] = ()) -> Section:
-    """Boxes and heatmaps of the detector and of the `others` beside it, against the centre of the crop and the best constant box. Raises
-    Unfit when the card has no such table; those of the others may be missing."""
+    """Boxes and heatmaps of the detector and of `others`, against the centre of the crop and the best constant box. Raises Unfit."""
     own = located(at.card)
     beside = [(one, attempt(lambda one=one: located(one))) for one in others]  # type: ignore[misc]
     measured = [(at.card, own), *((one, rows) for one, rows in beside if rows)]

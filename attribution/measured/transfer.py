@@ -1,5 +1,4 @@
-"""How far detectors carry: the means in short, one training at a time as bars from the coin, all detectors at once as small heat tables,
-and what a second source buys and costs."""
+"""How far detectors carry: in short, by training, all at once, and what a second source buys and costs."""
 
 from __future__ import annotations
 

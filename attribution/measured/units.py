@@ -1,5 +1,4 @@
-"""What units do: in how many sources one matters, what keeping or removing some changes, and a detector read from its universal units
-alone."""
+"""What units do: in how many sources one matters, keeping and removing some, and reading a detector from universal ones alone."""
 
 from __future__ import annotations
 
@@ -287,8 +286,7 @@ def _ticks(axis: Axis) -> list[tuple[float, str]]:
 
 
 def readout(at: Findings) -> Section:
-    """Whether the default detector gains by reading its universal units alone: the readout that validation faces choose, judged elsewhere.
-    Raises Unfit."""
+    """Whether the default detector gains by its universal units alone, with the readout that validation faces choose. Raises Unfit."""
     places = ("faces", "readout")
     gaps: dict[Any, Estimate] = {place: gap for place, _, gap in at.found("readout_differences", places, "difference", -1.0)}
     measured = attempt(lambda: at.found("readout", places, "AUC")) or []

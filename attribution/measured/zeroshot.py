@@ -1,5 +1,4 @@
-"""The tables of the generalisability study read for its page: sound numbers only, names for people, means over detectors, and what an
-interval decides."""
+"""The generalisability study read for its page: sound numbers, names for people, means, and what an interval decides."""
 
 from __future__ import annotations
 
@@ -120,8 +119,7 @@ def count_of(row: Row, column: str) -> int | None:
 
 
 def over(values: Sequence[float], least: float = -1.0) -> Estimate | None:
-    """The mean of one value per detector, with Student's 95 % interval, cut to `least` and 1; no interval of a single one, None of
-    nothing."""
+    """The mean of one value per detector, with Student's 95 % interval cut to `least` and 1; none for a single one, None of nothing."""
     if not values:
         return None
     mean, freedom = sum(values) / len(values), len(values) - 1

@@ -1,8 +1,5 @@
-"""The panel where detectors are chosen: what one open page has in it, and its events. What is chosen is used for the page's next file; a
-detector that cannot be used leaves the page with the one that it had.
-
-What comes from a browser names options that were offered, and nothing else: no folder of the server can be asked for.
-"""
+"""The panel where detectors are chosen for the page's next file; one that cannot be used leaves the page with the one that it had. A
+browser names options that were offered, and nothing else: no folder of the server can be asked for."""
 
 from __future__ import annotations
 

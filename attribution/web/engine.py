@@ -123,8 +123,7 @@ class Engine:
 
 
 class Engines:
-    """The default engine, which stays, and those of the selections that readers made lately, at most `most`: a detector that nobody chose
-    for longest is let go, and loaded again when its page asks for it."""
+    """The default engine, which stays, and those of the selections made lately, at most `most`: others are let go, and loaded anew."""
 
     def __init__(self, default: Engine, most: int = 2) -> None:
         self.default = default

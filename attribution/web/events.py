@@ -70,8 +70,7 @@ class Events:
         return self._next(request, Upload(example.path, example.name, example=True))
 
     def examine(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """Examine the file that the page gave last. Gives the status, the file's parts, the face's parts and those of the second detector's
-        opinion, step by step."""
+        """Examine the page's file. Gives the status, the parts of the file, of the face and of the second opinion, step by step."""
         session = self.sessions.of(request)
         upload, session.upload = session.upload, None
         if upload is None:
@@ -199,8 +198,7 @@ class Events:
         return page_parts.progress(0.0, text.WAITING)
 
     def _shown(self, request: gr.Request, warn: bool = False) -> tuple[Session, Pipeline | None]:
-        """The page's session, and the pipeline that gave its evidence, which is waited for; None where there is no evidence any more, of
-        which a warning tells."""
+        """The page's session, and the pipeline that gave its evidence, waited for; None, with a warning, where there is none any more."""
         session, pipeline = self.sessions.of(request), None
         with suppress(TelltaleError):
             pipeline = self.engines.of(session.examined_with).pipeline() if session.evidence is not None else None

@@ -1,8 +1,5 @@
-"""The networks' work for the page, done where they are: on a thread of this process, or on ZeroGPU in a process that has a GPU.
-
-That process was forked from this one and knows the pipeline that was loaded here before the page was launched. Whatever else goes there and
-comes back is pickled, so that a job is a function of a module.
-"""
+"""The networks' work for the page: on a thread of this process, or on ZeroGPU in a process that was forked from it with the pipeline. What
+goes there and comes back is pickled, so that a job is a function of a module."""
 
 from __future__ import annotations
 
@@ -72,16 +69,8 @@ def begin(engine: Engine, upload: Upload) -> Watched[Analysis]:
 
 
 def run(pipeline: Pipeline, seconds: float, job: Callable[..., _Result], *given: Any, **named: Any) -> _Result:
-    """`job(*given, pipeline=pipeline, **named)`, where the networks are.
-
-    Args:
-        pipeline: The one to do it with.
-        seconds: For how long a GPU is asked for where one is lent; 0 for a job that needs none.
-        job: A function of a module. Where `progress` is among its arguments, it is told of the job's steps.
-
-    Raises:
-        What the job raises; DeviceError when no GPU is lent, or when it is taken back.
-    """
+    """`job(*given, pipeline=pipeline, **named)`, a function of a module that may take `progress`, where the networks are. `seconds`: for
+    how long a GPU is asked for, 0 for none. Raises what the job raises; DeviceError when no GPU is lent, or when it is taken back."""
     if _lent is None or _lent[0] is not pipeline or not seconds:
         return job(*given, pipeline=pipeline, **named)
     report = named.pop("progress", None)
@@ -95,8 +84,7 @@ def run(pipeline: Pipeline, seconds: float, job: Callable[..., _Result], *given:
 
 
 def borrow_gpus(engine: Engine) -> None:
-    """From now on jobs with the pipeline of this engine borrow a GPU. For ZeroGPU, once the pipeline is loaded and before the page is
-    launched; without a pipeline nothing is borrowed, and the page says why there is none."""
+    """From now on jobs with the pipeline of this engine, loaded before the page is launched, borrow a GPU on ZeroGPU; without one none."""
     global _lent
     try:
         pipeline = engine.pipeline()

@@ -20,8 +20,7 @@ _MOST_PX = 100_000
 
 
 def example_crops(study: Study, examples: Mapping[str, Path]) -> dict[str, np.ndarray]:
-    """Example → its face, 160×160×3 uint8. `examples`: the files of the examples by name; other files are never opened. A face that
-    cannot be cut is left out."""
+    """Example → its face, 160×160×3 uint8. Only `examples` (files by name) are opened; a face that cannot be cut is left out."""
     # The page is up before anything is decoded.
     from attribution.media import open_media
 

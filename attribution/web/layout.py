@@ -184,8 +184,7 @@ def _faces() -> tuple[gr.HTML, gr.HTML, gr.Column, gr.Column, FaceParts, _Explai
 
 
 def _second_opinion() -> tuple[OpinionParts, _Explained]:
-    """One panel: the choice of an opinion, answer and agreement, marked areas, heatmap, map and nearest references, the patch view, the
-    detector's own limits, and who was not asked."""
+    """One panel: the choice of an opinion, and all about the chosen one."""
     with gr.Column(visible=False, elem_id="tt-opinion", elem_classes="tt-panel") as section:
         choices = _html("", visible=False, js_on_load="window.telltale.opinions(element, trigger)")
         answer = _html("")

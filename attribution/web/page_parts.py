@@ -26,8 +26,7 @@ def problem(sentence: str) -> Any:
 
 
 def header(state: str, words: str) -> Markup:
-    """The head of the page: name, purpose, whether the detector is `starting`, `ready` or `failed`, the ways to the other pages, and the
-    switch between light and dark."""
+    """The head of the page, with whether the detector is `starting`, `ready` or `failed`."""
     return HTML.header(state, words, (_link(limits_text, limits_text.LINK), _link(failures_text, failures_text.LINK)))
 
 

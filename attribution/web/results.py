@@ -1,7 +1,4 @@
-"""What the page shows of a result: from evidence to the values of Gradio's components. `events` decides when, `layout` where.
-
-Of the second opinions one is shown in full, others can be chosen, and detectors that were not asked have a line each.
-"""
+"""What the page shows of a result: from evidence to the values of Gradio's components. `events` decides when, `layout` where."""
 
 from __future__ import annotations
 
@@ -127,8 +124,7 @@ def downloads(session: Session, pipeline: Pipeline) -> str:
 
 
 def _with_patches(session: Session, evidence: Evidence, refused_too: bool) -> Evidence:
-    """The evidence with the patches that were asked for on the page, in the opinions that were given; in refused ones only where wanted:
-    there they are part of no answer."""
+    """The evidence with the patches that were asked for on the page; in refused opinions only where wanted: they are no answer."""
 
     def told(index: int, one: Opinion) -> Opinion:
         patches = session.patches.get((index, one.detector.weights_sha256))
@@ -179,8 +175,7 @@ def face_parts(session: Session, pipeline: Pipeline, data_folder: Path | None = 
 
 
 def explain(session: Session, label: str | None, pipeline: Pipeline) -> tuple[Any, Any, Any]:
-    """The slider between the chosen face and its heatmap for that class, the words beside it, and the downloads that now hold it;
-    unchanged for what is no class. Raises TelltaleError."""
+    """The slider to the face's heatmap for that class, its words, and the downloads; unchanged for no class. Raises TelltaleError."""
     evidence, face = session.evidence, session.face
     if evidence is None or face is None or label not in evidence.detector.labels:
         return gr.skip(), gr.skip(), gr.skip()
@@ -200,8 +195,8 @@ def reference_map(session: Session, pipeline: Pipeline) -> Any:
 
 
 def thumbnails(placement: Placement, bank: ReferenceBank | None, data_folder: Path | None) -> dict[int, str]:
-    """Pictures of the nearest references from the reader's own copy of the face data, by row of the bank. The bytes go to the browser as
-    they are; none is decoded here. Empty without such a copy, or when the bank does not know where its faces lie."""
+    """Pictures of the nearest references from the reader's own copy of the face data, by row of the bank: bytes, none decoded here. Empty
+    without such a copy, or when the bank does not know where its faces lie."""
     if data_folder is None or bank is None or not bank.paths:
         return {}
     root, found = data_folder.resolve(), {}
@@ -261,8 +256,7 @@ def opinion_parts(session: Session, pipeline: Pipeline | None) -> OpinionParts:
 
 
 def explain_opinion(session: Session, pipeline: Pipeline) -> tuple[Any, Any, Any]:
-    """The slider between the face and the heatmap of the shown opinion, the words beside it, and the downloads that now hold it; unchanged
-    where no opinion was given. Raises TelltaleError."""
+    """The same for the heatmap of the shown opinion; unchanged where no opinion was given. Raises TelltaleError."""
     track, index, second = session.track, session.leading, session.second
     if track is None or track.track is None or track.shown is None or index is None or second is None or second.verdict is None:
         return gr.skip(), gr.skip(), gr.skip()

@@ -53,8 +53,7 @@ class Session:
         self.moment = (self.evidence.tracks[self.chosen].shown or 0) if self.evidence.tracks else 0
 
     def look_at(self, index: Any, seconds: Any) -> None:
-        """Choose track `index` at that moment, or at the face that stands for it. Both come from a browser: what makes no sense is
-        ignored."""
+        """Choose track `index` at that moment, or at the face that stands for it; what makes no sense, as from a browser, is ignored."""
         tracks = self.evidence.tracks if self.evidence is not None else ()
         if not isinstance(index, int) or not 0 <= index < len(tracks):
             return
@@ -155,8 +154,7 @@ class Sessions:
 
 
 def lighter(evidence: Evidence, most_crops: int = MOST_CROPS) -> Evidence:
-    """The evidence with at most `most_crops` faces' pixels in all: each track keeps the face that stands for it and others evenly over its
-    length."""
+    """The evidence with at most `most_crops` faces' pixels in all: those that stand for a track, and others evenly over it."""
     each = max(1, most_crops // max(1, len(evidence.tracks)))
     return replace(evidence, tracks=tuple(_lighter(track, each) for track in evidence.tracks))
 

@@ -57,15 +57,13 @@ def css() -> str:
 
 
 def area_css() -> str:
-    """The style sheet of marked areas, which the report has too. Gradio drops rules for containers from a style sheet that it is given, so
-    this one goes into the head."""
+    """The style sheet of marked areas. Gradio drops rules for containers from a style sheet, so this one goes into the head."""
     tones = f":root{{--tt-area:{AREA_LINE};--tt-area-ground:{AREA_GROUND}}}"
     return tones + (_HERE.parents[1] / "render" / "static" / "areas.css").read_text(encoding="utf-8")
 
 
 def head() -> str:
-    """What goes into the document's head: our script with the words that it writes, a style sheet, and no referrer for whatever a reader
-    opens from here."""
+    """The document's head: our script with its words, a style sheet, and no referrer for whatever a reader opens from here."""
     script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.js", "detector_panel.js"))
     words = json.dumps(numbers.for_script(), ensure_ascii=False).replace("<", "\\u003c")
     return f'<meta name="referrer" content="no-referrer"><style>{area_css()}</style><script>window.telltaleWords={words};{script}</script>'

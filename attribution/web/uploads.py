@@ -1,10 +1,5 @@
-"""Where uploads stay while they are needed, and no longer.
-
-Everything lies in one folder of this process that only its user can read, and Gradio's own temporary files with it. An upload is put under
-a name that nobody can guess as soon as it arrives, so that two people who send the same bytes never share a file. It is deleted after the
-examination; a clip stays while its player is on the page. Whatever is older than ten minutes is swept, and the folder goes with the
-process; the folder of a killed process is removed at the next start.
-"""
+"""Where uploads stay while they are needed, and no longer: in one private folder, under names that nobody can guess, until they are examined;
+a clip while its player is on the page. What is older than ten minutes is swept; the folder of a killed process goes at the next start."""
 
 from __future__ import annotations
 

@@ -1,10 +1,6 @@
-"""The one door to the optional package `spaces`: on ZeroGPU of Hugging Face Spaces a job borrows a GPU for some seconds; everywhere else
-nothing of this costs anything.
-
-There the package runs a job in a forked process. What a job is given and what it gives are pickled, and the process is kept for later jobs,
-so that it knows only what was loaded before it was forked. Networks are put on their device before the page is launched, on the main
-thread: the package stands in for CUDA there alone. Checked against spaces 0.51.
-"""
+"""The optional package `spaces`, used here alone: on ZeroGPU of Hugging Face Spaces a job borrows a GPU for some seconds; elsewhere nothing
+of this costs anything. The package runs a job in a forked process, which is kept and knows only what was loaded before; what a job is given
+and gives is pickled. Networks are placed on the main thread before the page is launched. Checked against spaces 0.51."""
 
 from __future__ import annotations
 
