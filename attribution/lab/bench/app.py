@@ -28,12 +28,12 @@ _EXAMINE_TO_SEE = "Examine it on the page to see why."
 
 class Server:
     """`with Server() as server:` starts `app` (our app.py) on a free port of this machine, and ends it; `flags` are more of its flags.
-
-    `seconds_to_first_page` runs from the start of the process to the last byte of its page. LabError when it ends early or gives no page.
-    """
+    `seconds_to_first_page` runs from the process's start to its page's last byte. LabError when it ends early or gives no page."""
 
     def __init__(self, app: Path = ROOT / "app.py", flags: tuple[str, ...] = (), patience_seconds: float = 300) -> None:
-        self.port = _free_port()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/"
         self.seconds_to_first_page = 0.0
         self._app = app
@@ -92,18 +92,14 @@ class Server:
     def _watch(self) -> None:
         while not self._over.wait(1 / _SAMPLES_A_SECOND):
             processes = [self._process.pid, *_descendants(self._process.pid)]
-            self._peak_bytes = max(self._peak_bytes, sum(_proportional_bytes(process) for process in processes))
+            # Proportional set size: of a page shared by n processes each counts 1/n. Resident size where the kernel does not give that.
+            held = sum(_bytes(process, "smaps_rollup", "Pss") or _bytes(process, "status", "VmRSS") for process in processes)
+            self._peak_bytes = max(self._peak_bytes, held)
 
 
 def resident_bytes() -> int:
     """The memory that this process holds now; 0 where the system does not say."""
     return _bytes(os.getpid(), "status", "VmRSS")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _descendants(process: int) -> list[int]:
@@ -118,11 +114,6 @@ def _descendants(process: int) -> list[int]:
     for child in found:
         found += children.get(child, [])
     return found
-
-
-def _proportional_bytes(process: int) -> int:
-    """Proportional set size: a page shared by n processes counts 1/n for each. The resident size where the kernel does not give that."""
-    return _bytes(process, "smaps_rollup", "Pss") or _bytes(process, "status", "VmRSS")
 
 
 def _bytes(process: int, file: str, field: str) -> int:

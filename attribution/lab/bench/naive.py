@@ -36,7 +36,10 @@ _PORTRAITS = (
 
 def write_moving_clip(path: Path, seconds: float = 10.0) -> Path:
     """Write `seconds` of 1280×720 H.264 at 30 frames a second in MP4, two faces in every frame, one key frame in 250; returns `path`."""
-    background = _background()
+    # A grey-blue slope with a little fixed grain: an even surface would make the clip cheaper to decode than a filmed one.
+    slope = np.linspace(60, 150, HEIGHT_PX)[:, None, None] * np.array([0.8, 0.9, 1.0])
+    grain = np.random.default_rng(0).normal(0, 6, (HEIGHT_PX, WIDTH_PX, 1))
+    background = np.clip(slope + grain, 0, 255).astype(np.uint8)
     portraits = [_portrait(name, height_px) for name, height_px, *_ in _PORTRAITS]
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options={"preset": "veryfast", "crf": "21"})
@@ -53,13 +56,6 @@ def _portrait(name: str, height_px: int) -> np.ndarray:
     with Image.open(EXAMPLES / name) as picture:
         width_px = round(picture.width * height_px / picture.height)
         return np.asarray(picture.convert("RGB").resize((width_px, height_px), Image.Resampling.LANCZOS))
-
-
-def _background() -> np.ndarray:
-    """A grey-blue slope with a little fixed grain: an even surface would make the clip cheaper to decode than a filmed one."""
-    slope = np.linspace(60, 150, HEIGHT_PX)[:, None, None] * np.array([0.8, 0.9, 1.0])
-    grain = np.random.default_rng(0).normal(0, 6, (HEIGHT_PX, WIDTH_PX, 1))
-    return np.clip(slope + grain, 0, 255).astype(np.uint8)
 
 
 def _compose(background: np.ndarray, portraits: list[np.ndarray], seconds: float) -> np.ndarray:
@@ -107,7 +103,12 @@ def examine_naively(
         rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
         boxes, _ = finder.detect(Image.fromarray(rgb))  # type: ignore[misc]
         for box in [] if boxes is None else boxes:
-            _examine_face(_crop(rgb, box, side_px), model, cam, mean, std)
+            # The most probable class of one face, then its heatmap: one forward pass for the class, and Grad-CAM's own two.
+            crop = torch.from_numpy(_crop(rgb, box, side_px)).permute(2, 0, 1)
+            inputs = crop.float().div(255).sub(mean).div(std).unsqueeze(0).requires_grad_()
+            with torch.no_grad():
+                label = int(model(inputs).argmax())
+            cam(inputs, [ClassifierOutputTarget(label)])  # type: ignore[list-item]
             faces += 1
     seconds = time.perf_counter() - started
     frames_in_clip = max(frames, int(reader.get(cv2.CAP_PROP_FRAME_COUNT)))
@@ -124,11 +125,3 @@ def _crop(rgb: np.ndarray, box: Any, side_px: int) -> np.ndarray:
     left, top = max(0, round((x0 + x1) / 2 - half)), max(0, round((y0 + y1) / 2 - half))
     right, bottom = round((x0 + x1) / 2 + half), round((y0 + y1) / 2 + half)
     return cv2.resize(rgb[top : max(bottom, top + 1), left : max(right, left + 1)], (side_px, side_px))
-
-
-def _examine_face(crop: np.ndarray, model: nn.Module, cam: GradCAM, mean: float, std: float) -> np.ndarray:
-    """The most probable class of one face, then its heatmap S×S in [0, 1]: one forward pass for the class, and Grad-CAM's own two."""
-    inputs = torch.from_numpy(crop).permute(2, 0, 1).float().div(255).sub(mean).div(std).unsqueeze(0).requires_grad_()
-    with torch.no_grad():
-        label = int(model(inputs).argmax())
-    return cam(inputs, [ClassifierOutputTarget(label)])[0]  # type: ignore[list-item]

@@ -257,10 +257,10 @@ def unknown_table(cases: Sequence[tuple[str, SplitPredictions, SplitPredictions,
     for name, seen, unseen, bank in cases:
         references = bank.embeddings if isinstance(bank, ReferenceBank) else bank
         positive = np.concatenate([np.zeros(len(seen.methods), bool), np.ones(len(unseen.methods), bool)])
-        scores = []
-        for faces in (seen, unseen):
-            distance = kth_distances(faces.embeddings, references)
-            scores.append((distance, -faces.logits.max(1), -negative_free_energy(faces.logits)))
+        scores = [
+            (kth_distances(faces.embeddings, references), -faces.logits.max(1), -negative_free_energy(faces.logits))
+            for faces in (seen, unseen)
+        ]
         row: list[Cell] = [name, len(unseen.methods)]
         for own, other in zip(*scores, strict=True):
             both = np.concatenate([own, other])
@@ -280,8 +280,7 @@ def eight_bit_table(full: Mapping[str, Said], small: Mapping[str, Said]) -> Meas
     rows = []
     for one in HEADLINES:
         before, after = one.of(full)[0], one.of(small)[0]
-        points = None if before is None or after is None else round(100 * (after - before), 2)
-        rows.append((one.name, before, after, points))
+        rows.append((one.name, before, after, None if before is None or after is None else round(100 * (after - before), 2)))
     for split in ("test", "cross"):
         changed = np.mean(full[split].answers != small[split].answers)
         rows.append((f"answers that changed, {split}", None, round(float(changed), 4), None))

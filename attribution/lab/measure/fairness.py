@@ -7,7 +7,7 @@ on …" counts: those of the manifest and the lab's own forgeries, judged as sin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -28,8 +28,7 @@ LEAST_PER_HALF = 5
 DRAWS = 4000
 
 
-@dataclass(frozen=True)
-class JudgedFaces:
+class JudgedFaces(NamedTuple):
     """The judged faces of one split, N each: `lightness` 0..100, `side_px` of the crop in the original picture, `untouched` boolean,
     `sources` and the verdicts' `states`."""
 
@@ -42,7 +41,7 @@ class JudgedFaces:
 
     @property
     def accused(self) -> np.ndarray:
-        """Called manipulated, N boolean: an error where the face is untouched."""
+        """Called manipulated, N boolean."""
         return self.states == "manipulated"
 
     @property

@@ -168,9 +168,8 @@ class Reader(nn.Module):
 
 
 def fit_projection(pooled: np.ndarray) -> torch.Tensor:
-    """The 128 directions (rows, orthonormal, 128×F) that keep most of N×F pooled features (any length), the first eigenvectors of their
-    second moments (not centred): the cosine of two projections is then nearly that of the features. The training's own projection is
-    thrown away, as in DNA-Det's paper, whose maps are drawn from the pooled features."""
+    """128×F orthonormal rows that keep most of N×F pooled features, the first eigenvectors of their second moments (uncentred): cosines of
+    projections are nearly those of the features. As in DNA-Det's paper, the training's own projection is not used."""
     unit = pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
     # Ascending eigenvalues; each direction is a column.
     directions = np.linalg.eigh(unit.T.astype(np.float64) @ unit)[1].T[::-1]

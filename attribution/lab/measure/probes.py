@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations, pairwise
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -47,8 +47,7 @@ FOLDS, REPEATS, INNER_FOLDS = 5, 6, 3
 _SEED = 7
 
 
-@dataclass(frozen=True)
-class ProbeFaces:
+class ProbeFaces(NamedTuple):
     """Untouched pictures of people of whom there are several: `indices` into the samples of a split, `persons` N names."""
 
     indices: np.ndarray
@@ -93,13 +92,9 @@ def _named(training: np.ndarray, persons: np.ndarray, rest: np.ndarray, width: i
     losses = np.zeros(len(_STRENGTHS))
     for fit, held in StratifiedKFold(INNER_FOLDS, shuffle=True, random_state=_SEED).split(inside, persons):
         for place, strength in enumerate(_STRENGTHS):
-            model = _regression(strength).fit(inside[fit], persons[fit])
+            model = LogisticRegression(C=strength, max_iter=4000).fit(inside[fit], persons[fit])
             losses[place] += log_loss(persons[held], model.predict_proba(inside[held]), labels=model.classes_) * len(held)
-    return _regression(_STRENGTHS[int(losses.argmin())]).fit(inside, persons).predict(outside)
-
-
-def _regression(strength: float) -> LogisticRegression:
-    return LogisticRegression(C=strength, max_iter=4000)
+    return LogisticRegression(C=_STRENGTHS[int(losses.argmin())], max_iter=4000).fit(inside, persons).predict(outside)
 
 
 def _accuracy(values: np.ndarray) -> metrics.Estimate:
@@ -120,16 +115,15 @@ def identity_tables(
         for (detector, kind), values in features.items():
             right = probe_identity(values, persons, reduced, repeats)
             first.setdefault(detector, right)
-            named = (
-                f"{values.shape[1]} {kind}" if reduced is None else f"{min(width, values.shape[1])} components of {values.shape[1]} {kind}"
-            )
-            shares = (1 / len(count), max(count.values()) / len(persons))
-            rows.append((detector, named, len(persons), len(count), *_accuracy(right), *(round(one, 3) for one in shares)))
+            words = "" if reduced is None else f"{min(width, values.shape[1])} components of "
+            shares = metrics.cells(1 / len(count), max(count.values()) / len(persons))
+            rows.append((detector, f"{words}{values.shape[1]} {kind}", len(persons), len(count), *_accuracy(right), *shares))
         recognised.append(first)
-    differences = []
-    for first, words in zip(recognised, ("", f", {width} components"), strict=True):
-        for a, b in combinations(first, 2):
-            differences.append((f"{a}{words} − {b}{words}", *_accuracy(first[a] - first[b])))
+    differences = [
+        (f"{a}{words} − {b}{words}", *_accuracy(first[a] - first[b]))
+        for first, words in zip(recognised, ("", f", {width} components"), strict=True)
+        for a, b in combinations(first, 2)
+    ]
     return [
         table("identity", rows, about=about + " " if about else "", repeats=repeats, folds=min(FOLDS, min(count.values()))),
         table("identity_differences", differences),
@@ -168,10 +162,8 @@ def compression_cues(rgb: np.ndarray) -> np.ndarray:
     sizes = np.abs(np.asarray(dctn(blocks, axes=(2, 3), norm="ortho")))
     zeros = [float((sizes[..., band] < 0.5).mean()) for band in _DCT_BANDS]
     low, middle = (sizes[..., band].mean() for band in _DCT_BANDS[:2])
-    errors = []
-    for quality in _GHOST_QUALITIES:
-        again = cv2.cvtColor(jpeg(rgb, quality), cv2.COLOR_RGB2GRAY)
-        errors.append(np.log(np.square(grey - again).mean() + _LEAST))
+    again = [cv2.cvtColor(jpeg(rgb, quality), cv2.COLOR_RGB2GRAY) for quality in _GHOST_QUALITIES]
+    errors = [np.log(np.square(grey - one).mean() + _LEAST) for one in again]
     return np.array([*blockiness, *zeros, np.log((middle + _LEAST) / (low + _LEAST)), *errors])
 
 
@@ -223,10 +215,10 @@ def draw(samples: Samples, per_family: int, seed: int) -> np.ndarray:
 def _as_trained_on(samples: Samples, chosen: np.ndarray, seed: int) -> list[np.ndarray]:
     """The crops as a training batch shows them: one draw of `augment` each."""
     pictures = []
-    for picture, index in ((samples.encoded(index), index) for index in chosen.tolist()):
+    for index in chosen.tolist():
         random = np.random.default_rng([seed, index])
         strength = float(random.choice(STRENGTHS))
-        pictures.append(augment(picture, random, WINDOW_PX, strength))
+        pictures.append(augment(samples.encoded(index), random, WINDOW_PX, strength))
     return pictures
 
 
@@ -248,11 +240,8 @@ def probe_cue(
 
 
 def shortcut_table(samples_train: Samples, samples_val: Samples, seed: int, per_family: int = 400) -> MeasuredTable:
-    """What each cue alone says of the family, and all cues of the source of an untouched face, before and after augmentation.
-
-    The probe learns from at most `per_family` training faces of each family (`draw`) and is tested on as many validation faces. About 40 s
-    on one core.
-    """
+    """What each cue alone says of the family, and all cues of an untouched face's source, before and after augmentation: learnt from at
+    most `per_family` training faces of each family (`draw`), tested on as many validation faces. About 40 s on one core."""
     parts = []
     for samples in (samples_train, samples_val):
         chosen = draw(samples, per_family, seed)
@@ -268,12 +257,8 @@ def shortcut_table(samples_train: Samples, samples_val: Samples, seed: int, per_
         for when in ("before", "after")
     ]
     # A source with a face or two in the draw can neither be learnt nor tested.
-    enough = [
-        source
-        for source in sorted(set(val_sources[val_families == REAL].tolist()))
-        if min(int((names == source).sum()) for names in (train_sources[train_families == REAL], val_sources[val_families == REAL]))
-        >= LEAST_PER_SOURCE
-    ]
+    counts = [Counter(names[of == REAL].tolist()) for names, of in ((train_sources, train_families), (val_sources, val_families))]
+    enough = sorted(source for source in counts[1] if min(count[source] for count in counts) >= LEAST_PER_SOURCE)
     learnt = (train_families == REAL) & np.isin(train_sources, enough)
     tested = (val_families == REAL) & np.isin(val_sources, enough)
     for when in ("before", "after"):

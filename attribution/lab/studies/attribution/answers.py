@@ -111,12 +111,6 @@ def main_table(compared: Compared, question: str, keys: Sequence[Key]) -> Measur
     return table("study_question", rows, question=question)
 
 
-def difference_table(compared: Compared, pairs: Sequence[tuple[str, Key, Key]]) -> MeasuredTable:
-    """Paired differences of AUC."""
-    rows = [(name, row, "AUC", *metrics.cells(*compared.difference(key, other, row))) for name, key, other in pairs for row in ROWS]
-    return table("study_differences", rows)
-
-
 def recall_table(runs: Sequence[Run], test: BySplit, cross: BySplit) -> MeasuredTable:
     """RQ2: how often a method that training saw is named, in sources that it saw and in sources that it did not."""
     chosen = [run for run in runs if run.backbone == "mobilenetv2" and run.head == "methods" and run.loss == "supcon"]
@@ -153,11 +147,12 @@ def answers_to(runs: Sequence[Run], test: BySplit, cross: BySplit) -> dict[str, 
         *((f"{key[2]} − cross-entropy alone (1 seed)", key, plain) for key in others),
         *((f"{key[0]} − mobilenetv2, {key[1]}, {key[2]} (1 seed)", key, ("mobilenetv2", *key[1:])) for key in larger),
     ]
+    gaps = [(name, row, "AUC", *metrics.cells(*compared.difference(key, other, row))) for name, key, other in pairs for row in ROWS]
     return {
         "rq1": main_table(compared, "RQ1", [binary, plain, *(key for key in larger if key[2] == "none")]),
         "rq2": recall_table(runs, test, cross),
         "rq3": main_table(compared, "RQ3", [plain, supcon, *others, *(key for key in larger if key[1] == "methods")]),
-        "differences": difference_table(compared, pairs),
+        "differences": table("study_differences", gaps),
     }
 
 

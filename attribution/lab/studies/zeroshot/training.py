@@ -71,14 +71,6 @@ def load_run(run: Run, runs: Path) -> nn.Module:
     return net.eval()
 
 
-def batch_places(run: Run, step: int) -> tuple[str, int]:
-    """Which source the batch of a step is drawn from (an augmentation alternates: old, new, old, …), and its place among the batches of
-    that source."""
-    if len(run.seen) == 1:
-        return run.trained_on, step
-    return run.seen[step % 2], step // 2
-
-
 def train_run(run: Run, runs: Path, pretrained: str = "", device: str = "cpu") -> None:
     """Train the run and keep its weights; nothing when they are there. An augmentation starts from its base, which must be there."""
     folder = runs / run.name
@@ -105,7 +97,9 @@ def train_run(run: Run, runs: Path, pretrained: str = "", device: str = "cpu") -
     truth, losses = torch.arange(BATCH, device=device) % 2, []
 
     def step(net: nn.Module, step: int, _: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        source, place = batch_places(run, step)
+        # An augmentation's batches alternate: old, new, old, …
+        place, turn = divmod(step, len(run.seen))
+        source = run.seen[turn]
         rows = (np.arange(BATCH) + place * BATCH) % len(pools[source])
         with torch.autocast(device, torch.bfloat16):
             logits = net(as_input(resized(np.asarray(pools[source][rows]), detector.side_px), device))
