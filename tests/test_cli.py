@@ -16,7 +16,7 @@ from attribution import pipeline as product
 from attribution.cli import _summary, main
 from attribution.detectors.loading import DEFAULT_DETECTOR, embedded
 from attribution.evidence import Evidence, Opinion, Unusable, Verdict, read_document
-from attribution.lab.bench.hub_cache import put_in_cache
+from attribution.lab.bench.benchmark import put_in_cache
 from attribution.version import __version__
 from conftest import Embed
 from foreign_detectors import COMMIT, write_timm_folder

@@ -21,7 +21,7 @@ from attribution.detectors.spec import DetectorSpec
 from attribution.detectors.third_party import FACE_SCALE
 from attribution.errors import DamagedDetector, DetectorError, UnmappedLabels, UnusableDetector
 from attribution.evidence import read_document
-from attribution.lab.bench.hub_cache import put_in_cache
+from attribution.lab.bench.benchmark import put_in_cache
 from attribution.models.backbones import features, normalise
 from attribution.pipeline import Pipeline, examine, explain, load_pipeline
 from conftest import Embed

@@ -13,10 +13,10 @@ from attribution.detectors.card import MeasuredTable
 from attribution.detectors.loading import load
 from attribution.detectors.predictor import Predictor
 from attribution.lab import metrics
-from attribution.lab.studies.zeroshot import readout
+from attribution.lab.studies.zeroshot import units as readout
 from attribution.lab.studies.zeroshot.faces import ELSEWHERE, Faces
 from attribution.lab.studies.zeroshot.plan import SOURCES, TRAINED
-from attribution.lab.studies.zeroshot.readout import MultiSaid
+from attribution.lab.studies.zeroshot.units import MultiSaid
 from conftest import some_crops
 from study_faces import some_of, study_faces
 

@@ -29,7 +29,6 @@ from attribution.detectors.card import CONFIG_FILE, MODEL_FILE
 from attribution.detectors.loading import embedded
 from attribution.detectors.spec import DetectorSpec, Selection
 from attribution.lab.bench.app import AppClient, Server, resident_bytes
-from attribution.lab.bench.hub_cache import put_in_cache
 from attribution.lab.bench.naive import EXAMPLES, examine_naively, write_moving_clip
 from attribution.models.backbones import build_backbone, explained_layer
 from attribution.pipeline import Pipeline, examine, explain, load_pipeline
@@ -216,6 +215,24 @@ def write_cached_detector(cache: Path) -> int:
         save_file({key: value.contiguous() for key, value in model.state_dict().items()}, folder / MODEL_FILE)
         put_in_cache(cache, _REPOSITORY, folder, _COMMIT)
         return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def put_in_cache(cache: Path, repository: str, folder: Path, commit: str) -> Path:
+    """The files of a folder as the Hub's client leaves them: content under its digest, names as links to it, and the commit as that of the
+    branch `main`. Gives the snapshot's folder."""
+    root = cache / f"models--{repository.replace('/', '--')}"
+    blobs, references, snapshot = root / "blobs", root / "refs", root / "snapshots" / commit
+    for made in (blobs, references, snapshot):
+        made.mkdir(parents=True, exist_ok=True)
+    (references / "main").write_text(commit, encoding="ascii")
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        # A file of Git LFS is called by its content's digest, any other by that of its git blob.
+        blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+        digest = (hashlib.sha256(content) if path.suffix == ".safetensors" else blob).hexdigest()
+        (blobs / digest).write_bytes(content)
+        (snapshot / path.name).symlink_to(Path("../../blobs") / digest)
+    return snapshot
 
 
 def _first_answers(spec: DetectorSpec, pipeline: Pipeline, runs: int) -> tuple[float, ...]:

@@ -210,12 +210,9 @@ def leave_out_table(folds: Sequence[Fold], samples: Mapping[str, Samples], data:
 
 def _counts(states: np.ndarray, untouched: bool) -> Row:
     manipulated, none = states == "manipulated", states == "no_manipulation_found"
-    definite = manipulated | none
-    wrong, count = int((manipulated if untouched else none).sum()), int(definite.sum())
+    definite, wrong = manipulated | none, manipulated if untouched else none
     shares = metrics.cells(manipulated.mean(), none.mean(), (~definite).mean(), definite.mean())
-    if not count:
-        return len(states), *shares, None, None, None
-    return len(states), *shares, *metrics.cells(wrong / count, *metrics.share_interval(wrong, count))
+    return len(states), *shares, *metrics.share(wrong[definite])
 
 
 def novelty(fold: Fold, faces: SplitPredictions) -> dict[str, np.ndarray]:

@@ -21,9 +21,8 @@ from attribution.lab.studies.zeroshot.attention import attention_tables
 from attribution.lab.studies.zeroshot.faces import UNTOUCHED_OF, Faces, load_faces, make_pool
 from attribution.lab.studies.zeroshot.matrix import matrix_tables, read_shipped
 from attribution.lab.studies.zeroshot.plan import BASE, BATCH, DETECTORS, LONGER, SEED, SOURCES, TRAINED, Run, pool_file
-from attribution.lab.studies.zeroshot.readout import kept_default, readout_tables
 from attribution.lab.studies.zeroshot.training import CLASSES, SAID_FILE, SETTINGS_FILE, Said
-from attribution.lab.studies.zeroshot.units import ablation_tables, neuron_tables
+from attribution.lab.studies.zeroshot.units import ablation_tables, kept_default, neuron_tables, readout_tables
 from attribution.lab.tables import Row, table
 from attribution.measured.study import ZEROSHOT_SCHEMA
 from attribution.models.backbones import build_backbone, pooled_width
