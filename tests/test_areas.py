@@ -63,14 +63,9 @@ def covered(one: Box, other: Box) -> float:
 def test_an_area_is_drawn_labelled_and_put_into_words() -> None:
     page = panel(marked(MOUTH))
     assert percentages(page.of_class("tt-area")[0]["style"]) == [30.0, 60.0, 40.0, 25.0]
-    for part in (
-        "CADDM marks one area of this face.",
-        "Area 1, at the bottom of the face: 93 %",
-        "Boxes of this kind hit the true area in 74 of 100 known cases; guessing the centre of the face hits 38.",
-        text.CONFIDENCE,
-        text.CANNOT,
-    ):
-        assert part in page.words
+    said_of_it = ("CADDM marks one area of this face.", "Area 1, at the bottom of the face: 93 %", text.CONFIDENCE, text.CANNOT)
+    hits = "Boxes of this kind hit the true area in 74 of 100 known cases; guessing the centre of the face hits 38."
+    assert [part for part in (*said_of_it, hits) if part not in page.words] == []
     assert page.of("img")[0]["alt"] == "Face 1 with its marked areas, which are listed beside it"
     assert page.of_class("tt-areas")[0]["aria-hidden"] == "true", "the list says it"
     assert page.of("input")
@@ -89,9 +84,7 @@ def test_only_the_surest_are_shown_the_surest_on_top_and_the_others_are_counted(
     assert "95 %" in page.words
     assert "70 %" not in page.words
     assert "CADDM marks 3 areas of this face." in panel(marked(*many[:3])).words
-
-
-def test_an_area_that_leaves_the_face_is_cut_off_at_its_edge_and_one_beyond_is_only_listed() -> None:
+    # One that leaves the face is cut off at its edge, and one beyond is only listed.
     page = panel(marked(artifact(-0.5, -0.2, 0.5, 0.4, 0.9), artifact(1.5, 1.5, 1.9, 1.9, 0.8)))
     (area,) = page.of_class("tt-area")
     assert percentages(area["style"]) == [0.0, 0.0, 50.0, 40.0]
@@ -133,12 +126,9 @@ def test_labels_leave_the_eyes_free_and_stand_beside_the_face_where_there_is_roo
 @pytest.mark.parametrize(("state", "weak"), [("no_manipulation_found", True), ("inconclusive", True), ("manipulated", False), ("", False)])
 def test_areas_against_the_answer_on_the_whole_face_are_called_weak(state: str, weak: bool) -> None:
     assert ("weak hints" in panel(marked(MOUTH), state).words) == weak
-
-
-def test_left_and_right_are_explained_only_where_they_are_said() -> None:
-    assert text.SIDES not in panel(marked(MOUTH)).words
+    assert text.SIDES not in panel(marked(MOUTH), state).words, "left and right are explained only where they are said"
     face = np.array([[60.0, 58.0], [100.0, 58.0], [80.0, 75.0], [65.0, 95.0], [95.0, 95.0]])
-    words = panel(marked(artifact(0.0, 0.5, 0.2, 0.7), landmarks=face)).words
+    words = panel(marked(artifact(0.0, 0.5, 0.2, 0.7), landmarks=face), state).words
     assert "Area 1, on the cheek on the left: 90 %" in words
     assert text.SIDES in words
 
@@ -225,13 +215,8 @@ def test_how_often_a_place_is_right_is_said_beside_what_guessing_hits() -> None:
     for at_hand in (None, (), tables):
         assert view.heatmap_hits(at_hand, DETECTOR, "real") == text.NO_AREA
     assert view.heatmap_hits(None, DETECTOR, "landmark_swap") == view.box_hits(None) == text.HITS_IN_CARD
-
-
-@pytest.mark.parametrize(
-    ("own", "ends"), [(0.3, text.NO_BETTER), (0.38, text.NO_BETTER), ((0.42, 0.36), text.MAYBE_CHANCE), ((0.5, 0.45), "hits 38.")]
-)
-def test_no_better_than_guessing_is_said(own: Any, ends: str) -> None:
-    assert view.heatmap_hits(measured(heatmap=own, centre=0.38), DETECTOR, "dfdc_swap").endswith(ends)
+    for own, ends in ((0.3, text.NO_BETTER), (0.38, text.NO_BETTER), ((0.42, 0.36), text.MAYBE_CHANCE), ((0.5, 0.45), "hits 38.")):
+        assert view.heatmap_hits(measured(heatmap=own, centre=0.38), DETECTOR, "dfdc_swap").endswith(ends)
 
 
 @pytest.mark.parametrize(

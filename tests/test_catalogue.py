@@ -26,15 +26,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hub"
 
 
-def put(cache: Path, repository: str, files: dict[str, str | bytes] | Path) -> Path:
+def put(cache: Path, repository: str, files: dict[str, str] | Path) -> None:
     snapshot = cache / f"models--{repository.replace('/', '--')}" / "snapshots" / COMMIT
     if isinstance(files, Path):
         shutil.copytree(files, snapshot)
-        return snapshot
+        return
     snapshot.mkdir(parents=True)
     for name, content in files.items():
-        (snapshot / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    return snapshot
+        (snapshot / name).write_text(content)
 
 
 def by_title(title: str) -> Entry:
@@ -55,26 +54,19 @@ def test_a_damaged_one_is_listed_with_the_reason(cache: Path, tmp_path: Path, mo
     (tmp_path / "weights" / "broken").mkdir(parents=True)
     (tmp_path / "weights" / "broken" / "card.json").write_text("{", encoding="utf-8")
     monkeypatch.setattr(loading, "EMBEDDED_FOLDER", tmp_path / "weights")
-    # `embedded` has its default from the module.
     assert by_title("broken").refused
 
 
 def test_public_ones_say_that_nobody_measured_them(cache: Path) -> None:
     public = [entry for entry in entries() if entry.kind == "known"]
     assert [entry.title for entry in public] == [one.repository for one in known.CHECKPOINTS]
-    assert not any(entry.measured for entry in public)
-    assert all(entry.bytes is None and entry.licence and entry.answers for entry in public)
+    assert all(entry.bytes is None and entry.licence and entry.answers and not entry.measured for entry in public)
     assert not any(one.verified for one in known.CHECKPOINTS)
     assert by_title("Wvolf/ViT_Deepfake_Detection").refused
-
-
-def test_every_known_one_has_a_name_and_meanings_that_may_be_chosen() -> None:
     for one in known.CHECKPOINTS:
         assert parse(f"hf:{one.repository}").repository == one.repository
         assert known.find(one.repository.upper()) is one
-        assert DetectorSpec(
-            f"hf:{one.repository}", tuple((label, meaning.replace("unknown", "manipulated")) for label, meaning in one.meanings)
-        )
+        assert DetectorSpec("x", tuple((label, meaning.replace("unknown", "manipulated")) for label, meaning in one.meanings))
     assert known.find("owner/nothing-known") is None
 
 
@@ -88,7 +80,7 @@ def test_cached_ones_of_our_contract(cache: Path, detector_folder: Path) -> None
 
 def test_a_known_one_that_is_cached_is_listed_once(cache: Path) -> None:
     config = {"architectures": ["ViTForImageClassification"], "id2label": {"0": "Real", "1": "Fake"}}
-    put(cache, "dima806/deepfake_vs_real_image_detection", {"config.json": json.dumps(config), "model.safetensors": b"x" * 100})
+    put(cache, "dima806/deepfake_vs_real_image_detection", {"config.json": json.dumps(config), "model.safetensors": "x" * 100})
     entry = by_title("dima806/deepfake_vs_real_image_detection")
     assert (entry.kind, entry.labels, entry.licence) == ("cached", ("Real", "Fake"), "Apache-2.0")
     assert entry.name.endswith(COMMIT)
@@ -96,8 +88,8 @@ def test_a_known_one_that_is_cached_is_listed_once(cache: Path) -> None:
 
 
 def test_what_other_programs_cached_is_no_detector(cache: Path) -> None:
-    put(cache, "owner/language", {"config.json": '{"architectures": ["LlamaForCausalLM"]}', "model.safetensors": b"x"})
-    put(cache, "owner/nonsense", {"config.json": "[", "model.safetensors": b"x"})
+    put(cache, "owner/language", {"config.json": '{"architectures": ["LlamaForCausalLM"]}', "model.safetensors": "x"})
+    put(cache, "owner/nonsense", {"config.json": "[", "model.safetensors": "x"})
     assert not [entry for entry in entries() if entry.kind == "cached"]
 
 

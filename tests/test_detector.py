@@ -1,4 +1,4 @@
-"""Crops in, readings out: the same on every batch size, device and path, and nothing but crops."""
+"""Crops in, predictions out: the same on every batch size, device and path, and nothing but crops."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from attribution.models.backbones import features, normalise
 from conftest import LABELS, MEAN, SIDE_PX, STD, some_crops
 
 
-def test_a_reading_is_what_the_network_says(predictor: Predictor, loaded_detector: LoadedDetector) -> None:
+def test_predictions_are_what_the_network_says(predictor: Predictor, loaded_detector: LoadedDetector) -> None:
     crops = some_crops(3)
-    reading = predictor.read(crops)
+    found = predictor.read(crops)
     assert loaded_detector.projection is not None
     with torch.inference_mode():
         pooled, logits = features(loaded_detector.model, normalise(torch.from_numpy(crops), MEAN, STD))
         embeddings = loaded_detector.projection(pooled)
-    assert reading.logits == pytest.approx(logits.numpy(), abs=1e-4)
-    assert reading.embeddings == pytest.approx(embeddings.numpy(), abs=1e-4)
-    assert reading.logits.dtype == reading.p_methods.dtype == reading.embeddings.dtype == np.float32
-    assert len({row.tobytes() for row in reading.logits}) == 3
+    assert found.logits == pytest.approx(logits.numpy(), abs=1e-4)
+    assert found.embeddings == pytest.approx(embeddings.numpy(), abs=1e-4)
+    assert found.logits.dtype == found.p_methods.dtype == found.embeddings.dtype == np.float32
+    assert len({row.tobytes() for row in found.logits}) == 3
 
 
 def test_probabilities_are_calibrated_by_the_card(predictor: Predictor) -> None:
-    reading = predictor.read(some_crops(4))
-    expected = np.exp(reading.logits / 1.5)
-    assert reading.p_methods == pytest.approx(expected / expected.sum(axis=1, keepdims=True), abs=1e-6)
+    found = predictor.read(some_crops(4))
+    expected = np.exp(found.logits / 1.5)
+    assert found.p_methods == pytest.approx(expected / expected.sum(axis=1, keepdims=True), abs=1e-6)
     assert predictor.calibrated(np.array([[1e4, 0, -1e4, 1e4]], dtype=np.float32))[0].tolist() == [0.5, 0, 0, 0.5]
 
 
@@ -52,27 +52,18 @@ def test_mirrored_is_the_mean_of_both_views(predictor: Predictor) -> None:
     assert predictor.read(flipped, mirrored=True).logits == pytest.approx(both.logits, abs=1e-4)
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_no_faces_are_a_reading_of_none(predictor: Predictor, mirrored: bool) -> None:
-    reading = predictor.read(some_crops(1)[:0], mirrored)
-    assert reading.logits.shape == reading.p_methods.shape == (0, len(LABELS))
-    assert reading.embeddings.shape == (0, 16)
+def test_no_faces_are_predictions_of_none(predictor: Predictor) -> None:
+    for mirrored in (False, True):
+        found = predictor.read(some_crops(1)[:0], mirrored)
+        assert found.logits.shape == found.p_methods.shape == (0, len(LABELS))
+        assert found.embeddings.shape == (0, 16)
 
 
-@pytest.mark.parametrize(
-    "crops",
-    [
-        np.zeros((2, SIDE_PX, SIDE_PX, 3), dtype=np.float32),
-        np.zeros((SIDE_PX, SIDE_PX, 3), dtype=np.uint8),
-        np.zeros((1, 3, SIDE_PX, SIDE_PX), dtype=np.uint8),
-        np.zeros((1, 224, 224, 3), dtype=np.uint8),
-        np.zeros((1, SIDE_PX, SIDE_PX, 4), dtype=np.uint8),
-        [[0]],
-    ],
-)
-def test_other_arrays_are_refused(predictor: Predictor, crops: object) -> None:
-    with pytest.raises(ValueError, match="uint8"):
-        predictor.read(crops)  # type: ignore[arg-type]
+def test_other_arrays_are_refused(predictor: Predictor) -> None:
+    shapes = ((SIDE_PX, SIDE_PX, 3), (1, 3, SIDE_PX, SIDE_PX), (1, 224, 224, 3), (1, SIDE_PX, SIDE_PX, 4))
+    for crops in (np.zeros((2, SIDE_PX, SIDE_PX, 3), dtype=np.float32), *(np.zeros(one, dtype=np.uint8) for one in shapes), [[0]]):
+        with pytest.raises(ValueError, match="uint8"):
+            predictor.read(crops)  # type: ignore[arg-type]
 
 
 def test_crops_that_lie_strangely_in_memory_read_the_same(predictor: Predictor) -> None:

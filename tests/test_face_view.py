@@ -61,17 +61,13 @@ def test_the_banner_says_which_face_and_when() -> None:
     assert "3.0 s–5.0 s" in said(view.verdict_banner(s.clip()))
 
 
-def test_the_telling_track_is_the_most_manipulated_of_those_that_agree_with_the_file() -> None:
+def test_the_telling_track_is_the_most_manipulated_of_those_that_agree_and_shows_a_face_of_the_worst_stretch() -> None:
     tracks = (*s.picture(s.NONE_FOUND, s.MANIPULATED).tracks, s.track(2, s.MANIPULATED, p_manipulated=0.99))
     assert view.telling_track(s.picture(verdict=s.MANIPULATED, tracks=tracks)) == 2
     assert view.telling_track(s.picture(s.NONE_FOUND, s.NONE_FOUND)) == view.telling_track(s.picture()) == 0
-
-
-def test_the_shown_face_lies_within_the_worst_stretch() -> None:
-    one = s.track(0, s.MANIPULATED, 32, worst=Interval(3.0, 5.0, 0.9, 9))
-    assert one.track is not None
-    assert one.shown is not None
-    assert 3 <= one.track.faces[one.shown].seconds <= 5
+    shown = s.track(0, s.MANIPULATED, 32, worst=Interval(3.0, 5.0, 0.9, 9)).shown_face
+    assert shown is not None
+    assert 3 <= shown.seconds <= 5
     assert s.track(0, s.MANIPULATED, 4).shown == 3, "the sharpest of all"
     assert s.track(track=None, predictions=None).shown is None
 
@@ -137,10 +133,9 @@ def test_limits_of_an_unmeasured_detector_are_not_called_measured() -> None:
     assert "limits" in all_limits(s.DETECTOR)
 
 
-@pytest.mark.parametrize("kind", ["picture", "clip"])
-def test_a_whole_picture_is_no_face(kind: str) -> None:
-    moments = (Moment(0.0, 0.9), Moment(0.25, 0.9)) if kind == "clip" else ()
-    one = s.whole(timeline=moments, faces=max(1, len(moments)))
-    words = said(view.face_card(one, 1, s.FOREIGN, "data:image/png;base64,AA", one.track.faces[0] if one.track else None))
-    assert all(part in words for part in (text.WHOLE[kind], "400 × 200 px", "as the detector saw it"))
-    assert "Face" not in words
+def test_a_whole_picture_is_no_face() -> None:
+    for kind, moments in (("picture", ()), ("clip", (Moment(0.0, 0.9), Moment(0.25, 0.9)))):
+        one = s.whole(timeline=moments, faces=max(1, len(moments)))
+        words = said(view.face_card(one, 1, s.FOREIGN, "data:image/png;base64,AA", one.shown_face))
+        assert all(part in words for part in (text.WHOLE[kind], "400 × 200 px", "as the detector saw it"))
+        assert "Face" not in words

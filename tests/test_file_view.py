@@ -63,11 +63,8 @@ def test_faces_are_a_radio_group_with_one_stop_for_the_keyboard() -> None:
     choices = view.face_choices(s.picture(s.MANIPULATED, s.NONE_FOUND, s.INCONCLUSIVE), [URI, None, URI], 2)
     assert all(state in said(choices) for state in text.STATES.values())
     page = Markup(choices)
-    assert [(radio["role"], radio["tabindex"], radio["aria-checked"]) for radio in page.of("button")] == [
-        ("radio", "-1", "false"),
-        ("radio", "-1", "false"),
-        ("radio", "0", "true"),
-    ]
+    radios = [(radio["role"], radio["tabindex"], radio["aria-checked"]) for radio in page.of("button")]
+    assert radios == [("radio", "-1", "false"), ("radio", "-1", "false"), ("radio", "0", "true")]
     assert page.of_class("tt-choices")[0]["aria-label"] == text.CHOOSE_FACE
     assert len(page.of("img")) == 2
     assert view.face_choices(s.picture(s.MANIPULATED), [URI], 0) == "", "one face needs no choice"
@@ -135,9 +132,9 @@ def test_custody_names_file_detectors_settings_versions_and_time() -> None:
     assert all(part in words for part in (text.MEASURE_NAMES["second"], f"acme/eye@{s.COMMIT}", "cd" * 32, "ab" * 32))
 
 
-@pytest.mark.parametrize("name", ["a\nb.jpg", "$(id).png", '"><b>.png'])
-def test_a_file_name_stays_a_name(name: str) -> None:
-    stage = view.picture_stage(s.picture(s.MANIPULATED, name=name), URI, 0)
-    assert said(stage)
-    assert Markup(stage).of("img")[0]["alt"] == name
-    assert Markup(view.clip_stage(s.clip(), [], f"gradio_api/file={name}", 0)).of("video")[0]["src"] == f"gradio_api/file={name}"
+def test_a_file_name_stays_a_name() -> None:
+    for name in ("a\nb.jpg", "$(id).png", '"><b>.png'):
+        stage, address = view.picture_stage(s.picture(s.MANIPULATED, name=name), URI, 0), f"gradio_api/file={name}"
+        assert said(stage)
+        assert Markup(stage).of("img")[0]["alt"] == name
+        assert Markup(view.clip_stage(s.clip(), [], address, 0)).of("video")[0]["src"] == address

@@ -6,8 +6,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
 from attribution.detectors.catalogue import Entry
 from attribution.detectors.spec import MEANINGS
 from attribution.evidence import VIEWS
@@ -103,15 +101,12 @@ def test_a_problem_is_an_alert_with_the_keyboard_and_a_busy_panel_cannot_be_used
     assert [("inert" in Markup(one).of("section")[0]) for one in (panel(busy=True), panel())] == [True, False]
 
 
-@pytest.mark.parametrize("share", [None, 0.0, 0.42, 1.0])
-def test_progress_is_a_bar_with_words(share: float | None) -> None:
-    markup = view.progress("acme/known", share, "9.2 MB of 22.0 MB")
-    assert "9.2 MB of 22.0 MB" in said(markup)
-    (bar,) = with_role(markup, "progressbar")
-    assert bar.get("aria-valuenow") == (None if share is None else f"{100 * share:.0f}")
-
-
-def test_the_line_names_the_detector_and_opens_the_panel() -> None:
+def test_progress_is_a_bar_with_words_and_the_line_names_the_detector_and_opens_the_panel() -> None:
+    for share, shown in ((None, None), (0.0, "0"), (0.42, "42"), (1.0, "100")):
+        markup = view.progress("acme/known", share, "9.2 MB of 22.0 MB")
+        assert "9.2 MB of 22.0 MB" in said(markup)
+        (bar,) = with_role(markup, "progressbar")
+        assert bar.get("aria-valuenow") == shown
     closed, opened = view.line("telltale-one", False), view.line("telltale-one", True, focus=True)
     assert [Markup(one).of("button")[0]["aria-expanded"] for one in (closed, opened)] == ["false", "true"]
     assert "data-focus" in Markup(opened).of("button")[0]

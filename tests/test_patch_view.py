@@ -98,15 +98,13 @@ def test_only_patches_that_look_generated_are_tinted_stronger_where_surer_and_to
     assert not drawn(grid("s.", ".s")).of_class("tt-island")
 
 
-def test_the_legend_counts_what_is_there() -> None:
+def test_the_legend_counts_what_is_there_and_what_no_patch_covers_is_dimmed_or_not_shown() -> None:
     page = drawn(PASTED)
     assert [part for part in ("StyleGAN24", "SDXL1", f"{text.PATCH_CLEAR}20", text.PATCH_FACE) if part not in page.words] == []
     assert text.PATCH_NOT_READ not in page.words
     assert "SDXL" not in drawn(grid("s.")).words
     assert not page.of("image"), "without a picture the patches stand alone"
 
-
-def test_what_no_patch_covers_is_dimmed_or_not_shown() -> None:
     most = drawn(grid("....", "....", "....", "...."), noise(50, 50))
     assert most.of("svg")[0]["viewbox"] == "0 0 100 100"
     assert text.PATCH_NOT_READ in most.words
@@ -116,11 +114,11 @@ def test_what_no_patch_covers_is_dimmed_or_not_shown() -> None:
     assert text.PATCH_NOT_READ not in part.words
 
 
-@pytest.mark.parametrize("box", [(-30.0, -30.0, -10.0, -10.0), (-5.0, -5.0, 15.0, 15.0), (90.0, 90.0, 400.0, 400.0)])
-def test_patches_beyond_the_picture_break_nothing(box: tuple[float, float, float, float]) -> None:
-    patches = Patches(SPECIALIST.labels, (box,), ((0.0, 1.0, 0.0),))
-    assert "nan" not in sentences(found(patches))[0]
-    assert drawn(patches, noise(20, 20)).words
+def test_patches_beyond_the_picture_break_nothing() -> None:
+    for box in ((-30.0, -30.0, -10.0, -10.0), (-5.0, -5.0, 15.0, 15.0), (90.0, 90.0, 400.0, 400.0)):
+        patches = Patches(SPECIALIST.labels, (box,), ((0.0, 1.0, 0.0),))
+        assert "nan" not in sentences(found(patches))[0]
+        assert drawn(patches, noise(20, 20)).words
 
 
 def test_a_patch_view_says_what_it_shows_what_it_cannot_and_what_was_measured() -> None:

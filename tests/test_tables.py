@@ -45,36 +45,24 @@ def test_differences_are_those_of_newcombe(first: tuple[int, int], second: tuple
     assert gap.includes_zero == (low <= 0)
 
 
-def test_a_difference_needs_intervals() -> None:
+def test_a_difference_needs_intervals_and_a_mean_three_values() -> None:
     assert difference(Estimate(0.5), Estimate(0.1, 0.0, 0.2)) is None
     assert not Estimate(0.0).includes_zero
-
-
-def test_a_mean_has_an_interval_from_three_values_on() -> None:
     assert mean_of([]) is None
     assert mean_of([1.0, 2.0]) == Estimate(1.5)
     found = mean_of([1.0, 2.0, 3.0])
     assert found is not None
-    assert found.value == 2.0
-    assert found.low == pytest.approx(2 - 1.959964 / 3**0.5)
+    assert (found.value, found.low) == (2.0, pytest.approx(2 - 1.959964 / 3**0.5))
 
 
-def test_bounds_belong_to_the_column_before_them() -> None:
+def test_bounds_belong_to_the_column_before_them_or_have_names_of_their_own() -> None:
     row = Row(("AUC", "low", "high", "EER", "balanced accuracy", "from", "to", "last"), (0.9, 0.8, 0.95, 0.1, 0.7, 0.6, None, "x"))
-    assert row.estimate("AUC") == Estimate(0.9, 0.8, 0.95)
-    assert row.estimate("balanced accuracy") == Estimate(0.7, 0.6, None)
-    assert row.estimate("last") is None
-    assert row.estimate("nothing") is None
-
-
-def test_bounds_may_have_columns_of_their_own_names() -> None:
+    found = [row.estimate(name) for name in ("AUC", "balanced accuracy", "last", "nothing")]
+    assert found == [Estimate(0.9, 0.8, 0.95), Estimate(0.7, 0.6, None), None, None]
     row = Row(("hits", "hits low", "hits high", "IoU"), (0.7, 0.6, None, "none"))
     assert row.between("hits", "hits low", "hits high") == Estimate(0.7, 0.6, None)
     assert row.between("hits", "nothing", "nothing") == Estimate(0.7)
     assert row.between("IoU", "hits low", "hits high") is None
-
-
-def test_cells_of_the_wrong_kind_are_no_numbers() -> None:
     row = Row(("a", "b", "c"), ("words", None, 1))
     assert (row.number("a"), row.number("b"), row.number("d")) == (None, None, None)
     assert (row.count("a"), row.count("c"), row.text("b"), row.text("d")) == (0, 1, "", "")

@@ -14,7 +14,6 @@ from attribution.evidence import STATES
 from attribution.render.html import ENVIRONMENT, macros
 from attribution.text import areas, numbers, opinions
 from attribution.text import page as text
-from attribution.verdict import scopes, track
 from samples import HOSTILE, is_inert
 
 WORDS: list[tuple[Callable[[Any], str], list[tuple[float, str]]]] = [
@@ -36,16 +35,11 @@ def test_numbers_in_words(said: Callable[[Any], str], cases: list[tuple[float, s
     assert [said(value) for value, _ in cases] == [words for _, words in cases]
 
 
-def test_a_verdict_and_the_page_say_the_same_of_a_probability() -> None:
-    assert scopes.percent is track.percent is numbers.percent
-
-
 def sentences(value: Any) -> list[str]:
     if isinstance(value, dict):
         return sentences([*value.values()])
-    return (
-        [value] if isinstance(value, str) else [one for item in value for one in sentences(item)] if isinstance(value, list | tuple) else []
-    )
+    parts = [one for item in value for one in sentences(item)] if isinstance(value, list | tuple) else []
+    return [value] if isinstance(value, str) else parts
 
 
 @pytest.mark.parametrize("words", [text, areas, opinions], ids=lambda one: one.__name__)
