@@ -11,7 +11,7 @@ from markupsafe import Markup
 from attribution.detectors.card import Card, MeasuredTable
 from attribution.detectors.tables import NO_FACES, Estimate, Row, Rows, Tally, difference, percent, share_inline, share_words, wilson
 from attribution.evidence import FAMILIES
-from attribution.measured import figures, generators, research, section, swaps
+from attribution.measured import figures, research, section, swaps
 from attribution.measured.figures import Axis, Bin, Dot, DotLine, HeatCell, Line, Point, axis_over, dot_chart, draw, key, plots, stack
 from attribution.measured.section import Answer, Plan, Section, Subject, attempt, capital, faces, known, need, place_of, range_words
 from attribution.measured.study import Study
@@ -256,7 +256,8 @@ def coverage(at: Subject) -> Section:
             share, figure = row.number("coverage"), row.estimate("balanced accuracy")
             if share is not None and figure is not None:
                 marked, words = Point(share, figure), f"{percent(figure.value)} at {percent(share)} answered"
-                says += f"With the threshold chosen on {place_of(row.text('tuned on')) or 'other faces'}, it answers for {percent(share)} and reaches {share_words(figure)}."
+                says += f"With the threshold chosen on {place_of(row.text('tuned on')) or 'other faces'}, it answers for {percent(share)} "
+                says += f"and reaches {share_words(figure)}."
     by_family = attempt(lambda: _of_test(at, "Abstention by family", "family", "faces", "coverage", "right"))
     if by_family is not None:
         tables.append(by_family[0])
@@ -386,15 +387,15 @@ PLANS: dict[str, Plan] = {
     },
     "generated": {
         "sources": {**_SOURCES, "methods-cross": partial(methods, split="cross"), "methods": methods},
-        "compared": {"side-by-side": generators.side_by_side, "robustness": generators.robustness},
+        "compared": {"side-by-side": research.side_by_side, "robustness": research.robustness},
         "scope": {
             "verdicts-unknown": partial(by_source, split="unknown generators, test"),
-            "unknown": generators.unknown,
+            "unknown": research.unknown,
             "verdicts-swaps": partial(by_source, split="face swaps, test"),
         },
-        "patches": {"islands": generators.islands, "spread": generators.spread},
+        "patches": {"islands": research.islands, "spread": research.spread},
         "trust": _LOCALISED,
-        "tried": {"ablation": generators.ablation},
+        "tried": {"ablation": research.ablation},
     },
     "face_swap": {
         "better": {"told-apart": swaps.told_apart, "identity": swaps.identity},

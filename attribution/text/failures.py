@@ -1,4 +1,4 @@
-"""The wording of the page *Why detectors fail*. What the numbers say is put together in `attribution.measured`, from these pieces and the numbers."""
+"""The wording of the page *Why detectors fail*. What the numbers say is put together in `attribution.measured` from these pieces."""
 
 from __future__ import annotations
 

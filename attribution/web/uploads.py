@@ -1,5 +1,5 @@
-"""Where uploads stay while they are needed, and no longer: in one private folder, under names that nobody can guess, until they are examined;
-a clip while its player is on the page. What is older than ten minutes is swept; the folder of a killed process goes at the next start."""
+"""Where uploads stay while they are needed, and no longer: in one private folder, under names that nobody can guess, until they are
+examined; a clip while its player is on the page. What is old is swept, and at the next start the folder of a killed process."""
 
 from __future__ import annotations
 
