@@ -107,13 +107,9 @@ def bootstrap(statistic: Callable[..., float], groups: Groups, seed: int = 0, dr
     """The 95 % percentile interval of a statistic over resamples of groups with replacement (Efron and Tibshirani 1993, ch. 8).
 
     Args:
-        statistic: Takes the indices of the faces of a resample; a resample for which it raises ValueError does not count.
-        groups: The group of each of N faces (clip, person): faces of one group are drawn together. Or N, for faces that each stand alone.
-            The same groups and seed give the same resamples, so that a difference taken inside of `statistic` is a paired one.
+        statistic: Takes indices of the faces of a resample; a resample for which it raises ValueError does not count (ValueError: none).
+        groups: The group of each of N faces (clip, person), drawn together, or N. The same groups and seed give the same resamples.
         also: Resample as many other things (training seeds) beside the faces; their indices are the statistic's second argument.
-
-    Raises:
-        ValueError: There is no face, or no resample that counts.
     """
     place, count = _places(groups)
     members = np.split(np.argsort(place, kind="stable"), np.cumsum(np.bincount(place))[:-1])

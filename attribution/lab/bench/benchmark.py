@@ -1,8 +1,5 @@
-"""Speed and memory, measured in one run (`python -m attribution lab benchmark`).
-
-The app as a process, a picture and a clip to their full result, the naive way beside them, and what choosing another detector costs: the
-time to its first answer, the check of its files, and the memory after many changes.
-"""
+"""Speed and memory, measured in one run (`python -m attribution lab benchmark`): the app as a process, a picture and a clip to their full
+result, the naive way beside them, and what choosing another detector costs (first answer, check of its files, memory)."""
 
 from __future__ import annotations
 

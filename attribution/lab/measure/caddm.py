@@ -1,18 +1,13 @@
 """The ID-unaware detector beside others: finished runs as the app will have them, in half precision; on faces from elsewhere; and by how
-much of a person's identity their features hold.
-
-Does a detector hold on faces from elsewhere? The AUC of untouched against manipulated faces, for several detectors on the same pictures.
-In-source: the test faces of DFDC, per face and per clip (the mean over the clip's untouched, or its swapped, faces). Cross-source: every
-collection that no training saw, its untouched faces against swaps made on them in a way that no training used (`unseen`), whole and
-partial; and the lab's own forgeries on all of these collections together.
-"""
+much of a person's identity their features hold. AUCs of untouched against manipulated faces are measured in-source on the test faces of
+DFDC, per face and per clip, and cross-source on collections that no training saw, against swaps that no training used (`unseen`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -127,17 +122,16 @@ def auc_tables(pictures: Pictures, p_manipulated: Mapping[str, np.ndarray], pair
     strangers = [name for name in pair if name not in p_manipulated]
     if strangers or any(np.shape(p) != (len(pictures),) for p in p_manipulated.values()):
         raise ValueError(f"nothing was read of {strangers[0]}" if strangers else "there must be one probability for each picture")
-    rows, differences = [], []
+    found = []
     for name, chosen in pictures.sets.items():
         truth, groups = pictures.manipulated[chosen], pictures.groups[chosen]
         scores = {detector: np.asarray(p)[chosen] for detector, p in p_manipulated.items()}
-        found = [_row(name, truth, groups, scores, pair)]
+        found.append(_row(name, truth, groups, scores, pair))
         if name == DFDC:
             by_clip = {detector: clip_means(p, truth, groups) for detector, p in scores.items()}
             _, clip_truth, clips = by_clip[pair[0]]
             found.append(_row(DFDC_CLIPS, clip_truth, clips, {detector: means for detector, (means, *_) in by_clip.items()}, pair))
-        rows += [row for row, _ in found]
-        differences += [difference for _, difference in found]
+    rows, differences = zip(*found, strict=True) if found else ((), ())
     return [
         table("cross_source_auc", rows, (column for detector in p_manipulated for column in (detector, "low", "high"))),
         table("auc_differences", differences, first=pair[0], second=pair[1]),
@@ -157,8 +151,7 @@ def _row(
     return (name, len(truth), *(cell for one in each for cell in one)), (name, len(truth), *difference)
 
 
-@dataclass(frozen=True)
-class Rivals:
+class Rivals(NamedTuple):
     """Who is compared: the run of the plain detector, the file of the untrained backbone if at hand, this detector and the default one as
     they ship, and a folder for what was read."""
 

@@ -1,9 +1,8 @@
 """How far the network's own confidence can be trusted: reliability, calibration per source, risk against coverage, abstention.
 
-The lab's own forgeries are left out everywhere, as in `evaluate.figures`. The confidence of a *method* answer is the highest calibrated
-probability of a method; that of a *family* answer is the summed probability of the family with the greatest sum. On the first detector's
-validation faces, at 80 % coverage, the margin and the entropy of the family probabilities did as well as their greatest, and the highest
-logit, the energy and the similarity to the references did worse.
+The lab's own forgeries are left out, as in `evaluate.figures`. The confidence of a *method* answer is the highest calibrated probability of
+a method; that of a *family* answer the greatest sum over a family. On the first detector's validation faces, at 80 % coverage, margin and
+entropy of the family probabilities did as well, and the highest logit, the energy and the similarity to the references did worse.
 """
 
 from __future__ import annotations

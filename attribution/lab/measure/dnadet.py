@@ -1,9 +1,5 @@
-"""DNA-Det's measured tables, from finished runs as the app will have them, with 8-bit weights: closed set, other sources, unknown
-generators, the default detector on the same faces, variants of the training, changed pictures, and where the evidence lies.
-
-"Closed set" are the test faces of the five classes; "cross" are collections that no training saw: the same architectures collected
-elsewhere, and other photographs. Answers are the likeliest label, before any abstention.
-"""
+"""DNA-Det's measured tables, from finished runs as the app will have them, with 8-bit weights. "Closed set" are the test faces of the five
+classes; "cross" are collections that no training saw. Answers are the likeliest label, before any abstention."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
-"""Error rates of the whole verdict by apparent lightness of the face and by face size.
-
-Lightness is what the camera recorded (skin, light and exposure together), not a property of the person. Every face counts that "Verdicts
-on …" counts: those of the manifest and the lab's own forgeries, judged as single pictures.
-"""
+"""Error rates of the whole verdict by apparent lightness of the face and by face size, over the faces of "Verdicts on …". Lightness
+is what the camera recorded (skin, light and exposure together), not a property of the person."""
 
 from __future__ import annotations
 

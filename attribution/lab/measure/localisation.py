@@ -1,16 +1,9 @@
-"""Where was it manipulated? Points and boxes of detectors against areas that are known.
+"""Where was it manipulated? Points and boxes of detectors against areas that are known, and the confidence from which the app shows a box.
 
-Cases are forgeries made from pixel-aligned pairs of an untouched face and its swap, one pair a clip. The true area of a case is where it
-differs from the untouched picture: the greatest absolute difference of the three colours (0..255), smoothed by a Gaussian of σ = 3 px,
-above 10, before any encoding. Nine in ten pairs differ by less than that in their backgrounds, by compression alone. Points are (x, y)
-and boxes (x0, y0, x1, y1), ends exclusive, in pixels of the crop.
-
-- *Pointing game* (Zhang et al., "Top-down Neural Attention by Excitation Backprop", IJCV 2018, arXiv 1608.00507, §4.1): a hit when the
-  point lies in the true area. The paper allows 15 px beside it; here nothing (0 px).
-- *IoU* of a box and the true one: the window of a partial swap, the bounding box of the true area of a whole one.
-
-`localise` writes the table into cards (`python -m attribution lab localise …`); `choose_rule` and `confidence_table` are about the
-confidence from which the app shows a box.
+Cases are forgeries made from pixel-aligned pairs of an untouched face and its swap, one pair a clip. The true area of a case is where the
+greatest difference of the three colours (0..255), smoothed by a Gaussian of σ = 3 px, is above 10, before any encoding: nine in ten pairs
+differ by less in their backgrounds. Points are (x, y) and boxes (x0, y0, x1, y1), ends exclusive, in pixels of the crop. The pointing game
+is that of Zhang et al. (IJCV 2018, arXiv 1608.00507, §4.1), who allow 15 px beside the area; here nothing.
 """
 
 from __future__ import annotations

@@ -206,10 +206,8 @@ def read_by_detector(predictor: Predictor, samples: Samples, chosen: np.ndarray,
     weights stay the same."""
     stamp = cache.with_suffix(".sha256")
     if not cache.exists() or not stamp.exists() or stamp.read_text() != predictor.info.weights_sha256:
-        parts = [
-            predictor.read(np.stack([samples.encoded(int(index)) for index in chosen[first : first + 64]]), mirrored=True)
-            for first in range(0, len(chosen), 64)
-        ]
+        batches = (chosen[first : first + 64].tolist() for first in range(0, len(chosen), 64))
+        parts = [predictor.read(np.stack([samples.encoded(index) for index in batch]), mirrored=True) for batch in batches]
         logits, embeddings = (np.concatenate([getattr(part, one) for part in parts]) for one in ("logits", "embeddings"))
         save_arrays(cache, logits=logits, embeddings=embeddings, chosen=chosen)
         stamp.write_text(predictor.info.weights_sha256)

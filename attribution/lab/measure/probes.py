@@ -1,13 +1,9 @@
 """Two linear probes: what a detector's features know, and what a picture gives away without a look at the face.
 
 - *Identity* (Dong et al., "Implicit Identity Leakage", CVPR 2023, arXiv 2210.14457, §3.1): from frozen features to the person in untouched
-  photographs, by logistic regression on standardised features, its strength of regularisation chosen inside of each training part.
-  Background, clothes and light help it too: photographs of one sitting look alike in more than the face. What compares is the difference
-  between detectors on the same pictures.
-- *Shortcuts*: do compression, resolution or colour alone give the class away? A cue is a handful of statistics of a whole crop. A logistic
-  regression learns the family from one cue on training faces and is tested on validation faces, on the crops as they are and on crops
-  changed as training changes them. What it gains over chance is open to a network as a shortcut; what augmentation takes from it is no
-  longer there to be learnt.
+  photographs. Background, clothes and light help it too: what compares is the difference between detectors on the same pictures.
+- *Shortcuts*: do compression, resolution or colour alone (some statistics of a whole crop each) give the class away, on the crops as
+  they are and as training changes them? What augmentation takes from it is no longer there to be learnt.
 """
 
 from __future__ import annotations

@@ -1,12 +1,9 @@
-"""What the study's detectors answer, as tables: its three questions, and manipulations that training never saw.
+"""What the study's detectors answer, as tables: its three questions (arXiv 2505.21520, §1), and manipulations that training never saw.
 
-RQ1: does a binary or an attribution detector generalise better? RQ2: is a method that training saw still named in a source that it did
-not see? RQ3: do contrastive losses help? (arXiv 2505.21520, §1.) An attribution detector's score is p(manipulated) = 1 − p(untouched),
-so that both heads answer the same question. Intervals: 95 %, bootstrap over groups (all frames of one clip are one group) and, where
-there are several, over training seeds.
-
-The figure the product lives by is what the whole verdict says of methods and collections that a fold was trained without; every fold's
-calibration, thresholds and references come from the validation and training faces that it did see.
+An attribution detector's score is p(manipulated) = 1 − p(untouched), so that both heads answer the same question. Intervals: 95 %,
+bootstrap over groups (all frames of one clip are one group) and, where there are several, over training seeds. What the whole verdict says
+of methods and collections that a fold was trained without is the figure the product lives by; every fold's calibration, thresholds and
+references come from the faces that it did see.
 """
 
 from __future__ import annotations
@@ -66,30 +63,21 @@ class Compared:
                 by_seed.setdefault(key, {}).setdefault(row, []).append(p_manipulated(found))
         self.scores = {key: {row: np.stack(found) for row, found in rows.items()} for key, rows in by_seed.items()}
 
-    def _estimate(self, row: str, seeds: int, of_seed: Callable[[int, np.ndarray, np.ndarray], float]) -> tuple[float, float, float]:
-        """The mean over seeds of `of_seed(seed, face indices, whether these are manipulated)`, with its interval."""
-        truth = self.faces[row].families != REAL
+    def figure(self, row: str, figure: Callable[..., float], *scores: np.ndarray) -> tuple[float, float, float]:
+        """The mean over seeds of `figure(manipulated, scores…)`, each scores seeds × faces of this row, with its interval."""
+        truth, seeds = self.faces[row].families != REAL, len(scores[0])
 
         def of(chosen: np.ndarray, seeds: np.ndarray) -> float:
-            return float(np.mean([of_seed(seed, chosen, truth[chosen]) for seed in seeds]))
+            return float(np.mean([figure(truth[chosen], *(own[seed][chosen] for own in scores)) for seed in seeds]))
 
         low, high = metrics.bootstrap(of, self.faces[row].groups, draws=DRAWS, also=seeds)
         return of(np.arange(len(truth)), np.arange(seeds)), low, high
 
-    def figure(self, key: Key, row: str, figure: Callable[[np.ndarray, np.ndarray], float]) -> tuple[float, float, float]:
-        """The mean over seeds of `figure(manipulated, score)`, with its interval."""
-        scores = self.scores[key][row]
-        return self._estimate(row, len(scores), lambda seed, chosen, truth: figure(truth, scores[seed][chosen]))
-
     def difference(self, key: Key, other: Key, row: str) -> tuple[float, float, float]:
         """AUC of `key` − AUC of `other`, paired by face and by the seeds that both have, with its interval."""
         both = sorted(set(self.seeds[key]) & set(self.seeds[other]))
-        mine, theirs = (self.scores[one][row][[self.seeds[one].index(seed) for seed in both]] for one in (key, other))
-
-        def gap(seed: int, chosen: np.ndarray, truth: np.ndarray) -> float:
-            return metrics.auc(truth, mine[seed][chosen]) - metrics.auc(truth, theirs[seed][chosen])
-
-        return self._estimate(row, len(both), gap)
+        scores = (self.scores[one][row][[self.seeds[one].index(seed) for seed in both]] for one in (key, other))
+        return self.figure(row, lambda truth, mine, theirs: metrics.auc(truth, mine) - metrics.auc(truth, theirs), *scores)
 
 
 def halves(truth: np.ndarray, score: np.ndarray) -> float:
@@ -105,8 +93,9 @@ def main_table(compared: Compared, question: str, keys: Sequence[Key]) -> Measur
     for key in keys:
         for row in ROWS:
             truth = compared.faces[row].families != REAL
-            error = np.mean([metrics.equal_error_rate(truth, one) for one in compared.scores[key][row]])
-            values = (*compared.figure(key, row, metrics.auc), float(error), *compared.figure(key, row, halves))
+            scores = compared.scores[key][row]
+            error = float(np.mean([metrics.equal_error_rate(truth, one) for one in scores]))
+            values = (*compared.figure(row, metrics.auc, scores), error, *compared.figure(row, halves, scores))
             rows.append((question, *key, len(compared.seeds[key]), row, *metrics.cells(*values)))
     return table("study_question", rows, question=question)
 
@@ -216,12 +205,9 @@ def _counts(states: np.ndarray, untouched: bool) -> Row:
 
 
 def novelty(fold: Fold, faces: SplitPredictions) -> dict[str, np.ndarray]:
-    """Scores that should be higher for unknown methods than for known ones, N each.
-
-    Maximum logit (Hendrycks et al. 2022, arXiv 1911.11132), energy (Liu et al. 2020, arXiv 2010.03759), distance to the k-th nearest
-    reference (Sun et al. 2022, arXiv 2204.06507), maximum softmax probability (Hendrycks and Gimpel 2017, arXiv 1610.02136), and the mean
-    of the ranks of energy and distance among the fold's validation faces.
-    """
+    """Scores that should be higher for unknown methods, N each: maximum logit (Hendrycks et al. 2022, arXiv 1911.11132), energy (Liu et al.
+    2020, arXiv 2010.03759), distance to the k-th nearest reference (Sun et al. 2022, arXiv 2204.06507), maximum probability (Hendrycks and
+    Gimpel 2017, arXiv 1610.02136), and the mean of the ranks of energy and distance among the fold's validation faces."""
     distance, distances = kth_distances(faces.embeddings, fold.bank.embeddings), fold.bank.validation_distances
     energy, energies = (-negative_free_energy(logits) for logits in (faces.logits, fold.found["val"].logits[~fold.unseen("val")]))
     return {

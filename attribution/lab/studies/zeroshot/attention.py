@@ -1,10 +1,6 @@
-"""Attention stability: does a detector look at the same places after it was augmented with a second source?
-
-Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391) for "manipulated" of a detector before and after (base, top layers, all layers) on the
-same faces, compared by pairwise SSIM (Wang et al. 2004) and binned as in arXiv 2308.04177. The paper gives no SSIM of maps that have
-nothing to do with each other; here the maps of one detector on different faces say how much of an SSIM the network's habits and the
-smoothness of its maps bring about alone.
-"""
+"""Attention stability: does a detector look at the same place after it was augmented with a second source? Grad-CAM (Selvaraju et al. 2017,
+arXiv 1610.02391) before and after on the same faces, compared by pairwise SSIM (Wang et al. 2004) and binned as in arXiv 2308.04177; the
+maps of one detector on different faces say how much of an SSIM its habits and the smoothness of its maps bring about alone."""
 
 from __future__ import annotations
 

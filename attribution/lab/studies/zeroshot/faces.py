@@ -1,12 +1,6 @@
-"""The faces of the generalisability study, seeded: those that every detector reads, and those that each source trains on.
-
-Read: for each source its manipulated faces and the untouched ones beside them, which are those of DFDC's clips for DFDC's swaps; the faces
-of the other collections of the manifest for all other trained-on sources, and Flux; and those of the split `cross`, which no training
-sees, for the sources elsewhere. *val* faces choose units, *test* faces measure.
-
-Trained on: per source one pool, drawn and changed in quality once (`augment`: compression, blur, scale, colour, noise). All detectors see
-the same pictures in the same order, so that a difference between them is not one of luck in drawing.
-"""
+"""The faces of the generalisability study, seeded: those that every detector reads (*val* faces choose units, *test* faces measure), for
+each source its manipulated faces and the untouched ones beside them; and those that each source trains on, one pool drawn and changed in
+quality once (`augment`). All detectors see the same pictures in the same order, so that no difference is one of luck in drawing."""
 
 from __future__ import annotations
 

@@ -1,9 +1,6 @@
-"""The zero-shot matrix: every detector of the study on the test faces of every source, and what augmentation gains and costs.
-
-Every interval is the 95 % percentile interval of a bootstrap over groups (clips, persons, pictures; Efron and Tibshirani 1993, ch. 8). All
-detectors and sources share the same resamples, drawn from the groups of all test faces at once, so that means over sources and differences
-between detectors are taken inside of each resample: they are paired, and faces that several sources share are drawn for all of them.
-"""
+"""The zero-shot matrix: every detector of the study on the test faces of every source, and what augmentation gains and costs. All detectors
+and sources share the same resamples, drawn from the groups (clips, persons, pictures) of all test faces at once, so that means over sources
+and differences between detectors are paired (95 % percentile intervals; Efron and Tibshirani 1993, ch. 8)."""
 
 from __future__ import annotations
 

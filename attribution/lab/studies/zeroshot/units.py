@@ -1,20 +1,11 @@
-"""Neuron causality (arXiv 2308.04177): which units of the penultimate layer move the answer, are they the same ones on every source, and
-do those that are carry what generalises?
+"""Neuron causality (arXiv 2308.04177): which units of the penultimate layer move the answer, are they the same ones on every source, do
+those that are ("universal": among the strongest on all six sources) carry what generalises, and does the default detector answer better
+when it listens to them alone?
 
-The logit of "manipulated" is linear in the units, so setting one unit is a change of one term: nothing passes through the backbone.
-"Universal" units are among the strongest on all six sources. That is bound to happen more often than by luck, whatever was learned: on
-every source a unit has the same weight in the classifier, its activity has the same scale, and five sources share their untouched faces.
-Hence three yardsticks besides luck: the network before training, a permutation that keeps every unit's weight, and the manipulated faces
-alone.
-
-Ablation: keep only the universal units, or remove them, and ask again about sources that the run never saw. A unit is taken away by
-setting it to its mean over the val faces of the trained-on source. Random units of the same number are one yardstick; as universal units
-are strong ones by construction, the strongest on the trained-on source alone are the other.
-
-Readout: does the default detector answer better when it listens to universal units alone? Two readouts at four strictnesses: its own head,
-with all other units at their val mean; and a logistic regression on the universal units, fitted on val faces. The fair control of the
-second is the same regression on all units. Units, regressions and the one readout that is judged are chosen on val faces; everything else
-is measured on test faces.
+The logit of "manipulated" is linear in the units, so setting one unit is a change of one term: nothing passes through the backbone. More
+universal units than by luck prove nothing (a unit has the same weight on every source, and five sources share their untouched faces), so
+there are three more yardsticks: the network before training, a permutation that keeps every unit's weight, and the manipulated faces alone.
+In ablations and readouts a unit is taken away by setting it to its mean over val faces. What is chosen is chosen on val faces.
 """
 
 from __future__ import annotations
