@@ -130,5 +130,6 @@ def photometric(rgb: np.ndarray, random: np.random.Generator, strength: float = 
     changes = ((0.55, _coloured), (0.12, _stretched), (0.15, _blurred), (0.25, _rescaled), (0.2, _noisy))
     rgb = _changed(rgb, random, chances[:5], strength, changes)
     if chances[5] < 0.66 * strength:
-        rgb = jpeg(rgb, int(random.integers(40, 100)), *(() if chances[5] < 0.6 * strength else _WEBP))
+        quality = int(random.integers(40, 100))
+        rgb = jpeg(rgb, quality) if chances[5] < 0.6 * strength else jpeg(rgb, quality, *_WEBP)
     return np.ascontiguousarray(rgb)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -126,5 +127,6 @@ def load_samples(data: Path, rows: list[Row], work: Path, split: str) -> Samples
         if len(below) != len(parts[-1]) or not all(0 <= index < len(own) for index in below):
             raise LabError(f"The pool of {method} belongs to other data.", f"Delete {pool.name} and run `lab prepare` again.")
         records += [(method, "face_swap", f"{method} on {own[index].source}", own[index].group, "", index) for index in below]
-    *names, base = zip(*records, strict=True) if records else [()] * 6
-    return Samples(tuple(parts), *names, np.array(base, int))
+    columns: Any = zip(*records, strict=True) if records else [()] * 6
+    methods, families, sources, groups, paths, base = columns
+    return Samples(tuple(parts), methods, families, sources, groups, paths, np.array(base, int))
