@@ -42,7 +42,7 @@ class Cell(NamedTuple):
 def cells(at: Findings) -> list[Cell]:
     """Every sound cell of the matrix. Raises Unfit when there is none."""
     places = ("detector", "variant", "trained on", "added", "tested on", "relation")
-    every = [Cell(*place, count_of(row, "faces") or 0, auc) for place, row, auc in at.found("matrix", places, "AUC")]
+    every = [Cell(*place, faces=count_of(row, "faces") or 0, auc=auc) for place, row, auc in at.found("matrix", places, "AUC")]
     known = [one for one in every if one.relation in text.RELATIONS and one.variant in text.VARIANTS]
     return need([one._replace(trained_on="") if one.variant == SHIPPED else one for one in known], at.table("matrix"), "has no AUC")
 

@@ -104,11 +104,6 @@ class PanelState:
         chosen = self.slots[key].chosen
         return next((one.title for one in self.entries if one.name == chosen), chosen)
 
-    def download_bytes(self) -> int:
-        """The size of what was looked up, is chosen and is not on this machine yet."""
-        chosen = {slot.chosen for slot in self.slots.values()}
-        return sum(one.entry.bytes or 0 for one in self.looked if not one.is_here and one.entry.name in chosen)
-
     def look_what_came(self) -> None:
         """Note which of the repositories that were looked up are on this machine now. Not for the event loop: it reads the disk."""
         from attribution.detectors import hub
@@ -178,19 +173,16 @@ class DetectorPanel:
             state.take(event.value)
             async for parts in self._look(state, event.value) if event.index == "look" else self._use(state, request):
                 yield parts
-        except UnmappedLabels as error:
-            await asyncio.to_thread(state.look_what_came)
-            yield await self._ask(state, error)
         except (TelltaleError, Refusal) as error:
             await asyncio.to_thread(state.look_what_came)
-            yield state.failed(str(error))
+            yield await self._ask(state, error) if isinstance(error, UnmappedLabels) else state.failed(str(error))
         except Exception as error:
             yield state.failed(sentence_of(error, text.OUR_FAULT))
         finally:
             state.loading = None
 
     def cancel(self, request: gr.Request) -> Any:
-        """End the download that this page waits for. Gives the button, which has served."""
+        """End the download of this page. Gives the button, which has served."""
         self.sessions.of(request).panel.end(self.engines.default)
         return gr.update(interactive=False)
 
@@ -224,7 +216,9 @@ class DetectorPanel:
         """Load what was chosen, download included, and make it the choice for the page's next file."""
         selection = state.selection(self.engines.default.selection.first)
         names = " + ".join(text.short(state.called(key)) for key in SLOTS if state.slots[key].chosen != NONE)
-        size, state.cancelled = state.download_bytes(), False
+        chosen = {slot.chosen for slot in state.slots.values()}
+        size = sum(one.entry.bytes or 0 for one in state.looked if not one.is_here and one.entry.name in chosen)
+        state.cancelled = False
         told = gr.update(value=view.progress(names, None, ""), visible=True)
         yield PanelParts(panel=state.shown(busy=True), progress=told, cancel=gr.update(visible=True, interactive=True))
         async for step in self._loaded(state, selection):
