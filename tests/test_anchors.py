@@ -74,9 +74,6 @@ class TestOffsets:
 
 
 class TestMatching:
-    def test_an_untouched_face_has_no_positive(self):
-        assert not match([torch.zeros(0, 4)], anchors()).positive.any()
-
     def test_the_whole_crop_meets_its_own_anchors_only(self):
         found = match([torch.tensor([[0.0, 0, 1, 1]])], anchors())
         assert found.positive[0].nonzero().flatten().tolist() == [166, 167]

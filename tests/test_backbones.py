@@ -196,7 +196,6 @@ def test_embeddings_have_unit_length_and_no_bias() -> None:
     embeddings = projection(pooled)
     assert embeddings.shape == (5, 4)
     assert torch.allclose(embeddings.norm(dim=1), torch.ones(5), atol=1e-6)
-    assert torch.allclose(projection(3 * pooled), embeddings, atol=1e-6)
     assert list(projection.state_dict()) == ["weight"]
 
 

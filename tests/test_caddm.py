@@ -71,14 +71,6 @@ class TestNetwork:
         assert boxes.shape == (2, 168, 4)
         assert bool(((confidences >= 0) & (confidences <= 1) & torch.isfinite(confidences)).all())
 
-    def test_the_classified_feature_is_the_sum_of_both_branches(self, network: Caddm):
-        narrow = network.narrowed(network.forward_features(torch.rand(1, 3, 224, 224)))
-        assert network.artifact_module is not None
-        last = network.artifact_module.maps(narrow)[-1].flatten(1)
-        whole = network.forward_head(network.forward_features(torch.rand(1, 3, 224, 224)), pre_logits=True)
-        assert whole.shape == last.shape
-        assert torch.allclose(network.pooled(narrow, network.artifact_module.maps(narrow)), narrow.mean((2, 3)) + last)
-
     def test_the_plain_detector_is_the_same_without_the_module(self, network: Caddm):
         plain = build_caddm(2, {"pad_type": "same"}, artifacts=False)
         assert set(plain.state_dict()) == {name for name in network.state_dict() if not name.startswith("artifact_module")}
@@ -119,10 +111,6 @@ class TestFoundArtifacts:
         assert [one.box for one in self.answering(predictor, monkeypatch, both)] == [pytest.approx((90, 70, 130, 150), abs=0.01)]
         alone = self.answering(predictor, monkeypatch, {166: (0.999, [0, 0, 224, 224])})
         assert [one.box for one in alone] == [pytest.approx((0, 0, 224, 224), abs=0.01)]
-
-    def test_below_the_cards_confidence_nothing_counts(self, predictor, monkeypatch):
-        least = predictor.card.artifacts.min_confidence  # type: ignore[union-attr]
-        assert self.answering(predictor, monkeypatch, {48: (least - 0.01, [90, 70, 130, 150])}) == ()
 
     def test_the_card_calibrates_the_boxes_smaller_than_the_crop(self):
         raw = torch.full((1, 168), 0.2)

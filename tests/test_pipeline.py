@@ -17,17 +17,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
 
 from attribution.detectors import loading
+from attribution.detectors.loading import LoadedDetector
 from attribution.errors import DamagedDetector, DeviceError, EmptyMedia, MissingMedia, UnknownDetector, UnsupportedMedia
 from attribution.evidence import Evidence
+from attribution.models.backbones import Projection
 from attribution.pipeline import Analysis, Pipeline, analyse, examine, explain, load_pipeline
 from attribution.text.numbers import percent
+from attribution.verdict.ensemble import bank_of
 from conftest import SIDE_PX, SWAP_SIDE_PX, Embed, Folders
 from make_media import write_clip
-from test_loading import mend_card
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 PORTRAIT = EXAMPLES / "astronaut.png"
@@ -168,7 +168,7 @@ def test_no_face_is_inconclusive(embedded: Callable[..., Pipeline], tmp_path: Pa
 
 def test_progress_tells_what_happens(pipeline: Pipeline, clip_path: Path) -> None:
     told: list[tuple[float, str]] = []
-    analyse(clip_path, pipeline, lambda share, doing: told.append((share, doing)))
+    analyse(clip_path, pipeline, lambda *step: told.append(step))
     shares = [share for share, _ in told]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0, 1)
@@ -189,21 +189,11 @@ def test_unusable_files_and_detectors_are_typed_errors(pipeline: Pipeline, detec
         load_pipeline(str(detector_folder), "abacus")
 
 
-@pytest.mark.parametrize("change", ["a method of another detector", "embeddings of another width"])
-def test_a_bank_of_another_network_is_refused(own_detector: Path, change: str) -> None:
-    path = own_detector / "reference.safetensors"
-    tensors = load_file(path)
-    with safe_open(path, "np") as file:
-        metadata = dict(file.metadata())
-    if change == "a method of another detector":
-        metadata["methods"] = json.dumps(["real", "landmark_swap", "stylegan2", "dall_e"])
-    else:
-        narrow = tensors["embeddings"][:, :8].astype(np.float32)
-        tensors["embeddings"] = (narrow / np.linalg.norm(narrow, axis=1, keepdims=True)).astype(np.float16)
-    save_file(tensors, path, metadata)
-    mend_card(own_detector)
-    with pytest.raises(DamagedDetector, match="do not belong"):
-        load_pipeline(str(own_detector), "cpu")
+def test_a_bank_of_another_network_is_refused(loaded_detector: LoadedDetector) -> None:
+    renamed = replace(loaded_detector.info, labels=("real", "landmark_swap", "stylegan2", "dall_e"))
+    for change in ({"info": renamed}, {"projection": Projection(1280, 8)}):
+        with pytest.raises(DamagedDetector, match="do not belong"):
+            bank_of(replace(loaded_detector, **change))
 
 
 # Second opinions and marked places, from the file to the JSON
