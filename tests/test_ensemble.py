@@ -20,7 +20,7 @@ from attribution.explain.patches import Tiles
 from attribution.text.numbers import percent
 from attribution.verdict import ensemble
 from attribution.verdict.ensemble import Specialist, agreement, consult, load_router, load_specialists, read_faces, route, weigh
-from conftest import GENERATED_LABELS, LABELS, SURE, SWAP_LABELS, Uploads, some_crops
+from conftest import GENERATED_LABELS, LABELS, SURE, SWAP_LABELS, Embed, some_crops
 from samples import grid
 from test_loading import mend_card
 from test_scopes import ALTERED, CLEAR, DIFFUSION, GAN, OPEN, SWAP
@@ -94,7 +94,7 @@ def asked(tracks: Sequence[TrackEvidence], *specialists: Specialist) -> tuple[Tr
 @pytest.mark.parametrize(
     ("chosen", "beside", "router"), [(DEFAULT_DETECTOR, ["random-dna-det"], []), ("random-dna-det", [], ["random-default"])]
 )
-def test_who_stands_beside_whom(embed: Uploads, chosen: str, beside: list[str], router: list[str]) -> None:
+def test_who_stands_beside_whom(embed: Embed, chosen: str, beside: list[str], router: list[str]) -> None:
     card = card_of(embed("real") / chosen)
     specialists, asked_first = load_specialists(card, "cpu"), load_router(card, "cpu")
     assert [(one.info.name, one.problem) for one in specialists] == [(name, "") for name in beside]
@@ -131,7 +131,7 @@ def damage(folder: Path, how: str) -> None:
     [*((how, "specialist") for how in ("no JSON", "other weights", "no bank", "another crop")), ("other weights", "router")],
 )
 def test_a_damaged_detector_refuses_and_stops_nobody(
-    embed: Uploads, detector_folder: Path, generated_folder: Path, how: str, role: str
+    embed: Embed, detector_folder: Path, generated_folder: Path, how: str, role: str
 ) -> None:
     uploads = embed("real")
     damage(uploads / ("random-dna-det" if role == "specialist" else DEFAULT_DETECTOR), how)

@@ -270,7 +270,8 @@ POORER = [a_face(0.2 * i, crop_side_px=30 if i < 15 else 120) for i in range(20)
     ],
 )
 def test_what_is_said_of_a_clip(p: list[float], faces: list[Face] | None, state: str, said: str) -> None:
-    evidence = clip(*p, **({"faces": faces} if faces else {}))
+    own: dict[str, Any] = {"faces": faces} if faces else {}
+    evidence = clip(*p, **own)
     assert evidence.verdict.state == state
     assert said in text(evidence)
     assert len(evidence.timeline) == len(p)
@@ -326,7 +327,7 @@ def test_sustained_and_worst_on_their_own() -> None:
 
 def track(state: str, p: float = 0.5, side: float = 100, faces: int = 10, reason: str = "") -> TrackEvidence:
     answers = {"manipulated": ("stylegan2", "gan", p), "no_manipulation_found": (None, "real", 1 - p), "inconclusive": (None, None, None)}
-    verdict = Verdict(state, *answers[state], (reason or "The face is dark.",) if reason or state == "inconclusive" else ())
+    verdict = Verdict(state, *answers[state], reasons=(reason or "The face is dark.",) if reason or state == "inconclusive" else ())
     shares = {"real": 1 - p, "stylegan2": p}, {"real": 1 - p, "gan": p}
     return TrackEvidence(0, faces, 0, 1, (0, 0, side, side), verdict, *shares, p, crop_side_px=side)
 

@@ -62,11 +62,12 @@ def build_backbone(architecture: str, num_classes: int, model_args: Mapping[str,
     # Arguments that do not fit each other end in whichever of these the constructor meets first.
     except (TypeError, ValueError, AssertionError, KeyError, IndexError, RuntimeError, ZeroDivisionError) as error:
         raise UnusableDetector(f"{architecture} cannot be built with these model arguments.", "Correct its config.json.") from error
-    norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
-    if norm_eps is not None and not norms:
-        raise UnusableDetector(f"{architecture} has no layer norms whose epsilon could be set.", "Correct its config.json.")
-    for norm in norms if norm_eps is not None else ():
-        norm.eps = norm_eps
+    if norm_eps is not None:
+        norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
+        if not norms:
+            raise UnusableDetector(f"{architecture} has no layer norms whose epsilon could be set.", "Correct its config.json.")
+        for norm in norms:
+            norm.eps = norm_eps
     if masked_twice and not architecture.startswith("swinv2"):
         raise UnusableDetector(f"{architecture} has no windows to be masked twice.", "Correct its config.json.")
     for module in model.modules() if masked_twice else ():

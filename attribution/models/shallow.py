@@ -38,6 +38,11 @@ class _Meso(Shallow):
     """What both MesoNets share: four layers, pooled by 2, 2, 2 and 4; 16 maps of S/32 × S/32, flattened; dropout, 16 units with
     LeakyReLU 0.1, dropout, classifier. The paper's dropout of one half is `drop_rate`."""
 
+    first: nn.Module
+    second: nn.Module
+    third: nn.Module
+    fourth: nn.Module
+
     def __init__(self, num_classes: int, img_size: int, drop_rate: float) -> None:
         super().__init__(num_classes, img_size, _MESO_POOLING, drop_rate)
         self.head_hidden_size = 16
