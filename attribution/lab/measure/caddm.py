@@ -208,14 +208,14 @@ def _overall(
     return table("overall_caddm", rows)
 
 
+@torch.inference_mode()
 def _read_plain(plain: Reader, pictures: Pictures) -> np.ndarray:
     """M probabilities of a swap, each picture read with its mirror image."""
     said = []
-    with torch.inference_mode():
-        for first in range(0, len(pictures), _BATCH):
-            x = as_input(pictures.crops[first : first + _BATCH], "cpu")
-            logits = (plain(x)[0] + plain(x.flip(3).contiguous(memory_format=torch.channels_last))[0]) / 2
-            said.append(metrics.softmax(logits.numpy())[:, 1])
+    for first in range(0, len(pictures), _BATCH):
+        x = as_input(pictures.crops[first : first + _BATCH], "cpu")
+        logits = (plain(x)[0] + plain(x.flip(3).contiguous(memory_format=torch.channels_last))[0]) / 2
+        said.append(metrics.softmax(logits.numpy())[:, 1])
     return np.concatenate(said)
 
 

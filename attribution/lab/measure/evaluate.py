@@ -134,13 +134,10 @@ def verdict_table(title: str, found: SplitPredictions, judged: Sequence[TrackEvi
         real = family == REAL or mine is untouched
         manipulated, none = states[mine] == "manipulated", states[mine] == "no_manipulation_found"
         definite, named = manipulated | none, manipulated & (methods[mine] != "unknown")
-        right = methods[mine][named] == found.methods[mine][named]
-        rows.append((
-            family, source, int(mine.sum()), *metrics.cells(*(share.mean() for share in (manipulated, none, ~definite, definite))),
-            round(float((manipulated if real else none).sum() / definite.sum()), 3) if definite.any() else None,
-            round(float(named.mean()), 3),
-            round(float(right.mean()), 3) if named.any() and not real else None,
-        ))  # fmt: skip
+        wrong, right = (manipulated if real else none)[definite], (methods[mine] == found.methods[mine])[named & (not real)]
+        shares = metrics.cells(*(share.mean() for share in (manipulated, none, ~definite, definite)))
+        rest = (metrics.share(wrong)[0], round(float(named.mean()), 3), metrics.share(right)[0])
+        rows.append((family, source, int(mine.sum()), *shares, *rest))
     return table("verdicts", rows, title=title)
 
 
