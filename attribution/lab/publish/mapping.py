@@ -20,26 +20,20 @@ MIN_DISTANCE = 0.25
 MAP_SEED = 5
 
 
-def choose_references(all_methods: np.ndarray, all_sources: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Indices of at most `count` faces: untouched faces get a fifth, the other methods share the rest; within a method every source gets
-    a share that grows with the square root of its size."""
-    random = np.random.default_rng(seed)
-    methods, chosen = sorted(set(all_methods.tolist())), list[int]()
-    for method in methods:
-        quota = count // 5 if method == REAL else (count - count // 5) // max(1, len(methods) - 1)
-        mine = np.flatnonzero(all_methods == method)
-        _, place, sizes = np.unique(all_sources[mine], return_inverse=True, return_counts=True)
+def references(samples: Samples, leave_out: Collection[str], count: int, of: Collection[str] | None = None) -> np.ndarray:
+    """Indices of at most `count` training faces that serve as references, none of what a training leaves out, and of the methods `of` alone
+    where these are given: untouched faces get a fifth, the other methods share the rest; within a method every source gets a share that
+    grows with the square root of its size."""
+    methods, sources = np.array(samples.methods), np.array(samples.sources)
+    seen = ~left_out(methods, sources, leave_out) & (True if of is None else np.isin(methods, list(of)))
+    random, names, chosen = np.random.default_rng(MAP_SEED), sorted(set(methods[seen].tolist())), list[int]()
+    for method in names:
+        quota = count // 5 if method == REAL else (count - count // 5) // max(1, len(names) - 1)
+        mine = np.flatnonzero(seen & (methods == method))
+        _, place, sizes = np.unique(sources[mine], return_inverse=True, return_counts=True)
         chance = (sizes**-0.5)[place]
         chosen += random.choice(mine, min(quota, len(mine)), replace=False, p=chance / chance.sum()).tolist()
     return np.array(sorted(chosen))
-
-
-def references(samples: Samples, leave_out: Collection[str], count: int, of: Collection[str] | None = None) -> np.ndarray:
-    """Indices of the training faces that serve as references (`choose_references`), none of what a training leaves out, and of the methods
-    `of` alone where these are given."""
-    methods, sources = np.array(samples.methods), np.array(samples.sources)
-    seen = np.flatnonzero(~left_out(methods, sources, leave_out) & (True if of is None else np.isin(methods, list(of))))
-    return seen[choose_references(methods[seen], sources[seen], count, MAP_SEED)]
 
 
 def write_bank(
