@@ -112,7 +112,7 @@ def reference_map(
     figure = go.Figure()
     families = np.array([detector.family(method) or UNKNOWN_METHOD for method in methods], dtype=object)
     for family, style in FAMILY_STYLES.items():
-        rows = np.flatnonzero(families == family).tolist()
+        rows = [int(row) for row in np.flatnonzero(families == family)]
         if rows:
             x, y = points[rows].astype(np.float64).round(3).T.tolist()
             marker = {"color": style.colour, "symbol": style.symbol, "size": 6, "opacity": 0.85, "line": {"width": 0.4}}
