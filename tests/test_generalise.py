@@ -67,7 +67,7 @@ def test_a_partial_swap_asked_for_with_another_blend_keeps_its_window(faces: tup
     assert unseen.partial_swap(real, real, LANDMARKS, (3, 1)) is None
 
 
-def test_donors_are_other_people_and_all_is_seeded_and_encoded_once(faces: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch):
+def test_donors_are_other_people_and_all_is_seeded(faces: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch):
     random = np.random.default_rng(0)
     pictures = [np.clip(faces[i % 2].astype(int) + 12 * i, 0, 255).astype(np.uint8) for i in range(6)]
     landmarks = LANDMARKS + random.normal(0, 2, (6, 5, 2)).astype(np.float32)
