@@ -181,11 +181,17 @@ def canary() -> Iterator[tuple[str, list[str]]]:
     listening.server_close()
 
 
-def left(server: Server) -> list[Path]:
-    """Every file of the server that is not one of its examples."""
+def kept(server: Server) -> set[Path]:
+    """Every file in the folder of the server that is not one of its examples."""
     (folder,) = server.temporary.glob("telltale-*")
     shown = {path.stat().st_size for path in (ROOT / "examples").iterdir()}
-    return [path for path in folder.rglob("*") if path.is_file() and path.stat().st_size not in shown]
+    return {path for path in folder.rglob("*") if path.is_file() and path.stat().st_size not in shown}
+
+
+@pytest.fixture(scope="module")
+def before(server: Server) -> set[Path]:
+    """What readers of other test files left, whose pages may still be open."""
+    return kept(server)
 
 
 def timeless(answer: dict[str, Any]) -> dict[str, Any]:
@@ -209,7 +215,7 @@ def test_two_endpoints_are_offered_and_described(server: Server) -> None:
 
 
 def test_the_python_client_and_plain_http_get_the_document_of_the_contract(
-    client: Program, server: Server, own: Pipeline, tmp_path: Path
+    client: Program, server: Server, own: Pipeline, tmp_path: Path, before: set[Path]
 ) -> None:
     file = own_file(tmp_path)
     answer = client.predict(file=str(file), api_name="/analyse")
@@ -222,7 +228,7 @@ def test_the_python_client_and_plain_http_get_the_document_of_the_contract(
     (entry,) = answer["files"]
     assert entry["media"] == {"name": "words.png"}
     assert "text file" in entry["error"]
-    assert left(server) == []
+    assert kept(server) <= before
 
 
 def test_detectors_are_listed_and_can_be_chosen(client: Program, server: Server) -> None:
@@ -231,7 +237,8 @@ def test_detectors_are_listed_and_can_be_chosen(client: Program, server: Server)
     for one in listed:
         assert set(one) == {"name", "licence", "labels", "display_names", "families", "answers", "measured"}
         assert len(one["labels"]) == len(one["families"]) == len(one["display_names"]) >= 2
-        assert "real" in one["families"]
+        # Readers of other test files may have fetched a detector whose labels do not tell what they mean.
+        assert "real" in one["families"] or not one["measured"]
     (entry,) = client.predict(file=str(PORTRAIT), detector="telltale-mobilenetv2", api_name="/analyse")["files"]
     assert (entry["detector"]["name"], entry["detector"]["labels"]) == ("telltale-mobilenetv2", listed[0]["labels"])
     # A program can name no folder and start no download.
@@ -285,7 +292,9 @@ def test_data_uris_are_unpacked_and_checked(tmp_path: Path) -> None:
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_an_mcp_client_gets_the_same(server: Server, client: Program, canary: tuple[str, list[str]], tmp_path: Path) -> None:
+def test_an_mcp_client_gets_the_same(
+    server: Server, client: Program, canary: tuple[str, list[str]], tmp_path: Path, before: set[Path]
+) -> None:
     file, (address, asked) = own_file(tmp_path), canary
 
     async def talk() -> None:
@@ -313,4 +322,4 @@ def test_an_mcp_client_gets_the_same(server: Server, client: Program, canary: tu
 
     asyncio.run(talk())
     assert asked == []
-    assert left(server) == []
+    assert kept(server) <= before
