@@ -82,8 +82,8 @@ class Pipeline:
 @dataclass(frozen=True, repr=False)
 class Analysis:
     """Evidence, and the frames it rests on (RGB at detection size, in order of time). `tiles` is aligned with the evidence's tracks: the
-    surroundings of the 4 largest faces of a picture, for the patch view; None for others, in clips, and where no detector of the pipeline reads
-    patches."""
+    surroundings of the 4 largest faces of a picture, for the patch view; None for others, in clips, and where no detector of the pipeline
+    reads patches."""
 
     evidence: Evidence
     frames: tuple[Frame, ...]
@@ -101,8 +101,8 @@ def load_pipeline(
     like: Pipeline | None = None,
 ) -> Pipeline:
     """Load a detector (NAME, DIR or `hf:owner/repo[@revision]`) and all that works beside it on `auto`, `cpu` or `cuda`; `beside` is a
-    second one that the reader wants to hear about the same faces. `progress` is told of downloads. `like` is a pipeline whose face finder and
-    embedded specialists may be shared.
+    second one that the reader wants to hear about the same faces. `progress` is told of downloads. `like` is a pipeline whose face finder
+    and embedded specialists may be shared.
 
     Raises DetectorError or DeviceError; an embedded detector beside the chosen one that cannot be loaded refuses its opinions instead.
     """

@@ -37,7 +37,7 @@ def main() -> int:
         server = start(asked.detector, Path(temporary))
         try:
             for scheme, width in (("dark", 1280), ("light", 390), ("light", 1280)):
-                context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+                context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
                 reader = Reader(context, server.address).open()
                 reader.page.wait_for_selector(".tt-ready, .tt-failed")
                 _take(reader, asked.folder / f"start-{width}-{scheme}.png")

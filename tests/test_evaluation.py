@@ -224,7 +224,8 @@ def test_faces_are_gathered_from_verdicts() -> None:
     faces = predictions([sure("real", "a", "real", 0.9), *[sure("flux1", "b", "flux1", 0.9)] * 2])
     crops = np.stack([grey(0), grey(255), grey(0)])
     names = (faces.methods, faces.families, faces.sources, faces.groups, faces.paths)
-    samples = Samples((crops,), *(tuple(one.tolist()) for one in names), np.full(3, -1))
+    methods, families, sources, groups, paths = (tuple(one.tolist()) for one in names)
+    samples = Samples((crops,), methods, families, sources, groups, paths, np.full(3, -1))
     judged = [track(place, verdict) for place, verdict in enumerate((NONE_FOUND, MANIPULATED, INCONCLUSIVE))]
     gathered = judged_faces("cross", samples, faces, judged, np.array([80, 100, 400]))
     assert gathered.lightness == pytest.approx([0, 100, 0], abs=0.1)

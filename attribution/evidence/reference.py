@@ -22,9 +22,9 @@ _HEAD = f"""# The JSON: schema `{SCHEMA}`
 
 Written by `python -m attribution.evidence.reference > docs/json.md`; a test compares it.
 
-A document is `{{"schema": "{SCHEMA}", "files": […]}}` with one entry per input, in order. Numbers are finite. Pixels are those of the original
-picture after its orientation was applied, x to the right and y down; a box is `[x0, y0, x1, y1]`; times are presentation times in seconds;
-every `p_…` is a probability in [0, 1]. Fields are only ever added: a reader has to bear with ones that it does not know.
+A document is `{{"schema": "{SCHEMA}", "files": […]}}` with one entry per input, in order. Numbers are finite. Pixels are those of the
+original picture after its orientation was applied, x to the right and y down; a box is `[x0, y0, x1, y1]`; times are presentation times in
+seconds; every `p_…` is a probability in [0, 1]. Fields are only ever added: a reader has to bear with ones that it does not know.
 
 A file that could not be used has `{{"media": {{"name": …}}, "error": "one sentence"}}`. Every other entry has:
 """

@@ -191,8 +191,8 @@ class Artifact(Checked):
 
 @dataclass(frozen=True)
 class Patches(Checked):
-    """Squares of the picture around the face, each read alone. The temperature of the card was measured on whole faces: a patch is less sure
-    than these probabilities say."""
+    """Squares of the picture around the face, each read alone. The temperature of the card was measured on whole faces: a patch is less
+    sure than these probabilities say."""
 
     labels: tuple[str, ...]
     """the labels of the detector, in the order of the probabilities"""
@@ -232,10 +232,10 @@ class Opinion(_Answer):
     and is refused otherwise: with the scope `generated` where the chosen one finds a manipulation of the family `gan` or `diffusion`; with
     the scope `face_swap` where it finds one of the family `face_swap`, or `no_manipulation_found`. Beside a chosen detector with such a
     scope the embedded default is asked about every face; where it finds what the chosen one does not know (`face_swap` or `reenactment`;
-    `gan` or `diffusion`), the verdict of the track is `inconclusive`. It is so too where a detector with the scope `face_swap` and the other
-    one give definite answers of which one is `manipulated` and the other `no_manipulation_found`: the first reason then names both, the
-    probabilities of the track stay those of the chosen detector, and `agreement` stays `differs`. `attribution/verdict/scopes.py` has these
-    rules as a table.
+    `gan` or `diffusion`), the verdict of the track is `inconclusive`. It is so too where a detector with the scope `face_swap` and the
+    other one give definite answers of which one is `manipulated` and the other `no_manipulation_found`: the first reason then names both,
+    the probabilities of the track stay those of the chosen detector, and `agreement` stays `differs`. `attribution/verdict/scopes.py` has
+    these rules as a table.
 
     A detector that the reader asked for (`--beside`) is heard about every face but those of a family that it is known to know nothing of.
     Where it was measured and definitely contradicts the first one, the verdict is `inconclusive`; one that nobody measured overturns
@@ -256,8 +256,8 @@ class Opinion(_Answer):
     placement: Placement | None = None
     """where the face lies among its own reference faces"""
     agreement: Annotated[str, checks.AGREEMENTS] | None = None
-    """its verdict beside the track's own, before a disagreement: `same method`, `same family` (or the same state without one), `same answer`
-    (both `manipulated`, and only one names a family), `differs`, or `undecided` when either is inconclusive"""
+    """its verdict beside the track's own, before a disagreement: `same method`, `same family` (or the same state without one), `same
+    answer` (both `manipulated`, and only one names a family), `differs`, or `undecided` when either is inconclusive"""
     architecture: str | None = None
     """the architecture of the generator that its verdict names"""
     patches: Patches | None = None

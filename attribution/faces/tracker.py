@@ -237,10 +237,11 @@ def _onwards(tracklet: Tracklet, keys: Sequence[int], seconds: Sequence[float], 
 
 
 def fill(tracklets: Sequence[Tracklet], runs: Sequence[tuple[int, Sequence[tuple[Guess, Detection | None]]]]) -> list[Tracklet]:
-    """The tracklets with what was seen at their guesses; `runs` holds a tracklet's number and one of its runs of guesses with their outcomes.
+    """The tracklets with what was seen at their guesses; `runs` holds a tracklet's number and one of its runs of guesses with their
+    outcomes.
 
-    A run ends where nothing is seen, or something that is far from the guess, of another size or unlike the tracklet's face. No two tracklets
-    may hold the same face: found faces come first, then those that are most like their own tracklet's.
+    A run ends where nothing is seen, or something that is far from the guess, of another size or unlike the tracklet's face. No two
+    tracklets may hold the same face: found faces come first, then those that are most like their own tracklet's.
     """
     seen: list[tuple[float, int, Detection]] = []
     for index, run in runs:

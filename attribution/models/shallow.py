@@ -1,7 +1,8 @@
 """The shallow face detectors of the generalisability study (arXiv 2308.04177) as pure `nn.Module`s: Meso-4 and MesoInception-4 (Afchar et
 al., WIFS 2018, arXiv 1809.00888) and ShallowNetV3 (Tariq, Lee, Kim, Shin and Woo, MPS 2018).
 
-The features before their classifiers are the units of the penultimate layer. Their first dense layer reads every place of the maps, so one side S is fixed when it is built.
+The features before their classifiers are the units of the penultimate layer. Their first dense layer reads every place of the maps, so one
+side S is fixed when it is built.
 
 The published networks end in one sigmoid (or two softmax) outputs; `num_classes` outputs are logits here. Their penalties on weights belong
 to the training, not to the network.

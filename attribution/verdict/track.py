@@ -72,8 +72,8 @@ def negative_free_energy(logits: np.ndarray, temperature: float = 1.0) -> np.nda
 def judge_track(
     track: Track, predictions: Predictions, placements: Sequence[Placement] | None, thresholds: Thresholds, info: DetectorInfo, kind: str
 ) -> TrackEvidence:
-    """The verdict on one track. `predictions` and `placements` are aligned with `track.faces`; without reference faces `placements` is None,
-    and nothing can be said of how like or unlike them a face is. `kind` is `picture` or `clip`.
+    """The verdict on one track. `predictions` and `placements` are aligned with `track.faces`; without reference faces `placements` is
+    None, and nothing can be said of how like or unlike them a face is. `kind` is `picture` or `clip`.
 
     The evidence's `timeline` (clips) has a moment for every face of the track; its probabilities, `worst` and `placement` belong to the
     worst sustained interval, or to the single face of a picture.
