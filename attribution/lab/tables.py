@@ -1,13 +1,12 @@
-"""The tables that the lab measures: their words are in tables.toml, their rows come from the lab's modules."""
+"""The tables that the lab measures: their words are in tables.json, their rows come from the lab's modules."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-import tomllib
 
 from attribution.detectors.card import Cell, MeasuredTable
 
@@ -16,11 +15,11 @@ Row = tuple[Cell, ...]
 
 @cache
 def _words() -> dict[str, Any]:
-    return tomllib.loads(Path(__file__).with_name("tables.toml").read_text(encoding="utf-8"))
+    return json.loads(Path(__file__).with_name("tables.json").read_text(encoding="utf-8"))
 
 
 def table(key: str, rows: Iterable[Row], more_columns: Iterable[str] = (), **words: object) -> MeasuredTable:
-    """The table `key` of tables.toml with these rows; `words` fill the places in its title and note."""
+    """The table `key` of tables.json with these rows; `words` fill the places in its title and note."""
     found = _words()[key]
     title, note = (found.get(part, "").format(**words) for part in ("title", "note"))
     return MeasuredTable(title, (*found["columns"], *more_columns), tuple(rows), note)
