@@ -9,35 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from attribution import evidence as ev
 from attribution.detectors.card import MeasuredTable
-from attribution.evidence import (
-    Artifact,
-    DetectorInfo,
-    Evidence,
-    Face,
-    Heatmap,
-    Interval,
-    Media,
-    Moment,
-    Neighbour,
-    Opinion,
-    Patches,
-    Placement,
-    Predictions,
-    Track,
-    TrackEvidence,
-    Verdict,
-)
 
 LABELS = ("real", "landmark_swap", "dfdc_swap", "stylegan2", "flux1")
 FAMILIES = ("real", "face_swap", "face_swap", "gan", "diffusion")
 NAMES = ("No manipulation", "Landmark face swap", "DFDC face swap", "StyleGAN2", "FLUX.1")
-DETECTOR = DetectorInfo("test-net", "ab" * 32, LABELS, FAMILIES, NAMES, "CC0-1.0", ("It misses 9 of 10.", "It was never trained."))
+DETECTOR = ev.DetectorInfo("test-net", "ab" * 32, LABELS, FAMILIES, NAMES, "CC0-1.0", ("It misses 9 of 10.", "It was never trained."))
 OUR_PAGES = ("./", "./limits", "./why")
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>&amp;'
-MANIPULATED = Verdict("manipulated", "landmark_swap", "face_swap", 0.93, ("The traces are those of a warped face.",))
-NONE_FOUND = Verdict("no_manipulation_found", None, "real", 0.9, ("Nothing that it knows was found.",))
-INCONCLUSIVE = Verdict("inconclusive", None, None, None, ("The face is only 41 px wide.",))
+MANIPULATED = ev.Verdict("manipulated", "landmark_swap", "face_swap", 0.93, ("The traces are those of a warped face.",))
+NONE_FOUND = ev.Verdict("no_manipulation_found", None, "real", 0.9, ("Nothing that it knows was found.",))
+INCONCLUSIVE = ev.Verdict("inconclusive", None, None, None, ("The face is only 41 px wide.",))
 P = {"real": 0.05, "landmark_swap": 0.8, "dfdc_swap": 0.1, "stylegan2": 0.03, "flux1": 0.02}
 
 
@@ -45,85 +28,85 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def face(index: int = 0, seconds: float = 0.0, x: float = 40.0, side_px: float = 80.0) -> Face:
+def face(index: int = 0, seconds: float = 0.0, x: float = 40.0, side_px: float = 80.0) -> ev.Face:
     box = (x, 30.0, x + side_px, 30.0 + side_px)
-    return Face(index, seconds, box, np.full((5, 2), x), 0.99, box, noise(32, 32, index), 250.0 + index, 120.0)
+    return ev.Face(index, seconds, box, np.full((5, 2), x), 0.99, box, noise(32, 32, index), 250.0 + index, 120.0)
 
 
-def track(number: int = 0, verdict: Verdict = MANIPULATED, faces: int = 1, **changes: Any) -> TrackEvidence:
+def track(number: int = 0, verdict: ev.Verdict = MANIPULATED, faces: int = 1, **changes: Any) -> ev.TrackEvidence:
     members = tuple(face(i, 0.25 * i, 40.0 + 100 * number) for i in range(faces))
     rows = np.tile(np.array(list(P.values()), dtype=np.float32), (faces, 1))
-    near = Placement(1.0, 2.0, tuple(Neighbour(i, LABELS[1 + i % 2], f"source_{i}", 0.1 * i) for i in range(3)), 0.4)
+    near = ev.Placement(1.0, 2.0, tuple(ev.Neighbour(i, LABELS[1 + i % 2], f"source_{i}", 0.1 * i) for i in range(3)), 0.4)
     families = {"real": 0.05, "face_swap": 0.9, "gan": 0.03, "diffusion": 0.02}
     embeddings = np.eye(faces, 8, dtype=np.float32) + (np.arange(faces)[:, None] >= 8) * np.eye(8)[0]
-    pixels: dict[str, Any] = {"track": Track(number, members), "predictions": Predictions(np.log(rows), rows, embeddings)}
+    pixels: dict[str, Any] = {"track": ev.Track(number, members), "predictions": ev.Predictions(np.log(rows), rows, embeddings)}
     where = (number, faces, 0.0, members[-1].seconds, members[0].box)
-    return replace(TrackEvidence(*where, verdict, P, families, 0.95, (), None, near, 80.0, 250.0, 120.0, **pixels), **changes)
+    return replace(ev.TrackEvidence(*where, verdict, P, families, 0.95, (), None, near, 80.0, 250.0, 120.0, **pixels), **changes)
 
 
-def picture(*verdicts: Verdict, name: str = "photo.jpg", verdict: Verdict | None = None, **changes: Any) -> Evidence:
+def picture(*verdicts: ev.Verdict, name: str = "photo.jpg", verdict: ev.Verdict | None = None, **changes: Any) -> ev.Evidence:
     """A picture of 400×200 px with one face for each verdict; the first one is the file's unless `verdict` is given."""
-    media = Media(name, "0123456789abcdef" * 4, 61_306, "picture", 400, 200, None, 1, 1, "JPEG")
+    media = ev.Media(name, "0123456789abcdef" * 4, 61_306, "picture", 400, 200, None, 1, 1, "JPEG")
     values: dict[str, Any] = {
         "media": media,
         "detector": DETECTOR,
         "tracks": tuple(track(number, one) for number, one in enumerate(verdicts)),
-        "verdict": verdict or (verdicts[0] if verdicts else Verdict("inconclusive", None, None, None, ("No face was found.",))),
+        "verdict": verdict or (verdicts[0] if verdicts else ev.Verdict("inconclusive", None, None, None, ("No face was found.",))),
         "faces_found": len(verdicts),
         "settings": {"device": "cpu", "crop": {"scale": 0.86}, "thresholds": {"p_manipulated_above": 0.8}},
         "versions": {"telltale": "0.1.0", "torch": "2.9"},
         "created_utc": "2026-01-02T03:04:05+00:00",
     }
-    return Evidence(**{**values, **changes})
+    return ev.Evidence(**{**values, **changes})
 
 
-def clip(container: str = "mp4 (h264)", faces: int = 32) -> Evidence:
+def clip(container: str = "mp4 (h264)", faces: int = 32) -> ev.Evidence:
     """A clip of 8 s with two faces, the first one manipulated in seconds 3 to 5."""
-    first = tuple(Moment(0.25 * i, 0.95 if 3 <= 0.25 * i <= 5 else 0.05) for i in range(faces))
-    second = tuple(Moment(0.25 * i, 0.1) for i in range(faces))
+    first = tuple(ev.Moment(0.25 * i, 0.95 if 3 <= 0.25 * i <= 5 else 0.05) for i in range(faces))
+    second = tuple(ev.Moment(0.25 * i, 0.1) for i in range(faces))
     return picture(
         MANIPULATED,
-        media=Media("clip.mp4", "fedcba9876543210" * 4, 1_200_000, "clip", 400, 200, 8.0, faces, 64, container, ("32 of 64 frames.",)),
+        media=ev.Media("clip.mp4", "fedcba9876543210" * 4, 1_200_000, "clip", 400, 200, 8.0, faces, 64, container, ("32 of 64 frames.",)),
         tracks=(
-            track(0, MANIPULATED, faces, timeline=first, worst=Interval(3.0, 5.0, 0.95, 9)),
+            track(0, MANIPULATED, faces, timeline=first, worst=ev.Interval(3.0, 5.0, 0.95, 9)),
             track(1, NONE_FOUND, faces, timeline=second, p_manipulated=0.1),
         ),
         faces_found=2,
     )
 
 
-def heatmap(label: str = "landmark_swap", drop_hot: float = 0.41, drop_random: float = 0.06) -> Heatmap:
+def heatmap(label: str = "landmark_swap", drop_hot: float = 0.41, drop_random: float = 0.06) -> ev.Heatmap:
     values = np.zeros((32, 32), dtype=np.float32)
     values[8:16, 8:16] = 1
-    return Heatmap(label, values, 0.8, drop_hot, drop_random)
+    return ev.Heatmap(label, values, 0.8, drop_hot, drop_random)
 
 
-SPECIALIST = DetectorInfo(
+SPECIALIST = ev.DetectorInfo(
     *("telltale-dna-det", "cd" * 32, ("real", "stylegan2", "sdxl"), ("real", "gan", "diffusion"), ("No manipulation", "StyleGAN2", "SDXL")),
     *("CC0-1.0", ("It knows wholly generated faces alone.",)),
     scope="generated",
 )
-GENERATED = Verdict("manipulated", "stylegan2", "gan", 0.97)
+GENERATED = ev.Verdict("manipulated", "stylegan2", "gan", 0.97)
 REFUSED = "telltale-dna-det attributes wholly generated faces; this one was called a face swap, so it was not asked."
 
 
-def opinion(verdict: Verdict = GENERATED, agreement: str = "same method", **changes: Any) -> Opinion:
+def opinion(verdict: ev.Verdict = GENERATED, agreement: str = "same method", **changes: Any) -> ev.Opinion:
     """What a second detector says of a face."""
-    near = Placement(0.5, 0.5, (Neighbour(0, "stylegan2", "tpdne", 0.1), Neighbour(1, "sdxl", "made", 0.2)), 0.3)
+    near = ev.Placement(0.5, 0.5, (ev.Neighbour(0, "stylegan2", "tpdne", 0.1), ev.Neighbour(1, "sdxl", "made", 0.2)), 0.3)
     shares = {"real": 0.02, "stylegan2": 0.9, "sdxl": 0.08}, {"real": 0.02, "gan": 0.9, "diffusion": 0.08}
-    return replace(Opinion(SPECIALIST, "", verdict, *shares, 0.98, near, agreement, "style-based GAN"), **changes)
+    return replace(ev.Opinion(SPECIALIST, "", verdict, *shares, 0.98, near, agreement, "style-based GAN"), **changes)
 
 
-SWAPS = DetectorInfo(
+SWAPS = ev.DetectorInfo(
     *("telltale-caddm", "ef" * 32, ("real", "swapped"), ("real", "face_swap"), ("No manipulation", "Face swap or pasted part")),
     *("CC0-1.0", ("It knows swapped and pasted parts alone.",)),
     scope="face_swap",
 )
-SWAPPED = Verdict("manipulated", "swapped", "face_swap", 0.88)
+SWAPPED = ev.Verdict("manipulated", "swapped", "face_swap", 0.88)
 REFUSED_SWAP = "telltale-caddm looks for face swaps and pasted parts; this face was called a GAN, so it was not asked."
 
 
-def swap_opinion(verdict: Verdict = SWAPPED, agreement: str = "same family", **changes: Any) -> Opinion:
+def swap_opinion(verdict: ev.Verdict = SWAPPED, agreement: str = "same family", **changes: Any) -> ev.Opinion:
     """What a second detector that knows swaps alone says of a face."""
     p = 0.12 if verdict.state == "manipulated" else 0.9
     shares: dict[str, Any] = {"p_methods": {"real": p, "swapped": 1 - p}, "p_families": {"real": p, "face_swap": 1 - p}}
@@ -131,26 +114,26 @@ def swap_opinion(verdict: Verdict = SWAPPED, agreement: str = "same family", **c
     return opinion(verdict, agreement, **{**values, **changes})
 
 
-def disputed(first: float = 0.95, found: bool = True, number: int = 0) -> TrackEvidence:
+def disputed(first: float = 0.95, found: bool = True, number: int = 0) -> ev.TrackEvidence:
     """A face without a verdict, because one detector `found` a swap in it and the other did not; `first` is the p_manipulated of the
     first one."""
     names = f"The detectors disagree: {DETECTOR.name} and {SWAPS.name}."
-    verdict = Verdict("inconclusive", None, None, None, (names, "It looks like a face swap."))
+    verdict = ev.Verdict("inconclusive", None, None, None, (names, "It looks like a face swap."))
     second = swap_opinion(NONE_FOUND if found else SWAPPED, "differs", overturns=names)
     return track(number, verdict, opinions=(second,), p_manipulated=first, own_verdict=MANIPULATED if found else NONE_FOUND)
 
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-FOREIGN = DetectorInfo(
+FOREIGN = ev.DetectorInfo(
     *("acme/eye", "cd" * 32, ("real", "fake"), ("real", "unknown"), ("Real", "Fake"), "mit"),
     *(("Telltale has never measured this detector.",), f"hf:acme/eye@{COMMIT}", False),
 )
-FOUND = Verdict("manipulated", "unknown", None, 0.93, ("Telltale has not measured acme/eye.",))
-NOTHING = Verdict("no_manipulation_found", None, "real", 0.96, ("Telltale has not measured acme/eye.",))
+FOUND = ev.Verdict("manipulated", "unknown", None, 0.93, ("Telltale has not measured acme/eye.",))
+NOTHING = ev.Verdict("no_manipulation_found", None, "real", 0.96, ("Telltale has not measured acme/eye.",))
 WHOLE = (0.0, 0.0, 400.0, 200.0)
 
 
-def whole(verdict: Verdict = FOUND, crop_box: tuple[float, float, float, float] = WHOLE, **changes: Any) -> TrackEvidence:
+def whole(verdict: ev.Verdict = FOUND, crop_box: tuple[float, float, float, float] = WHOLE, **changes: Any) -> ev.TrackEvidence:
     """What the detector of somebody else says of a whole picture of 400×200 px, of which it saw `crop_box`."""
     values: dict[str, Any] = {
         "box": WHOLE,
@@ -159,18 +142,18 @@ def whole(verdict: Verdict = FOUND, crop_box: tuple[float, float, float, float] 
         "p_manipulated": 0.93,
         "placement": None,
         "view": "picture",
-        "track": Track(0, (Face(0, 0.0, WHOLE, None, None, crop_box, noise(32, 32), 200.0, 90.0),)),
+        "track": ev.Track(0, (ev.Face(0, 0.0, WHOLE, None, None, crop_box, noise(32, 32), 200.0, 90.0),)),
     }
     return track(0, verdict, **{**values, **changes})
 
 
-def judged(one: TrackEvidence, **changes: Any) -> Evidence:
+def judged(one: ev.TrackEvidence, **changes: Any) -> ev.Evidence:
     """A picture that the detector of somebody else judged."""
     settings = {"device": "cpu", "adapter": "timm"}
     return picture(one.verdict, detector=FOREIGN, tracks=(one,), faces_found=0, settings=settings, **changes)
 
 
-def foreign_opinion(verdict: Verdict = FOUND, agreement: str = "same answer", **changes: Any) -> Opinion:
+def foreign_opinion(verdict: ev.Verdict = FOUND, agreement: str = "same answer", **changes: Any) -> ev.Opinion:
     """What the detector of somebody else says beside ours."""
     p = 0.93 if verdict.state != "no_manipulation_found" else 0.04
     shares: dict[str, Any] = {"p_methods": {"real": 1 - p, "fake": p}, "p_families": {"real": 1 - p, "unknown": p}, "p_manipulated": p}
@@ -179,19 +162,19 @@ def foreign_opinion(verdict: Verdict = FOUND, agreement: str = "same answer", **
 
 def artifact(
     x0: float, y0: float, x1: float, y1: float, confidence: float = 0.9, detector: str = SWAPS.name, seconds: float = 0.0
-) -> Artifact:
+) -> ev.Artifact:
     """A marked area in the square of `face()`: its corners as shares of that square."""
     left, top, side = 40.0, 30.0, 80.0
-    return Artifact((left + x0 * side, top + y0 * side, left + x1 * side, top + y1 * side), confidence, detector, seconds)
+    return ev.Artifact((left + x0 * side, top + y0 * side, left + x1 * side, top + y1 * side), confidence, detector, seconds)
 
 
-def grid(*rows: str, side_px: float = 20.0, left: float = 0.0, top: float = 0.0, overlap: float = 0.0) -> Patches:
+def grid(*rows: str, side_px: float = 20.0, left: float = 0.0, top: float = 0.0, overlap: float = 0.0) -> ev.Patches:
     """Patches drawn by letters: `.` untouched, `s` StyleGAN2, `x` SDXL, a space for none."""
     p = {".": (0.8, 0.15, 0.05), "s": (0.1, 0.8, 0.1), "x": (0.2, 0.2, 0.6)}
     step = side_px - overlap
     places = [(row, column, letter) for row, line in enumerate(rows) for column, letter in enumerate(line) if letter != " "]
     boxes = tuple((left + c * step, top + r * step, left + c * step + side_px, top + r * step + side_px) for r, c, _ in places)
-    return Patches(SPECIALIST.labels, boxes, tuple(p[letter] for *_, letter in places))
+    return ev.Patches(SPECIALIST.labels, boxes, tuple(p[letter] for *_, letter in places))
 
 
 class Markup(HTMLParser):
