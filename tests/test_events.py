@@ -439,6 +439,19 @@ def test_a_contradiction_stands_at_the_verdict_and_at_the_opinion_with_the_areas
     assert read_back.tracks[0].artifacts == visitor.evidence.tracks[0].artifacts != ()
 
 
+def test_a_chosen_detector_that_says_where_shows_its_areas_beside_its_own_heatmap(
+    visit: Callable[..., Visitor], consulted: Callable[..., Pipeline], default_folders: Folders, swap_folders: Folders
+) -> None:
+    consulted(default=default_folders("landmark_swap", SWAP_SIDE_PX))
+    visitor = visit(load_pipeline(str(swap_folders("swapped")), "cpu"))
+    _, _, face, second = visitor.see(PORTRAIT)
+    assert face.areas["visible"] is True
+    assert area_text.FIRST_HEADING in face.areas["value"]
+    assert visitor.evidence.detector.name in face.areas["value"]
+    assert second.areas["visible"] is False
+    assert are_sound(face.areas["value"])
+
+
 def test_two_opinions_can_both_be_seen_in_full(visit: Callable[..., Visitor], pipeline: Pipeline) -> None:
     """The detectors that gave them are not in the pipeline: what is said of them does without."""
     both = track(verdict=MANIPULATED, opinions=(swap_opinion(), Opinion(SPECIALIST, REFUSED), opinion(agreement="differs")))

@@ -21,7 +21,7 @@ from attribution.lab import cli
 from attribution.lab.data import REAL, SIDE_PX, Row, decode, find_data, manifest_hash, read_manifest
 from attribution.lab.forge.pools import FORGED, Samples, load_samples
 from attribution.lab.forge.transformations import CROP_PX, transformations
-from attribution.lab.train import caddm, dnadet, loop, methods
+from attribution.lab.train import caddm, depthwise, dnadet, loop, methods
 from attribution.lab.train.caddm import BATCH, SWAPS, Move, match
 from attribution.lab.train.depthwise import quicken
 from attribution.lab.train.dnadet import CLASSES, PATCHES, ArchitectureSampler, TransformationSampler
@@ -440,3 +440,21 @@ class TestQuickGradients:
             assert two.grad is not None
             assert torch.allclose(one.grad, two.grad, atol=1e-9 * largest)
         assert quicken(build_backbone("resnet18", 3)) == 0
+
+    def test_its_gradient_is_right_by_finite_differences(self) -> None:
+        torch.manual_seed(0)
+        x = torch.randn(2, 4, 6, 8, dtype=torch.float64, requires_grad=True)
+        weight = torch.randn(4, 1, 3, 3, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(depthwise._Depthwise3x3Stride2.apply, (x, weight))
+
+    def test_large_kernels_are_computed_in_single_precision(self) -> None:
+        torch.manual_seed(0)
+        plain = torch.nn.Sequential(torch.nn.Conv2d(8, 8, 5, padding=2, groups=8, bias=False))
+        quick = copy.deepcopy(plain)
+        assert quicken(quick) == 1
+        x = torch.randn(2, 8, 16, 16).bfloat16()
+        exact = plain(x.float())
+        with torch.autocast("cpu", torch.bfloat16):
+            rough, single = plain(x), quick(x)
+        assert torch.equal(single, exact.bfloat16())
+        assert not torch.equal(rough, single)
