@@ -1,3 +1,3 @@
-"""The version of Telltale, on the ground floor so that evidence can name it."""
+"""The version of Telltale, in a module of its own, so that everything can name it without importing more."""
 
 __version__ = "0.1.0"

@@ -119,16 +119,16 @@ def test_the_stage_of_a_whole_clip_follows_no_face() -> None:
 
 
 def test_custody_names_file_detectors_settings_versions_and_time() -> None:
-    words = said(view.custody(s.clip()))
+    words = said(view.provenance(s.clip()))
     for part in (
         *("clip.mp4", "fedcba9876543210" * 4, "1.2 MB (1,200,000 bytes)", "mp4 (h264)", "400 × 200 px", "8.0 s", "32 of 64", "ab" * 32),
         *("CC0-1.0", "crop (scale 0.86)", "torch 2.9", "2026-01-02T03:04:05+00:00", "32 of 64 frames."),
     ):
         assert part in words, part
     assert text.MEASURE_NAMES["second"] not in words
-    words = said(view.custody(s.judged(s.whole())))
+    words = said(view.provenance(s.judged(s.whole())))
     assert all(part in words for part in (f"acme/eye@{s.COMMIT}", "cd" * 32, "timm", "mit"))
-    words = said(view.custody(s.picture(s.MANIPULATED, tracks=(s.track(0, s.MANIPULATED, opinions=(s.foreign_opinion(),)),))))
+    words = said(view.provenance(s.picture(s.MANIPULATED, tracks=(s.track(0, s.MANIPULATED, opinions=(s.foreign_opinion(),)),))))
     assert all(part in words for part in (text.MEASURE_NAMES["second"], f"acme/eye@{s.COMMIT}", "cd" * 32, "ab" * 32))
 
 

@@ -182,7 +182,7 @@ def hostile() -> tuple[Mapping[str, str], str]:
         "heatmap": areas.heatmap_words(heat, detector, tables),
         "areas": areas.panel(one, 1, s.HOSTILE, "", tables, None),
         "no areas": areas.nothing_marked(s.HOSTILE, ""),
-        "custody": file.custody(evidence),
+        "custody": file.provenance(evidence),
         "stage": file.picture_stage(evidence, "data:image/png;base64,AA", 0),
         "beside": opinion.beside(one),
         "agreement": opinion.agreement(one, given, detector),

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from attribution.detectors.card import Cell, MeasuredTable
-from attribution.text.numbers import share as percent  # noqa: F401
 from attribution.text.numbers import share_digits, signed
 
 _Z = 1.959964

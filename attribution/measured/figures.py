@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 from markupsafe import Markup, escape
 
 from attribution.detectors.card import Cell, MeasuredTable
-from attribution.detectors.tables import Estimate, figure_words, percent, share_words
+from attribution.detectors.tables import Estimate, figure_words, share_words
 from attribution.render.charts import Plot
 from attribution.render.html import ENVIRONMENT, macros
 from attribution.text import failures as text
 from attribution.text import limits as limits_text
+from attribution.text.numbers import measured_share
 
 ANY = "*"
 HEAT_LEVELS = 10
@@ -64,7 +65,7 @@ class Axis:
     def ticks(self) -> list[str]:
         """Both ends and the middle in words."""
         values = (self.low, (self.low + self.high) / 2, self.high)
-        return [percent(value) if self.shares else f"{value:.2f}".replace("-", "−") for value in values]
+        return [measured_share(value) if self.shares else f"{value:.2f}".replace("-", "−") for value in values]
 
 
 def axis_over(dots: Sequence[Estimate], mark: float | None = None) -> Axis:
@@ -140,7 +141,7 @@ def compared_chart(head: str, found: Sequence[tuple[str, Estimate]], shares: boo
 
 def stack(parts: Sequence[tuple[str, str, float]]) -> Markup:
     """Shares of a whole as one bar, with their words: (kind, name, share). Kinds are accused, cleared, open, agrees, doubted."""
-    return draw.shares(parts, ", ".join(f"{name} {percent(share)}" for _, name, share in parts))
+    return draw.shares(parts, ", ".join(f"{name} {measured_share(share)}" for _, name, share in parts))
 
 
 def key(*items: tuple[str, Any]) -> Markup:
@@ -293,7 +294,7 @@ def reliability(title: str, bins: Sequence[Bin], label: str) -> Markup:
         (
             one,
             max(_SMALLEST_DOT, _LARGEST_DOT * math.sqrt(one.faces / most)),
-            f"{one.faces} faces, confidence {percent(one.confidence)}, right {percent(one.right.value)}",
+            f"{one.faces} faces, confidence {measured_share(one.confidence)}, right {measured_share(one.right.value)}",
         )
         for one in bins
     ]

@@ -9,7 +9,7 @@ from functools import partial
 from markupsafe import Markup
 
 from attribution.detectors.card import Card, MeasuredTable
-from attribution.detectors.tables import NO_FACES, Estimate, Row, Rows, Tally, difference, percent, share_inline, share_words, wilson
+from attribution.detectors.tables import NO_FACES, Estimate, Row, Rows, Tally, difference, share_inline, share_words, wilson
 from attribution.evidence import FAMILIES
 from attribution.measured import figures, research, section, swaps
 from attribution.measured.figures import Axis, Bin, Dot, DotLine, HeatCell, Line, Point, axis_over, dot_chart, draw, key, plots, stack
@@ -18,7 +18,7 @@ from attribution.measured.study import Study
 from attribution.render.html import macros
 from attribution.text import limits as text
 from attribution.text import swap_limits as swap_text
-from attribution.text.numbers import listed
+from attribution.text.numbers import listed, measured_share
 from attribution.text.opinions import name_of
 
 _VERDICT = ("family", "source", "faces", "manipulated", "none found", "wrong of definite")
@@ -39,7 +39,7 @@ def answers(at: Subject) -> list[Answer]:
     silent = [(one.share(one.inconclusive), name) for one, name in zip(totals, ("untouched", "manipulated"), strict=False)]
     known = [(one, name) for one, name in silent if one is not None]
     sentences = [f"{share_words(one)} of {name} faces stay inconclusive." for one, name in known]
-    figure = " / ".join(percent(one.value) for one, _ in known)
+    figure = " / ".join(measured_share(one.value) for one, _ in known)
     return [
         _wrongly(text.ACCUSED, cross, test, 0, "manipulated", "untouched"),
         _wrongly(text.CLEARED, cross, test, 1, "none_found", "manipulated"),
@@ -136,7 +136,9 @@ def _wrongly(question: str, cross: Sequence[Tally], test: Sequence[Tally], which
     if not found:
         return Answer(question)
     (first, place), *rest = found
-    return Answer(question, percent(first.value), (f"{range_words(first)}, {place}.", *(f"{share_words(one)} {at}." for one, at in rest)))
+    return Answer(
+        question, measured_share(first.value), (f"{range_words(first)}, {place}.", *(f"{share_words(one)} {at}." for one, at in rest))
+    )
 
 
 def _never_seen(at: Subject) -> Answer:
@@ -151,7 +153,7 @@ def _never_seen(at: Subject) -> Answer:
         f"{range_words(passed)}, of {faces(total.faces)} made by methods left out of training: passed as no manipulation found.",
         f"{share_words(found)} are called manipulated all the same; the others stay inconclusive.",
     )
-    return Answer(text.UNSEEN, f"{percent(passed.value)} passed", sentences)
+    return Answer(text.UNSEEN, f"{measured_share(passed.value)} passed", sentences)
 
 
 def _unseen(at: Subject) -> MeasuredTable:
@@ -187,7 +189,7 @@ def methods(at: Subject, split: str = "test") -> Section:
     says = (
         f"{len([one for one, *_ in right if one.value >= 0.9])} of {len(right)} are named rightly in at least 90 % of their faces. "
         f"Weakest is {at.method(name)}: {share_words(weakest)} named rightly, "
-        f"{percent(row.number(mistaken) or 0.0)} taken for {at.method(mistaken)}."
+        f"{measured_share(row.number(mistaken) or 0.0)} taken for {at.method(mistaken)}."
     )
     columns = [at.method(label) for label in labels]
     figure = figures.heat("what it is (faces)", columns, drawn, 0.0, ("never", "always"), "the right answer")
@@ -205,18 +207,18 @@ def calibration(at: Subject) -> Section:
             total = max(1, sum(one.faces for one in bins))
             errors[state] = sum(one.faces * abs(one.confidence - one.right.value) for one in bins) / total
             title = f"{state.capitalize()} calibration"
-            label = f"{title}: the mean gap between confidence and share right is {percent(errors[state])} over {len(bins)} bins."
+            label = f"{title}: the mean gap between confidence and share right is {measured_share(errors[state])} over {len(bins)} bins."
             drawn.append(figures.reliability(title, bins, label))
     need("after" in errors, table, "has no bins after calibration")
-    before = f" (before calibration {percent(errors['before'])})" if "before" in errors else ""
-    says = f"Over all answers, confidence and share right lie {percent(errors['after'])} apart on average{before}. "
+    before = f" (before calibration {measured_share(errors['before'])})" if "before" in errors else ""
+    says = f"Over all answers, confidence and share right lie {measured_share(errors['after'])} apart on average{before}. "
     large = [pair for pair in rows if pair[0].text("calibration") == "after" and pair[0].count("faces") >= _FEWEST_IN_BIN]
     if large:
         row, right = max(large, key=lambda pair: abs((pair[0].number("confidence") or 0.0) - pair[1].value))
         said = row.number("confidence") or 0.0
         inside = right.low is not None and right.high is not None and right.low <= said <= right.high
         more = "no more than chance would give" if inside else "more sure than right" if said > right.value else "more right than sure"
-        says += f"The largest gap of a bin with at least {_FEWEST_IN_BIN} faces: said {percent(said)}, right {share_words(right)} "
+        says += f"The largest gap of a bin with at least {_FEWEST_IN_BIN} faces: said {measured_share(said)}, right {share_words(right)} "
         says += f"of {faces(row.count('faces'))}, {more}."
     sources = attempt(lambda: _error_by_source(at))
     figure = draw.box("tt-plots", drawn) + (sources[0] if sources else Markup())
@@ -231,7 +233,7 @@ def _error_by_source(at: Subject) -> tuple[Markup, MeasuredTable]:
         before, after = row.number("ECE before"), Estimate(one.value)
         name = f"{at.family(row.text('family'))}: {at.source(row.text('source'))} ({row.count('faces'):,})"
         dots = [*([Dot(Estimate(before), hollow=True)] if before is not None else []), Dot(after)]
-        said = " → ".join(percent(value) for value in (before, after.value) if value is not None)
+        said = " → ".join(measured_share(value) for value in (before, after.value) if value is not None)
         lines.append(DotLine(name, dots, said))
         every += [dot.estimate for dot in dots]
     legend = key(("tt-dot tt-accent tt-hollow", "before calibration"), ("tt-dot tt-accent", "after calibration"))
@@ -246,7 +248,7 @@ def coverage(at: Subject) -> Section:
     points = [Point(share, one) for row, one in rows if (share := row.number("coverage")) is not None]
     need(len(points) > 1, table, "has fewer than two points")
     full = max(points, key=lambda point: point.coverage)
-    says = f"When it answers for {percent(full.coverage)} of the faces, balanced accuracy is {share_words(full.figure)}. "
+    says = f"When it answers for {measured_share(full.coverage)} of the faces, balanced accuracy is {share_words(full.figure)}. "
     marked, words = None, ""
     if (tuned := attempt(lambda: _of_test(at, "Abstention", "coverage", "balanced accuracy"))) is None:
         says += "A threshold chosen beforehand was not measured."
@@ -255,15 +257,17 @@ def coverage(at: Subject) -> Section:
         for row in tuned[1][:1]:
             share, figure = row.number("coverage"), row.estimate("balanced accuracy")
             if share is not None and figure is not None:
-                marked, words = Point(share, figure), f"{percent(figure.value)} at {percent(share)} answered"
-                says += f"With the threshold chosen on {place_of(row.text('tuned on')) or 'other faces'}, it answers for {percent(share)} "
-                says += f"and reaches {share_words(figure)}."
+                marked, words = Point(share, figure), f"{measured_share(figure.value)} at {measured_share(share)} answered"
+                says += f"With the threshold chosen on {place_of(row.text('tuned on')) or 'other faces'}, it answers for "
+                says += f"{measured_share(share)} and reaches {share_words(figure)}."
     by_family = attempt(lambda: _of_test(at, "Abstention by family", "family", "faces", "coverage", "right"))
     if by_family is not None:
         tables.append(by_family[0])
         for row in sorted(by_family[1], key=lambda row: row.number("coverage") or 0.0)[:1]:
             right = row.estimate("right")
-            says += f" Least answered is {at.family(row.text('family')).lower()}: {percent(row.number('coverage') or 0.0)} of its faces"
+            says += (
+                f" Least answered is {at.family(row.text('family')).lower()}: {measured_share(row.number('coverage') or 0.0)} of its faces"
+            )
             says += f", {share_words(right)} of these rightly." if right is not None else "."
     label = f"{says} The curve holds {len(points)} points."
     return Section(says, draw.box("tt-plots", [figures.coverage_curve(points, marked, words, label)]), (table, *tables))
@@ -290,7 +294,7 @@ def errors_by(at: Subject, what: str) -> Section:
                 said = f"{share_words(one)} of {row.count(count):,}" if one else "no faces"
                 cells += [plots(axis, one, kind=kind), draw.words(said, done)]
             silent = row.number("inconclusive")
-            cells.append(draw.counted("–" if silent is None else percent(silent), "inconclusive", True))
+            cells.append(draw.counted("–" if silent is None else measured_share(silent), "inconclusive", True))
             lines.append(Line(row.text("group"), cells))
         columns = ("untouched, accused", "", "manipulated, passed", "", "inconclusive")
         drawn += draw.titled(capital(place_of(split)), draw.chart(columns, lines, (axis, None, axis, None, None)))
@@ -328,7 +332,9 @@ def _gaps(rows: Sequence[Row], kind: str) -> str:
         (low, at_low), (high, at_high) = ranked[0], max(ranked, key=lambda one: one[0].value)
         gap, place = difference(high, low), place_of(split)
         if gap is None:
-            shown.append(f"on {place} {percent(low.value)} (“{at_low}”) to {percent(high.value)} (“{at_high}”), without an interval")
+            shown.append(
+                f"on {place} {measured_share(low.value)} (“{at_low}”) to {measured_share(high.value)} (“{at_high}”), without an interval"
+            )
         elif gap.includes_zero:
             not_shown.append(f"on {place} (the largest is {share_inline(gap)}, which includes zero)")
         else:
@@ -344,7 +350,7 @@ def shortcuts(at: Subject) -> Section:
     rows = known(table, ("cue", "chance"), "balanced accuracy")
     found = [(row.text("cue"), one, chance) for row, one in rows if (chance := row.number("chance")) is not None]
     axis = axis_over([one for _, one, _ in need(found, table, "has no measured cue")], max(chance for *_, chance in found))
-    said = {cue: f"{share_words(one)}, chance {percent(chance)}" for cue, one, chance in found}
+    said = {cue: f"{share_words(one)}, chance {measured_share(chance)}" for cue, one, chance in found}
     lines = [DotLine(cue, [Dot(one)], said[cue], replace(axis, mark=chance)) for cue, one, chance in found]
     beyond = [(cue, one, chance) for cue, one, chance in found if (one.low if one.low is not None else one.value) > chance]
     says = "No probe was shown to beat chance: every interval reaches it."

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from attribution.detectors.card import MeasuredTable
-from attribution.detectors.tables import Estimate, Row, Rows, Unfit, difference, figure_words, mean_of, percent, share_words, wilson
+from attribution.detectors.tables import Estimate, Row, Rows, Unfit, difference, figure_words, mean_of, share_words, wilson
 from attribution.evidence import FAMILIES
 from attribution.measured import figures
 from attribution.measured.figures import Axis, Dot, DotLine, HeatCell, axis_around, dot_chart, draw, key, pair_key, simple_chart
 from attribution.measured.section import Section, Subject, apart, attempt, capital, known, need, place_of
 from attribution.text import limits as text
+from attribution.text.numbers import measured_share
 
 _CHANCE_AUC = 0.5
 _INSIDE, _OUTSIDE = "patches inside called generated", "patches outside called generated"
@@ -299,5 +300,5 @@ def _with_names(words: str, at: Subject) -> str:
 
 def _range(found: Sequence[Estimate]) -> str:
     values = [one.value for one in found]
-    low, high = percent(min(values)), percent(max(values))
+    low, high = measured_share(min(values)), measured_share(max(values))
     return low if low == high else f"{low.removesuffix(' %')}–{high}"

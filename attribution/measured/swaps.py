@@ -11,7 +11,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from attribution.detectors.card import Card
-from attribution.detectors.tables import Estimate, Row, Rows, Unfit, figure_words, percent, share_inline, share_words, wilson
+from attribution.detectors.tables import Estimate, Row, Rows, Unfit, figure_words, share_inline, share_words, wilson
 from attribution.measured import figures
 from attribution.measured.figures import Axis, Dot, DotLine, Line, axis_around, axis_over, dot_chart, draw, key, pair_key, stack
 from attribution.measured.section import (
@@ -30,7 +30,7 @@ from attribution.measured.section import (
     range_words,
 )
 from attribution.text import swap_limits as text
-from attribution.text.numbers import listed
+from attribution.text.numbers import listed, measured_share
 from attribution.text.opinions import name_of
 
 # How the tables name cases, ways to point, and detectors.
@@ -59,9 +59,9 @@ def answers(at: Subject) -> list[Answer]:
         (row, accuracy), chance = own, own[0].number("chance")
         said = [f"{range_words(accuracy)}: so often a probe names the right one of {row.count('persons'):,} persons from its features."]
         rivals = [f"from those of {text.PLAIN_DETECTOR} in {share_words(plain[1])}"] if plain is not None else []
-        rivals += [f"by chance in {percent(chance)}"] if chance is not None else []
+        rivals += [f"by chance in {measured_share(chance)}"] if chance is not None else []
         said += [f"{capital('; '.join(rivals))}."] if rivals else []
-        knows = Answer(text.KNOWS_QUESTION, percent(accuracy.value), said)
+        knows = Answer(text.KNOWS_QUESTION, measured_share(accuracy.value), said)
     return [points, knows, claim(at)]
 
 
@@ -124,7 +124,7 @@ class _Asked:
             raise Unfit("A table of second opinions holds counts that do not fit its faces.")
 
     def part(self, count: int) -> str:
-        return percent(count / self.faces)
+        return measured_share(count / self.faces)
 
     def share(self, count: int) -> Estimate | None:
         return wilson(count, self.faces)
@@ -278,7 +278,7 @@ def _probe_chart(at: Subject) -> Section:
     (least, low), *_, (most, high) = sorted([*first.items()] * 2, key=lambda pair: pair[1].value)
     row = found[0][0]
     chance, commonest = (
-        f"{words} {percent(share)}" if (share := row.number(name)) is not None else words
+        f"{words} {measured_share(share)}" if (share := row.number(name)) is not None else words
         for name, words in zip(shares, (text.CHANCE, text.COMMONEST), strict=True)
     )
     says = (text.PROBE_SAYS if len(first) > 1 else text.ONE_PROBE_SAYS).format(

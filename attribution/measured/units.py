@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from attribution.detectors.tables import Estimate, Row, Unfit, figure_words, percent, share_inline, share_words
+from attribution.detectors.tables import Estimate, Row, Unfit, figure_words, share_inline, share_words
 from attribution.measured.figures import ANY, Axis, Chooser, Dot, DotLine, Panels, axis_around, difference_chart, dot_chart, draw, key
 from attribution.measured.section import Section, attempt, capital, need
 from attribution.measured.transfer import bar_style
 from attribution.measured.zeroshot import COIN, MEAN, Findings, count_of, decided, minus, moved, ordered, over, set_share, share_of
 from attribution.render.charts import Plot
 from attribution.text import failures as text
+from attribution.text.numbers import measured_share
 
 TRAINED, UNTRAINED = "trained", "untrained"
 _UNIT_PLACE = ("detector", "trained on", "state", "share kept", "units")
@@ -147,7 +148,7 @@ def _neurons_says(tests: Mapping[Place, _Test], strict: Mapping[Place, _Test], s
     chance = over([*_by_detector(of_trained, lambda one: one.chance / one.units if one.chance is not None else None).values()], 0.0)
     said = text.UNIVERSAL_SAYS.format(
         share=set_share(share), trained=share_words(over([*trained.values()], 0.0)), beyond=beyond(of_trained), count=len(of_trained),
-        chance="not known" if chance is None else percent(chance.value),
+        chance="not known" if chance is None else measured_share(chance.value),
         strict=text.BEYOND_STRICT.format(count=beyond(of_strict)) if of_strict else "",
     )  # fmt: skip
     both = [name for name in trained if name in untrained]

@@ -63,7 +63,7 @@ def layers(evidence: Evidence, chosen: int | None = None) -> Markup:
     return Markup().join(areas.layer(track, i, width, height, chosen in (None, i)) for i, track in enumerate(evidence.tracks))
 
 
-def custody(evidence: Evidence) -> Markup:
+def provenance(evidence: Evidence) -> Markup:
     """What a record needs: the file by its hash, every detector by the hash of its weights, settings, versions and time."""
     media, detector, names = evidence.media, evidence.detector, text.MEASURE_NAMES
     frames = f"{media.frames_read} of {media.frames_wanted}" if media.frames_read < media.frames_wanted else f"{media.frames_read}"

@@ -46,7 +46,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         extensions=[_LineBreaks],
     )
-    made.filters.update(percent=numbers.percent, share=numbers.share, seconds=numbers.seconds, size=numbers.size)
+    made.filters.update(percent=numbers.percent, share=numbers.measured_share, seconds=numbers.seconds, size=numbers.size)
     made.globals.update(page=page, opinions=opinions, areas=areas, detectors=detectors, numbers=numbers)
     made.globals.update(STATE_ICONS=STATE_ICONS, family_style=family_style)
     return made

@@ -148,7 +148,7 @@ def _measured(tables: Sequence[MeasuredTable]) -> list[str]:
         values = [value for row in rows if row.text("split") == split and (value := row.number(column)) is not None]
         if not values:
             return []
-        low, high = numbers.share(min(values)), numbers.share(max(values))
+        low, high = numbers.measured_share(min(values)), numbers.measured_share(max(values))
         shares.append(low if low == high else f"{low.removesuffix(' %')}–{high}")
     return [text.PATCH_MEASURED.format(split=text.PATCH_SPLITS[split], inside=shares[0], outside=shares[1])]
 

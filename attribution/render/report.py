@@ -66,7 +66,7 @@ def _file(evidence: Evidence, anchor: str, drawn: _Drawn) -> Markup:
     banner = face.verdict_banner(evidence, anchor, *opinion.verdict_note(evidence))
     seen = (_numbered(evidence, drawn.picture), file.layers(evidence)) if drawn.picture is not None else None
     title, limits_title = file.title(evidence), face.limits_title(evidence.detector)
-    return _HTML.file(evidence, anchor, banner, title, seen, faces, limits_title, file.custody(evidence))
+    return _HTML.file(evidence, anchor, banner, title, seen, faces, limits_title, file.provenance(evidence))
 
 
 def _numbered(evidence: Evidence, picture: np.ndarray) -> str:

@@ -19,7 +19,7 @@ def percent(p: float) -> str:
     return "under 1 %" if p < 0.01 else f"{100 * p:.0f} %"
 
 
-def share(value: float) -> str:
+def measured_share(value: float) -> str:
     """A measured share: `1.6 %`, `45 %`, `0 %`. Unlike a probability, a count may be none or all."""
     return f"{share_digits(value)} %"
 

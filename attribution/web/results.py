@@ -92,7 +92,7 @@ def file_parts(found: Analysis, session: Session, upload: Upload, uploads: Uploa
             face_view.measured(first_tables(pipeline.predictor.card), evidence.detector),
             page_parts.all_limits(evidence.detector),
         ),
-        provenance=file_view.custody(evidence),
+        provenance=file_view.provenance(evidence),
         downloads=downloads(session, pipeline),
     )
 
