@@ -1,7 +1,5 @@
 """Whether a detector still looks at the same places after it learned a second source: heatmaps of example faces side by side, and SSIM."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The page *Why detectors fail*: a pure function from the study to HTML; what does not fit is named at the end."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Figures of the pages of measurements, drawn by `templates/figures.html`; every number that is drawn also stands there in words."""
 
-from __future__ import annotations
-
 import base64
 import math
 import re

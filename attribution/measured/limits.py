@@ -1,7 +1,5 @@
 """The page of measured limits: a pure function from cards and a study to HTML, with the sections that every detector has."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """Sections about trainings: those of the study, and those of the card of a detector of generators."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from markupsafe import Markup

@@ -1,7 +1,5 @@
 """What a section of a page of measurements is, what it is made from, and how a page of sections is drawn."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """The studies of the lab as the product reads them. Nothing in their files can raise: a broken table is left out and named."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

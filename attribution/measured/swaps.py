@@ -1,8 +1,6 @@
 """Sections and answers about a detector of face swaps, from its card: also whether "less identity, better generalisation" (Dong et al.,
 CVPR 2023, arXiv 2210.14457) holds."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

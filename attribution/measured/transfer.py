@@ -1,7 +1,5 @@
 """How far detectors carry: in short, by training, all at once, and what a second source buys and costs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """What units do: in how many sources one matters, keeping and removing some, and reading a detector from universal ones alone."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean

@@ -1,14 +1,11 @@
 """Every sentence about the areas that a detector marks, and about how often such areas and heatmaps are right. Plain text: whoever shows
 it escapes it."""
 
-from __future__ import annotations
-
 HEADING = "The areas that it marks"
 FIRST_HEADING = "The areas that the detector marks"
 SHOW = "Show marked areas"
 PICTURE = "{face} with its marked areas, which are listed beside it"
 ON_FACE = "marked areas: {count}"
-
 AREA = "Area"
 ONE = "{name} marks one area of this face."
 SEVERAL = "{name} marks {count} areas of this face."
@@ -19,13 +16,10 @@ ALTHOUGH = {
     "no_manipulation_found": "It finds no manipulation in the face as a whole, so they are weak hints.",
     "inconclusive": "It gives no definite answer on the face as a whole, so they are weak hints.",
 }
-CONFIDENCE = (
-    "The per cent say how sure the detector is of each area. They are not the probability that the face was manipulated: that stands with "
-    "its answer."
-)
+CONFIDENCE = "The per cent say how sure the detector is of each area. They are not the probability that the face was manipulated: that \
+stands with its answer."
 SIDES = "Left and right are those of the picture."
 CANNOT = "An area shows where to look, not what was done. It is not proof."
-
 # Where an area lies
 WHOLE = "all over the face"
 AROUND = "around {parts}"
@@ -43,7 +37,6 @@ BESIDE_MOUTH = "beside the mouth{side}"
 BELOW = "below the mouth{side}"
 LEFT, RIGHT = " on the left", " on the right"
 IN_FACE = "{place} of the face"
-
 # How often such a place is right
 HITS_TITLE = "Does it point at the right place?"
 HEATMAPS_HIT = "Heatmaps of this kind hit the true area in {hits} of 100 known cases; guessing the centre of the face hits {centre}."

@@ -1,11 +1,8 @@
 """The wording of the page *Why detectors fail*. What the numbers say is put together in `attribution.measured` from these pieces."""
 
-from __future__ import annotations
-
 from attribution.text.limits import catalogue
 
 _SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-
 PAGE = "Why detectors fail"
 PATH = "why"
 LINK = "Why detectors fail"
@@ -13,44 +10,10 @@ LOADING = "The study is being drawn."
 CUT_NUMBERS = "The first {shown} of {rows} rows."
 UNPACKING = "The numbers are unpacked …"
 CHOICE_MISSING = "This was not measured."
-
 GROUPS = {"transfer": "From one source to another", "attention": "What the network looks at", "units": "What its units do"}
 SHORT_TITLE = "In short"
-_TITLES, READING = catalogue("""
-# short: In short
-AUC is the chance that a manipulated face gets a higher score than an untouched one: 1 always told apart, 0.5 (dashed) a coin. Filled dots
-are faces of the source that a detector was trained on, hollow dots faces of sources that it never saw. The range after a figure is its 95
-% interval; that of a mean over detectors is over the detectors.
-# collapse: Where does it collapse?
-Choose a detector and the one source that it was trained on. A bar begins at the coin (AUC 0.5, dashed) and ends at the AUC; the thin line
-is the 95 % interval. Hatched: it crosses the dashed line, so nothing is shown to be told apart. A bar to the left: the detector finds the
-untouched faces more suspicious than the manipulated ones.
-# glance: Is that one detector’s fault?
-Each small table is one detector: a row is the source that it was trained on, a column the source that it was asked about, a cell the AUC
-without its leading zero. Hatched and in brackets: the interval holds 0.5, or lies below it.
-# cost: What does a second source buy, and what does it cost?
-A dot is the change of the AUC on the same faces once a second source was added; right of the dashed line is better. Hollow: only the top
-layers were trained again. Filled: all layers, in batches that alternate between the old source and the new one. “Never seen” are sources
-that neither of the two trainings used.
-# attention: Does it still look at the same places?
-Each row of pictures is one face as three detectors see it: trained on one source alone, and with a second one added in two ways. Bright
-places raise the score for “manipulated”, and the per cent below is that score. SSIM says how alike two maps are: 1 the same; chance: maps
-of different faces. No colour: nothing speaks for “manipulated”. A heatmap shows where a network looks, not what was changed.
-# neurons: Are there units that know every source?
-A unit is chosen for a source when moving it moves the answer more than most other units do. A column counts the units that are chosen in
-so many sources; the dashed frame is where 95 % of columns lie when choosing is left to luck. Only the last column is “universal”. Beside
-it the same network before it was trained on faces.
-# ablation: Do these units carry what generalises?
-All but some units are set to their mean, or some units are; the most universal units come first. The band is as many units drawn at
-random. Were universal units what generalises, keeping them would stay above the band and above the strongest units of one source, and
-removing them fall below it.
-# readout: Would the default detector be better with these units alone?
-The default detector as it is (hollow), and read from some of its units (filled), on the same faces; the one that validation faces choose
-is compared source by source below. The differences are paired; where an interval crosses the dashed line, no change is shown.
-""")
-
+_TITLES, READING = catalogue("failures")
 TITLES = {key: title for key, title in _TITLES.items() if key != "short"}
-
 RELATIONS = {"trained on": "Trained on", "added": "Added afterwards", "never seen": "Never seen"}
 VARIANTS = {"base": "One source", "top": "Second source, top layers", "all": "Second source, all layers", "shipped": "As shipped"}
 SHORT_VARIANTS = {"base": "one source", "top": "+ top layers", "all": "+ all layers"}
@@ -62,7 +25,6 @@ CHOOSE_SHARE = "How many units count as chosen"
 SHARE_OPTION = "the top {share}"
 MEAN_OPTION = "mean of all"
 SHIPPED = "shipped with this app"
-
 # In short
 DONE_TRAINED = "{detectors} detectors were each trained {sources} times to tell manipulated faces from untouched ones, every time on one \
 single source of manipulated faces."
@@ -79,7 +41,6 @@ ROSE = "Nothing is lost on the way: on sources that it never saw it does better 
 MEANS_HEAD = "AUC, mean over the trainings"
 MEANS_WORDS = "trained on / never seen"
 KNOWN_DOT, NEVER_DOT = "the source trained on", "sources never seen"
-
 # Collapse and glance
 MOSTLY_COLLAPSES = "Mostly it collapses"
 MOSTLY_CARRIES = "Mostly something carries over"
@@ -98,7 +59,6 @@ SHIPPED_PART = "{detector} reaches {known} on sources of its training and {never
 NO_SHIPPED = "No detector that is shipped with this app was asked the same questions."
 COIN = "not shown to be better than a coin"
 TESTED_CORNER = "trained on ↓, asked about →"
-
 # Cost
 COST_SAYS = "With a second source in its top layers a detector {top_new} on the new source and {top_old} on the old one; with all layers \
 trained again it {all_new} and {all_old}."
@@ -111,7 +71,6 @@ ON = {"new": "On the new source", "old": "On the old source", "never seen": "On 
 COST_HEAD, COST_WORDS = "change of the AUC", "top layers / all layers"
 OVER_DETECTORS = "mean over the detectors"
 TOP_DOT, ALL_DOT = "top layers only", "all layers"
-
 # Attention
 PAIRS_OF_MAPS = {
     "base–top": "One source, and top layers",
@@ -133,7 +92,6 @@ AS_IT_IS = "the face"
 IS_MANIPULATED, IS_UNTOUCHED = "manipulated", "untouched"
 NO_PICTURE = "The example pictures could not be read, so the maps stand alone."
 NO_MAPS = "Heatmaps of example faces are not among the results."
-
 # Neurons
 UNIVERSAL_SAYS = "When the top {share} of units count as chosen, {trained} of the units of a trained detector are chosen in every source, \
 where luck would give {chance}; in {beyond} of {count} trainings that is more than luck (p < 0.05){strict}."
@@ -151,7 +109,6 @@ BEYOND_STRICT = ", and in {count} more than luck that leaves every unit its weig
 STRICTER_WORDS = "; luck that leaves every unit its weight {chance}, {p}"
 COUNT_WORDS = "{universal} of {units} units in every source, luck {chance}, {p}"
 P_BELOW, P_IS = "p < {p}", "p = {p}"
-
 # Ablation
 KEEP_SAYS = "With only the {share} most universal units the AUC on sources never seen is {auc}: against all units it {whole}, against as \
 many units at random it {random}."
@@ -166,7 +123,6 @@ FIRST_LINE, RANDOM_BAND = "most universal first", "as many at random, with inter
 OTHER_LINES = ("strongest on the source trained on", "universal, chosen without the source asked about")
 ALL_UNITS_LINE, COIN_LINE = "all units", "a coin"
 CAPTION_CURVE = "{detector} ({source}): the {share} most universal units alone give an AUC of {keep}, as many at random {random}."
-
 # Readout
 READOUT_SAYS = "The readout that validation faces choose ({name}) {never} in AUC on faces of origins that the default detector never \
 trained on, and {known} on those that it did."

@@ -1,7 +1,5 @@
 """Words for numbers. Every probability, share, moment and size that a person reads is written here."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,20 +1,13 @@
 """Every sentence about the opinion of a second detector and its patch view. Plain text: whoever shows it escapes it."""
 
-from __future__ import annotations
-
 NAMES = {"telltale-dna-det": "DNA-Det", "telltale-caddm": "CADDM"}
 """Detectors that have a shorter name for people, by the name in their card."""
-
 TITLE = "Which generator drew it? ({name})"
-HINT = (
-    "A second detector, which knows wholly generated faces alone and names the architecture of the generator. "
-    "It is asked where the first one calls a face generated."
-)
+HINT = "A second detector, which knows wholly generated faces alone and names the architecture of the generator. It is asked where the \
+first one calls a face generated."
 SWAP_TITLE = "Was a part of this face swapped or pasted? ({name})"
-SWAP_HINT = (
-    "A second detector, which knows face swaps and pasted parts alone and marks where it sees their traces. "
-    "It is asked where the first one calls a face swapped, or finds no manipulation."
-)
+SWAP_HINT = "A second detector, which knows face swaps and pasted parts alone and marks where it sees their traces. It is asked where the \
+first one calls a face swapped, or finds no manipulation."
 OTHER_TITLE = "What a second detector says ({name})"
 OTHER_HINT = {
     "generated": "It knows face swaps too, and is asked about every face: the first detector knows wholly generated faces alone.",
@@ -33,7 +26,6 @@ BESIDE = "Second opinion"
 JUMP = "See what {name} says"
 ARCHITECTURE = "Architecture of the generator"
 ANSWER_OF = "Answer of {name}"
-
 AGREEMENT = {
     "same method": "Both detectors agree",
     "same family": "Both detectors agree on the family",
@@ -62,7 +54,6 @@ DIFFERS_ON_SWAP = "Whether the face was manipulated at all is in doubt: do not r
 UNDECIDED = "{name} gives no definite answer, so it neither confirms nor contradicts the first one."
 FIRST_UNDECIDED = "The first detector gives no definite answer; {name} says “{second}”."
 NEITHER_DECIDED = "Neither detector gives a definite answer."
-
 # Where two definite answers leave none
 CONTRADICTED = "Two detectors contradict each other, so there is no verdict."
 OUT_OF_FIELD = "{first} looks for {what} alone, and {second} calls this face {said}, so there is no verdict."
@@ -79,7 +70,6 @@ NEXT = (
     "Look for an earlier or a larger copy of the file, or for other pictures of the same scene, and examine those.",
     "Check who published it first. Until then, rely on neither answer.",
 )
-
 # Grad-CAM
 HEAT_TITLE = "Where {name} looked"
 HEAT_HEADING = "Where it looked"
@@ -97,13 +87,10 @@ LIMITS_TITLE = "How good is {name}? Measured."
 UNMEASURED_TITLE = "How good is {name}? Not measured."
 NO_REFERENCES = "{name} brings no reference faces, so there is no map of it and no nearest faces."
 LIMITS_SUMMARY = "What {name} cannot tell"
-
 # Patch by patch
 PATCH_TITLE = "Patch by patch"
-PATCH_HINT = (
-    "A detector of generators reads each small square of the picture alone. In a wholly generated picture traces are everywhere; a "
-    "generated face that was pasted into a photograph shows as an island."
-)
+PATCH_HINT = "A detector of generators reads each small square of the picture alone. In a wholly generated picture traces are everywhere; \
+a generated face that was pasted into a photograph shows as an island."
 PATCH_BUTTON = "Examine patch by patch"
 PATCH_WORKING = "Reading the patches"
 PATCH_FAILED = "The patches could not be read."
@@ -118,9 +105,8 @@ PATCHES_EVERYWHERE = "The traces are all over the part that was read, as in a wh
 ISLAND_OF_ONE = "It stands alone, {place}."
 ONE_ISLAND = "They form one island, {place}."
 NO_TWO_TOUCH = "No two of them touch."
-SEVERAL_ISLANDS = (
-    "They form {islands} islands, {alone} of them single patches; the largest holds {largest} patches ({share} %) and lies {place}."
-)
+SEVERAL_ISLANDS = "They form {islands} islands, {alone} of them single patches; the largest holds {largest} patches ({share} %) and lies \
+{place}."
 ON_AND_AROUND = "On the examined face it is {on} of {on_all}, around it {around} of {around_all}."
 FACE_STANDS_OUT = "The face stands out from its surroundings: that is what a generated face in a photograph looks like."
 FACE_DOES_NOT_STAND_OUT = "The face does not stand out from its surroundings."
@@ -129,14 +115,10 @@ PLACES = (
     ("on the left", "in the middle", "on the right"),
     ("at the lower left", "at the bottom", "at the lower right"),
 )
-PATCH_CANNOT = (
-    "A patch knows little: read alone it is wrong far more often than the whole face. Single patches and small islands mean nothing, and "
-    "an island shows where to look, not what was done."
-)
-PATCH_MEASURED = (
-    "Measured on photographs with a pasted generated face ({split}), by generator: {inside} of the patches inside it looked generated, "
-    "and {outside} of those outside it."
-)
+PATCH_CANNOT = "A patch knows little: read alone it is wrong far more often than the whole face. Single patches and small islands mean \
+nothing, and an island shows where to look, not what was done."
+PATCH_MEASURED = "Measured on photographs with a pasted generated face ({split}), by generator: {inside} of the patches inside it looked \
+generated, and {outside} of those outside it."
 PATCH_SIZE = "A patch covers about {side} × {side} px of the original."
 PATCH_SPLITS = {"test": "new faces, known collections", "cross": "collections that it never saw"}
 

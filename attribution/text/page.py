@@ -1,14 +1,10 @@
 """Every sentence that the page and the report say to people. Plain text: whoever shows it escapes it."""
 
-from __future__ import annotations
-
 from attribution.evidence import UNKNOWN_FAMILY, DetectorInfo, Verdict
 
 NAME = "Telltale"
 PURPOSE = "Was this face manipulated, by which method, and how far can that answer be trusted?"
-
 MODE_BUTTON = "Switch between light and dark"
-
 # The way in
 DROP_LABEL = "Drop a picture or a clip"
 DROP_WORDS = "Drop a picture or a clip here,\nor click to choose one"
@@ -26,20 +22,17 @@ EXAMPLES = {
     ),
 }
 """By file name, in the order of the page: a title, and where it comes from."""
-
 # While it works
 WAITING = "Waiting for the detector"
 STARTING = "Starting the detector"
 DETECTOR_STARTING = "Detector is starting …"
 DETECTOR_READY = "{name} is ready on {device}"
 DETECTOR_FAILED = "No detector"
-
 # What can go wrong
 PROBLEM = "This file could not be examined"
 OUR_FAULT = "Something went wrong on our side; nothing about your file was kept."
 GONE = "This result is no longer in memory. Give the file again."
 UPLOAD_GONE = "The upload did not arrive in one piece. Give the file again."
-
 # The verdict
 STATES = {"manipulated": "Manipulated", "no_manipulation_found": "No manipulation found", "inconclusive": "Inconclusive"}
 STATES_EXPLAINED = {
@@ -70,7 +63,6 @@ ALL_LIMITS = "All measured limits"
 WHAT_IS_KNOWN = "What is known of it"
 NO_LIMITS = "The card of this detector states no limits. Treat its answers with great care."
 NOT_PROOF = "A detector is a lead to follow, not proof. Check the source, the place and the time as well."
-
 # The faces
 FACES_TITLE = "Faces in this file"
 WHOLE_TITLES = {"picture": "The picture that was judged", "clip": "The clip that was judged"}
@@ -90,7 +82,6 @@ TIMELINE_TITLE = "Over time"
 TIMELINE_HINT = "Click the curve, or use the arrow keys, to go to that moment."
 TIMELINE_AXIS = "probability of manipulation"
 WORST = "Most suspicious stretch: {first}–{last}, {p} probability of manipulation."
-
 # One face
 METHODS_TITLE = "Which method"
 METHODS_HINT = "Calibrated probability of every method that the detector knows, grouped by family."
@@ -118,31 +109,22 @@ ATYPICAL_WARNING = "The detector has seen little like it: trust the answer less.
 NEIGHBOURS_TITLE = "Nearest reference faces"
 NEIGHBOURS_HINT = "Distance 0 means the same to the detector, 1 unrelated."
 NEIGHBOURS_HEAD = ("Method", "Source", "Distance")
-NO_REFERENCES = (
-    "This detector brings no reference faces, so there is no map and no nearest faces: whether it has seen anything like this cannot "
-    "be said."
-)
+NO_REFERENCES = "This detector brings no reference faces, so there is no map and no nearest faces: whether it has seen anything like this \
+cannot be said."
 # Limits and custody
 LIMITS_TITLE = "How good is this detector? Measured."
-LIMITS_HINT = (
-    "Measured on faces that training never saw. Sources marked as unseen were collected by other people, or made with other tools, "
-    "than those it was trained on."
-)
+LIMITS_HINT = "Measured on faces that training never saw. Sources marked as unseen were collected by other people, or made with other \
+tools, than those it was trained on."
 UNMEASURED_TITLE = "How good is this detector? Not measured."
-UNMEASURED_HINT = (
-    "Telltale has never examined faces of known origin with this detector. What its makers say of it stands in its repository; take its "
-    "answers as a question, not as a finding."
-)
+UNMEASURED_HINT = "Telltale has never examined faces of known origin with this detector. What its makers say of it stands in its \
+repository; take its answers as a question, not as a finding."
 CUSTODY_TITLE = "For your records"
 REPORT_BUTTON = "Report (HTML)"
 JSON_BUTTON = "Result (JSON)"
 REPORT_TITLE = "Telltale report"
 REPORT_UNUSABLE = "This file could not be used"
-REPORT_NO_SIGNATURE = (
-    "Anyone can check that this report speaks of a given file: its SHA-256 must equal the one above. "
-    "The report itself carries no signature."
-)
-
+REPORT_NO_SIGNATURE = "Anyone can check that this report speaks of a given file: its SHA-256 must equal the one above. The report itself \
+carries no signature."
 MEASURE_NAMES = {
     "file": "File",
     "sha256": "SHA-256 of the original bytes",

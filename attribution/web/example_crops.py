@@ -1,7 +1,5 @@
 """The faces of the examples, cut out as the generalisability study says where they are, for its page."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

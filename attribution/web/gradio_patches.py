@@ -9,8 +9,6 @@ before any function of ours is called. It is no longer needed once Gradio has a 
 passes without.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

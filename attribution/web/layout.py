@@ -1,7 +1,5 @@
 """The page: its parts and where they stand, and which event goes to which handler. It computes nothing."""
 
-from __future__ import annotations
-
 from collections import namedtuple
 from functools import partial
 from pathlib import Path

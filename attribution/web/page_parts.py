@@ -1,7 +1,5 @@
 """What the page says about itself: its head, what it is doing, and what went wrong. The markup is in templates/web.html."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import gradio as gr

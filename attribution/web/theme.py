@@ -1,7 +1,5 @@
 """The look of the page: Gradio's theme and our style sheet, both from the one palette. System fonts only, so that nothing is fetched."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

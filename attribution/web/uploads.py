@@ -1,8 +1,6 @@
 """Where uploads stay while they are needed, and no longer: in one private folder, under names that nobody can guess, until they are
 examined; a clip while its player is on the page. What is old is swept, and at the next start the folder of a killed process."""
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import os

@@ -2,8 +2,6 @@
 of this costs anything. The package runs a job in a forked process, which is kept and knows only what was loaded before; what a job is given
 and gives is pickled. Networks are placed on the main thread before the page is launched. Checked against spaces 0.51."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import math
