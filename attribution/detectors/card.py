@@ -1,8 +1,7 @@
 """The card of a detector (`card.json`), typed: what its labels mean, how to crop and calibrate, when to abstain, what was measured.
 
 `Card.from_json` accepts a card whole or refuses it with DamagedDetector (UnusableDetector when it is of another schema): no field is
-guessed, and none is ignored.
-"""
+guessed, and none is ignored."""
 
 from __future__ import annotations
 
@@ -24,8 +23,6 @@ VERIFIED_FILES = (MODEL_FILE, CONFIG_FILE, REFERENCE_FILE)
 Cell = str | float | int | None
 _Part = TypeVar("_Part")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
-# That of a repository.
-_ADAPTED_NAME = rf"({_NAME}/)?{_NAME}"
 _SHARE = (0, 1)
 
 
@@ -53,8 +50,7 @@ class CropSettings:
     """What the detector sees, resampled to `side_px`×`side_px`.
 
     With `detector` "mtcnn" a face: a square of side `scale`·h (h = height of MTCNN's box), centred `down`·h below the box's centre. With
-    "none" the whole picture: squeezed to a square, or with `short_px` its shorter side at that many pixels and of that the middle.
-    """
+    "none" the whole picture: squeezed to a square, or with `short_px` its shorter side at that many pixels and of that the middle."""
 
     detector: str = "mtcnn"
     scale: float = 0.86
@@ -81,8 +77,7 @@ class Calibration:
     """p_methods = softmax(logits / temperature) (Guo et al. 2017). The expected calibration errors were measured on `measured_on`.
 
     Patches that are read alone have a calibration of their own, for detectors with a patch view: softmax((logits + patch_bias) /
-    patch_temperature), `patch_bias` with a value per label, or empty.
-    """
+    patch_temperature), `patch_bias` with a value per label, or empty."""
 
     temperature: float = 1.0
     ece_before: float | None = None
@@ -110,8 +105,7 @@ class Thresholds:
     `min_crop_side_px`, `min_sharpness`, `min_brightness`, `max_brightness`: what a face needs to be examined at all.
     `min_faces_in_clip`: the fewest examined faces of a track; `min_examined_share`: the least share of a track's faces that must have
     been good enough before no manipulation is found.
-    `min_interval_faces`, `min_interval_seconds`: how long a stretch of a clip must last to count as sustained.
-    """
+    `min_interval_faces`, `min_interval_seconds`: how long a stretch of a clip must last to count as sustained."""
 
     p_manipulated_above: float
     p_manipulated_below: float
@@ -151,8 +145,7 @@ class ArtifactRule:
     more than `nms_iou` (intersection over union, 0 to 1) the more confident one (greedy non-maximum suppression).
 
     The confidence of a box smaller than the crop is 1 / (1 + exp(−`slope`·z − `offset`)), z being the logit of the network's own (Platt
-    1999), so that it says how often such a box is right.
-    """
+    1999), so that it says how often such a box is right."""
 
     min_confidence: float
     nms_iou: float = 0.3
@@ -194,9 +187,8 @@ class MeasuredTable:
         for row in self.rows:
             fits = isinstance(row, tuple) and len(row) == len(self.columns) > 0
             _need(fits, f"a row of the table {self.title!r} does not fit its columns")
-            for cell in row:
-                if cell is not None:
-                    (_text if isinstance(cell, str) else _number)("measured.rows", cell)
+            for cell in (one for one in row if one is not None):
+                (_text if isinstance(cell, str) else _number)("measured.rows", cell)
 
 
 @dataclass(frozen=True)
@@ -237,8 +229,9 @@ class Card:
     schema: str = SCHEMA
 
     def __post_init__(self) -> None:
-        good_name = isinstance(self.name, str) and re.fullmatch(_ADAPTED_NAME if self.adapter else _NAME, self.name) is not None
-        _need(good_name, "its name must be letters, digits, dots and hyphens")
+        # An adapted detector is called by its repository.
+        name = rf"({_NAME}/)?{_NAME}" if self.adapter else _NAME
+        _need(isinstance(self.name, str) and bool(re.fullmatch(name, self.name)), "its name must be letters, digits, dots and hyphens")
         _need(self.scope in SCOPES, f"its scope must be one of {', '.join(SCOPES)}")
         _check(self, "")
         names = [label.name for label in self.labels]
@@ -259,18 +252,11 @@ class Card:
 
     @staticmethod
     def from_json(data: Any) -> Card:
-        """Read a card whole.
-
-        Raises:
-            UnusableDetector: it has another schema.
-            DamagedDetector: anything else is wrong with it.
-        """
+        """Read a card whole. Raises UnusableDetector when it has another schema, DamagedDetector when anything else is wrong with it."""
         _need(isinstance(data, Mapping), "it is not a JSON object")
         if data.get("schema") != SCHEMA:
-            raise UnusableDetector(
-                f"The detector's card has the schema {str(data.get('schema'))[:40]!r}; this version reads {SCHEMA!r}.",
-                "Use a detector made for this version of Telltale.",
-            )
+            what = f"The detector's card has the schema {str(data.get('schema'))[:40]!r}; this version reads {SCHEMA!r}."
+            raise UnusableDetector(what, "Use a detector made for this version of Telltale.")
         _need(not data.get("adapter"), "a detector with a card needs no adapter")
         parts = dict(data)
         for name, kind in {"labels": Label, "measured": MeasuredTable, "probes": Probe}.items():
@@ -285,13 +271,10 @@ class Card:
 
 
 def probe_crop(seed: int, side_px: int) -> np.ndarray:
-    """The fixed input of a probe, S×S×3 uint8: coarse blocks under fine noise, so that it has structure at more than one scale.
-
-    numpy keeps RandomState's stream frozen for ever (NEP 19), unlike that of its newer generators.
-    """
+    """The fixed input of a probe, S×S×3 uint8: coarse blocks under fine noise, so that it has structure at more than one scale."""
+    # numpy keeps RandomState's stream frozen for ever (NEP 19), unlike that of its newer generators.
     random = np.random.RandomState(seed)
-    coarse = np.frombuffer(random.bytes(8 * 8 * 3), dtype=np.uint8).reshape(8, 8, 3)
-    fine = np.frombuffer(random.bytes(side_px * side_px * 3), dtype=np.uint8).reshape(side_px, side_px, 3)
+    coarse, fine = (np.frombuffer(random.bytes(side * side * 3), np.uint8).reshape(side, side, 3) for side in (8, side_px))
     rows = np.arange(side_px) * 8 // side_px
     return (coarse[rows][:, rows] // 4 * 3 + fine // 4).astype(np.uint8)
 
@@ -308,8 +291,7 @@ def _text(name: str, value: Any) -> None:
 def _number(name: str, value: Any, least: float = -1e300, most: float = 1e300) -> None:
     real = isinstance(value, int | float) and not isinstance(value, bool)
     # Python's integers are unbounded: compare before anything turns one into a float.
-    in_range = real and -1e300 < value < 1e300 and least <= value <= most
-    _need(in_range, f"{name} must be a number from {least:g} to {most:g}")
+    _need(real and -1e300 < value < 1e300 and least <= value <= most, f"{name} must be a number from {least:g} to {most:g}")
 
 
 def _whole(name: str, value: Any, least: float = 0, most: float = 2**63) -> None:
@@ -327,8 +309,7 @@ def _check(part: Any, where: str, **ranges: tuple[float, float]) -> None:
         check: Any = {"str": _text, "float": _number, "int": _whole}.get(re.split(r"[ ,]", declared.removeprefix("tuple["))[0])
         if check is None or (value is None and declared.endswith("None")):
             continue
-        items: Any = value if declared.startswith("tuple") else (value,)
-        for item in items:
+        for item in value if declared.startswith("tuple") else (value,):
             check(where + one.name, item, *ranges.get(one.name, ()))
 
 

@@ -67,15 +67,9 @@ def _cached(snapshot: hub.Snapshot) -> Entry | None:
     if not entry.name and not architecture:
         return None
     return replace(
-        entry,
-        name=name,
-        kind="cached",
-        architecture=entry.architecture or architecture,
-        labels=_labels(config) or entry.labels,
-        licence=entry.licence or "see its repository",
-        bytes=_size(folder),
-        refused="",
-    )
+        entry, name=name, kind="cached", architecture=entry.architecture or architecture, labels=_labels(config) or entry.labels,
+        licence=entry.licence or "see its repository", bytes=_size(folder), refused="",
+    )  # fmt: skip
 
 
 def _of_card(name: str, title: str, kind: str, folder: Path, digest: str = "") -> Entry:
@@ -95,8 +89,7 @@ def _known(repository: str) -> Entry:
 
 
 def _public(one: registry.Checkpoint) -> Entry:
-    view = "face" if one.face_scale is not None else ""
-    name = f"hf:{one.repository}"
+    view, name = "face" if one.face_scale is not None else "", f"hf:{one.repository}"
     return Entry(name, one.repository, "known", one.architecture, one.labels, one.licence, one.answers, view=view, refused=one.refused)
 
 

@@ -43,9 +43,8 @@ def compress(state: Mapping[str, torch.Tensor], least_values: int = 4096) -> dic
         if values.ndim >= 2 and values.numel() >= least_values:
             small[name], small[name + SCALE_SUFFIX] = _quantised(values)
         else:
-            half = values.half()
-            keep = name.endswith(_STATISTICS) or not bool(torch.isfinite(half).all())
-            small[name] = values if keep else half
+            keep = name.endswith(_STATISTICS) or not bool(torch.isfinite(values.half()).all())
+            small[name] = values if keep else values.half()
     return small
 
 
@@ -54,8 +53,7 @@ def expand(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
     A file without scales comes back with its own names and values. An int8 tensor without a scale stays int8, which no network on the
     allow-list has a place for. Raises DamagedDetector for a scale whose tensor is missing or not int8 of two or more dimensions, and for
-    one that is not float32 of shape (out,) with finite, positive values.
-    """
+    one that is not float32 of shape (out,) with finite, positive values."""
     scales = {name.removesuffix(SCALE_SUFFIX): tensor for name, tensor in tensors.items() if name.endswith(SCALE_SUFFIX)}
     for name, scale in scales.items():
         _check_scale(name, scale, tensors.get(name))
@@ -70,11 +68,9 @@ def expand(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def _quantised(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """int8 of the same shape and the scale per channel, float32."""
-    largest = values.flatten(1).abs().amax(1)
     # A channel of zeros, or of next to nothing, still needs a scale that is positive.
-    largest = largest.clamp(min=_MOST * torch.finfo(torch.float32).tiny * 2)
-    best_scale = largest / _MOST
-    best_error = torch.full_like(largest, torch.inf)
+    largest = values.flatten(1).abs().amax(1).clamp(min=_MOST * torch.finfo(torch.float32).tiny * 2)
+    best_scale, best_error = largest / _MOST, torch.full_like(largest, torch.inf)
     for ratio in CLIPPING_RATIOS:
         scale = largest * ratio / _MOST
         error = (_steps(values, scale) * _per_channel(scale, values.ndim) - values).flatten(1).square().sum(1)
@@ -97,9 +93,8 @@ def _check_scale(name: str, scale: torch.Tensor, tensor: torch.Tensor | None) ->
     if tensor is None:
         raise DamagedDetector(f"The detector's weights hold a scale for {shown}, but no such tensor.", _AGAIN)
     if tensor.dtype != torch.int8 or tensor.ndim < 2:
-        raise DamagedDetector(
-            f"The detector's weights hold a scale for {shown}, which is no 8-bit weight of two or more dimensions.", _AGAIN
-        )
+        what = f"The detector's weights hold a scale for {shown}, which is no 8-bit weight of two or more dimensions."
+        raise DamagedDetector(what, _AGAIN)
     if scale.dtype != torch.float32 or scale.shape != tensor.shape[:1]:
         raise DamagedDetector(f"The scale of the 8-bit weight {shown} is not one float32 number for each of its output channels.", _AGAIN)
     if not bool((torch.isfinite(scale) & (scale > 0)).all()):

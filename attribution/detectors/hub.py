@@ -3,8 +3,7 @@
 Six names are downloaded and nothing else, from a commit and never from a branch. Session, headers, listing, errors, locks and the cache's
 layout are those of `huggingface_hub`; its download is not, because `hf_hub_download` shows a file to everybody before its content was
 compared, removes what a broken download had brought, asks a failing Hub again for minutes, waits as long as a limiting one says, and holds
-its lock meanwhile, whether anybody still waits or not.
-"""
+its lock meanwhile, whether anybody still waits or not."""
 
 from __future__ import annotations
 
@@ -174,14 +173,10 @@ def endpoint() -> str:
 
 
 def look(name: HubName | str, *, patience: Patience = PATIENCE) -> Listing:
-    """What the Hub lists of a detector at the commit that a revision stands for.
+    """What the Hub lists of a detector at the commit that a revision stands for. Raises UnknownDetector, DamagedDetector, UnusableDetector.
 
     It takes at most `patience.look` seconds, whatever the Hub does: the transport bounds each step, not their sum, and the look-up of
-    the host not at all, so the request has a thread of its own, which is left behind.
-
-    Raises:
-        UnknownDetector, DamagedDetector, UnusableDetector: with the reason.
-    """
+    the host not at all, so the request has a thread of its own, which is left behind."""
     name = parse(name) if isinstance(name, str) else name
     answer: Future[Any] = Future()
 
@@ -218,15 +213,9 @@ def obtain(name: HubName | str, progress: Progress | None = None, *, patience: P
 
 
 def fetch(listing: Listing, progress: Progress | None = None, *, patience: Patience = PATIENCE) -> Snapshot:
-    """Download what is missing of a listing. A file that has not the Hub's digest is removed before anything can see it.
-
-    Args:
-        progress: called about ten times a second, also while nothing comes; what it raises ends the download at once and passes through,
-            and a later call goes on from there.
-
-    Raises:
-        UnknownDetector, DamagedDetector, UnusableDetector: with the reason.
-    """
+    """Download what is missing of a listing. A file that has not the Hub's digest is removed before anything can see it. `progress` is
+    called about ten times a second, also while nothing comes; what it raises ends the download at once and passes through, and a later call
+    goes on from there. Raises UnknownDetector, DamagedDetector, UnusableDetector."""
     own, total, last, before = _folder(listing.repository), max(listing.bytes, 1), 0.0, 0
     locks = own.parent / ".locks" / own.name
 
@@ -309,9 +298,6 @@ def discard(snapshot: Snapshot) -> None:
         _note(snapshot.repository, snapshot.revision).unlink(missing_ok=True)
 
 
-# What the Hub says.
-
-
 def _must_be_online() -> None:
     if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise errors.OfflineModeIsEnabled
@@ -359,19 +345,16 @@ def _file(repository: str, told: Any) -> HubFile:
     if not _DIGEST.fullmatch(digest) or not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise UnusableDetector(f"The Hub gives no digest or no size of {name} in {repository}.", "Choose another detector.")
     if size > LARGEST_FILE_BYTES:
-        raise UnusableDetector(
-            f"The file {name} of {repository} is larger than {LARGEST_FILE_BYTES // 2**30} GB.", "Use a smaller detector."
-        )
+        what = f"The file {name} of {repository} is larger than {LARGEST_FILE_BYTES // 2**30} GB."
+        raise UnusableDetector(what, "Use a smaller detector.")
     return HubFile(name, size, digest)
 
 
 def _licence(card: Any, tags: Iterable[Any]) -> str:
     """As the repository's model card states it, else as the Hub tagged it."""
     given = getattr(card, "license", None)
-    if isinstance(given, list):
-        given = ", ".join(str(one) for one in given)
-    if given == "other":
-        given = getattr(card, "license_name", None) or given
+    given = ", ".join(str(one) for one in given) if isinstance(given, list) else given
+    given = getattr(card, "license_name", None) or given if given == "other" else given
     tagged = next((str(tag).removeprefix("license:") for tag in tags if str(tag).startswith("license:")), "")
     return (given if isinstance(given, str) else tagged)[:80]
 
@@ -407,9 +390,6 @@ def _refused(response: Any) -> tuple[type[DetectorError], str, str]:
         return UnusableDetector, "The Hub does not know the token in HF_TOKEN.", "Set HF_TOKEN to a valid token, or unset it."
     failing = "The Hub is failing at the moment" if status >= 500 else "The Hub refused to give {repository}"
     return _SENTENCES.get(status, (UnusableDetector, f"{failing} (error {status}).", _LATER))
-
-
-# What comes of a file.
 
 
 class _Incoming:

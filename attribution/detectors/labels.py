@@ -2,8 +2,7 @@
 that would rather not know than be wrong.
 
 A name is read by all its words, never by a part of one ("unreal" is not "real"). A negation, a word that is not in the tables, or words
-that contradict each other leave it unread, and whoever needs it asks.
-"""
+that contradict each other leave it unread, and whoever needs it asks."""
 
 from __future__ import annotations
 
@@ -18,31 +17,6 @@ MANIPULATED = "manipulated"
 """How people write the meaning of a label that tells a manipulation and not by what kind of method."""
 MEANINGS = ("real", MANIPULATED, *(family for family in LABEL_FAMILIES if family not in ("real", UNKNOWN_FAMILY)))
 
-_REAL = (
-    "real reals realism realistic human humans authentic authenticity genuine original originals pristine natural untouched unaltered "
-    "unedited unmanipulated unmodified untampered bonafide bona-fide camera photographic"
-)
-_MANIPULATED = (
-    "fake fakes faked deepfake deepfakes deep-fake deep-fakes ai aigc aigen ai-gen artificial generated generative synthetic synthesis "
-    "synthesized synthesised manipulated manipulation forged forgery altered tampered edited doctored spliced photoshopped inpainted "
-    "computer-generated cgi"
-)
-_FACE_SWAP = (
-    "faceswap faceswaps faceswapped face-swap face-swaps face-swapped face-swapping faceswapping faceshifter simswap inswapper roop "
-    "deepfacelab blendface fsgan mobileswap hififace uniface"
-)
-_REENACTMENT = (
-    "reenactment reenacted face-reenactment face2face face-2-face neuraltextures neural-textures wav2lip lipsync lip-sync fomm "
-    "first-order-motion talking-head liveportrait"
-)
-_GAN = (
-    "gan gans progan pggan stylegan stylegan1 stylegan2 stylegan3 style-gan cyclegan stargan biggan gaugan attgan eg3d "
-    "generative-adversarial-network"
-)
-_DIFFUSION = (
-    "diffusion diffusions latent-diffusion stable-diffusion stablediffusion sdxl sd1 sd14 sd15 sd2 sd21 sd3 sd35 midjourney flux flux1 "
-    "dalle2 dalle3 dall-e-2 dall-e-3 imagen glide ddpm ddim ldm pixart kandinsky"
-)
 # Words that may stand beside others and mean nothing by themselves.
 _BESIDE = (
     "a an the of by with from in as image images img picture pictures photo photos photograph photographs face faces facial portrait "
@@ -50,12 +24,19 @@ _BESIDE = (
 )
 _NEGATIONS = ("no", "not", "non", "un", "never", "without", "anti", "isnt", "neither", "nor", "vs", "or")
 _TABLES = {
-    "real": _REAL,
-    UNKNOWN_FAMILY: _MANIPULATED,
-    "face_swap": _FACE_SWAP,
-    "reenactment": _REENACTMENT,
-    "gan": _GAN,
-    "diffusion": _DIFFUSION,
+    "real": "real reals realism realistic human humans authentic authenticity genuine original originals pristine natural untouched "
+    "unaltered unedited unmanipulated unmodified untampered bonafide bona-fide camera photographic",
+    UNKNOWN_FAMILY: "fake fakes faked deepfake deepfakes deep-fake deep-fakes ai aigc aigen ai-gen artificial generated generative "
+    "synthetic synthesis synthesized synthesised manipulated manipulation forged forgery altered tampered edited doctored spliced "
+    "photoshopped inpainted computer-generated cgi",
+    "face_swap": "faceswap faceswaps faceswapped face-swap face-swaps face-swapped face-swapping faceswapping faceshifter simswap "
+    "inswapper roop deepfacelab blendface fsgan mobileswap hififace uniface",
+    "reenactment": "reenactment reenacted face-reenactment face2face face-2-face neuraltextures neural-textures wav2lip lipsync lip-sync "
+    "fomm first-order-motion talking-head liveportrait",
+    "gan": "gan gans progan pggan stylegan stylegan1 stylegan2 stylegan3 style-gan cyclegan stargan biggan gaugan attgan eg3d "
+    "generative-adversarial-network",
+    "diffusion": "diffusion diffusions latent-diffusion stable-diffusion stablediffusion sdxl sd1 sd14 sd15 sd2 sd21 sd3 sd35 midjourney "
+    "flux flux1 dalle2 dalle3 dall-e-2 dall-e-3 imagen glide ddpm ddim ldm pixart kandinsky",
 }
 _PHRASES = {tuple(entry.split("-")): meaning for meaning, table in _TABLES.items() for entry in table.split()}
 _LONGEST = max(len(phrase) for phrase in _PHRASES)
@@ -70,17 +51,9 @@ def read_meanings(names: Sequence[str]) -> tuple[str | None, ...]:
 
 
 def decide(names: Sequence[str], said: Mapping[str, str], known: Mapping[str, str]) -> tuple[str, ...]:
-    """The family of every label of a detector.
-
-    Args:
-        names: the labels as their makers call them, in the order of the classes.
-        said: what a person says that some of them mean (label → one of MEANINGS).
-        known: what is known of that repository, in families.
-
-    Raises:
-        UnusableDetector: `said` speaks of a label that is not there.
-        UnmappedLabels: a label has no meaning, none or more than one is untouched, or all are: a person has to be asked.
-    """
+    """The family of every label of a detector, in the order of its `names`; `said` is what a person says that some of them mean (label →
+    one of MEANINGS), `known` what is known of that repository, in families. Raises UnusableDetector when `said` speaks of a label that is
+    not there, and UnmappedLabels where a person has to be asked: a label has no meaning, none or more than one is untouched, or all are."""
     listed = ", ".join(name[:40] for name in names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     strangers = [label for label in said if label not in names]
     if strangers:
@@ -115,8 +88,7 @@ def _words(name: str) -> list[str]:
 
 
 def _meaning(words: list[str]) -> str | None:
-    found: set[str] = set()
-    at = 0
+    found, at = set[str](), 0
     while at < len(words):
         length = next((n for n in range(min(_LONGEST, len(words) - at), 0, -1) if tuple(words[at : at + n]) in _PHRASES), 0)
         if length:
@@ -129,10 +101,7 @@ def _meaning(words: list[str]) -> str | None:
         else:
             return None
     kinds = found - {UNKNOWN_FAMILY}
-    if len(kinds) == 1:
-        # "fake" beside "face swap" adds nothing; beside "real" it contradicts.
-        (kind,) = kinds
-        return None if kind == "real" and len(found) > 1 else kind
-    if not found or "real" in found:
-        return None
-    return UNKNOWN_FAMILY
+    # "fake" beside "face swap" adds nothing; beside "real" it contradicts.
+    if len(kinds) == 1 and (len(found) == 1 or "real" not in found):
+        return kinds.pop()
+    return None if not found or "real" in found else UNKNOWN_FAMILY

@@ -5,8 +5,7 @@ Telltale's own contract is a folder: `config.json` (timm's) + `model.safetensors
 Every file is read once and its sha256 compared before a single value of it is believed; every tensor's name, shape, kind and values are
 compared before they are copied. timm initialises a head afresh without an error when the number of classes differs, and loads nothing at
 all when the keys carry a prefix: so nothing is left to it. The weights may be in 8 bits (`eight_bit`). A folder without a card is read by
-`third_party`.
-"""
+`third_party`."""
 
 from __future__ import annotations
 
@@ -14,6 +13,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,14 +73,9 @@ def embedded(folder: Path | None = None) -> list[str]:
 def load(asked: str | DetectorSpec = "default", progress: hub.Progress | None = None) -> LoadedDetector:
     """Find a detector by its name and load it; a repository is downloaded first where this machine has not got it.
 
-    Args:
-        asked: an embedded NAME, a folder DIR or `hf:owner/repo[@revision]`; `default` is the first embedded one. A revision is resolved to
-            a commit, which the detector's `info.source` then names.
-        progress: told of a download, which ends with whatever it raises.
-
-    Raises:
-        UnknownDetector, DamagedDetector, UnusableDetector, UnmappedLabels: with the reason.
-    """
+    `asked` is an embedded NAME (`default`: the first one), a folder DIR or `hf:owner/repo[@revision]`, whose commit `info.source` then
+    names; `progress` is told of a download, which ends with whatever it raises. Raises UnknownDetector, DamagedDetector, UnusableDetector
+    or UnmappedLabels with the reason."""
     spec = asked if isinstance(asked, DetectorSpec) else DetectorSpec(str(asked))
     if spec.name.startswith("hf:"):
         snapshot = hub.obtain(hub.parse(spec.name), progress)
@@ -94,17 +89,13 @@ def load(asked: str | DetectorSpec = "default", progress: hub.Progress | None = 
     name = names[0] if spec.name == "default" and names else spec.name
     if name in names:
         return load_folder(EMBEDDED_FOLDER / name)
-    folder = Path(name)
-    try:
+    folder, there = Path(name), False
+    with suppress(OSError, ValueError):
         there = name not in ("", "default") and folder.is_dir()
-    except (OSError, ValueError):
-        there = False
     if there:
         return _load(folder, spec)
-    raise UnknownDetector(
-        f"There is no detector called {folder.name[:80]!r} here.",
-        f"Embedded detectors: {', '.join(names) or 'none'}. A folder or hf:owner/repo@revision works too.",
-    )
+    step = f"Embedded detectors: {', '.join(names) or 'none'}. A folder or hf:owner/repo@revision works too."
+    raise UnknownDetector(f"There is no detector called {folder.name[:80]!r} here.", step)
 
 
 def card_of(folder: Path, digest: str = "") -> Card:
@@ -129,9 +120,8 @@ def load_folder(folder: Path, source: str = "", card_digest: str = "") -> Loaded
     model = build_backbone(config["architecture"], config["num_classes"], config.get("model_args"))
     needed_px = SIDE_PX if isinstance(model, Caddm) else model.img_size if isinstance(model, Shallow) else card.crop.side_px
     if card.crop.side_px != needed_px:
-        raise UnusableDetector(
-            f"{card.name} reads faces of {card.crop.side_px} px; its architecture needs {needed_px} px.", "Correct its card.json."
-        )
+        what = f"{card.name} reads faces of {card.crop.side_px} px; its architecture needs {needed_px} px."
+        raise UnusableDetector(what, "Correct its card.json.")
     load_exactly(model, expand(parse_tensors(contents[MODEL_FILE], MODEL_FILE)), MODEL_FILE)
     projection = _projection(parse_tensors(contents[REFERENCE_FILE], REFERENCE_FILE), pooled_width(model))
     model.eval().requires_grad_(False)
@@ -141,9 +131,8 @@ def load_folder(folder: Path, source: str = "", card_digest: str = "") -> Loaded
         difference = (found - torch.tensor(probe.logits)).abs().max().item()
         # A NaN is no difference that is small enough either.
         if not difference <= PROBE_TOLERANCE:
-            raise DamagedDetector(
-                f"The detector {card.name} does not give the answers that its card promises (they differ by {difference:.3g}).", AGAIN
-            )
+            what = f"The detector {card.name} does not give the answers that its card promises (they differ by {difference:.3g})."
+            raise DamagedDetector(what, AGAIN)
     info = info_of(card, source)
     return LoadedDetector(card.name, card, model, projection, folder, info.weights_sha256, info, config["architecture"], mean, std)
 
@@ -151,17 +140,10 @@ def load_folder(folder: Path, source: str = "", card_digest: str = "") -> Loaded
 def info_of(card: Card, source: str = "") -> DetectorInfo:
     """What evidence says of the detector that a card describes; `source` names its repository and commit."""
     return DetectorInfo(
-        name=card.name,
-        weights_sha256=card.files[MODEL_FILE],
-        labels=tuple(label.name for label in card.labels),
-        families=tuple(label.family for label in card.labels),
-        display_names=tuple(label.display_name for label in card.labels),
-        licence=card.licence,
-        limits=card.limits,
-        source=source,
-        measured=not card.adapter,
+        card.name, card.files[MODEL_FILE], tuple(label.name for label in card.labels), tuple(label.family for label in card.labels),
+        tuple(label.display_name for label in card.labels), card.licence, limits=card.limits, source=source, measured=not card.adapter,
         scope=card.scope,
-    )
+    )  # fmt: skip
 
 
 def read_bytes(folder: Path, name: str, most: int = hub.LARGEST_FILE_BYTES) -> bytes:
@@ -229,9 +211,8 @@ def _load(folder: Path, spec: DetectorSpec, snapshot: hub.Snapshot | None = None
 
         return third_party.load_folder(folder, snapshot.repository, spec, snapshot.digests, source, snapshot.licence)
     if spec.view or spec.meanings:
-        raise UnusableDetector(
-            "What this detector sees and what its labels mean stands in its card and cannot be chosen.", "Leave that choice out."
-        )
+        what = "What this detector sees and what its labels mean stands in its card and cannot be chosen."
+        raise UnusableDetector(what, "Leave that choice out.")
     # The card vouches for every other file.
     return load_folder(folder, source, snapshot.digests.get(CARD_FILE, ""))
 

@@ -1,8 +1,7 @@
 """Face crops → readings: numpy in, numpy out. The only place that knows devices, dtypes and batching.
 
 Everything is float32. Autocast to bfloat16 about halves the time on CPUs that have it, but it moved the probabilities of the embedded
-detector by up to 0.19 (110 test faces; 0.06 at the 90th percentile), and an answer must not depend on the machine that gives it.
-"""
+detector by up to 0.19 (110 test faces; 0.06 at the 90th percentile), and an answer must not depend on the machine that gives it."""
 
 from __future__ import annotations
 
@@ -39,10 +38,7 @@ class Predictor:
     """A detector on a device. `read` may be called from several threads."""
 
     def __init__(self, detector: LoadedDetector, device: str = "cpu") -> None:
-        self.detector = detector
-        self.card = detector.card
-        self.info = detector.info
-        self.device = pick_device(device)
+        self.detector, self.card, self.info, self.device = detector, detector.card, detector.info, pick_device(device)
         if self.device == "cpu":
             _use_no_more_threads_than_cores()
         # On a GPU we work on copies: the detector's own network stays on the CPU for the face that the GPU has no memory for.
@@ -66,8 +62,7 @@ class Predictor:
         """N×S×S×3 uint8 → Predictions of N faces; S is the card's crop side, N may be 0.
 
         `mirrored` averages the logits and the embeddings of each crop and its mirror image. When the GPU runs out of memory the batch
-        halves down to one face, and then that face is read on the CPU. Raises ValueError for crops of another shape or type.
-        """
+        halves down to one face, and then that face is read on the CPU. Raises ValueError for crops of another shape or type."""
         crops = self.checked(crops)
         logits = np.empty((len(crops), len(self.info.labels)), dtype=np.float32)
         embeddings = np.empty((len(crops), self.dimensions), dtype=np.float32)

@@ -1,8 +1,7 @@
 """Public checkpoints that are known by their model cards and code: what they are, what a loader must be told that their files do not say.
 
 None of them has been loaded or measured by Telltale: `verified` says so, and the catalogue repeats it. Whether a licence allows a use is
-for the reader to judge; it stands here as the repository states it (mid-2026), and the Hub is asked again before anything is downloaded.
-"""
+for the reader to judge; it stands here as the repository states it (mid-2026), and the Hub is asked again before anything is downloaded."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """Detectors of others, which bring no card of Telltale's: read by an adapter, with a card made from what their own files say.
 
 Nothing in such a card was measured by us. Its probabilities are not calibrated, its thresholds are the same careful ones for all, there are
-no reference faces, and every definite answer says so.
-"""
+no reference faces, and every definite answer says so."""
 
 from __future__ import annotations
 
@@ -17,19 +16,8 @@ from torch import nn
 
 from attribution.detectors import hub
 from attribution.detectors.adapters import Adapted, Source, adapt
-from attribution.detectors.card import (
-    CONFIG_FILE,
-    MODEL_FILE,
-    Calibration,
-    Card,
-    CropSettings,
-    Label,
-    Probe,
-    Thresholds,
-    Training,
-    probe_crop,
-)
-from attribution.detectors.hub import PREPROCESSOR_FILE
+from attribution.detectors.card import Calibration, Card, CropSettings, Label, Probe, Thresholds, Training, probe_crop
+from attribution.detectors.hub import CONFIG_FILE, MODEL_FILE, PREPROCESSOR_FILE
 from attribution.detectors.labels import decide
 from attribution.detectors.loading import AGAIN, LoadedDetector, info_of, load_exactly, parse_json, parse_tensors, probe_logits, read_bytes
 from attribution.detectors.registry import Checkpoint, find
@@ -53,16 +41,12 @@ _CONFIG_BYTES = 4 * 2**20
 def load_folder(
     folder: Path, name: str, spec: DetectorSpec, digests: Mapping[str, str], source: str = "", licence: str = ""
 ) -> LoadedDetector:
-    """The detector in a folder without a card. `digests` and `licence` are what the Hub said of it; each read file is compared.
-
-    Raises DamagedDetector, UnusableDetector, or UnmappedLabels when neither its labels nor `spec` say what they mean.
-    """
+    """The detector in a folder without a card. `digests` and `licence` are what the Hub said of it; each read file is compared. Raises
+    DamagedDetector, UnusableDetector, or UnmappedLabels when neither its labels nor `spec` say what they mean."""
     contents = {CONFIG_FILE: read_bytes(folder, CONFIG_FILE, _CONFIG_BYTES)}
     if not (folder / MODEL_FILE).is_file():
-        raise UnusableDetector(
-            f"{name} has no weights as one {MODEL_FILE}; pickles are never opened.",
-            "Ask its makers for safetensors, or choose another one.",
-        )
+        what = f"{name} has no weights as one {MODEL_FILE}; pickles are never opened."
+        raise UnusableDetector(what, "Ask its makers for safetensors, or choose another one.")
     contents[MODEL_FILE] = read_bytes(folder, MODEL_FILE)
     if (folder / PREPROCESSOR_FILE).is_file():
         contents[PREPROCESSOR_FILE] = read_bytes(folder, PREPROCESSOR_FILE, _CONFIG_BYTES)
@@ -76,9 +60,8 @@ def load_folder(
     checkpoint = find(name)
     if checkpoint is not None and checkpoint.refused:
         raise UnusableDetector(f"{name} cannot be used: {checkpoint.refused.rstrip('.')}.", "Choose another detector.")
-    adapted = adapt(
-        Source(config, preprocessor, parse_tensors(contents.pop(MODEL_FILE), MODEL_FILE), checkpoint.hints if checkpoint else {})
-    )
+    tensors = parse_tensors(contents.pop(MODEL_FILE), MODEL_FILE)
+    adapted = adapt(Source(config, preprocessor, tensors, checkpoint.hints if checkpoint else {}))
     adapted = replace(adapted, crop=_crop(adapted.crop, spec, checkpoint))
     labels = _labels(adapted, spec, checkpoint)
     model = build_backbone(adapted.architecture, adapted.num_classes, adapted.model_args)
@@ -141,18 +124,9 @@ def _card(
         *(("Its labels tell whether, and not by which method.",) if {one.family for one in labels} <= {"real", UNKNOWN_FAMILY} else ()),
     )
     return Card(
-        name=name,
-        licence=licence or "not stated to Telltale: see its repository",
-        labels=labels,
-        crop=adapted.crop,
-        calibration=Calibration(),
-        thresholds=Thresholds(
-            _ABOVE, _BELOW, _NAMED, _NAMED, neighbour_veto=None, min_crop_side_px=0.0 if sees_picture else _LEAST_FACE_PX
-        ),
-        training=Training("not stated to Telltale: see its repository", licence or "not stated to Telltale"),
-        probes=probes,
-        files=dict(files),
-        limits=limits,
+        name, licence or "not stated to Telltale: see its repository", labels, adapted.crop, Calibration(),
+        Thresholds(_ABOVE, _BELOW, _NAMED, _NAMED, neighbour_veto=None, min_crop_side_px=0.0 if sees_picture else _LEAST_FACE_PX),
+        Training("not stated to Telltale: see its repository", licence or "not stated to Telltale"), probes, dict(files), limits=limits,
         description=f"A detector of others ({adapted.adapter}, {adapted.architecture}), read as its own files say.",
         adapter=adapted.adapter,
-    )
+    )  # fmt: skip

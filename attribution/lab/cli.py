@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from attribution.errors import LabError, TelltaleError
+from attribution.lab.data import DATA_HELP, REAL, SPLITS, decode, find_data, read_manifest
 
 Flag = tuple[str, dict[str, Any]]
 
@@ -77,7 +78,6 @@ def main(argv: list[str]) -> int:
 
 
 def _commands() -> Sequence[Command]:
-    from attribution.lab.data import DATA_HELP, SPLITS
     from attribution.lab.studies.attribution.plan import COMPARISON_STEPS, FOLD_STEPS
     from attribution.lab.studies.zeroshot.plan import DETECTORS
     from attribution.measured.study import STUDY_FILE, ZEROSHOT_FILE
@@ -251,8 +251,6 @@ def _call(where: str, *names: str) -> Callable[[Namespace], int | None]:
     of them. The modules take seconds to import, so only the one that is needed is."""
 
     def run(args: Namespace) -> int | None:
-        from attribution.lab.data import find_data
-
         module, function = where.split(":")
         values = [find_data(args.data) if name == "found_data" else getattr(args, name) for name in names]
         return getattr(import_module(f"attribution.lab.{module}"), function)(*(values if names else [args]))
@@ -264,8 +262,6 @@ def _trained(name: str) -> Callable[[Namespace], None]:
     """Trains by `attribution.lab.train.NAME`, whose settings have the flags' names."""
 
     def run(args: Namespace) -> None:
-        from attribution.lab.data import find_data
-
         module, started = import_module(f"attribution.lab.train.{name}"), time.monotonic()
         given = {one.name: getattr(args, one.name) for one in fields(module.Settings) if hasattr(args, one.name)}
         given |= {"data": str(find_data(args.data)), "work": str(args.work), "out": str(args.out)}
@@ -279,7 +275,6 @@ def _trained(name: str) -> Callable[[Namespace], None]:
 
 
 def _autoencoder(args: Namespace) -> None:
-    from attribution.lab.data import REAL, decode, find_data, read_manifest
     from attribution.lab.train.autoencoder import train_autoencoder
 
     data = find_data(args.data)
@@ -290,7 +285,6 @@ def _autoencoder(args: Namespace) -> None:
 
 
 def _prepare(args: Namespace) -> None:
-    from attribution.lab.data import SPLITS, find_data, read_manifest
     from attribution.lab.forge.pools import prepare
 
     data = find_data(args.data)
@@ -302,7 +296,8 @@ def _study(args: Namespace) -> None:
     from attribution.lab.studies.attribution.study import study
 
     todo, pretrained = plan(args.comparison_steps, args.fold_steps), dict(args.pretrained)
-    study(todo, args.data, args.work, args.runs, pretrained, args.shipped, args.out, _jobs(args), args.device)
+    jobs = 1 if args.device == "cuda" else args.jobs
+    study(todo, args.data, args.work, args.runs, pretrained, args.shipped, args.out, jobs, args.device)
 
 
 def _zeroshot(args: Namespace) -> None:
@@ -310,12 +305,9 @@ def _zeroshot(args: Namespace) -> None:
     from attribution.lab.studies.zeroshot.study import carry_out, measure
 
     todo = plan(tuple(detector for detector in DETECTORS if detector.name in args.detectors))
-    carry_out(todo, args.data, args.work, args.runs, dict(args.pretrained), _jobs(args), args.device)
+    jobs = 1 if args.device == "cuda" else args.jobs
+    carry_out(todo, args.data, args.work, args.runs, dict(args.pretrained), jobs, args.device)
     measure(todo, args.data, args.work, args.runs, args.out, args.device)
-
-
-def _jobs(args: Namespace) -> int:
-    return 1 if args.device == "cuda" else args.jobs
 
 
 def _publish(args: Namespace) -> None:

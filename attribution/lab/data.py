@@ -1,8 +1,7 @@
 """The labelled face crops: the manifest, the method of each row, and decoded pictures as memory-mapped arrays.
 
 The folder is found by `--data` or the environment variable `TELLTALE_DATA`, never by a fixed path. Its `manifest.csv` has a row per crop:
-path, split (train, val, test, cross), label (family), source, generator, group, pair, …, and five landmarks in crop pixels.
-"""
+path, split (train, val, test, cross), label (family), source, generator, group, pair, …, and five landmarks in crop pixels."""
 
 from __future__ import annotations
 
@@ -57,9 +56,8 @@ def find_data(flag: str | None = None) -> Path:
     """The data folder from the flag or the environment; MissingData says how to name it."""
     named = flag or os.environ.get(ENVIRONMENT_VARIABLE, "")
     if not named or not (Path(named) / "manifest.csv").is_file():
-        raise MissingData(
-            "The labelled face crops were not found.", f"Name their folder with --data or the environment variable {ENVIRONMENT_VARIABLE}."
-        )
+        step = f"Name their folder with --data or the environment variable {ENVIRONMENT_VARIABLE}."
+        raise MissingData("The labelled face crops were not found.", step)
     return Path(named)
 
 

@@ -1,8 +1,7 @@
 """The examples of the project, re-made: two public-domain portraits untouched, two forgeries of them and one clip, all marked.
 
 Sources: scikit-image's `data.astronaut()` (Eileen Collins, NASA) and Matplotlib's `grace_hopper.jpg` (US Navy). The mark is written into
-the picture below the face, outside of every crop that a detector sees.
-"""
+the picture below the face, outside of every crop that a detector sees."""
 
 from __future__ import annotations
 

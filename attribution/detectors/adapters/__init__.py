@@ -3,8 +3,7 @@ names and shapes.
 
 An adapter recognises its format by the config, accounts for every tensor exactly once, and refuses what it does not understand with a
 sentence: nothing is guessed, nothing is dropped that is not named in its code, and no code of the repository is ever run. Names and shapes
-are compared with the architecture before memory is asked for.
-"""
+are compared with the architecture before memory is asked for."""
 
 from __future__ import annotations
 

@@ -3,8 +3,7 @@ SigLIP 2 of a fixed resolution), with what all of transformers' classifiers have
 
 The same blocks under other names; query, key and value are one layer in timm. Layer norms have another ε there than in timm, so the
 config's goes along. SigLIP's classifier reads the mean of the patch tokens behind the last layer norm: the attention head of the image
-tower, the text tower and the scale of their similarity have no part in it, and where a file holds them they are left out by name.
-"""
+tower, the text tower and the scale of their similarity have no part in it, and where a file holds them they are left out by name."""
 
 from __future__ import annotations
 
@@ -35,8 +34,7 @@ def is_kind(source: Source, *model_types: str) -> bool:
 def check_class(source: Source, class_name: str) -> bool:
     """That the config asks for this class as transformers has it; whether a single output of it is a logit for sure.
 
-    Raises UnusableDetector for another class, for one with code of its own, and for heads whose outputs softmax is not for.
-    """
+    Raises UnusableDetector for another class, for one with code of its own, and for heads whose outputs softmax is not for."""
     config = source.config
     if config.get("architectures", [class_name]) != [class_name]:
         raise refuse(f"The detector is no {class_name}: its config.json names {str(config.get('architectures'))[:60]}.")
@@ -66,17 +64,14 @@ def named(target: str, parts: Mapping[str, torch.Tensor]) -> dict[str, torch.Ten
 def block(ledger: Ledger, theirs: str, ours: str, names: tuple[str, ...] = OLDER_BLOCK) -> dict[str, torch.Tensor]:
     """A block without its query, key and value."""
     targets = ("norm1", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
-    tensors = {}
-    for target, name in zip(targets, names, strict=True):
-        tensors |= named(f"{ours}.{target}", ledger.take_linear(f"{theirs}.{name}"))
-    return tensors
+    layers = ((f"{ours}.{target}", ledger.take_linear(f"{theirs}.{name}")) for target, name in zip(targets, names, strict=True))
+    return {name: tensor for target, parts in layers for name, tensor in named(target, parts).items()}
 
 
 def joined(ledger: Ledger, target: str, names: tuple[str, ...], bias: bool = True) -> dict[str, torch.Tensor]:
     """The query, key and value layers of these names as timm's one layer."""
     parts = [ledger.take_linear(name, bias) for name in names]
-    alike = all(part["weight"].shape == parts[0]["weight"].shape for part in parts)
-    if not alike or parts[0]["weight"].ndim != 2:
+    if len({part["weight"].shape for part in parts}) > 1 or parts[0]["weight"].ndim != 2:
         raise refuse("The detector's attention has parts of different shapes.")
     return named(target, {what: torch.cat([part[what] for part in parts]) for what in parts[0]})
 
@@ -160,9 +155,8 @@ def _architecture(config: Mapping[str, Any], depth: int, kind: str, function: st
     # Its own side first, then those that timm has names for.
     names = [f"vit_{size}_patch{patch_px}{kind}_{named_px}" for named_px in (side_px, 224, 256)]
     own = {"patch_size": patch_px, "embed_dim": width, "depth": depth, "num_heads": heads}
-    return next(
-        ((name, arguments) for name in names if name in ALLOWED_ARCHITECTURES), (f"vit_base_patch16{kind}_224", {**arguments, **own})
-    )
+    found = next((name for name in names if name in ALLOWED_ARCHITECTURES), "")
+    return (found, arguments) if found else (f"vit_base_patch16{kind}_224", {**arguments, **own})
 
 
 VIT = Format("transformers ViT", lambda source: is_kind(source, "vit"), _vit)

@@ -3,8 +3,7 @@
 Patch merging ends a stage there and begins the next in timm. SwinV2 adds the mask of its shifted windows twice there, which shows where a
 head has learnt the largest scale; it gives the keys no bias and learns how positions are weighed. The index of relative positions follows
 from the window's size, and older files hold it. Layer norms of merging and embedding have timm's ε of 1e-5 whatever the config says, so the
-others must have it too.
-"""
+others must have it too."""
 
 from __future__ import annotations
 
@@ -21,21 +20,16 @@ from attribution.models.architectures import ALLOWED_ARCHITECTURES
 _DEPTHS, _HEADS = (2, 2, 6, 2), (3, 6, 12, 24)
 # (width, depths) → what timm calls that size.
 _SIZES: Mapping[tuple[int, tuple[int, ...]], str] = {
-    (96, (2, 2, 6, 2)): "tiny",
-    (96, (2, 2, 18, 2)): "small",
-    (128, (2, 2, 18, 2)): "base",
-    (192, (2, 2, 18, 2)): "large",
-}
+    (96, (2, 2, 6, 2)): "tiny", **{(width, (2, 2, 18, 2)): name for width, name in ((96, "small"), (128, "base"), (192, "large"))},
+}  # fmt: skip
 _ANY = {"swin": "swin_tiny_patch4_window7_224", "swinv2": "swinv2_tiny_window8_256"}
 
 
 def _swin(source: Source) -> Adapted:
     config, kind = source.config, str(source.config["model_type"])
     logit_is_sure = check_class(source, "SwinForImageClassification" if kind == "swin" else "Swinv2ForImageClassification")
-    must_be(config, "num_channels", 3)
-    must_be(config, "use_absolute_embeddings", False)
-    for name in ("patch_norm", "path_norm"):
-        must_be(config, name, True)
+    for name, wanted in {"num_channels": 3, "use_absolute_embeddings": False, "patch_norm": True, "path_norm": True}.items():
+        must_be(config, name, wanted)
     if read(config, "layer_norm_eps", 1e-5, 0, 1) != 1e-5:
         raise refuse("The detector's layer norms have an epsilon other than 1e-5, which Telltale cannot build for a Swin.")
     depths = wholes(config, "depths", _DEPTHS, 1, 48)
@@ -47,11 +41,9 @@ def _swin(source: Source) -> Adapted:
 
 
 def _architecture(config: Mapping[str, Any], kind: str, depths: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
-    width = read(config, "embed_dim", 96, 8, 256)
-    heads = wholes(config, "num_heads", _HEADS, 1, 64)
+    width, heads = read(config, "embed_dim", 96, 8, 256), wholes(config, "num_heads", _HEADS, 1, 64)
     window = read(config, "window_size", 7, 2, 32)
-    side_px = side(config, "image_size", 224, 32, 1024)
-    patch_px = side(config, "patch_size", 4, 2, 16)
+    side_px, patch_px = side(config, "image_size", 224, 32, 1024), side(config, "patch_size", 4, 2, 16)
     fits = len(heads) == len(depths) and all(width * 2**stage % count == 0 for stage, count in enumerate(heads))
     if not fits or side_px % (patch_px * 2 ** (len(depths) - 1)):
         raise refuse("The detector's stages, heads and pictures do not fit each other.")
@@ -60,15 +52,9 @@ def _architecture(config: Mapping[str, Any], kind: str, depths: tuple[int, ...])
     if any(one > window and one % window for one in places):
         raise refuse(f"The detector's windows of {window} places do not tile its pictures of {side_px} px.")
     arguments: dict[str, Any] = {
-        "img_size": side_px,
-        "patch_size": patch_px,
-        "embed_dim": width,
-        "depths": depths,
-        "num_heads": heads,
-        "window_size": window,
-        "mlp_ratio": read(config, "mlp_ratio", 4.0, 0.5, 8),
-        "qkv_bias": read(config, "qkv_bias", True),
-    }
+        "img_size": side_px, "patch_size": patch_px, "embed_dim": width, "depths": depths, "num_heads": heads, "window_size": window,
+        "mlp_ratio": read(config, "mlp_ratio", 4.0, 0.5, 8), "qkv_bias": read(config, "qkv_bias", True),
+    }  # fmt: skip
     function = activation(config, "gelu")
     if kind == "swinv2":
         learnt_at = wholes(config, "pretrained_window_sizes", (0,) * len(depths), 0, 32)
@@ -78,11 +64,9 @@ def _architecture(config: Mapping[str, Any], kind: str, depths: tuple[int, ...])
     elif function != "gelu":
         raise refuse("The detector's activation function is none that Telltale builds for a Swin.")
     size = _SIZES.get((width, depths))
-    names = (
-        (f"swin_{size}_patch4_window{window}_{side_px}",)
-        if kind == "swin"
-        else (f"swinv2_{size}_window{window}_{side_px}", f"swinv2_{size}_window12to{window}_192to{side_px}")
-    )
+    names = [f"swin_{size}_patch4_window{window}_{side_px}"]
+    if kind == "swinv2":
+        names = [f"swinv2_{size}_window{window}_{side_px}", f"swinv2_{size}_window12to{window}_192to{side_px}"]
     return next((name for name in names if name in ALLOWED_ARCHITECTURES), _ANY[kind]), arguments
 
 

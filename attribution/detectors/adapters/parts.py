@@ -30,8 +30,7 @@ class Source:
 
     `hints` are what the catalogue knows of a public repository that does not say it of itself: `architecture` and `model_args` (as
     `network.build_backbone` takes them), `prefix` and `head` (of the tensors' names), `mean`, `std`, `crop` (a CropSettings or its
-    fields), `label_names`, and `one_logit` (true where a single output is a logit and no measurement). Others are left alone.
-    """
+    fields), `label_names`, and `one_logit` (true where a single output is a logit and no measurement). Others are left alone."""
 
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any] | None
@@ -48,8 +47,7 @@ class Adapted:
 
     `adapter` is the format that it came in. `label_names` are the classes as the repository calls them, empty where it does not. `mean` and
     `std` per colour are for inputs in [0, 1]. With `one_logit` the single logit z of the original became the two logits −z/2 and z/2, whose
-    softmax is 1 − sigmoid(z) and sigmoid(z).
-    """
+    softmax is 1 − sigmoid(z) and sigmoid(z)."""
 
     adapter: str
     architecture: str
@@ -106,11 +104,8 @@ class Ledger:
     def finish(self, what: str) -> None:
         """Raises UnusableDetector when a tensor was not accounted for, and names the first."""
         if self._left:
-            stranger = min(self._left)
-            raise UnusableDetector(
-                f"The tensor {stranger[:120]!r} has no place in {what}, so what this detector computes is not known.",
-                "Use a detector whose parts are all known.",
-            )
+            told = f"The tensor {min(self._left)[:120]!r} has no place in {what}, so what this detector computes is not known."
+            raise UnusableDetector(told, "Use a detector whose parts are all known.")
 
 
 def refuse(what: str) -> UnusableDetector:
@@ -159,9 +154,7 @@ def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
     given = config.get("id2label")
     if given is None:
         return ()
-    if not isinstance(given, Mapping) or not 1 <= len(given) <= MOST_CLASSES:
-        raise _bad("id2label")
-    numbered = {str(number): label for number, label in given.items()}
+    numbered = {str(number): label for number, label in given.items()} if isinstance(given, Mapping) else {}
     if set(numbered) != {str(number) for number in range(len(numbered))}:
         raise _bad("id2label")
     return names([numbered[str(number)] for number in range(len(numbered))], "id2label")
@@ -176,19 +169,11 @@ def names(given: Any, what: str) -> tuple[str, ...]:
 
 
 def conclude(
-    adapter: str,
-    source: Source,
-    architecture: str,
-    model_args: Mapping[str, Any],
-    tensors: Mapping[str, torch.Tensor],
-    label_names: tuple[str, ...],
-    preparation: Preparation,
-    one_logit_is_sure: bool = True,
-) -> Adapted:
-    """The detector, once names, shapes, number of classes and side of the pictures agree with the architecture.
-
-    `one_logit_is_sure` is false where the format also uses a single output for measurements; then a hint must say that it is a logit.
-    """
+    adapter: str, source: Source, architecture: str, model_args: Mapping[str, Any], tensors: Mapping[str, torch.Tensor],
+    label_names: tuple[str, ...], preparation: Preparation, one_logit_is_sure: bool = True,
+) -> Adapted:  # fmt: skip
+    """The detector, once names, shapes, number of classes and side of the pictures agree with the architecture. `one_logit_is_sure` is
+    false where the format also uses a single output for measurements; then a hint must say that it is a logit."""
     plan = blueprint(architecture, 2, model_args)
     head = classifier_name(plan)
     weight, bias = tensors.get(f"{head}.weight"), tensors.get(f"{head}.bias")
@@ -222,9 +207,8 @@ def _compare(wanted: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Ten
     if missing:
         raise DamagedDetector(f"The detector's weights lack {len(missing)} tensors of its architecture, {missing[0][:120]!r} first.", AGAIN)
     if strange:
-        raise UnusableDetector(
-            f"The tensor {strange[0][:120]!r} has no place in the detector's architecture.", "Use a detector whose parts are all known."
-        )
+        what = f"The tensor {strange[0][:120]!r} has no place in the detector's architecture."
+        raise UnusableDetector(what, "Use a detector whose parts are all known.")
     for name, tensor in wanted.items():
         shape = torch.Size([num_classes, *tensor.shape[1:]]) if name in (f"{head}.weight", f"{head}.bias") else tensor.shape
         if tensors[name].shape != shape:

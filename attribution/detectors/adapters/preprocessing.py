@@ -17,9 +17,7 @@ _HALF = [0.5, 0.5, 0.5]
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "ViT": {"resample": 2, "image_mean": _HALF, "image_std": _HALF, "size": {"height": 224, "width": 224}},
     "Siglip": {"resample": 3, "image_mean": _HALF, "image_std": _HALF, "size": {"height": 224, "width": 224}},
-    "DeiT": {},
-    "CLIP": {},
-    "Bit": {},
+    **{name: {} for name in ("DeiT", "CLIP", "Bit")},
 }
 _KINDS = ("ImageProcessor", "ImageProcessorFast", "ImageProcessorPil", "FeatureExtractor")
 # Pillow's numbers.
@@ -108,9 +106,8 @@ def _processor_crop(size: Any, crop_size: Any, resample: str) -> CropSettings:
     if isinstance(size, Mapping) and set(size) == {"shortest_edge"}:
         short_px = _pixels(size["shortest_edge"])
         if side_px is None:
-            raise refuse(
-                "The detector keeps the shape of pictures, and its network reads squares: its preprocessor_config.json lacks a crop."
-            )
+            what = "The detector keeps the shape of pictures, and its network reads squares"
+            raise refuse(f"{what}: its preprocessor_config.json lacks a crop.")
         return _crop(side_px, resample, short_px)
     squeezed_px = _square(size)
     if side_px is not None and side_px != squeezed_px:

@@ -4,8 +4,7 @@ says of them.
 timm's config.json has `architecture`, `num_classes`, `label_names`, `model_args` and `pretrained_cfg`; that of a PyTorchModelHubMixin the
 arguments of a constructor, such as {"model_size": "small", "input_size": 384, "patch_size": 16} or {"backbone": "resnet50"}; other
 wrappers have a config of their own, or are known by hints alone. The lists are exact. A wrapper may do more than its weights show, so a
-config that holds anything but known arguments is refused.
-"""
+config that holds anything but known arguments is refused."""
 
 from __future__ import annotations
 
@@ -66,15 +65,11 @@ def _checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
         raise refuse(f"The detector was built with {strange[0][:60]!r}, and what that does is not known.")
     must_be(config, "in_chans", 3)
     must_be(config, "head", "linear")
-    arguments = {}
     sides = {read(config, name, 0, 32, 1024) for name in _SIDES if name in config}
     if len(sides) > 1:
         raise refuse("The detector's config.json names several sizes of pictures.")
-    if sides:
-        arguments["img_size"] = sides.pop()
-    if "global_pool" in config:
-        arguments["global_pool"] = config["global_pool"]
-    return arguments
+    arguments: dict[str, Any] = {"img_size": sides.pop()} if sides else {}
+    return {**arguments, "global_pool": config["global_pool"]} if "global_pool" in config else arguments
 
 
 def _check_count(config: Mapping[str, Any], outputs: int) -> None:
@@ -85,9 +80,8 @@ def _check_count(config: Mapping[str, Any], outputs: int) -> None:
 
 
 def _without_own_side(architecture: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments without a side of pictures that is the architecture's own anyway, or that it has no need of.
-
-    Raises UnusableDetector for an architecture or arguments that are not allowed."""
+    """The arguments without a side of pictures that is the architecture's own anyway, or that it has no need of. Raises
+    UnusableDetector for an architecture or arguments that are not allowed."""
     if architecture in OWN_ARCHITECTURES:
         raise refuse(f"A detector of the architecture {architecture} needs the card that Telltale writes with it.")
     rest = {name: value for name, value in arguments.items() if name != "img_size"}

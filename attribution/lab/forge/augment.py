@@ -81,11 +81,8 @@ def _changed(
 
 
 def augment(rgb: np.ndarray, random: np.random.Generator, side_px: int, strength: float = 1.0) -> np.ndarray:
-    """S×S×3 uint8 → a `side_px` window of it (original scale), flipped, moved and changed in quality by chance.
-
-    `strength` in [0, 1] scales the chance of each quality change; the same generator state gives the same change, so a pair of aligned
-    pictures can be changed alike.
-    """
+    """S×S×3 uint8 → a `side_px` window of it (original scale), flipped, moved and changed in quality by chance. `strength` in [0, 1] scales
+    the chance of each quality change; the same generator state gives the same change, so aligned pictures can be changed alike."""
     chances = random.random(9)
     if chances[0] < 0.5:
         rgb = rgb[:, ::-1]

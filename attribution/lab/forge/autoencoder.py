@@ -1,8 +1,7 @@
 """A small face auto-encoder with one shared encoder and four decoders that differ in their up-sampling.
 
 The shared encoder with several decoders is the design of the first face-swap programs; here each decoder re-synthesises the face through
-another kind of up-sampling (nearest, bilinear, transposed convolution, sub-pixel), so that a detector meets the traces of all of them.
-"""
+another kind of up-sampling (nearest, bilinear, transposed convolution, sub-pixel), so that a detector meets the traces of all of them."""
 
 from __future__ import annotations
 

@@ -5,8 +5,7 @@ real picture put back into the fake (what is left of the fake then lies outside 
 the fake untouched, and a *partial* swap: one window of the detector's anchor sizes, where the two pictures differ most, taken from the
 fake. Boxes are (x0, y0, x1, y1) and a Poisson centre is (x, y), both of which the released code of the paper swaps.
 
-A side of S px stands for the paper's 224 px: sizes named for 224 px scale with S.
-"""
+A side of S px stands for the paper's 224 px: sizes named for 224 px scale with S."""
 
 from __future__ import annotations
 
@@ -46,8 +45,7 @@ class Swapped:
 
     `rgb` S×S×3 uint8; `boxes` K×4 float32 in [0, 1], (x0, y0, x1, y1), the whole picture first and the window of a partial swap second;
     `mask` S×S float32 in [0, 1], the share of each pixel that was taken from the fake (the pyramid's: in its finest band); `kind` one of
-    KINDS; `blend` "poisson", "alpha", "pyramid" or, for an untouched fake, "none"; `halved`: both pictures were first down-sampled ×2.
-    """
+    KINDS; `blend` "poisson", "alpha", "pyramid" or, for an untouched fake, "none"; `halved`: both pictures were first down-sampled ×2."""
 
     rgb: np.ndarray
     boxes: np.ndarray
@@ -60,8 +58,7 @@ class Swapped:
 def dssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Structural dissimilarity |1 − SSIM| / 2 of the luma at each pixel: two S×S×3 uint8 → S×S float32 in [0, 1].
 
-    SSIM after Wang et al. 2004 with an 11×11 Gaussian window, σ = 1.5, K1 = 0.01, K2 = 0.03; the picture is mirrored at its borders.
-    """
+    SSIM after Wang et al. 2004 with an 11×11 Gaussian window, σ = 1.5, K1 = 0.01, K2 = 0.03; the picture is mirrored at its borders."""
     x, y = (cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) for rgb in (a, b))
     mean_x, mean_y, of_xx, of_yy, of_xy = (
         cv2.GaussianBlur(plane, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT) for plane in (x, y, x * x, y * y, x * y)
@@ -109,8 +106,7 @@ def window_of_greatest_difference(differences: np.ndarray, hull: np.ndarray, wid
     """The window (x0, y0, x1, y1 in px) of the greatest summed difference within the hull.
 
     `differences` and `hull` are S×S float32; the window slides over the bounding box of the hull in steps of a fifth of its own size, its
-    last place flush with the box; where it is larger than the box it stays centred on it. It may lie partly outside of the picture.
-    """
+    last place flush with the box; where it is larger than the box it stays centred on it. It may lie partly outside of the picture."""
     x, y, width, height = cv2.boundingRect((hull > 0).astype(np.uint8))
     lefts, tops = _places(x, width, width_px), _places(y, height, height_px)
     sums = cv2.integral(differences * hull)
@@ -169,8 +165,7 @@ def multi_scale_swap(
     None when nothing in the sample differs enough from the real picture (MIN_CHANGE), or its area is a sliver. Every chance is drawn
     whether it is needed or not, so the same generator state gives the same forgery when the drawn kind or blend is asked for by name.
     The window 224×224 of a partial swap is the whole picture: the whole face is then swapped. ValueError for an unknown kind or blend, or
-    pictures of unequal or non-square shape.
-    """
+    pictures of unequal or non-square shape."""
     if real.shape != fake.shape or real.ndim != 3 or real.shape[0] != real.shape[1] or real.shape[2] != 3:
         raise ValueError(f"The pair must be two equal square pictures, not {real.shape} and {fake.shape}.")
     if kind not in (None, *KINDS) or blend not in (None, *BLENDS, UNSEEN_BLEND):

@@ -1,8 +1,7 @@
 """Everything a training run reads, prepared once in a work folder: decoded crops of every split, and pools of the lab's own forgeries.
 
 A pool is `<split>_<method>.npy` (N×224×224×3 uint8) with `<split>_<method>.json`, which names the crop under each forgery (`base`, an
-index into the split's rows: the pixel-aligned untouched picture) and the forgery's source.
-"""
+index into the split's rows: the pixel-aligned untouched picture) and the forgery's source."""
 
 from __future__ import annotations
 

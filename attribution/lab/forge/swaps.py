@@ -5,8 +5,7 @@
 - `autoencoder_swap`: the face area drawn again by the auto-encoder and blended in, as the first face-swap programs did.
 
 Pictures are S×S×3 uint8 RGB; landmarks 5×2 (left eye, right eye, nose, mouth left, mouth right) in pixels of the picture; masks S×S
-float32 in [0, 1]. Each returns the forged picture and its mask, at no loss: encoding is left to the augmentation, alike for all classes.
-"""
+float32 in [0, 1]. Each returns the forged picture and its mask, at no loss: encoding is left to the augmentation, alike for all classes."""
 
 from __future__ import annotations
 
@@ -19,13 +18,10 @@ from attribution.lab.forge.autoencoder import UPSAMPLINGS, FaceAutoencoder
 
 # The mean face of the training crops (224 px) and an outline of it from the brows to the chin, in the same pixels.
 _MEAN_LANDMARKS = np.array([[66.5, 65.6], [156.4, 64.7], [110.7, 114.1], [72.4, 161.9], [151.2, 161.6]], np.float32)
-_OUTLINE = np.array(
-    [
-        [30, 70], [33, 110], [42, 150], [62, 188], [90, 210], [114, 216], [138, 210], [166, 188],
-        [186, 150], [195, 110], [198, 70], [180, 40], [150, 28], [114, 32], [78, 28], [48, 40],
-    ],
-    np.float32,
-)  # fmt: skip
+_OUTLINE = np.array([
+    [30, 70], [33, 110], [42, 150], [62, 188], [90, 210], [114, 216], [138, 210], [166, 188],
+    [186, 150], [195, 110], [198, 70], [180, 40], [150, 28], [114, 32], [78, 28], [48, 40],
+], np.float32)  # fmt: skip
 # Colours are not matched inside of a smaller area.
 LEAST_PIXELS = 50
 _INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_LANCZOS4)

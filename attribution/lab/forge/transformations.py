@@ -1,7 +1,6 @@
 """The 170 image transformations whose traces DNA-Det's trunk first learns to tell apart (Yang et al., AAAI 2022, arXiv 2202.13843, §3.2).
 
-A generator's architecture leaves its traces by the same kinds of operation: resampling, smoothing, quantisation, noise.
-"""
+A generator's architecture leaves its traces by the same kinds of operation: resampling, smoothing, quantisation, noise."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 Unlike `forge.landmark_swap` (affine warp, colours by mean and spread, the mean face's outline, alpha or Poisson blending) the donor's
 face is laid on by a similarity and a mild thin-plate warp, its colours matched by histogram, an ellipse cut out and blended band by band
-in a Laplacian pyramid. A *partial* swap takes from it only a window where it differs most from the target.
-"""
+in a Laplacian pyramid. A *partial* swap takes from it only a window where it differs most from the target."""
 
 from __future__ import annotations
 
@@ -130,8 +129,7 @@ def partial_swap(
     TRIES draws gives one. The draws depend on `seed` alone, so another blend asked for by name takes the same window wherever both are
     possible.
 
-    Halved pictures are left to the training: beside untouched faces of full resolution, blur alone would give the forgery away.
-    """
+    Halved pictures are left to the training: beside untouched faces of full resolution, blur alone would give the forgery away."""
     for draw in range(TRIES):
         random = np.random.default_rng([*seed, draw])
         made = multi_scale_swap(real, fake, landmarks, random, kind="partial", blend=blend, windows=windows, may_halve=False)

@@ -96,17 +96,15 @@ _MACRO_F1 = _where("rows", "closed set macro-F1")
 _AUC = "New DFDC faces, swapped or not, are told apart with an AUC of {AUC:.2f} ({low} to {high}) on single frames"
 _RULES: Mapping[str, Sequence[_Rule]] = {
     "any": (
-        _Rule(
-            "Of untouched faces from three collections it was never trained on, it wrongly called {manipulated:%} manipulated and gave no "
-            "definite answer for {inconclusive:%}.",
+        _Rule("Of untouched faces from three collections it was never trained on, it wrongly called {manipulated:%} manipulated and gave "
+            "no definite answer for {inconclusive:%}.",
             "Verdicts on cross", _where("source", "all untouched")),
         _Rule("DFDC face swaps are told from untouched DFDC faces with an AUC of {DFDC AUC:%} on single frames: many swapped frames stay "
             "inconclusive.",
             "Overall", lambda rows: [row for row in _where("split", "test")(rows) if row["DFDC AUC"] is not None]),
-        _Rule(
-            "Detectors trained for a much shorter time and without a method or a collection gave a definite answer for {made[coverage]:%} "
-            "of its manipulated faces, and {made[wrong of definite]:%} of those answers were wrong; for untouched faces of left-out "
-            "collections it was {untouched[coverage]:%} and {untouched[wrong of definite]:%}.",
+        _Rule("Detectors trained for a much shorter time and without a method or a collection gave a definite answer for "
+            "{made[coverage]:%} of its manipulated faces, and {made[wrong of definite]:%} of those answers were wrong; for untouched faces "
+            "of left-out collections it was {untouched[coverage]:%} and {untouched[wrong of definite]:%}.",
             "Verdicts on what training never saw", _all_left_out),
         _Rule("Of {left out} faces, when such a training left them out, {none found:%} were passed as 'no manipulation found' and "
             "{inconclusive:%} stayed inconclusive.",

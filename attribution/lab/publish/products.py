@@ -32,31 +32,22 @@ from attribution.models.backbones import DNA_DET
 
 _MADE = "forgeries made from them by attribution/lab/forge/swaps.py"
 METHODS = Product(
-    LABELS,
-    methods=[label.name for label in LABELS],
+    LABELS, methods=[label.name for label in LABELS], scope="any", forgeries=f"; and {_MADE}.",
     description="Faces → the method that made or manipulated them: MobileNetV2 with a contrastive embedding.",
-    scope="any",
-    forgeries=f"; and {_MADE}.",
     pretrained={"pool_size": [7, 7], "first_conv": "conv_stem", "classifier": "classifier"},
-)
+)  # fmt: skip
 DNADET = Product(
-    DNADET_LABELS,
-    methods=training.CLASSES,
+    DNADET_LABELS, methods=training.CLASSES, scope="generated", packed=compress,
     description="Wholly generated faces → the architecture of their generator: DNA-Det, by traces that lie all over the picture.",
-    scope="generated",
     pretrained={"first_conv": "stages.0.conv_halve", "classifier": "classifier"},
-    packed=compress,
     build=lambda settings: (DNA_DET, {"img_size": settings["side_px"]}),
-)
+)  # fmt: skip
 CADDM = Product(
-    CADDM_LABELS,
-    methods=caddm.METHODS,
+    CADDM_LABELS, methods=caddm.METHODS, scope="face_swap", relabelled=caddm.as_labels,
     description="Faces → whether they were swapped or a part was pasted, and where: the ID-unaware detector with artifact boxes.",
-    scope="face_swap",
     forgeries=f"; {_MADE}, and Multi-scale Facial Swaps of all of these by attribution/lab/forge/mfs.py.",
     pretrained={"first_conv": "backbone.conv_stem", "classifier": "classifier"},
-    relabelled=caddm.as_labels,
-)
+)  # fmt: skip
 
 
 def publish_methods(
@@ -102,7 +93,7 @@ def _with_patches(card: Card, val: Samples, predictor: Predictor) -> Card:
     """The card with a bias per class and a temperature for patches that are read alone, fitted on the patches of at most 60 validation
     faces of each class, photographs weighing as much as all generators together: a patch tells less than a face, and the bias of whole
     faces would call every second patch of a photograph generated."""
-    by_class = [of_methods(val, (name,)) for name in training.CLASSES]
+    by_class = (of_methods(val, (name,)) for name in training.CLASSES)
     chosen = np.concatenate([mine[:: max(1, len(mine) // 60)][:60] for mine in by_class])
     logits = patch_logits(predictor, np.stack([val.picture(int(index)) for index in chosen]))
     truth = np.repeat([training.CLASSES.index(val.methods[int(index)]) for index in chosen], len(logits) // len(chosen))

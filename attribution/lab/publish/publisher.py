@@ -1,8 +1,7 @@
 """From a finished run to a detector's folder: calibration, thresholds, references, weights as they ship, card and model card. What differs
 between the detectors is a `Product`; `products` has those of the lab.
 
-Every figure of a card is measured on the weights as they are shipped (rounded), read as the app reads pictures.
-"""
+Every figure of a card is measured on the weights as they are shipped (rounded), read as the app reads pictures."""
 
 from __future__ import annotations
 
@@ -48,8 +47,7 @@ class Product:
 
     `methods` are those whose faces it is for and measured on, `relabelled` gives these faces its own labels; `pretrained` adds to timm's
     `pretrained_cfg`; `forgeries` ends the sentence about the training faces; `packed` gives the weights as they ship, and `build` timm's
-    name of the architecture and its arguments from the run's settings.
-    """
+    name of the architecture and its arguments from the run's settings."""
 
     labels: tuple[Label, ...]
     methods: Collection[str]
@@ -141,16 +139,11 @@ def begin(
     product: Product, run: Path, net: Any, bank_faces: SplitPredictions, raw: Mapping[str, SplitPredictions], faces: Faces, out: Path,
     minutes: float, command: str, notes: Sequence[str],
 ) -> Publication:  # fmt: skip
-    """Calibrate, and write weights, references and a card without tables.
+    """Calibrate, and write weights, references and a card without tables into `out`, which gives the detector its name.
 
-    Args:
-        run: The finished run that ships.
-        net: Its network as it ships: `backbone` with a classifier, and the `projection` of the embedding. Gets the calibrated bias.
-        bank_faces: What it says of the training faces that serve as references.
-        raw: What it says of val, test and cross.
-        out: The detector's folder, which gives its name.
-        minutes: How long the training took; `command` made the run, and `notes` are sentences on how the weights came about.
-    """
+    `net` is the network of the finished `run` as it ships: `backbone` with a classifier, which gets the calibrated bias, and the
+    `projection` of the embedding. It says `bank_faces` of the training faces that serve as references, and `raw` of val, test and cross.
+    The training took so many `minutes`, `command` made it, and `notes` are sentences on how the weights came about."""
     settings, info = settings_of(run), info_of(out.name, product.labels)
     forged = np.isin(raw["val"].of(product.methods).methods, FORGED)
     fitted = calibrate(product.own(raw["val"]), info.labels, forged)
@@ -204,10 +197,8 @@ def with_table(card: Card, table: MeasuredTable) -> Card:
 
 def info_of(name: str, labels: Sequence[Label] = LABELS) -> DetectorInfo:
     """The detector's description as the app shows it, before its weights are written."""
-    return DetectorInfo(
-        name, "0" * 64, tuple(one.name for one in labels), tuple(one.family for one in labels),
-        tuple(one.display_name for one in labels), LICENCE,
-    )  # fmt: skip
+    columns = (tuple(getattr(one, part) for one in labels) for part in ("name", "family", "display_name"))
+    return DetectorInfo(name, "0" * 64, *columns, LICENCE)
 
 
 def crop_sides(samples: Samples, data: Path, split: str) -> np.ndarray:

@@ -3,8 +3,7 @@ same changes, as Multi-scale Facial Swaps with boxes for the one, as they are fo
 
 Loss = cross-entropy + 0.1 · (smooth L1 of the boxes + cross-entropy of the anchors); AdamW; gradients clipped by value. Mended against the
 released code: boxes and anchors are both (x0, y0, x1, y1), so that a lying window meets a lying anchor; and an untouched picture, which has
-no box at all, teaches its hardest anchors that nothing is there.
-"""
+no box at all, teaches its hardest anchors that nothing is there."""
 
 from __future__ import annotations
 
@@ -85,8 +84,7 @@ class Targets:
 def match(boxes: Sequence[torch.Tensor], anchors: torch.Tensor) -> Targets:
     """Targets of B pictures with K_i×4 true boxes each (K_i may be 0) for A×4 anchors (paper §4.1; SSD: arXiv 1512.02325, §2.2).
 
-    An anchor is positive for the box that it overlaps most, from an IoU of 0.5 on, and for a box that no other anchor overlaps as much.
-    """
+    An anchor is positive for the box that it overlaps most, from an IoU of 0.5 on, and for a box that no other anchor overlaps as much."""
     positive = torch.zeros(len(boxes), len(anchors), dtype=torch.bool)
     offsets = torch.zeros(len(boxes), len(anchors), 4)
     for place, own in enumerate(boxes):
@@ -102,8 +100,7 @@ def match(boxes: Sequence[torch.Tensor], anchors: torch.Tensor) -> Targets:
 
 
 def hard_negatives(losses: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
-    """The negatives that count, B×A boolean: in each picture those with the greatest loss (B×A), two for every positive, four where there
-    is no positive."""
+    """The negatives that count, B×A boolean: of each picture those with the greatest loss, two for every positive, four without any."""
     own = positive.sum(1)
     wanted = torch.where(own > 0, NEGATIVES_PER_POSITIVE * own, NEGATIVES_WITHOUT_POSITIVE)
     order = losses.masked_fill(positive, -torch.inf).argsort(1, descending=True)

@@ -5,8 +5,7 @@ The gradient of such a layer with respect to its input takes PyTorch's reference
 and the kernel turned by 180°, which has a fast path. The results are equal (`tests/test_depthwise.py`).
 
 The gradients of 5×5 depthwise layers are 3 to 15 times slower in bfloat16 than in float32 (672 channels, 8×8, batch 37: 112 ms against
-14 ms), so these layers are computed in float32.
-"""
+14 ms), so these layers are computed in float32."""
 
 from __future__ import annotations
 
@@ -59,8 +58,7 @@ def quicken(model: nn.Module) -> int:
     """Give every 3×3 depthwise convolution with stride 2 and TensorFlow's "same" padding the quick gradient, and compute 5×5 depthwise
     convolutions in float32; returns the number of layers changed.
 
-    Inputs must have even sides (for which "same" pads one row below and one column to the right).
-    """
+    Inputs must have even sides (for which "same" pads one row below and one column to the right)."""
     changed = 0
     for layer in model.modules():
         if not isinstance(layer, nn.Conv2d) or layer.bias is not None or not layer.groups == layer.in_channels == layer.out_channels:

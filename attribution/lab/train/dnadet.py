@@ -2,8 +2,7 @@
 
 What the released code gets wrong is mended here: the cross-entropy takes logits (there: the output of a softmax), the learning rate
 follows one stated schedule per step (there: a scheduler stepped by epochs inside the loop over batches), and the validation faces are the
-same at every look (there: drawn anew).
-"""
+same at every look (there: drawn anew)."""
 
 from __future__ import annotations
 
@@ -77,8 +76,7 @@ def start_with_frequencies(convolution: nn.Conv2d) -> None:
     luma and two colour differences; the others stay random.
 
     The traces to be found are a hundredth of the variance of a patch. Random filters mix them with its colour, and batch normalisation
-    then scales by the colour: 200 steps of stage 1 taught nothing. A filter of one frequency is scaled by that frequency.
-    """
+    then scales by the colour: 200 steps of stage 1 taught nothing. A filter of one frequency is scaled by that frequency."""
     side = convolution.kernel_size[0]
     place = torch.arange(side).float()
     waves = torch.cos(math.pi * (place[None] + 0.5) * place[:, None] / side)
@@ -160,9 +158,7 @@ def cut(picture: np.ndarray, random: np.random.Generator, count: int = PATCHES) 
 
 def magnified(picture: np.ndarray, side_px: int) -> np.ndarray:
     """S×S×3 uint8 at `side_px`, bilinear, as the network magnifies whole pictures."""
-    if picture.shape[0] == side_px:
-        return picture
-    return cv2.resize(picture, (side_px, side_px), interpolation=cv2.INTER_LINEAR)
+    return picture if len(picture) == side_px else cv2.resize(picture, (side_px, side_px), interpolation=cv2.INTER_LINEAR)
 
 
 class _PatchSampler:

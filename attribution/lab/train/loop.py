@@ -2,8 +2,7 @@
 
 A training brings its network, its optimiser and what a step computes (`Training`); `fit` does the rest. `train` is for the long ones: on
 one GPU (bfloat16), or on a CPU as several single-threaded workers whose gradients are averaged (gloo), which is quicker there than one
-process with several threads. Their batches depend on (seed, step, worker) alone, so a run can be stopped at any moment and resumed.
-"""
+process with several threads. Their batches depend on (seed, step, worker) alone, so a run can be stopped at any moment and resumed."""
 
 from __future__ import annotations
 
@@ -69,8 +68,7 @@ class Training:
         ema: Decay of the averaged weights; 0 averages none.
         unused: Some parameters get no gradient.
         look: Says in words how good the averaged network is, every `look_every` steps.
-        kept_as: What is cut off the front of the tensors' names in the final file.
-    """
+        kept_as: What is cut off the front of the tensors' names in the final file."""
 
     net: nn.Module
     optimiser: torch.optim.Optimizer
@@ -133,8 +131,7 @@ def load_but(skipped: tuple[str, ...], net: nn.Module, state: Mapping[str, torch
 
 def averaged(net: _Net, average: Mapping[str, torch.Tensor]) -> _Net:
     """A copy of the network with the averaged weights, in its own dtypes."""
-    final = copy.deepcopy(net)
-    own = final.state_dict()
+    final, own = copy.deepcopy(net), net.state_dict()
     final.load_state_dict({name: value.to(own[name].dtype) for name, value in average.items()})
     return final
 
@@ -145,12 +142,8 @@ def fit(
 ) -> nn.Module:  # fmt: skip
     """Take the steps that are left, and give the network, with averaged weights where the training averages them.
 
-    Args:
-        steps: Length of the whole run; `until` is the last step of this sitting (0: that of the run).
-        checkpoint: File to go on from, written every hundred steps.
-        rank: Which of the `workers` this process is; the first one alone writes and prints.
-        keep: Called with the network every hundred steps.
-    """
+    `steps` is the length of the whole run, `until` the last one of this sitting (0: that of the run). `checkpoint`, the file to go on from,
+    is written every hundred steps, when `keep` is called too. Of the `workers` the first (`rank` 0) alone writes and prints."""
     net, optimiser = training.net, training.optimiser
     average = {name: value.detach().clone().float() for name, value in net.state_dict().items()} if training.ema else {}
     first, last = 0, min(until or steps, steps)

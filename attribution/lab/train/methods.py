@@ -1,7 +1,6 @@
 """Training a detector: cross-entropy over methods plus a contrastive loss on the L2-normalised embedding.
 
-Each sitting starts the stream of dropout from the seed: the same sittings give the same weights.
-"""
+Each sitting starts the stream of dropout from the seed: the same sittings give the same weights."""
 
 from __future__ import annotations
 
@@ -88,8 +87,7 @@ def read_pretrained(path: Path, backbone: nn.Module) -> dict[str, torch.Tensor]:
     """ImageNet weights to start from, under timm's names for `backbone`; LabError when they do not fit.
 
     `path` is a safetensors file with timm's names, or a `.pth` file of EfficientNet-PyTorch, which names the layers in its own way but
-    lists them in timm's order: the names are taken from timm and every shape is compared, but for the classifier's number of classes.
-    """
+    lists them in timm's order: the names are taken from timm and every shape is compared, but for the classifier's number of classes."""
     if path.suffix != ".pth":
         return load_file(path)
     stored = torch.load(path, weights_only=True, map_location="cpu")
