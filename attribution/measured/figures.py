@@ -79,9 +79,6 @@ def axis_around(dots: Sequence[Estimate], mark: float | None = None, shares: boo
     return Axis(low, high if high > low else low + 0.05, shares, mark)
 
 
-# Lines of bars, dots and whiskers
-
-
 class Dot(NamedTuple):
     """A value with its whisker; `hollow` for the second of two on a line. `kind`: accent, muted, other, accused, cleared."""
 
@@ -150,9 +147,6 @@ def key(*items: tuple[str, Any]) -> Markup:
 def pair_key(filled: str, hollow: str, kind: str = "accent") -> Markup:
     """A legend of filled and hollow dots."""
     return key(("tt-dot tt-accent", filled), (f"tt-dot tt-{kind} tt-hollow", hollow))
-
-
-# Tables
 
 
 class HeatCell(NamedTuple):
@@ -231,9 +225,6 @@ def _flat(cell: Cell) -> str:
     return "–" if cell is None else str(cell).replace("\t", " ").replace("\n", " ")
 
 
-# Choices without a server
-
-
 class Chooser(NamedTuple):
     """`about`: what is chosen (choosers about the same thing move together); options are (number, words); `chosen` is a number."""
 
@@ -268,9 +259,6 @@ class Panels:
         return draw.choice(name, self.choosers, self.captions, text.CHOICE_MISSING, [*before, *self.drawn, *after])
 
 
-# Plots
-
-
 def quarters(low: float, high: float) -> list[tuple[float, str]]:
     """Five ticks with their words in per cent."""
     values = [low + (high - low) * step / 4 for step in range(5)]
@@ -288,14 +276,9 @@ class Bin(NamedTuple):
 def reliability(title: str, bins: Sequence[Bin], label: str) -> Markup:
     """Confidence across, share right upwards, the diagonal of a perfect detector, dots as large as their bins (by area), with whiskers."""
     plot, most, ticks = Plot((0.0, 1.0), (0.0, 1.0)), max([one.faces for one in bins] + [1]), quarters(0.0, 1.0)
-    dots = [
-        (
-            one,
-            max(_SMALLEST_DOT, _LARGEST_DOT * math.sqrt(one.faces / most)),
-            f"{one.faces} faces, confidence {measured_share(one.confidence)}, right {measured_share(one.right.value)}",
-        )
-        for one in bins
-    ]
+    sizes = [max(_SMALLEST_DOT, _LARGEST_DOT * math.sqrt(one.faces / most)) for one in bins]
+    words = [f"{one.faces} faces, confidence {measured_share(one.confidence)}, right {measured_share(one.right.value)}" for one in bins]
+    dots = list(zip(bins, sizes, words, strict=True))
     return plot.figure(draw.reliability(plot, dots), label, ticks, ticks, "confidence of the answer, %", "share that was right, %", title)
 
 
@@ -305,22 +288,18 @@ class Point(NamedTuple):
     coverage: float
     figure: Estimate
 
-    @property
-    def low(self) -> float:
-        return self.figure.low if self.figure.low is not None else self.figure.value
-
-    @property
-    def high(self) -> float:
-        return self.figure.high if self.figure.high is not None else self.figure.value
+    def edge(self, side: str) -> float:
+        """The `low` or `high` end of the interval; without one the figure."""
+        return self.figure.value if (end := getattr(self.figure, side)) is None else end
 
 
 def coverage_curve(points: Sequence[Point], marked: Point | None, mark_words: str, label: str) -> Markup:
     """Coverage across (all answered on the right), balanced accuracy upwards with its band, and one marked point with its words."""
     ordered = sorted(points, key=lambda point: point.coverage)
-    lowest = min(one.low for one in (*ordered, *([marked] if marked else [])))
+    lowest = min(one.edge("low") for one in (*ordered, *([marked] if marked else [])))
     across = (min(math.floor(10 * ordered[0].coverage) / 10, 0.9), 1.0)
     upward = (min(max(0.0, math.floor(20 * lowest + 1e-9) / 20), 0.95), 1.0)
-    band = [*((one.coverage, one.high) for one in ordered), *((one.coverage, one.low) for one in reversed(ordered))]
+    band = [*((one.coverage, one.edge("high")) for one in ordered), *((one.coverage, one.edge("low")) for one in reversed(ordered))]
     curve = [(one.coverage, one.figure.value) for one in ordered]
     anchor = ("end", -10) if marked and marked.coverage > sum(across) / 2 else ("start", 10)
     plot = Plot(across, upward)

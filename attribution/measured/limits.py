@@ -59,10 +59,8 @@ def by_source(at: Subject, split: str) -> Section:
             count = "1 source" if len(own) == 1 else f"{len(own)} sources"
             drawn += draw.folding(f"{at.family(family)}, source by source ({count})", _bars(own, axis), len(rows) <= _OPEN_UP_TO)
     says = _totals_words(*_totals(at, table.title))
-    for untouched, words, answer in (
-        (True, "Untouched faces were accused most often in", "manipulated"),
-        (False, "Manipulated faces were passed most often in", "none_found"),
-    ):
+    kinds = (("Untouched faces were accused most often in", "manipulated"), ("Manipulated faces were passed most often in", "none_found"))
+    for untouched, (words, answer) in zip((True, False), kinds, strict=True):
         own = [(Tally.of(row), row) for row in rows if (row.text("family") == "real") == untouched and row.count("faces")]
         worst, row = max(own, key=lambda pair: getattr(pair[0], answer) / pair[0].faces, default=(NO_FACES, rows[0]))
         if getattr(worst, answer):
@@ -118,9 +116,8 @@ def _totals(at: Subject, title: str) -> tuple[Tally, ...]:
 
 def _totals_words(untouched: Tally = NO_FACES, manipulated: Tally = NO_FACES) -> str:
     both = ((untouched, "untouched", "accused", untouched.manipulated), (manipulated, "manipulated", "passed", manipulated.none_found))
-    parts = [
-        f"of {faces(one.faces)} that are {name} it {did} {share_words(one.share(count))}" for one, name, did, count in both if one.faces
-    ]
+    said = "of {} that are {} it {} {}".format
+    parts = [said(faces(one.faces), name, did, share_words(one.share(count))) for one, name, did, count in both if one.faces]
     return f"{capital('; '.join(parts))}. " if parts else ""
 
 
@@ -134,9 +131,8 @@ def _wrongly(question: str, cross: Sequence[Tally], test: Sequence[Tally], which
     if not found:
         return Answer(question)
     (first, place), *rest = found
-    return Answer(
-        question, measured_share(first.value), (f"{range_words(first)}, {place}.", *(f"{share_words(one)} {at}." for one, at in rest))
-    )
+    sentences = (f"{range_words(first)}, {place}.", *(f"{share_words(one)} {at}." for one, at in rest))
+    return Answer(question, measured_share(first.value), sentences)
 
 
 def _never_seen(at: Subject) -> Answer:
@@ -158,9 +154,6 @@ def _unseen(at: Subject) -> MeasuredTable:
     """The study's verdicts on what training never saw, or else the card's. Raises Unfit."""
     own = attempt(lambda: at.table("Verdicts on what training never saw"))
     return own if own is not None and "leave_out" not in at.study.tables else at.of_study("leave_out")
-
-
-# How far to trust it
 
 
 def methods(at: Subject, split: str = "test") -> Section:
@@ -263,10 +256,8 @@ def coverage(at: Subject) -> Section:
         tables.append(by_family[0])
         for row in sorted(by_family[1], key=lambda row: row.number("coverage") or 0.0)[:1]:
             right = row.estimate("right")
-            says += (
-                f" Least answered is {at.family(row.text('family')).lower()}: {measured_share(row.number('coverage') or 0.0)} of its faces"
-            )
-            says += f", {share_words(right)} of these rightly." if right is not None else "."
+            says += f" Least answered is {at.family(row.text('family')).lower()}: {measured_share(row.number('coverage') or 0.0)} of its "
+            says += f"faces, {share_words(right)} of these rightly." if right is not None else "faces."
     label = f"{says} The curve holds {len(points)} points."
     return Section(says, draw.box("tt-plots", [figures.coverage_curve(points, marked, words, label)]), (table, *tables))
 
@@ -312,9 +303,8 @@ def _within(table: MeasuredTable) -> Section:
         for row, one in known(table, ("split", "figure"), "difference")
     ]
     shown = [f"{name} ({share_inline(one)})" for name, one in rows if not one.includes_zero]
-    says = "Within one source no difference between darker and lighter faces was shown."
-    if shown:
-        says = f"Within one source darker and lighter faces differ in {listed(shown)}."
+    none = "Within one source no difference between darker and lighter faces was shown."
+    says = f"Within one source darker and lighter faces differ in {listed(shown)}." if shown else none
     chart = figures.compared_chart("difference", rows, True)
     return Section(says, draw.titled("Within one source: its darker half less its lighter half", chart), (table,))
 
@@ -330,9 +320,8 @@ def _gaps(rows: Sequence[Row], kind: str) -> str:
         (low, at_low), (high, at_high) = ranked[0], max(ranked, key=lambda one: one[0].value)
         gap, place = difference(high, low), place_of(split)
         if gap is None:
-            shown.append(
-                f"on {place} {measured_share(low.value)} (“{at_low}”) to {measured_share(high.value)} (“{at_high}”), without an interval"
-            )
+            ends = f"{measured_share(low.value)} (“{at_low}”) to {measured_share(high.value)} (“{at_high}”)"
+            shown.append(f"on {place} {ends}, without an interval")
         elif gap.includes_zero:
             not_shown.append(f"on {place} (the largest is {share_inline(gap)}, which includes zero)")
         else:
@@ -359,8 +348,6 @@ def shortcuts(at: Subject) -> Section:
         says += f"Not shown to beat chance: {listed(rest)}." if rest else "None is left at chance."
     return Section(says, dot_chart("balanced accuracy", lines, replace(axis, mark=None)), (table,))
 
-
-# The page
 
 _WORDS = section.Wording(
     {**text.GROUPS, **text.GENERATOR_GROUPS, **swap_text.GROUPS},

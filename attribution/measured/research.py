@@ -170,9 +170,6 @@ def _compared(row: Row) -> str:
     return f"{row.text('compared')}, {row.text('figure')} on {place_of(row.text('rows'))}"
 
 
-# Detectors of generators
-
-
 def side_by_side(at: Subject) -> Section:
     """Both detectors on the same faces, the headline figures first. Raises Unfit."""
     table = at.table("Side by side")

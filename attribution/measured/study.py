@@ -18,7 +18,6 @@ MOST_BYTES = 4 * 2**20
 MOST_TABLES = 64
 MOST_ROWS = 5_000
 MOST_COLUMNS = 64
-
 ABSENT = "The results of the study are not included in this copy of Telltale."
 MOST_CAVEAT = 600
 UNREADABLE = "The results of the study are there, but their file cannot be read."

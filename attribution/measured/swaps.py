@@ -103,9 +103,6 @@ def _told_apart_says(at: Subject, row: Row, found: dict[str, Estimate]) -> str:
     return f"{said}the two intervals {'do not overlap' if apart(own, plain) else 'overlap'}."
 
 
-# As a second opinion
-
-
 @dataclass(frozen=True)
 class _Asked:
     """How often the second opinion gave which answer on the faces that it was asked about, and what came of its contradictions."""
@@ -167,9 +164,6 @@ def _second_says(total: _Asked) -> str:
     if undone.low > 0.5 or undone.high < 0.5:
         more = f"it withholds more {'wrong answers than right' if undone.low > 0.5 else 'right answers than wrong'} ones"
     return f"{said}That prevented {wrong} and lost {right}: {more} ({share_inline(undone)} were wrong)."
-
-
-# Less identity, better generalisation
 
 
 def claim(at: Subject) -> Answer:
@@ -331,9 +325,6 @@ def _cases(row: Row, at: Subject) -> str:
     method, comma, place = row.text("cases").partition(", ")
     count = f" ({row.count('faces'):,})" if row.count("faces") else ""
     return capital(f"{at.method(method)}{comma}{place}{count}")
-
-
-# Where it points
 
 
 class Located(NamedTuple):

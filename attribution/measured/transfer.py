@@ -134,14 +134,10 @@ def _collapse_says(own: Sequence[Cell], at: Findings) -> str:
 def _caption(some: Sequence[Cell], at: Findings) -> str:
     first = some[0]
     never = [one for one in some if one.relation == NEVER]
-    return (text.CAPTION_SHIPPED if first.variant == SHIPPED else text.CAPTION_ADDED if first.added else text.CAPTION).format(
-        detector=capital(at.detector(first.detector)),
-        source=at.source(first.trained_on),
-        added=at.source(first.added),
-        variant=text.SHORT_VARIANTS.get(first.variant, ""),
-        better=sum(decided(one.auc, COIN) > 0 for one in never),
-        count=len(never),
-    )
+    words = text.CAPTION_SHIPPED if first.variant == SHIPPED else text.CAPTION_ADDED if first.added else text.CAPTION
+    counts = {"better": sum(decided(one.auc, COIN) > 0 for one in never), "count": len(never)}
+    names = {"source": at.source(first.trained_on), "added": at.source(first.added), "variant": text.SHORT_VARIANTS.get(first.variant, "")}
+    return words.format(detector=capital(at.detector(first.detector)), **names, **counts)
 
 
 def _bars(some: Sequence[Cell], at: Findings) -> Markup:

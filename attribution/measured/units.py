@@ -281,9 +281,6 @@ def _ticks(axis: Axis) -> list[tuple[float, str]]:
     return [(step * number, f"{step * number:.2f}") for number in range(first, last + 1)]
 
 
-# Reading a detector from its universal units
-
-
 def readout(at: Findings) -> Section:
     """Whether the default detector gains by its universal units alone, with the readout that validation faces choose. Raises Unfit."""
     places = ("faces", "readout")

@@ -35,13 +35,9 @@ MISSING_TITLE = "What is missing here"
 BROKEN_TABLE = "The study’s table “{key}” is not well formed."
 OTHER_TITLE = "Every other table of its card"
 GROUPS = {
-    "sources": "Where the faces come from",
-    "unseen": "What training never saw",
-    "questions": "Questions of the study",
-    "trust": "How far to trust a number",
-    "whom": "For whom and what it fails",
-    "tried": "How it came about",
-}
+    "sources": "Where the faces come from", "unseen": "What training never saw", "questions": "Questions of the study",
+    "trust": "How far to trust a number", "whom": "For whom and what it fails", "tried": "How it came about",
+}  # fmt: skip
 TITLES, READING = catalogue("limits")
 UNCHANGED = "as is"
 CHAPTERS = "Detectors"
@@ -50,13 +46,10 @@ CHAPTER_HINT = "The first one answers for every face; the others are asked for a
 GENERATOR_GROUPS = {"compared": "Beside the default detector", "scope": "What it does not know", "patches": "Where the evidence lies"}
 GENERATOR_TITLES, GENERATOR_READING = catalogue("generators")
 SPLITS = {
-    "test": "new faces, known collections",
-    "cross": "collections it never saw",
-    "DFDC": "DFDC face swaps",
-    "val": "validation faces",
-    "test, seen": "new faces, known collections",
+    "test": "new faces, known collections", "cross": "collections it never saw", "DFDC": "DFDC face swaps",
+    "val": "validation faces", "test, seen": "new faces, known collections",
     "test, left out": "sources and a method left out of all",
-}
+}  # fmt: skip
 LEFT_OUT = {
     "": "Left out",
     "method": "Methods left out",
@@ -64,9 +57,6 @@ LEFT_OUT = {
     "untouched source": "Untouched faces of sources left out",
 }
 KEYS = {
-    "methods": "attribution",
-    "none": "cross-entropy alone",
-    "supcon": "supervised contrastive",
-    "ntxent": "NT-Xent",
+    "methods": "attribution", "none": "cross-entropy alone", "supcon": "supervised contrastive", "ntxent": "NT-Xent",
     "cleared": "passed",
-}
+}  # fmt: skip

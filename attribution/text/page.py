@@ -41,13 +41,9 @@ STATES_EXPLAINED = {
     "inconclusive": "The detector gives no answer, and says why.",
 }
 FAMILIES = {
-    "real": "No manipulation",
-    "face_swap": "Face swap",
-    "reenactment": "Reenactment",
-    "gan": "GAN-generated",
-    "diffusion": "Diffusion-generated",
-    "unknown": "Unknown method",
-}
+    "real": "No manipulation", "face_swap": "Face swap", "reenactment": "Reenactment", "gan": "GAN-generated",
+    "diffusion": "Diffusion-generated", "unknown": "Unknown method",
+}  # fmt: skip
 UNKNOWN_OF_FAMILY = "{family} by a method that this detector does not know"
 UNKNOWN = "A method that this detector does not know"
 NOT_TOLD = "A method that its labels do not tell"
@@ -126,35 +122,17 @@ REPORT_UNUSABLE = "This file could not be used"
 REPORT_NO_SIGNATURE = "Anyone can check that this report speaks of a given file: its SHA-256 must equal the one above. The report itself \
 carries no signature."
 MEASURE_NAMES = {
-    "file": "File",
-    "sha256": "SHA-256 of the original bytes",
-    "bytes": "Size",
-    "container": "Format",
-    "pixels": "Picture",
-    "duration": "Length",
-    "frames": "Frames examined",
-    "notes": "Notes on reading",
-    "detector": "Detector",
-    "source": "Where it came from",
-    "adapter": "Format that it was read from",
-    "weights": "SHA-256 of its weights",
-    "licence": "Licence of the detector",
-    "second": "Second detector",
-    "second_source": "Where that came from",
-    "second_weights": "SHA-256 of that one’s weights",
-    "settings": "Settings",
-    "versions": "Versions",
-    "created": "Examined (UTC)",
-}
+    "file": "File", "sha256": "SHA-256 of the original bytes", "bytes": "Size", "container": "Format",
+    "pixels": "Picture", "duration": "Length", "frames": "Frames examined", "notes": "Notes on reading",
+    "detector": "Detector", "source": "Where it came from", "adapter": "Format that it was read from",
+    "weights": "SHA-256 of its weights", "licence": "Licence of the detector", "second": "Second detector",
+    "second_source": "Where that came from", "second_weights": "SHA-256 of that one’s weights", "settings": "Settings",
+    "versions": "Versions", "created": "Examined (UTC)",
+}  # fmt: skip
 FACE_MEASURES = {
-    "p": "Probability of manipulation",
-    "now": "At {moment}",
-    "size": "Face in the file",
-    "whole_size": "Judged area",
-    "sharpness": "Sharpness",
-    "brightness": "Brightness",
-    "seen": "Seen",
-}
+    "p": "Probability of manipulation", "now": "At {moment}", "size": "Face in the file", "whole_size": "Judged area",
+    "sharpness": "Sharpness", "brightness": "Brightness", "seen": "Seen",
+}  # fmt: skip
 SHARPNESS_UNIT = "variance of the Laplacian"
 
 

@@ -32,12 +32,9 @@ NOT_SHOWN = "not shown: the interval holds zero"
 POINTED = "a detector points"
 GUESSED = "guessing without looking"
 POINTERS = {
-    "boxes": "Boxes",
-    "heatmap": "Heatmap",
-    "crop centre": "The centre of the face",
-    "best constant point": "The best point that never moves",
-    "best constant box": "The best box that never moves",
-}
+    "boxes": "Boxes", "heatmap": "Heatmap", "crop centre": "The centre of the face",
+    "best constant point": "The best point that never moves", "best constant box": "The best box that never moves",
+}  # fmt: skip
 HIT = {"boxes": "its boxes hit", "heatmap": "its heatmap hits"}
 CASES = {
     "partial swaps": "A part swapped",

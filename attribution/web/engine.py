@@ -9,6 +9,7 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -155,11 +156,9 @@ class Watched(Generic[_Result]):
     def __init__(self, work: Callable[[Progress], _Result]) -> None:
         self._work = work
         self._step: Step | None = None
-        self._result: _Result | None = None
-        self._error: BaseException | None = None
+        self._outcome: Future[_Result] = Future()
         self._moved = threading.Condition()
-        self._ended = False
-        self._abandoned = False
+        self._ended = self._abandoned = False
         # With the context of whoever asks: ZeroGPU reads from it whose visit this is.
         threading.Thread(target=copy_context().run, args=(self._run,), name="examine", daemon=True).start()
 
@@ -180,15 +179,13 @@ class Watched(Generic[_Result]):
 
     def result(self) -> _Result:
         """What the work gave; raises what it raised."""
-        if self._error is not None:
-            raise self._error
-        return self._result  # type: ignore[return-value]
+        return self._outcome.result()
 
     def _run(self) -> None:
         try:
-            self._result = self._work(self._report)
+            self._outcome.set_result(self._work(self._report))
         except BaseException as error:
-            self._error = error
+            self._outcome.set_exception(error)
         with self._moved:
             self._ended = True
             self._moved.notify_all()

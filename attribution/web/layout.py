@@ -26,19 +26,9 @@ PICTURES = [".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".heic"]
 CLIPS = [".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"]
 
 # Privacy and a small surface. Gradio's defaults record runs in the browser, offer monitoring, and set no limit on uploads.
-LAUNCH: dict[str, Any] = {
-    "run_history": False,
-    "enable_monitoring": False,
-    "max_file_size": f"{MAX_MEGABYTES}mb",
-    "strict_cors": True,
-    "show_error": False,
-    "footer_links": [],
-    "share": False,
-    "ssr_mode": False,
-    "mcp_server": True,
-    "pwa": False,
-    "quiet": True,
-}
+_OFF = ("run_history", "enable_monitoring", "show_error", "share", "ssr_mode", "pwa")
+_ON: dict[str, Any] = {"strict_cors": True, "mcp_server": True, "quiet": True}
+LAUNCH: dict[str, Any] = {**dict.fromkeys(_OFF, False), **_ON, "max_file_size": f"{MAX_MEGABYTES}mb", "footer_links": []}
 
 _EXAMPLES_SCRIPT = """
 element.addEventListener('click', (event) => {
@@ -55,8 +45,6 @@ _HEAVY: dict[str, Any] = {"show_progress": "hidden", "concurrency_id": "detector
 _WAITS: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
 _html = partial(gr.HTML, apply_default_css=False)
-
-
 # What is drawn after the other parts: a heatmap, the words beside it, and a map of references.
 _Explained = namedtuple("_Explained", "slider words chart")
 
@@ -105,11 +93,8 @@ def build(events: Events) -> gr.Blocks:
             explained = shown.then(events.explain, face.label, [first.slider, first.words, downloads], **_HEAVY)
             draw_opinion(explained.then(events.place, None, first.chart, **_LIGHT))
 
-        given, chosen = (
-            file.upload(events.take_upload, file, [file, status], **_LIGHT),
-            gallery.select(events.take_example, None, status, **_LIGHT),
-        )
-        for arrived in (given, chosen):
+        given = file.upload(events.take_upload, file, [file, status], **_LIGHT)
+        for arrived in (given, gallery.select(events.take_example, None, status, **_LIGHT)):
             done = arrived.then(events.examine, None, [status, *parts, *face, *opinion], **_HEAVY)
             draw(done.then(None, None, None, js=_SHOW_VERDICT))
         for part in (stage, choices):

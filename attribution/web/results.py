@@ -44,8 +44,6 @@ THUMBNAIL_KINDS = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/p
 LARGEST_THUMBNAIL_BYTES = 200_000
 # Beside a verdict or an opinion; every other table is on the page of measured limits.
 PANEL_TABLES = ("Overall", "Verdicts on cross")
-
-
 # The values of the parts of the page that speak of the file, of the chosen face, and of a second opinion on it. What is not given stays.
 FileParts = namedtuple("FileParts", "result verdict card faces stage choices limits provenance downloads", defaults=[gr.skip()] * 9)
 FaceParts = namedtuple("FaceParts", "face bars areas label map neighbours", defaults=[gr.skip()] * 6)
@@ -57,9 +55,6 @@ OpinionParts = namedtuple(
 def no_file() -> FileParts:
     """Nothing of an earlier result may stand beside a new file."""
     return FileParts(result=gr.update(visible=False), verdict="", stage="", choices="", provenance="", downloads="")
-
-
-# The file
 
 
 def file_parts(found: Analysis, session: Session, upload: Upload, uploads: Uploads, pipeline: Pipeline) -> FileParts:
@@ -147,9 +142,6 @@ def _side_by_side(evidence: Evidence, pipeline: Pipeline) -> str:
     return opinion_view.side_by_side(track, heard, evidence.detector, about) if heard is not None else ""
 
 
-# The chosen face
-
-
 def face_parts(session: Session, pipeline: Pipeline, data_folder: Path | None = None) -> FaceParts:
     """Everything that is said of the chosen face but its heatmap and its place on the map."""
     evidence, track, face = session.evidence, session.track, session.face
@@ -219,23 +211,16 @@ def _first_areas(track: TrackEvidence, number: int, predictor: Predictor) -> str
     return f"{heading}{areas.panel(track, number, name, state, predictor.card.measured, _marked_crop(track))}"
 
 
-# The second opinion on it
-
-
 def opinion_parts(session: Session, pipeline: Pipeline | None) -> OpinionParts:
     """Everything about the chosen face that takes no time: its heatmap, its map and the patches are asked for by themselves."""
     track, index, shown = session.track, session.leading, session.second
     if pipeline is None or session.evidence is None or track is None or index is None or shown is None:
         return OpinionParts(section=gr.update(visible=False), choices="", answer="", mosaic="", others="")
     first, given, patches = session.evidence.detector, shown.verdict is not None, session.known_patches
-    detector, name, predictor = (
-        shown.detector,
-        opinion_text.name_of(shown.detector.name),
-        pipeline.predictor_of(shown.detector.weights_sha256),
-    )
-    neighbours = face_view.refused(opinion_text.NO_REFERENCES.format(name=name))
-    if shown.placement is not None:
-        neighbours = face_view.neighbour_table(shown.placement, detector)
+    detector, predictor = shown.detector, pipeline.predictor_of(shown.detector.weights_sha256)
+    name = opinion_text.name_of(detector.name)
+    missing = opinion_text.NO_REFERENCES.format(name=name)
+    neighbours = face_view.neighbour_table(shown.placement, detector) if shown.placement is not None else face_view.refused(missing)
     heading = (opinion_text.LIMITS_TITLE if detector.measured else opinion_text.UNMEASURED_TITLE).format(name=name)
     said = opinion_view.limits(detector, first_tables(predictor.card) if predictor is not None else [])
     limits = page_parts.HTML.opinion_limits(heading, said, page_parts.all_limits(detector))
@@ -319,8 +304,8 @@ def _reader(pipeline: Pipeline) -> Predictor | None:
     """The detector that reads patches."""
     from attribution.explain.patches import reads_patches
 
-    loaded = [*(one.predictor for one in pipeline.specialists if one.predictor is not None), pipeline.predictor]
-    return next((one for one in loaded if reads_patches(one)), None)
+    loaded = (*(one.predictor for one in pipeline.specialists), pipeline.predictor)
+    return next((one for one in loaded if one is not None and reads_patches(one)), None)
 
 
 def _readable(session: Session, pipeline: Pipeline) -> tuple[Predictor, Tiles] | None:
@@ -334,9 +319,6 @@ def _mosaic(session: Session, pipeline: Pipeline, patches: Patches | None) -> st
     if evidence is None or track is None or patches is None or (reader := _reader(pipeline)) is None:
         return ""
     return patches_view.patch_view(patches, reader.info, track.box, evidence.media, session.picture, reader.card.measured)
-
-
-# What several of them need
 
 
 def _part(value: str, visible: bool | None = None) -> Any:
