@@ -18,7 +18,6 @@ _ANSWERS = {
     "generated": "Which kind of generator drew a wholly generated face.",
     "face_swap": "Whether a face was swapped or a part pasted into it, and where.",
 }
-_UNKNOWN_ANSWERS = "What its labels say; Telltale does not know more of it."
 _MOST_CONFIG_BYTES = 4 * 2**20
 
 
@@ -54,12 +53,12 @@ def looked_up(listing: hub.Listing) -> Entry:
     """A repository as the Hub described it at a commit, joined with what is known of it."""
     entry, measured = _known(listing.repository), any(file.name == CARD_FILE for file in listing.files)
     licence = listing.licence or entry.licence or "none stated"
-    return replace(entry, name=_name(listing.repository, listing.revision), licence=licence, bytes=listing.bytes, measured=measured)
+    return replace(entry, name=f"hf:{listing.repository}@{listing.revision}", licence=licence, bytes=listing.bytes, measured=measured)
 
 
 def _cached(snapshot: hub.Snapshot) -> Entry | None:
     """None for a repository that is no detector: the Hub cache holds whatever other programs fetched."""
-    name, folder = _name(snapshot.repository, snapshot.revision), snapshot.folder
+    name, folder = f"hf:{snapshot.repository}@{snapshot.revision}", snapshot.folder
     if (folder / CARD_FILE).is_file():
         return _of_card(name, snapshot.repository, "cached", folder, snapshot.digests.get(CARD_FILE, ""))
     entry, config = _known(snapshot.repository), _config(folder)
@@ -84,17 +83,13 @@ def _of_card(name: str, title: str, kind: str, folder: Path, digest: str = "") -
 
 def _known(repository: str) -> Entry:
     """What is known of a repository; without a name where that is nothing."""
-    one = registry.find(repository)
-    return _public(one) if one is not None else Entry("", repository, "known", "", (), "", _UNKNOWN_ANSWERS)
+    unknown = Entry("", repository, "known", "", (), "", "What its labels say; Telltale does not know more of it.")
+    return _public(one) if (one := registry.find(repository)) is not None else unknown
 
 
 def _public(one: registry.Checkpoint) -> Entry:
     view, name = "face" if one.face_scale is not None else "", f"hf:{one.repository}"
     return Entry(name, one.repository, "known", one.architecture, one.labels, one.licence, one.answers, view=view, refused=one.refused)
-
-
-def _name(repository: str, revision: str) -> str:
-    return f"hf:{repository}@{revision}"
 
 
 def _size(folder: Path) -> int:
@@ -122,6 +117,5 @@ def _architecture(config: Mapping[str, Any]) -> str:
 
 def _labels(config: Mapping[str, Any]) -> tuple[str, ...]:
     named, numbered = config.get("label_names"), config.get("id2label")
-    if isinstance(named, list):
-        return tuple(str(one)[:80] for one in named[:100])
-    return tuple(str(one)[:80] for one in list(numbered.values())[:100]) if isinstance(numbered, Mapping) else ()
+    found = named if isinstance(named, list) else [*numbered.values()] if isinstance(numbered, Mapping) else []
+    return tuple(str(one)[:80] for one in found[:100])

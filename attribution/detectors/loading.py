@@ -35,10 +35,8 @@ from attribution.models.shallow import Shallow
 
 DEFAULT_DETECTOR = "telltale-mobilenetv2"
 EMBEDDED_FOLDER = Path(__file__).resolve().parents[2] / "weights"
-PROBE_TOLERANCE = 1e-3
-PROJECTION_KEY = "projection.weight"
+PROBE_TOLERANCE, PROJECTION_KEY = 1e-3, "projection.weight"
 AGAIN = "Get the detector again from its source."
-
 _LARGEST_CARD_BYTES = 4 * 2**20
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 Colours = tuple[float, float, float]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +44,8 @@ class Predictor:
         # What stands in for CUDA on ZeroGPU looks at all tensors copied so far for each further one, which takes minutes. A copy needs none
         # of it.
         with torch._C.DisableTorchFunction():
-            model = detector.model if self.device == "cpu" else copy.deepcopy(detector.model)
-            projection = detector.projection
-            if projection is not None and self.device != "cpu":
-                projection = copy.deepcopy(projection)
+            parts = (detector.model, detector.projection)
+            model, projection = parts if self.device == "cpu" else copy.deepcopy(parts)
         # Depthwise convolutions are 1.6 times as fast on a CPU with the channels last.
         self.model = model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.projection = projection.to(self.device) if projection is not None else None
@@ -66,7 +63,8 @@ class Predictor:
         crops = self.checked(crops)
         logits = np.empty((len(crops), len(self.info.labels)), dtype=np.float32)
         embeddings = np.empty((len(crops), self.dimensions), dtype=np.float32)
-        for part in self._batches(len(crops)):
+        for first in range(0, len(crops), _BATCH[self.device]):
+            part = slice(first, first + _BATCH[self.device])
             logits[part], embeddings[part] = self._read_batch(crops[part], mirrored)
         embeddings /= np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
         return Predictions(logits, self.calibrated(logits), embeddings)
@@ -88,10 +86,6 @@ class Predictor:
         if not isinstance(crops, np.ndarray) or crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1:] != (side, side, 3):
             raise ValueError(f"crops must be N×{side}×{side}×3 uint8")
         return crops
-
-    def _batches(self, faces: int) -> Iterator[slice]:
-        size = _BATCH[self.device]
-        return (slice(first, min(first + size, faces)) for first in range(0, faces, size))
 
     def _read_batch(self, crops: np.ndarray, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
         try:

@@ -10,7 +10,6 @@ from attribution.detectors.card import Cell, MeasuredTable
 from attribution.text.numbers import share_digits, signed
 
 _Z = 1.959964
-_LOWER, _UPPER = ("low", "from"), ("high", "to")
 
 
 class Unfit(Exception):
@@ -61,7 +60,7 @@ class Row:
             return None
         first = self.columns.index(column) + 1
         near = Row(self.columns[first : first + 4], self.cells[first : first + 4])
-        low, high = (next((name for name in near.columns if name in names), "") for names in (_LOWER, _UPPER))
+        low, high = (next((name for name in near.columns if name in names), "") for names in (("low", "from"), ("high", "to")))
         return Estimate(value, near.number(low), near.number(high))
 
     def between(self, column: str, low: str, high: str) -> Estimate | None:

@@ -29,12 +29,8 @@ from attribution.models.backbones import build_backbone, features, normalise
 FACE_SCALE = 1.3
 """The square that faces are cut to for a detector that does not say how its own were, in heights of the face's box."""
 
-_PROBE_SEEDS = (11, 12, 13)
-_LEAST_SPREAD = 1e-6
-_UNTOUCHED = "No manipulation (its label: {name})"
-_BATCH_TOLERANCE = 1e-3
-_ABOVE, _BELOW, _NAMED = 0.9, 0.1, 0.6
-_LEAST_FACE_PX = 60.0
+_PROBE_SEEDS, _LEAST_SPREAD, _BATCH_TOLERANCE = (11, 12, 13), 1e-6, 1e-3
+_ABOVE, _BELOW, _NAMED, _LEAST_FACE_PX = 0.9, 0.1, 0.6, 60.0
 _CONFIG_BYTES = 4 * 2**20
 
 
@@ -91,7 +87,7 @@ def _labels(adapted: Adapted, spec: DetectorSpec, checkpoint: Checkpoint | None)
         slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:36] or "label"
         taken = {one.name for one in labels} | {"unknown"}
         # Whatever its makers call it: that a face is authentic nobody can tell.
-        shown = _UNTOUCHED.format(name=name[:200]) if family == "real" else name[:200]
+        shown = f"No manipulation (its label: {name[:200]})" if family == "real" else name[:200]
         labels.append(Label(slug if slug not in taken else f"{slug}_{len(labels)}", shown, family))
     return tuple(labels)
 

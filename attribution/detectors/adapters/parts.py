@@ -137,9 +137,8 @@ def wholes(config: Mapping[str, Any], name: str, default: Sequence[int], least: 
 def side(config: Mapping[str, Any], name: str, default: int, least: int, most: int) -> int:
     """The side of a square, given as a number or as two equal ones."""
     value = config.get(name, default)
-    if isinstance(value, list) and len(value) == 2 and value[0] == value[1]:
-        value = value[0]
-    return read({name: value}, name, default, least, most)
+    square = isinstance(value, list) and len(value) == 2 and value[0] == value[1]
+    return read({name: value[0] if square else value}, name, default, least, most)
 
 
 def must_be(config: Mapping[str, Any], name: str, wanted: Any) -> None:

@@ -91,18 +91,16 @@ def _without_own_side(architecture: str, arguments: Mapping[str, Any]) -> dict[s
 def _unwrapped(source: Source, architecture: str, arguments: Mapping[str, Any], what: str) -> tuple[dict[str, torch.Tensor], int]:
     """The tensors under timm's names, and the number of outputs. Raises DamagedDetector or UnusableDetector."""
     plan = blueprint(architecture, 2, arguments)
-    head = classifier_name(plan)
+    head, ledger = classifier_name(plan), Ledger(source.tensors)
     body = [name for name in plan.state_dict() if name not in (f"{head}.weight", f"{head}.bias")]
     prefix = _prefix(source, body)
-    ledger = Ledger(source.tensors)
     tensors = {name: ledger.take(prefix + name) for name in body}
     found = _head(source, prefix, head, {prefix + name for name in body})
     weight = tensors[f"{head}.weight"] = ledger.take(f"{found}.weight")
     # A linear layer without a bias is one whose bias is 0.
     bias = ledger.take(f"{found}.bias") if ledger.has(f"{found}.bias") else torch.zeros(weight.shape[:1], dtype=weight.dtype)
-    tensors[f"{head}.bias"] = bias
     ledger.finish(what)
-    return tensors, len(bias)
+    return {**tensors, f"{head}.bias": bias}, len(bias)
 
 
 def _prefix(source: Source, body: list[str]) -> str:
@@ -158,11 +156,8 @@ def _wrapper(source: Source, adapter: str) -> Adapted:
     return conclude(adapter, source, architecture, arguments, tensors, labels, by_transformers(source))
 
 
-def _is_timm_config(source: Source) -> bool:
-    return isinstance(source.config.get("architecture"), str) and isinstance(source.config.get("pretrained_cfg"), Mapping)
-
-
-TIMM = Format("timm", _is_timm_config, _timm)
+_TIMM_KINDS = {"architecture": str, "pretrained_cfg": Mapping}
+TIMM = Format("timm", lambda source: all(isinstance(source.config.get(name), kind) for name, kind in _TIMM_KINDS.items()), _timm)
 MIXIN = Format(
     "PyTorchModelHubMixin around timm",
     lambda source: "model_type" not in source.config and bool(_named_architecture(source.config)),

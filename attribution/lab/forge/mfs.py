@@ -30,13 +30,10 @@ WINDOW_SIZES = ((40, 80), (80, 120), (120, 160), (224, 224))
 # stays below it; a plain mean over the picture does not tell that noise from a small patch of another skin.
 MIN_CHANGE = 12.0
 
-_STRIDES_PER_WINDOW = 5
-_PYRAMID_LEVELS = 4
-_FEATHER_PX = 5
+_STRIDES_PER_WINDOW, _PYRAMID_LEVELS, _FEATHER_PX = 5, 4, 5
 # Areas narrower than this, at 224 px, are not worth a label, and OpenCV's Poisson blending fails on slivers.
 _MIN_EXTENT = 12
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-_WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -64,8 +61,7 @@ def dssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         cv2.GaussianBlur(plane, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT) for plane in (x, y, x * x, y * y, x * y)
     )
     xx, yy, xy = mean_x * mean_x, mean_y * mean_y, mean_x * mean_y
-    variances = (of_xx - xx) + (of_yy - yy)
-    covariance = of_xy - xy
+    variances, covariance = (of_xx - xx) + (of_yy - yy), of_xy - xy
     ssim = ((2 * xy + _C1) * (2 * covariance + _C2)) / ((xx + yy + _C1) * (variances + _C2))
     return np.clip(np.abs(1 - ssim) / 2, 0, 1)
 
@@ -180,7 +176,7 @@ def multi_scale_swap(
     area = face_hull(landmarks, side, random)
     if halved:
         real, fake = half_resolution(real), half_resolution(fake)
-    boxes = [_WHOLE]
+    boxes = [(0.0, 0.0, 1.0, 1.0)]
     if kind == "partial":
         box = (0, 0, side, side)
         if size != (224, 224):

@@ -39,8 +39,8 @@ def draw(sheet: Path, data: Path, work: Path, split: str, method: str, most: int
     drawn = contact_sheet(strips, f"{method}, {split}, seed {seed}")
     sheet.parent.mkdir(parents=True, exist_ok=True)
     if sheet.suffix.lower() != ".png" or not cv2.imwrite(str(sheet), drawn[..., ::-1]):
-        what = f"The sheet could not be written to {sheet.name}."
-        raise LabError(what, "Name a file that ends in .png, in a folder that can be written.")
+        step = "Name a file that ends in .png, in a folder that can be written."
+        raise LabError(f"The sheet could not be written to {sheet.name}.", step)
     print(f"{sheet}: {len(strips)} pairs, {drawn.shape[1]}x{drawn.shape[0]} px")
 
 

@@ -72,10 +72,8 @@ def face_mask(landmarks: np.ndarray, side_px: int, random: np.random.Generator) 
         mask = _elastic(mask, random, side_px * 0.018)
     feather = int(random.choice([3, 5, 9, 15, 23, 31]) * side_px / 224) | 1
     grown = cv2.GaussianBlur(mask, (feather, feather), 0)
-    if random.random() < 0.5:
-        # Feather inwards only, so that the border of the mask reaches zero before the outline does.
-        grown = np.clip(2 * grown - 1, 0, 1)
-    return grown
+    # Feather inwards only, half of the time, so that the border of the mask reaches zero before the outline does.
+    return np.clip(2 * grown - 1, 0, 1) if random.random() < 0.5 else grown
 
 
 def match_colour(source: np.ndarray, target: np.ndarray, mask: np.ndarray, strength: float = 1.0) -> np.ndarray:

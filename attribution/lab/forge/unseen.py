@@ -20,9 +20,7 @@ from attribution.lab.forge.swaps import LEAST_PIXELS, Forgery, choose_donor
 KINDS = ("whole", "partial")
 # How often a draw may come to nothing before a case is given up.
 TRIES = 8
-_SEED = 20230619
-_GRID = 29
-_ROUND_PRECISION = 4
+_SEED, _GRID, _ROUND_PRECISION = 20230619, 29, 4
 
 
 @dataclass(frozen=True)

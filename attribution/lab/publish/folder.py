@@ -64,7 +64,5 @@ def model_card(card: Card) -> str:
     markdown.filters["shown"] = lambda cell: "" if cell is None else str(cell)
     template = markdown.from_string(Path(__file__).with_name("modelcard.md.j2").read_text(encoding="utf-8"))
     precision = "8 bits a value" if any(table.title == "Eight bits" for table in card.measured) else "half precision"
-    minutes, model_args = f"{card.training.minutes:.0f}", json.dumps(settings.get("model_args"))
-    return template.render(
-        card=card, settings=settings, minutes=minutes, model_args=model_args, swap_kinds=swap_kinds, precision=precision
-    ).rstrip()
+    told = {"minutes": f"{card.training.minutes:.0f}", "model_args": json.dumps(settings.get("model_args")), "precision": precision}
+    return template.render(card=card, settings=settings, swap_kinds=swap_kinds, **told).rstrip()

@@ -58,8 +58,7 @@ def _all_left_out(rows: Sequence[Figures]) -> Iterable[Figures]:
 
 
 def _worst_change(rows: Sequence[Figures]) -> Iterable[Figures]:
-    changed = [row for row in rows if row["value"] is not None]
-    whole = [row for row in rows if row["value"] is None]
+    changed, whole = ([row for row in rows if (row["value"] is None) == unchanged] for unchanged in (False, True))
     return [{"whole": whole[0], **min(changed, key=lambda row: float(row["macro-F1"]))}] if whole and changed else []
 
 
@@ -71,8 +70,7 @@ def _islands(rows: Sequence[Figures]) -> Iterable[Figures]:
 def _swaps(rows: Sequence[Figures]) -> Iterable[Figures]:
     """All face swaps together, whatever collection they are from."""
     swaps = [row for row in rows if row["family"] == "face_swap"]
-    faces = sum(float(row["faces"] or 0) for row in swaps)
-    answers = ("none found", "inconclusive", "manipulated")
+    faces, answers = sum(float(row["faces"] or 0) for row in swaps), ("none found", "inconclusive", "manipulated")
     return [{name: sum(float(row[name] or 0) * float(row["faces"] or 0) for row in swaps) / faces for name in answers}] if faces else []
 
 

@@ -16,8 +16,7 @@ from attribution.lab.forge.pools import Samples, left_out
 from attribution.lab.measure.predictions import SplitPredictions, families_of
 from attribution.models.backbones import Projection
 
-MIN_DISTANCE = 0.25
-MAP_SEED = 5
+MIN_DISTANCE, MAP_SEED = 0.25, 5
 
 
 def references(samples: Samples, leave_out: Collection[str], count: int, of: Collection[str] | None = None) -> np.ndarray:
@@ -60,9 +59,7 @@ def lay_out(embeddings: np.ndarray, seed: int):
         warnings.simplefilter("ignore")
         import umap
 
-        mapper = umap.UMAP(n_neighbors=MAP_NEIGHBOURS, min_dist=MIN_DISTANCE, metric="cosine", random_state=seed)
-        mapper.fit(embeddings)
-    return mapper
+        return umap.UMAP(n_neighbors=MAP_NEIGHBOURS, min_dist=MIN_DISTANCE, metric="cosine", random_state=seed).fit(embeddings)
 
 
 def agreement(mapper, bank: ReferenceBank, bank_families: np.ndarray, found: SplitPredictions) -> dict[str, float]:

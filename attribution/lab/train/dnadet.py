@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -113,8 +113,7 @@ class Net(nn.Module):
         assert isinstance(trunk, DnaDet)
         self.trunk = trunk
         if settings.frequencies:
-            first: Any = trunk.stages[0]
-            start_with_frequencies(first.conv_halve)
+            start_with_frequencies(cast(Any, trunk.stages[0]).conv_halve)
         width = trunk.head_hidden_size
         self.projection = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 128))
         # The first stage is a plain classification, as is the second where no two samples of a step share a class. The loss: Khosla et al.
