@@ -171,9 +171,8 @@ def _opinion_lines(opinions: Sequence[Opinion], with_refusals: bool) -> list[str
 def _answer(detector: DetectorInfo, verdict: Verdict) -> str:
     method, confidence = verdict.method, verdict.confidence
     how = f", {detector.display(method).lower() if method == 'unknown' else detector.display(method)}" if method else ""
-    return f"{verdict.state.replace('_', ' ')}{how}" + (
-        f" (confidence {100 * min(confidence, 0.99):.0f} %)" if confidence is not None else ""
-    )
+    sure = f" (confidence {100 * min(confidence, 0.99):.0f} %)" if confidence is not None else ""
+    return f"{verdict.state.replace('_', ' ')}{how}{sure}"
 
 
 def _printable(text: str) -> str:
@@ -201,9 +200,8 @@ def _write(path: Path, text: str) -> None:
     """Write it whole or not at all: a reader never sees half a file."""
     temporary = None
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.absolute().parent, prefix=".telltale-", suffix=".part", delete=False
-        ) as file:
+        folder = path.absolute().parent
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, prefix=".telltale-", suffix=".part", delete=False) as file:
             temporary = file.name
             file.write(text)
         umask = os.umask(0)

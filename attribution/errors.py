@@ -3,8 +3,6 @@
 A message never holds a path of the server or a traceback: `str(error)` is safe to show (after escaping) to anyone.
 """
 
-from __future__ import annotations
-
 
 class TelltaleError(Exception):
     """Base of the tree. `what` says what happened, `next_step` what the user can do; both are plain sentences."""

@@ -1,7 +1,5 @@
 """The parts that examine a file put together as a `Pipeline`, and one file → its evidence and the heatmaps of it."""
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field

@@ -3,8 +3,6 @@
 Fields are checked by their annotations; those that are not compared live in memory only, and are neither checked nor in the JSON.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ Pixels, landmarks and boxes are in pixels of the original picture (after its ori
 boxes are (x0, y0, x1, y1). Times are presentation times in seconds.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`docs/json.md`, written from the dataclasses: `python -m attribution.evidence.reference > docs/json.md`."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import re

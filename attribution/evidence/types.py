@@ -1,8 +1,6 @@
 """Evidence in numbers and words: what was given, which detector answered, and the parts of what it says. All of it is in the JSON but the
 fields that are not compared; `docs/json.md` is written from the descriptions here."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated

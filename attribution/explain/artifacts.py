@@ -4,8 +4,6 @@ the crop to the original picture.
 The paper (arXiv 2210.14457) throws the boxes away once it has trained with them; here they are the answer to "where".
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -133,7 +131,6 @@ def _thinned(confidences: torch.Tensor, boxes: torch.Tensor, least: float, most_
         own, where = own[sized & (own >= least)], where[sized & (own >= least)]
         if len(own):
             kept = nms(where, own, most_overlap)
-            return tuple(
-                CropArtifact((x0, y0, x1, y1), p) for (x0, y0, x1, y1), p in zip(where[kept].tolist(), own[kept].tolist(), strict=True)
-            )
+            found = zip(where[kept].tolist(), own[kept].tolist(), strict=True)
+            return tuple(CropArtifact((x0, y0, x1, y1), p) for (x0, y0, x1, y1), p in found)
     return ()

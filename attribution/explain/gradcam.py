@@ -6,8 +6,6 @@ architectures (such as ViTs that answer by their class token) the package does t
 explained layer per batch.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 from typing import Any

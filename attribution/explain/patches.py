@@ -4,8 +4,6 @@ The traces of a generator's architecture lie all over what it drew (Yang et al.,
 an untouched photograph shows as an island of patches with another answer than those around it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -141,27 +141,18 @@ def write_reference(
     bank_rows = np.asarray(embeddings, dtype=np.float32)
     bank_points = np.ascontiguousarray(points, dtype=np.float32)
     # A bank that could not be read back must not be written.
-    ReferenceBank(
-        bank_rows, bank_points, tuple(methods), tuple(sources), distances, neighbours, int(parameters["n_neighbors"]), tuple(paths)
-    )
-    save_file(
-        {
-            "projection.weight": np.ascontiguousarray(projection_weight, dtype=np.float16),
-            "embeddings": np.ascontiguousarray(bank_rows, dtype=np.float16),
-            "points": bank_points,
-            "method_index": np.array([method_names.index(name) for name in methods], dtype=np.int32),
-            "source_index": np.array([source_names.index(name) for name in sources], dtype=np.int32),
-            "validation_distances": distances,
-        },
-        path,
-        metadata={
-            "methods": json.dumps(method_names),
-            "sources": json.dumps(source_names),
-            "neighbours": json.dumps(neighbours),
-            "map": json.dumps(parameters),
-            "paths": json.dumps(list(paths)),
-        },
-    )
+    map_neighbours, where = int(parameters["n_neighbors"]), tuple(paths)
+    ReferenceBank(bank_rows, bank_points, tuple(methods), tuple(sources), distances, neighbours, map_neighbours, where)
+    tensors = {
+        "projection.weight": np.ascontiguousarray(projection_weight, dtype=np.float16),
+        "embeddings": np.ascontiguousarray(bank_rows, dtype=np.float16),
+        "points": bank_points,
+        "method_index": np.array([method_names.index(name) for name in methods], dtype=np.int32),
+        "source_index": np.array([source_names.index(name) for name in sources], dtype=np.int32),
+        "validation_distances": distances,
+    }
+    told = {"methods": method_names, "sources": source_names, "neighbours": neighbours, "map": parameters, "paths": where}
+    save_file(tensors, path, metadata={key: json.dumps(value) for key, value in told.items()})
 
 
 def _need(holds: bool, what: str) -> None:
@@ -199,9 +190,7 @@ def _bandwidths(distances: np.ndarray) -> np.ndarray:
     """σ per row so that Σ_{j ≥ 2} exp(−d_j / σ) = log2(k), by bisection: umap's `smooth_knn_dist` with local connectivity 0, which is
     what its `transform` uses."""
     target = np.log2(distances.shape[1])
-    low = np.zeros(len(distances))
-    high = np.full(len(distances), np.inf)
-    middle = np.ones(len(distances))
+    low, high, middle = np.zeros(len(distances)), np.full(len(distances), np.inf), np.ones(len(distances))
     for _ in range(_BANDWIDTH_STEPS):
         too_wide = np.exp(-distances[:, 1:] / middle[:, None]).sum(axis=1) > target
         high = np.where(too_wide, middle, high)

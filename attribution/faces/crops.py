@@ -1,8 +1,6 @@
 """What a detector sees of a file: its faces, cut by the detector's own rule, or whole pictures; and where another detector looks for the
 same faces."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -48,10 +46,8 @@ def whole_frames(opened: OpenedMedia, frames: Sequence[tuple[int, float]], crop:
     box = picture_box(crop, width, height)
     crops = opened.crops([(index, box) for index, _ in frames], crop.side_px, crop.resample)
     all_of_it = (0.0, 0.0, float(width), float(height))
-    return [
-        Face(index, seconds, all_of_it, None, None, box, pixels, *measures(pixels))
-        for (index, seconds), pixels in zip(frames, crops, strict=True)
-    ]
+    seen = [(*frame, pixels) for frame, pixels in zip(frames, crops, strict=True)]
+    return [Face(index, seconds, all_of_it, None, None, box, pixels, *measures(pixels)) for index, seconds, pixels in seen]
 
 
 def as_seen(opened: OpenedMedia, tracks: Sequence[Track], crop: CropSettings) -> tuple[Track, ...]:

@@ -1,8 +1,6 @@
 """Frames → faces → tracks, by MTCNN of facenet-pytorch (Zhang et al. 2016, Joint Face Detection and Alignment using
 Multi-task Cascaded Convolutional Networks), whose weights come with the package."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +15,7 @@ from attribution.detectors.card import CropSettings
 from attribution.evidence import Box, Face, Frame, Track
 from attribution.faces import tracker
 from attribution.faces.crops import face_square, measures, whole_frames
-from attribution.faces.tracker import Detection, Guess, Tracklet
+from attribution.faces.tracker import Detection, Tracklet
 from attribution.media import OpenedMedia
 
 SMALLEST_FACE_PX = 20
@@ -26,10 +24,8 @@ WHOLE_PICTURE = "The whole picture was judged, and no face was looked for."
 
 _THRESHOLDS = (0.7, 0.7, 0.8)
 _BATCH = {"cpu": 8, "cuda": 64}
-_ONET_SIDE_PX = 48
-_ONET_BATCH = 512
-_KEY_EVERY_SECONDS = 0.7
-_FEWEST_KEYS = 6
+_ONET_SIDE_PX, _ONET_BATCH = 48, 512
+_KEY_EVERY_SECONDS, _FEWEST_KEYS = 0.7, 6
 _LINKED_FOR_EACH_EXAMINED = 2
 _CROPS_OF_A_CLIP, _FEWEST_CROPS = 320, 8
 _FRAMES_OF_A_CLIP = 32
@@ -219,15 +215,9 @@ def _follow(tracklets: list[Tracklet], frames: Sequence[Frame], finder: FaceFind
     seconds = [frame.seconds for frame in frames]
     runs = [(index, run) for index, tracklet in enumerate(tracklets) for run in tracker.guesses(tracklet, keys, seconds, cuts)]
     asked = [guess for _, run in runs for guess in run]
-    faces = iter(finder.refine([frames[guess.frame].rgb for guess in asked], [guess.box / frames[guess.frame].scale for guess in asked]))
-    outcomes: list[tuple[int, list[tuple[Guess, Detection | None]]]] = []
-    for index, run in runs:
-        outcome: list[tuple[Guess, Detection | None]] = []
-        for guess in run:
-            face = next(faces)
-            outcome.append((guess, face and _detection(frames[guess.frame], guess.frame, face)))
-        outcomes.append((index, outcome))
-    return tracker.fill(tracklets, outcomes)
+    faces = finder.refine([frames[guess.frame].rgb for guess in asked], [guess.box / frames[guess.frame].scale for guess in asked])
+    seen = ((guess, face and _detection(frames[guess.frame], guess.frame, face)) for guess, face in zip(asked, faces, strict=True))
+    return tracker.fill(tracklets, [(index, [next(seen) for _ in run]) for index, run in runs])
 
 
 def _cut(tracklets: Sequence[Tracklet], opened: OpenedMedia, crop: CropSettings) -> tuple[Track, ...]:

@@ -5,8 +5,6 @@ cost per pair of tracklet and detection, the cheapest assignment of all (Hungari
 cut to another person at the same place starts a tracklet of its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,13 +22,11 @@ MOST_GROWTH = 1.0
 SAME_FACE = 0.4
 _SAME_FACE_ELSEWHERE = 0.6
 _FARTHEST_HEIGHTS = 1.5
-_STEADY_SPEED_SECONDS = 0.4
-_UNSTEADY_SPEED_SECONDS = 1.0
+_STEADY_SPEED_SECONDS, _UNSTEADY_SPEED_SECONDS = 0.4, 1.0
 _NO_MATCH = 1e6
 _SURE_OF_FACE = 0.95
 _NEAR_GUESS, _SAME_PLACE = 0.3, 0.5
-_LOOK_SIDE_PX = 16
-_LOOK_REACH = 1.3
+_LOOK_SIDE_PX, _LOOK_REACH = 16, 1.3
 _FLAT_GREYS = 3.0
 _SAME_SCENE = 0.5
 
@@ -147,13 +143,10 @@ def stitch(tracklets: Sequence[Tracklet], cuts: set[int]) -> list[Tracklet]:
     """The tracklets of which one goes on where another was lost, joined: the face was out of sight or hidden for a while."""
     costs = np.full((len(tracklets), len(tracklets)), _NO_MATCH)
     for row, tracklet in enumerate(tracklets):
-        later = [
-            column
-            for column, other in enumerate(tracklets)
-            if other[0].frame > tracklet[-1].frame and other[0].seconds - tracklet[-1].seconds <= LONGEST_GAP_SECONDS
-        ]
-        for column in later:
-            costs[row, column] = _costs(tracklet, [tracklets[column][0]], cuts)[0]
+        last = tracklet[-1]
+        for column, (first, *_) in enumerate(tracklets):
+            if first.frame > last.frame and first.seconds - last.seconds <= LONGEST_GAP_SECONDS:
+                costs[row, column] = _costs(tracklet, [first], cuts)[0]
     goes_on = {row: column for row, column in zip(*linear_sum_assignment(costs), strict=True) if costs[row, column] < _NO_MATCH}
     joined = []
     for row in sorted(set(range(len(tracklets))) - set(goes_on.values())):
@@ -231,8 +224,7 @@ def _onwards(tracklet: Tracklet, keys: Sequence[int], seconds: Sequence[float], 
     for frame in range(last.frame + step, end + step, step):
         if cut_between(last.frame, frame, cuts) or abs(seconds[frame] - last.seconds) > LONGEST_GAP_SECONDS:
             break
-        moved = last.box + np.tile(way(tracklet, seconds[frame]), 2)
-        run.append(Guess(frame, moved, last))
+        run.append(Guess(frame, last.box + np.tile(way(tracklet, seconds[frame]), 2), last))
     return run
 
 

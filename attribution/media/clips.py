@@ -4,8 +4,6 @@ A first pass reads the packets without decoding them, so that the length, the ti
 not those that its header claims. The second pass decodes in order and keeps the chosen frames in the pixel format that they came in.
 """
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, field
 from typing import Any

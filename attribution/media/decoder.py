@@ -1,7 +1,5 @@
 """The parent's end of a decoder process: start, ask, kill. One idle decoder is kept ready, because starting one takes half a second."""
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """Opening a clip with PyAV, choosing its video track, and listing the packets in it. Runs only in the worker process."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, field
 from typing import Any

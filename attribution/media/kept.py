@@ -4,8 +4,6 @@ Runs only in the worker process. A clip's frame stays in its own pixel format (h
 converted. "Shown" coordinates are those of the original picture after its orientation and its pixels' shape were applied.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """What a file is, by its first bytes and never by its name. Nothing is decoded here: the parent process may look at these bytes."""
 
-from __future__ import annotations
-
 import struct
 from dataclasses import dataclass
 
@@ -27,21 +25,17 @@ _QUICKTIME_ATOMS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
 
 # Beginnings of what we refuse, and what it is called.
 _KNOWN_REFUSALS = (
-    (b"II*\x00", "a TIFF picture", "Convert it to PNG or JPEG first."),
-    (b"MM\x00*", "a TIFF picture", "Convert it to PNG or JPEG first."),
+    ((b"II*\x00", b"MM\x00*"), "a TIFF picture", "Convert it to PNG or JPEG first."),
     (b"BM", "a BMP picture", "Convert it to PNG first."),
     (b"\x00\x00\x01\x00", "an icon file", "Convert it to PNG first."),
     (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture", "Convert it to PNG or JPEG first."),
-    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture", "Convert it to PNG or JPEG first."),
-    (b"\xff\x0a", "a JPEG XL picture", "Convert it to PNG or JPEG first."),
+    ((b"\x00\x00\x00\x0cJXL ", b"\xff\x0a"), "a JPEG XL picture", "Convert it to PNG or JPEG first."),
     (b"8BPS", "a Photoshop document", "Export it as PNG or JPEG first."),
     (b"%PDF", "a PDF document", "Export the picture from it as PNG or JPEG first."),
     (b"%!PS", "a PostScript file", "Export the picture from it as PNG or JPEG first."),
     (b"PK\x03\x04", "an archive or an office document", "Unpack it and give the picture or clip inside."),
     (b"PK\x05\x06", "an empty archive", WHAT_WE_OPEN),
-    (b"\x1f\x8b", "a compressed archive", "Unpack it and give the picture or clip inside."),
-    (b"7z\xbc\xaf", "a compressed archive", "Unpack it and give the picture or clip inside."),
-    (b"Rar!", "a compressed archive", "Unpack it and give the picture or clip inside."),
+    ((b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!"), "a compressed archive", "Unpack it and give the picture or clip inside."),
     (b"FLV\x01", "a Flash video", "Convert it to MP4 first."),
     (b"0&\xb2u\x8ef\xcf\x11", "a Windows Media file", "Convert it to MP4 first."),
     (b"\x00\x00\x01\xba", "an MPEG program stream", "Convert it to MP4 first."),

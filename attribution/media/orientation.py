@@ -1,8 +1,6 @@
 """The eight ways in which stored pixels can lie, numbered as in EXIF (JEITA CP-3451, tag 0x0112): 1 is upright, 6 must be turned
 a quarter to the right, 2, 4, 5 and 7 are mirrored. Clips say the same with a display matrix (ISO 14496-12, `tkhd`)."""
 
-from __future__ import annotations
-
 import struct
 
 import numpy as np

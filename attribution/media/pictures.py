@@ -1,7 +1,5 @@
 """Still pictures, decoded by Pillow. Runs only in the worker process."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable
 

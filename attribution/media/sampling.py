@@ -1,7 +1,5 @@
 """Which frames of a clip are looked at: evenly in presentation time over the whole clip, on true timestamps."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Sequence
 

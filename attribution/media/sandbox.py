@@ -5,8 +5,6 @@ On x86-64 Linux also a seccomp filter (see seccomp(2), bpf(4)): no network, no p
 of files. Reading files stays possible, because the file is opened by its path. What is denied fails with EPERM until the process ends.
 """
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import platform
@@ -104,13 +102,7 @@ def _limit(memory_bytes: int, processor_seconds: int) -> None:
         return
     import resource
 
-    wanted = {
-        "RLIMIT_AS": memory_bytes,
-        "RLIMIT_CPU": processor_seconds,
-        "RLIMIT_FSIZE": 0,
-        "RLIMIT_NOFILE": 32,
-        "RLIMIT_CORE": 0,
-    }
+    wanted = {"RLIMIT_AS": memory_bytes, "RLIMIT_CPU": processor_seconds, "RLIMIT_FSIZE": 0, "RLIMIT_NOFILE": 32, "RLIMIT_CORE": 0}
     for name, value in wanted.items():
         # Some systems lack a limit or refuse to set it; those that exist are still worth having.
         limit = getattr(resource, name, None)

@@ -1,8 +1,6 @@
 """The pipe between the two processes: four bytes of length, a JSON header of at most MOST_HEADER_BYTES, raw bytes whose number
 the reader works out from the header. No pickle: neither side can make the other run or build anything."""
 
-from __future__ import annotations
-
 import json
 import struct
 from collections.abc import Mapping

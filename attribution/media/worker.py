@@ -4,8 +4,6 @@ It answers on its standard output (see `wire`), hears requests on its standard i
 when the parent dies. It opens one path, never a network connection, and keeps no record of anything.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import signal

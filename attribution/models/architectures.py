@@ -3,8 +3,6 @@
 The names are timm's (DNA-Det, CADDM and the shallow networks are our own). A family stands for what public detectors are built on.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -73,11 +71,7 @@ _SWINS = (
     *(f"swin_{size}_patch4_window7_224" for size in ("tiny", "small", "base", "large")),
     *("swin_base_patch4_window12_384", "swin_large_patch4_window12_384"),
     *(f"swinv2_{size}_window{window}_256" for size in ("tiny", "small", "base") for window in (8, 16)),
-    *(
-        f"swinv2_{size}_{window}"
-        for size in ("base", "large")
-        for window in ("window12_192", "window12to16_192to256", "window12to24_192to384")
-    ),
+    *(f"swinv2_{size}_window12{rest}" for size in ("base", "large") for rest in ("_192", "to16_192to256", "to24_192to384")),
 )
 _RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 _CONVNEXTS = (
@@ -169,16 +163,14 @@ def checked_arguments(architecture: str, num_classes: Any, model_args: Mapping[s
     """The model arguments, sequences as tuples. Raises UnusableDetector for an architecture, a number of classes (2 to MOST_CLASSES), or an
     argument that is not allowed."""
     if architecture not in ALLOWED_ARCHITECTURES:
-        raise UnusableDetector(
-            f"The architecture {architecture[:60]!r} is not on Telltale's list.", f"Use one of: {', '.join(ALLOWED_ARCHITECTURES)}."
-        )
+        what = f"The architecture {architecture[:60]!r} is not on Telltale's list."
+        raise UnusableDetector(what, f"Use one of: {', '.join(ALLOWED_ARCHITECTURES)}.")
     if not _whole(2, MOST_CLASSES)(num_classes):
         raise UnusableDetector(f"A detector has 2 to {MOST_CLASSES} classes, not {str(num_classes)[:20]}.", "Correct its config.json.")
     arguments = dict(model_args or {})
     for name, value in arguments.items():
         usable = ALLOWED_MODEL_ARGS.get(name) if isinstance(name, str) else None
         if usable is None or not usable(value):
-            raise UnusableDetector(
-                f"The model argument {str(name)[:60]!r} is not allowed, or has no usable value.", f"Use {', '.join(ALLOWED_MODEL_ARGS)}."
-            )
+            what = f"The model argument {str(name)[:60]!r} is not allowed, or has no usable value."
+            raise UnusableDetector(what, f"Use {', '.join(ALLOWED_MODEL_ARGS)}.")
     return {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}

@@ -5,8 +5,6 @@ Every backbone on the allow-list splits as `forward_features` (B×3×S×S → fe
 B×F) and a linear classifier (→ logits B×K). The embedding of a face is `normalise(projection · pooled)`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -18,17 +16,8 @@ from torch import nn
 from torch.nn import functional
 
 from attribution.errors import UnusableDetector
-from attribution.models.architectures import (
-    ALLOWED_ARCHITECTURES,
-    CADDM_PREFIX,
-    DNA_DET,
-    MASKED_TWICE,
-    NORM_EPS,
-    POOLED_VIT,
-    Explained,
-    checked_arguments,
-    class_token_vit,
-)
+from attribution.models import architectures
+from attribution.models.architectures import ALLOWED_ARCHITECTURES, POOLED_VIT, Explained, checked_arguments, class_token_vit
 from attribution.models.caddm import build_caddm
 from attribution.models.dnadet import DnaDet
 from attribution.models.shallow import Meso4, MesoInception4, ShallowNetV3
@@ -49,13 +38,13 @@ def build_backbone(architecture: str, num_classes: int, model_args: Mapping[str,
     fetch its own weights (lab only). Raises UnusableDetector for an architecture or an argument that is not on the allow-list.
     """
     arguments = checked_arguments(architecture, num_classes, model_args)
-    norm_eps, masked_twice = arguments.pop(NORM_EPS, None), arguments.pop(MASKED_TWICE, False)
+    norm_eps, masked_twice = arguments.pop(architectures.NORM_EPS, None), arguments.pop(architectures.MASKED_TWICE, False)
     try:
-        if architecture == DNA_DET:
+        if architecture == architectures.DNA_DET:
             model: nn.Module = DnaDet(num_classes, **arguments)
         elif architecture in _SHALLOW:
             model = _SHALLOW[architecture](num_classes, **arguments)
-        elif architecture.startswith(CADDM_PREFIX):
+        elif architecture.startswith(architectures.CADDM_PREFIX):
             model = build_caddm(num_classes, arguments, architecture=architecture)
         else:
             model = timm.create_model(architecture, pretrained=pretrained, num_classes=num_classes, **arguments)
@@ -176,8 +165,7 @@ def as_maps(output: torch.Tensor, model: nn.Module, architecture: str) -> torch.
         patches = output[:, int(backbone.num_prefix_tokens) :]
         side = math.isqrt(patches.shape[1])
         if side * side != patches.shape[1]:
-            raise UnusableDetector(
-                f"The {patches.shape[1]} patches of {architecture} form no square.", "Use a detector for square pictures."
-            )
+            what = f"The {patches.shape[1]} patches of {architecture} form no square."
+            raise UnusableDetector(what, "Use a detector for square pictures.")
         return patches.transpose(1, 2).reshape(output.shape[0], output.shape[2], side, side)
     return output

@@ -5,10 +5,9 @@ Its 168 anchors (§4.1) and boxes as offsets from them (SSD: Liu et al. 2016, ar
 crop's side: x to the right first, then y downwards.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
+from itertools import product
 from typing import Any
 
 import timm
@@ -36,11 +35,9 @@ def anchors() -> torch.Tensor:
     """168×4 float32 in [0, 1]: map by map, row by row, column by column, the upright anchor of a cell before the lying one."""
     boxes = []
     for cells, step, short, long in MAPS:
-        for row in range(cells):
-            for column in range(cells):
-                x, y = (column + 0.5) * step, (row + 0.5) * step
-                for width, height in ((short, long), (long, short)):
-                    boxes.append((x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+        for row, column in product(range(cells), repeat=2):
+            x, y = (column + 0.5) * step, (row + 0.5) * step
+            boxes += [(x - w / 2, y - h / 2, x + w / 2, y + h / 2) for w, h in ((short, long), (long, short))]
     return (torch.tensor(boxes) / SIDE_PX).clamp(0, 1)
 
 

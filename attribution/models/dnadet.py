@@ -1,7 +1,5 @@
 """DNA-Det (Yang et al., AAAI 2022, arXiv 2202.13843): its trunk and its head."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 from torch.nn import functional

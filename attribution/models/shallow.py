@@ -8,18 +8,14 @@ The published networks end in one sigmoid (or two softmax) outputs; `num_classes
 to the training, not to the network.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 from torch.nn import functional
 
 from attribution.models.dnadet import OwnNetwork
 
-PUBLISHED_SIDE_PX = 256
-_MESO_POOLING = 32
-_SHALLOW_POOLING = 4
-_LEAST_SIDE_PX = 32
+PUBLISHED_SIDE_PX, _LEAST_SIDE_PX = 256, 32
+_MESO_POOLING, _SHALLOW_POOLING = 32, 4
 
 
 class Shallow(OwnNetwork):
@@ -89,9 +85,7 @@ class _Inception(nn.Module):
     def __init__(self, in_channels: int, ways: tuple[int, int, int, int]) -> None:
         super().__init__()
         self.enter = nn.ModuleList(nn.Conv2d(in_channels, width, 1) for width in ways)
-        self.widen = nn.ModuleList(
-            nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation) for dilation, width in enumerate(ways[1:], 1)
-        )
+        self.widen = nn.ModuleList(nn.Conv2d(width, width, 3, padding=by, dilation=by) for by, width in enumerate(ways[1:], 1))
         self.norm = nn.BatchNorm2d(sum(ways), eps=1e-3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -5,8 +5,6 @@ was really changed says the table "Localisation" of its card: the pointing game 
 Backprop) on faces of which one part was swapped. Boxes are in pixels of the original picture.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -126,15 +124,10 @@ def panel(
     crop_uri: str | None,
     switch: bool = True,
 ) -> Markup:
-    """The face with its areas, the list of them and what they are worth.
+    """The face (`number` counts from 1) with its areas, the list of them and what they are worth.
 
-    Args:
-        number: That of the face, from 1.
-        name: That of the detector, for people.
-        state: Of the detector's own verdict on the face; empty where that is not known.
-        tables: Those of the detector's card; None where they are not at hand.
-        crop_uri: The crop of `marked_face`.
-        switch: Whether the outlines can be hidden, as on the page.
+    `name`, `state` (of its own verdict, empty where not known) and `tables` (None where not at hand) are the detector's; `crop_uri` is the
+    crop of `marked_face`; with `switch` the outlines can be hidden, as on the page.
     """
     face, count = marked_face(track), len(track.artifacts)
     landmarks = face.landmarks if face is not None else None
@@ -213,8 +206,7 @@ def _corners(boxes: Sequence[Box], features: Sequence[Box], picture: Box | None)
 
 
 def _label(box: Box, corner: str, size: tuple[float, float]) -> Box:
-    x0, y0, x1, y1 = box
-    wide, high = size
+    (x0, y0, x1, y1), (wide, high) = box, size
     left = x0 if corner.endswith("left") else x1 - wide
     top = {"above": y0 - high, "below": y1, "in-top": y0, "in-bottom": y1 - high}[corner.rpartition("-")[0]]
     return left, top, left + wide, top + high

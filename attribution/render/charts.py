@@ -3,8 +3,6 @@
 Colours that follow light and dark come from the page's CSS variables `--tt-…`; families are told apart by colour and shape.
 """
 
-from __future__ import annotations
-
 import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

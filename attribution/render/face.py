@@ -1,7 +1,5 @@
 """The verdict on a file and on one face of it, as HTML: verdict banner, face card, nearest references, measured limits."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 
 from markupsafe import Markup

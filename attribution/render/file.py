@@ -6,8 +6,6 @@ Attributes that the script reads: `data-face` (index of a track), `data-clip` (J
 words), `data-of` and `data-seconds` (the track and the moment that marked areas belong to).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any

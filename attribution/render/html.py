@@ -1,22 +1,10 @@
 """One way to write HTML: Jinja2 templates that escape whatever they are given. No module but this one knows how a template is found.
 
-A module computes values, a macro of a template writes the markup:
-
-    _HTML = macros("face.html")             # attribution/render/templates/face.html, or measured/templates, or web/templates
-
-    def state_badge(verdict: Verdict) -> Markup:
-        return _HTML.state_badge(verdict.state)
-
-    {% macro state_badge(state) %}
-    <span class="tt-badge tt-{{ state }}">{{ state_icon(state, 16) }}{{ page.STATES[state] }}</span>
-    {% endmacro %}
-
-Macros give `Markup`, a `str` that other templates do not escape again; `page.WHY`, `opinions.JUMP` and so on are the sentences of
-`attribution.text`, and numbers have filters (`{{ p | percent }}`). A value that is missing is an error. In Python join markup with
-f-strings or `"".join`, never with `+`: `"<b>" + markup` escapes the plain side.
+A module computes values, a macro of a template (in the folder `templates` of `render`, `measured` or `web`) writes the markup:
+`_HTML = macros("face.html")`, then `_HTML.state_badge(state)`. Macros give `Markup`, a `str` that other templates do not escape again;
+`page.WHY`, `opinions.JUMP` and so on are the sentences of `attribution.text`, and numbers have filters (`{{ p | percent }}`). A value that
+is missing is an error. In Python join markup with f-strings or `"".join`, never with `+`: `"<b>" + markup` escapes the plain side.
 """
-
-from __future__ import annotations
 
 import re
 from pathlib import Path
@@ -39,27 +27,14 @@ class _LineBreaks(Extension):
         return re.sub(r"(?<=[>}])[ \t]*\n\s*|[ \t]*\n\s*(?=[<{])", lambda found: "{#" + "\n" * found[0].count("\n") + "#}", source.strip())
 
 
-def _environment() -> Environment:
-    made = Environment(
-        loader=FileSystemLoader([_PRODUCT / folder / "templates" for folder in ("render", "measured", "web")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        extensions=[_LineBreaks],
-    )
-    made.filters.update(percent=numbers.percent, share=numbers.measured_share, seconds=numbers.seconds, size=numbers.size)
-    made.globals.update(page=page, opinions=opinions, areas=areas, detectors=detectors, numbers=numbers)
-    made.globals.update(STATE_ICONS=STATE_ICONS, family_style=family_style)
-    return made
-
-
-ENVIRONMENT = _environment()
+_FOLDERS = [_PRODUCT / folder / "templates" for folder in ("render", "measured", "web")]
+ENVIRONMENT = Environment(loader=FileSystemLoader(_FOLDERS), autoescape=True, undefined=StrictUndefined, extensions=[_LineBreaks])
 """For filters and globals of one's own; templates of all folders share it, so their file names differ."""
+ENVIRONMENT.filters.update(percent=numbers.percent, share=numbers.measured_share, seconds=numbers.seconds, size=numbers.size)
+ENVIRONMENT.globals.update(page=page, opinions=opinions, areas=areas, detectors=detectors, numbers=numbers)
+ENVIRONMENT.globals.update(STATE_ICONS=STATE_ICONS, family_style=family_style)
 
 
 def macros(template: str) -> Any:
-    """The macros of a template file, as functions that give `Markup`.
-
-    Raises:
-        jinja2.UndefinedError: from a macro that lacks a value.
-    """
+    """The macros of a template file, as functions that give `Markup`; one that lacks a value raises jinja2.UndefinedError."""
     return ENVIRONMENT.get_template(template).module

@@ -2,8 +2,6 @@
 answers leave none; whether the two agree and what that means.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

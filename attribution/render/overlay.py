@@ -3,8 +3,6 @@
 Pictures are H×W×3 uint8 RGB. Only pixels that are already decoded come here.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Sequence
@@ -70,11 +68,8 @@ def scaled(picture: np.ndarray, side_px: int) -> np.ndarray:
 def data_uri(picture: np.ndarray, quality: int | None = 88) -> str:
     """The picture as `data:image/jpeg;base64,…` of that quality, or as PNG when `quality` is None. No metadata goes with it."""
     stream = io.BytesIO()
-    if quality is None:
-        Image.fromarray(picture).save(stream, "PNG", compress_level=6)
-    else:
-        Image.fromarray(picture).save(stream, "JPEG", quality=quality, subsampling=0)
-    kind = "png" if quality is None else "jpeg"
+    kind, options = ("png", {"compress_level": 6}) if quality is None else ("jpeg", {"quality": quality, "subsampling": 0})
+    Image.fromarray(picture).save(stream, kind.upper(), **options)
     return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
 
 

@@ -6,9 +6,8 @@ channel: a family also has a marker shape, a state also has an icon and a word. 
 text, 3:1 for marks with their outline); the tests compute them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -25,26 +24,8 @@ class FamilyStyle:
     shape: str
 
 
-@dataclass(frozen=True)
-class Tones:
-    """A set of named colours for one of the two modes, each `#RRGGBB`."""
-
-    page: str
-    surface: str
-    sunken: str
-    ink: str
-    muted: str
-    line: str
-    edge: str
-    accent: str
-    on_accent: str
-    manipulated: str
-    manipulated_ground: str
-    no_manipulation_found: str
-    no_manipulation_found_ground: str
-    inconclusive: str
-    inconclusive_ground: str
-    outline: str
+class Tones(SimpleNamespace):
+    """The colours of `_TONES` by name, each `#RRGGBB`, for one of the two modes."""
 
 
 FAMILY_STYLES = {
@@ -80,8 +61,7 @@ _TONES = {
 LIGHT, DARK = (Tones(**{name: both[mode] for name, both in _TONES.items()}) for mode in (0, 1))
 
 # Lines over faces: one of the two stands out from every skin and ground, by 3:1 at least.
-AREA_LINE = "#FFE14D"
-AREA_GROUND = "#0D141B"
+AREA_LINE, AREA_GROUND = "#FFE14D", "#0D141B"
 
 _LINE = 'fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"'
 STATE_ICONS = {

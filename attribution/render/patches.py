@@ -5,8 +5,6 @@ Patches that look generated and lie side by side form an island (4-connected com
 in digital picture processing"). Boxes are in pixels of the original picture.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The downloadable report: one self-contained HTML document. No script, no link that it needs, no file beside it; it prints well."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from attribution.detectors.card import MeasuredTable
-from attribution.evidence import DetectorInfo, Evidence, Face, Heatmap, TrackEvidence, Unusable
+from attribution.evidence import Evidence, Face, Heatmap, TrackEvidence, Unusable
 from attribution.render import areas, charts, face, file, opinion, overlay
 from attribution.render.html import macros
 from attribution.render.palette import AREA_GROUND, AREA_LINE, LIGHT
@@ -30,9 +28,6 @@ class _Drawn:
     opinion_heatmaps: Mapping[tuple[int, int], Heatmap]
     picture: np.ndarray | None
     tables: Mapping[str, Sequence[MeasuredTable]]
-
-    def tables_of(self, detector: DetectorInfo) -> Sequence[MeasuredTable] | None:
-        return self.tables.get(detector.weights_sha256)
 
 
 def report_html(
@@ -79,7 +74,7 @@ def _numbered(evidence: Evidence, picture: np.ndarray) -> str:
 
 def _face(evidence: Evidence, index: int, track: TrackEvidence, drawn: _Drawn) -> Markup:
     detector, seen, duration = evidence.detector, track.shown_face, evidence.media.duration_seconds
-    heatmap, tables = drawn.heatmaps.get(index), drawn.tables_of(detector)
+    heatmap, tables = drawn.heatmaps.get(index), drawn.tables.get(detector.weights_sha256)
     marks = heat = curves = neighbours = None
     if areas.marked_by(track, detector.name):
         name, state = opinion_text.name_of(detector.name), opinion.first_state(track)
@@ -93,14 +88,14 @@ def _face(evidence: Evidence, index: int, track: TrackEvidence, drawn: _Drawn) -
         neighbours = face.neighbour_table(track.placement, detector)
     elif track.placement is None and not detector.measured:
         neighbours = face.refused(text.NO_REFERENCES)
+    given = [(one, drawn.opinion_heatmaps.get((index, number))) for number, one in enumerate(track.opinions)]
     heard = [
         opinion.section(
-            track, index + 1, one, detector, seen, evidence.media, drawn.opinion_heatmaps.get((index, number)), drawn.picture,
-            drawn.tables_of(one.detector),
+            track, index + 1, one, detector, seen, evidence.media, hot, drawn.picture, drawn.tables.get(one.detector.weights_sha256)
         )
-        for number, one in enumerate(track.opinions)
+        for one, hot in given
         if one.verdict is not None or one.patches is not None
-    ]  # fmt: skip
+    ]
     heard.append(opinion.unasked([one for one in track.opinions if one.patches is None]))
     card, bars = face.face_card(track, index + 1, detector, _crop(seen), seen), charts.method_bars(track.p_methods, detector)
     return _HTML.face(card, bars, marks, heat, curves, neighbours, heard)

@@ -5,8 +5,6 @@ rules). So beside a detector for every face it is a *specialist*, asked only abo
 chosen, the default is its *router*: asked about every face, to tell the others apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -68,9 +66,8 @@ def bank_of(detector: LoadedDetector) -> ReferenceBank | None:
         return None
     bank = ReferenceBank.load(detector.folder, detector.card.files["reference.safetensors"])
     if bank.embeddings.shape[1] != detector.projection.out_features or not set(bank.methods) <= set(detector.info.labels):
-        raise DamagedDetector(
-            f"The reference faces of {detector.name} do not belong to its network.", "Get the detector again from its source."
-        )
+        what = f"The reference faces of {detector.name} do not belong to its network."
+        raise DamagedDetector(what, "Get the detector again from its source.")
     return bank
 
 
@@ -168,9 +165,8 @@ def route(tracks: Sequence[TrackEvidence], chosen: Card, router: Specialist, kin
     if router.problem:
         unasked = Opinion(router.info, router.problem)
         verdicts = [scopes.bounded(track.verdict, name, scope, router.info.name, None) for track in tracks]
-        return tuple(
-            replace(track, verdict=verdict, opinions=(*track.opinions, unasked)) for track, verdict in zip(tracks, verdicts, strict=True)
-        )
+        alone = zip(tracks, verdicts, strict=True)
+        return tuple(replace(track, verdict=verdict, opinions=(*track.opinions, unasked)) for track, verdict in alone)
     routed = []
     for track, answer in zip(tracks, _answers([_pixels(track) for track in tracks], router, kind), strict=True):
         outside = scopes.none_of_its_business(name, scope, router.info.name, answer.verdict)

@@ -1,7 +1,5 @@
 """The verdicts on all tracks → the verdict on the file: that of the gravest track."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -1,8 +1,6 @@
 """What detectors that know one kind of manipulation alone are for: which faces they are asked about, what their answers may change, and
 how far a verdict of their own holds. A table by the scope in a card, and the sentences that are made from it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 

@@ -1,26 +1,13 @@
 """One face track → its verdict and everything that is said of it: also where in time its p_manipulated stays high."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from attribution.detectors.card import Thresholds
-from attribution.evidence import (
-    UNKNOWN_FAMILY,
-    UNKNOWN_METHOD,
-    DetectorInfo,
-    Face,
-    Interval,
-    Moment,
-    Placement,
-    Predictions,
-    Track,
-    TrackEvidence,
-    Verdict,
-)
+from attribution.evidence import DetectorInfo, Face, Interval, Moment, Placement, Predictions, Track, TrackEvidence, Verdict
+from attribution.evidence.checks import UNKNOWN_FAMILY, UNKNOWN_METHOD
 from attribution.text.numbers import percent
 from attribution.verdict.scopes import FAMILY_NAMES
 
@@ -87,17 +74,9 @@ def judge_track(
     chosen = [i for i, found in enumerate(problems) if not found]
     enough = len(chosen) >= (thresholds.min_faces_in_clip if clip else 1)
     examined = chosen or list(range(len(track.faces)))
-    case = _Case(
-        len(track.faces),
-        thresholds,
-        info,
-        clip,
-        np.array([track.faces[i].seconds for i in examined]),
-        predictions.p_methods[examined],
-        p_all[examined],
-        predictions.logits[examined],
-        tuple(placements[i] for i in examined) if placements is not None else (),
-    )
+    seconds, placed = np.array([track.faces[i].seconds for i in examined]), tuple(placements[i] for i in examined) if placements else ()
+    arrays = seconds, predictions.p_methods[examined], p_all[examined], predictions.logits[examined]
+    case = _Case(len(track.faces), thresholds, info, clip, *arrays, placed)
     guilty, decisive = _decisive(case)
     within = slice(decisive.first, decisive.last + 1)
     p_methods = case.p_methods[within].astype(np.float64).mean(axis=0)
@@ -111,6 +90,7 @@ def judge_track(
         few = [f"Only {usable} of this face could be examined; a clip needs at least {needed}."] if clip else []
         verdict = _inconclusive([*few, *first_problems])
     best = track.best
+    worst = Interval(float(seconds[decisive.first]), float(seconds[decisive.last]), decisive.median, decisive.faces)
     families = {family: float(p_methods[[one == family for one in info.families]].sum()) for family in dict.fromkeys(info.families)}
     evidence = TrackEvidence(
         id=track.id,
@@ -123,9 +103,7 @@ def judge_track(
         p_families=families,
         p_manipulated=p_manipulated,
         timeline=tuple(Moment(face.seconds, float(p)) for face, p in zip(track.faces, p_all, strict=True)) if clip else (),
-        worst=Interval(float(case.seconds[decisive.first]), float(case.seconds[decisive.last]), decisive.median, decisive.faces)
-        if clip
-        else None,
+        worst=worst if clip else None,
         crop_side_px=best.crop_side_px,
         sharpness=best.sharpness,
         brightness=best.brightness,
@@ -190,9 +168,8 @@ def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: n
         worst = odd[np.argmax(case.p_manipulated[odd])]
         when, p_worst = f"{case.seconds[worst]:.1f} s", percent(float(case.p_manipulated[worst]))
         one = f"One moment, at {when}, looks manipulated ({p_worst}), but not the moments around it."
-        doubts.append(
-            one if len(odd) == 1 else f"{len(odd)} moments look manipulated, {when} most of all ({p_worst}), but none of it lasts."
-        )
+        several = f"{len(odd)} moments look manipulated, {when} most of all ({p_worst}), but none of it lasts."
+        doubts.append(one if len(odd) == 1 else several)
     # A face is not cleared on the strength of the few views that were good enough.
     if examined < thresholds.min_examined_share * faces:
         doubts += notes
@@ -326,11 +303,5 @@ def _segments(seconds: np.ndarray) -> Iterator[tuple[int, int]]:
 
 def _runs(flags: np.ndarray, start: int, end: int) -> Iterator[tuple[int, int]]:
     """First and last index of each run of true flags between `start` and `end`."""
-    first: int | None = None
-    for index in range(start, end + 2):
-        on = index <= end and bool(flags[index])
-        if on and first is None:
-            first = index
-        elif not on and first is not None:
-            yield first, index - 1
-            first = None
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags[start : end + 1], [False]]).astype(int))) + start
+    return zip(edges[::2].tolist(), (edges[1::2] - 1).tolist(), strict=True)
