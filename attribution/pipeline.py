@@ -134,15 +134,8 @@ def analyse(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
 
 
 def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = None, name: str | None = None) -> Analysis:
-    """Examine one picture or clip. A file without a face has evidence too: inconclusive, with that reason.
-
-    Args:
-        progress: Told of the share done (0 to 1) and what is being done; whatever it raises ends the examination.
-        name: What the file is called, instead of its path's last part.
-
-    Raises:
-        MediaError: The file cannot be used.
-    """
+    """Examine one picture or clip. A file without a face has evidence too: inconclusive, with that reason. `name` is what the file is
+    called, instead of its path's last part. Raises MediaError when the file cannot be used."""
     report: Progress = progress or (lambda *_: None)
     report(0.0, "Reading the file")
     others = [one.predictor for one in pipeline.specialists if one.predictor is not None]
@@ -193,12 +186,8 @@ def explain(
 ) -> Heatmap:
     """Where the chosen detector looked on a face of fresh evidence, or with an `opinion` on it where the detector of that one looked.
 
-    Args:
-        label: The class to explain: by default the answer's `telling_label`.
-        face: One of the track's faces: by default the one that stands for the track, as the detector saw it.
-
-    Raises:
-        ValueError: for an opinion that was refused, a detector that is not in the pipeline, and a track without pixels.
+    `label` is the class to explain (by default the answer's `telling_label`), `face` one of the track's (by default the one that stands for
+    it, as the detector saw it). ValueError for an opinion that was refused, a detector not in the pipeline, and a track without pixels.
     """
     answer = opinion or track
     predictor = pipeline.predictor if opinion is None else pipeline.predictor_of(opinion.detector.weights_sha256)

@@ -19,7 +19,8 @@ from attribution.detectors.eight_bit import compress, expand
 from attribution.detectors.loading import LoadedDetector, embedded, load, load_folder, probe_logits
 from attribution.detectors.spec import DetectorSpec
 from attribution.errors import DamagedDetector, DetectorError, UnknownDetector, UnusableDetector
-from attribution.models.backbones import DNA_DET, build_backbone, features, normalise
+from attribution.models.architectures import DNA_DET
+from attribution.models.backbones import build_backbone, features, normalise
 from conftest import LABELS, MEAN, SIDE_PX, STD, digest, some_crops, write_detector
 from foreign_detectors import Bomb, change_config, change_tensors, prefix
 

@@ -6,18 +6,7 @@ Arrays (pictures, logits, embeddings) live only in memory: the JSON carries numb
 """
 
 # ruff: noqa: F401
-from attribution.evidence.checks import (
-    AGREEMENTS,
-    FAMILIES,
-    KINDS,
-    LABEL_FAMILIES,
-    SCOPES,
-    STATES,
-    UNKNOWN_FAMILY,
-    UNKNOWN_METHOD,
-    VIEWS,
-    Box,
-)
+from attribution.evidence.checks import AGREEMENTS, FAMILIES, LABEL_FAMILIES, STATES, UNKNOWN_FAMILY, UNKNOWN_METHOD, VIEWS, Box
 from attribution.evidence.document import SCHEMA, Evidence, Unusable, document, read_document
 from attribution.evidence.pixels import Face, Frame, Heatmap, Predictions, Track
 from attribution.evidence.types import (

@@ -19,10 +19,8 @@ from attribution.detectors.predictor import Predictor
 from attribution.evidence import Heatmap
 from attribution.models.backbones import as_maps, explained, explained_layer, head
 
-AREA_SHARE = 0.2
-RANDOM_AREAS = 4
-_BATCH = 16
-_SEED = 20180619
+AREA_SHARE, RANDOM_AREAS = 0.2, 4
+_BATCH, _SEED = 16, 20180619
 
 
 def heatmaps(predictor: Predictor, crops: np.ndarray, labels: Sequence[str]) -> list[Heatmap]:

@@ -18,10 +18,7 @@ from attribution.evidence.checks import need
 from attribution.media import OpenedMedia
 from attribution.models.dnadet import PATCH_PX, DnaDet
 
-TILES_A_SIDE = 5
-PATCHES_A_SIDE = 4
-MOST_TILED_FACES = 4
-
+TILES_A_SIDE, PATCHES_A_SIDE, MOST_TILED_FACES = 5, 4, 4
 _BATCH = 64
 # A strip at the picture's edge that is narrower than this share of a tile (a quarter of a patch) could not show anything of its own.
 _LEAST_STRIP = 1 / 16

@@ -28,13 +28,10 @@ from attribution.detectors.card import REFERENCE_FILE
 from attribution.errors import DamagedDetector
 from attribution.evidence import Neighbour, Placement
 
-NEIGHBOURS = 10
-MAP_NEIGHBOURS = 15
-MOST_REFERENCES = 2000
+NEIGHBOURS, MAP_NEIGHBOURS, MOST_REFERENCES = 10, 15, 2000
 _AGAIN = "Get the detector again from its source."
 # umap's own constants for the bandwidth search.
-_BANDWIDTH_STEPS = 64
-_LEAST_BANDWIDTH = 1e-3
+_BANDWIDTH_STEPS, _LEAST_BANDWIDTH = 64, 1e-3
 
 
 @dataclass(frozen=True, repr=False)

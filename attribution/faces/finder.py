@@ -223,9 +223,8 @@ def _follow(tracklets: list[Tracklet], frames: Sequence[Frame], finder: FaceFind
 def _cut(tracklets: Sequence[Tracklet], opened: OpenedMedia, crop: CropSettings) -> tuple[Track, ...]:
     """The tracks of the tracklets: their faces, cut from full resolution in one request and measured."""
     width, height = opened.media.width, opened.media.height
-    requests = [
-        (opened.frames[one.frame].index, face_square(crop, _box(one.box), width, height)) for tracklet in tracklets for one in tracklet
-    ]
+    every = [one for tracklet in tracklets for one in tracklet]
+    requests = [(opened.frames[one.frame].index, face_square(crop, _box(one.box), width, height)) for one in every]
     crops = iter(zip(requests, opened.crops(requests, crop.side_px, crop.resample) if requests else (), strict=True))
     tracks = []
     for number, tracklet in enumerate(tracklets):

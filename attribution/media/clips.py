@@ -71,10 +71,8 @@ def read_clip(path: str, demuxer: str, limits: MediaLimits) -> Clip:
     first = decoded.frames[0]
     wanted = _frames_wanted(survey, len(chosen), decoded, limits)
     if keys_only and len(survey.keys) < len(survey.times):
-        notes.append(
-            f"The clip is long, so only key frames were looked at: {len(decoded.frames)} of them, "
-            f"from {first.seconds:.1f} s to {decoded.frames[-1].seconds:.1f} s."
-        )
+        span = f"from {first.seconds:.1f} s to {decoded.frames[-1].seconds:.1f} s"
+        notes.append(f"The clip is long, so only key frames were looked at: {len(decoded.frames)} of them, {span}.")
     notes += _damage(survey, decoded, wanted, unit)
     notes += sorted(decoded.notes)
     return Clip(decoded.frames, first.width, first.height, duration, wanted, codec, notes)
@@ -90,11 +88,8 @@ def _choose(survey: Survey, duration: float, limits: MediaLimits) -> tuple[list[
 
 
 def _decode(path: str, demuxer: str, limits: MediaLimits, survey: Survey, chosen: list[int], keys_only: bool, deadline: float) -> Decoded:
-    decoded = Decoded()
-    wanted = Wanted(chosen)
-    marked = set(chosen)
-    broken = False
-    seen = 0
+    decoded, wanted, marked = Decoded(), Wanted(chosen), set(chosen)
+    broken, seen = False, 0
     with open_clip(path, demuxer, limits) as container:
         stream, _ = video_stream(container, limits)
         context = stream.codec_context

@@ -48,12 +48,9 @@ def recognise(head: bytes) -> Format:
     """The format of a file that begins with `head` (its first HEAD_BYTES, or fewer when it is shorter).
 
     Raises UnsupportedMedia, or NoPictures for a sound file."""
-    if head.startswith(b"\xff\xd8\xff"):
-        return Format("picture", "JPEG", "JPEG")
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return Format("picture", "PNG", "PNG")
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return Format("picture", "GIF", "GIF")
+    for beginning, name in ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"), (b"GIF89a", "GIF")):
+        if head.startswith(beginning):
+            return Format("picture", name, name)
     if head[:4] == b"RIFF":
         return _riff(head)
     if head[4:8] == b"ftyp":
@@ -92,9 +89,7 @@ def _riff(head: bytes) -> Format:
         return Format("picture", "WebP", "WEBP")
     if form == b"AVI ":
         return Format("clip", "avi", "avi")
-    if form == b"WAVE":
-        raise _sound()
-    raise _unknown()
+    raise _sound() if form == b"WAVE" else _unknown()
 
 
 def _iso_media(head: bytes) -> Format:

@@ -44,9 +44,7 @@ class OpenedMedia:
         """Detection copies, RGB, upright, in order of time."""
         self.confined = confined
         """Whether a filter of system calls surrounds the decoder, beside the limits that every system has."""
-        self._worker = worker
-        self._limits = limits
-        self._lock = threading.Lock()
+        self._worker, self._limits, self._lock = worker, limits, threading.Lock()
         self._closer = weakref.finalize(self, worker.kill)
 
     def crops(self, requests: Sequence[tuple[int, Box]], side_px: int, resample: str = "lanczos") -> list[np.ndarray]:

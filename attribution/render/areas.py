@@ -37,11 +37,12 @@ _ABOVE_EYES, _EYES_END, _MOUTH_BEGINS, _BELOW_MOUTH = -0.3, 0.3, 0.8, 1.3
 _CENTRAL = 0.5
 _TABLE, _NEEDED, _CASES = "Localisation", ("cases", "by", "hits"), "partial swaps"
 _HTML = macros("areas.html")
+Tables = Sequence[MeasuredTable] | None
+"""The measured tables of a detector's card; None where they are not at hand."""
 
 
-def heatmap_words(heatmap: Heatmap, detector: DetectorInfo, tables: Sequence[MeasuredTable] | None) -> Markup:
-    """The deletion test of a heatmap in plain words and as two bars, how often such heatmaps are right, and the warning that it is no
-    proof. `tables` are those of the detector's card, None where they are not at hand."""
+def heatmap_words(heatmap: Heatmap, detector: DetectorInfo, tables: Tables) -> Markup:
+    """The deletion test of a heatmap in plain words and as two bars, how often such heatmaps are right, and that it is no proof."""
     hot, random = numbers.change(heatmap.drop_hot), numbers.change(heatmap.drop_random)
     sentence = page_text.DELETION.format(method=detector.display(heatmap.label), hot=hot, random=random)
     answer = faithfulness(heatmap.drop_hot, heatmap.drop_random)
@@ -55,9 +56,9 @@ def faithfulness(drop_hot: float, drop_random: float) -> str:
     return "yes" if drop_hot >= 0.1 and drop_hot >= 2 * drop_random else "weakly"
 
 
-def heatmap_hits(tables: Sequence[MeasuredTable] | None, detector: DetectorInfo, label: str) -> str:
-    """What was measured of heatmaps of that label, `tables` being those of the detector's card; or that nothing was; or, for a label of
-    the untouched, why there is nothing to measure; or where it stands, when the tables are not at hand. Plain text."""
+def heatmap_hits(tables: Tables, detector: DetectorInfo, label: str) -> str:
+    """What was measured of heatmaps of that label, or that nothing was, or where it stands; for a label of the untouched, why there is
+    nothing to measure. Plain text."""
     family = detector.family(label)
     if family == "real":
         return text.NO_AREA
@@ -69,7 +70,7 @@ def heatmap_hits(tables: Sequence[MeasuredTable] | None, detector: DetectorInfo,
     return f"{said} {text.KNOWN_ARE_SWAPS}" if family in ("gan", "diffusion") else said
 
 
-def box_hits(tables: Sequence[MeasuredTable] | None) -> str:
+def box_hits(tables: Tables) -> str:
     """What was measured of the boxes of a detector with these tables in its card, or that nothing was, or where it stands. Plain text."""
     if tables is None:
         return text.HITS_IN_CARD
@@ -115,19 +116,11 @@ def marked_face(track: TrackEvidence) -> Face | None:
     return next((face for face in track.track.faces if abs(face.seconds - moment) <= _SAME_MOMENT_SECONDS), None)
 
 
-def panel(
-    track: TrackEvidence,
-    number: int,
-    name: str,
-    state: str,
-    tables: Sequence[MeasuredTable] | None,
-    crop_uri: str | None,
-    switch: bool = True,
-) -> Markup:
+def panel(track: TrackEvidence, number: int, name: str, state: str, tables: Tables, crop_uri: str | None, switch: bool = True) -> Markup:
     """The face (`number` counts from 1) with its areas, the list of them and what they are worth.
 
-    `name`, `state` (of its own verdict, empty where not known) and `tables` (None where not at hand) are the detector's; `crop_uri` is the
-    crop of `marked_face`; with `switch` the outlines can be hidden, as on the page.
+    `name`, `state` (of its own verdict, empty where not known) and `tables` are the detector's; `crop_uri` is the crop of `marked_face`;
+    with `switch` the outlines can be hidden, as on the page.
     """
     face, count = marked_face(track), len(track.artifacts)
     landmarks = face.landmarks if face is not None else None

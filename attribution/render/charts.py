@@ -16,6 +16,8 @@ from attribution.render.html import macros
 from attribution.render.palette import FAMILY_STYLES, family_style
 from attribution.text import page as text
 
+Ticks = Iterable[tuple[float, str]]
+"""Values on an axis, with the words that stand there."""
 _HTML = macros("charts.html")
 
 
@@ -23,11 +25,8 @@ _HTML = macros("charts.html")
 class Plot:
     """The frame of a small plot as inline SVG without a script: Gradio runs no script of a part of a page, so this is no plotly figure.
 
-    Args:
-        across: Lowest and highest value of the axis to the right. What lies outside is drawn at the edge.
-        upward: The same of the axis upwards.
-        height: Of the view box, which is 400 wide and meant to be shown at 300 to 460 px.
-        digits: Decimals of coordinates.
+    `across` and `upward` are the lowest and highest value of the axes; what lies outside is drawn at the edge. `height` is that of the
+    view box, which is 400 wide and meant to be shown at 300 to 460 px; `digits` are the decimals of coordinates.
     """
 
     across: tuple[float, float]
@@ -51,17 +50,9 @@ class Plot:
         return " ".join(f"{self.x(x)},{self.y(y)}" for x, y in values)
 
     def figure(
-        self,
-        drawn: str,
-        label: str,
-        x_ticks: Iterable[tuple[float, str]],
-        y_ticks: Iterable[tuple[float, str]],
-        under: str,
-        beside: str,
-        title: str = "",
-        kind: str = "",
+        self, drawn: str, label: str, x_ticks: Ticks, y_ticks: Ticks, under: str, beside: str, title: str = "", kind: str = ""
     ) -> Markup:
-        """The frame around what was `drawn` (SVG): grid, ticks (value, words), words at the axes and a caption. `label` is what screen
+        """The frame around what was `drawn` (SVG): grid, ticks, words at the axes and a caption. `label` is what screen
         readers hear, `kind` another CSS class."""
         across, upwards = ([(self.x(x), words) for x, words in x_ticks], [(self.y(y), words) for y, words in y_ticks])
         return _HTML.plot(title, label, Markup(drawn), across, upwards, under, beside, self.box, f" {kind}" if kind else "")
@@ -73,10 +64,8 @@ def method_bars(p_methods: Mapping[str, float], detector: DetectorInfo) -> Marku
     groups: dict[str, list[tuple[str, float]]] = {}
     for method, p in p_methods.items():
         groups.setdefault(detector.family(method) or UNKNOWN_METHOD, []).append((detector.display(method), p))
-    summed = [
-        (family, family_style(family), sum(p for _, p in members), sorted(members, key=lambda one: -one[1]))
-        for family, members in groups.items()
-    ]
+    ranked = {family: sorted(members, key=lambda one: -one[1]) for family, members in groups.items()}
+    summed = [(family, family_style(family), sum(p for _, p in groups[family]), members) for family, members in ranked.items()]
     return _HTML.method_bars(sorted(summed, key=lambda group: -group[2]))
 
 

@@ -61,13 +61,10 @@ def panel(
     focus: str = "",
     stamp: int = 0,
 ) -> Markup:
-    """The whole panel.
+    """The whole panel. The first of the entries is the detector that the page was started with, under the name OWN.
 
-    Args:
-        entries: The first one is the detector that the page was started with, under the name OWN.
-        busy: Whether nothing in it can be used now.
-        focus: What gets the keyboard: a slot, its questions (`ask`), `problem`, or nothing.
-        stamp: Differs from that of the panel before: what the browser keeps of that one is dropped.
+    `busy`: nothing in it can be used now. `focus`: what gets the keyboard (a slot, its questions `ask`, `problem`, or nothing). `stamp`
+    differs from that of the panel before: what the browser keeps of that one is dropped.
     """
     names, titles = {one.entry.name for one in looked}, {one.entry.title for one in looked}
     usable = [one for one in entries if not one.refused and one.name not in names and not (one.kind == "known" and one.title in titles)]

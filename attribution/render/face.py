@@ -20,10 +20,8 @@ def name_of(track: TrackEvidence, number: int, kind: str) -> str:
 
 def telling_track(evidence: Evidence) -> int:
     """The index in `evidence.tracks` of the face that the file's verdict rests on: the one to show first. 0 when there is none."""
-    ranked = [
-        (track.verdict.state == evidence.verdict.state and track.verdict.method == evidence.verdict.method, track.p_manipulated)
-        for track in evidence.tracks
-    ]
+    wanted = evidence.verdict.state, evidence.verdict.method
+    ranked = [((one.verdict.state, one.verdict.method) == wanted, one.p_manipulated) for one in evidence.tracks]
     return max(range(len(ranked)), key=ranked.__getitem__) if ranked and evidence.verdict.state != "no_manipulation_found" else 0
 
 

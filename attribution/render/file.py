@@ -111,19 +111,17 @@ def _threshold(evidence: Evidence) -> float | None:
 def _clip_data(evidence: Evidence) -> str:
     """Times, boxes and probabilities (in words) of every track, and the moment to start at, for the script that follows the faces."""
     width, height = evidence.media.width, evidence.media.height
-    tracks = []
-    for track in evidence.tracks:
-        faces = track.track.faces if track.track is not None else ()
-        shown = track.shown
-        tracks.append(
-            {
-                "start": round(faces[shown].seconds if shown is not None else track.first_seconds, 3),
-                "seconds": [round(moment.seconds, 3) for moment in track.timeline],
-                "p": [numbers.percent(moment.p_manipulated) for moment in track.timeline],
-                "at": [round(face.seconds, 3) for face in faces],
-                "boxes": [[round(share, 4) for share in _shares(face.box, width, height)] for face in faces],
-            }
-        )
+    faces = [(track, track.shown_face, track.track.faces if track.track is not None else ()) for track in evidence.tracks]
+    tracks = [
+        {
+            "start": round(shown.seconds if shown is not None else track.first_seconds, 3),
+            "seconds": [round(moment.seconds, 3) for moment in track.timeline],
+            "p": [numbers.percent(moment.p_manipulated) for moment in track.timeline],
+            "at": [round(face.seconds, 3) for face in own],
+            "boxes": [[round(share, 4) for share in _shares(face.box, width, height)] for face in own],
+        }
+        for track, shown, own in faces
+    ]
     return json.dumps({"duration": round(_duration(evidence), 3), "tracks": tracks}, separators=(",", ":"))
 
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from attribution.detectors.card import MeasuredTable
 from attribution.evidence import DetectorInfo, Evidence, Face, Heatmap, Media, Opinion, TrackEvidence, Verdict
 from attribution.render import areas, face, overlay
+from attribution.render.areas import Tables
 from attribution.render.charts import method_bars
 from attribution.render.html import macros
 from attribution.render.palette import family_style
@@ -157,16 +158,14 @@ def answer(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> Marku
     return _HTML.answer(opinion, _name(opinion), agreement(track, opinion, first), method_bars(opinion.p_methods, opinion.detector))
 
 
-def marked_areas(
-    track: TrackEvidence, opinion: Opinion, number: int, tables: Sequence[MeasuredTable] | None, crop_uri: str | None, switch: bool
-) -> Markup:
+def marked_areas(track: TrackEvidence, opinion: Opinion, number: int, tables: Tables, crop_uri: str | None, switch: bool) -> Markup:
     """The areas that the detector of this opinion marked on face `number`; empty where it marked none. As for `areas.panel`."""
     if opinion.verdict is None or not areas.marked_by(track, opinion.detector.name):
         return Markup()
     return areas.panel(track, number, _name(opinion), opinion.verdict.state, tables, crop_uri, switch)
 
 
-def heat_words(heatmap: Heatmap, detector: DetectorInfo, tables: Sequence[MeasuredTable] | None) -> Markup:
+def heat_words(heatmap: Heatmap, detector: DetectorInfo, tables: Tables) -> Markup:
     """As `areas.heatmap_words`; of a detector of generators, how far the evidence is spread over the picture, too."""
     words, spread = areas.heatmap_words(heatmap, detector, tables), heatmap.evidence_share
     if looks_for(detector) != "generated":
@@ -188,10 +187,10 @@ def section(
     media: Media,
     heatmap: Heatmap | None,
     picture: np.ndarray | None,
-    tables: Sequence[MeasuredTable] | None = None,
+    tables: Tables = None,
 ) -> Markup:
     """The whole opinion on face `number` for the report, without anything to click. `shown` is the face of the heatmap unless the opinion
-    has one of its own, `tables` are those of the detector's card, None where they are not at hand."""
+    has one of its own."""
     detector, seen, marked = opinion.detector, opinion.face or shown, areas.marked_face(track)
     heat = neighbours = patches = None
     if heatmap is not None and seen is not None and opinion.verdict is not None:

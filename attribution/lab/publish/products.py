@@ -28,7 +28,7 @@ from attribution.lab.publish.mapping import references
 from attribution.lab.publish.publisher import SPLITS, Faces, Product, Publication, begin, last_ece
 from attribution.lab.train import dnadet as training
 from attribution.measured.study import read_study
-from attribution.models.backbones import DNA_DET
+from attribution.models.architectures import DNA_DET
 
 _MADE = "forgeries made from them by attribution/lab/forge/swaps.py"
 METHODS = Product(
