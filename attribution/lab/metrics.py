@@ -45,7 +45,7 @@ def balanced_accuracy(truth: Sequence[str], answer: Sequence[str]) -> float:
 
 
 def balanced_share(classes: np.ndarray, right: np.ndarray, count: int) -> float:
-    """The same of faces whose classes are numbers below `count`, N; ValueError when a class has no face."""
+    """`balanced_accuracy` of faces whose classes are numbers below `count`, N; ValueError when a class has no face."""
     faces = np.bincount(classes, minlength=count)
     if not len(faces) or not faces.all():
         raise ValueError("a class without a face")
@@ -62,18 +62,15 @@ def macro_f1(truth: Sequence[str] | np.ndarray, answer: Sequence[str] | np.ndarr
 def expected_calibration_error(p: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
     """ECE of the confidence `p` (N) against the boolean `right` (N), equal-width bins (Naeini et al. 2015; Guo et al. 2017)."""
     place = np.minimum((p * bins).astype(int), bins - 1)
-    gaps = [abs(p[place == b].mean() - right[place == b].mean()) * (place == b).mean() for b in range(bins) if (place == b).any()]
-    return float(np.sum(gaps))
+    return float(np.sum([abs(p[place == b].mean() - right[place == b].mean()) * (place == b).mean() for b in range(bins) if b in place]))
 
 
 def fit_calibration(
     logits: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None, holding_back: float = 1e-3
 ) -> tuple[np.ndarray, float]:
-    """The bias per class (K, mean 0) and the temperature that minimise the weighted negative log-likelihood of
-    softmax((logits + bias) / T), N×K logits: bias-corrected temperature scaling (Alexandari, Kundaje and Shrikumar 2020, arXiv
-    1901.06852). The temperature alone cannot mend that training drew the classes in other proportions. `holding_back` weighs the sum of
-    squared biases, so that a class of few faces keeps its own.
-    """
+    """The bias per class (K, mean 0) and the temperature that minimise the weighted negative log-likelihood of softmax((logits + bias) /
+    T): bias-corrected temperature scaling (Alexandari, Kundaje and Shrikumar 2020, arXiv 1901.06852). `holding_back` weighs the sum of
+    squared biases, so that a class of few faces keeps its own."""
     weights = np.ones(len(truth)) if weights is None else weights
     share = weights / weights.sum()
     rows = np.arange(len(truth))
@@ -81,9 +78,8 @@ def fit_calibration(
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         bias, t = values[:-1], np.exp(values[-1])
         scaled = (logits + bias) / t
-        p = softmax(scaled)
-        value = -(share * np.log(np.maximum(p[rows, truth], 1e-12))).sum() + holding_back * (bias**2).sum()
-        slope = p.copy()
+        slope = softmax(scaled)
+        value = -(share * np.log(np.maximum(slope[rows, truth], 1e-12))).sum() + holding_back * (bias**2).sum()
         slope[rows, truth] -= 1
         slope *= share[:, None]
         return float(value), np.append(slope.sum(0) / t + 2 * holding_back * bias, -(slope * scaled).sum())
@@ -94,8 +90,8 @@ def fit_calibration(
 
 
 def resamples(groups: Groups, draws: int = 1000, seed: int = 0, multinomial: bool = False) -> np.ndarray:
-    """How often each of N faces is in each bootstrap resample of whole groups, draws×N: those that `bootstrap` hands on as indices, or,
-    `multinomial`, all drawn in one go, which gives others for the same seed."""
+    """How often each of N faces is in each bootstrap resample of whole groups, draws×N; `multinomial` draws all in one go (other random
+    numbers)."""
     place, count = _places(groups)
     random = np.random.default_rng(seed)
     if multinomial:
@@ -104,13 +100,9 @@ def resamples(groups: Groups, draws: int = 1000, seed: int = 0, multinomial: boo
 
 
 def bootstrap(statistic: Callable[..., float], groups: Groups, seed: int = 0, draws: int = 1000, also: int = 0) -> tuple[float, float]:
-    """The 95 % percentile interval of a statistic over resamples of groups with replacement (Efron and Tibshirani 1993, ch. 8).
-
-    Args:
-        statistic: Takes indices of the faces of a resample; a resample for which it raises ValueError does not count (ValueError: none).
-        groups: The group of each of N faces (clip, person), drawn together, or N. The same groups and seed give the same resamples.
-        also: Resample as many other things (training seeds) beside the faces; their indices are the statistic's second argument.
-    """
+    """The 95 % percentile interval of a statistic of face indices over resamples of `groups` (or N faces) with replacement (Efron and
+    Tibshirani 1993, ch. 8). Resamples for which it raises ValueError do not count (ValueError: none left). `also` resamples as many
+    training seeds beside the faces; their indices are its second argument."""
     place, count = _places(groups)
     members = np.split(np.argsort(place, kind="stable"), np.cumsum(np.bincount(place))[:-1])
     random = np.random.default_rng(seed)

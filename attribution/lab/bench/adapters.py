@@ -26,16 +26,13 @@ from attribution.models.backbones import as_maps, build_backbone, explained_laye
 if TYPE_CHECKING:
     from attribution.lab.bench.originals import Original
 
-MOST_DIFFERENCE = 1e-4
-LEAST_COSINE = 1 - 1e-4
-MOST_MAP_DIFFERENCE = 1e-2
+MOST_DIFFERENCE, MOST_MAP_DIFFERENCE = 1e-4, 1e-2
 
 
 @dataclass(frozen=True)
 class Row:
-    """One format. `logits` is the largest difference of a logit to the original's, `cosine` the least of the pooled features with theirs,
-    `heat` the largest difference of a Grad-CAM map to that of the grad-cam package on the same network, `maps` how many of these are not
-    blank, `seconds` what adapting, building and loading take."""
+    """One format: the largest difference of a `logits`, the least `cosine` of pooled features, the largest difference of a heatmap
+    (`heat`), how many `maps` are not blank, `seconds` to load."""
 
     format: str
     detector: str
@@ -49,13 +46,12 @@ class Row:
 
     @property
     def holds(self) -> bool:
-        return self.logits <= MOST_DIFFERENCE and self.cosine >= LEAST_COSINE and self.heat <= MOST_MAP_DIFFERENCE and self.maps > 0
+        return self.logits <= MOST_DIFFERENCE and self.cosine >= 1 - 1e-4 and self.heat <= MOST_MAP_DIFFERENCE and self.maps > 0
 
     def line(self) -> str:
-        mark = "holds" if self.holds else "FAILS"
         return (
             f"{self.format:34} {self.detector:34} {self.architecture:36} {self.parameters / 1e6:7.1f} M {self.logits:8.1e} "
-            f"{self.cosine:9.7f} {self.heat:8.1e} {self.maps:4} {self.seconds:6.2f} s  {mark}"
+            f"{self.cosine:9.7f} {self.heat:8.1e} {self.maps:4} {self.seconds:6.2f} s  {'holds' if self.holds else 'FAILS'}"
         )
 
 
@@ -115,7 +111,7 @@ def load(original: Original, folder: Path) -> tuple[Adapted, torch.nn.Module, fl
 
 
 def detector_of(name: str, adapted: Adapted, model: torch.nn.Module) -> Any:
-    """The loaded detector, with a card that holds nothing but what reading and explaining need."""
+    """The loaded detector, with a card of only what reading and explaining need."""
     labels = tuple(Label(f"class_{number}", f"class {number}", "real" if number == 0 else "gan") for number in range(adapted.num_classes))
     card = Card(
         name="random-weights", licence="CC0-1.0", labels=labels, crop=adapted.crop, calibration=Calibration(),

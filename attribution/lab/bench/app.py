@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import httpx
@@ -20,15 +19,13 @@ import httpx
 from attribution.errors import LabError
 
 ROOT = Path(__file__).resolve().parents[3]
-_PATIENCE_SECONDS = 600
-_SAMPLES_A_SECOND = 5
 _SEE_WHY = "Start app.py yourself to see why."
 _EXAMINE_TO_SEE = "Examine it on the page to see why."
 
 
 class Server:
-    """`with Server() as server:` starts `app` (our app.py) on a free port of this machine, and ends it; `flags` are more of its flags.
-    `seconds_to_first_page` runs from the process's start to its page's last byte. LabError when it ends early or gives no page."""
+    """`with Server() as server:` starts `app` with `flags` on a free port, and ends it; `seconds_to_first_page` is its start. LabError
+    when it ends early or gives no page."""
 
     def __init__(self, app: Path = ROOT / "app.py", flags: tuple[str, ...] = (), patience_seconds: float = 300) -> None:
         with socket.socket() as probe:
@@ -36,10 +33,7 @@ class Server:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/"
         self.seconds_to_first_page = 0.0
-        self._app = app
-        self._flags = flags
-        self._patience_seconds = patience_seconds
-        self._peak_bytes = 0
+        self._app, self._flags, self._patience_seconds, self._peak_bytes = app, flags, patience_seconds, 0
         self._over = threading.Event()
 
     def __enter__(self) -> Server:
@@ -62,16 +56,15 @@ class Server:
         self._watcher.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._watcher.join()
         self._end()
 
     def peak_bytes(self) -> int | None:
-        """The most memory that the server and its workers held at once: the larger of the server's own high-water mark and the sampled sum
-        over all of its processes, shared pages counted once. None where the system does not say (it takes Linux's /proc)."""
-        high_water = _bytes(self._process.pid, "status", "VmHWM")
-        return max(high_water, self._peak_bytes) or None
+        """The most memory that server and workers held at once (high-water mark or sampled sum, shared pages once); None without Linux's
+        /proc."""
+        return max(_bytes(self._process.pid, "status", "VmHWM"), self._peak_bytes) or None
 
     def _end(self) -> None:
         self._process.terminate()
@@ -90,7 +83,7 @@ class Server:
         return answer.status_code == 200 and bool(answer.content)
 
     def _watch(self) -> None:
-        while not self._over.wait(1 / _SAMPLES_A_SECOND):
+        while not self._over.wait(0.2):
             processes = [self._process.pid, *_descendants(self._process.pid)]
             # Proportional set size: of a page shared by n processes each counts 1/n. Resident size where the kernel does not give that.
             held = sum(_bytes(process, "smaps_rollup", "Pss") or _bytes(process, "status", "VmRSS") for process in processes)
@@ -135,7 +128,7 @@ class AppClient:
     """A client of the running app, as one open page. LabError when the app answers otherwise than it should."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=_PATIENCE_SECONDS, trust_env=False, headers={"Origin": url.rstrip("/")})
+        self._http = httpx.Client(base_url=url, timeout=600, trust_env=False, headers={"Origin": url.rstrip("/")})
         self._session = secrets.token_hex(6)
         self._events: list[dict[str, Any]] = self._checked(self._http.get("config")).json()["dependencies"]
 
@@ -180,6 +173,6 @@ class AppClient:
 
     @staticmethod
     def _checked(answer: httpx.Response) -> httpx.Response:
-        if answer.is_success:
-            return answer
-        raise LabError(f"The app answered with status {answer.status_code}.", _SEE_WHY)
+        if not answer.is_success:
+            raise LabError(f"The app answered with status {answer.status_code}.", _SEE_WHY)
+        return answer

@@ -31,19 +31,15 @@ from attribution.models.backbones import build_backbone, explained_layer
 from attribution.pipeline import Pipeline, examine, explain, load_pipeline
 from attribution.version import __version__
 
-_CROPS = 96
 PICTURE = EXAMPLES / "astronaut.png"
-SWITCHES = 20
-_ARCHITECTURE = "vit_small_patch16_224"
-_COMMIT = "0123456789abcdef0123456789abcdef01234567"
-_REPOSITORY = "benchmark/random-vit"
-_CHECKED_BYTES = 100_000_000
+_CROPS, SWITCHES = 96, 20
+_ARCHITECTURE, _REPOSITORY, _COMMIT = "vit_small_patch16_224", "benchmark/random-vit", "0123456789abcdef0123456789abcdef01234567"
 Report = Callable[["Figure"], None]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured figure: the median of `runs`. `most` or `least` is what is asked for, in the same unit; None asks for nothing."""
+    """One measured figure: the median of `runs`; `most` or `least` is what is asked for, in the same unit."""
 
     name: str
     unit: str
@@ -101,7 +97,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe_machine() -> dict[str, str]:
-    """What the figures hold for."""
     load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "not known"
     return {
         "telltale": __version__,
@@ -114,11 +109,9 @@ def describe_machine() -> dict[str, str]:
 
 
 def measure_examination(pipeline: Pipeline, clip: Path, runs: int, report: Report) -> float:
-    """A picture and a clip to the full result: decoding, faces, verdict, placement on the map, and a heatmap with its faithfulness for
-    every face track. The first run is not counted. Returns the median seconds of the clip."""
-    on = pipeline.predictor.device
+    """A picture and a clip to the full result (verdict, map, every heatmap), first run not counted; returns the clip's median seconds."""
+    own, on = pipeline.predictor, pipeline.predictor.device
     strict = on == "cpu"
-    own = pipeline.predictor
     asked = [(own, f"faces classified, warm, {on}", False, 40.0, "as in clips")]
     asked += [(own, f"faces classified, warm, {on}, mirrored", True, 40.0, "each with its mirror image, as in pictures")]
     asked += [
@@ -154,8 +147,7 @@ def measure_server(clip: Path, runs: int, detector: str, report: Report) -> None
         with AppClient(server.url) as client:
             report(Figure("picture, dropped on the page to verdict and heatmap", "s", timed(lambda: client.examine(PICTURE), runs)))
             report(Figure("clip, dropped on the page to verdict and heatmap", "s", timed(lambda: client.examine(clip), runs)))
-        peak_bytes = server.peak_bytes()
-        if peak_bytes is not None:
+        if (peak_bytes := server.peak_bytes()) is not None:
             report(Figure("peak memory of the server and its workers", "GB", (peak_bytes / 1e9,), most=2.5))
 
 
@@ -187,7 +179,7 @@ def measure_switching(pipeline: Pipeline, report: Report) -> None:
         note = f"{size / 1e6:.0f} MB, whole picture"
         report(Figure("detector in the Hub cache: load to first answer", "s", times, most=4.0, note=note))
         report(_memory(pipeline, [*map(DetectorSpec, embedded()), spec]))
-    content = os.urandom(_CHECKED_BYTES)
+    content = os.urandom(100_000_000)
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     times = seconds_of(lambda: hub.check("model.safetensors", content, digest), 5)
     report(Figure("check of 100 MB of weights (SHA-256)", "s", times, most=0.3))
@@ -201,10 +193,8 @@ def write_cached_detector(cache: Path) -> int:
     torch.nn.init.normal_(model.get_classifier().weight, std=0.1)  # type: ignore[operator]
     config = {
         "architecture": _ARCHITECTURE, "num_classes": 2, "num_features": 384, "label_names": ["Real", "Fake"],
-        "pretrained_cfg": {
-            "input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 1.0, "crop_mode": "center", "mean": [0.5] * 3,
-            "std": [0.5] * 3,
-        },
+        "pretrained_cfg": {"input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 1.0, "crop_mode": "center"}
+        | {"mean": [0.5] * 3, "std": [0.5] * 3},
     }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="telltale-detector-") as name:
         folder = Path(name)
@@ -215,8 +205,7 @@ def write_cached_detector(cache: Path) -> int:
 
 
 def put_in_cache(cache: Path, repository: str, folder: Path, commit: str) -> Path:
-    """The files of a folder as the Hub's client leaves them: content under its digest, names as links to it, and the commit as that of the
-    branch `main`. Gives the snapshot's folder."""
+    """A folder's files as the Hub's client leaves them in its cache, the commit as that of `main`; gives the snapshot's folder."""
     root = cache / f"models--{repository.replace('/', '--')}"
     blobs, references, snapshot = root / "blobs", root / "refs", root / "snapshots" / commit
     for made in (blobs, references, snapshot):
@@ -234,21 +223,17 @@ def put_in_cache(cache: Path, repository: str, folder: Path, commit: str) -> Pat
 
 def _first_answers(spec: DetectorSpec, pipeline: Pipeline, runs: int) -> tuple[float, ...]:
     """Seconds from the choice to the evidence on a picture with one face, face detection included; the first run counts as well."""
-
-    def answer() -> None:
-        examine(PICTURE, load_pipeline(spec, "cpu", like=pipeline))
-
     times = []
     for _ in range(runs):
-        times += seconds_of(answer)
+        times += seconds_of(lambda: examine(PICTURE, load_pipeline(spec, "cpu", like=pipeline)))
         gc.collect()
     return tuple(times)
 
 
 def _memory(pipeline: Pipeline, specs: list[DetectorSpec]) -> Figure:
     """Memory after many changes as a share of what it was after each detector had been used once, as the app holds them."""
-    held: list[Selection] = []
     pipelines: dict[Selection, Pipeline] = {}
+    held: list[Selection] = []
 
     def use(spec: DetectorSpec) -> None:
         selection = Selection(spec)

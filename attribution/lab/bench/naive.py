@@ -24,14 +24,9 @@ from torch import nn
 from attribution.errors import LabError
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
-
-WIDTH_PX, HEIGHT_PX = 1280, 720
-FRAMES_PER_SECOND = 30
+WIDTH_PX, HEIGHT_PX, FRAMES_PER_SECOND = 1280, 720, 30
 # File, height in the clip, centre of its path, and how far and how fast it drifts: (pixels, seconds a turn) across and down.
-_PORTRAITS = (
-    ("astronaut.png", 560, (375, 360), (90, 7.0), (50, 4.3)),
-    ("grace_hopper.jpg", 420, (950, 370), (80, 5.1), (60, 6.2)),
-)
+_PORTRAITS = (("astronaut.png", 560, (375, 360), (90, 7.0), (50, 4.3)), ("grace_hopper.jpg", 420, (950, 370), (80, 5.1), (60, 6.2)))
 
 
 def write_moving_clip(path: Path, seconds: float = 10.0) -> Path:
@@ -69,7 +64,7 @@ def _compose(background: np.ndarray, portraits: list[np.ndarray], seconds: float
 
 @dataclass(frozen=True)
 class NaiveRun:
-    """What the naive way took. `frames` were examined out of `frames_in_clip`; fewer only when a limit was asked for."""
+    """What the naive way took; fewer `frames` than `frames_in_clip` only when a limit was asked for."""
 
     seconds: float
     frames: int
@@ -78,21 +73,16 @@ class NaiveRun:
 
     @property
     def seconds_whole_clip(self) -> float:
-        """The time for every frame; proportional when only some were examined."""
+        """Proportional when only some frames were examined."""
         return self.seconds * self.frames_in_clip / self.frames
 
 
 def examine_naively(
     clip: Path, model: nn.Module, explained: nn.Module, mean: float, std: float, side_px: int = 224, most_frames: int | None = None
 ) -> NaiveRun:
-    """Run the naive way on the CPU, loading of the networks not counted; LabError when OpenCV cannot read the clip.
-
-    `model` maps 1×3×S×S (normalised by `mean` and `std`) to logits; `explained` is the layer that Grad-CAM looks at; `most_frames` ends
-    the run early.
-    """
-    finder = MTCNN(keep_all=True)
-    cam = GradCAM(model=model, target_layers=[explained])
-    reader = cv2.VideoCapture(str(clip))
+    """Run the naive way on the CPU, at most `most_frames` frames, Grad-CAM on the layer `explained`; LabError when OpenCV cannot read the
+    clip."""
+    finder, cam, reader = MTCNN(keep_all=True), GradCAM(model=model, target_layers=[explained]), cv2.VideoCapture(str(clip))
     frames = faces = 0
     started = time.perf_counter()
     while most_frames is None or frames < most_frames:

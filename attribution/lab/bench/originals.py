@@ -1,8 +1,5 @@
-"""Detectors as others build and save them, at random weights: what the adapters are proved against.
-
-Each is the original implementation (transformers' classes, PyTorchModelHubMixin around timm, timm's own hub format), written to a folder by
-the original's own way of saving. The weights are random in every tensor, biases and norms too: a default of zeros would hide a mistake.
-"""
+"""Detectors as others build and save them (transformers, PyTorchModelHubMixin, timm), at random weights: what the adapters are proved
+against. Every tensor is random, biases and norms too: a default of zeros would hide a mistake."""
 
 from __future__ import annotations
 
@@ -28,9 +25,8 @@ _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @dataclass(frozen=True)
 class Original:
-    """A detector of others. `build` makes it, `save` writes it to a folder as its library does, `pooled` gives the features that its linear
-    head reads. `side_px` is that of its inputs. `largest_scale` has every head of a SwinV2 multiply its cosines by 100 and more, where
-    the original stops it."""
+    """A detector of others: `build` makes it, `save` writes it as its library does, `pooled` gives what its head reads. `largest_scale`:
+    heads of a SwinV2 multiply their cosines by more than the original allows."""
 
     title: str
     side_px: int
@@ -42,7 +38,7 @@ class Original:
     largest_scale: bool = False
 
     def model(self, seed: int = 0) -> Any:
-        """The original in evaluation mode, with random values in every tensor."""
+        """The original in evaluation mode, seeded."""
         torch.manual_seed(seed)
         model = self.build().eval().requires_grad_(False)
         randomise(model)
@@ -54,7 +50,7 @@ class Original:
 
 
 def keep_quiet() -> None:
-    """No progress bars of transformers between the lines of a table, and none of its remarks on text towers that nobody reads."""
+    """No progress bars and no remarks of transformers between the lines of a table."""
     transformers.utils.logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()
 
@@ -94,14 +90,9 @@ def randomise(model: nn.Module) -> None:
 
 
 def _of_transformers(
-    kind: str,
-    title: str,
-    side_px: int,
-    config: Any,
-    pooled: Callable[[Any, torch.Tensor], torch.Tensor],
-    processor: str = "ViT",
+    kind: str, title: str, side_px: int, config: Any, pooled: Callable[[Any, torch.Tensor], torch.Tensor], processor: str = "ViT",
     **prepared: Any,
-) -> Original:
+) -> Original:  # fmt: skip
     """A classifier of transformers, saved with the settings of its image processor."""
 
     def save(model: Any, folder: Path) -> None:

@@ -32,14 +32,8 @@ from attribution.models.caddm import Caddm, build_caddm
 SWAPPED = LABELS[1].name
 # What the detector looks for, and what it is asked about.
 METHODS = (REAL, *SWAPS)
-DFDC = "DFDC test, faces"
-DFDC_CLIPS = "DFDC test, clips"
-PER_TARGET = 1
+DFDC, PLAIN, IDENTITY_SOURCE, _BATCH = "DFDC test, faces", "plain binary", "press_sports", 32
 _OF_KIND = {"whole": "unseen swaps", "partial": "unseen partial swaps"}
-PLAIN = "plain binary"
-IMAGENET = "ImageNet backbone"
-IDENTITY_SOURCE = "press_sports"
-_BATCH = 32
 
 
 def load_run(run: Path) -> Caddm:
@@ -58,11 +52,8 @@ def as_labels(found: SplitPredictions) -> SplitPredictions:
 
 @dataclass(frozen=True)
 class Pictures:
-    """M pictures to read, and the sets of them that an AUC is measured on.
-
-    `crops` M×S×S×3 uint8, each encoded as JPEG like the crops of the manifest; `manipulated` M boolean; `groups` M: the clip, the person or
-    the picture that a face belongs to, which a swap shares with its target; `sets`: name → indices.
-    """
+    """M pictures to read (`crops` M×S×S×3 uint8; `manipulated` M boolean; `groups` M: clip, person or picture, which a swap shares with
+    its target) and the `sets` (indices) that an AUC is measured on."""
 
     crops: np.ndarray
     manipulated: np.ndarray
@@ -73,20 +64,20 @@ class Pictures:
         return len(self.crops)
 
 
-def generalisation_cases(test: Samples, cross: Samples, landmarks: np.ndarray, per_target: int = PER_TARGET) -> Pictures:
-    """The pictures and sets of all tables here, seeded. `landmarks` are those of the manifest's crops of `cross` (5×2 px each), in the
-    order of the samples. A set without untouched or without manipulated faces is left out."""
+def generalisation_cases(test: Samples, cross: Samples, landmarks: np.ndarray, per_target: int = 1) -> Pictures:
+    """The pictures and sets of all tables here, seeded; sets of one class are left out. `landmarks`: of the manifest's crops of `cross`,
+    5×2 px each."""
     pictures: list[tuple[np.ndarray, bool, str]] = []
+    untouched: dict[str, list[int]] = {}
+    sets: dict[str, list[int]] = {DFDC: []}
 
     def add(*picture: Any) -> int:
         pictures.append(picture)
         return len(pictures) - 1
 
-    sets: dict[str, list[int]] = {DFDC: []}
     for index in range(len(test)):
         if test.sources[index] == "dfdc":
             sets[DFDC].append(add(test.encoded(index), test.families[index] != REAL, test.groups[index]))
-    untouched: dict[str, list[int]] = {}
     for index in range(len(cross)):
         if cross.families[index] == REAL:
             untouched.setdefault(cross.sources[index], []).append(index)
@@ -108,17 +99,15 @@ def generalisation_cases(test: Samples, cross: Samples, landmarks: np.ndarray, p
 
 
 def clip_means(p: np.ndarray, manipulated: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The mean `p` over the faces of each clip, its untouched and its manipulated ones apart: C means, whether they are manipulated, and
-    their groups."""
+    """The mean `p` of each clip, untouched and manipulated faces apart: C means, whether they are manipulated, and their groups."""
     keys, place = np.unique(np.char.add(np.where(manipulated, "1", "0"), np.asarray(groups, str)), return_inverse=True)
     means = np.bincount(place, p) / np.bincount(place)
     return means, np.array([key[0] == "1" for key in keys.tolist()], bool), np.array([key[1:] for key in keys.tolist()])
 
 
 def auc_tables(pictures: Pictures, p_manipulated: Mapping[str, np.ndarray], pair: tuple[str, str]) -> list[MeasuredTable]:
-    """The tables "Cross-source AUC" and "AUC differences" of the detectors in `p_manipulated` (name → M probabilities, 0..1), in the order
-    of `pictures.sets`; the differences are those of the `pair` (first − second), over the same resamples of the same groups. ValueError for
-    probabilities that do not fit the pictures or a pair that was not read."""
+    """The tables "Cross-source AUC" and "AUC differences" of `p_manipulated` (detector → M probabilities); the differences of the `pair`
+    over the same resamples. ValueError for probabilities that do not fit or a pair that was not read."""
     strangers = [name for name in pair if name not in p_manipulated]
     if strangers or any(np.shape(p) != (len(pictures),) for p in p_manipulated.values()):
         raise ValueError(f"nothing was read of {strangers[0]}" if strangers else "there must be one probability for each picture")
@@ -130,7 +119,7 @@ def auc_tables(pictures: Pictures, p_manipulated: Mapping[str, np.ndarray], pair
         if name == DFDC:
             by_clip = {detector: clip_means(p, truth, groups) for detector, p in scores.items()}
             _, clip_truth, clips = by_clip[pair[0]]
-            found.append(_row(DFDC_CLIPS, clip_truth, clips, {detector: means for detector, (means, *_) in by_clip.items()}, pair))
+            found.append(_row("DFDC test, clips", clip_truth, clips, {detector: means for detector, (means, *_) in by_clip.items()}, pair))
     rows, differences = zip(*found, strict=True) if found else ((), ())
     return [
         table("cross_source_auc", rows, (column for detector in p_manipulated for column in (detector, "low", "high"))),
@@ -141,8 +130,6 @@ def auc_tables(pictures: Pictures, p_manipulated: Mapping[str, np.ndarray], pair
 def _row(
     name: str, truth: np.ndarray, groups: np.ndarray, scores: Mapping[str, np.ndarray], pair: Sequence[str]
 ) -> tuple[tuple[Cell, ...], tuple[Cell, ...]]:
-    """The row of one set in each of the two tables."""
-
     def of(detector: str, drawn: np.ndarray) -> float:
         return metrics.auc(truth[drawn], scores[detector][drawn])
 
@@ -152,8 +139,8 @@ def _row(
 
 
 class Rivals(NamedTuple):
-    """Who is compared: the run of the plain detector, the file of the untrained backbone if at hand, this detector and the default one as
-    they ship, and a folder for what was read."""
+    """Who is compared: the plain detector's run, the untrained backbone's file if at hand, this detector and the default as they ship, a
+    folder for what was read."""
 
     plain: Path
     backbone: Path | None
@@ -210,7 +197,7 @@ def _overall(
 
 @torch.inference_mode()
 def _read_plain(plain: Reader, pictures: Pictures) -> np.ndarray:
-    """M probabilities of a swap, each picture read with its mirror image."""
+    """M probabilities of a swap, each picture with its mirror image."""
     said = []
     for first in range(0, len(pictures), _BATCH):
         x = as_input(pictures.crops[first : first + _BATCH], "cpu")
@@ -243,5 +230,5 @@ def _features(rivals: Rivals, plain: Reader, crops: np.ndarray) -> Features:
         stored = read_pretrained(rivals.backbone, backbone)
         # The probe reads what comes before the classifier, whose classes are none of its business.
         backbone.load_state_dict({key: value for key, value in stored.items() if not key.startswith("classifier")}, strict=False)
-        found[(IMAGENET, "pooled")] = features(backbone.eval(), x)[0].numpy()
+        found[("ImageNet backbone", "pooled")] = features(backbone.eval(), x)[0].numpy()
     return found

@@ -17,9 +17,7 @@ from attribution.lab.forge.pools import FORGED
 from attribution.lab.measure.predictions import SplitPredictions, p_manipulated
 
 # The lab can make as many forgeries as it likes: they must not decide how often a face swap is expected.
-FORGED_WEIGHT = 1 / 3
-FALSE_ALARMS = 0.01
-MISSES = 0.02
+FORGED_WEIGHT, FALSE_ALARMS, MISSES = 1 / 3, 0.01, 0.02
 
 
 @dataclass(frozen=True)
@@ -30,14 +28,12 @@ class Calibrator:
     temperature: float
 
     def shifted(self, found: SplitPredictions) -> SplitPredictions:
-        """The same faces with the bias added to their logits."""
         return replace(found, logits=found.logits + self.bias.astype(np.float32))
 
 
 def calibrate(val: SplitPredictions, labels: Sequence[str], forged: np.ndarray | None = None) -> Calibrator:
-    """Fit both on validation faces (`metrics.fit_calibration`). Training draws the methods in its own proportions, and pairs make untouched
-    faces common in it: without the bias, subtle swaps would lose to them. `forged` (N boolean) says which are the lab's own forgeries
-    where their methods go by other names. LabError without any face."""
+    """Fit both on validation faces: without the bias, subtle swaps would lose to the untouched faces that training draws so often.
+    `forged` (N boolean): the lab's own forgeries where their methods go by other names. LabError without any face."""
     if not len(val.methods):
         raise LabError("There are no validation faces to calibrate on.", "Prepare the split val first.")
     index = {label: place for place, label in enumerate(labels)}
@@ -49,9 +45,9 @@ def calibrate(val: SplitPredictions, labels: Sequence[str], forged: np.ndarray |
 def choose_thresholds(
     val: SplitPredictions, info: DetectorInfo, temperature: float, least_above: float = 0.8, most_below: float = 0.2
 ) -> Thresholds:
-    """Manipulated from the lowest p that at most 1 % of untouched validation faces reach (mean over sources), but at least `least_above`;
-    none found up to the highest p that at most 2 % of manipulated ones stay under (mean over methods), but at most `most_below`. LabError
-    where validation has no untouched or no manipulated face."""
+    """Manipulated from the lowest p that at most 1 % of untouched validation faces reach (mean over sources), at least `least_above`; none
+    found up to the highest p that at most 2 % of manipulated ones stay under (mean over methods), at most `most_below`. LabError where
+    either kind is missing."""
     p = p_manipulated(metrics.softmax(val.logits, temperature), info)
     untouched = val.families == REAL
     for what, some in (("untouched", untouched), ("manipulated", ~untouched)):

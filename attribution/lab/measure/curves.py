@@ -19,13 +19,11 @@ from attribution.lab.measure.predictions import SplitPredictions, family_answers
 from attribution.lab.tables import table
 
 BINS = 15
-COVERAGES = tuple(round(1 - 0.04 * step, 2) for step in range(21))
-_THRESHOLD_DIGITS = 6
 
 
 class _Answers(NamedTuple):
-    """Family answers of one split: the names of its true families, then per face the true family's place among them, whether the answer
-    was right, and the answer's confidence."""
+    """Family answers of one split: its true families, then per face the true one's place among them, whether the answer was right, and its
+    confidence."""
 
     families: tuple[str, ...]
     truth: np.ndarray
@@ -50,9 +48,8 @@ def _family_answers(found: SplitPredictions, info: DetectorInfo, temperature: fl
 def reliability_table(
     found: SplitPredictions, raw: SplitPredictions, info: DetectorInfo, temperature: float, split: str = "test"
 ) -> MeasuredTable:
-    """The reliability diagram of the method answer (DeGroot and Fienberg 1983; Guo et al. 2017, section 2) before calibration (`raw`, as
-    the network was trained) and after (`found`, with T = `temperature`): per equal-width bin of confidence the mean confidence and the
-    share right. Empty bins are left out."""
+    """The reliability diagram of the method answer (Guo et al. 2017, section 2) before (`raw`) and after calibration (`found`, T =
+    `temperature`): mean confidence and share right per equal-width bin, empty ones left out."""
     rows = []
     for calibration, faces, t in (("before", raw, 1.0), ("after", found, temperature)):
         confidence, right = method_answers(faces.own(), info, t)
@@ -67,7 +64,7 @@ def reliability_table(
 def calibration_by_source(
     found: SplitPredictions, raw: SplitPredictions, info: DetectorInfo, temperature: float, split: str = "test"
 ) -> MeasuredTable:
-    """The expected calibration error of the method answer per source, before (`raw`) and after (`found`, T = `temperature`)."""
+    """The calibration error of the method answer per source, before (`raw`) and after (`found`)."""
     answers = [method_answers(faces.own(), info, t) for faces, t in ((raw, 1.0), (found, temperature))]
     rows = []
     for family, source, mine in found.own().by_source():
@@ -79,16 +76,15 @@ def calibration_by_source(
 def _threshold(confidence: np.ndarray, coverage: float) -> float:
     """The highest threshold that answers at least `coverage` of the faces, rounded down to the digits that the card shows."""
     kept = max(1, int(np.ceil(round(coverage * len(confidence), 6))))
-    scale = 10**_THRESHOLD_DIGITS
-    return float(np.floor(np.sort(confidence)[-kept] * scale) / scale)
+    return float(np.floor(np.sort(confidence)[-kept] * 10**6) / 10**6)
 
 
 def risk_coverage_table(found: SplitPredictions, info: DetectorInfo, temperature: float, split: str = "test") -> MeasuredTable:
-    """Risk against coverage of the family answer (El-Yaniv and Wiener 2010; Geifman and El-Yaniv 2017): families are answered only from a
-    threshold of confidence on. Coverages that share a threshold (to six digits) make one row."""
+    """Risk against coverage of the family answer (El-Yaniv and Wiener 2010; Geifman and El-Yaniv 2017), one row for each threshold of
+    confidence."""
     answers = _family_answers(found, info, temperature)
     rows, seen = [], set()
-    for coverage in COVERAGES if len(answers.truth) else ():
+    for coverage in [round(1 - 0.04 * step, 2) for step in range(21)] if len(answers.truth) else ():
         threshold = _threshold(answers.confidence, coverage)
         if threshold in seen:
             continue
@@ -109,8 +105,7 @@ def _tuned(val: SplitPredictions, info: DetectorInfo, temperature: float, covera
 def abstention_table(
     val: SplitPredictions, test: SplitPredictions, info: DetectorInfo, temperature: float, coverage: float = 0.8
 ) -> MeasuredTable:
-    """The one threshold of the family confidence that answers `coverage` of the validation faces, on val and, untouched, on test. LabError
-    when there is no validation face."""
+    """The threshold of family confidence that answers `coverage` of the validation faces, on val and on test; LabError without any."""
     tuned, threshold = _tuned(val, info, temperature, coverage)
     rows = []
     for split, answers in (("val", tuned), ("test", _family_answers(test, info, temperature))):
@@ -130,7 +125,7 @@ def abstention_table(
 def abstention_by_family_table(
     val: SplitPredictions, test: SplitPredictions, info: DetectorInfo, temperature: float, coverage: float = 0.8
 ) -> MeasuredTable:
-    """What the threshold of `abstention_table` does to each family: the share of its faces answered, and of these the share right."""
+    """What that threshold does to each family: the share of its faces answered, and of these the share right."""
     tuned, threshold = _tuned(val, info, temperature, coverage)
     rows = []
     for split, answers in (("val", tuned), ("test", _family_answers(test, info, temperature))):
@@ -145,8 +140,7 @@ def abstention_by_family_table(
 def confidence_tables(
     val: SplitPredictions, test: SplitPredictions, raw_test: SplitPredictions, info: DetectorInfo, temperature: float
 ) -> list[MeasuredTable]:
-    """What every card says of how far confidence can be trusted: reliability, calibration by source, risk against coverage, abstention.
-    `raw_test` is what the network says of the test faces before calibration."""
+    """What every card says of its confidence. `raw_test`: what the network says of the test faces before calibration."""
     return [
         reliability_table(test, raw_test, info, temperature),
         calibration_by_source(test, raw_test, info, temperature),

@@ -43,14 +43,9 @@ from attribution.models.dnadet import DnaDet
 from attribution.verdict import negative_free_energy
 
 # What the app refuses DNA-Det for, and a generator that its training never saw: read to know what it says of them.
-SWAPPED = "dfdc_swap"
-UNKNOWN_GENERATORS = ("sd21",)
+SWAPPED, UNKNOWN_GENERATORS, SPLITS = "dfdc_swap", ("sd21",), ("val", "test", "cross")
 _ALL_METHODS = (*CLASSES, *UNKNOWN_GENERATORS, SWAPPED)
-SPLITS = ("val", "test", "cross")
-PER_CLASS = 40
-PICTURES = 25
-HEATMAPS = 20
-WINDOW_PX = 144
+PER_CLASS, PICTURES, HEATMAPS, WINDOW_PX = 40, 25, 20, 144
 _CHANGE_SEED, _ISLAND_SEED = 17, 23
 # A patch counts as inside or outside of the pasted area from these shares of its own area on; those between are not counted.
 _INSIDE, _OUTSIDE = 0.75, 0.25
@@ -67,8 +62,8 @@ class Runs:
 
 @dataclass(frozen=True)
 class Faces:
-    """The faces that everything is measured on: samples per split, the training faces that serve as references (indices), and the sides of
-    the crops in the original pictures, px."""
+    """What everything is measured on: samples per split, reference faces (indices of training faces), and the crops' sides in the original
+    pictures, px."""
 
     samples: Mapping[str, Samples]
     references: np.ndarray
@@ -76,7 +71,7 @@ class Faces:
 
 
 def load_trunk(run: Path, eight_bit: bool = True) -> DnaDet:
-    """The averaged network of a finished run in evaluation mode, rounded to 8 bits as it ships unless `eight_bit` is false."""
+    """The averaged network of a finished run in evaluation mode, rounded to 8 bits as it ships if `eight_bit`."""
     settings, weights = finished(run)
     classes = [name for name in CLASSES if name not in settings["leave_out"]]
     trunk = build_backbone(DNA_DET, len(classes), {"img_size": settings["side_px"]})
@@ -92,7 +87,6 @@ def build_reader(run: Path, train: Samples, references: np.ndarray) -> tuple[Rea
 
 
 def known(found: SplitPredictions) -> SplitPredictions:
-    """The faces of DNA-Det's own classes."""
     return found.of(CLASSES)
 
 
@@ -144,8 +138,7 @@ def comparisons(
 
 
 class Said(NamedTuple):
-    """The answers of one detector on faces: `answers` and `truth` are labels, N each; `generated` says whether the answer is a generator
-    (any manipulation of the families gan and diffusion)."""
+    """The answers of one detector on N faces; `generated`: whether the answer is of the families gan or diffusion."""
 
     answers: np.ndarray
     truth: np.ndarray
@@ -153,7 +146,6 @@ class Said(NamedTuple):
     generated: np.ndarray
 
     def take(self, chosen: np.ndarray) -> Said:
-        """The faces chosen by a mask or by indices."""
         return Said(*(column[chosen] for column in self))
 
 
@@ -165,8 +157,7 @@ def said(found: SplitPredictions, info: DetectorInfo) -> Said:
 
 
 def macro_f1(faces: Said) -> Estimate:
-    """Macro-F1 over the true classes with its bootstrap interval over faces. An answer that is no true class counts as wrong, and for no
-    class."""
+    """Macro-F1 over the true classes with its bootstrap interval; an answer that is no true class counts as wrong, and for no class."""
     names, truth = np.unique(faces.truth, return_inverse=True)
     places = {name: place for place, name in enumerate(names.tolist())}
     answers = np.array([places.get(answer, len(names)) for answer in faces.answers.tolist()])
@@ -190,7 +181,7 @@ def false_alarms(faces: Said) -> Estimate:
 
 
 class Headline(NamedTuple):
-    """What a variant or another detector is compared by: a figure of the faces of some methods in one split."""
+    """A figure of the faces of some methods in one split, by which variants and detectors are compared."""
 
     name: str
     split: str
@@ -198,11 +189,9 @@ class Headline(NamedTuple):
     figure: Callable[[Said], Estimate]
 
     def faces(self, splits: Mapping[str, Said]) -> Said:
-        """The faces that it is about."""
         return splits[self.split].take(np.isin(splits[self.split].truth, self.methods))
 
     def of(self, splits: Mapping[str, Said]) -> Estimate:
-        """The figure."""
         return self.figure(self.faces(splits))
 
 
@@ -228,7 +217,7 @@ def overall_table(
 
 
 def side_by_side_table(own: Mapping[str, Said], default: Mapping[str, Said], default_name: str) -> MeasuredTable:
-    """Both detectors on the same faces. A label of the default that DNA-Det lacks (a swap, SD 2.1) counts as wrong on the closed set."""
+    """Both detectors on the same faces; a label that DNA-Det lacks counts as wrong on the closed set."""
     rows: list[Row] = [(one.name, len(one.faces(own).truth), *one.of(own), *one.of(default)) for one in HEADLINES]
     for method in CLASSES:
         faces = int((own["test"].truth == method).sum())
@@ -247,8 +236,8 @@ def side_by_side_table(own: Mapping[str, Said], default: Mapping[str, Said], def
 
 
 def unknown_table(cases: Sequence[tuple[str, SplitPredictions, SplitPredictions, ReferenceBank | np.ndarray]]) -> MeasuredTable:
-    """AUROC of telling generators that training never saw from the classes it knows, by three scores. A case is (what was held out, known
-    test faces, held-out test faces, references: a bank or M×D embeddings)."""
+    """AUROC of three scores between unknown generators and known classes. A case: (what was held out, known faces, held-out faces,
+    references)."""
     rows = []
     for name, seen, unseen, bank in cases:
         references = bank.embeddings if isinstance(bank, ReferenceBank) else bank
@@ -285,9 +274,8 @@ def eight_bit_table(full: Mapping[str, Said], small: Mapping[str, Said]) -> Meas
 
 def resized(rgb: np.ndarray, scale: float) -> np.ndarray:
     """Shrunk to `scale` of the side (area) and enlarged again (cubic)."""
-    side = rgb.shape[0]
-    small = cv2.resize(rgb, (round(side * scale), round(side * scale)), interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC)
+    side, less = len(rgb), round(len(rgb) * scale)
+    return cv2.resize(cv2.resize(rgb, (less, less), interpolation=cv2.INTER_AREA), (side, side), interpolation=cv2.INTER_CUBIC)
 
 
 def noisy(rgb: np.ndarray, sigma: float, random: np.random.Generator) -> np.ndarray:
@@ -327,12 +315,11 @@ def robustness_table(samples: Samples, predictor: Predictor, default: Predictor)
 
 
 def pasted(photograph: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-    """A picture of 3×3 crops, all of them `photograph`, mirrored and turned over, with the middle window (144 px) of `generated` pasted
-    into the middle one at the same scale: 672×672×3 uint8, and the window's upper left corner (x, y)."""
+    """3×3 mirrored copies of `photograph` with the middle window (144 px) of `generated` pasted into the middle one: 672×672×3 uint8, and
+    the window's corner (x, y)."""
     row = np.concatenate([photograph, photograph[:, ::-1], photograph], 1)
     picture = np.concatenate([row[::-1], row, row[::-1]], 0)
-    own = (SIDE_PX - WINDOW_PX) // 2
-    corner = SIDE_PX + own
+    own, corner = (SIDE_PX - WINDOW_PX) // 2, SIDE_PX + (SIDE_PX - WINDOW_PX) // 2
     picture[corner : corner + WINDOW_PX, corner : corner + WINDOW_PX] = generated[own : own + WINDOW_PX, own : own + WINDOW_PX]
     return picture, (corner, corner)
 
@@ -345,9 +332,8 @@ def as_tiles(picture: np.ndarray) -> Tiles:
 
 
 def inside_and_outside(patches: Patches, corner: tuple[int, int], side_px: int = WINDOW_PX) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each patch inside of a pasted square was called generated, and each outside, as two boolean arrays."""
-    called = np.array(patches.answers) != REAL
-    boxes = np.array(patches.boxes)
+    """Whether each patch inside of a pasted square was called generated, and each outside: two boolean arrays."""
+    called, boxes = np.array(patches.answers) != REAL, np.array(patches.boxes)
     across = np.clip(np.minimum(boxes[:, 2], corner[0] + side_px) - np.maximum(boxes[:, 0], corner[0]), 0, None)
     down = np.clip(np.minimum(boxes[:, 3], corner[1] + side_px) - np.maximum(boxes[:, 1], corner[1]), 0, None)
     covered = across * down / ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
@@ -358,8 +344,7 @@ def island_table(samples: Mapping[str, Samples], predictor: Predictor) -> Measur
     """A window of a generated face in a photograph, per generator: shares of patches called generated inside of it and outside."""
     rows = []
     for split in ("test", "cross"):
-        own = samples[split]
-        photographs = of_methods(own, (REAL,))
+        own, photographs = samples[split], of_methods(samples[split], (REAL,))
         for method in CLASSES[1:]:
             made = of_methods(own, (method,))
             if not len(made) or not len(photographs):

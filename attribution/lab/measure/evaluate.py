@@ -21,18 +21,11 @@ from attribution.lab.measure.probes import shortcut_table
 from attribution.lab.tables import table
 from attribution.verdict import judge_track, scopes
 
-SHORTCUT_SEED = 3
-_PLACEHOLDER_BOX = (0.0, 0.0, 1.0, 1.0)
-_DEFINITE = ("manipulated", "no_manipulation_found")
-
 
 @dataclass(frozen=True)
 class Figures:
-    """The network's own figures on one split of the manifest, the lab's forgeries left out (they are reported apart).
-
-    Balanced accuracy over families, the AUC and the equal error rate of DFDC's untouched against swapped faces (None where one kind is
-    missing), and the calibration error of the method answer, before and after.
-    """
+    """The network's own figures on one split, the lab's forgeries left out: balanced accuracy over families, AUC and equal error rate of
+    DFDC's untouched against swapped faces (None where a kind is missing), calibration error before and after."""
 
     families: metrics.Estimate
     dfdc: metrics.Estimate
@@ -41,7 +34,6 @@ class Figures:
     ece: float
 
     def cells(self) -> tuple[float | None, ...]:
-        """Rounded, as the table "Overall" has them."""
         rest = (self.dfdc_eer, self.ece_uncalibrated, self.ece)
         return (*self.families, *self.dfdc, *(None if value is None else round(value, 3) for value in rest))
 
@@ -65,8 +57,8 @@ def measure(
     samples: Mapping[str, Samples], raw: Mapping[str, SplitPredictions], found: Mapping[str, SplitPredictions],
     sides: Mapping[str, np.ndarray], info: DetectorInfo, temperature: float, thresholds: Thresholds, bank: ReferenceBank,
 ) -> tuple[list[MeasuredTable], Figures]:  # fmt: skip
-    """Every measured table of a detector of methods, and the overall figures on test. `raw` is what the network says before calibration,
-    `found` with the calibrated bias (to be divided by `temperature` yet); `sides` the crops' sides in the original pictures, px."""
+    """Every measured table of a detector of methods, and the overall figures on test. `raw`: before calibration; `found`: with the
+    calibrated bias, not yet divided by `temperature`; `sides`: of the crops in the original pictures, px."""
     overall = {split: figures(found[split], raw[split], info, temperature) for split in ("val", "test")}
     tables = [table("overall", [(split, *one.cells()) for split, one in overall.items()])]
     tables += [source_table(f"Sources, {split}", found[split], info, temperature) for split in ("cross", "test")]
@@ -82,7 +74,7 @@ def measure(
         fairness.lightness_table(judged_faces),
         fairness.within_sources_table(judged_faces),
         fairness.size_table(judged_faces),
-        shortcut_table(samples["train"], samples["val"], SHORTCUT_SEED),
+        shortcut_table(samples["train"], samples["val"], 3),
     ]
     return tables, overall["test"]
 
@@ -103,8 +95,8 @@ def judge_samples(
     samples: Samples, found: SplitPredictions, side_px: np.ndarray, temperature: float, thresholds: Thresholds, info: DetectorInfo,
     bank: ReferenceBank, chosen: np.ndarray | None = None,
 ) -> list[TrackEvidence]:  # fmt: skip
-    """Each sample (or each of the `chosen` ones) as a picture of one face, judged by the product's own rule. `side_px` N: the crop's side
-    in the original picture."""
+    """Each sample (or the `chosen` ones) as a picture of one face, judged by the product's own rule; `side_px` N: the crop's side in the
+    original picture."""
     indices = np.arange(len(found.methods)) if chosen is None else chosen
     p = metrics.softmax(found.logits, temperature).astype(np.float32)
     judged = []
@@ -112,11 +104,10 @@ def judge_samples(
         crop = np.array(samples.picture(index))
         luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
         face = Face(
-            0, 0.0, _PLACEHOLDER_BOX, np.zeros((5, 2), np.float32), 1.0, (0.0, 0.0, float(side_px[index]), float(side_px[index])), crop,
+            0, 0.0, (0.0, 0.0, 1.0, 1.0), np.zeros((5, 2), np.float32), 1.0, (0.0, 0.0, float(side_px[index]), float(side_px[index])), crop,
             float(cv2.Laplacian(luma, cv2.CV_64F).var()), float(luma.mean()),
         )  # fmt: skip
-        one = slice(index, index + 1)
-        said = Predictions(found.logits[one], p[one], found.embeddings[one])
+        said = Predictions(*(values[index : index + 1] for values in (found.logits, p, found.embeddings)))
         judged.append(judge_track(Track(index, (face,)), said, [placement], thresholds, info, "picture"))
     return judged
 
@@ -125,10 +116,8 @@ def verdict_table(title: str, found: SplitPredictions, judged: Sequence[TrackEvi
     """Per source: what the whole verdict says, and the share of definite answers that are wrong."""
     states = np.array([one.verdict.state for one in judged])
     methods = np.array([one.verdict.method or "" for one in judged])
-    untouched = found.families == REAL
-    groups = [*found.by_source(), ("", "all untouched", untouched), ("", "all manipulated", ~untouched)]
-    rows = []
-    for family, source, mine in groups:
+    untouched, rows = found.families == REAL, []
+    for family, source, mine in (*found.by_source(), ("", "all untouched", untouched), ("", "all manipulated", ~untouched)):
         if not mine.any():
             continue
         real = family == REAL or mine is untouched
@@ -156,9 +145,9 @@ def second_opinion_table(
 ) -> MeasuredTable:
     """`faces`, the default detector's verdicts on them (`first`) and this one's (`second`), aligned; counts per source."""
     asked = np.array([not scopes.refusal(one.verdict, name, scope) for one in first])
-    states = np.array([one.verdict.state for one in first])
-    answers = np.array([one.verdict.state for one in second])
-    agree, contradict = asked & (answers == states), asked & np.isin(answers, _DEFINITE) & (answers != states)
+    states, answers = (np.array([one.verdict.state for one in those]) for those in (first, second))
+    definite = np.isin(answers, ("manipulated", "no_manipulation_found"))
+    agree, contradict = asked & (answers == states), asked & definite & (answers != states)
     right = np.where(faces.families == REAL, states == "no_manipulation_found", states == "manipulated")
     # A method is a source of its own here: swaps of one clip collection are not its untouched frames.
     names = np.array([

@@ -21,13 +21,12 @@ QUARTERS = ("darkest quarter", "second darkest quarter", "second lightest quarte
 SIZES = ("under 90 px", "90–150 px", "150–300 px", "over 300 px")
 # The crop rule puts brows, nose and mouth here; hair, background and neck lie outside.
 CENTRE = (0.2, 0.8)
-LEAST_PER_HALF = 5
-DRAWS = 4000
+LEAST_PER_HALF, DRAWS = 5, 4000
 
 
 class JudgedFaces(NamedTuple):
-    """The judged faces of one split, N each: `lightness` 0..100, `side_px` of the crop in the original picture, `untouched` boolean,
-    `sources` and the verdicts' `states`."""
+    """The judged faces of one split, N each: `lightness` 0..100, `side_px` in the original picture, `untouched`, `sources`, the verdicts'
+    `states`."""
 
     split: str
     lightness: np.ndarray
@@ -43,13 +42,12 @@ class JudgedFaces(NamedTuple):
 
     @property
     def cleared(self) -> np.ndarray:
-        """Passed as no manipulation found, N boolean: an error where the face is manipulated."""
+        """Passed as no manipulation found, N boolean."""
         return self.states == "no_manipulation_found"
 
 
 def lightness_of(crop: np.ndarray) -> float:
-    """The apparent lightness of the face, 0 (black) to 100 (white): mean CIELAB L* (CIE 15:2004, sRGB, D65) of the middle 60 % of the
-    crop's width and height. `crop` S×S×3 uint8 RGB."""
+    """Apparent lightness, 0 to 100: mean CIELAB L* (CIE 15:2004, sRGB, D65) of the middle 60 % of a crop S×S×3 uint8 RGB."""
     (top, bottom), (left, right) = ((round(side * CENTRE[0]), round(side * CENTRE[1])) for side in crop.shape[:2])
     centre = np.ascontiguousarray(crop[top:bottom, left:right], np.float32) / 255
     return float(cv2.cvtColor(centre, cv2.COLOR_RGB2LAB)[..., 0].mean())
@@ -58,8 +56,7 @@ def lightness_of(crop: np.ndarray) -> float:
 def judged_faces(
     split: str, samples: Samples, found: SplitPredictions, judged: Sequence[TrackEvidence], side_px: np.ndarray
 ) -> JudgedFaces:
-    """What the tables below need of one split; all arguments are aligned with `samples` (see `evaluate.judge_samples`); ValueError when
-    they are not."""
+    """What the tables below need of one split; ValueError when the arguments are not aligned with `samples`."""
     if not len(samples) == len(found.families) == len(judged) == len(side_px):
         raise ValueError("samples, predictions, verdicts and sides must be aligned")
     return JudgedFaces(
@@ -79,8 +76,7 @@ def _group_row(faces: JudgedFaces, name: str, mine: np.ndarray) -> Row:
 
 
 def lightness_table(splits: Sequence[JudgedFaces]) -> MeasuredTable:
-    """Error rates by quarters of lightness. The borders are the quartiles of the untouched faces of the split, all sources together; a
-    split without untouched faces has no rows."""
+    """Error rates by quarters of lightness: quartiles of the split's untouched faces; none, no rows."""
     rows, borders = [], []
     for faces in splits:
         if not faces.untouched.any():
@@ -103,8 +99,8 @@ def size_table(splits: Sequence[JudgedFaces]) -> MeasuredTable:
 
 
 def within_sources_table(splits: Sequence[JudgedFaces], seed: int = 0) -> MeasuredTable:
-    """The mean over sources of (error in the darker half − error in the lighter half of that source), halves by the source's own median
-    lightness. Interval: 95 % percentile bootstrap (`DRAWS` draws) over the faces of each half, the sources held fixed."""
+    """The mean over sources of (error in the darker half − error in the lighter half), halves by the source's median lightness, with a
+    bootstrap interval (`DRAWS` draws) over the faces of each half."""
     rows = []
     for faces in splits:
         random = np.random.default_rng(seed)

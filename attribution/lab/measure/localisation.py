@@ -37,29 +37,20 @@ from attribution.verdict.ensemble import reads_mirrored
 PARTIAL, UNSEEN, LARGE, WHOLE = "partial swaps", "partial swaps, unseen blend", "partial swaps, large windows", "whole swaps"
 HEATMAP, BOXES, SHOWN = "heatmap", "boxes", "boxes shown"
 CENTRE, CONSTANT_POINT, CONSTANT_BOX = "crop centre", "best constant point", "best constant box"
-AREA_THRESHOLD = 10.0
-AREA_SIGMA_PX = 3.0
-HEATMAP_BOX_SHARE = 0.5
 # Partial swaps through the largest window apart: it leaves little of the face out, so that its centre is nearly always in it.
-_WINDOWS, _LARGE_WINDOWS = WINDOW_SIZES[:2], WINDOW_SIZES[2:3]
-_MADE = ((PARTIAL, None, _WINDOWS), (UNSEEN, UNSEEN_BLEND, _WINDOWS), (LARGE, None, _LARGE_WINDOWS))
-_GRID_STEPS = 16
-_BATCH = 16
-_SEED = 224168
-
+_MADE = ((PARTIAL, None, WINDOW_SIZES[:2]), (UNSEEN, UNSEEN_BLEND, WINDOW_SIZES[:2]), (LARGE, None, WINDOW_SIZES[2:3]))
+_GRID_STEPS, _BATCH, _SEED = 16, 16, 224168
 # At most this share of untouched validation faces may be shown with a box smaller than the crop (mean over collections). The confidence
 # stands beside each box, and is calibrated; with 5 % half of the partial swaps of small windows had no box.
-FALSE_BOXES = 0.15
-LEAST_SLOPE = 0.01
+FALSE_BOXES, LEAST_SLOPE = 0.15, 0.01
 # The app's threshold is one of these; the table shows every tenth.
 CONFIDENCES = tuple(round(0.01 * step, 2) for step in range(5, 100))
-_SHOWN_FROM = tuple(round(0.1 * step, 1) for step in range(1, 10))
 Look = Callable[[Predictor, np.ndarray, ArtifactRule], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A forgery of known area: `crop` S×S×3 uint8 as a detector gets it, `area` S×S boolean, the true `box`, `group` its clip."""
+    """A forgery of known area: `crop` S×S×3 uint8, `area` S×S boolean, the true `box`, `group` its clip."""
 
     crop: np.ndarray
     area: np.ndarray
@@ -69,7 +60,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Answer:
-    """Where somebody points, and the box they draw; None where they do not. `draws` is false for those who can draw no box at all."""
+    """Where somebody points, and the box they draw (None: nothing); `draws` is false for those who can draw no box."""
 
     point: tuple[float, float] | None
     box: Box | None
@@ -79,7 +70,7 @@ class Answer:
 def true_area(untouched: np.ndarray, case: np.ndarray) -> np.ndarray:
     """Where two S×S×3 uint8 pictures differ, as S×S boolean (rule: see above)."""
     greatest = cv2.absdiff(untouched, case).max(2).astype(np.float32)
-    return cv2.GaussianBlur(greatest, (0, 0), AREA_SIGMA_PX) > AREA_THRESHOLD
+    return cv2.GaussianBlur(greatest, (0, 0), 3.0) > 10.0
 
 
 def bounding_box(area: np.ndarray) -> Box | None:
@@ -97,7 +88,7 @@ def overlap(a: Box, b: Box) -> float:
 
 
 def points_into(area: np.ndarray, point: tuple[float, float] | None) -> bool:
-    """Whether (x, y) falls on a true pixel of S×S; a point outside of the picture, or none, does not."""
+    """Whether (x, y) falls on a true pixel of S×S; None and points outside do not."""
     if point is None:
         return False
     column, row = (int(np.floor(edge)) for edge in point)
@@ -105,11 +96,8 @@ def points_into(area: np.ndarray, point: tuple[float, float] | None) -> bool:
 
 
 def heatmap_answer(values: np.ndarray) -> Answer:
-    """The maximum of an S×S heatmap of at least 0, and the box around that part of {value ≥ half of the maximum} which holds it.
-
-    Magnified maps are flat near the borders: of equal maxima that touch each other the point is the middle one. A map of zeros speaks for
-    nothing, and points nowhere.
-    """
+    """The maximum of an S×S heatmap (of equal maxima that touch: the middle one), and the box around the part of {value ≥ half of it} that
+    holds it; nothing for a map of zeros."""
     top = float(values.max())
     if not top > 0:
         return Answer(None, None)
@@ -117,7 +105,7 @@ def heatmap_answer(values: np.ndarray) -> Answer:
     rows, columns = np.nonzero(_piece(values >= top, first))
     nearest = int(np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2))
     point = (float(columns[nearest]), float(rows[nearest]))
-    return Answer(point, bounding_box(_piece(values >= HEATMAP_BOX_SHARE * top, first)))
+    return Answer(point, bounding_box(_piece(values >= 0.5 * top, first)))
 
 
 def _piece(area: np.ndarray, place: Sequence[np.intp | int]) -> np.ndarray:
@@ -132,8 +120,8 @@ def box_answer(box: Box | None) -> Answer:
 
 
 def constant_answers(cases: Sequence[Case]) -> dict[str, Answer]:
-    """The answers that need no picture: the crop's centre, the pixel that lies in the most areas of `cases` (none: the centre), and the box
-    on a grid of a sixteenth of the side with the greatest mean IoU, with its centre as the point."""
+    """The answers that need no picture: the crop's centre, the pixel in the most areas, and the box on a grid of a sixteenth of the side
+    with the greatest mean IoU."""
     side = cases[0].area.shape[0]
     centre = (side / 2, side / 2)
     share = np.mean([case.area for case in cases], axis=0)
@@ -158,7 +146,7 @@ def constant_answers(cases: Sequence[Case]) -> dict[str, Answer]:
 
 
 def localisation_rows(name: str, by: str, cases: Sequence[Case], answers: Sequence[Answer]) -> tuple[tuple[Cell, ...], ...]:
-    """One row of the table: the answers, aligned with the cases, against their areas and boxes; no row without a case."""
+    """The row of answers, aligned with the cases, against their areas and boxes; none without a case."""
     if len(cases) != len(answers):
         raise ValueError("there must be one answer for each case")
     if not cases:
@@ -171,11 +159,9 @@ def localisation_rows(name: str, by: str, cases: Sequence[Case], answers: Sequen
 
 
 def localisation_table(
-    cases: Mapping[str, Sequence[Case]],
-    constants: Mapping[str, Mapping[str, Answer]],
-    answers: Mapping[str, Mapping[str, list[Answer]]],
+    cases: Mapping[str, Sequence[Case]], constants: Mapping[str, Mapping[str, Answer]], answers: Mapping[str, Mapping[str, list[Answer]]]
 ) -> MeasuredTable:
-    """The table of one detector. For each name of `cases`: its `answers` (by HEATMAP, BOXES), then the `constants`, the same for all."""
+    """One detector's table. For each name of `cases`: its `answers` (by HEATMAP, BOXES), then the `constants`, the same for all."""
     rows: list[tuple[Cell, ...]] = []
     for name, some in cases.items():
         for by, given in answers[name].items():
@@ -186,8 +172,8 @@ def localisation_table(
 
 
 def localisation_cases(data: Path, rows: Sequence[Row], work: Path, split: str) -> dict[str, list[Case]]:
-    """The seeded cases of `split`: partial swaps (Poisson or alpha), the same blended in a pyramid, larger ones, and whole swaps, all
-    from one pair of each clip. A case whose area is empty by the rule above is left out."""
+    """The seeded cases of `split`: partial swaps (small windows, unseen blend, large windows) and whole swaps, one pair a clip; empty
+    areas left out."""
     own = [row for row in rows if row.split == split]
     pictures = decode(data, own, work / f"{split}.npy")
     place = {row.path: index for index, row in enumerate(own)}
@@ -212,7 +198,7 @@ def localisation_cases(data: Path, rows: Sequence[Row], work: Path, split: str) 
 
 
 def answers_of(predictor: Predictor, cases: Sequence[Case]) -> Mapping[str, list[Answer]]:
-    """What a detector answers to the cases: by its heatmaps of the likeliest manipulated label, and by its boxes where it localises."""
+    """A detector's answers: by heatmaps of the likeliest manipulated label, and by its boxes where it localises."""
     side = predictor.card.crop.side_px
     if any(case.crop.shape[0] != side for case in cases):
         raise LabError(f"{predictor.info.name} reads crops of {side} px; the cases have another size.", "Leave it out.")
@@ -234,8 +220,7 @@ def answers_of(predictor: Predictor, cases: Sequence[Case]) -> Mapping[str, list
 
 
 def surest(predictor: Predictor, crops: np.ndarray, rule: ArtifactRule | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The confidence (N), calibrated by a rule if there is one, and the edges (N×4, px) of each crop's surest box that is smaller than the
-    crop, however unsure: in the pointing game everybody points."""
+    """The confidence (N; calibrated by `rule`) and the edges (N×4, px) of each crop's surest box that is smaller than the crop."""
     confidences, boxes = read_boxes(predictor, crops)
     local = (confidences if rule is None else calibrated(confidences, rule))[:, :-WHOLE_CROP_ANCHORS].numpy()
     rows, best = np.arange(len(local)), local.argmax(1)
@@ -243,15 +228,15 @@ def surest(predictor: Predictor, crops: np.ndarray, rule: ArtifactRule | None = 
 
 
 def shown(predictor: Predictor, crops: np.ndarray, rule: ArtifactRule) -> tuple[np.ndarray, np.ndarray]:
-    """As `surest`, but a confidence of 0 for faces that the detector itself clears: the app shows no box there."""
+    """As `surest`, but 0 for faces that the detector itself clears: the app shows no box there."""
     confidence, boxes = surest(predictor, crops, rule)
     p = p_manipulated(predictor.read(crops, mirrored=True).p_methods, predictor.info)
     return np.where(p > predictor.card.thresholds.p_manipulated_below, confidence, 0.0), boxes
 
 
 def choose_rule(predictor: Predictor, data: Path, rows: Sequence[Row], work: Path, val: Samples) -> ArtifactRule:
-    """`fit_rule` on validation faces; then the least of CONFIDENCES from which at most FALSE_BOXES of the untouched ones are shown with a
-    box, averaged over collections (the highest where none is enough)."""
+    """`fit_rule` on validation faces; then the least of CONFIDENCES from which at most FALSE_BOXES of untouched ones (mean over
+    collections) have a box; else the highest."""
     untouched = of_methods(val, (REAL,))
     sources = np.array(val.sources)[untouched]
     crops = np.stack([val.encoded(int(index)) for index in untouched])
@@ -264,11 +249,9 @@ def choose_rule(predictor: Predictor, data: Path, rows: Sequence[Row], work: Pat
 
 
 def fit_rule(false: np.ndarray, found: np.ndarray, hits: np.ndarray) -> ArtifactRule:
-    """Slope and offset by logistic regression: a box is right when its centre lies in the true area.
-
-    `false` are the confidences (strictly between 0 and 1) of the surest boxes of untouched faces, `found` those of partially swapped ones
-    and `hits` whether these are right; both kinds weigh alike. Where no box is right, or every one is, there is nothing to fit: the
-    confidences stay as they are, and that is printed."""
+    """Slope and offset by logistic regression (right: the box's centre lies in the true area) from confidences of the surest boxes of
+    untouched faces (`false`) and of partially swapped ones (`found`, `hits`), alike in weight. With nothing to fit they stay as they are,
+    and that is printed."""
     raw = ArtifactRule(0.0)
     right = np.concatenate([np.zeros(len(false), bool), hits])
     if len(np.unique(right)) < 2:
@@ -286,7 +269,7 @@ def fit_rule(false: np.ndarray, found: np.ndarray, hits: np.ndarray) -> Artifact
 def _on_swaps(
     predictor: Predictor, data: Path, rows: Sequence[Row], work: Path, split: str, names: Sequence[str], rule: ArtifactRule, look: Look
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The confidence of the surest box of each partial swap by `look`, and whether its centre lies in the true area."""
+    """The confidence of each partial swap's surest box by `look`, and whether its centre lies in the true area."""
     made = localisation_cases(data, rows, work, split)
     cases: list[Case] = [case for name in names for case in made[name]]
     if not cases:
@@ -301,12 +284,11 @@ def _on_swaps(
 def confidence_table(
     predictor: Predictor, data: Path, manifest: Sequence[Row], work: Path, test: Samples, rule: ArtifactRule
 ) -> MeasuredTable:
-    """What each confidence is worth on test faces. `rule` is the one that the card carries."""
+    """What each confidence is worth on test faces, by the card's `rule`."""
     false, _ = shown(predictor, np.stack([test.encoded(int(index)) for index in of_methods(test, (REAL,))]), rule)
     found, hits = _on_swaps(predictor, data, manifest, work, "test", (PARTIAL, UNSEEN, LARGE), rule, shown)
-    rows = [
-        (one, *(cell for part in (false >= one, found >= one, hits[found >= one]) for cell in metrics.share(part))) for one in _SHOWN_FROM
-    ]
+    steps = [round(0.1 * step, 1) for step in range(1, 10)]
+    rows = [(one, *(cell for part in (false >= one, found >= one, hits[found >= one]) for cell in metrics.share(part))) for one in steps]
     calibration = (
         "The confidence is the network's own: on validation faces all boxes were right or all were wrong, nothing to calibrate on."
         if (rule.slope, rule.offset) == (1.0, 0.0)

@@ -38,29 +38,27 @@ class SplitPredictions:
     paths: np.ndarray
 
     def take(self, chosen: np.ndarray) -> SplitPredictions:
-        """The rows chosen by a mask or by indices."""
         return SplitPredictions(*(getattr(self, one.name)[chosen] for one in fields(self)))
 
     def of(self, methods: Collection[str]) -> SplitPredictions:
-        """The faces of these methods."""
         return self.take(np.isin(self.methods, list(methods)))
 
     def own(self) -> SplitPredictions:
-        """The faces of the manifest, without the lab's own forgeries."""
+        """Without the lab's own forgeries."""
         return self.take(~np.isin(self.methods, FORGED))
 
     def by_source(self) -> Iterator[tuple[str, str, np.ndarray]]:
-        """Each family and source, in the order of their names, with a mask of its faces."""
+        """Each family and source, by name, with a mask of its faces."""
         for family, source in sorted(set(zip(self.families.tolist(), self.sources.tolist(), strict=True))):
             yield family, source, (self.families == family) & (self.sources == source)
 
     def keep(self, file: Path, chosen: np.ndarray) -> None:
-        """Write logits and embeddings, and which samples (indices) they belong to."""
+        """Write logits, embeddings, and the indices of their samples."""
         save_arrays(file, logits=self.logits, embeddings=self.embeddings, chosen=chosen)
 
     @staticmethod
     def kept(file: Path, samples: Samples) -> SplitPredictions:
-        """Read what `keep` wrote for these samples."""
+        """What `keep` wrote for these samples."""
         with np.load(file) as stored:
             logits, embeddings, chosen = stored["logits"], stored["embeddings"], stored["chosen"]
         return SplitPredictions(logits, embeddings, *_named(samples, chosen))
@@ -117,7 +115,7 @@ def finished(run: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
 
 
 def load_net(run: Path, device: str = "cpu") -> Net:
-    """The averaged network of a finished run, or of its latest checkpoint, in evaluation mode."""
+    """The averaged network of a run, finished or at its latest checkpoint, in evaluation mode."""
     settings = json.loads((run / "settings.json").read_text())
     settings["stages"] = tuple(tuple(stage) for stage in settings["stages"])
     net = Net(Settings(**settings))
@@ -136,8 +134,7 @@ def predict(
     net: nn.Module, samples: Samples, chosen: np.ndarray | None = None, device: str = "cpu", mirrored: bool = False, half: bool = False,
     batch: int = 48,
 ) -> SplitPredictions:  # fmt: skip
-    """Read every (or every chosen) sample at full size, encoded like all others (`Samples.encoded`): in bfloat16 if `half`, together with
-    its mirror image if `mirrored`."""
+    """Read every (or every chosen) sample as `Samples.encoded` has it: in bfloat16 if `half`, with its mirror image if `mirrored`."""
     logits, embeddings = [], []
     indices = np.arange(len(samples)) if chosen is None else chosen
     for first in range(0, len(indices), batch):
@@ -155,7 +152,7 @@ def predict(
 
 
 class Reader(nn.Module):
-    """Normalised B×3×S×S → logits B×K and unit embeddings B×128: network, classifier and the projection that the app uses."""
+    """Normalised B×3×S×S → logits B×K and unit embeddings B×128: network, classifier and the app's projection."""
 
     def __init__(self, trunk: nn.Module, dimensions: int = EMBEDDING_DIMENSIONS) -> None:
         super().__init__()
@@ -168,8 +165,7 @@ class Reader(nn.Module):
 
 
 def fit_projection(pooled: np.ndarray) -> torch.Tensor:
-    """128×F orthonormal rows that keep most of N×F pooled features, the first eigenvectors of their second moments (uncentred): cosines of
-    projections are nearly those of the features. As in DNA-Det's paper, the training's own projection is not used."""
+    """128×F orthonormal rows that keep most of N×F pooled features, the first eigenvectors of their second moments (uncentred)."""
     unit = pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
     # Ascending eigenvalues; each direction is a column.
     directions = np.linalg.eigh(unit.T.astype(np.float64) @ unit)[1].T[::-1]
@@ -177,7 +173,7 @@ def fit_projection(pooled: np.ndarray) -> torch.Tensor:
 
 
 def with_projection(trunk: nn.Module, train: Samples, references: np.ndarray, run: Path) -> tuple[Reader, SplitPredictions]:
-    """The network with a projection fitted on the reference faces (indices), and what it says of these; read once, kept in the run."""
+    """The network with a projection fitted on the reference faces (indices), and what it says of these; kept in the run."""
     reader = Reader(trunk).eval()
     width = pooled_width(trunk)
     # Read once, with all features in place of the embedding.
@@ -194,16 +190,15 @@ def with_projection(trunk: nn.Module, train: Samples, references: np.ndarray, ru
 def read(
     reader: nn.Module, samples: Samples, chosen: np.ndarray, cache: Path, half: bool = False, mirrored: bool = False
 ) -> SplitPredictions:
-    """What the network of a finished run says of the chosen samples (see `predict`), kept in `cache`, a file in the run's folder, while
-    that is newer than the run's weights."""
+    """What a finished run's network says of the chosen samples, kept in `cache` (in the run's folder) while that is newer than its
+    weights."""
     if not cache.exists() or cache.stat().st_mtime < (cache.parent / "final.safetensors").stat().st_mtime:
         predict(reader, samples, chosen, half=half, mirrored=mirrored).keep(cache, chosen)
     return SplitPredictions.kept(cache, samples)
 
 
 def read_by_detector(predictor: Predictor, samples: Samples, chosen: np.ndarray, cache: Path) -> SplitPredictions:
-    """What a detector of the app says of the chosen samples, with their mirror images as the app reads pictures; kept in `cache` while its
-    weights stay the same."""
+    """What a detector of the app says of the chosen samples, mirrored images too; kept in `cache` while its weights stay the same."""
     stamp = cache.with_suffix(".sha256")
     if not cache.exists() or not stamp.exists() or stamp.read_text() != predictor.info.weights_sha256:
         batches = (chosen[first : first + 64].tolist() for first in range(0, len(chosen), 64))

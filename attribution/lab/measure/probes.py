@@ -1,10 +1,6 @@
-"""Two linear probes: what a detector's features know, and what a picture gives away without a look at the face.
-
-- *Identity* (Dong et al., "Implicit Identity Leakage", CVPR 2023, arXiv 2210.14457, §3.1): from frozen features to the person in untouched
-  photographs. Background, clothes and light help it too: what compares is the difference between detectors on the same pictures.
-- *Shortcuts*: do compression, resolution or colour alone (some statistics of a whole crop each) give the class away, on the crops as
-  they are and as training changes them? What augmentation takes from it is no longer there to be learnt.
-"""
+"""Two linear probes: how much of the *identity* of untouched people a detector's frozen features hold (Dong et al., "Implicit Identity
+Leakage", CVPR 2023, arXiv 2210.14457, §3.1; compare detectors on the same pictures: backgrounds and clothes help too), and *shortcuts*: do
+compression, resolution or colour alone give the class away, before and after augmentation?"""
 
 from __future__ import annotations
 
@@ -36,22 +32,19 @@ Features = Mapping[tuple[str, str], np.ndarray]
 """(detector, what its features are, for example "pooled") → N×F features of the same N pictures. Of several features of one detector the
 first is the one that is compared with other detectors."""
 
-LEAST_PICTURES = 4
-COMMON_WIDTH = 32
+LEAST_PICTURES, FOLDS, REPEATS, INNER_FOLDS, _SEED = 4, 5, 6, 3, 7
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
-FOLDS, REPEATS, INNER_FOLDS = 5, 6, 3
-_SEED = 7
 
 
 class ProbeFaces(NamedTuple):
-    """Untouched pictures of people of whom there are several: `indices` into the samples of a split, `persons` N names."""
+    """Untouched pictures of people of whom there are several: `indices` into a split's samples, `persons` N names."""
 
     indices: np.ndarray
     persons: tuple[str, ...]
 
 
 def probe_faces(samples: Samples, source: str = "", least: int = LEAST_PICTURES) -> ProbeFaces:
-    """The untouched faces of a split (of one source, unless ""), whose `group` has at least `least` of them."""
+    """The untouched faces of a split (of one source, unless "") whose `group` has at least `least` of them."""
     own = [i for i in range(len(samples)) if samples.families[i] == REAL and source in ("", samples.sources[i])]
     count = Counter(samples.groups[i] for i in own)
     chosen = [i for i in own if count[samples.groups[i]] >= least]
@@ -59,12 +52,9 @@ def probe_faces(samples: Samples, source: str = "", least: int = LEAST_PICTURES)
 
 
 def probe_identity(values: np.ndarray, persons: Sequence[str], width: int | None = None, repeats: int = REPEATS) -> np.ndarray:
-    """How often each of N pictures was recognised by a probe that did not see it, N shares over `repeats` repetitions of stratified
-    k-fold cross-validation (k = 5, or the pictures of the rarest person). `values` N×F; with `width` they are reduced to at most so many
-    principal components of the training part first.
-
-    LabError for fewer than two people, a person with fewer than four pictures, or features that do not fit or are not finite.
-    """
+    """How often each of N pictures was recognised by a probe that did not see it, N shares over `repeats` of stratified k-fold
+    cross-validation (k = 5, or the rarest person's pictures); with `width` on at most so many principal components. LabError for fewer
+    than two people, fewer than four pictures of one, or features that do not fit or are not finite."""
     values, truth = np.asarray(values, np.float64), np.asarray(persons)
     count = Counter(truth.tolist())
     if len(count) < 2 or min(count.values()) < LEAST_PICTURES:
@@ -98,11 +88,10 @@ def _accuracy(values: np.ndarray) -> metrics.Estimate:
 
 
 def identity_tables(
-    features: Features, persons: Sequence[str], width: int = COMMON_WIDTH, repeats: int = REPEATS, about: str = ""
+    features: Features, persons: Sequence[str], width: int = 32, repeats: int = REPEATS, about: str = ""
 ) -> list[MeasuredTable]:
-    """The tables "Identity probe" and "Identity probe, differences": every entry of `features` at its own width, then reduced to `width`
-    principal components, so that the width alone does not decide. Differences: every pair of detectors (their first features) in the order
-    given, in full and reduced, over the same resamples of pictures. `about` says for the note which pictures these are."""
+    """The tables "Identity probe" and "Identity probe, differences": every entry of `features` at its own width and at `width` principal
+    components; differences of every pair of detectors (their first features). `about` says which pictures these are."""
     count = Counter(persons)
     rows: list[tuple[Cell, ...]] = []
     recognised: list[dict[str, np.ndarray]] = []
@@ -130,21 +119,18 @@ def identity_tables(
 WINDOW_PX = 160
 CUES = ("compression", "resolution", "colour")
 ALL_CUES = "all three together"
-LEAST_PER_SOURCE = 5
-_GHOST_QUALITIES = (50, 70, 85)
-_BLOCK = 8
+LEAST_PER_SOURCE, _BLOCK, _LEAST = 5, 8, 1e-3
 # Diagonals of an 8×8 block: low, middle and high frequencies, without the mean.
 _DIAGONAL = np.add.outer(np.arange(_BLOCK), np.arange(_BLOCK))
 _DCT_BANDS = tuple((first <= _DIAGONAL) & (last > _DIAGONAL) for first, last in ((1, 4), (4, 8), (8, 15)))
 # Shares of the highest frequency of rows and columns.
 _RADII = (0.05, 0.15, 0.3, 0.5, 0.75, 1.0)
-_LEAST = 1e-3
 
 
 def compression_cues(rgb: np.ndarray) -> np.ndarray:
-    """S×S×3 uint8 → 9 numbers of its JPEG history: log blockiness of rows and of columns (the strongest of the eight grid phases against
-    the others; after Wang, Bovik and Evans 2000), the share of block-DCT coefficients that round to zero in three bands, the log of their
-    mean size in the middle band against the low, and the log error of compressing again at three qualities (JPEG ghosts, Farid 2009)."""
+    """S×S×3 uint8 → 9 numbers of its JPEG history: log blockiness of rows and columns (after Wang, Bovik and Evans 2000), the share of
+    block-DCT coefficients that round to zero in three bands, log mean size of the middle band against the low, log errors of compressing
+    again at three qualities (JPEG ghosts, Farid 2009)."""
     luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     grey = luma.astype(np.float32)
     blockiness = []
@@ -158,14 +144,14 @@ def compression_cues(rgb: np.ndarray) -> np.ndarray:
     sizes = np.abs(np.asarray(dctn(blocks, axes=(2, 3), norm="ortho")))
     zeros = [float((sizes[..., band] < 0.5).mean()) for band in _DCT_BANDS]
     low, middle = (sizes[..., band].mean() for band in _DCT_BANDS[:2])
-    again = [cv2.cvtColor(jpeg(rgb, quality), cv2.COLOR_RGB2GRAY) for quality in _GHOST_QUALITIES]
+    again = [cv2.cvtColor(jpeg(rgb, quality), cv2.COLOR_RGB2GRAY) for quality in (50, 70, 85)]
     errors = [np.log(np.square(grey - one).mean() + _LEAST) for one in again]
     return np.array([*blockiness, *zeros, np.log((middle + _LEAST) / (low + _LEAST)), *errors])
 
 
 def resolution_cues(rgb: np.ndarray) -> np.ndarray:
-    """S×S×3 uint8 → 8 numbers of its sharpness: log variance of the Laplacian at full and at half size, the slope of the log radial
-    spectrum over log frequency, and the log shares of energy in five rings. The rings are too broad to see the peaks of an up-sampler."""
+    """S×S×3 uint8 → 8 numbers of its sharpness: log variance of the Laplacian at full and half size, the slope of the log radial spectrum,
+    and the log shares of energy in five rings."""
     luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     half = cv2.resize(luma, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     sharp = [np.log(cv2.Laplacian(picture, cv2.CV_32F).var() + _LEAST) for picture in (luma, half)]
@@ -193,8 +179,8 @@ def _cues(pictures: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def draw(samples: Samples, per_family: int, seed: int) -> np.ndarray:
-    """Indices of at most `per_family` faces of each family, without repetition: the methods of a family alike, and within a method every
-    source by the square root of its size, as a training batch is drawn."""
+    """Indices of at most `per_family` faces of each family, as a training batch is drawn: methods alike, sources by the square root of
+    their size."""
     random = np.random.default_rng(seed)
     methods, families, sources = (np.array(names) for names in (samples.methods, samples.families, samples.sources))
     chosen: list[int] = []
@@ -221,8 +207,8 @@ def _as_trained_on(samples: Samples, chosen: np.ndarray, seed: int) -> list[np.n
 def probe_cue(
     train: np.ndarray, train_names: np.ndarray, val: np.ndarray, val_names: np.ndarray
 ) -> tuple[int, float | None, float | None, float | None, float | None]:
-    """Class-balanced logistic regression from N×F features to names: tested faces, balanced accuracy with a 95 % bootstrap interval, and
-    chance. Only names that both parts have count; all None but the count when these are fewer than two."""
+    """Class-balanced logistic regression from N×F features to the names that both parts have: tested faces, balanced accuracy with its
+    interval, chance; None but for the count with fewer than two names."""
     shared = sorted(set(train_names.tolist()) & set(val_names.tolist()))
     learnt, tested = np.isin(train_names, shared), np.isin(val_names, shared)
     if len(shared) < 2:
@@ -236,8 +222,8 @@ def probe_cue(
 
 
 def shortcut_table(samples_train: Samples, samples_val: Samples, seed: int, per_family: int = 400) -> MeasuredTable:
-    """What each cue alone says of the family, and all cues of an untouched face's source, before and after augmentation: learnt from at
-    most `per_family` training faces of each family (`draw`), tested on as many validation faces. About 40 s on one core."""
+    """What each cue alone says of the family, and all of an untouched face's source, before and after augmentation: learnt from at most
+    `per_family` training faces of each family, tested on as many validation faces. About 40 s on one core."""
     parts = []
     for samples in (samples_train, samples_val):
         chosen = draw(samples, per_family, seed)

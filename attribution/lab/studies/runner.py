@@ -24,10 +24,8 @@ from attribution.lab.train.loop import save_arrays
 
 
 def side_by_side(work: Callable[..., None], tasks: Sequence[tuple[str, Path, tuple[Any, ...]]], jobs: int) -> None:
-    """Do every task (name, folder, arguments of `work`) with one thread each: `jobs` at a time in processes of their own, or here for 1.
-
-    Output and errors of a task go to `log.txt` in its folder; the first error ends all of them.
-    """
+    """Do every task (name, folder, arguments of `work`) with one thread each, `jobs` at a time; output and errors go to the folder's
+    `log.txt`, and the first error ends all."""
     if jobs == 1:
         threads = torch.get_num_threads()
         try:
@@ -56,19 +54,19 @@ def _logged(work: Callable[..., None], folder: Path, arguments: tuple[Any, ...])
 
 
 def finished(file: Path, what: str = "the faces") -> Path:
-    """`file`, which a run writes when it has read `what`; LabError when it is not there yet."""
+    """`file`, once a run has read `what`; LabError when it is not there yet."""
     if not file.exists():
         raise LabError(f"The run {file.parent.name} has not read {what}.", "Run the study again; it goes on where it stopped.")
     return file
 
 
 def digest(crops: np.ndarray) -> str:
-    """The sha256 of crops, 64 hex digits: what was read is kept for these very pictures."""
+    """The sha256 of crops, 64 hex digits."""
     return hashlib.sha256(np.ascontiguousarray(crops).data).hexdigest()
 
 
 def once(file: Path, made_of: Sequence[str], read: Callable[[], Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """The arrays that `read` gives, kept in `file`, and read again when they were made of other things (digests of weights, of faces)."""
+    """The arrays that `read` gives, kept in `file`; read again when made of other things (digests of weights, of faces)."""
     if file.exists():
         with np.load(file) as stored:
             if "made_of" in stored and stored["made_of"].tolist() == list(made_of):
@@ -79,7 +77,7 @@ def once(file: Path, made_of: Sequence[str], read: Callable[[], Mapping[str, Any
 
 
 def interval(values: np.ndarray) -> tuple[float, float] | tuple[None, None]:
-    """The 95 % interval of the finite ones among the figures of resamples, rounded for a table; None, None of nothing."""
+    """The 95 % interval of the finite figures of resamples, rounded for a table; None, None of nothing."""
     try:
         low, high = metrics.cells(*metrics.interval(values))
     except ValueError:
@@ -88,14 +86,14 @@ def interval(values: np.ndarray) -> tuple[float, float] | tuple[None, None]:
 
 
 def estimate(values: np.ndarray) -> Row:
-    """A figure (first of `values`) and its interval over the rest, which are those of resamples; None thrice when it is not finite."""
+    """A figure (first of `values`) and its interval over the rest (resamples); None thrice when it is not finite."""
     return (*metrics.cells(values[0]), *interval(values[1:])) if np.isfinite(values[0]) else metrics.NOT_MEASURED
 
 
 def write_results(
     out: Path, schema: str, caveat: str, plan: Mapping[str, Any], tables: Mapping[str, MeasuredTable], unprinted: Collection[str] = ()
 ) -> None:
-    """Print the tables but for the `unprinted`, and write all of them as the file that the page of measurements reads."""
+    """Print the tables but for the `unprinted`, and write all as the file that the page of measurements reads."""
     for key, one in tables.items():
         if key not in unprinted:
             print_table(one)

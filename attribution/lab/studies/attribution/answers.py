@@ -1,10 +1,6 @@
-"""What the study's detectors answer, as tables: its three questions (arXiv 2505.21520, §1), and manipulations that training never saw.
-
-An attribution detector's score is p(manipulated) = 1 − p(untouched), so that both heads answer the same question. Intervals: 95 %,
-bootstrap over groups (all frames of one clip are one group) and, where there are several, over training seeds. What the whole verdict says
-of methods and collections that a fold was trained without is the figure the product lives by; every fold's calibration, thresholds and
-references come from the faces that it did see.
-"""
+"""What the study's detectors answer, as tables: its three questions (arXiv 2505.21520, §1), and manipulations that training never saw. An
+attribution detector's score is p(manipulated) = 1 − p(untouched). Intervals: 95 %, bootstrap over groups (clips) and training seeds. Every
+fold's calibration, thresholds and references come from the faces that it did see."""
 
 from __future__ import annotations
 
@@ -42,14 +38,14 @@ def p_manipulated(found: SplitPredictions) -> np.ndarray:
 
 
 def rows_of(test: SplitPredictions, cross: SplitPredictions) -> dict[str, SplitPredictions]:
-    """The sets of faces that the comparison is measured on, without the lab's own forgeries."""
+    """The sets of faces of the comparison, without the lab's own forgeries."""
     own, unseen = ~np.isin(test.methods, FORGED), left_out(test.methods, test.sources, COMPARED_WITHOUT)
     chosen = (test.take(own & ~unseen), test.take(own & unseen), cross.own(), test.take(own & (test.sources == "dfdc")))
     return dict(zip(ROWS, chosen, strict=True))
 
 
 class Compared:
-    """What every detector of the comparison says: `scores[key][row]` is seeds × faces of p(manipulated), key = (backbone, head, loss)."""
+    """What every detector says: `scores[key][row]` is seeds × faces of p(manipulated), key = (backbone, head, loss)."""
 
     def __init__(self, runs: Sequence[Run], test: BySplit, cross: BySplit) -> None:
         self.seeds: dict[Key, list[int]] = {}
@@ -74,7 +70,7 @@ class Compared:
         return of(np.arange(len(truth)), np.arange(seeds)), low, high
 
     def difference(self, key: Key, other: Key, row: str) -> tuple[float, float, float]:
-        """AUC of `key` − AUC of `other`, paired by face and by the seeds that both have, with its interval."""
+        """AUC of `key` − AUC of `other`, paired by face and by common seeds, with its interval."""
         both = sorted(set(self.seeds[key]) & set(self.seeds[other]))
         scores = (self.scores[one][row][[self.seeds[one].index(seed) for seed in both]] for one in (key, other))
         return self.figure(row, lambda truth, mine, theirs: metrics.auc(truth, mine) - metrics.auc(truth, theirs), *scores)
@@ -92,8 +88,7 @@ def main_table(compared: Compared, question: str, keys: Sequence[Key]) -> Measur
     rows: list[Row] = []
     for key in keys:
         for row in ROWS:
-            truth = compared.faces[row].families != REAL
-            scores = compared.scores[key][row]
+            truth, scores = compared.faces[row].families != REAL, compared.scores[key][row]
             error = float(np.mean([metrics.equal_error_rate(truth, one) for one in scores]))
             values = (*compared.figure(row, metrics.auc, scores), error, *compared.figure(row, halves, scores))
             rows.append((question, *key, len(compared.seeds[key]), row, *metrics.cells(*values)))
@@ -157,7 +152,7 @@ class Fold:
     bank: ReferenceBank
 
     def unseen(self, split: str) -> np.ndarray:
-        """Which faces of a split training did not see anything like, N boolean."""
+        """Which faces of a split training saw nothing like, N boolean."""
         return left_out(self.found[split].methods, self.found[split].sources, self.leave_out)
 
 
@@ -205,9 +200,9 @@ def _counts(states: np.ndarray, untouched: bool) -> Row:
 
 
 def novelty(fold: Fold, faces: SplitPredictions) -> dict[str, np.ndarray]:
-    """Scores that should be higher for unknown methods, N each: maximum logit (Hendrycks et al. 2022, arXiv 1911.11132), energy (Liu et al.
-    2020, arXiv 2010.03759), distance to the k-th nearest reference (Sun et al. 2022, arXiv 2204.06507), maximum probability (Hendrycks and
-    Gimpel 2017, arXiv 1610.02136), and the mean of the ranks of energy and distance among the fold's validation faces."""
+    """Scores that should be higher for unknown methods, N each: maximum logit (arXiv 1911.11132), energy (2010.03759), distance to the
+    k-th nearest reference (2204.06507), maximum probability (1610.02136), and the mean rank of energy and distance among the fold's
+    validation faces."""
     distance, distances = kth_distances(faces.embeddings, fold.bank.embeddings), fold.bank.validation_distances
     energy, energies = (-negative_free_energy(logits) for logits in (faces.logits, fold.found["val"].logits[~fold.unseen("val")]))
     return {
@@ -226,13 +221,11 @@ def open_set_table(folds: Sequence[Fold], info: DetectorInfo) -> MeasuredTable:
     names: tuple[str, ...] = ()
     for fold in folds:
         faces = fold.found["test"]
-        scores = novelty(fold, faces)
-        names = tuple(scores)
+        names = tuple(scores := novelty(fold, faces))
         known = ~fold.unseen("test") & (faces.families != REAL)
         methods = [name for name in info.labels if name in fold.leave_out or (name == "dfdc_swap" and "dfdc" in fold.leave_out)]
         for method in methods:
-            held_out = faces.methods == method
-            mine = known | held_out
+            mine = known | (held_out := faces.methods == method)
             areas = metrics.cells(*(metrics.auc(held_out[mine], score[mine]) for score in scores.values()))
             rows.append((method, int(held_out.sum()), *areas))
     _, faces_of, *columns = zip(*rows, strict=True)
@@ -241,7 +234,7 @@ def open_set_table(folds: Sequence[Fold], info: DetectorInfo) -> MeasuredTable:
 
 
 def matrix_table(trained: Sequence[tuple[str, tuple[str, ...], SplitPredictions, SplitPredictions]]) -> MeasuredTable:
-    """Train × test: for each training (name, what it left out, what it says of test and of cross), the AUC of every source."""
+    """Train × test: for each training (name, left out, answers on test and cross), the AUC of every source."""
     rows: list[Row] = []
     for name, names, test, cross in trained:
         base, of_test = ~np.isin(test.methods, FORGED), p_manipulated(test)
@@ -255,7 +248,6 @@ def matrix_table(trained: Sequence[tuple[str, tuple[str, ...], SplitPredictions,
                 truth = np.concatenate([faces.families[mine], test.families[against]]) != REAL
                 groups = np.concatenate([faces.groups[mine], test.groups[against]])
                 bounds = metrics.bootstrap(lambda drawn, truth=truth, p=p: metrics.auc(truth[drawn], p[drawn]), groups, draws=MATRIX_DRAWS)
-                label = source if split == "test" else f"{source} (cross)"
-                is_new = int(unseen[mine].mean() > 0.5)
+                label, is_new = source if split == "test" else f"{source} (cross)", int(unseen[mine].mean() > 0.5)
                 rows.append((name, family, label, is_new, int(mine.sum()), *metrics.cells(metrics.auc(truth, p), *bounds)))
     return table("study_matrix", rows)

@@ -1,8 +1,5 @@
-"""The study's plan: which detectors are trained, on what, and what each must not see.
-
-After *Do DeepFake Attribution Models Generalize?* (arXiv 2505.21520): one trainer, binary and multi-class heads on identical splits,
-cross-entropy alone or with a contrastive loss, and sources that training never sees. Protocol reproduction; hyper-parameters ours.
-"""
+"""The study's plan: which detectors are trained, on what, and what each must not see. After arXiv 2505.21520 (protocol; hyper-parameters
+ours): one trainer, binary and multi-class heads on identical splits, with or without a contrastive loss."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 SPLITS = ("val", "test", "cross")
-
 # Whole sources and one whole method that no detector of the comparison sees: their test faces, and `cross`, are its unseen data.
 COMPARED_WITHOUT = (
     "boredhumans", "tpdne_a", "sfhq_t2i_flux1_dev", "sfhq_t2i_flux1_pro", "sd21", "unsplash", "us_house", "ropensci_people",
@@ -29,14 +25,12 @@ FOLDS: dict[str, tuple[str, ...]] = {
 
 BACKBONES = {"mobilenetv2": "mobilenetv2_100", "efficientnet_lite0": "tf_efficientnet_lite0"}
 MAIN_SEEDS = (7, 8, 9)
-COMPARISON_STEPS = 400
-FOLD_STEPS = 1000
-_STAGES = ((0.8, 128), (0.2, 160))
+COMPARISON_STEPS, FOLD_STEPS = 400, 1000
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training of the study. `group` is `comparison` or `fold`; folds are also read on `val`, with reference faces."""
+    """One training: `group` is `comparison` or `fold`; folds are also read on `val`, with reference faces."""
 
     name: str
     group: str
@@ -48,11 +42,11 @@ class Run:
     leave_out: tuple[str, ...]
 
     def settings(self) -> dict[str, Any]:
-        """The arguments of `train.Settings` that differ between runs."""
+        """Its own arguments of `train.Settings`."""
         return {
             "architecture": BACKBONES[self.backbone], "model_args": {"pad_type": "same"} if self.backbone == "mobilenetv2" else {},
             "head": self.head, "contrastive": self.loss, "seed": self.seed, "steps": self.steps, "leave_out": self.leave_out,
-            "stages": _STAGES, "workers": 1,
+            "stages": ((0.8, 128), (0.2, 160)), "workers": 1,
         }  # fmt: skip
 
 

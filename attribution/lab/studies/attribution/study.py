@@ -27,7 +27,6 @@ TRIED = STUDY_FILE.with_name("tried.json")
 
 
 def folder_of(run: Run, runs: Path) -> Path:
-    """Where a run keeps its weights, its log and what it said."""
     return runs / run.name.replace(" ", "-")
 
 
@@ -37,8 +36,8 @@ def said(folder: Path, split: str, samples: Samples) -> SplitPredictions:
 
 
 def read_faces(folder: Path, data: Path, work: Path, splits: Sequence[str], leave_out: Sequence[str], device: str = "cpu") -> None:
-    """Let the run's network read the splits once and keep its logits and embeddings; `train` stands for the reference faces among
-    the training faces that the run saw. Faces are read once (not mirrored too, as the app does), in bfloat16."""
+    """Let the run's network read the splits once, not mirrored, in bfloat16; `train` stands for references among the training faces that
+    it saw."""
     wanted = [split for split in splits if not (folder / f"said_{split}.npz").exists()]
     if not wanted:
         return
@@ -60,14 +59,8 @@ def study(
     todo: Sequence[Run], data_flag: str | None, work: Path, runs: Path, pretrained: Mapping[str, str], shipped: Path | None, out: Path,
     jobs: int, device: str,
 ) -> None:  # fmt: skip
-    """Carry out the plan `todo`, or the rest of it, and write its results to `out`.
-
-    Args:
-        runs: The runs' folders; a run that was stopped goes on from its latest checkpoint.
-        pretrained: The file that each backbone of the plan starts from.
-        shipped: The run of the default detector, for the matrix.
-        jobs: How many runs are trained side by side, one thread each on a CPU.
-    """
+    """Carry out the plan `todo`, or the rest of it, and write its results to `out`. `pretrained`: the file that each backbone starts from;
+    `shipped`: the default detector's run, for the matrix; `jobs`: trainings side by side."""
     data, folders = find_data(data_flag), {run.name: folder_of(run, runs) for run in todo}
     tasks = [(run.name, folders[run.name], (run, data, work, folders[run.name], pretrained.get(run.backbone, ""), device)) for run in todo]
     side_by_side(_one, tasks, jobs)
@@ -97,7 +90,7 @@ def study(
 
 
 def _lengths(todo: Sequence[Run], key: str) -> str:
-    """How long the detectors behind a table were trained: what holds after a short training need not hold after a long one."""
+    """How long the detectors behind a table were trained."""
     groups = {"matrix": ("comparison", "fold"), "leave_out": ("fold",), "open_set": ("fold",)}.get(key, ("comparison",))
     faces = sum(PAIRS.values()) * 2 + sum(SINGLES.values())
     parts = [f"{steps} steps ({group})" for group in groups for steps in sorted({run.steps for run in todo if run.group == group})]

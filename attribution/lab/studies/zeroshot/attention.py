@@ -36,38 +36,27 @@ from attribution.models.backbones import explained_layer
 # Pictures of the examples, and whether they are manipulated.
 SHOWN: Mapping[str, bool] = {"astronaut.png": False, "grace_hopper.jpg": False, "autoencoder_swap.png": True}
 PAIRS = ((BASE, TOP), (BASE, ALL), (TOP, ALL))
-CHANCE = "chance"
-ATTENTION_FILE = "attention.npz"
-COMPARED_PX = 64
-MOST_SHOWN_SIDE = 16
-BINS = (0.7, 0.9)
-_CHANCE_PAIRS = 5
-_MANIPULATED = 1
-_AT_ONCE = 17
-_NOTHING = 1e-12
+CHANCE, COMPARED_PX, BINS = "chance", 64, (0.7, 0.9)
+_CHANCE_PAIRS, _MANIPULATED, _AT_ONCE, _NOTHING = 5, 1, 17, 1e-12
 
 
 @dataclass(frozen=True)
 class Looked:
-    """Where one network looked on N crops: `maps` N×h×w float32 on the grid of its explained layer, each 0..1 with the maximum 1, or all 0
-    where nothing speaks for "manipulated"; `p` N float32, p(manipulated)."""
+    """Where one network looked on N crops: `maps` N×h×w float32, each 0..1 with the maximum 1, or all 0; `p` N float32, p(manipulated)."""
 
     maps: np.ndarray
     p: np.ndarray
 
 
 def unit(maps: np.ndarray) -> np.ndarray:
-    """N×h×w maps of at least 0, each divided by its own maximum; one that is 0 all over stays so."""
+    """N×h×w maps of at least 0, each divided by its maximum unless that is 0."""
     most = maps.max((1, 2), keepdims=True)
     return np.where(most > _NOTHING, maps / np.maximum(most, _NOTHING), 0).astype(np.float32)
 
 
 def grad_cam(net: nn.Module, detector: Detector, crops: np.ndarray, device: str = "cpu") -> Looked:
-    """Grad-CAM of a network in evaluation mode on N×S×S×3 uint8 crops, in float32.
-
-    The gradient of the logit is needed at the explained layer only: a hook cuts the graph there, so everything below is passed forward
-    once without one.
-    """
+    """Grad-CAM of a network on N×S×S×3 uint8 crops, in float32; a hook cuts the graph at the explained layer, so that what is below needs
+    no gradient."""
     held: list[torch.Tensor] = []
 
     def cut(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
@@ -92,10 +81,10 @@ def grad_cam(net: nn.Module, detector: Detector, crops: np.ndarray, device: str 
 
 
 def look(run: Run, runs: Path, crops: np.ndarray, device: str = "cpu") -> Looked:
-    """`grad_cam` of a trained run, kept in its folder: done again for other crops or other weights."""
+    """`grad_cam` of a trained run, kept in its folder until crops or weights change."""
     made_of = hashlib.sha256((runs / run.name / WEIGHTS_FILE).read_bytes()).hexdigest(), digest(crops)
     read = lambda: vars(grad_cam(load_run(run, runs), run.detector, crops, device))  # noqa: E731
-    return Looked(**once(runs / run.name / ATTENTION_FILE, made_of, read))
+    return Looked(**once(runs / run.name / "attention.npz", made_of, read))
 
 
 def faces_in(pictures: Sequence[Path]) -> list[Face]:
@@ -111,7 +100,7 @@ def faces_in(pictures: Sequence[Path]) -> list[Face]:
 
 
 def choose_faces(faces: Faces, most: int) -> np.ndarray:
-    """Indices of at most `most` test faces, seeded: one of each kind, manipulated or untouched, by turns until there are enough."""
+    """Indices of at most `most` test faces, seeded: one of each kind by turns."""
     random = np.random.default_rng(SEED)
     tested = faces.split == "test"
     by_kind = [random.permutation(np.flatnonzero(tested & (faces.kind == kind))) for kind in sorted(set(faces.kind[tested].tolist()))]
@@ -122,7 +111,7 @@ def choose_faces(faces: Faces, most: int) -> np.ndarray:
 def attention_tables(
     runs: Path, faces: Faces, todo: Sequence[Run], device: str = "cpu", most_faces: int = 48, examples: Path = EXAMPLES
 ) -> dict[str, MeasuredTable]:
-    """The tables "attention", "attention_maps" and "example_faces" of the runs in `todo`. LabError when one is not trained yet."""
+    """ "attention", "attention_maps" and "example_faces" of the runs in `todo`; LabError when one is not trained yet."""
     missing = [run.name for run in todo if not (runs / run.name / WEIGHTS_FILE).exists()]
     if missing:
         raise LabError(f"{missing[0]} is not trained yet.", "Run the study again; it goes on where it stopped.")
@@ -137,19 +126,19 @@ def attention_tables(
 
 
 def similarities(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """SSIM of each of N pairs of S×S maps in 0..1 (Wang et al. 2004: Gaussian window of σ 1.5, K₁ 0.01, K₂ 0.03); NaN where one of the
-    two is empty: it would be like any map wherever that one is cold."""
+    """SSIM of each of N pairs of S×S maps in 0..1 (Wang et al. 2004: Gaussian window of σ 1.5, K₁ 0.01, K₂ 0.03); NaN where one is
+    empty."""
     ssim = partial(structural_similarity, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
     return np.array([ssim(a, b) if a.any() and b.any() else np.nan for a, b in zip(one, other, strict=True)], np.float64)
 
 
 def compared(maps: np.ndarray) -> np.ndarray:
-    """N×h×w maps at the size in which they are compared, N×64×64 (bilinear), each with the maximum 1 or all zero."""
+    """N×h×w maps at the size of comparison, N×64×64 (bilinear), with the maximum 1 or all 0."""
     return unit(np.stack([cv2.resize(one, (COMPARED_PX, COMPARED_PX), interpolation=cv2.INTER_LINEAR) for one in maps]))
 
 
 def by_chance(maps: np.ndarray) -> np.ndarray:
-    """SSIM of each of N maps of one network with those of up to five other faces, seeded, N×5; NaN for empty maps and missing others."""
+    """SSIM of each of N maps with up to five other faces' of the same network, seeded, N×5; NaN for empty maps and missing others."""
     found = np.full((len(maps), _CHANCE_PAIRS), np.nan)
     order = np.random.default_rng(SEED).permutation(np.flatnonzero(maps.any((1, 2))))
     for turn in range(1, min(_CHANCE_PAIRS, len(order) - 1) + 1):
@@ -189,8 +178,8 @@ def _values(maps: Mapping[Run, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _figures(values: np.ndarray) -> tuple[float | None, ...]:
-    """Mean, low, high and the shares in the three bins of F×T SSIMs, without those that are NaN; low and high over resamples of the F
-    faces. Six times None when there is none."""
+    """Mean, its interval over resamples of the F faces, and the shares in three bins of F×T SSIMs without NaN; six times None of
+    nothing."""
     there = np.isfinite(values)
     if not there.any():
         return (None,) * 6
@@ -204,8 +193,8 @@ def _figures(values: np.ndarray) -> tuple[float | None, ...]:
 
 
 def grid(values: np.ndarray) -> tuple[int, str]:
-    """A map h×h in 0..1 as the page has it: its side, averaged down to at most 16, and two hex digits per place, row by row."""
-    side = len(values) // -(-len(values) // MOST_SHOWN_SIDE)
+    """A map h×h in 0..1 for the page: its side, averaged down to at most 16, and two hex digits per place, row by row."""
+    side = len(values) // -(-len(values) // 16)
     small = unit(cv2.resize(values, (side, side), interpolation=cv2.INTER_AREA)[None])[0]
     return side, np.round(small * 255).astype(np.uint8).tobytes().hex()
 

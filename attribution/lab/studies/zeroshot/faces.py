@@ -22,17 +22,15 @@ DFDC, WEB, ELSEWHERE = "dfdc", "web", "elsewhere"
 UNTOUCHED_OF: Mapping[str, str] = {
     source: DFDC if source == "dfdc_swap" else WEB if source in (*TRAINED, "flux1") else ELSEWHERE for source in SOURCES
 }
-# At most so many faces of each kind (all where there are fewer), untouched and manipulated alike.
+# At most so many faces of each kind, untouched and manipulated alike.
 MOST = {"val": 100, "test": 200}
-# Untouched and manipulated faces each in a pool: 200 batches of 24.
-POOL_SIZE = 2400
 _ELSEWHERE = {"stylegan2": "stylegan2_elsewhere", "generated_photos": "generated_photos_elsewhere"}
 
 
 @dataclass(frozen=True)
 class Faces:
-    """N faces. `crops` N×224×224×3 uint8, encoded as JPEG once like the crops of the manifest; `kind` N: a source of `plan.SOURCES`, or
-    DFDC, WEB or ELSEWHERE for untouched ones; `groups` N: clip, person or picture; `split` N: "val" or "test"."""
+    """N faces: `crops` N×224×224×3 uint8, encoded as JPEG once; `kind` N: a source of `plan.SOURCES`, or DFDC, WEB or ELSEWHERE for
+    untouched ones; `groups` N: clip, person or picture; `split` N: "val" or "test"."""
 
     crops: np.ndarray
     kind: np.ndarray
@@ -44,7 +42,6 @@ class Faces:
 
     @property
     def manipulated(self) -> np.ndarray:
-        """N boolean."""
         return np.isin(self.kind, SOURCES)
 
     def of(self, source: str, split: str = "test") -> np.ndarray:
@@ -53,7 +50,7 @@ class Faces:
 
 
 def kind_of(samples: Samples, index: int, split: str) -> str:
-    """Which untouched faces the crop at `index` belongs to, or which source of the study; another name when it is of none."""
+    """The source or the kind of untouched faces of the crop at `index`; another name when it is of none."""
     untouched, method = samples.families[index] == REAL, samples.methods[index]
     if split == "cross":
         return ELSEWHERE if untouched else _ELSEWHERE.get(method, "")
@@ -64,7 +61,7 @@ def kind_of(samples: Samples, index: int, split: str) -> str:
 
 
 def gather(data: Path, work: Path, most: Mapping[str, int] = MOST) -> Faces:
-    """The faces of the study from the prepared work folder (`lab prepare`), at most `most` of each kind by split."""
+    """The faces of the study from the prepared work folder, at most `most` of each kind by split."""
     rows = read_manifest(data)
     found: list[tuple[np.ndarray, str, str, str]] = []
     for split in ("val", "test", "cross"):
@@ -89,7 +86,7 @@ def _some(indices: list[int], most: int) -> list[int]:
 
 
 def _swapped(samples: Samples, rows: Sequence[Row], chosen: Sequence[int]) -> list[tuple[np.ndarray, str]]:
-    """A whole swap in a way that no training used on each of the chosen untouched faces, with a donor of the same collection."""
+    """A whole swap that no training used on each of the chosen untouched faces, donors from the same collection."""
     landmarks = np.stack([row.landmarks for row in rows if row.split == "cross"])
     found: list[tuple[np.ndarray, str]] = []
     for number, source in enumerate(sorted({samples.sources[index] for index in chosen})):
@@ -109,12 +106,10 @@ def load_faces(data_flag: str | None, work: Path, runs: Path) -> Faces:
         return Faces(**stored)
 
 
-def make_pool(samples: Samples, source: str, runs: Path, size: int = POOL_SIZE) -> Path:
+def make_pool(samples: Samples, source: str, runs: Path, size: int = 2400) -> Path:
     """The pool of one source from the training samples, once: 2·size×224×224×3 uint8, untouched and manipulated faces by turns.
-
-    Collections are drawn by the square root of their size. A manipulated face whose untouched original is there is preceded by it (DFDC's
-    pairs, the lab's swaps), and both are changed alike.
-    """
+    Collections are drawn by the square root of their size; a manipulated face follows its untouched original if that is there, both
+    changed alike."""
     out = pool_file(runs, source)
     if out.exists():
         return out
@@ -134,8 +129,7 @@ def make_pool(samples: Samples, source: str, runs: Path, size: int = POOL_SIZE) 
         seeds = random.integers(2**31, size=2)
         for turn, index in enumerate((real, fake)):
             own = np.random.default_rng(int(seeds[0 if paired else turn]))
-            strength = float(own.choice(STRENGTHS))
-            pool[2 * place + turn] = augment(samples.encoded(index), own, SIDE_PX, strength)
+            pool[2 * place + turn] = augment(samples.encoded(index), own, SIDE_PX, float(own.choice(STRENGTHS)))
     pool.flush()
     del pool
     unfinished.replace(out)

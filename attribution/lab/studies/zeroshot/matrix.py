@@ -33,9 +33,8 @@ TRAINED_BY: Mapping[str, tuple[str, ...]] = {
 
 
 def read_shipped(names: Sequence[str], faces: Faces, runs: Path, device: str = "cpu") -> dict[str, np.ndarray]:
-    """p(manipulated) of each embedded detector in `names` on all N faces: N float32 in 0..1, 1 − p(untouched) after the card's calibration,
-    not mirrored. Kept in `runs/shipped/NAME.npz`; read again for other weights, another calibration or other faces. DetectorError where a
-    detector is not there, ValueError for crops that are not of its side."""
+    """p(manipulated) of each embedded detector on all N faces, N float32, after the card's calibration, not mirrored; kept in
+    `runs/shipped/NAME.npz`. DetectorError where a detector is not there, ValueError for crops that are not of its side."""
     of_faces, found = digest(faces.crops), {}
     for name in names:
         detector = load(name)
@@ -51,19 +50,15 @@ def read_shipped(names: Sequence[str], faces: Faces, runs: Path, device: str = "
 
 
 def resampled(groups: np.ndarray, draws: int = DRAWS, by_group: bool = False) -> np.ndarray:
-    """How often each of n faces is in each resample of their groups with replacement: (1 + draws)×n float32; row 0: once each. `by_group`
-    draws one group after the other as `metrics.bootstrap` does: other random numbers, which some published figures come from."""
+    """How often each of n faces is in each resample of their groups: (1 + draws)×n float32; row 0: once each. `by_group` draws as
+    `metrics.bootstrap` does: other random numbers, which some published figures come from."""
     counts = metrics.resamples(groups, draws, SEED, multinomial=not by_group)
     return np.concatenate([np.ones((1, len(groups))), counts]).astype(np.float32)
 
 
 def weighted_figures(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """AUC and balanced accuracy (score ≥ 0: positive) of R detectors on n faces, each R×D, for D weightings of the faces: R×n `scores`,
-    n boolean `positive`, D×n whole `weights`. NaN where a class has no weight.
-
-    A face that a resample holds w times counts w times: the AUC is then the weighted share of pairs of a positive and a negative face in
-    which the positive one scores higher, equal scores counting half (Mann and Whitney), exactly that of the resampled faces.
-    """
+    """AUC and balanced accuracy (score ≥ 0: positive) of R detectors on n faces, each R×D, for D×n whole `weights` (how often a resample
+    holds a face): exactly those of the resampled faces, by Mann and Whitney; NaN where a class has no weight."""
     hits, others = weights[:, positive], weights[:, ~positive]
     sums = hits.sum(1, dtype=np.float64), others.sum(1, dtype=np.float64)
     above, below = scores[:, positive], scores[:, ~positive]
@@ -79,8 +74,8 @@ def weighted_figures(scores: np.ndarray, positive: np.ndarray, weights: np.ndarr
 
 @dataclass(frozen=True)
 class _Asked:
-    """A detector that was asked about all faces: its cells (detector, variant, trained on, added), the sources that it saw by relation,
-    and N scores, from 0 on "manipulated"."""
+    """A detector: its cells (detector, variant, trained on, added), the relations of sources that it saw, and N scores, from 0 on
+    "manipulated"."""
 
     cells: tuple[str, str, str, str]
     relations: Mapping[str, str]
@@ -92,11 +87,9 @@ class _Asked:
 
 
 def matrix_tables(runs_said: Mapping[Run, Said], shipped: Mapping[str, np.ndarray], faces: Faces) -> dict[str, MeasuredTable]:
-    """The tables "matrix", "summary" and "cost". `shipped`: name → N p(manipulated).
-
-    A source without untouched or without manipulated test faces has cells of None, and no part in any mean. ValueError for scores that do
-    not fit the faces or are not finite, an augmentation without its base, and an embedded detector that TRAINED_BY does not know.
-    """
+    """ "matrix", "summary" and "cost". `shipped`: name → N p(manipulated). A source of one class has cells of None. ValueError for scores
+    that do not fit the faces or are not finite, an augmentation without its base, and an embedded detector that TRAINED_BY does not
+    know."""
     asked = []
     for run, said in runs_said.items():
         relations = {run.trained_on: SEEN} if run.variant == BASE else {run.added: ADDED_TO, run.trained_on: SEEN}

@@ -1,9 +1,6 @@
-"""The plan of the generalisability study (arXiv 2308.04177): which sources, which detectors, which trainings.
-
-Every detector is trained on one source (`base`), and then augmented with a second one in two ways: only its top layers, or all of them,
-in batches that alternate between the old source and the new (paper, section on model augmentation). Then it is asked about sources that
-no training of it saw.
-"""
+"""The plan of the generalisability study (arXiv 2308.04177): every detector is trained on one source (`base`), then augmented with a
+second one, in its top layers or in all, in batches that alternate between both; then it is asked about sources that no training of it
+saw."""
 
 from __future__ import annotations
 
@@ -17,20 +14,17 @@ TRAINED = ("dfdc_swap", "autoencoder_swap", "stylegan2", "generated_photos", "sd
 # Sources that no training of the study sees: a generator, two collections by other people, and a way of swapping.
 ONLY_TESTED = ("flux1", "stylegan2_elsewhere", "generated_photos_elsewhere", "unseen_swap")
 SOURCES = (*TRAINED, *ONLY_TESTED)
-
 _CYCLE = ("dfdc_swap", "stylegan2", "sd21", "autoencoder_swap", "generated_photos", "sdxl")
 # The source that each one is augmented with: every step of the cycle changes the family.
 ADDED: Mapping[str, str] = dict(zip(_CYCLE, (*_CYCLE[1:], _CYCLE[0]), strict=True))
 BASE, TOP, ALL = "base", "top", "all"
-BATCH = 24
-SEED = 7
+BATCH, SEED = 24, 7
 
 
 @dataclass(frozen=True)
 class Detector:
-    """A detector of the study. `architecture`, `model_args`: as `build_backbone` takes them; `side_px`: the crop is resized to it;
-    `top`: names of the parts that the augmentation of the top layers trains; `steps`, `added_steps`: of the first training and of an
-    augmentation, in batches of BATCH faces; `rate`: peak learning rate of AdamW; `pretrained`: starts from an ImageNet file."""
+    """A detector of the study: `architecture` and `model_args` of `build_backbone`; the crop's `side_px`; `top`: parts that the
+    augmentation of top layers trains; `steps`, `added_steps` of BATCH faces; `rate`: peak of AdamW; `pretrained`: starts from ImageNet."""
 
     name: str
     display: str
@@ -80,12 +74,10 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """How many batches it is trained for."""
         return self.detector.steps * LONGER.get(self.trained_on, 1) if self.variant == BASE else self.detector.added_steps
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """The sources that it was trained on."""
         return (self.trained_on,) if self.variant == BASE else (self.trained_on, self.added)
 
 
@@ -96,5 +88,4 @@ def plan(detectors: tuple[Detector, ...] = DETECTORS) -> list[Run]:
 
 
 def pool_file(runs: Path, source: str) -> Path:
-    """Where the faces that a source trains on are kept (see `faces.make_pool`)."""
     return runs / "pools" / f"{source}.npy"

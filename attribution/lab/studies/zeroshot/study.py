@@ -47,8 +47,8 @@ _UNPRINTED = ("matrix", "attention_maps", "neurons", "ablation", "ablation_diffe
 def carry_out(
     todo: Sequence[Run], data_flag: str | None, work: Path, runs: Path, pretrained: Mapping[str, str], jobs: int, device: str = "cpu"
 ) -> None:
-    """Train and read everything that is not there yet, `jobs` chains (a base with its augmentations) side by side, one thread each on a
-    CPU. `pretrained` maps the name of a detector to the file that it starts from. What is there is not done again."""
+    """Train and read everything that is not there yet, `jobs` chains (a base with its augmentations) side by side, one thread each.
+    `pretrained`: the file that a detector, by name, starts from."""
     load_faces(data_flag, work, runs)
     missing = [source for source in TRAINED if not pool_file(runs, source).exists()]
     if missing:
@@ -88,8 +88,7 @@ def said(name: str, runs: Path) -> Said:
 
 
 def measure(todo: Sequence[Run], data_flag: str | None, work: Path, runs: Path, out: Path, device: str = "cpu") -> None:
-    """Measure all runs of `todo`, which must have read the faces, with the shipped detectors beside them; write `out`, print the smaller
-    tables."""
+    """Measure all runs of `todo`, which must have read the faces, and the shipped detectors; write `out`, print the smaller tables."""
     faces = load_faces(data_flag, work, runs)
     read = {run: said(run.name, runs) for run in todo}
     bare = {name: said(f"{name}/{UNTRAINED}", runs) for name in dict.fromkeys(run.detector.name for run in todo)}
@@ -116,8 +115,7 @@ def measure(todo: Sequence[Run], data_flag: str | None, work: Path, runs: Path, 
 
 
 def describe_tables(faces: Faces, todo: Sequence[Run], runs: Path, shipped: Sequence[str] = ()) -> dict[str, MeasuredTable]:
-    """The tables "detectors" and "sources": those of the trained runs in `todo`, by the settings in their folders, and of the embedded
-    detectors in `shipped`."""
+    """ "detectors" and "sources": the trained runs in `todo`, by the settings in their folders, and the embedded detectors in `shipped`."""
     settings = {run: json.loads((runs / run.name / SETTINGS_FILE).read_text(encoding="utf-8")) for run in todo}
     sources: list[Row] = []
     for source in SOURCES:

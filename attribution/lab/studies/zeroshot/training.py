@@ -23,18 +23,13 @@ from attribution.models.backbones import build_backbone, features
 
 WEIGHTS_FILE, SAID_FILE, SETTINGS_FILE = "weights.safetensors", "said.npz", "settings.json"
 # Untouched, manipulated.
-CLASSES = 2
-_WEIGHT_DECAY = 0.02
-_CLIP = 1.0
-# An augmentation of all layers starts from a trained network: a gentler rate than the first training's.
-_AUGMENTING_RATE = 0.4
-_READ_AT_ONCE = 48
+CLASSES, _READ_AT_ONCE = 2, 48
 
 
 @dataclass(frozen=True)
 class Said:
-    """What a run says of N faces, float32: `units` N×F of the penultimate layer, `weight` F and `bias`. The logit of "manipulated" (the
-    difference of the two classes) is `units · weight + bias`."""
+    """What a run says of N faces, float32: `units` N×F of the penultimate layer, `weight` F, `bias`; logit of "manipulated" = units ·
+    weight + bias."""
 
     units: np.ndarray
     weight: np.ndarray
@@ -42,7 +37,6 @@ class Said:
 
     @property
     def logits(self) -> np.ndarray:
-        """N float32; above 0: manipulated is the more probable."""
         return self.units @ self.weight + np.float32(self.bias)
 
 
@@ -55,7 +49,7 @@ def resized(crops: np.ndarray, side_px: int) -> np.ndarray:
 
 
 def untrained(detector: Detector, pretrained: str = "") -> nn.Module:
-    """The detector before any training, seeded; from its ImageNet file (all but the classifier) when it has one and the file is named."""
+    """The detector before any training, seeded; from its ImageNet file (all but the classifier) where it has one."""
     torch.manual_seed(SEED)
     net = build_backbone(detector.architecture, CLASSES, detector.model_args)
     if detector.pretrained and pretrained:
@@ -72,7 +66,7 @@ def load_run(run: Run, runs: Path) -> nn.Module:
 
 
 def train_run(run: Run, runs: Path, pretrained: str = "", device: str = "cpu") -> None:
-    """Train the run and keep its weights; nothing when they are there. An augmentation starts from its base, which must be there."""
+    """Train the run, an augmentation from its base, and keep its weights; nothing when they are there."""
     folder = runs / run.name
     if (folder / WEIGHTS_FILE).exists():
         return
@@ -81,9 +75,8 @@ def train_run(run: Run, runs: Path, pretrained: str = "", device: str = "cpu") -
     net = untrained(detector, pretrained) if len(run.seen) == 1 else load_run(run.base, runs)
     if len(run.seen) == 1:
         # From a random classifier on strong features the first loss is several times that of not knowing, and the rest mends it.
-        classifier: Any = net
-        nn.init.zeros_(classifier.get_classifier().weight)
-        nn.init.zeros_(classifier.get_classifier().bias)
+        for value in net.get_classifier().parameters():  # type: ignore[operator]
+            nn.init.zeros_(value)
     torch.manual_seed(SEED)
     parts: dict[str, nn.Module] = dict(net.named_children())
     trained = [parts[name] for name in detector.top] if run.variant == TOP else [net]
@@ -91,8 +84,9 @@ def train_run(run: Run, runs: Path, pretrained: str = "", device: str = "cpu") -
     net.requires_grad_(False).eval()
     for part in trained:
         part.requires_grad_(True).train()
-    peak = detector.rate * (1 if len(run.seen) == 1 or run.variant == TOP else _AUGMENTING_RATE)
-    optimiser = torch.optim.AdamW([value for value in net.parameters() if value.requires_grad], peak, weight_decay=_WEIGHT_DECAY)
+    # An augmentation of all layers starts from a trained network: a gentler rate than the first training's.
+    peak = detector.rate * (1 if len(run.seen) == 1 or run.variant == TOP else 0.4)
+    optimiser = torch.optim.AdamW([value for value in net.parameters() if value.requires_grad], peak, weight_decay=0.02)
     pools = {source: np.load(pool_file(runs, source), mmap_mode="r") for source in run.seen}
     truth, losses = torch.arange(BATCH, device=device) % 2, []
 
@@ -107,7 +101,7 @@ def train_run(run: Run, runs: Path, pretrained: str = "", device: str = "cpu") -
         losses.append(float(loss.detach()))
         return loss, {"loss": loss.detach()}
 
-    clip = partial(nn.utils.clip_grad_norm_, max_norm=_CLIP)
+    clip = partial(nn.utils.clip_grad_norm_, max_norm=1.0)
     fit(Training(net, optimiser, step, partial(rate, peak, run.steps), clip, name=f"{run.name}: "), run.steps, device=device)
     unfinished = folder / "weights.part"
     save_file({name: value.contiguous().cpu() for name, value in net.state_dict().items()}, unfinished)
@@ -129,8 +123,7 @@ def read_faces(net: nn.Module, detector: Detector, crops: np.ndarray, device: st
         with torch.autocast(device, torch.bfloat16):
             pooled, _ = features(net, as_input(resized(crops[first : first + _READ_AT_ONCE], detector.side_px), device))
         units.append(pooled.float().cpu().numpy())
-    classifier: Any = net
-    layer = classifier.get_classifier()
+    layer: Any = net.get_classifier()  # type: ignore[operator]
     weight, bias = (one.detach().float().cpu().numpy() for one in (layer.weight, layer.bias))
     return Said(np.concatenate(units), weight[1] - weight[0], float(bias[1] - bias[0]))
 

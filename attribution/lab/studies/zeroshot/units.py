@@ -1,12 +1,8 @@
-"""Neuron causality (arXiv 2308.04177): which units of the penultimate layer move the answer, are they the same ones on every source, do
-those that are ("universal": among the strongest on all six sources) carry what generalises, and does the default detector answer better
-when it listens to them alone?
-
-The logit of "manipulated" is linear in the units, so setting one unit is a change of one term: nothing passes through the backbone. More
-universal units than by luck prove nothing (a unit has the same weight on every source, and five sources share their untouched faces), so
-there are three more yardsticks: the network before training, a permutation that keeps every unit's weight, and the manipulated faces alone.
-In ablations and readouts a unit is taken away by setting it to its mean over val faces. What is chosen is chosen on val faces.
-"""
+"""Neuron causality (arXiv 2308.04177): which units of the penultimate layer move the answer, which are "universal" (among the strongest on
+all six sources), do these carry what generalises, and does the default detector answer better by them alone? The logit is linear in the
+units, so setting one changes one term. A unit has the same weight on every source, hence three more yardsticks: the network before
+training, a permutation that keeps every unit's weight, and the manipulated faces alone. A unit is taken away by setting it to its mean
+over val faces; what is chosen is chosen on val faces."""
 
 from __future__ import annotations
 
@@ -50,19 +46,15 @@ WITHOUT = "keep, chosen without the tested source"
 STRONGEST = "keep, strongest on the trained-on source"
 ALL_UNITS, RANDOM_UNITS, STRONGEST_UNITS = "all units", "random units", "strongest units"
 _AT_ONCE = 512
-# (way, share) → 1+R mean AUCs over the never-seen sources: as measured, and on R resamples of the faces (sets of random units with their
-# mean); (way + BAND, share) → the AUC of each random set, as measured.
+# (way, share) → 1+R mean AUCs over the never-seen sources: measured, and on R resamples; (way + BAND, share) → each random set's AUC.
 Ablated = dict[tuple[str, float], np.ndarray]
 BAND = ", each set"
 
 
 def unit_effects(units: np.ndarray, weight: np.ndarray, bias: float) -> np.ndarray:
-    """The interventional effect of every unit on p(manipulated), F float64, 0..1, from N×F units, F weights and the bias.
-
-    The paper sets a unit to four evenly spaced values from its least to its greatest over the N faces, averages p over the faces for each
-    value, and takes the greatest average less the least. p rises or falls with the unit on every face alike, so those two are always the
-    averages at the two ends; the values between them are not computed. ValueError without a face, or for units that are not finite.
-    """
+    """The interventional effect of every unit on p(manipulated), F float64, 0..1, from N×F units, F weights and the bias: the paper's
+    greatest less least average of p over values of the unit, which for a logistic p lie at the unit's two ends. ValueError without a face,
+    or for units that are not finite."""
     units, weight = np.asarray(units, np.float64), np.asarray(weight, np.float64)
     if units.ndim != 2 or not len(units) or weight.shape != units.shape[1:]:
         raise ValueError("effects need at least one face, and one weight for every unit")
@@ -75,7 +67,7 @@ def unit_effects(units: np.ndarray, weight: np.ndarray, bias: float) -> np.ndarr
 
 
 def _end_to_end(terms: np.ndarray, logits: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """The mean of p with each term of the logit (N×F) at its greatest less that at its least; face n weighs `shares[n]`."""
+    """The mean of p with each term of the logit (N×F) at its greatest less that at its least, faces weighed by `shares`."""
     # sigmoid(x) = (1 + tanh(x / 2)) / 2, which cannot overflow.
     rest = (logits[:, None] - terms) / 2
     return shares @ (np.tanh(rest + terms.max(0) / 2) - np.tanh(rest + terms.min(0) / 2)) / 2
@@ -87,8 +79,7 @@ def kept_count(share: float, units: int) -> int:
 
 
 def chosen_units(effects: np.ndarray, share: float) -> np.ndarray:
-    """S×F boolean: the unit is in the top ceil(share·F) of that source. Units without any effect are never chosen, so that units which are
-    silent everywhere do not count as universal."""
+    """S×F boolean: the unit is in the top ceil(share·F) of that source, and has an effect."""
     order = np.argsort(-effects, axis=1, kind="stable")[:, : kept_count(share, effects.shape[1])]
     chosen = np.zeros(effects.shape, bool)
     np.put_along_axis(chosen, order, True, 1)
@@ -96,13 +87,13 @@ def chosen_units(effects: np.ndarray, share: float) -> np.ndarray:
 
 
 def universal_units(effects: np.ndarray, share: float) -> np.ndarray:
-    """F boolean: chosen in every one of the S sources (effects S×F)."""
+    """F boolean: chosen in every one of the S sources."""
     return np.logical_and.reduce(chosen_units(effects, share))
 
 
 def permutation_test(chosen: np.ndarray, draws: int = DRAWS) -> tuple[np.ndarray, float]:
-    """If every source chose its units (S×F boolean) by luck, as many as it did: draws×(S+1) counts of units that exactly 0..S sources
-    choose, and the one-sided p-value (hits + 1) / (draws + 1) of the number that all choose."""
+    """If every source chose as many units (S×F boolean) by luck: draws×(S+1) counts of units that exactly 0..S sources choose, and the
+    one-sided p-value (hits + 1) / (draws + 1) of the number that all choose."""
     sources, units = chosen.shape
     random = np.random.default_rng(SEED)
     counts = np.zeros((draws, sources + 1), np.int64)
@@ -121,7 +112,7 @@ def permutation_test(chosen: np.ndarray, draws: int = DRAWS) -> tuple[np.ndarray
 
 
 def expected_counts(chosen: np.ndarray) -> np.ndarray:
-    """How many units 0..S sources choose on average if each chooses as many as it did by luck: S+1."""
+    """How many units 0..S sources choose on average by luck: S+1."""
     counts = np.array([float(chosen.shape[1])])
     for share in chosen.mean(1):
         counts = np.convolve(counts, (1 - share, share))
@@ -130,7 +121,7 @@ def expected_counts(chosen: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Sources:
-    """What the units do on S sources: `effects` S×F; `spans` S×F, greatest less least value; `steepness` S×F, effect per unit of span."""
+    """What the units do on S sources, S×F each: `effects`; `spans`, greatest less least value; `steepness`, effect per unit of span."""
 
     effects: np.ndarray
     spans: np.ndarray
@@ -149,7 +140,7 @@ def measured(said: Said, chosen: Sequence[np.ndarray]) -> Sources:
 
 def same_weights_test(sources: Sources, shares: Sequence[float], draws: int = STRICT_DRAWS) -> np.ndarray:
     """The stricter chance: draws×shares counts of universal units if, on every source by itself, the spans were dealt out anew among the
-    units, while each unit keeps its steepness (its weight, all but for saturation). Not dealt anew, the effects are the measured ones."""
+    units, while each unit keeps its steepness (nearly its weight)."""
     units = sources.effects.shape[1]
     places = [units - kept_count(share, units) for share in shares]
     random = np.random.default_rng(SEED)
@@ -163,7 +154,7 @@ def same_weights_test(sources: Sources, shares: Sequence[float], draws: int = ST
 
 
 def resampled_effects(said: Said, chosen: Sequence[np.ndarray], counts: np.ndarray) -> Iterator[np.ndarray]:
-    """S×F effects on every resample that has a face of every source, in single precision; least and greatest values are the resample's."""
+    """S×F effects on every resample that has a face of every source, in single precision."""
     terms = [(said.units[own] * said.weight).astype(np.float32) for own in chosen]
     logits = [said.logits[own].astype(np.float32) for own in chosen]
     for row in counts:
@@ -176,11 +167,8 @@ def resampled_effects(said: Said, chosen: Sequence[np.ndarray], counts: np.ndarr
 
 
 def universal_interval(said: Said, chosen: Sequence[np.ndarray], counts: np.ndarray, shares: Sequence[float]) -> np.ndarray:
-    """2×shares: by how much the number of universal units varies from resample to resample of the faces, 95 % of them: below and above
-    their mean. NaN when no resample has a face of every source.
-
-    A resample repeats faces, which makes the sources look less alike than they are: as a rule its number is too low, and the plain
-    percentiles may not even hold the measured one. So only their spread is used, about the measured number."""
+    """2×shares: below and above the mean, how far 95 % of the resampled numbers of universal units lie. A resample repeats faces, so its
+    number is too low as a rule: only the spread is used. NaN when none has a face of every source."""
     found = [[universal_units(effects, share).sum() for share in shares] for effects in resampled_effects(said, chosen, counts)]
     return np.percentile(found, [2.5, 97.5], axis=0) - np.mean(found, axis=0) if found else np.full((2, len(shares)), np.nan)
 
@@ -241,8 +229,7 @@ def neuron_tables(
 
 
 def universality(effects: np.ndarray) -> np.ndarray:
-    """Units from the most universal to the least, F indices, from S×F effects: by their worst rank over the S sources, then by their mean
-    rank. The first m of them are the universal units at the strictness that leaves m."""
+    """Units from the most universal to the least, F indices, from S×F effects: by worst rank over the sources, then mean rank."""
     ranks = rankdata(-effects, axis=1)
     return np.lexsort((ranks.mean(0), ranks.max(0)))
 
@@ -255,8 +242,8 @@ def masks(orders: np.ndarray, count: int) -> np.ndarray:
 
 
 def wins(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of C columns of scores (N×C): P×U float32, the share of columns in which a manipulated face lies above an untouched one (ties: half);
-    and the AUC of each column, C. ValueError when only one class is there."""
+    """Of C columns of scores (N×C): P×U float32, the share of columns in which a manipulated face lies above an untouched one (ties:
+    half), and C AUCs. ValueError when only one class is there."""
     above, below = scores[positive], scores[~positive]
     if not len(above) or not len(below):
         raise ValueError("an AUC needs both classes")
@@ -270,20 +257,20 @@ def wins(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def resampled_aucs(pairs: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """The AUC (the mean over the columns of `wins`) on each of R resamples in which the faces come `above` (R×P) and `below` (R×U) times:
-    it is bilinear in those numbers. NaN where a class is missing."""
+    """The mean AUC over the columns of `wins` on R resamples that hold the faces `above` (R×P) and `below` (R×U) times; NaN without a
+    class."""
     count = above.sum(1) * below.sum(1)
     return np.where(count > 0, ((above @ pairs) * below).sum(1) / np.maximum(count, 1), np.nan)
 
 
 def mean_of(ablated: Sequence[Ablated]) -> Ablated:
-    """The mean over sources or runs that were measured on the same resamples."""
+    """The mean over sources or runs, on the same resamples."""
     return {key: np.mean([one[key] for one in ablated], axis=0) for key in ablated[0]}
 
 
 def ablate(run: Run, said: Said, faces: Faces, counts: np.ndarray, shares: Sequence[float], sets: int) -> Ablated:
     """A base run on its never-seen sources. `counts` (1+R)×N: how often a face is in each resample; in the first, once. ValueError when
-    one of those sources has a single class among its test faces, or a trained-on one no val face."""
+    one has a single class among its test faces, or a trained-on one no val face."""
     units = said.units.shape[1]
     effects = {source: unit_effects(said.units[faces.of(source, "val")], said.weight, said.bias) for source in TRAINED}
     random = np.random.default_rng([SEED, units])
@@ -322,8 +309,7 @@ def ablate(run: Run, said: Said, faces: Faces, counts: np.ndarray, shares: Seque
 def _ablation_rows(detector: str, trained_on: str, one: Ablated, shares: Sequence[float]) -> tuple[list[Row], list[Row]]:
     """The rows of a run, or of the mean of a detector's runs, in both tables."""
     of_all = trained_on == MEAN
-    rows: list[Row] = []
-    differences: list[Row] = []
+    rows, differences = list[Row](), list[Row]()
     for way in (KEEP, REMOVE, KEEP_RANDOM, REMOVE_RANDOM, *((WITHOUT, STRONGEST) if of_all else ())):
         for share in (*shares, 1.0) if way == KEEP else shares:
             values = one[way, share]
@@ -340,8 +326,8 @@ def _ablation_rows(detector: str, trained_on: str, one: Ablated, shares: Sequenc
 def ablation_tables(
     runs_said: Mapping[Run, Said], faces: Faces, shares: Sequence[float] = ABLATED, sets: int = RANDOM_SETS, draws: int = TEST_RESAMPLES
 ) -> dict[str, MeasuredTable]:
-    """ "ablation" and "ablation_differences" of every base run, and of their mean for each detector. ValueError as of `ablate`, or when
-    there is no base run."""
+    """ "ablation" and "ablation_differences" of every base run and of each detector's mean. ValueError as of `ablate`, or without a base
+    run."""
     counts = resampled(np.where(faces.split == "test", faces.groups, ""), draws, by_group=True)
     by_detector: dict[str, dict[str, Ablated]] = {}
     for run, said in runs_said.items():
@@ -365,15 +351,13 @@ CHOICE, TRAINED_ON, NEVER_TRAINED, EVERYTHING = "val (choice)", "trained on", "n
 # What the default's training never saw: two collections by other people and a way of swapping.
 STRANGE = ("stylegan2_elsewhere", "generated_photos_elsewhere", "unseen_swap")
 _PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-_FOLDS = 5
-_UNITS_AT_ONCE = 64
-_FACES_AT_ONCE = 16
+_FOLDS, _UNITS_AT_ONCE, _FACES_AT_ONCE = 5, 64, 16
 
 
 @dataclass(frozen=True)
 class MultiSaid:
-    """What a detector of K methods says of N faces: `units` N×F, `weight` K×F, `bias` K; logits = units · weightᵀ + bias, probabilities =
-    softmax(logits / `temperature`); `untouched`: the K methods that are no manipulation, boolean."""
+    """What a detector of K methods says of N faces: `units` N×F, `weight` K×F, `bias` K; probabilities = softmax((units · weightᵀ + bias)
+    / `temperature`); `untouched`: K boolean."""
 
     units: np.ndarray
     weight: np.ndarray
@@ -394,8 +378,8 @@ class MultiSaid:
 
 @torch.inference_mode()
 def read_default(folder: Path, crops: np.ndarray, device: str = "cpu") -> MultiSaid:
-    """The detector in `folder` on N×S×S×3 uint8 crops, in float32 and not mirrored, as `shipped` reads it. Raises what `loading.load`
-    raises, and ValueError for crops that are not of its side."""
+    """The detector in `folder` on N×S×S×3 uint8 crops, float32, not mirrored. Raises as `loading.load`, and ValueError for crops not of
+    its side."""
     predictor = Predictor(load(str(folder)), device)
     model: Any = predictor.model
     units = []
@@ -409,8 +393,7 @@ def read_default(folder: Path, crops: np.ndarray, device: str = "cpu") -> MultiS
 
 
 def kept_default(folder: Path, faces: Faces, runs: Path, device: str = "cpu") -> MultiSaid:
-    """What `read_default` says of the study's faces, read once and kept in `runs/shipped/NAME.units.npz`; read again for other weights,
-    another calibration or other faces."""
+    """What `read_default` says of the study's faces, kept in `runs/shipped/NAME.units.npz` until weights, calibration or faces change."""
     detector = load(str(folder))
     made_of = (detector.weights_sha256, str(detector.card.calibration.temperature), digest(faces.crops))
     found: Any = once(runs / "shipped" / f"{folder.name}.units.npz", made_of, lambda: vars(read_default(folder, faces.crops, device)))
@@ -418,8 +401,8 @@ def kept_default(folder: Path, faces: Faces, runs: Path, device: str = "cpu") ->
 
 
 def multi_effects(default: MultiSaid, chosen: np.ndarray) -> np.ndarray:
-    """The interventional effect of every unit on p_manipulated, F float64, over the chosen faces: as `units.unit_effects`, but with
-    several methods p need not rise or fall with a unit all the way, so all four values are computed. ValueError without a face."""
+    """As `unit_effects`, on p_manipulated over the chosen faces; p of several methods need not be monotone, so all four values are
+    computed. ValueError without a face."""
     if not len(chosen):
         raise ValueError("effects need at least one face")
     units, weight = default.units[chosen].astype(np.float64), default.weight.astype(np.float64) / default.temperature
@@ -438,13 +421,13 @@ def multi_effects(default: MultiSaid, chosen: np.ndarray) -> np.ndarray:
 
 
 def _regression(penalty: float) -> Pipeline:
-    """Logistic regression on standardised units, both classes of equal weight; a smaller `penalty` C holds the weights closer to 0."""
+    """Logistic regression on standardised units, both classes of equal weight."""
     return make_pipeline(StandardScaler(), LogisticRegression(C=penalty, class_weight="balanced", max_iter=3000))
 
 
 def refit(units: np.ndarray, truth: np.ndarray, groups: np.ndarray, val: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Log odds of a regression fitted on the faces `val` (indices), for all N faces; and those of the val faces out of fold (five folds of
-    whole groups), by whose log loss the penalty is chosen. ValueError when val has one class, or fewer than two groups."""
+    groups), by whose log loss the penalty is chosen. ValueError when val has one class, or fewer than two groups."""
     x, y, folds = units[val].astype(np.float64), truth[val], min(_FOLDS, len(set(groups[val].tolist())))
     if len(set(y.tolist())) < 2 or folds < 2:
         raise ValueError("a regression needs both classes, and two groups of faces")
@@ -460,7 +443,7 @@ def refit(units: np.ndarray, truth: np.ndarray, groups: np.ndarray, val: np.ndar
 
 
 def readouts(default: MultiSaid, faces: Faces, shares: Sequence[float]) -> tuple[dict[str, tuple[int, np.ndarray]], dict[str, np.ndarray]]:
-    """Name → how many units it reads and its log odds for all N faces; and name → those for the val faces, out of fold if refitted."""
+    """Name → how many units it reads and N log odds; and name → log odds of the val faces, out of fold if refitted."""
     val = np.flatnonzero(faces.split == "val")
     effects = np.stack([multi_effects(default, faces.of(source, "val")) for source in TRAINED])
     count, mean = default.units.shape[1], default.units[val].astype(np.float64).mean(0)
@@ -483,8 +466,8 @@ def readouts(default: MultiSaid, faces: Faces, shares: Sequence[float]) -> tuple
 def readout_tables(
     default: MultiSaid, faces: Faces, shares: Sequence[float] = SHARES, draws: int = TEST_RESAMPLES
 ) -> dict[str, MeasuredTable]:
-    """ "readout" and "readout_differences". A set without untouched or without manipulated test faces is left out. ValueError when a
-    trained-on source has no val face, or val has a single class."""
+    """ "readout" and "readout_differences", without sets of one class. ValueError when a trained-on source has no val face, or val has a
+    single class."""
     found, on_val = readouts(default, faces, shares)
     sets = {CHOICE: np.flatnonzero(faces.split == "val"), **{source: faces.of(source) for source in SOURCES}}
     for name, sources in ((TRAINED_ON, set(SOURCES) - set(STRANGE)), (NEVER_TRAINED, STRANGE), (EVERYTHING, SOURCES)):
@@ -492,8 +475,7 @@ def readout_tables(
     counts = resampled(faces.groups, draws, by_group=True)
     pairs = [(name, name, AS_IT_IS) for name in found if name != AS_IT_IS]
     pairs += [(f"{name} − {ALL_REFITTED}", name, ALL_REFITTED) for name in found if name.startswith("universal") and REFITTED in name]
-    rows: list[Row] = []
-    differences: list[Row] = []
+    rows, differences = list[Row](), list[Row]()
     for which, own in sets.items():
         truth = faces.manipulated[own]
         if truth.all() or not truth.any():
@@ -509,10 +491,8 @@ def readout_tables(
 
 
 def finding(rows: Sequence[Row], differences: Sequence[Row]) -> str:
-    """The answer in one or two plain sentences, with its intervals, from the rows of both tables.
-
-    Judged is the readout by universal units with the highest AUC on val faces. It helps when it is better on what the default never
-    trained on (its 95 % interval lies above 0; for a refitted one also against all units refitted) and not worse on what it did."""
+    """The answer in plain sentences. Judged is the universal readout with the highest AUC on val faces: it helps when it is better on what
+    the default never trained on (95 % interval above 0; a refitted one also against all units refitted) and not worse on the rest."""
     on_val = [(float(row[3] or 0), str(row[1])) for row in rows if row[0] == CHOICE and str(row[1]).startswith("universal")]
     if not on_val:
         return "No unit of the default detector is universal, so there is nothing to read it by."
