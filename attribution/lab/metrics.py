@@ -132,8 +132,8 @@ def interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     finite = finite[np.isfinite(finite)]
     if not len(finite):
         raise ValueError("no resample can be measured")
-    low, high = np.percentile(finite, (2.5, 97.5))
-    return float(low), float(high)
+    low, high = np.percentile(finite, (2.5, 97.5)).tolist()
+    return low, high
 
 
 def cells(*values: float, digits: int = 3) -> tuple[float, ...]:

@@ -96,7 +96,6 @@ def resident_bytes() -> int:
 
 
 def _descendants(process: int) -> list[int]:
-    """The children of a process and theirs, as far as they still live."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         # The second field is a name in brackets, which may hold anything; the parent is the second word behind it.
@@ -153,11 +152,9 @@ class AppClient:
         self._queued(self._after(self._after(examined)), [label])
 
     def _after(self, event: dict[str, Any]) -> dict[str, Any]:
-        """The event that follows another one."""
         return next(one for one in self._events if one["trigger_after"] == event["id"])
 
     def _queued(self, event: dict[str, Any], data: list[Any]) -> dict[str, Any]:
-        """Join the queue for an event and wait for its end."""
         self._checked(self._http.post("gradio_api/queue/join", json=self._body(event, data)))
         with self._http.stream("GET", "gradio_api/queue/data", params={"session_hash": self._session}) as answer:
             for line in answer.iter_lines():

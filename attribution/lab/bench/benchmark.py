@@ -151,20 +151,14 @@ def measure_server(clip: Path, runs: int, detector: str, report: Report) -> None
             report(Figure("peak memory of the server and its workers", "GB", (peak_bytes / 1e9,), most=2.5))
 
 
-def timed(work: Callable[[], object], runs: int) -> tuple[float, ...]:
-    """Seconds of each of `runs` calls after one that is not counted."""
-    work()
-    return seconds_of(work, max(1, runs))
-
-
-def seconds_of(work: Callable[[], object], runs: int = 1) -> tuple[float, ...]:
-    """Seconds of each of `runs` calls."""
+def timed(work: Callable[[], object], runs: int, uncounted: int = 1) -> tuple[float, ...]:
+    """Seconds of each of `runs` calls (at least one) after those that are not counted."""
     times = []
-    for _ in range(runs):
+    for _ in range(uncounted + max(1, runs)):
         started = time.perf_counter()
         work()
         times.append(time.perf_counter() - started)
-    return tuple(times)
+    return tuple(times[uncounted:])
 
 
 def measure_switching(pipeline: Pipeline, report: Report) -> None:
@@ -181,7 +175,7 @@ def measure_switching(pipeline: Pipeline, report: Report) -> None:
         report(_memory(pipeline, [*map(DetectorSpec, embedded()), spec]))
     content = os.urandom(100_000_000)
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    times = seconds_of(lambda: hub.check("model.safetensors", content, digest), 5)
+    times = timed(lambda: hub.check("model.safetensors", content, digest), 5, 0)
     report(Figure("check of 100 MB of weights (SHA-256)", "s", times, most=0.3))
 
 
@@ -225,7 +219,7 @@ def _first_answers(spec: DetectorSpec, pipeline: Pipeline, runs: int) -> tuple[f
     """Seconds from the choice to the evidence on a picture with one face, face detection included; the first run counts as well."""
     times = []
     for _ in range(runs):
-        times += seconds_of(lambda: examine(PICTURE, load_pipeline(spec, "cpu", like=pipeline)))
+        times += timed(lambda: examine(PICTURE, load_pipeline(spec, "cpu", like=pipeline)), 1, 0)
         gc.collect()
     return tuple(times)
 

@@ -130,9 +130,7 @@ def auc_tables(pictures: Pictures, p_manipulated: Mapping[str, np.ndarray], pair
 def _row(
     name: str, truth: np.ndarray, groups: np.ndarray, scores: Mapping[str, np.ndarray], pair: Sequence[str]
 ) -> tuple[tuple[Cell, ...], tuple[Cell, ...]]:
-    def of(detector: str, drawn: np.ndarray) -> float:
-        return metrics.auc(truth[drawn], scores[detector][drawn])
-
+    of = lambda detector, drawn: metrics.auc(truth[drawn], scores[detector][drawn])  # noqa: E731
     each = [metrics.estimate(lambda drawn, one=one: of(one, drawn), groups) for one in scores]
     difference = metrics.estimate(lambda drawn: of(pair[0], drawn) - of(pair[1], drawn), groups)
     return (name, len(truth), *(cell for one in each for cell in one)), (name, len(truth), *difference)
@@ -198,12 +196,9 @@ def _overall(
 @torch.inference_mode()
 def _read_plain(plain: Reader, pictures: Pictures) -> np.ndarray:
     """M probabilities of a swap, each picture with its mirror image."""
-    said = []
-    for first in range(0, len(pictures), _BATCH):
-        x = as_input(pictures.crops[first : first + _BATCH], "cpu")
-        logits = (plain(x)[0] + plain(x.flip(3).contiguous(memory_format=torch.channels_last))[0]) / 2
-        said.append(metrics.softmax(logits.numpy())[:, 1])
-    return np.concatenate(said)
+    batches = [as_input(pictures.crops[first : first + _BATCH], "cpu") for first in range(0, len(pictures), _BATCH)]
+    logits = [(plain(x)[0] + plain(x.flip(3).contiguous(memory_format=torch.channels_last))[0]) / 2 for x in batches]
+    return np.concatenate([metrics.softmax(one.numpy())[:, 1] for one in logits])
 
 
 def _kept(file: Path, older_than: Path | None, read: Callable[[], np.ndarray]) -> np.ndarray:

@@ -54,10 +54,7 @@ def choose_thresholds(
         if not some.any():
             raise LabError(f"There are no {what} validation faces to choose thresholds on.", "Prepare the split val first.")
     grid = np.round(np.arange(0.005, 1.0, 0.005), 3)
-
-    def mean_share(mine: np.ndarray, groups: np.ndarray) -> float:
-        return float(np.mean([mine[groups == group].mean() for group in set(groups.tolist())]))
-
+    mean_share = lambda mine, groups: float(np.mean([mine[groups == group].mean() for group in set(groups.tolist())]))  # noqa: E731
     above = [t for t in grid if mean_share(p[untouched] >= t, val.sources[untouched]) <= FALSE_ALARMS]
     below = [t for t in grid if mean_share(p[~untouched] <= t, val.methods[~untouched]) <= MISSES]
     p_above = float(max(min(above, default=0.995), least_above))

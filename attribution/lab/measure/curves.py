@@ -86,12 +86,11 @@ def risk_coverage_table(found: SplitPredictions, info: DetectorInfo, temperature
     rows, seen = [], set()
     for coverage in [round(1 - 0.04 * step, 2) for step in range(21)] if len(answers.truth) else ():
         threshold = _threshold(answers.confidence, coverage)
-        if threshold in seen:
-            continue
-        seen.add(threshold)
-        answered = answers.confidence >= threshold
-        wrong = 1 - answers.right[answered].mean()
-        rows.append((round(float(answered.mean()), 3), threshold, *answers.balanced(answered), round(float(wrong), 3)))
+        if threshold not in seen:
+            seen.add(threshold)
+            answered = answers.confidence >= threshold
+            wrong = 1 - answers.right[answered].mean()
+            rows.append((round(float(answered.mean()), 3), threshold, *answers.balanced(answered), round(float(wrong), 3)))
     return table("risk_coverage", rows, split=split)
 
 
@@ -141,9 +140,5 @@ def confidence_tables(
     val: SplitPredictions, test: SplitPredictions, raw_test: SplitPredictions, info: DetectorInfo, temperature: float
 ) -> list[MeasuredTable]:
     """What every card says of its confidence. `raw_test`: what the network says of the test faces before calibration."""
-    return [
-        reliability_table(test, raw_test, info, temperature),
-        calibration_by_source(test, raw_test, info, temperature),
-        risk_coverage_table(test, info, temperature),
-        abstention_table(val, test, info, temperature),
-    ]
+    before_and_after = [of(test, raw_test, info, temperature) for of in (reliability_table, calibration_by_source)]
+    return [*before_and_after, risk_coverage_table(test, info, temperature), abstention_table(val, test, info, temperature)]

@@ -91,18 +91,14 @@ def known(found: SplitPredictions) -> SplitPredictions:
 
 
 def read_all(reader: Reader, run: Path, faces: Faces) -> dict[str, SplitPredictions]:
-    """What the network as it ships says of val, test and cross."""
     chosen = {split: of_methods(faces.samples[split], _ALL_METHODS) for split in SPLITS}
     return {split: read(reader, faces.samples[split], chosen[split], run / f"read_{split}.npz") for split in SPLITS}
 
 
 def _answers_of(run: Path, faces: Faces, info: DetectorInfo, half: bool) -> dict[str, Said]:
-    """The answers of a run's unrounded weights on test and cross."""
-    reader, found = Reader(load_trunk(run, eight_bit=False)).eval(), {}
-    for split in ("test", "cross"):
-        chosen = of_methods(faces.samples[split], CLASSES)
-        found[split] = said(read(reader, faces.samples[split], chosen, run / f"read_unrounded_{split}.npz", half), info)
-    return found
+    reader = Reader(load_trunk(run, eight_bit=False)).eval()
+    splits = [(split, faces.samples[split], run / f"read_unrounded_{split}.npz") for split in ("test", "cross")]
+    return {split: said(read(reader, some, of_methods(some, CLASSES), file, half), info) for split, some, file in splits}
 
 
 def comparisons(
@@ -116,9 +112,8 @@ def comparisons(
     methods = np.array(faces.samples["train"].methods)[faces.references]
     for held, run in runs.held_out.items():
         other, bank = build_reader(run, faces.samples["train"], faces.references[methods != held])
-        chosen = of_methods(faces.samples["test"], CLASSES)
-        test = read(other, faces.samples["test"], chosen, run / "read_test.npz")
-        rest = tuple(method for method in CLASSES if method != held)
+        test = read(other, faces.samples["test"], of_methods(faces.samples["test"], CLASSES), run / "read_test.npz")
+        rest = [method for method in CLASSES if method != held]
         cases.append((f"{held} (shorter training)", test.of(rest), test.of((held,)), bank.embeddings))
     variants = [(name, settings_of(run)["steps"], _answers_of(run, faces, info, half=True)) for name, run in runs.variants.items()]
     by_default = {}
@@ -171,12 +166,10 @@ def macro_f1(faces: Said) -> Estimate:
 
 
 def recall(faces: Said, method: str) -> Estimate:
-    """The share of the method's faces that got its name."""
     return metrics.share(faces.answers[faces.truth == method] == method)
 
 
 def false_alarms(faces: Said) -> Estimate:
-    """The share of photographs that were called generated."""
     return metrics.share(faces.generated[faces.truth == REAL])
 
 

@@ -68,15 +68,10 @@ def measure(
         judged = judge_samples(samples[split], found[split], sides[split], temperature, thresholds, info, bank)
         tables.append(verdict_table(f"Verdicts on {split}", found[split], judged))
         judged_faces.append(fairness.judged_faces(split, samples[split], found[split], judged, sides[split]))
-    tables += [
-        *curves.confidence_tables(found["val"], found["test"], raw["test"], info, temperature),
-        curves.abstention_by_family_table(found["val"], found["test"], info, temperature),
-        fairness.lightness_table(judged_faces),
-        fairness.within_sources_table(judged_faces),
-        fairness.size_table(judged_faces),
-        shortcut_table(samples["train"], samples["val"], 3),
-    ]
-    return tables, overall["test"]
+    tables += curves.confidence_tables(found["val"], found["test"], raw["test"], info, temperature)
+    tables.append(curves.abstention_by_family_table(found["val"], found["test"], info, temperature))
+    tables += [of(judged_faces) for of in (fairness.lightness_table, fairness.within_sources_table, fairness.size_table)]
+    return [*tables, shortcut_table(samples["train"], samples["val"], 3)], overall["test"]
 
 
 def source_table(title: str, found: SplitPredictions, info: DetectorInfo, temperature: float) -> MeasuredTable:

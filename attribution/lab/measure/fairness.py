@@ -117,7 +117,7 @@ def within_sources_table(splits: Sequence[JudgedFaces], seed: int = 0) -> Measur
 
 
 def _halves(faces: JudgedFaces, among: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Per source (of untouched and manipulated faces apart) the indices of its darker and of its lighter half."""
+    """Per source (untouched and manipulated apart) the indices of its darker and of its lighter half."""
     halves = []
     for untouched, source in sorted(set(zip(faces.untouched[among].tolist(), faces.sources[among].tolist(), strict=True))):
         mine = np.flatnonzero(among & (faces.untouched == untouched) & (faces.sources == source))

@@ -89,9 +89,7 @@ def overlap(a: Box, b: Box) -> float:
 
 def points_into(area: np.ndarray, point: tuple[float, float] | None) -> bool:
     """Whether (x, y) falls on a true pixel of S×S; None and points outside do not."""
-    if point is None:
-        return False
-    column, row = (int(np.floor(edge)) for edge in point)
+    column, row = (-1, -1) if point is None else (int(np.floor(edge)) for edge in point)
     return 0 <= row < area.shape[0] and 0 <= column < area.shape[1] and bool(area[row, column])
 
 
@@ -164,10 +162,8 @@ def localisation_table(
     """One detector's table. For each name of `cases`: its `answers` (by HEATMAP, BOXES), then the `constants`, the same for all."""
     rows: list[tuple[Cell, ...]] = []
     for name, some in cases.items():
-        for by, given in answers[name].items():
-            rows += localisation_rows(name, by, some, given)
-        for by, one in constants.get(name, {}).items():
-            rows += localisation_rows(name, by, some, [one] * len(some))
+        same = {by: [one] * len(some) for by, one in constants.get(name, {}).items()}
+        rows += [row for by, given in (*answers[name].items(), *same.items()) for row in localisation_rows(name, by, some, given)]
     return table("localisation", rows)
 
 

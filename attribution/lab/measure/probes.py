@@ -195,13 +195,8 @@ def draw(samples: Samples, per_family: int, seed: int) -> np.ndarray:
 
 
 def _as_trained_on(samples: Samples, chosen: np.ndarray, seed: int) -> list[np.ndarray]:
-    """The crops as a training batch shows them: one draw of `augment` each."""
-    pictures = []
-    for index in chosen.tolist():
-        random = np.random.default_rng([seed, index])
-        strength = float(random.choice(STRENGTHS))
-        pictures.append(augment(samples.encoded(index), random, WINDOW_PX, strength))
-    return pictures
+    draws = [(index, np.random.default_rng([seed, index])) for index in chosen.tolist()]
+    return [augment(samples.encoded(index), random, WINDOW_PX, float(random.choice(STRENGTHS))) for index, random in draws]
 
 
 def probe_cue(

@@ -186,9 +186,8 @@ def leave_out_table(folds: Sequence[Fold], samples: Mapping[str, Samples], data:
                 what = f"{name} ({family.replace('_', ' ')})" if kind == "source" and family != REAL else name
                 rows.append((what, f"untouched {kind}" if family == REAL else kind, *_counts(states, family == REAL)))
                 pooled["untouched" if family == REAL else "manipulated"].append(states)
-    for what, states in pooled.items():
-        if states:
-            rows.append((f"all left out, {what}", "pooled", *_counts(np.concatenate(states), what == "untouched")))
+    both = [(what, np.concatenate(states)) for what, states in pooled.items() if states]
+    rows += [(f"all left out, {what}", "pooled", *_counts(states, what == "untouched")) for what, states in both]
     return table("study_leave_out", rows, folds=len(folds))
 
 

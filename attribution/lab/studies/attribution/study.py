@@ -75,12 +75,8 @@ def study(
     if shipped is not None:
         read_faces(shipped, data, work, ("test", "cross"), (), device)
         trained.insert(0, ("everything", (), said(shipped, "test", samples["test"]), said(shipped, "cross", samples["cross"])))
-    tables = {
-        **answers_to(compared, test, cross),
-        "matrix": matrix_table(trained),
-        "leave_out": leave_out_table(folds, samples, data, info),
-        "open_set": open_set_table(folds, info),
-    }
+    tables = {**answers_to(compared, test, cross), "matrix": matrix_table(trained)}
+    tables |= {"leave_out": leave_out_table(folds, samples, data, info), "open_set": open_set_table(folds, info)}
     tables = {key: replace(one, note=f"{one.note} These detectors were {_lengths(todo, key)}") for key, one in tables.items()}
     if TRIED.exists():
         one = json.loads(TRIED.read_text(encoding="utf-8"))

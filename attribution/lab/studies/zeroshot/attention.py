@@ -42,7 +42,7 @@ _CHANCE_PAIRS, _MANIPULATED, _AT_ONCE, _NOTHING = 5, 1, 17, 1e-12
 
 @dataclass(frozen=True)
 class Looked:
-    """Where one network looked on N crops: `maps` N×h×w float32, each 0..1 with the maximum 1, or all 0; `p` N float32, p(manipulated)."""
+    """Where one network looked on N crops: `maps` N×h×w float32 in 0..1 (maximum 1, or all 0); `p` N float32, p(manipulated)."""
 
     maps: np.ndarray
     p: np.ndarray

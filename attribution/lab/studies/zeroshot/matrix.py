@@ -124,8 +124,8 @@ def _measured(scores: np.ndarray, faces: Faces) -> tuple[np.ndarray, np.ndarray]
     found = [
         weighted_figures(scores[:, own], faces.manipulated[own], weights[:, np.searchsorted(tested, own)]) for own in map(faces.of, SOURCES)
     ]
-    areas, accuracies = zip(*found, strict=True)
-    return np.stack(areas, 1), np.stack(accuracies, 1)
+    areas, accuracies = (np.stack(one, 1) for one in zip(*found, strict=True))
+    return areas, accuracies
 
 
 def _mean(curves: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:

@@ -61,17 +61,13 @@ def carry_out(
     for run in todo:
         chains.setdefault(run.base, []).append(run)
     starts = {base: pretrained.get(base.detector.name, "") for base in chains}
-    for base, start in starts.items():
-        if base.detector.pretrained and not start:
-            raise LabError(
-                f"{base.detector.display} starts from an ImageNet file.", f"Name it with --pretrained {base.detector.name}=FILE."
-            )
+    for one in (base.detector for base, start in starts.items() if base.detector.pretrained and not start):
+        raise LabError(f"{one.display} starts from an ImageNet file.", f"Name it with --pretrained {one.name}=FILE.")
     chains = {base: chain for base, chain in chains.items() if not all((runs / run.name / SAID_FILE).exists() for run in chain)}
     side_by_side(_chain, [(base.name, runs / base.name, (chain, runs, starts[base], device)) for base, chain in chains.items()], jobs)
 
 
 def _chain(chain: Sequence[Run], runs: Path, pretrained: str, device: str) -> None:
-    """A base and its augmentations, one after the other."""
     crops, base = load_faces(None, runs, runs).crops, chain[0]
     detector, bare = base.detector, runs / base.detector.name / UNTRAINED / SAID_FILE
     if base.trained_on == TRAINED[0] and not bare.exists():
@@ -149,6 +145,5 @@ def _detectors(settings: Mapping[Run, Mapping[str, Any]], shipped: Sequence[str]
 
 
 def _named(source: str) -> tuple[str, str]:
-    """Its name for the page, and its family."""
     known = {label.name: (label.display_name, label.family) for label in LABELS}
     return _OTHER_SOURCES.get(source) or known[source]

@@ -134,6 +134,5 @@ def keep(said: Said, file: Path) -> None:
 
 
 def kept(file: Path) -> Said:
-    """What `keep` wrote."""
     with np.load(file) as stored:
         return Said(stored["units"].astype(np.float32), stored["weight"], float(stored["bias"]))

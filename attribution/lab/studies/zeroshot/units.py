@@ -167,8 +167,8 @@ def resampled_effects(said: Said, chosen: Sequence[np.ndarray], counts: np.ndarr
 
 
 def universal_interval(said: Said, chosen: Sequence[np.ndarray], counts: np.ndarray, shares: Sequence[float]) -> np.ndarray:
-    """2×shares: below and above the mean, how far 95 % of the resampled numbers of universal units lie. A resample repeats faces, so its
-    number is too low as a rule: only the spread is used. NaN when none has a face of every source."""
+    """2×shares: from the mean down and up, where 95 % of the resampled numbers of universal units lie (only their spread is used: a
+    resample repeats faces, so its number is too low); NaN when none has a face of every source."""
     found = [[universal_units(effects, share).sum() for share in shares] for effects in resampled_effects(said, chosen, counts)]
     return np.percentile(found, [2.5, 97.5], axis=0) - np.mean(found, axis=0) if found else np.full((2, len(shares)), np.nan)
 
@@ -264,7 +264,6 @@ def resampled_aucs(pairs: np.ndarray, above: np.ndarray, below: np.ndarray) -> n
 
 
 def mean_of(ablated: Sequence[Ablated]) -> Ablated:
-    """The mean over sources or runs, on the same resamples."""
     return {key: np.mean([one[key] for one in ablated], axis=0) for key in ablated[0]}
 
 
@@ -388,7 +387,7 @@ def read_default(folder: Path, crops: np.ndarray, device: str = "cpu") -> MultiS
         units.append(features(model, x)[0].float().cpu().numpy())
     layer = model.get_classifier()
     weight, bias = (one.detach().float().cpu().numpy() for one in (layer.weight, layer.bias))
-    untouched = np.array([family == REAL for family in predictor.info.families])
+    untouched = np.array(predictor.info.families) == REAL
     return MultiSaid(np.concatenate(units), weight, bias, predictor.card.calibration.temperature, untouched)
 
 
@@ -421,7 +420,6 @@ def multi_effects(default: MultiSaid, chosen: np.ndarray) -> np.ndarray:
 
 
 def _regression(penalty: float) -> Pipeline:
-    """Logistic regression on standardised units, both classes of equal weight."""
     return make_pipeline(StandardScaler(), LogisticRegression(C=penalty, class_weight="balanced", max_iter=3000))
 
 
@@ -482,9 +480,8 @@ def readout_tables(
             continue
         scores = on_val if which == CHOICE else {name: odds[own] for name, (_, odds) in found.items()}
         areas, accuracies = weighted_figures(np.stack([scores[name] for name in found]), truth, counts[:, own])
-        area = dict(zip(found, areas, strict=True))
-        for name, accuracy in zip(found, accuracies, strict=True):
-            rows.append((which, name, found[name][0], *estimate(area[name]), *estimate(accuracy)))
+        area, by_name = dict(zip(found, areas, strict=True)), zip(found, accuracies, strict=True)
+        rows += [(which, name, found[name][0], *estimate(area[name]), *estimate(accuracy)) for name, accuracy in by_name]
         differences += [(which, name, *estimate(area[one] - area[other])) for name, one, other in pairs]
     words = finding(rows, differences)
     return {"readout": table("readout", rows, finding=words), "readout_differences": table("readout_differences", differences)}
