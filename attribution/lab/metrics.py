@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -90,8 +91,7 @@ def fit_calibration(
 
 
 def resamples(groups: Groups, draws: int = 1000, seed: int = 0, multinomial: bool = False) -> np.ndarray:
-    """How often each of N faces is in each bootstrap resample of whole groups, draws×N; `multinomial` draws all in one go (other random
-    numbers)."""
+    """How often each of N faces is in each resample of whole groups, draws×N; `multinomial`: all drawn in one go, other numbers."""
     place, count = _places(groups)
     random = np.random.default_rng(seed)
     if multinomial:
@@ -111,10 +111,8 @@ def bootstrap(statistic: Callable[..., float], groups: Groups, seed: int = 0, dr
         drawn = random.integers(0, count, count)
         faces = drawn if isinstance(groups, int) else np.concatenate([members[one] for one in drawn])
         others = (random.integers(0, also, also),) if also else ()
-        try:
+        with contextlib.suppress(ValueError):  # for example a resample of one class only, which has no AUC
             values.append(statistic(faces, *others))
-        except ValueError:  # for example a resample of one class only, which has no AUC
-            continue
     return interval(values)
 
 

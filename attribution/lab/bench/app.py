@@ -24,8 +24,7 @@ _EXAMINE_TO_SEE = "Examine it on the page to see why."
 
 
 class Server:
-    """`with Server() as server:` starts `app` with `flags` on a free port, and ends it; `seconds_to_first_page` is its start. LabError
-    when it ends early or gives no page."""
+    """`with Server() as server:` starts `app` with `flags` on a free port, and ends it. LabError when it ends early or gives no page."""
 
     def __init__(self, app: Path = ROOT / "app.py", flags: tuple[str, ...] = (), patience_seconds: float = 300) -> None:
         with socket.socket() as probe:
@@ -62,8 +61,7 @@ class Server:
         self._end()
 
     def peak_bytes(self) -> int | None:
-        """The most memory that server and workers held at once (high-water mark or sampled sum, shared pages once); None without Linux's
-        /proc."""
+        """The most memory that server and workers held at once (shared pages counted once); None without Linux's /proc."""
         return max(_bytes(self._process.pid, "status", "VmHWM"), self._peak_bytes) or None
 
     def _end(self) -> None:

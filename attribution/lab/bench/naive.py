@@ -80,8 +80,7 @@ class NaiveRun:
 def examine_naively(
     clip: Path, model: nn.Module, explained: nn.Module, mean: float, std: float, side_px: int = 224, most_frames: int | None = None
 ) -> NaiveRun:
-    """Run the naive way on the CPU, at most `most_frames` frames, Grad-CAM on the layer `explained`; LabError when OpenCV cannot read the
-    clip."""
+    """Run the naive way on the CPU, Grad-CAM on the layer `explained`; LabError when OpenCV cannot read the clip."""
     finder, cam, reader = MTCNN(keep_all=True), GradCAM(model=model, target_layers=[explained]), cv2.VideoCapture(str(clip))
     frames = faces = 0
     started = time.perf_counter()

@@ -131,7 +131,7 @@ def siglip(title: str = "SigLIP", side_px: int = 224, classes: int = 3, **vision
 
 
 class OneLogitViT(nn.Module, PyTorchModelHubMixin):
-    """A timm ViT with a head of one logit, chosen by its size: the shape of Community Forensics' public detectors."""
+    """A timm ViT with one logit, chosen by its size: the shape of Community Forensics' public detectors."""
 
     def __init__(self, model_size: str = "small", input_size: int = 384, patch_size: int = 16, freeze_backbone: bool = False) -> None:
         super().__init__()

@@ -65,8 +65,7 @@ class Pictures:
 
 
 def generalisation_cases(test: Samples, cross: Samples, landmarks: np.ndarray, per_target: int = 1) -> Pictures:
-    """The pictures and sets of all tables here, seeded; sets of one class are left out. `landmarks`: of the manifest's crops of `cross`,
-    5×2 px each."""
+    """The pictures and sets of all tables here, seeded; sets of one class are left out. `landmarks` of `cross`: 5×2 px each."""
     pictures: list[tuple[np.ndarray, bool, str]] = []
     untouched: dict[str, list[int]] = {}
     sets: dict[str, list[int]] = {DFDC: []}
@@ -137,8 +136,7 @@ def _row(
 
 
 class Rivals(NamedTuple):
-    """Who is compared: the plain detector's run, the untrained backbone's file if at hand, this detector and the default as they ship, a
-    folder for what was read."""
+    """The plain detector's run, the untrained backbone's file if any, this detector and the default, a folder for what was read."""
 
     plain: Path
     backbone: Path | None

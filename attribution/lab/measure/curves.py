@@ -22,8 +22,7 @@ BINS = 15
 
 
 class _Answers(NamedTuple):
-    """Family answers of one split: its true families, then per face the true one's place among them, whether the answer was right, and its
-    confidence."""
+    """One split: its true families; per face the true one's place among them, whether the family answer was right, its confidence."""
 
     families: tuple[str, ...]
     truth: np.ndarray
@@ -80,8 +79,7 @@ def _threshold(confidence: np.ndarray, coverage: float) -> float:
 
 
 def risk_coverage_table(found: SplitPredictions, info: DetectorInfo, temperature: float, split: str = "test") -> MeasuredTable:
-    """Risk against coverage of the family answer (El-Yaniv and Wiener 2010; Geifman and El-Yaniv 2017), one row for each threshold of
-    confidence."""
+    """Risk against coverage of the family answer (El-Yaniv and Wiener 2010; Geifman and El-Yaniv 2017), a row for each threshold."""
     answers = _family_answers(found, info, temperature)
     rows, seen = [], set()
     for coverage in [round(1 - 0.04 * step, 2) for step in range(21)] if len(answers.truth) else ():

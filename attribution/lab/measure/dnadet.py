@@ -62,8 +62,7 @@ class Runs:
 
 @dataclass(frozen=True)
 class Faces:
-    """What everything is measured on: samples per split, reference faces (indices of training faces), and the crops' sides in the original
-    pictures, px."""
+    """Samples per split, reference faces (indices of training faces), and the crops' sides in the original pictures, px."""
 
     samples: Mapping[str, Samples]
     references: np.ndarray
@@ -120,16 +119,12 @@ def comparisons(
     for split in ("test", "cross"):
         cache, chosen = runs.shipped / f"read_default_{split}.npz", of_methods(faces.samples[split], _ALL_METHODS)
         by_default[split] = said(read_by_detector(default, faces.samples[split], chosen, cache), default.info)
-    rounded = {split: said(known(raw[split]), info) for split in ("test", "cross")}
+    rounded, test = {split: said(known(raw[split]), info) for split in ("test", "cross")}, faces.samples["test"]
     return [
-        side_by_side_table(own, by_default, default.info.name),
-        robustness_table(faces.samples["test"], predictor, default),
-        unknown_table(cases),
-        ablation_table(variants),
-        eight_bit_table(_answers_of(runs.shipped, faces, info, half=False), rounded),
-        island_table(faces.samples, predictor),
-        spread_table(faces.samples["test"], predictor),
-    ]
+        side_by_side_table(own, by_default, default.info.name), robustness_table(test, predictor, default), unknown_table(cases),
+        ablation_table(variants), eight_bit_table(_answers_of(runs.shipped, faces, info, half=False), rounded),
+        island_table(faces.samples, predictor), spread_table(test, predictor),
+    ]  # fmt: skip
 
 
 class Said(NamedTuple):
@@ -229,20 +224,17 @@ def side_by_side_table(own: Mapping[str, Said], default: Mapping[str, Said], def
 
 
 def unknown_table(cases: Sequence[tuple[str, SplitPredictions, SplitPredictions, ReferenceBank | np.ndarray]]) -> MeasuredTable:
-    """AUROC of three scores between unknown generators and known classes. A case: (what was held out, known faces, held-out faces,
-    references)."""
+    """AUROC of three scores between unknown generators and known classes. A case: (name, known faces, held-out faces, references)."""
     rows = []
     for name, seen, unseen, bank in cases:
         references = bank.embeddings if isinstance(bank, ReferenceBank) else bank
         positive = np.concatenate([np.zeros(len(seen.methods), bool), np.ones(len(unseen.methods), bool)])
-        scores = [
-            (kth_distances(faces.embeddings, references), -faces.logits.max(1), -negative_free_energy(faces.logits))
-            for faces in (seen, unseen)
-        ]
+        both = (seen, unseen)
+        scores = [(kth_distances(one.embeddings, references), -one.logits.max(1), -negative_free_energy(one.logits)) for one in both]
         row: list[Cell] = [name, len(unseen.methods)]
         for own, other in zip(*scores, strict=True):
-            both = np.concatenate([own, other])
-            row += metrics.estimate(lambda drawn, y=positive, score=both: metrics.auc(y[drawn], score[drawn]), len(both), draws=300)
+            score = np.concatenate([own, other])
+            row += metrics.estimate(lambda drawn, y=positive, score=score: metrics.auc(y[drawn], score[drawn]), len(score), draws=300)
         rows.append(tuple(row))
     return table("unknown_generators", rows)
 
@@ -259,9 +251,8 @@ def eight_bit_table(full: Mapping[str, Said], small: Mapping[str, Said]) -> Meas
     for one in HEADLINES:
         before, after = one.of(full)[0], one.of(small)[0]
         rows.append((one.name, before, after, None if before is None or after is None else round(100 * (after - before), 2)))
-    for split in ("test", "cross"):
-        changed = np.mean(full[split].answers != small[split].answers)
-        rows.append((f"answers that changed, {split}", None, round(float(changed), 4), None))
+    changed = [(split, float(np.mean(full[split].answers != small[split].answers))) for split in ("test", "cross")]
+    rows += [(f"answers that changed, {split}", None, round(share, 4), None) for split, share in changed]
     return table("eight_bits", rows)
 
 
@@ -308,8 +299,8 @@ def robustness_table(samples: Samples, predictor: Predictor, default: Predictor)
 
 
 def pasted(photograph: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-    """3×3 mirrored copies of `photograph` with the middle window (144 px) of `generated` pasted into the middle one: 672×672×3 uint8, and
-    the window's corner (x, y)."""
+    """3×3 mirrored `photograph`s, the middle window of `generated` pasted into the middle one: 672×672×3, and the window's corner (x,
+    y)."""
     row = np.concatenate([photograph, photograph[:, ::-1], photograph], 1)
     picture = np.concatenate([row[::-1], row, row[::-1]], 0)
     own, corner = (SIDE_PX - WINDOW_PX) // 2, SIDE_PX + (SIDE_PX - WINDOW_PX) // 2
@@ -357,12 +348,10 @@ def island_table(samples: Mapping[str, Samples], predictor: Predictor) -> Measur
 def spread_table(test: Samples, predictor: Predictor) -> MeasuredTable:
     """How much of the picture carries the evidence (`Heatmap.evidence_share`) where Grad-CAM explains the true class."""
     rows = []
-    for method in CLASSES:
-        chosen = of_methods(test, (method,))
-        if not len(chosen):
+    for number, method in enumerate(CLASSES):
+        if not len(chosen := of_methods(test, (method,))):
             continue
-        random = np.random.default_rng([_ISLAND_SEED, CLASSES.index(method)])
-        chosen = np.sort(random.permutation(chosen)[:HEATMAPS])
+        chosen = np.sort(np.random.default_rng([_ISLAND_SEED, number]).permutation(chosen)[:HEATMAPS])
         crops = np.stack([test.picture(int(index)) for index in chosen])
         shares = np.array([one.evidence_share for one in heatmaps(predictor, crops, [method] * len(crops))])
         edges = np.percentile(shares, [10, 90])

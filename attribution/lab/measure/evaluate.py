@@ -1,5 +1,4 @@
-"""The measured figures of a detector: per split, per source and per method, of the network alone, of the whole verdict, and of what a
-second detector's opinion changes."""
+"""The measured figures of a detector: per split, source and method, of the network alone, the whole verdict, and a second opinion."""
 
 from __future__ import annotations
 
@@ -90,8 +89,7 @@ def judge_samples(
     samples: Samples, found: SplitPredictions, side_px: np.ndarray, temperature: float, thresholds: Thresholds, info: DetectorInfo,
     bank: ReferenceBank, chosen: np.ndarray | None = None,
 ) -> list[TrackEvidence]:  # fmt: skip
-    """Each sample (or the `chosen` ones) as a picture of one face, judged by the product's own rule; `side_px` N: the crop's side in the
-    original picture."""
+    """Each sample (or the `chosen` ones) as a picture of one face, judged by the product's own rule; `side_px` N, in the original."""
     indices = np.arange(len(found.methods)) if chosen is None else chosen
     p = metrics.softmax(found.logits, temperature).astype(np.float32)
     judged = []

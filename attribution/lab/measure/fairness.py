@@ -25,8 +25,7 @@ LEAST_PER_HALF, DRAWS = 5, 4000
 
 
 class JudgedFaces(NamedTuple):
-    """The judged faces of one split, N each: `lightness` 0..100, `side_px` in the original picture, `untouched`, `sources`, the verdicts'
-    `states`."""
+    """The judged faces of one split, N each: `lightness` 0..100, `side_px` in the original picture, `states` of the verdicts."""
 
     split: str
     lightness: np.ndarray

@@ -118,8 +118,7 @@ def box_answer(box: Box | None) -> Answer:
 
 
 def constant_answers(cases: Sequence[Case]) -> dict[str, Answer]:
-    """The answers that need no picture: the crop's centre, the pixel in the most areas, and the box on a grid of a sixteenth of the side
-    with the greatest mean IoU."""
+    """Answers without a look: the crop's centre, the pixel in the most areas, the box (on a grid of side / 16) of greatest mean IoU."""
     side = cases[0].area.shape[0]
     centre = (side / 2, side / 2)
     share = np.mean([case.area for case in cases], axis=0)
@@ -168,8 +167,7 @@ def localisation_table(
 
 
 def localisation_cases(data: Path, rows: Sequence[Row], work: Path, split: str) -> dict[str, list[Case]]:
-    """The seeded cases of `split`: partial swaps (small windows, unseen blend, large windows) and whole swaps, one pair a clip; empty
-    areas left out."""
+    """The seeded cases of `split`: partial swaps of three kinds and whole swaps, one pair a clip; empty areas left out."""
     own = [row for row in rows if row.split == split]
     pictures = decode(data, own, work / f"{split}.npy")
     place = {row.path: index for index, row in enumerate(own)}

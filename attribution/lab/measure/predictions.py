@@ -190,8 +190,7 @@ def with_projection(trunk: nn.Module, train: Samples, references: np.ndarray, ru
 def read(
     reader: nn.Module, samples: Samples, chosen: np.ndarray, cache: Path, half: bool = False, mirrored: bool = False
 ) -> SplitPredictions:
-    """What a finished run's network says of the chosen samples, kept in `cache` (in the run's folder) while that is newer than its
-    weights."""
+    """What a finished run's network says of the chosen samples, kept in `cache` (in the run's folder) until its weights change."""
     if not cache.exists() or cache.stat().st_mtime < (cache.parent / "final.safetensors").stat().st_mtime:
         predict(reader, samples, chosen, half=half, mirrored=mirrored).keep(cache, chosen)
     return SplitPredictions.kept(cache, samples)

@@ -117,8 +117,7 @@ def identity_tables(
 
 # Training spends most of its steps on windows of this side, and draws the strength of a change from these (attribution/lab/sampling.py).
 WINDOW_PX = 160
-CUES = ("compression", "resolution", "colour")
-ALL_CUES = "all three together"
+CUES, ALL_CUES = ("compression", "resolution", "colour"), "all three together"
 LEAST_PER_SOURCE, _BLOCK, _LEAST = 5, 8, 1e-3
 # Diagonals of an 8×8 block: low, middle and high frequencies, without the mean.
 _DIAGONAL = np.add.outer(np.arange(_BLOCK), np.arange(_BLOCK))
@@ -179,8 +178,7 @@ def _cues(pictures: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def draw(samples: Samples, per_family: int, seed: int) -> np.ndarray:
-    """Indices of at most `per_family` faces of each family, as a training batch is drawn: methods alike, sources by the square root of
-    their size."""
+    """Indices of at most `per_family` faces of each family: methods alike, sources by the square root of their size."""
     random = np.random.default_rng(seed)
     methods, families, sources = (np.array(names) for names in (samples.methods, samples.families, samples.sources))
     chosen: list[int] = []

@@ -36,8 +36,7 @@ def said(folder: Path, split: str, samples: Samples) -> SplitPredictions:
 
 
 def read_faces(folder: Path, data: Path, work: Path, splits: Sequence[str], leave_out: Sequence[str], device: str = "cpu") -> None:
-    """Let the run's network read the splits once, not mirrored, in bfloat16; `train` stands for references among the training faces that
-    it saw."""
+    """Let the run's network read the splits once, in bfloat16; `train` stands for references among the training faces it saw."""
     wanted = [split for split in splits if not (folder / f"said_{split}.npz").exists()]
     if not wanted:
         return

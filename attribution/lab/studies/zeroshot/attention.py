@@ -55,8 +55,7 @@ def unit(maps: np.ndarray) -> np.ndarray:
 
 
 def grad_cam(net: nn.Module, detector: Detector, crops: np.ndarray, device: str = "cpu") -> Looked:
-    """Grad-CAM of a network on N×S×S×3 uint8 crops, in float32; a hook cuts the graph at the explained layer, so that what is below needs
-    no gradient."""
+    """Grad-CAM of a network on N×S×S×3 uint8 crops, in float32; a hook cuts the graph at the explained layer."""
     held: list[torch.Tensor] = []
 
     def cut(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
@@ -126,8 +125,7 @@ def attention_tables(
 
 
 def similarities(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """SSIM of each of N pairs of S×S maps in 0..1 (Wang et al. 2004: Gaussian window of σ 1.5, K₁ 0.01, K₂ 0.03); NaN where one is
-    empty."""
+    """SSIM of each of N pairs of S×S maps in 0..1 (Wang et al. 2004: σ 1.5, K₁ 0.01, K₂ 0.03); NaN where one is empty."""
     ssim = partial(structural_similarity, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
     return np.array([ssim(a, b) if a.any() and b.any() else np.nan for a, b in zip(one, other, strict=True)], np.float64)
 
@@ -178,8 +176,7 @@ def _values(maps: Mapping[Run, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _figures(values: np.ndarray) -> tuple[float | None, ...]:
-    """Mean, its interval over resamples of the F faces, and the shares in three bins of F×T SSIMs without NaN; six times None of
-    nothing."""
+    """Mean, its interval over resamples of the F faces, and the shares in three bins of F×T SSIMs; six times None of nothing."""
     there = np.isfinite(values)
     if not there.any():
         return (None,) * 6

@@ -74,8 +74,7 @@ def weighted_figures(scores: np.ndarray, positive: np.ndarray, weights: np.ndarr
 
 @dataclass(frozen=True)
 class _Asked:
-    """A detector: its cells (detector, variant, trained on, added), the relations of sources that it saw, and N scores, from 0 on
-    "manipulated"."""
+    """A detector: its cells (detector, variant, trained on, added), the relations of its sources, N scores (from 0: manipulated)."""
 
     cells: tuple[str, str, str, str]
     relations: Mapping[str, str]
@@ -88,8 +87,7 @@ class _Asked:
 
 def matrix_tables(runs_said: Mapping[Run, Said], shipped: Mapping[str, np.ndarray], faces: Faces) -> dict[str, MeasuredTable]:
     """ "matrix", "summary" and "cost". `shipped`: name → N p(manipulated). A source of one class has cells of None. ValueError for scores
-    that do not fit the faces or are not finite, an augmentation without its base, and an embedded detector that TRAINED_BY does not
-    know."""
+    that do not fit or are not finite, an augmentation without its base, an embedded detector that TRAINED_BY does not know."""
     asked = []
     for run, said in runs_said.items():
         relations = {run.trained_on: SEEN} if run.variant == BASE else {run.added: ADDED_TO, run.trained_on: SEEN}

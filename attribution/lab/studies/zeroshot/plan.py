@@ -1,6 +1,5 @@
-"""The plan of the generalisability study (arXiv 2308.04177): every detector is trained on one source (`base`), then augmented with a
-second one, in its top layers or in all, in batches that alternate between both; then it is asked about sources that no training of it
-saw."""
+"""The plan of the generalisability study (arXiv 2308.04177): every detector is trained on one source (`base`), augmented with a second one
+(its top layers or all, alternating batches), then asked about sources that no training of it saw."""
 
 from __future__ import annotations
 

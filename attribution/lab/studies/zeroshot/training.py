@@ -28,8 +28,7 @@ CLASSES, _READ_AT_ONCE = 2, 48
 
 @dataclass(frozen=True)
 class Said:
-    """What a run says of N faces, float32: `units` N×F of the penultimate layer, `weight` F, `bias`; logit of "manipulated" = units ·
-    weight + bias."""
+    """What a run says of N faces, float32: `units` N×F of the penultimate layer, `weight` F, `bias` of "manipulated"."""
 
     units: np.ndarray
     weight: np.ndarray

@@ -37,13 +37,10 @@ from attribution.lab.studies.zeroshot.training import Said
 from attribution.lab.tables import Row, table
 from attribution.models.backbones import features
 
-SHARES = (1 / 2, 1 / 4, 1 / 8, 1 / 16)
-ABLATED = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)
-DRAWS, STRICT_DRAWS, RESAMPLES, TEST_RESAMPLES, RANDOM_SETS = 2000, 1000, 200, 300, 200
-TIMED_UNITS, TIMED_SOURCES = 1024, 5
+SHARES, ABLATED = (1 / 2, 1 / 4, 1 / 8, 1 / 16), (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)
+DRAWS, STRICT_DRAWS, RESAMPLES, TEST_RESAMPLES, RANDOM_SETS, TIMED_UNITS, TIMED_SOURCES = 2000, 1000, 200, 300, 200, 1024, 5
 KEEP, REMOVE, KEEP_RANDOM, REMOVE_RANDOM = "keep", "remove", "keep random", "remove random"
-WITHOUT = "keep, chosen without the tested source"
-STRONGEST = "keep, strongest on the trained-on source"
+WITHOUT, STRONGEST = "keep, chosen without the tested source", "keep, strongest on the trained-on source"
 ALL_UNITS, RANDOM_UNITS, STRONGEST_UNITS = "all units", "random units", "strongest units"
 _AT_ONCE = 512
 # (way, share) → 1+R mean AUCs over the never-seen sources: measured, and on R resamples; (way + BAND, share) → each random set's AUC.
@@ -257,8 +254,7 @@ def wins(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def resampled_aucs(pairs: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """The mean AUC over the columns of `wins` on R resamples that hold the faces `above` (R×P) and `below` (R×U) times; NaN without a
-    class."""
+    """The mean AUC over `wins`' columns on R resamples of the faces `above` (R×P) and `below` (R×U); NaN without a class."""
     count = above.sum(1) * below.sum(1)
     return np.where(count > 0, ((above @ pairs) * below).sum(1) / np.maximum(count, 1), np.nan)
 
@@ -325,8 +321,7 @@ def _ablation_rows(detector: str, trained_on: str, one: Ablated, shares: Sequenc
 def ablation_tables(
     runs_said: Mapping[Run, Said], faces: Faces, shares: Sequence[float] = ABLATED, sets: int = RANDOM_SETS, draws: int = TEST_RESAMPLES
 ) -> dict[str, MeasuredTable]:
-    """ "ablation" and "ablation_differences" of every base run and of each detector's mean. ValueError as of `ablate`, or without a base
-    run."""
+    """ "ablation" and "ablation_differences" of base runs and of each detector's mean. ValueError as of `ablate`, or without any."""
     counts = resampled(np.where(faces.split == "test", faces.groups, ""), draws, by_group=True)
     by_detector: dict[str, dict[str, Ablated]] = {}
     for run, said in runs_said.items():
@@ -344,13 +339,11 @@ def ablation_tables(
 
 
 VALUES = 4
-AS_IT_IS, ALL_REFITTED = "as it is", "all units, refitted"
-OWN_HEAD, REFITTED = "own head", "refitted"
+AS_IT_IS, ALL_REFITTED, OWN_HEAD, REFITTED = "as it is", "all units, refitted", "own head", "refitted"
 CHOICE, TRAINED_ON, NEVER_TRAINED, EVERYTHING = "val (choice)", "trained on", "never trained", "all"
 # What the default's training never saw: two collections by other people and a way of swapping.
 STRANGE = ("stylegan2_elsewhere", "generated_photos_elsewhere", "unseen_swap")
-_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-_FOLDS, _UNITS_AT_ONCE, _FACES_AT_ONCE = 5, 64, 16
+_PENALTIES, _FOLDS, _UNITS_AT_ONCE, _FACES_AT_ONCE = (1e-4, 1e-3, 1e-2, 1e-1, 1.0), 5, 64, 16
 
 
 @dataclass(frozen=True)
@@ -377,8 +370,7 @@ class MultiSaid:
 
 @torch.inference_mode()
 def read_default(folder: Path, crops: np.ndarray, device: str = "cpu") -> MultiSaid:
-    """The detector in `folder` on N×S×S×3 uint8 crops, float32, not mirrored. Raises as `loading.load`, and ValueError for crops not of
-    its side."""
+    """The detector in `folder` on N×S×S×3 uint8 crops, float32, not mirrored. ValueError for crops not of its side."""
     predictor = Predictor(load(str(folder)), device)
     model: Any = predictor.model
     units = []
@@ -400,8 +392,7 @@ def kept_default(folder: Path, faces: Faces, runs: Path, device: str = "cpu") ->
 
 
 def multi_effects(default: MultiSaid, chosen: np.ndarray) -> np.ndarray:
-    """As `unit_effects`, on p_manipulated over the chosen faces; p of several methods need not be monotone, so all four values are
-    computed. ValueError without a face."""
+    """As `unit_effects`, for several methods: p need not be monotone, so all four values are computed. ValueError without a face."""
     if not len(chosen):
         raise ValueError("effects need at least one face")
     units, weight = default.units[chosen].astype(np.float64), default.weight.astype(np.float64) / default.temperature
@@ -464,8 +455,7 @@ def readouts(default: MultiSaid, faces: Faces, shares: Sequence[float]) -> tuple
 def readout_tables(
     default: MultiSaid, faces: Faces, shares: Sequence[float] = SHARES, draws: int = TEST_RESAMPLES
 ) -> dict[str, MeasuredTable]:
-    """ "readout" and "readout_differences", without sets of one class. ValueError when a trained-on source has no val face, or val has a
-    single class."""
+    """ "readout" and "readout_differences", without sets of one class. ValueError for a source without, or a single class of val faces."""
     found, on_val = readouts(default, faces, shares)
     sets = {CHOICE: np.flatnonzero(faces.split == "val"), **{source: faces.of(source) for source in SOURCES}}
     for name, sources in ((TRAINED_ON, set(SOURCES) - set(STRANGE)), (NEVER_TRAINED, STRANGE), (EVERYTHING, SOURCES)):
