@@ -19,7 +19,6 @@ SCHEMA = "telltale-card/1"
 MODEL_FILE, CONFIG_FILE, REFERENCE_FILE = "model.safetensors", "config.json", "reference.safetensors"
 CARD_FILE, README_FILE = "card.json", "README.md"
 VERIFIED_FILES = (MODEL_FILE, CONFIG_FILE, REFERENCE_FILE)
-
 Cell = str | float | int | None
 _Part = TypeVar("_Part")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
@@ -47,10 +46,9 @@ class Label:
 
 @dataclass(frozen=True)
 class CropSettings:
-    """What the detector sees, resampled to `side_px`×`side_px`.
-
-    With `detector` "mtcnn" a face: a square of side `scale`·h (h = height of MTCNN's box), centred `down`·h below the box's centre. With
-    "none" the whole picture: squeezed to a square, or with `short_px` its shorter side at that many pixels and of that the middle."""
+    """What the detector sees, resampled to `side_px`×`side_px`. With `detector` "mtcnn" a face: a square of side `scale`·h (h = height of
+    MTCNN's box), centred `down`·h below the box's centre. With "none" the whole picture: squeezed to a square, or with `short_px` its
+    shorter side at that many pixels and of that the middle."""
 
     detector: str = "mtcnn"
     scale: float = 0.86
@@ -74,9 +72,8 @@ class CropSettings:
 
 @dataclass(frozen=True)
 class Calibration:
-    """p_methods = softmax(logits / temperature) (Guo et al. 2017). The expected calibration errors were measured on `measured_on`.
-
-    Patches that are read alone have a calibration of their own, for detectors with a patch view: softmax((logits + patch_bias) /
+    """p_methods = softmax(logits / temperature) (Guo et al. 2017). The expected calibration errors were measured on `measured_on`. Patches
+    that are read alone have a calibration of their own, for detectors with a patch view: softmax((logits + patch_bias) /
     patch_temperature), `patch_bias` with a value per label, or empty."""
 
     temperature: float = 1.0
@@ -142,10 +139,9 @@ class Thresholds:
 @dataclass(frozen=True)
 class ArtifactRule:
     """Which of the boxes of a detector that localises are kept: those of at least `min_confidence` (0 to 1), and of two that overlap by
-    more than `nms_iou` (intersection over union, 0 to 1) the more confident one (greedy non-maximum suppression).
-
-    The confidence of a box smaller than the crop is 1 / (1 + exp(−`slope`·z − `offset`)), z being the logit of the network's own (Platt
-    1999), so that it says how often such a box is right."""
+    more than `nms_iou` (intersection over union, 0 to 1) the more confident one (greedy non-maximum suppression). The confidence of a box
+    smaller than the crop is 1 / (1 + exp(−`slope`·z − `offset`)), z being the logit of the network's own (Platt 1999), so that it says how
+    often such a box is right."""
 
     min_confidence: float
     nms_iou: float = 0.3
@@ -205,11 +201,10 @@ class Probe:
 @dataclass(frozen=True)
 class Card:
     """The whole card. `files` holds the sha256 of every file that is read beside it; `limits` are plain sentences for the user. `scope` is
-    `any` for a detector that may be asked about every face, `generated` for one that knows wholly generated faces alone: it is refused
-    for face swaps, and finding nothing it clears no face of them; `face_swap` for one that knows face swaps and pasted parts alone.
-    `artifacts` says which boxes are kept of a detector that localises, and is None for others. `adapter` is the public format that a
-    detector was read from which brought no card: its card then holds what its own files say and no measurement, and there are no reference
-    faces."""
+    `any` for a detector that may be asked about every face, `generated` for one that knows wholly generated faces alone: it is refused for
+    face swaps, and finding nothing it clears no face of them; `face_swap` for one that knows face swaps and pasted parts alone. `artifacts`
+    says which boxes are kept of a detector that localises, and is None for others. `adapter` is the public format that a detector was read
+    from which brought no card: its card then holds what its own files say and no measurement, and there are no reference faces."""
 
     name: str
     licence: str

@@ -22,13 +22,11 @@ _AGAIN = "Get the detector again from its source."
 
 
 def compress(state: Mapping[str, torch.Tensor], least_values: int = 4096) -> dict[str, torch.Tensor]:
-    """What the file of a network holds in place of its `state`: int8 weights NAME with `NAME::scale`, the rest in half precision.
-
-    Floating tensors of two or more dimensions and at least `least_values` values become int8 under their own name beside a float32 scale
-    of shape (out,), the one with the smallest squared error among those of CLIPPING_RATIOS. All other floating tensors become float16,
-    but the statistics of batch normalisation, and whatever float16 cannot hold, stay float32. Tensors of whole numbers are kept as they
-    are. The results are contiguous and on the CPU. Raises ValueError for values that are not finite and for a name that ends in `::scale`.
-    """
+    """What the file of a network holds in place of its `state`: int8 weights NAME with `NAME::scale`, the rest in half precision. Floating
+    tensors of two or more dimensions and at least `least_values` values become int8 under their own name beside a float32 scale of shape
+    (out,), the one with the smallest squared error among those of CLIPPING_RATIOS. All other floating tensors become float16, but the
+    statistics of batch normalisation, and whatever float16 cannot hold, stay float32. Tensors of whole numbers are kept as they are. The
+    results are contiguous and on the CPU. Raises ValueError for values that are not finite and for a name that ends in `::scale`."""
     small: dict[str, torch.Tensor] = {}
     for name, tensor in state.items():
         if name.endswith(SCALE_SUFFIX):
@@ -49,11 +47,10 @@ def compress(state: Mapping[str, torch.Tensor], least_values: int = 4096) -> dic
 
 
 def expand(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The network's state from what `compress` made of it: weights s·q, and half precision as float32; the scales are used up.
-
-    A file without scales comes back with its own names and values. An int8 tensor without a scale stays int8, which no network on the
-    allow-list has a place for. Raises DamagedDetector for a scale whose tensor is missing or not int8 of two or more dimensions, and for
-    one that is not float32 of shape (out,) with finite, positive values."""
+    """The network's state from what `compress` made of it: weights s·q, and half precision as float32; the scales are used up. A file
+    without scales comes back with its own names and values. An int8 tensor without a scale stays int8, which no network on the allow-list
+    has a place for. Raises DamagedDetector for a scale whose tensor is missing or not int8 of two or more dimensions, and for one that is
+    not float32 of shape (out,) with finite, positive values."""
     scales = {name.removesuffix(SCALE_SUFFIX): tensor for name, tensor in tensors.items() if name.endswith(SCALE_SUFFIX)}
     for name, scale in scales.items():
         _check_scale(name, scale, tensors.get(name))

@@ -35,7 +35,6 @@ FILES = (CONFIG_FILE, MODEL_FILE, CARD_FILE, REFERENCE_FILE, PREPROCESSOR_FILE, 
 LARGEST_FILE_BYTES = 2 * 2**30
 DEFAULT_BRANCH = "main"
 COMMIT = re.compile(r"[0-9a-f]{40}")
-
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|git:[0-9a-f]{40}")
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _REPOSITORY = re.compile(rf"{_PART}/{_PART}")
@@ -65,7 +64,6 @@ _SENTENCES: Mapping[str | int, tuple[type[DetectorError], str, str]] = {
                     "Check the name; for a private one set HF_TOKEN to a token that may read it.")),
     403: (UnusableDetector, "The Hub does not let this account read {repository}.", "Set HF_TOKEN to a token that may."),
 }  # fmt: skip
-
 Progress = Callable[[float, str], None]
 """Told of a download: the share that is done, 0 to 1, and a few words. Whatever it raises ends the download."""
 
@@ -174,9 +172,8 @@ def endpoint() -> str:
 
 def look(name: HubName | str, *, patience: Patience = PATIENCE) -> Listing:
     """What the Hub lists of a detector at the commit that a revision stands for. Raises UnknownDetector, DamagedDetector, UnusableDetector.
-
-    It takes at most `patience.look` seconds, whatever the Hub does: the transport bounds each step, not their sum, and the look-up of
-    the host not at all, so the request has a thread of its own, which is left behind."""
+    It takes at most `patience.look` seconds, whatever the Hub does: the transport bounds each step, not their sum, and the look-up of the
+    host not at all, so the request has a thread of its own, which is left behind."""
     name = parse(name) if isinstance(name, str) else name
     answer: Future[Any] = Future()
 
@@ -532,8 +529,7 @@ def _places(listing: Listing, file: HubFile) -> tuple[Path, Path, Path]:
 
 def _keep(listing: Listing) -> Snapshot:
     """Make a snapshot of blobs that are all there. Raises OSError."""
-    own = _folder(listing.repository)
-    files = {file.name: {"bytes": file.bytes, "digest": file.digest} for file in listing.files}
+    own, files = _folder(listing.repository), {file.name: {"bytes": file.bytes, "digest": file.digest} for file in listing.files}
     # First, so that at no moment half of the files could pass for all of them.
     _write(_note(listing.repository, listing.revision), json.dumps({"files": files, "licence": listing.licence}, indent=1))
     for file in listing.files:
@@ -549,8 +545,7 @@ def _keep(listing: Listing) -> Snapshot:
             shutil.move(blob, pointer)
     if listing.reference:
         _write(own / "refs" / listing.reference, listing.revision)
-    kept = _read(listing.repository, listing.revision)
-    if kept is None:
+    if (kept := _read(listing.repository, listing.revision)) is None:
         raise OSError("the snapshot is not complete")
     return kept
 

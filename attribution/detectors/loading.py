@@ -69,11 +69,10 @@ def embedded(folder: Path | None = None) -> list[str]:
 
 
 def load(asked: str | DetectorSpec = "default", progress: hub.Progress | None = None) -> LoadedDetector:
-    """Find a detector by its name and load it; a repository is downloaded first where this machine has not got it.
-
-    `asked` is an embedded NAME (`default`: the first one), a folder DIR or `hf:owner/repo[@revision]`, whose commit `info.source` then
-    names; `progress` is told of a download, which ends with whatever it raises. Raises UnknownDetector, DamagedDetector, UnusableDetector
-    or UnmappedLabels with the reason."""
+    """Find a detector by its name and load it; a repository is downloaded first where this machine has not got it. `asked` is an embedded
+    NAME (`default`: the first one), a folder DIR or `hf:owner/repo[@revision]`, whose commit `info.source` then names; `progress` is told
+    of a download, which ends with whatever it raises. Raises UnknownDetector, DamagedDetector, UnusableDetector or UnmappedLabels with the
+    reason."""
     spec = asked if isinstance(asked, DetectorSpec) else DetectorSpec(str(asked))
     if spec.name.startswith("hf:"):
         snapshot = hub.obtain(hub.parse(spec.name), progress)

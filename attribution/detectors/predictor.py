@@ -56,10 +56,9 @@ class Predictor:
         return f"Predictor({self.info.name!r} on {self.device})"
 
     def read(self, crops: np.ndarray, mirrored: bool = False) -> Predictions:
-        """N×S×S×3 uint8 → Predictions of N faces; S is the card's crop side, N may be 0.
-
-        `mirrored` averages the logits and the embeddings of each crop and its mirror image. When the GPU runs out of memory the batch
-        halves down to one face, and then that face is read on the CPU. Raises ValueError for crops of another shape or type."""
+        """N×S×S×3 uint8 → Predictions of N faces; S is the card's crop side, N may be 0. `mirrored` averages the logits and the embeddings
+        of each crop and its mirror image. When the GPU runs out of memory the batch halves down to one face, and then that face is read on
+        the CPU. Raises ValueError for crops of another shape or type."""
         crops = self.checked(crops)
         logits = np.empty((len(crops), len(self.info.labels)), dtype=np.float32)
         embeddings = np.empty((len(crops), self.dimensions), dtype=np.float32)

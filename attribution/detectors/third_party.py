@@ -28,7 +28,6 @@ from attribution.models.backbones import build_backbone, features, normalise
 
 FACE_SCALE = 1.3
 """The square that faces are cut to for a detector that does not say how its own were, in heights of the face's box."""
-
 _PROBE_SEEDS, _LEAST_SPREAD, _BATCH_TOLERANCE = (11, 12, 13), 1e-6, 1e-3
 _ABOVE, _BELOW, _NAMED, _LEAST_FACE_PX = 0.9, 0.1, 0.6, 60.0
 _CONFIG_BYTES = 4 * 2**20

@@ -24,7 +24,6 @@ SIDE_PX = 224
 SPLITS = ("train", "val", "test", "cross")
 _POINTS = tuple(f"{point}_{axis}" for point in ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right") for axis in "xy")
 _COLUMNS = ("path", "split", "label", "source", "group", "pair", "source_face_px", *_POINTS)
-
 REAL = "real"
 METHOD_OF_SOURCE = {
     ("face_swap", "dfdc"): "dfdc_swap",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from attribution.detectors.card import Label
 
 _MADE_HERE = "made by lab/forge/swaps.py"
-
 LABELS: tuple[Label, ...] = (
     Label("real", "No manipulation", "real", "An untouched photograph or video frame.", "nine collections of photographs and DFDC clips"),
     Label(

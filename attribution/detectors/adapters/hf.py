@@ -32,9 +32,8 @@ def is_kind(source: Source, *model_types: str) -> bool:
 
 
 def check_class(source: Source, class_name: str) -> bool:
-    """That the config asks for this class as transformers has it; whether a single output of it is a logit for sure.
-
-    Raises UnusableDetector for another class, for one with code of its own, and for heads whose outputs softmax is not for."""
+    """That the config asks for this class as transformers has it; whether a single output of it is a logit for sure. Raises
+    UnusableDetector for another class, for one with code of its own, and for heads whose outputs softmax is not for."""
     config = source.config
     if config.get("architectures", [class_name]) != [class_name]:
         raise refuse(f"The detector is no {class_name}: its config.json names {str(config.get('architectures'))[:60]}.")

@@ -6,18 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
 from attribution.detectors.card import CropSettings
-from attribution.detectors.loading import AGAIN
+from attribution.detectors.loading import AGAIN, Colours
 from attribution.errors import DamagedDetector, UnusableDetector
 from attribution.models.architectures import MOST_CLASSES
 from attribution.models.backbones import blueprint, classifier_name, fixed_side_px
-
-if TYPE_CHECKING:
-    from attribution.detectors.adapters.preprocessing import Preparation
 
 ONE_LOGIT_NAMES = ("at or below 0", "above 0")
 _LONGEST_LABEL = 100
@@ -26,11 +23,10 @@ _Number = TypeVar("_Number", bool, int, float)
 
 @dataclass(frozen=True, repr=False)
 class Source:
-    """The parsed files of a detector. `preprocessor` is preprocessor_config.json, None where there is none.
-
-    `hints` are what the catalogue knows of a public repository that does not say it of itself: `architecture` and `model_args` (as
-    `network.build_backbone` takes them), `prefix` and `head` (of the tensors' names), `mean`, `std`, `crop` (a CropSettings or its
-    fields), `label_names`, and `one_logit` (true where a single output is a logit and no measurement). Others are left alone."""
+    """The parsed files of a detector. `preprocessor` is preprocessor_config.json, None where there is none. `hints` are what the catalogue
+    knows of a public repository that does not say it of itself: `architecture` and `model_args` (as `network.build_backbone` takes them),
+    `prefix` and `head` (of the tensors' names), `mean`, `std`, `crop` (a CropSettings or its fields), `label_names`, and `one_logit` (true
+    where a single output is a logit and no measurement). Others are left alone."""
 
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any] | None
@@ -44,7 +40,6 @@ class Source:
 @dataclass(frozen=True, repr=False)
 class Adapted:
     """A detector in timm's terms. `tensors` has the names and shapes of `network.build_backbone(architecture, num_classes, model_args)`.
-
     `adapter` is the format that it came in. `label_names` are the classes as the repository calls them, empty where it does not. `mean` and
     `std` per colour are for inputs in [0, 1]. With `one_logit` the single logit z of the original became the two logits −z/2 and z/2, whose
     softmax is 1 − sigmoid(z) and sigmoid(z)."""
@@ -55,13 +50,21 @@ class Adapted:
     model_args: Mapping[str, Any]
     tensors: Mapping[str, torch.Tensor]
     label_names: tuple[str, ...]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Colours
+    std: Colours
     crop: CropSettings
     one_logit: bool
 
     def __repr__(self) -> str:
         return f"Adapted({self.adapter}: {self.architecture}, {self.num_classes} classes, {self.crop.side_px} px)"
+
+
+class Preparation(NamedTuple):
+    """`mean` and `std` per colour (red, green, blue) for values in [0, 1], and the crop."""
+
+    mean: Colours
+    std: Colours
+    crop: CropSettings
 
 
 class Format(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from attribution.detectors.adapters.parts import Source
+from attribution.detectors.adapters.parts import Preparation, Source
 from attribution.detectors.card import CropSettings
 from attribution.detectors.loading import Colours, colours
 from attribution.errors import DamagedDetector, UnusableDetector
@@ -22,16 +22,6 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 _KINDS = ("ImageProcessor", "ImageProcessorFast", "ImageProcessorPil", "FeatureExtractor")
 # Pillow's numbers.
 _RESAMPLINGS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}
-# timm.data.resolve_data_config takes these where a configuration is silent.
-_TIMM_INTERPOLATION, _TIMM_CROP_SHARE, _TIMM_CROP_MODE = "bicubic", 0.875, "center"
-
-
-class Preparation(NamedTuple):
-    """`mean` and `std` per colour (red, green, blue) for values in [0, 1], and the crop."""
-
-    mean: Colours
-    std: Colours
-    crop: CropSettings
 
 
 def refuse(what: str) -> UnusableDetector:
@@ -50,11 +40,7 @@ def by_timm(source: Source, pretrained: Any) -> Preparation:
 
 def _with_hints(source: Source, read: Callable[[], Preparation]) -> Preparation:
     hints = source.hints
-    known: dict[str, Any] = {}
-    if "mean" in hints:
-        known["mean"] = _colours(hints["mean"], -1)
-    if "std" in hints:
-        known["std"] = _colours(hints["std"], 1e-3)
+    known: dict[str, Any] = {name: _colours(hints[name], least) for name, least in (("mean", -1), ("std", 1e-3)) if name in hints}
     if "crop" in hints:
         known["crop"] = hints["crop"] if isinstance(hints["crop"], CropSettings) else CropSettings(**hints["crop"])
     return Preparation(**known) if len(known) == 3 else read()._replace(**known)
@@ -136,13 +122,12 @@ def _read_timm(pretrained: Any) -> Preparation:
     if not isinstance(size, list | tuple) or len(size) != 3 or size[0] != 3 or size[1] != size[2]:
         raise refuse("The detector reads pictures that are not square and in three colours, or does not say their size.")
     side_px = _pixels(size[1])
-    resample = pretrained.get("interpolation", _TIMM_INTERPOLATION)
+    # Where a configuration is silent, as timm.data.resolve_data_config has it.
+    resample, share, mode = (pretrained.get(*one) for one in (("interpolation", "bicubic"), ("crop_pct", 0.875), ("crop_mode", "center")))
     if resample not in _RESAMPLINGS.values():
         raise refuse("The detector does not say by which filter pictures are resized, or by one that Telltale does not have.")
-    share = pretrained.get("crop_pct", _TIMM_CROP_SHARE)
     if not isinstance(share, int | float) or isinstance(share, bool) or not 0.25 <= share <= 1:
         raise refuse("The detector does not say which share of a picture it reads (crop_pct).")
-    mode = pretrained.get("crop_mode", _TIMM_CROP_MODE)
     if mode not in ("center", "squash") or (mode == "squash" and share != 1):
         raise refuse(f"The detector crops pictures in a way that Telltale does not ({str(mode)[:20]!r}).")
     crop = _crop(side_px, resample, math.floor(side_px / share) if mode == "center" else None)

@@ -24,7 +24,6 @@ PREFIXES = (
     *("model.model.", "model.backbone.", "model.vit.", "module.model.", "module.backbone.", "feature_extractor.backbone."),
 )
 HEADS = ("head", "classifier", "fc", "linear", "head.fc", "head.linear", "classifier.linear", "model.fc", "model.linear", "model.head")
-
 _NAMING = (
     *("architecture", "arch", "backbone", "backbone_name", "model_name", "model_arch", "timm_model", "timm_name", "timm_model_name"),
     *("base_model", "encoder_name"),

@@ -29,7 +29,6 @@ WINDOW_SIZES = ((40, 80), (80, 120), (120, 160), (224, 224))
 # A sample whose `largest_change` from the real picture is smaller (0..255) is dropped. The encoding noise between the two clips of a pair
 # stays below it; a plain mean over the picture does not tell that noise from a small patch of another skin.
 MIN_CHANGE = 12.0
-
 _STRIDES_PER_WINDOW, _PYRAMID_LEVELS, _FEATHER_PX = 5, 4, 5
 # Areas narrower than this, at 224 px, are not worth a label, and OpenCV's Poisson blending fails on slivers.
 _MIN_EXTENT = 12
@@ -38,11 +37,10 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 @dataclass(frozen=True)
 class Swapped:
-    """A forgery of known area.
-
-    `rgb` S×S×3 uint8; `boxes` K×4 float32 in [0, 1], (x0, y0, x1, y1), the whole picture first and the window of a partial swap second;
-    `mask` S×S float32 in [0, 1], the share of each pixel that was taken from the fake (the pyramid's: in its finest band); `kind` one of
-    KINDS; `blend` "poisson", "alpha", "pyramid" or, for an untouched fake, "none"; `halved`: both pictures were first down-sampled ×2."""
+    """A forgery of known area. `rgb` S×S×3 uint8; `boxes` K×4 float32 in [0, 1], (x0, y0, x1, y1), the whole picture first and the window
+    of a partial swap second; `mask` S×S float32 in [0, 1], the share of each pixel that was taken from the fake (the pyramid's: in its
+    finest band); `kind` one of KINDS; `blend` "poisson", "alpha", "pyramid" or, for an untouched fake, "none"; `halved`: both pictures were
+    first down-sampled ×2."""
 
     rgb: np.ndarray
     boxes: np.ndarray
@@ -53,9 +51,8 @@ class Swapped:
 
 
 def dssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Structural dissimilarity |1 − SSIM| / 2 of the luma at each pixel: two S×S×3 uint8 → S×S float32 in [0, 1].
-
-    SSIM after Wang et al. 2004 with an 11×11 Gaussian window, σ = 1.5, K1 = 0.01, K2 = 0.03; the picture is mirrored at its borders."""
+    """Structural dissimilarity |1 − SSIM| / 2 of the luma at each pixel: two S×S×3 uint8 → S×S float32 in [0, 1]. SSIM after Wang et al.
+    2004 with an 11×11 Gaussian window, σ = 1.5, K1 = 0.01, K2 = 0.03; the picture is mirrored at its borders."""
     x, y = (cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) for rgb in (a, b))
     mean_x, mean_y, of_xx, of_yy, of_xy = (
         cv2.GaussianBlur(plane, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT) for plane in (x, y, x * x, y * y, x * y)
@@ -99,10 +96,9 @@ def face_hull(landmarks: np.ndarray, side_px: int, random: np.random.Generator) 
 
 
 def window_of_greatest_difference(differences: np.ndarray, hull: np.ndarray, width_px: int, height_px: int) -> tuple[int, int, int, int]:
-    """The window (x0, y0, x1, y1 in px) of the greatest summed difference within the hull.
-
-    `differences` and `hull` are S×S float32; the window slides over the bounding box of the hull in steps of a fifth of its own size, its
-    last place flush with the box; where it is larger than the box it stays centred on it. It may lie partly outside of the picture."""
+    """The window (x0, y0, x1, y1 in px) of the greatest summed difference within the hull. `differences` and `hull` are S×S float32; the
+    window slides over the bounding box of the hull in steps of a fifth of its own size, its last place flush with the box; where it is
+    larger than the box it stays centred on it. It may lie partly outside of the picture."""
     x, y, width, height = cv2.boundingRect((hull > 0).astype(np.uint8))
     lefts, tops = _places(x, width, width_px), _places(y, height, height_px)
     sums = cv2.integral(differences * hull)
@@ -156,12 +152,11 @@ def multi_scale_swap(
     blend: str | None = None, windows: Sequence[tuple[int, int]] = WINDOW_SIZES, may_halve: bool = True,
 ) -> Swapped | None:  # fmt: skip
     """One forgery from an aligned pair (S×S×3 uint8) and its landmarks (5×2 px), of the given or a random kind and blend; a partial swap's
-    window is one of the sizes `windows` (short and long side in px of 224). Without `may_halve` the pair keeps its resolution.
-
-    None when nothing in the sample differs enough from the real picture (MIN_CHANGE), or its area is a sliver. Every chance is drawn
-    whether it is needed or not, so the same generator state gives the same forgery when the drawn kind or blend is asked for by name.
-    The window 224×224 of a partial swap is the whole picture: the whole face is then swapped. ValueError for an unknown kind or blend, or
-    pictures of unequal or non-square shape."""
+    window is one of the sizes `windows` (short and long side in px of 224). Without `may_halve` the pair keeps its resolution. None when
+    nothing in the sample differs enough from the real picture (MIN_CHANGE), or its area is a sliver. Every chance is drawn whether it is
+    needed or not, so the same generator state gives the same forgery when the drawn kind or blend is asked for by name. The window 224×224
+    of a partial swap is the whole picture: the whole face is then swapped. ValueError for an unknown kind or blend, or pictures of unequal
+    or non-square shape."""
     if real.shape != fake.shape or real.ndim != 3 or real.shape[0] != real.shape[1] or real.shape[2] != 3:
         raise ValueError(f"The pair must be two equal square pictures, not {real.shape} and {fake.shape}.")
     if kind not in (None, *KINDS) or blend not in (None, *BLENDS, UNSEEN_BLEND):

@@ -72,8 +72,7 @@ def forge_pool(method: str, split: str, rows: list[Row], pictures: np.ndarray, w
     random = np.random.default_rng([SPLITS.index(split) + 1, FORGED.index(method)])
     network = load_autoencoder(work / "autoencoder.safetensors") if method == "autoencoder_swap" else None
     real = np.array([index for index, row in enumerate(rows) if row.family == REAL])
-    landmarks = np.stack([rows[index].landmarks for index in real])
-    sources = [rows[index].source for index in real]
+    landmarks, sources = np.stack([rows[index].landmarks for index in real]), [rows[index].source for index in real]
     counts = {source: sources.count(source) for source in set(sources)}
     # Square-root balance over sources: the largest one must not own the forgeries.
     weights = np.array([counts[source] ** -0.5 for source in sources])

@@ -125,9 +125,8 @@ def partial_swap(
 ) -> Swapped | None:  # fmt: skip
     """A partial swap at the pair's own resolution through one of the `windows` (px of 224; none of them the whole crop); None when none of
     TRIES draws gives one. The draws depend on `seed` alone, so another blend asked for by name takes the same window wherever both are
-    possible.
-
-    Halved pictures are left to the training: beside untouched faces of full resolution, blur alone would give the forgery away."""
+    possible. Halved pictures are left to the training: beside untouched faces of full resolution, blur alone would give the forgery
+    away."""
     for draw in range(TRIES):
         random = np.random.default_rng([*seed, draw])
         made = multi_scale_swap(real, fake, landmarks, random, kind="partial", blend=blend, windows=windows, may_halve=False)

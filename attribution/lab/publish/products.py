@@ -156,15 +156,13 @@ def publish_caddm(
 
 def _caddm_answers(own: Publication, default: Predictor, run: Path) -> list[MeasuredTable]:
     """What its verdicts say, alone and beside the default detector; then how far its confidence can be trusted."""
-    tables, card = [], default.card
+    tables, card, bank = [], default.card, ReferenceBank.load(default.detector.folder)
     for split in ("cross", "test"):
         samples, judged, mine = own.faces.samples[split], own.judged(split), own.own(split)
         tables.append(verdict_table(f"Verdicts on {split}", mine, [judged[index] for index in of_methods(samples, caddm.METHODS)]))
         tables.append(source_table(f"Sources, {split}", mine, own.info, own.temperature))
         by_default = read_by_detector(default, samples, np.arange(len(samples)), run / f"read_default_{split}.npz")
-        first = judge_samples(
-            samples, by_default, own.faces.sides[split], card.calibration.temperature, card.thresholds, default.info,
-            ReferenceBank.load(default.detector.folder),
-        )  # fmt: skip
+        chosen = (card.calibration.temperature, card.thresholds, default.info, bank)
+        first = judge_samples(samples, by_default, own.faces.sides[split], *chosen)
         tables.append(second_opinion_table(split, own.found[split], first, judged, own.info.name, CADDM.scope))
     return [*tables, *own.confidence()]

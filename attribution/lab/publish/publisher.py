@@ -43,11 +43,9 @@ SPLITS = ("val", "test", "cross")
 
 @dataclass(frozen=True)
 class Product:
-    """What differs between the detectors that the lab publishes.
-
-    `methods` are those whose faces it is for and measured on, `relabelled` gives these faces its own labels; `pretrained` adds to timm's
-    `pretrained_cfg`; `forgeries` ends the sentence about the training faces; `packed` gives the weights as they ship, and `build` timm's
-    name of the architecture and its arguments from the run's settings."""
+    """What differs between the detectors that the lab publishes. `methods` are those whose faces it is for and measured on, `relabelled`
+    gives these faces its own labels; `pretrained` adds to timm's `pretrained_cfg`; `forgeries` ends the sentence about the training faces;
+    `packed` gives the weights as they ship, and `build` timm's name of the architecture and its arguments from the run's settings."""
 
     labels: tuple[Label, ...]
     methods: Collection[str]
@@ -139,11 +137,10 @@ def begin(
     product: Product, run: Path, net: Any, bank_faces: SplitPredictions, raw: Mapping[str, SplitPredictions], faces: Faces, out: Path,
     minutes: float, command: str, notes: Sequence[str],
 ) -> Publication:  # fmt: skip
-    """Calibrate, and write weights, references and a card without tables into `out`, which gives the detector its name.
-
-    `net` is the network of the finished `run` as it ships: `backbone` with a classifier, which gets the calibrated bias, and the
-    `projection` of the embedding. It says `bank_faces` of the training faces that serve as references, and `raw` of val, test and cross.
-    The training took so many `minutes`, `command` made it, and `notes` are sentences on how the weights came about."""
+    """Calibrate, and write weights, references and a card without tables into `out`, which gives the detector its name. `net` is the
+    network of the finished `run` as it ships: `backbone` with a classifier, which gets the calibrated bias, and the `projection` of the
+    embedding. It says `bank_faces` of the training faces that serve as references, and `raw` of val, test and cross. The training took so
+    many `minutes`, `command` made it, and `notes` are sentences on how the weights came about."""
     settings, info = settings_of(run), info_of(out.name, product.labels)
     forged = np.isin(raw["val"].of(product.methods).methods, FORGED)
     fitted = calibrate(product.own(raw["val"]), info.labels, forged)

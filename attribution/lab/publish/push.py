@@ -34,9 +34,8 @@ class Pushed:
 
 def push(folder: Path, repository: str, *, revision: str | None = None, private: bool = True, message: str = "") -> Pushed:
     """Push a detector's folder to `owner/repo`, made when it is not there, on the branch `revision` (made, too; None is the default one).
-    Prints what is pushed. With `private`, a repository that is public already is left alone.
-
-    Raises LabError, and DamagedDetector or UnusableDetector for a folder that does not load."""
+    Prints what is pushed. With `private`, a repository that is public already is left alone. Raises LabError, and DamagedDetector or
+    UnusableDetector for a folder that does not load."""
     try:
         name = hub.HubName(repository, revision)
     except UnknownDetector as error:

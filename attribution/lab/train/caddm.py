@@ -82,9 +82,8 @@ class Targets:
 
 
 def match(boxes: Sequence[torch.Tensor], anchors: torch.Tensor) -> Targets:
-    """Targets of B pictures with K_i×4 true boxes each (K_i may be 0) for A×4 anchors (paper §4.1; SSD: arXiv 1512.02325, §2.2).
-
-    An anchor is positive for the box that it overlaps most, from an IoU of 0.5 on, and for a box that no other anchor overlaps as much."""
+    """Targets of B pictures with K_i×4 true boxes each (K_i may be 0) for A×4 anchors (paper §4.1; SSD: arXiv 1512.02325, §2.2). An anchor
+    is positive for the box that it overlaps most, from an IoU of 0.5 on, and for a box that no other anchor overlaps as much."""
     positive = torch.zeros(len(boxes), len(anchors), dtype=torch.bool)
     offsets = torch.zeros(len(boxes), len(anchors), 4)
     for place, own in enumerate(boxes):

@@ -56,9 +56,8 @@ def _in_float32(plain: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) 
 
 def quicken(model: nn.Module) -> int:
     """Give every 3×3 depthwise convolution with stride 2 and TensorFlow's "same" padding the quick gradient, and compute 5×5 depthwise
-    convolutions in float32; returns the number of layers changed.
-
-    Inputs must have even sides (for which "same" pads one row below and one column to the right)."""
+    convolutions in float32; returns the number of layers changed. Inputs must have even sides (for which "same" pads one row below and one
+    column to the right)."""
     changed = 0
     for layer in model.modules():
         if not isinstance(layer, nn.Conv2d) or layer.bias is not None or not layer.groups == layer.in_channels == layer.out_channels:

@@ -73,10 +73,9 @@ class Settings(RunSettings):
 
 def start_with_frequencies(convolution: nn.Conv2d) -> None:
     """Set the first 48 of the first convolution's 64 filters (4×4, 3 colours) to the 16 functions of the 4×4 discrete cosine transform in
-    luma and two colour differences; the others stay random.
-
-    The traces to be found are a hundredth of the variance of a patch. Random filters mix them with its colour, and batch normalisation
-    then scales by the colour: 200 steps of stage 1 taught nothing. A filter of one frequency is scaled by that frequency."""
+    luma and two colour differences; the others stay random. The traces to be found are a hundredth of the variance of a patch. Random
+    filters mix them with its colour, and batch normalisation then scales by the colour: 200 steps of stage 1 taught nothing. A filter of
+    one frequency is scaled by that frequency."""
     side = convolution.kernel_size[0]
     place = torch.arange(side).float()
     waves = torch.cos(math.pi * (place[None] + 0.5) * place[:, None] / side)

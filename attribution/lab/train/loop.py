@@ -140,10 +140,9 @@ def fit(
     training: Training, steps: int, *, until: int = 0, checkpoint: Path | None = None, device: str = "cpu", rank: int = 0, workers: int = 1,
     keep: Callable[[nn.Module], None] | None = None,
 ) -> nn.Module:  # fmt: skip
-    """Take the steps that are left, and give the network, with averaged weights where the training averages them.
-
-    `steps` is the length of the whole run, `until` the last one of this sitting (0: that of the run). `checkpoint`, the file to go on from,
-    is written every hundred steps, when `keep` is called too. Of the `workers` the first (`rank` 0) alone writes and prints."""
+    """Take the steps that are left, and give the network, with averaged weights where the training averages them. `steps` is the length of
+    the whole run, `until` the last one of this sitting (0: that of the run). `checkpoint`, the file to go on from, is written every hundred
+    steps, when `keep` is called too. Of the `workers` the first (`rank` 0) alone writes and prints."""
     net, optimiser = training.net, training.optimiser
     average = {name: value.detach().clone().float() for name, value in net.state_dict().items()} if training.ema else {}
     first, last = 0, min(until or steps, steps)

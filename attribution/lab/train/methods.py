@@ -84,10 +84,9 @@ class Net(nn.Module):
 
 
 def read_pretrained(path: Path, backbone: nn.Module) -> dict[str, torch.Tensor]:
-    """ImageNet weights to start from, under timm's names for `backbone`; LabError when they do not fit.
-
-    `path` is a safetensors file with timm's names, or a `.pth` file of EfficientNet-PyTorch, which names the layers in its own way but
-    lists them in timm's order: the names are taken from timm and every shape is compared, but for the classifier's number of classes."""
+    """ImageNet weights to start from, under timm's names for `backbone`; LabError when they do not fit. `path` is a safetensors file with
+    timm's names, or a `.pth` file of EfficientNet-PyTorch, which names the layers in its own way but lists them in timm's order: the names
+    are taken from timm and every shape is compared, but for the classifier's number of classes."""
     if path.suffix != ".pth":
         return load_file(path)
     stored = torch.load(path, weights_only=True, map_location="cpu")
