@@ -10,23 +10,9 @@ from markupsafe import Markup
 
 from attribution.detectors.card import Card
 from attribution.detectors.tables import Estimate, Row, Rows, Unfit, figure_words, share_inline, share_words, wilson
-from attribution.measured import figures
+from attribution.measured import figures, section
 from attribution.measured.figures import Axis, Dot, DotLine, Line, axis_around, axis_over, dot_chart, draw, key, pair_key, stack
-from attribution.measured.section import (
-    Answer,
-    Section,
-    Subject,
-    apart,
-    attempt,
-    capital,
-    card_table,
-    faces,
-    interval,
-    known,
-    need,
-    place_of,
-    range_words,
-)
+from attribution.measured.section import Answer, Section, Subject, apart, attempt, capital, faces, interval, known, need, place_of
 from attribution.text import swap_limits as text
 from attribution.text.numbers import listed, measured_share
 from attribution.text.opinions import name_of
@@ -49,13 +35,13 @@ def answers(at: Subject) -> list[Answer]:
     hits, guess, unseen = _one(rows, _PARTIAL, _BOXES), _one(rows, _PARTIAL, _CENTRE), _one(rows, _UNSEEN_BLEND, _BOXES)
     points, knows = Answer(text.POINTS_QUESTION), Answer(text.KNOWS_QUESTION)
     if hits is not None:
-        said = [f"{range_words(hits.hits)}, of {hits.faces:,} partial swaps: a box hits the true area."]
+        said = [f"{section.range_words(hits.hits)}, of {hits.faces:,} partial swaps: a box hits the true area."]
         said += [f"Guessing the centre of the face hits {_of_hundred(guess)}."] if guess else []
         said += [f"With a blend that training never used, a box hits {_of_hundred(unseen)}."] if unseen else []
         points = Answer(text.POINTS_QUESTION, _of_hundred(hits), said)
     if own is not None:
-        (row, accuracy), chance = own, own[0].number("chance")
-        said = [f"{range_words(accuracy)}: so often a probe names the right one of {row.count('persons'):,} persons from its features."]
+        accuracy, chance, persons = own[1], own[0].number("chance"), own[0].count("persons")
+        said = [f"{section.range_words(accuracy)}: so often a probe names the right one of {persons:,} persons from its features."]
         rivals = [f"from those of {text.PLAIN_DETECTOR} in {share_words(plain[1])}"] if plain is not None else []
         rivals += [f"by chance in {measured_share(chance)}"] if chance is not None else []
         said += [f"{capital('; '.join(rivals))}."] if rivals else []
@@ -167,11 +153,9 @@ def _second_says(total: _Asked) -> str:
 
 
 def claim(at: Subject) -> Answer:
-    """Whether "less identity, better generalisation" holds (CONFIRMED, REFUTED, NOT_DECIDED or not measured), and why.
-
-    Decided by the intervals of the two paired differences from the plain detector: confirmed when the probe reads less and the AUC
-    elsewhere is higher on some faces and lower on none, refuted when the contrary of either is shown (of the AUC: and nowhere the better).
-    """
+    """Whether "less identity, better generalisation" holds, and why. By the intervals of the paired differences from the plain detector:
+    CONFIRMED when the probe reads less and the AUC elsewhere is higher on some faces and lower on none, REFUTED when the contrary of either
+    is shown (of the AUC: and nowhere the better), else NOT_DECIDED; or not measured."""
     pairs = attempt(lambda: own_differences(at)) or []
     less = next((one for other, one in pairs if other == _PLAIN and one.low is not None and one.high is not None), None)
     gaps = [(name, one, _sign(one)) for name, one in _auc_gaps(at) if not name.startswith(_IN_SOURCE)]
@@ -179,10 +163,8 @@ def claim(at: Subject) -> Answer:
         missing = [name for name, there in ((text.LESS_IDENTITY, less is not None), (text.BETTER_ELSEWHERE, bool(gaps))) if not there]
         return Answer(text.CLAIM_QUESTION, sentences=(text.CLAIM_NOT_MEASURED.format(what=listed(missing)),))
     signs, sign = [sign for *_, sign in gaps], _sign(less)
-    if sign < 0 and 1 in signs and -1 not in signs:
-        state = CONFIRMED
-    else:
-        state = REFUTED if sign > 0 or (-1 in signs and 1 not in signs) else NOT_DECIDED
+    better, worse = 1 in signs and -1 not in signs, -1 in signs and 1 not in signs
+    state = CONFIRMED if sign < 0 and better else REFUTED if sign > 0 or worse else NOT_DECIDED
     words, gap = f"than those of {text.PLAIN_DETECTOR}", f"the probe’s accuracy differs by {share_inline(less)}"
     parts = [
         f"its features tell {'less' if sign < 0 else 'more'} of who somebody is {words} ({gap})"
@@ -339,7 +321,7 @@ class Located(NamedTuple):
 
 def located(card: Card) -> list[Located]:
     """The rows of the card's table "Localisation". Raises Unfit."""
-    table, found = card_table(card, "Localisation"), []
+    table, found = section.card_table(card, "Localisation"), []
     for row in Rows(table, ("cases", "by", "hits")):
         hits = row.between("hits", "hits low", "hits high")
         if hits is not None and 0 <= hits.value <= 1:
@@ -365,15 +347,10 @@ def localisation(at: Subject, others: Sequence[Card] = ()) -> Section:
     without = [name_of(one.name) for one, rows in beside if not rows]
     cases = list(dict.fromkeys(row.cases for _, rows in measured for row in rows))
     drawn = key(("tt-dot tt-accent", text.POINTED), ("tt-dot tt-muted tt-hollow", text.GUESSED))
-    shares, overlaps = Axis(), Axis(shares=False)
-    says = []
+    shares, overlaps, says = Axis(), Axis(shares=False), []
     for case in cases:
-        found = [
-            (f"{text.POINTERS[by]}, {name_of(one.name)}", row)
-            for by in (_BOXES, _HEATMAP)
-            for one, rows in measured
-            if (row := _one(rows, case, by)) is not None
-        ]
+        ways = [(by, one, _one(rows, case, by)) for by in (_BOXES, _HEATMAP) for one, rows in measured]
+        found = [(f"{text.POINTERS[by]}, {name_of(one.name)}", row) for by, one, row in ways if row is not None]
         # Guesses are the same for every detector: the first that was written down stands for all. Those without a name come last.
         guesses = {row.by: row for _, rows in reversed(measured) for row in rows if row.cases == case and row.by not in (_BOXES, _HEATMAP)}
         found += [(text.POINTERS.get(by, by), guesses[by]) for by in sorted(guesses, key=lambda by: [*text.POINTERS, by].index(by))]
@@ -416,9 +393,8 @@ def boxes(at: Subject) -> Section:
     false, found, hits = (row.estimate(column) for column in (_FALSE, _FOUND, "hits of these"))
     need(false and found, table, "has no shares")
     says = f"Boxes are shown from a confidence of {shown:.2f} on. " if at.card.artifacts is not None else ""
-    says += f"From {row.number(_FROM) or 0.0:.2f} on {share_words(false)} of untouched faces get one, and {share_words(found)}"
-    says += " of partial swaps"
-    says += f", of which it hits the true area in {share_words(hits)}." if hits is not None else "."
+    says += f"From {row.number(_FROM) or 0.0:.2f} on {share_words(false)} of untouched faces get one, and {share_words(found)} of partial "
+    says += f"swaps, of which it hits the true area in {share_words(hits)}." if hits is not None else "swaps."
     of = [(name, [row.estimate(column) for row in rows]) for name, column in ((text.FOUND, _FOUND), (text.FALSE, _FALSE))]
     plot = draw.box("tt-plots", [figures.curves("", steps, of, "faces with a box", says)])
     return Section(says, pair_key(text.FOUND, text.FALSE, "muted") + plot, (table,))

@@ -204,11 +204,8 @@ def _glance_says(at: Findings) -> str:
     if len(drops) > 1:
         said = text.DROPS.format(shown=shown, count=len(drops), least=at.detector(least), low=figure_words(low), **ends)
     shipped = {name: [found.get((name, SHIPPED, figure)) for figure in (_AUC_KNOWN, _AUC_NEVER)] for name in at.detectors}
-    parts = [
-        text.SHIPPED_PART.format(detector=at.detector(name), known=figure_words(known), never=figure_words(never))
-        for name, (known, never) in shipped.items()
-        if known or never
-    ]
+    asked = [(at.detector(name), *map(figure_words, both)) for name, both in shipped.items() if any(both)]
+    parts = [text.SHIPPED_PART.format(detector=name, known=known, never=never) for name, known, never in asked]
     return f"{said} {text.SHIPPED_SAYS.format(parts='; '.join(parts)) if parts else text.NO_SHIPPED}"
 
 

@@ -129,10 +129,9 @@ def arrived(file: Any, uploads: Uploads, max_bytes: int) -> Upload:
             "Files are not fetched from an address.", "Upload the file to /gradio_api/upload of this server first, or give a data URI."
         )
     try:
-        upload = uploads.take(_upload(unquote(path) if found else given, uploads))
+        return replace(uploads.take(_upload(unquote(path) if found else given, uploads)), name=_name(file))
     except OSError as error:
         raise _gone() from error
-    return replace(upload, name=_name(file))
 
 
 def _upload(path: str, uploads: Uploads) -> Path:
@@ -164,10 +163,8 @@ def _unpacked(uri: str, uploads: Uploads, max_bytes: int) -> Upload:
 
 def _name(file: Any) -> str:
     """What to call the file in the answer: the name that it had, without folders. Untrusted."""
-    given = file
-    if isinstance(file, dict):
-        own = file.get("orig_name")
-        given = own if isinstance(own, str) and own else file.get("path")
+    own = file.get("orig_name") if isinstance(file, dict) else None
+    given = own if isinstance(own, str) and own else file.get("path") if isinstance(file, dict) else file
     if not isinstance(given, str) or given[:5].lower() == "data:":
         return "file"
     path = unquote(urlsplit(given).path) if "://" in given[:16] else given

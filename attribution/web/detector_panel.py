@@ -276,10 +276,8 @@ class DetectorPanel:
             return "first"
         try:
             self.engines.of(Selection(state.spec("first", self.engines.default.selection.first))).pipeline()
-        except UnmappedLabels:
-            return "first"
-        except Exception:
-            return "beside"
+        except Exception as error:
+            return "first" if isinstance(error, UnmappedLabels) else "beside"
         return "beside"
 
     def _entries(self) -> tuple[Entry, ...]:

@@ -139,7 +139,7 @@ class Events:
         if self.sessions.of(request).evidence is None:
             gr.Warning(text.GONE)
             return gr.skip(), gr.skip()
-        return results.reading_patches()
+        return gr.update(interactive=False), page_parts.HTML.refused(f"{opinion_text.PATCH_WORKING} …", "status")
 
     def read_patches(self, request: gr.Request) -> tuple[Any, Any, Any]:
         """Read the patches around the chosen face. Gives the button, the mosaic and the downloads."""
@@ -149,7 +149,8 @@ class Events:
         try:
             return results.patch_view(session, pipeline)
         except Exception as error:
-            return results.no_patches(sentence_of(error, opinion_text.PATCH_OUR_FAULT))
+            failed = f"{opinion_text.PATCH_FAILED} {sentence_of(error, opinion_text.PATCH_OUR_FAULT)}"
+            return gr.update(interactive=True), page_parts.HTML.refused(failed, "alert"), gr.skip()
 
     # The page and the others beside it
 

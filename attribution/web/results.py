@@ -268,11 +268,6 @@ def opinion_map(session: Session, pipeline: Pipeline) -> Any:
     return _map(specialist.bank, second.detector, placements, session.chosen)
 
 
-def reading_patches() -> tuple[Any, Any]:
-    """The button and the mosaic while the patches are read."""
-    return gr.update(interactive=False), page_parts.HTML.refused(f"{opinion_text.PATCH_WORKING} …", "status")
-
-
 def patch_view(session: Session, pipeline: Pipeline) -> tuple[Any, Any, Any]:
     """The button, which has served, the mosaic of the chosen face, and the downloads that hold it. Raises TelltaleError."""
     found = _readable(session, pipeline)
@@ -281,11 +276,6 @@ def patch_view(session: Session, pipeline: Pipeline) -> tuple[Any, Any, Any]:
         key = (session.chosen, predictor.info.weights_sha256)
         session.patches[key] = examination.run(pipeline, examination.seconds_to_explain(), examination.patches, tiles, key[1])
     return gr.update(visible=False, interactive=True), _mosaic(session, pipeline, session.known_patches), downloads(session, pipeline)
-
-
-def no_patches(sentence: str) -> tuple[Any, Any, Any]:
-    """The button, to try again, and a sentence in place of the mosaic; the downloads stay."""
-    return gr.update(interactive=True), page_parts.HTML.refused(f"{opinion_text.PATCH_FAILED} {sentence}", "alert"), gr.skip()
 
 
 def _areas(session: Session, pipeline: Pipeline, track: TrackEvidence, shown: Opinion) -> str:

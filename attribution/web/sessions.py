@@ -60,12 +60,10 @@ class Session:
         if index != self.chosen:
             self.opinion = None
         self.chosen = index
-        pixels = tracks[index].track
-        faces = pixels.faces if pixels is not None else ()
+        faces = pixels.faces if (pixels := tracks[index].track) is not None else ()
+        self.moment = tracks[index].shown or 0
         if isinstance(seconds, int | float) and faces:
             self.moment = min(range(len(faces)), key=lambda one: abs(faces[one].seconds - seconds))
-        else:
-            self.moment = tracks[index].shown or 0
 
     def look_at_opinion(self, index: Any) -> bool:
         """Show the second opinion `index` of the chosen face; False for what is none, as it comes from a browser."""

@@ -134,8 +134,6 @@ def _alive(pid: int, folder: Path) -> bool:
         return time.time() - folder.stat().st_mtime < 86_400
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)
     return True
