@@ -21,7 +21,8 @@ from PIL import Image
 from attribution.detectors import loading
 from attribution.detectors.loading import DEFAULT_DETECTOR
 from attribution.errors import UnknownDetector
-from attribution.evidence import Evidence, Neighbour, Opinion, Placement, read_document
+from attribution.evidence import Evidence, Opinion, Placement, read_document
+from attribution.evidence.types import Neighbour
 from attribution.measured.study import ABSENT, UNREADABLE, ZEROSHOT_FILE
 from attribution.pipeline import Analysis, Pipeline, examine, load_pipeline
 from attribution.text import areas as area_text

@@ -23,7 +23,6 @@ from attribution.evidence import (
     Interval,
     Media,
     Moment,
-    Neighbour,
     Opinion,
     Patches,
     Placement,
@@ -37,6 +36,7 @@ from attribution.evidence import (
 )
 from attribution.evidence.checks import json_fields
 from attribution.evidence.reference import KINDS, descriptions, json_reference
+from attribution.evidence.types import Neighbour
 
 NAN = math.nan
 INF = math.inf

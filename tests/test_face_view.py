@@ -10,7 +10,8 @@ from markupsafe import Markup as Safe
 
 import samples as s
 from attribution.detectors.card import MeasuredTable
-from attribution.evidence import STATES, Interval, Moment, Neighbour, Placement, Verdict
+from attribution.evidence import STATES, Interval, Moment, Placement, Verdict
+from attribution.evidence.types import Neighbour
 from attribution.render import face as view
 from attribution.text import page as text
 from attribution.web.page_parts import all_limits

@@ -13,7 +13,8 @@ import numpy as np
 import samples as s
 from attribution.detectors.card import MeasuredTable
 from attribution.detectors.catalogue import Entry
-from attribution.evidence import Artifact, DetectorInfo, Media, Neighbour, Opinion, Placement, Unusable, Verdict, document, read_document
+from attribution.evidence import Artifact, DetectorInfo, Media, Opinion, Placement, Unusable, Verdict, document, read_document
+from attribution.evidence.types import Neighbour
 from attribution.render import areas, charts, detector_panel, face, file, opinion, patches
 from attribution.render.report import report_html
 from attribution.text import areas as area_text

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from attribution.detectors.card import Thresholds
-from attribution.evidence import DetectorInfo, Face, Neighbour, Opinion, Placement, Predictions, Track, TrackEvidence, Verdict
+from attribution.evidence import DetectorInfo, Face, Opinion, Placement, Predictions, Track, TrackEvidence, Verdict
+from attribution.evidence.types import Neighbour
 from attribution.verdict import judge_file, judge_track, negative_free_energy
 from attribution.verdict.track import sustained
 from attribution.verdict.track import worst_stretch as worst

@@ -1,8 +1,4 @@
-"""Evidence that carries pixels and arrays. It lives only in memory: the JSON carries numbers and words.
-
-Pixels, landmarks and boxes are in pixels of the original picture (after its orientation was applied), x to the right and y down;
-boxes are (x0, y0, x1, y1). Times are presentation times in seconds.
-"""
+"""Evidence that carries pixels and arrays. It lives only in memory: the JSON carries numbers and words."""
 
 from dataclasses import dataclass
 from typing import Annotated

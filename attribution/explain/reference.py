@@ -26,7 +26,8 @@ from safetensors.numpy import save_file
 
 from attribution.detectors.card import REFERENCE_FILE
 from attribution.errors import DamagedDetector
-from attribution.evidence import Neighbour, Placement
+from attribution.evidence import Placement
+from attribution.evidence.types import Neighbour
 
 NEIGHBOURS, MAP_NEIGHBOURS, MOST_REFERENCES = 10, 15, 2000
 _AGAIN = "Get the detector again from its source."

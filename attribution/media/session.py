@@ -104,7 +104,9 @@ def open_media(path: str | Path, limits: MediaLimits | None = None, name: str | 
     Raises MissingMedia, EmptyMedia, UnsupportedMedia, DamagedMedia, MediaTooLarge, NoPictures or DecodeTimeout, and a plain MediaError
     when no decoder could be started. Nothing is logged."""
     limits = limits or MediaLimits()
-    location = os.path.abspath(_plain_path(path))
+    if "\0" in os.fspath(path):
+        raise MissingMedia("There is no such file.", "Check the name.")
+    location = os.path.abspath(path)
     before, head = _look(location, limits)
     form = magic.recognise(head)
     size = magic.declared_size(head)
@@ -132,13 +134,6 @@ def open_media(path: str | Path, limits: MediaLimits | None = None, name: str | 
         decoder.prepare()
 
 
-def _plain_path(path: str | Path) -> str:
-    text = os.fspath(path)
-    if "\0" in text:
-        raise MissingMedia("There is no such file.", "Check the name.")
-    return text
-
-
 def _look(location: str, limits: MediaLimits) -> tuple[tuple[int, ...], bytes]:
     """Identity and first bytes of an ordinary, readable, not empty and not too large file."""
     try:
@@ -152,19 +147,14 @@ def _look(location: str, limits: MediaLimits) -> tuple[tuple[int, ...], bytes]:
             raise EmptyMedia("The file is empty: it holds no bytes.", "Get the original file again.")
         if found.st_size > limits.max_bytes:
             most = limits.max_bytes / 2**20
-            raise MediaTooLarge(
-                f"The file has {found.st_size / 2**20:.1f} MiB; at most {most:.0f} MiB are opened.", "Cut it shorter first."
-            )
+            what = f"The file has {found.st_size / 2**20:.1f} MiB; at most {most:.0f} MiB are opened."
+            raise MediaTooLarge(what, "Cut it shorter first.")
         with open(location, "rb") as file:
-            return _identity(found), file.read(magic.HEAD_BYTES)
+            return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns), file.read(magic.HEAD_BYTES)
     except PermissionError as error:
         raise MissingMedia("The file may not be read by this program.", "Change its permissions or copy it elsewhere.") from error
     except (OSError, ValueError) as error:
         raise MissingMedia("There is no such file.", "Check the name.") from error
-
-
-def _identity(found: os.stat_result) -> tuple[int, ...]:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _digest(location: str, limits: MediaLimits) -> tuple[str, int]:
@@ -208,10 +198,7 @@ def _frames(worker: Decoder, reply: dict[str, Any], kind: str, limits: MediaLimi
 
 def _facts(reply: dict[str, Any], frames: tuple[Frame, ...], form: magic.Format, limits: MediaLimits) -> dict[str, Any]:
     """The rest of `Media`, checked."""
-    duration: Any = reply.get("duration")
-    codec: Any = reply.get("codec")
-    notes: Any = reply.get("notes")
-    wanted: Any = reply.get("wanted")
+    duration, codec, notes, wanted = (reply.get(key) for key in ("duration", "codec", "notes", "wanted"))
     _expect(duration is None if form.kind == "picture" else _is_number(duration) and duration >= 0)
     _expect(isinstance(codec, str) and len(codec) <= 16 and (codec.isalnum() or not codec))
     _expect(isinstance(notes, list) and len(notes) <= _MOST_NOTES)

@@ -53,12 +53,8 @@ def receive_into(pipe: BinaryIO, target: memoryview) -> None:
 
 
 def _fill(pipe: BinaryIO, target: memoryview) -> int:
-    target = target.cast("B")
-    got = 0
-    while got < len(target):
-        count = pipe.readinto(target[got:])  # type: ignore[attr-defined]
-        if not count:
-            break
+    target, got = target.cast("B"), 0
+    while got < len(target) and (count := pipe.readinto(target[got:])):  # type: ignore[attr-defined]
         got += count
     return got
 

@@ -63,13 +63,8 @@ def _open(order: dict[str, Any], limits: MediaLimits, filtered: bool, answer: Bi
         else:
             clip = read_clip(order["path"], order["opener"], limits)
             kept, notes = clip.frames, clip.notes
-            found = {
-                "width": clip.width,
-                "height": clip.height,
-                "duration": clip.duration,
-                "wanted": clip.frames_wanted,
-                "codec": clip.codec,
-            }
+            found = {"width": clip.width, "height": clip.height, "duration": clip.duration}
+            found |= {"wanted": clip.frames_wanted, "codec": clip.codec}
     except Exception as error:
         refusal = _as_refusal(error)
         wire.send(answer, {"error": type(refusal).__name__, "what": refusal.what, "next_step": refusal.next_step})

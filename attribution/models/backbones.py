@@ -87,10 +87,9 @@ def _blueprint(architecture: str, num_classes: int, arguments: tuple[tuple[str, 
     return model
 
 
-def classifier_name(model: nn.Module) -> str:
+def classifier_name(model: Any) -> str:
     """The path of the linear classifier in the network. Raises UnusableDetector for a network without just one."""
-    backbone: Any = model
-    found = backbone.get_classifier()
+    found = model.get_classifier()
     for name, module in model.named_modules():
         if module is found and isinstance(module, nn.Linear):
             return name
@@ -104,23 +103,20 @@ def fixed_side_px(model: nn.Module) -> int | None:
     return int(side[0]) if side is not None else None
 
 
-def features(model: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def features(model: Any, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Pooled pre-logits features B×F and logits B×K of B×3×S×S normalised inputs."""
-    backbone: Any = model
-    return head(model, backbone.forward_features(inputs))
+    return head(model, model.forward_features(inputs))
 
 
-def head(model: nn.Module, feature_maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def head(model: Any, feature_maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Pooled features B×F and logits B×K of what `forward_features` returned."""
-    backbone: Any = model
-    pooled = backbone.forward_head(feature_maps, pre_logits=True)
-    return pooled, backbone.get_classifier()(pooled)
+    pooled = model.forward_head(feature_maps, pre_logits=True)
+    return pooled, model.get_classifier()(pooled)
 
 
-def pooled_width(model: nn.Module) -> int:
+def pooled_width(model: Any) -> int:
     """F, the number of pooled pre-logits features."""
-    backbone: Any = model
-    return int(backbone.head_hidden_size)
+    return int(model.head_hidden_size)
 
 
 def normalise(crops: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
@@ -140,13 +136,12 @@ class Projection(nn.Linear):
         return functional.normalize(super().forward(input), dim=1)
 
 
-def explained(model: nn.Module, architecture: str) -> Explained:
+def explained(model: Any, architecture: str) -> Explained:
     """What Grad-CAM looks at in this very network: depth and pooling of a ViT may differ from those of its name."""
     known = ALLOWED_ARCHITECTURES[architecture]
     if known.layout != "tokens":
         return known
-    vit: Any = model
-    return class_token_vit(len(vit.blocks)) if vit.global_pool == "token" else POOLED_VIT
+    return class_token_vit(len(model.blocks)) if model.global_pool == "token" else POOLED_VIT
 
 
 def explained_layer(model: nn.Module, architecture: str) -> nn.Module:
@@ -154,15 +149,14 @@ def explained_layer(model: nn.Module, architecture: str) -> nn.Module:
     return model.get_submodule(explained(model, architecture).layer)
 
 
-def as_maps(output: torch.Tensor, model: nn.Module, architecture: str) -> torch.Tensor:
+def as_maps(output: torch.Tensor, model: Any, architecture: str) -> torch.Tensor:
     """The explained layer's output (or its gradient) as B×C×H×W, whatever its layout. Raises UnusableDetector for patch tokens that form
     no square."""
     layout = ALLOWED_ARCHITECTURES[architecture].layout
     if layout == "channels_last":
         return output.permute(0, 3, 1, 2)
     if layout == "tokens":
-        backbone: Any = model
-        patches = output[:, int(backbone.num_prefix_tokens) :]
+        patches = output[:, int(model.num_prefix_tokens) :]
         side = math.isqrt(patches.shape[1])
         if side * side != patches.shape[1]:
             what = f"The {patches.shape[1]} patches of {architecture} form no square."

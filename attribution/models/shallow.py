@@ -2,10 +2,7 @@
 al., WIFS 2018, arXiv 1809.00888) and ShallowNetV3 (Tariq, Lee, Kim, Shin and Woo, MPS 2018).
 
 The features before their classifiers are the units of the penultimate layer. Their first dense layer reads every place of the maps, so one
-side S is fixed when it is built.
-
-The published networks end in one sigmoid (or two softmax) outputs; `num_classes` outputs are logits here. Their penalties on weights belong
-to the training, not to the network.
+side S is fixed when it is built. The published networks end in one sigmoid (or two softmax) outputs; here `num_classes` outputs are logits.
 """
 
 import torch
