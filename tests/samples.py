@@ -11,6 +11,7 @@ import numpy as np
 
 from attribution import evidence as ev
 from attribution.detectors.card import MeasuredTable
+from attribution.evidence.types import Neighbour
 
 LABELS = ("real", "landmark_swap", "dfdc_swap", "stylegan2", "flux1")
 FAMILIES = ("real", "face_swap", "face_swap", "gan", "diffusion")
@@ -36,7 +37,7 @@ def face(index: int = 0, seconds: float = 0.0, x: float = 40.0, side_px: float =
 def track(number: int = 0, verdict: ev.Verdict = MANIPULATED, faces: int = 1, **changes: Any) -> ev.TrackEvidence:
     members = tuple(face(i, 0.25 * i, 40.0 + 100 * number) for i in range(faces))
     rows = np.tile(np.array(list(P.values()), dtype=np.float32), (faces, 1))
-    near = ev.Placement(1.0, 2.0, tuple(ev.Neighbour(i, LABELS[1 + i % 2], f"source_{i}", 0.1 * i) for i in range(3)), 0.4)
+    near = ev.Placement(1.0, 2.0, tuple(Neighbour(i, LABELS[1 + i % 2], f"source_{i}", 0.1 * i) for i in range(3)), 0.4)
     families = {"real": 0.05, "face_swap": 0.9, "gan": 0.03, "diffusion": 0.02}
     embeddings = np.eye(faces, 8, dtype=np.float32) + (np.arange(faces)[:, None] >= 8) * np.eye(8)[0]
     pixels: dict[str, Any] = {"track": ev.Track(number, members), "predictions": ev.Predictions(np.log(rows), rows, embeddings)}
@@ -92,7 +93,7 @@ REFUSED = "telltale-dna-det attributes wholly generated faces; this one was call
 
 def opinion(verdict: ev.Verdict = GENERATED, agreement: str = "same method", **changes: Any) -> ev.Opinion:
     """What a second detector says of a face."""
-    near = ev.Placement(0.5, 0.5, (ev.Neighbour(0, "stylegan2", "tpdne", 0.1), ev.Neighbour(1, "sdxl", "made", 0.2)), 0.3)
+    near = ev.Placement(0.5, 0.5, (Neighbour(0, "stylegan2", "tpdne", 0.1), Neighbour(1, "sdxl", "made", 0.2)), 0.3)
     shares = {"real": 0.02, "stylegan2": 0.9, "sdxl": 0.08}, {"real": 0.02, "gan": 0.9, "diffusion": 0.08}
     return replace(ev.Opinion(SPECIALIST, "", verdict, *shares, 0.98, near, agreement, "style-based GAN"), **changes)
 

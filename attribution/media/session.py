@@ -196,7 +196,7 @@ def _frames(worker: Decoder, reply: dict[str, Any], kind: str, limits: MediaLimi
     return tuple(frames)
 
 
-def _facts(reply: dict[str, Any], frames: tuple[Frame, ...], form: magic.Format, limits: MediaLimits) -> dict[str, Any]:
+def _facts(reply: Any, frames: tuple[Frame, ...], form: magic.Format, limits: MediaLimits) -> dict[str, Any]:
     """The rest of `Media`, checked."""
     duration, codec, notes, wanted = (reply.get(key) for key in ("duration", "codec", "notes", "wanted"))
     _expect(duration is None if form.kind == "picture" else _is_number(duration) and duration >= 0)
