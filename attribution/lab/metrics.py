@@ -73,8 +73,7 @@ def fit_calibration(
     T): bias-corrected temperature scaling (Alexandari, Kundaje and Shrikumar 2020, arXiv 1901.06852). `holding_back` weighs the sum of
     squared biases, so that a class of few faces keeps its own."""
     weights = np.ones(len(truth)) if weights is None else weights
-    share = weights / weights.sum()
-    rows = np.arange(len(truth))
+    share, rows = weights / weights.sum(), np.arange(len(truth))
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         bias, t = values[:-1], np.exp(values[-1])

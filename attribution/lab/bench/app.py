@@ -38,10 +38,8 @@ class Server:
     def __enter__(self) -> Server:
         environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
         command = [sys.executable, str(self._app), "--port", str(self.port), *self._flags]
-        started = time.perf_counter()
-        self._process = subprocess.Popen(
-            command, cwd=self._app.parent, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        started, no = time.perf_counter(), subprocess.DEVNULL
+        self._process = subprocess.Popen(command, cwd=self._app.parent, env=environment, stdout=no, stderr=no)
         while not self._page_is_there():
             ended, waited = self._process.poll() is not None, time.perf_counter() - started
             if ended or waited > self._patience_seconds:

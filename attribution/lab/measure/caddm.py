@@ -82,11 +82,10 @@ def generalisation_cases(test: Samples, cross: Samples, landmarks: np.ndarray, p
             untouched.setdefault(cross.sources[index], []).append(index)
     place = {index: add(cross.encoded(index), False, cross.groups[index]) for own in untouched.values() for index in own}
     for number, (source, own) in enumerate(untouched.items()):
-        made = unseen_swaps(
-            [cross.picture(index) for index in own], landmarks[own], [cross.groups[index] for index in own], per_target, number
-        )
+        persons = [cross.groups[index] for index in own]
+        made = unseen_swaps([cross.picture(index) for index in own], landmarks[own], persons, per_target, number)
         for kind in KINDS:
-            swapped = [add(one.rgb, True, cross.groups[own[one.base]]) for one in made if one.kind == kind]
+            swapped = [add(one.rgb, True, persons[one.base]) for one in made if one.kind == kind]
             sets[f"{_OF_KIND[kind]}, {source}"] = [place[index] for index in own] + swapped
     for method in FORGED:
         swapped = [add(cross.encoded(i), True, cross.groups[i]) for i in range(len(cross)) if cross.methods[i] == method]

@@ -115,9 +115,8 @@ def describe_tables(faces: Faces, todo: Sequence[Run], runs: Path, shipped: Sequ
     settings = {run: json.loads((runs / run.name / SETTINGS_FILE).read_text(encoding="utf-8")) for run in todo}
     sources: list[Row] = []
     for source in SOURCES:
-        chosen = faces.of(source)
-        manipulated = int(faces.manipulated[chosen].sum())
-        sources.append((source, *_named(source), manipulated, len(chosen) - manipulated, UNTOUCHED_OF[source], int(source in TRAINED)))
+        those = faces.manipulated[faces.of(source)]
+        sources.append((source, *_named(source), int(those.sum()), int((~those).sum()), UNTOUCHED_OF[source], int(source in TRAINED)))
     return {"detectors": _detectors(settings, shipped), "sources": table("zeroshot_sources", sources)}
 
 

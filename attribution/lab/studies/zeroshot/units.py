@@ -91,8 +91,7 @@ def universal_units(effects: np.ndarray, share: float) -> np.ndarray:
 def permutation_test(chosen: np.ndarray, draws: int = DRAWS) -> tuple[np.ndarray, float]:
     """If every source chose as many units (S×F boolean) by luck: draws×(S+1) counts of units that exactly 0..S sources choose, and the
     one-sided p-value (hits + 1) / (draws + 1) of the number that all choose."""
-    sources, units = chosen.shape
-    random = np.random.default_rng(SEED)
+    (sources, units), random = chosen.shape, np.random.default_rng(SEED)
     counts = np.zeros((draws, sources + 1), np.int64)
     counts[:, 0] = units
     # One source after the other, only the numbers of units chosen so far: their distribution is exact (multivariate hypergeometric).
@@ -139,8 +138,7 @@ def same_weights_test(sources: Sources, shares: Sequence[float], draws: int = ST
     """The stricter chance: draws×shares counts of universal units if, on every source by itself, the spans were dealt out anew among the
     units, while each unit keeps its steepness (nearly its weight)."""
     units = sources.effects.shape[1]
-    places = [units - kept_count(share, units) for share in shares]
-    random = np.random.default_rng(SEED)
+    places, random = [units - kept_count(share, units) for share in shares], np.random.default_rng(SEED)
     universal = np.ones((len(shares), draws, units), bool)
     for spans, steepness in zip(sources.spans, sources.steepness, strict=True):
         dealt = random.permuted(np.broadcast_to(spans, (draws, units)), axis=1) * steepness
