@@ -83,10 +83,10 @@ def comparison(at: Subject, which: str) -> Section:
 def backbones(at: Subject) -> Section:
     """Paired differences between networks. Raises Unfit."""
     at.of_study("differences")
-    said, drawn, tables = _differences(at, "backbones")
-    if not drawn:
+    section = Section(*_differences(at, "backbones"))
+    if not section.figure:
         raise Unfit("The study compares no networks in pairs.")
-    return Section(said, drawn, tables)
+    return section
 
 
 def recall(at: Subject) -> Section:
@@ -173,11 +173,9 @@ def _compared(row: Row) -> str:
 def side_by_side(at: Subject) -> Section:
     """Both detectors on the same faces, the headline figures first. Raises Unfit."""
     table = at.table("Side by side")
-    pairs = [
-        (f"{capital(_with_names(row.text('rows'), at))} ({row.count('faces'):,})", own, other)
-        for row, own in known(table, ("rows", "faces", "default"), "DNA-Det")
-        if (other := row.estimate("default")) is not None
-    ]
+    every = [(row, own, row.estimate("default")) for row, own in known(table, ("rows", "faces", "default"), "DNA-Det")]
+    named = [(f"{capital(_with_names(row.text('rows'), at))} ({row.count('faces'):,})", own, other) for row, own, other in every]
+    pairs = [(name, own, other) for name, own, other in named if other is not None]
     differ = [pair for pair in need(pairs, table, "has no rows") if apart(*pair[1:])]
     says = "The two intervals overlap in every row."
     if differ:
@@ -262,10 +260,8 @@ def islands(at: Subject) -> Section:
 def spread(at: Subject) -> Section:
     """How much of a picture carries the evidence. Raises Unfit."""
     table, column = at.table("Spread of the evidence, test"), "median share of the picture"
-    found = [
-        (f"{at.method(row.text('class'))} ({row.count('faces'):,})", Estimate(one.value, row.number("10 %"), row.number("90 %")))
-        for row, one in known(table, ("class",), column)
-    ]
+    rows = [(row, Estimate(one.value, row.number("10 %"), row.number("90 %"))) for row, one in known(table, ("class",), column)]
+    found = [(f"{at.method(row.text('class'))} ({row.count('faces'):,})", one) for row, one in rows]
     says = f"In the median face {_range([one for _, one in found])} of the picture carries the evidence, by class."
     return Section(says, simple_chart("share of the picture (10 to 90 % of faces)", found, Axis(), share_words, "share"), (table,))
 
