@@ -304,7 +304,8 @@ def _check(part: Any, where: str, **ranges: tuple[float, float]) -> None:
         check: Any = {"str": _text, "float": _number, "int": _whole}.get(re.split(r"[ ,]", declared.removeprefix("tuple["))[0])
         if check is None or (value is None and declared.endswith("None")):
             continue
-        for item in value if declared.startswith("tuple") else (value,):
+        items: Any = value if declared.startswith("tuple") else (value,)
+        for item in items:
             check(where + one.name, item, *ranges.get(one.name, ()))
 
 

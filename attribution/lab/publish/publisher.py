@@ -194,8 +194,8 @@ def with_table(card: Card, table: MeasuredTable) -> Card:
 
 def info_of(name: str, labels: Sequence[Label] = LABELS) -> DetectorInfo:
     """The detector's description as the app shows it, before its weights are written."""
-    columns = (tuple(getattr(one, part) for one in labels) for part in ("name", "family", "display_name"))
-    return DetectorInfo(name, "0" * 64, *columns, LICENCE)
+    names, families, shown = (tuple(getattr(one, part) for one in labels) for part in ("name", "family", "display_name"))
+    return DetectorInfo(name, "0" * 64, names, families, shown, LICENCE)
 
 
 def crop_sides(samples: Samples, data: Path, split: str) -> np.ndarray:
