@@ -8,36 +8,25 @@ import re
 from pathlib import Path
 from typing import Any
 
-from attribution.detectors.card import (
-    ArtifactRule,
-    Calibration,
-    Card,
-    Cell,
-    CropSettings,
-    Label,
-    MeasuredTable,
-    Probe,
-    Thresholds,
-    Training,
-)
+from attribution.detectors import card as parts
 
-REAL = Label("real", "No manipulation", "real")
-LABELS = (REAL, Label("landmark_swap", "Landmark face swap", "face_swap"), Label("stylegan2", "StyleGAN2", "gan"))
+REAL = parts.Label("real", "No manipulation", "real")
+LABELS = (REAL, parts.Label("landmark_swap", "Landmark face swap", "face_swap"), parts.Label("stylegan2", "StyleGAN2", "gan"))
 GENERATOR_LABELS = (
     REAL,
-    Label("stylegan2", "StyleGAN2", "gan", architecture="style-based GAN"),
-    Label("sdxl", "SDXL", "diffusion", architecture="latent diffusion"),
+    parts.Label("stylegan2", "StyleGAN2", "gan", architecture="style-based GAN"),
+    parts.Label("sdxl", "SDXL", "diffusion", architecture="latent diffusion"),
 )
-SWAP_LABELS = (REAL, Label("swapped", "Face swap or pasted part", "face_swap"))
+SWAP_LABELS = (REAL, parts.Label("swapped", "Face swap or pasted part", "face_swap"))
 SECOND_COLUMNS = ("source", "faces", "agree", "undecided", "overturned", "wrong answers prevented", "right answers lost")
 LOCALISED = ("cases", "by", "faces", "hits", "hits low", "hits high", "IoU", "IoU low", "IoU high")
 
 
-def table(title: str, columns: tuple[str, ...], *rows: tuple[Cell, ...]) -> MeasuredTable:
-    return MeasuredTable(title, columns, rows, f"A note on {title}.")
+def table(title: str, columns: tuple[str, ...], *rows: tuple[parts.Cell, ...]) -> parts.MeasuredTable:
+    return parts.MeasuredTable(title, columns, rows, f"A note on {title}.")
 
 
-def tables(written: str) -> tuple[MeasuredTable, ...]:
+def tables(written: str) -> tuple[parts.MeasuredTable, ...]:
     """Tables as text: `# title`, or `# title + title` of two that are alike; the columns, and the rows."""
     found = []
     for part in f"\n{written.strip()}".split("\n# ")[1:]:
@@ -47,7 +36,7 @@ def tables(written: str) -> tuple[MeasuredTable, ...]:
     return tuple(found)
 
 
-def _cell(words: str) -> Cell:
+def _cell(words: str) -> parts.Cell:
     if not re.fullmatch(r"-?[0-9.]+", words):
         return words or None
     return int(words) if re.fullmatch(r"-?[0-9]+", words) else float(words)
@@ -285,45 +274,45 @@ all | 270 | 155 | 63 | 52 | 40 | 12
 )
 
 
-def card(*measured: MeasuredTable, limits: tuple[str, ...] = ("It misses some.",), **changes: Any) -> Card:
+def card(*measured: parts.MeasuredTable, limits: tuple[str, ...] = ("It misses some.",), **changes: Any) -> parts.Card:
     """A valid card with these tables (all of MEASURED when none is given)."""
     values: dict[str, Any] = {
-        "name": "test-net", "licence": "CC0-1.0", "labels": LABELS, "crop": CropSettings(), "calibration": Calibration(),
-        "thresholds": Thresholds(p_manipulated_above=0.8, p_manipulated_below=0.2, method_min_p=0.5, family_min_p=0.5),
-        "training": Training(data="none", licence="CC0-1.0"), "probes": (Probe(1, (0.0, 0.0, 0.0)),), "limits": limits,
+        "name": "test-net", "licence": "CC0-1.0", "labels": LABELS, "crop": parts.CropSettings(), "calibration": parts.Calibration(),
+        "thresholds": parts.Thresholds(p_manipulated_above=0.8, p_manipulated_below=0.2, method_min_p=0.5, family_min_p=0.5),
+        "training": parts.Training(data="none", licence="CC0-1.0"), "probes": (parts.Probe(1, (0.0, 0.0, 0.0)),), "limits": limits,
         "files": dict.fromkeys(("model.safetensors", "config.json", "reference.safetensors"), "ab" * 32), "measured": measured or MEASURED,
     }  # fmt: skip
-    return Card(**{**values, **changes})
+    return parts.Card(**{**values, **changes})
 
 
-def generator_card(*measured: MeasuredTable, **changes: Any) -> Card:
+def generator_card(*measured: parts.MeasuredTable, **changes: Any) -> parts.Card:
     """A card of a detector that knows wholly generated faces alone; with every table, or with those given."""
     values: dict[str, Any] = {"name": "telltale-dna-det", "labels": GENERATOR_LABELS, "scope": "generated"}
     return card(*(measured or GENERATORS), **{"limits": ("It knows wholly generated faces alone.",), **values, **changes})
 
 
-def swap_card(*measured: MeasuredTable, **changes: Any) -> Card:
+def swap_card(*measured: parts.MeasuredTable, **changes: Any) -> parts.Card:
     """A card of a detector that knows face swaps and pasted parts alone; with every table, or with those given."""
-    values: dict[str, Any] = {"name": "telltale-caddm", "labels": SWAP_LABELS, "scope": "face_swap", "artifacts": ArtifactRule(0.35)}
-    values["probes"] = (Probe(1, (0.0, 0.0)),)
+    values: dict[str, Any] = {"name": "telltale-caddm", "labels": SWAP_LABELS, "scope": "face_swap", "artifacts": parts.ArtifactRule(0.35)}
+    values["probes"] = (parts.Probe(1, (0.0, 0.0)),)
     return card(*(measured or SWAPS), **{"limits": ("It knows face swaps and pasted parts alone.",), **values, **changes})
 
 
-def swaps_with(*replaced: MeasuredTable) -> tuple[MeasuredTable, ...]:
+def swaps_with(*replaced: parts.MeasuredTable) -> tuple[parts.MeasuredTable, ...]:
     """Every table of a detector of face swaps, some of them replaced by title."""
     new = {one.title: one for one in replaced}
     return tuple(new.get(one.title, one) for one in SWAPS)
 
 
-def probe_differences(*rows: tuple[Cell, ...]) -> MeasuredTable:
+def probe_differences(*rows: tuple[parts.Cell, ...]) -> parts.MeasuredTable:
     return table("Identity probe, differences", ("pair", "difference", "low", "high"), *rows)
 
 
-def auc_differences(*rows: tuple[Cell, ...]) -> MeasuredTable:
+def auc_differences(*rows: tuple[parts.Cell, ...]) -> parts.MeasuredTable:
     return table("AUC differences", ("cases", "faces", "difference", "low", "high"), *rows)
 
 
-def study_json(some: dict[str, MeasuredTable] | None = None) -> dict[str, Any]:
+def study_json(some: dict[str, parts.MeasuredTable] | None = None) -> dict[str, Any]:
     """What the lab writes."""
     plain = {
         key: {"title": one.title, "columns": [*one.columns], "rows": [[*row] for row in one.rows], "note": one.note}
@@ -332,6 +321,6 @@ def study_json(some: dict[str, MeasuredTable] | None = None) -> dict[str, Any]:
     return {"schema": "telltale-study/1", "tables": plain}
 
 
-def write_study(path: Path, some: dict[str, MeasuredTable] | None = None) -> Path:
+def write_study(path: Path, some: dict[str, parts.MeasuredTable] | None = None) -> Path:
     path.write_text(json.dumps(study_json(some)), encoding="utf-8")
     return path
