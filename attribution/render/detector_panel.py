@@ -5,16 +5,22 @@ Attributes that the page's script reads: `data-slot`, `data-for` (facts of the o
 `download`), `data-do` of a button, `data-label` of a question, `data-focus` of what gets the keyboard when the part is new, `data-stamp`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from attribution.detectors.catalogue import Entry
-from attribution.detectors.hub import HubFile
 from attribution.render.html import macros
 from attribution.text import detectors as text
 from attribution.text import numbers
+
+if TYPE_CHECKING:
+    # The page is up before PyTorch, which loading needs, is imported.
+    from attribution.detectors.catalogue import Entry
+    from attribution.detectors.hub import HubFile
 
 OWN, OTHER, NONE = "default", "other", ""
 """Values of options that are no entry's name: the detector that the page was started with, one to be named, and no second one."""
