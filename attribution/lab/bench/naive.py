@@ -22,8 +22,8 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from attribution.errors import LabError
+from attribution.lab.examples import EXAMPLES
 
-EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 WIDTH_PX, HEIGHT_PX, FRAMES_PER_SECOND = 1280, 720, 30
 # File, height in the clip, centre of its path, and how far and how fast it drifts: (pixels, seconds a turn) across and down.
 _PORTRAITS = (("astronaut.png", 560, (375, 360), (90, 7.0), (50, 4.3)), ("grace_hopper.jpg", 420, (950, 370), (80, 5.1), (60, 6.2)))
