@@ -101,6 +101,10 @@ class Predictions(Checked):
             need(bool(self.p_methods.min() >= -1e-6), "a probability below 0")
             need(bool(np.abs(self.p_methods.sum(1) - 1).max() < 1e-3), "p_methods must sum to 1")
 
+    def take(self, rows: slice | list[int]) -> "Predictions":
+        """The predictions of these faces."""
+        return Predictions(self.logits[rows], self.p_methods[rows], self.embeddings[rows])
+
 
 @dataclass(frozen=True, repr=False)
 class Heatmap(Checked):

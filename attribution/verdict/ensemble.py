@@ -86,7 +86,7 @@ def read_faces(tracks: Sequence[Track], predictor: Predictor, kind: str) -> Pred
     own = {id(crop): crop for crop in crops}
     places = {key: place for place, key in enumerate(own)}
     stacked = np.stack(list(own.values())) if own else np.empty((0, side, side, 3), dtype=np.uint8)
-    return _rows(predictor.read(stacked, mirrored=reads_mirrored(predictor, kind)), [places[id(crop)] for crop in crops])
+    return predictor.read(stacked, mirrored=reads_mirrored(predictor, kind)).take([places[id(crop)] for crop in crops])
 
 
 def judge(
@@ -98,7 +98,7 @@ def judge(
     for track in tracks:
         part = slice(first, first + len(track.faces))
         placed = placements[part] if placements is not None else None
-        judged.append(judge_track(track, _rows(predictions, part), placed, predictor.card.thresholds, predictor.info, kind))
+        judged.append(judge_track(track, predictions.take(part), placed, predictor.card.thresholds, predictor.info, kind))
         first += len(track.faces)
     return tuple(judged)
 
@@ -190,10 +190,6 @@ def agreement(verdict: Verdict, other: Verdict) -> str:
         return "same family"
     # Both call it manipulated, and one does not say by what kind of method.
     return "same answer" if verdict.state == other.state and None in (verdict.family, other.family) else "differs"
-
-
-def _rows(predictions: Predictions, rows: slice | list[int]) -> Predictions:
-    return Predictions(predictions.logits[rows], predictions.p_methods[rows], predictions.embeddings[rows])
 
 
 def _beside(name: str, chosen: Card, device: str, wanted: Sequence[str]) -> Specialist | None:

@@ -12,7 +12,7 @@ import gradio as gr
 import numpy as np
 
 from attribution.detectors.spec import Selection
-from attribution.evidence import Evidence, Face, Heatmap, Opinion, Patches, Predictions, Track, TrackEvidence
+from attribution.evidence import Evidence, Face, Heatmap, Opinion, Patches, Track, TrackEvidence
 from attribution.render import opinion as opinion_view
 from attribution.render.face import telling_track
 from attribution.web.detector_panel import PanelState
@@ -165,5 +165,5 @@ def _lighter(evidence: TrackEvidence, each: int) -> TrackEvidence:
     shown = evidence.shown or 0
     wanted = sorted({shown, *(round(i) for i in np.linspace(0, len(track.faces) - 1, each - 1))} if each > 1 else {shown})
     if predictions is not None:
-        predictions = Predictions(predictions.logits[wanted], predictions.p_methods[wanted], predictions.embeddings[wanted])
+        predictions = predictions.take(wanted)
     return replace(evidence, track=Track(track.id, tuple(track.faces[i] for i in wanted)), predictions=predictions)
