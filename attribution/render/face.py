@@ -54,7 +54,7 @@ def face_card(
     whole, names, best = track.view == "picture", text.FACE_MEASURES, shown or track
     moment = seconds(shown.seconds) if shown is not None and track.timeline else ""
     seen = text.WHOLE_AS_SEEN["frame" if moment else "picture"] if whole else ""
-    measures = {names["p"]: percent(track.p_manipulated)}
+    measures: dict[str, str] = {names["p"]: percent(track.p_manipulated)}
     if shown is not None and moment:
         now = min(track.timeline, key=lambda one: abs(one.seconds - shown.seconds))
         measures[names["now"].format(moment=moment)] = percent(now.p_manipulated)

@@ -1,77 +1,83 @@
 """Every sentence of the panel where detectors are chosen. Plain text: whoever shows it escapes it."""
 
-LINE = "Detector"
-STARTING = "starting …"
-NONE_READY = "none is ready"
-AND = "{first}, and beside it {beside}"
-CHANGE = "Change"
-CLOSE = "Close"
-TITLE = "Choose a detector"
-HINT = "What you choose is used for the next file; the result that is shown stays as it is. Nothing is fetched before you click."
-SLOTS = {"first": "Detector", "beside": "Compare with"}
-SLOT_HINTS = {"first": "It gives the answer on each face.", "beside": "Heard about the same faces; both answers stand side by side."}
-NO_SECOND = "No second detector"
+from attribution.messages import gettext as _
+
+LINE = _("Detector")
+STARTING = _("starting …")
+NONE_READY = _("none is ready")
+AND = _("{first}, and beside it {beside}")
+CHANGE = _("Change")
+CLOSE = _("Close")
+TITLE = _("Choose a detector")
+HINT = _("What you choose is used for the next file; the result that is shown stays as it is. Nothing is fetched before you click.")
+SLOTS = {"first": _("Detector"), "beside": _("Compare with")}
+SLOT_HINTS = {"first": _("It gives the answer on each face."), "beside": _("Heard about the same faces; both answers stand side by side.")}
+NO_SECOND = _("No second detector")
 GROUPS = {
-    "own": "In use since the page was started", "embedded": "Comes with Telltale", "looked": "Looked up on the Hub",
-    "cached": "On this machine (Hub cache)", "known": "Known public ones, not on this machine", "other": "Any other",
+    "own": _("In use since the page was started"), "embedded": _("Comes with Telltale"), "looked": _("Looked up on the Hub"),
+    "cached": _("On this machine (Hub cache)"), "known": _("Known public ones, not on this machine"), "other": _("Any other"),
 }  # fmt: skip
-OTHER = "Another repository on the Hub …"
-LOADING = "Looking which detectors there are"
+OTHER = _("Another repository on the Hub …")
+LOADING = _("Looking which detectors there are")
 # What an entry says of itself
 FACTS = {
-    "sees": "Sees", "labels": "Labels", "architecture": "Architecture", "licence": "Licence", "size": "Size",
-    "measured": "Measured by Telltale", "repository": "Repository", "revision": "Commit", "files": "Files",
+    "sees": _("Sees"), "labels": _("Labels"), "architecture": _("Architecture"), "licence": _("Licence"), "size": _("Size"),
+    "measured": _("Measured by Telltale"), "repository": _("Repository"), "revision": _("Commit"), "files": _("Files"),
 }  # fmt: skip
-SEES = {"face": "One face at a time", "picture": "The whole picture, not a face"}
-SEES_AS_CARD = "What its card says"
-SEES_UNLESS = "The whole picture, unless it was made for faces"
-MEASURED = "Yes: its probabilities are calibrated, and its limits are known."
-NOT_MEASURED = "No: its probabilities are not calibrated, and how often it is wrong is not known here."
-MEASURED_BY_CARD = "Its card holds measurements by its makers, made with Telltale."
-MORE_LABELS = "and {count} more"
-NOT_STATED = "Not stated"
-GATED = "Its makers want you to accept their conditions on the Hub first, and a token (HF_TOKEN) of yours where this page runs."
-IS_HERE = "All of it is on this machine already."
-REFUSED_TITLE = "Known, but they cannot be used ({count})"
+SEES = {"face": _("One face at a time"), "picture": _("The whole picture, not a face")}
+SEES_AS_CARD = _("What its card says")
+SEES_UNLESS = _("The whole picture, unless it was made for faces")
+MEASURED = _("Yes: its probabilities are calibrated, and its limits are known.")
+NOT_MEASURED = _("No: its probabilities are not calibrated, and how often it is wrong is not known here.")
+MEASURED_BY_CARD = _("Its card holds measurements by its makers, made with Telltale.")
+MORE_LABELS = _("and {count} more")
+NOT_STATED = _("Not stated")
+GATED = _("Its makers want you to accept their conditions on the Hub first, and a token (HF_TOKEN) of yours where this page runs.")
+IS_HERE = _("All of it is on this machine already.")
+REFUSED_TITLE = _("Known, but they cannot be used ({count})")
 # Looking up
-REPOSITORY = "Repository, and a branch, tag or commit if you like"
-EXAMPLE = "owner/repo or owner/repo@revision"
-LOOK = "Look it up"
-ASKS_NOW = "Asks the Hugging Face Hub, now and only for this repository. Nothing is downloaded yet."
-LOOKING = "Asking the Hub about {name}"
-LOOKED = "This is what the Hub says. Nothing has been downloaded yet."
+REPOSITORY = _("Repository, and a branch, tag or commit if you like")
+EXAMPLE = _("owner/repo or owner/repo@revision")
+LOOK = _("Look it up")
+ASKS_NOW = _("Asks the Hugging Face Hub, now and only for this repository. Nothing is downloaded yet.")
+LOOKING = _("Asking the Hub about {name}")
+LOOKED = _("This is what the Hub says. Nothing has been downloaded yet.")
 # Doing
-USE = "Use for the next file"
-DOWNLOAD = "Download and use ({size})"
-LOOK_FIRST = "Look it up first: then you see its licence, its commit, its size and its files."
-NAME_FIRST = "Write which repository you mean, and look it up."
-STRANGE = "This page does not offer that detector. Open the panel again."
-SAME = "Both detectors are the same one. Choose another one to stand beside it."
-BLIND = "{beside} looks at faces, and {first} at whole pictures: choose {beside} as the first one."
-CHECKING = "Downloaded; checking and loading it"
-LOADING_IT = "Loading {name}"
-DOWNLOADING = "{share} of {size} — {doing}"
-CANCEL = "Cancel"
-OUR_FAULT = "Something went wrong on our side. The detector that was in use stays."
-CANCELLED = "Cancelled. The detector that was in use stays; what has come of the download is kept for the next time."
-ENDED = "The download was ended by somebody else on this page’s server. Try again."
-READY_ONE = "{first} is ready on {device}"
-READY_TWO = "{first} and {beside} are ready on {device}"
+USE = _("Use for the next file")
+DOWNLOAD = _("Download and use ({size})")
+LOOK_FIRST = _("Look it up first: then you see its licence, its commit, its size and its files.")
+NAME_FIRST = _("Write which repository you mean, and look it up.")
+STRANGE = _("This page does not offer that detector. Open the panel again.")
+SAME = _("Both detectors are the same one. Choose another one to stand beside it.")
+BLIND = _("{beside} looks at faces, and {first} at whole pictures: choose {beside} as the first one.")
+CHECKING = _("Downloaded; checking and loading it")
+LOADING_IT = _("Loading {name}")
+DOWNLOADING = _("{share} of {size} — {doing}")
+CANCEL = _("Cancel")
+OUR_FAULT = _("Something went wrong on our side. The detector that was in use stays.")
+CANCELLED = _("Cancelled. The detector that was in use stays; what has come of the download is kept for the next time.")
+ENDED = _("The download was ended by somebody else on this page’s server. Try again.")
+READY_ONE = _("{first} is ready on {device}")
+READY_TWO = _("{first} and {beside} are ready on {device}")
 # What the files of a detector do not say
-VIEW = "What was it made to see?"
-VIEWS = {"": "The whole picture", "face": "One face at a time"}
-ASK_TITLE = "What do its labels mean?"
-ASK_HINT = "Neither the files of {name} nor Telltale know. What you say here decides what its answers are called: look at its model card \
+VIEW = _("What was it made to see?")
+VIEWS = {"": _("The whole picture"), "face": _("One face at a time")}
+ASK_TITLE = _("What do its labels mean?")
+ASK_HINT = _(
+    "Neither the files of {name} nor Telltale know. What you say here decides what its answers are called: look at its model card \
 first."
-BOTH_SIDES = "At least one label has to mean an untouched picture, and one a manipulated one."
-ASK_ALL = "Say what every label means."
+)
+BOTH_SIDES = _("At least one label has to mean an untouched picture, and one a manipulated one.")
+ASK_ALL = _("Say what every label means.")
 MEANINGS = {
-    "": "Choose …", "real": "Untouched", "manipulated": "Manipulated (method not told)", "face_swap": "Face swap",
-    "reenactment": "Reenactment", "gan": "Generated by a GAN", "diffusion": "Generated by diffusion",
+    "": _("Choose …"), "real": _("Untouched"), "manipulated": _("Manipulated (method not told)"), "face_swap": _("Face swap"),
+    "reenactment": _("Reenactment"), "gan": _("Generated by a GAN"), "diffusion": _("Generated by diffusion"),
 }  # fmt: skip
 MOST_LABELS = 12
-TOO_MANY = "{name} has {count} labels whose meaning is not told: more than fit here. Use the command line, which takes them as --labels \
+TOO_MANY = _(
+    "{name} has {count} labels whose meaning is not told: more than fit here. Use the command line, which takes them as --labels \
 LABEL=MEANING,LABEL=MEANING."
+)
 
 
 def called(name: str, source: str) -> str:

@@ -1,32 +1,68 @@
-"""Words for numbers. Every probability, share, moment and size that a person reads is written here."""
+"""Words for numbers. Every probability, share, moment and size that a person reads is written here, as the reader's language writes it."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-SECONDS, MINUTES = "{seconds} s", "{minutes}:{seconds}"
-MOMENT = "{moment}: {p}"
-SIZES = ((1e9, "{size} GB"), (1e6, "{size} MB"), (1e3, "{size} kB"))
-SIZE_UNKNOWN = "The Hub says so when you look it up"
-FALLS, RISES, STAYS = "falls by {points}", "rises by {points}", "does not move"
+from babel.lists import format_list
+from babel.numbers import format_decimal, format_percent
+
+from attribution.messages import Figure, Message, Words, language, ngettext, said, whole
+from attribution.messages import gettext as _
+
+SECONDS, MINUTES = _("{seconds} s"), _("{minutes}:{seconds}")
+MOMENT = _("{moment}: {p}")
+SIZES = ((1e9, _("{size} GB")), (1e6, _("{size} MB")), (1e3, _("{size} kB")))
+SIZE_UNKNOWN = _("The Hub says so when you look it up")
+OVER, UNDER = _("over {share}"), _("under {share}")
+EXACT_SIZE = _("{size} ({exact})")
+STAYS = _("does not move")
+CONFIDENCES = ((0.98, _("Very high")), (0.9, _("High")), (0.75, _("Moderate")), (0.0, _("Low")))
 
 
-def percent(p: float) -> str:
+def decimal(value: float, digits: int) -> Figure:
+    """A number with so many decimals."""
+    return Figure(partial(_decimal, digits), value)
+
+
+def per_cent(share: float, digits: int = 0) -> Figure:
+    """A share of one, in per cent, with so many decimals."""
+    return Figure(partial(_per_cent, digits), share)
+
+
+def _decimal(digits: int, code: str, value: float) -> str:
+    return signed(format_decimal(round(value, digits), format=f"#,##0{'.' if digits else ''}{'0' * digits}", locale=code))
+
+
+def _per_cent(digits: int, code: str, share: float) -> str:
+    # In English with a space, as the International System of Units has it.
+    pattern = f"#,##0{'.' if digits else ''}{'0' * digits}"
+    if code == "en":
+        return signed(f"{format_decimal(round(100 * share, digits), format=pattern, locale=code)} %")
+    tail = format_percent(0.5, locale=code).partition("50")[2]
+    return signed(f"{format_decimal(round(100 * share, digits), format=pattern, locale=code)}{tail}")
+
+
+def percent(p: float) -> Words:
     """A probability for people. It never says 0 or 100 per cent: no detector is sure."""
     if p > 0.99:
-        return "over 99 %"
-    return "under 1 %" if p < 0.01 else f"{100 * p:.0f} %"
+        return OVER.format(share=per_cent(0.99))
+    return UNDER.format(share=per_cent(0.01)) if p < 0.01 else per_cent(p)
 
 
-def measured_share(value: float) -> str:
+def measured_share(value: float) -> Figure:
     """A measured share: `1.6 %`, `45 %`, `0 %`. Unlike a probability, a count may be none or all."""
-    return f"{share_digits(value)} %"
+    return per_cent(value, _share_digits(value))
 
 
-def share_digits(value: float) -> str:
+def share_digits(value: float) -> Figure:
     """A measured share in per cent without the sign: one decimal below ten and above ninety per cent, where it matters."""
-    per_cent = 100 * value
-    rounded = f"{per_cent:.1f}" if round(abs(per_cent), 1) < 10 or 90 < round(per_cent, 1) < 100 else f"{per_cent:.0f}"
-    return signed(rounded.removesuffix(".0"))
+    return decimal(100 * value, _share_digits(value))
+
+
+def _share_digits(value: float) -> int:
+    per_cent = round(100 * value, 1)
+    return 0 if per_cent == round(per_cent) or (abs(per_cent) >= 10 and not 90 < per_cent < 100) else 1
 
 
 def signed(words: str) -> str:
@@ -34,52 +70,77 @@ def signed(words: str) -> str:
     return "0" if words in ("-0", "-0.0", "-0.00", "-0.000", "0.000") else words.replace("-", "−")
 
 
-def confidence_words(p: float) -> str:
+def confidence_words(p: float) -> Message:
     """How sure, in a word; the steps are ours and say no more than the number."""
-    steps = ((0.98, "Very high"), (0.9, "High"), (0.75, "Moderate"))
-    return next((words for least, words in steps if p >= least), "Low")
+    return next((words for least, words in CONFIDENCES if p >= least), CONFIDENCES[-1][1])
 
 
-def seconds(value: float) -> str:
+def seconds(value: float) -> Message:
     """A moment of a clip: `3.4 s`, `1:05.2`."""
     rounded = round(value, 1)
     if rounded < 60:
-        return SECONDS.format(seconds=f"{rounded:.1f}")
+        return SECONDS.format(seconds=decimal(rounded, 1))
     minutes, rest = divmod(rounded, 60)
-    return MINUTES.format(minutes=f"{minutes:.0f}", seconds=f"{rest:04.1f}")
+    return MINUTES.format(minutes=int(minutes), seconds=Figure(_two_digits, rest))
 
 
-def size(count: int | None) -> str:
+def _two_digits(code: str, value: float) -> str:
+    return format_decimal(round(value, 1), format="00.0", locale=code)
+
+
+def size(count: int | None) -> Message:
     """Bytes for people: `12.3 MB`, or that nobody knows yet."""
     if count is None:
         return SIZE_UNKNOWN
-    return next((words.format(size=f"{count / factor:.1f}") for factor, words in SIZES if count >= factor), f"{count} bytes")
+    found = next((words.format(size=decimal(count / factor, 1)) for factor, words in SIZES if count >= factor), None)
+    return found or count_of_bytes(count)
 
 
-def exact_size(count: int) -> str:
+def count_of_bytes(count: int) -> Message:
+    return ngettext("{count} byte", "{count} bytes", count).format(count=count)
+
+
+def exact_size(count: int) -> Message:
     """Bytes for people and for the record: `61.3 kB (61,306 bytes)`."""
-    exact = "1 byte" if count == 1 else f"{count:,} bytes"
-    return f"{size(count)} ({exact})" if count >= 1000 else exact
+    exact = count_of_bytes(count)
+    return EXACT_SIZE.format(size=size(count), exact=exact) if count >= 1000 else exact
 
 
 def cell(value: str | float | None) -> str:
     """A cell of a measured table."""
     if value is None or isinstance(value, str):
         return "–" if value is None else value
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}" if abs(value) >= 1 else f"{value:.2f}"
+    return Figure(_whole, value) if isinstance(value, int) else f"{value:.3g}" if abs(value) >= 1 else decimal(value, 2)
 
 
-def change(drop: float) -> str:
+def _whole(code: str, value: int) -> str:
+    return whole(value, code)
+
+
+def change(drop: float) -> Message:
     """A fall of a probability in [-1, 1], in points of a hundred."""
     points = round(abs(drop) * 100)
-    return (STAYS if points == 0 else FALLS if drop > 0 else RISES).format(points="1 point" if points == 1 else f"{points} points")
+    if points == 0:
+        return STAYS
+    falls = ngettext("falls by {points} point", "falls by {points} points", points)
+    rises = ngettext("rises by {points} point", "rises by {points} points", points)
+    return (falls if drop > 0 else rises).format(points=points)
 
 
-def listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str]) -> Figure:
     """`a`, `a and b`, `a, b and c`."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    return Figure(_listed, tuple(words))
+
+
+def _listed(code: str, words: Sequence[str]) -> str:
+    if code == "en":
+        plain = [str(one) for one in words]
+        return " and ".join([", ".join(plain[:-1]), plain[-1]] if len(plain) > 1 else plain)
+    # A figure is written in the reader's language, and nowhere else.
+    return format_list([said(one) for one in words], locale=code)
 
 
 def for_script() -> dict[str, Any]:
-    """What the page's script needs to write moments and sizes in the same words."""
-    return {"seconds": SECONDS, "minutes": MINUTES, "moment": MOMENT, "sizes": SIZES}
+    """What the page's script needs to write moments and sizes in the same words, in the reader's language."""
+    sizes = [(factor, said(words)) for factor, words in SIZES]
+    return {"seconds": said(SECONDS), "minutes": said(MINUTES), "moment": said(MOMENT), "sizes": sizes, "language": language()}
