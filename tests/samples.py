@@ -224,7 +224,7 @@ def is_inert(markup: str) -> bool:
             return False
         for name in ("src", "href", "action", "poster"):
             address = attributes.get(name, "")
-            if address in OUR_PAGES:
+            if address.partition("?lang=")[0] in OUR_PAGES:
                 continue
             if address and not address.startswith(("data:image/", "data:text/html;", "data:application/json;", "#", "gradio_api/file=")):
                 return False

@@ -286,6 +286,6 @@ def test_pages_do_not_see_each_other(page: Page) -> None:
 
 
 def test_the_line_of_a_new_page_names_its_detector(page: Page, tmp_path: Path) -> None:
-    assert DEFAULT_DETECTOR in plain(asyncio.run(page.panel.opened()))
+    assert DEFAULT_DETECTOR in plain(asyncio.run(page.panel.opened(page.request)))
     broken = Events(page.events.uploads, Engine(str(tmp_path / "nothing"), "cpu"), [])
-    assert text.NONE_READY in plain(asyncio.run(DetectorPanel(broken.sessions, broken.engines).opened()))
+    assert text.NONE_READY in plain(asyncio.run(DetectorPanel(broken.sessions, broken.engines).opened(page.request)))

@@ -53,6 +53,9 @@ class Ready(Engine):
         self._done.set()
 
 
+ANYONE: Any = SimpleNamespace(session_hash="anyone")
+
+
 class Visitor:
     """One open page."""
 
@@ -118,7 +121,7 @@ def are_sound(*parts: str) -> bool:
 
 
 async def states(events: Events) -> list[str]:
-    return [state async for state in events.detector_state()]
+    return [state async for state in events.detector_state(ANYONE)]
 
 
 @pytest.fixture
@@ -288,7 +291,7 @@ def test_a_detector_that_is_not_there_is_said_everywhere(visit: Callable[..., Vi
     visitor = visit(UnknownDetector("There is no detector called '<b>none</b>' here.", "Ask."))
     assert "no detector called" in visitor.see(PORTRAIT)[0]["value"]
     said = asyncio.run(states(visitor.events))
-    limits = asyncio.run(visitor.events.limits())
+    limits = asyncio.run(visitor.events.limits(ANYONE))
     assert text.DETECTOR_FAILED in said[-1]
     assert limits_text.NO_DETECTOR in limits
     for one in (said[-1], limits):
@@ -307,28 +310,26 @@ def test_a_new_page_and_its_limits_wait_for_the_detector(
     starting, ready = asyncio.run(states(events))
     assert text.DETECTOR_STARTING in starting
     assert "random-for-tests is ready on CPU" in ready
-    assert "tt-m-matrix" in asyncio.run(events.limits())
+    assert "tt-m-matrix" in asyncio.run(events.limits(ANYONE))
     events.study_file = tmp_path / "no study"
-    page = asyncio.run(events.limits())
+    page = asyncio.run(events.limits(ANYONE))
     assert Markup(page).problem == ""
     assert is_inert(page)
     for words in ("random-for-tests", "It was never trained", ABSENT):
         assert words in Markup(page).words
-    assert not len(events.sessions), "these disturb no page"
 
 
 def test_why_detectors_fail_needs_no_detector_and_follows_its_file(visit: Callable[..., Visitor], tmp_path: Path) -> None:
     events = visit(UnknownDetector("None.", "None."), zeroshot_file=tmp_path / "zeroshot.json").events
-    assert ABSENT in Markup(events.failures()).words
+    assert ABSENT in Markup(events.failures(ANYONE)).words
     shutil.copyfile(ZEROSHOT_FILE, events.zeroshot_file)
-    page = events.failures()
+    page = events.failures(ANYONE)
     assert Markup(page).problem == ""
     assert is_inert(page)
     assert page.count("url(data:image/jpeg") == 1, "the face of the one example that is there"
-    assert events.failures() is page, "drawn once for all"
+    assert events.failures(ANYONE) is page, "drawn once for all"
     events.zeroshot_file.write_bytes(b"{")
-    assert UNREADABLE in Markup(events.failures()).words
-    assert not len(events.sessions)
+    assert UNREADABLE in Markup(events.failures(ANYONE)).words
 
 
 # Second opinions
@@ -376,7 +377,7 @@ def test_a_generated_face_gets_a_second_opinion_with_heatmap_map_and_patches(
     assert sum(len(trace.x) for trace in figure.data if trace.meta != "examined") == len(bank.methods)
     assert [trace.name for trace in figure.data if trace.meta == "examined"] == ["Face 1"]
     assert OpinionParts(*visitor.pick(events.choose, 0)[len(FaceParts._fields) :]).answer == second.answer
-    page = Markup(asyncio.run(events.limits()))
+    page = Markup(asyncio.run(events.limits(ANYONE)))
     assert page.problem == ""
     assert len(page.of_class("tt-chapter")) == 2
 

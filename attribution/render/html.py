@@ -33,9 +33,8 @@ ENVIRONMENT = Environment(loader=FileSystemLoader(_FOLDERS), autoescape=True, un
 """For filters and globals of one's own; templates of all folders share it, so their file names differ."""
 ENVIRONMENT.filters.update(percent=numbers.percent, share=numbers.measured_share, seconds=numbers.seconds, size=numbers.size)
 ENVIRONMENT.globals.update(page=page, opinions=opinions, areas=areas, detectors=detectors, numbers=numbers)
-ENVIRONMENT.globals.update(
-    _=messages.gettext, pgettext=messages.pgettext, ngettext=messages.ngettext, language=messages.language, direction=messages.direction
-)
+ENVIRONMENT.globals.update(_=messages.gettext, pgettext=messages.pgettext, ngettext=messages.ngettext)
+ENVIRONMENT.globals.update(language=messages.language, direction=messages.direction, LANGUAGES=messages.LANGUAGES)
 ENVIRONMENT.globals.update(STATE_ICONS=STATE_ICONS, family_style=family_style)
 
 

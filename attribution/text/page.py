@@ -5,6 +5,7 @@ from attribution.messages import gettext as _
 
 NAME = "Telltale"
 PURPOSE = _("Was this face manipulated, by which method, and how far can that answer be trusted?")
+LANGUAGE = _("Language")
 MODE_BUTTON = _("Switch between light and dark")
 # The way in
 DROP_LABEL = _("Drop a picture or a clip")

@@ -21,6 +21,7 @@ from attribution.text import detectors as text
 from attribution.text import numbers
 from attribution.web import page_parts
 from attribution.web.engine import LOOK_SECONDS, Abandoned, Engine, Engines, Step, sentence_of
+from attribution.web.language import in_readers_language
 
 if TYPE_CHECKING:
     from attribution.detectors.catalogue import Entry
@@ -146,13 +147,15 @@ class DetectorPanel:
         self.sessions = sessions
         self.engines = engines
 
-    async def opened(self) -> str:
+    @in_readers_language
+    async def opened(self, _request: gr.Request) -> str:
         """The line of a newly opened page, once it is known which detector that page was started with."""
         try:
             return view.line(_said_of(await self.engines.default.loaded())[0], is_open=False)
         except Exception:
             return view.line(text.NONE_READY, is_open=False)
 
+    @in_readers_language
     async def toggle(self, request: gr.Request) -> tuple[Any, Any]:
         """Open the panel, or close it. Gives the line and the panel."""
         state = self.sessions.of(request).panel
@@ -164,6 +167,7 @@ class DetectorPanel:
         line = view.line(state.names, state.is_open, focus=not state.is_open)
         return line, state.shown(focus="first", busy=state.loading is not None)
 
+    @in_readers_language
     async def act(self, event: gr.SelectData, request: gr.Request) -> AsyncIterator[PanelParts]:
         """A repository is to be looked up, or the choice to be used, as the page's script says. Gives all parts, step by step."""
         state = self.sessions.of(request).panel
@@ -181,6 +185,7 @@ class DetectorPanel:
         finally:
             state.loading = None
 
+    @in_readers_language
     def cancel(self, request: gr.Request) -> Any:
         """End the download of this page. Gives the button, which has served."""
         self.sessions.of(request).panel.end(self.engines.default)

@@ -16,12 +16,14 @@ from attribution.errors import TelltaleError
 from attribution.measured.failures import failures_page
 from attribution.measured.limits import limits_page
 from attribution.measured.study import STUDY_FILE, ZEROSHOT_FILE, ZEROSHOT_SCHEMA, read_study
+from attribution.messages import LANGUAGES, language
 from attribution.text import limits as limits_text
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
 from attribution.web import examination, page_parts, results
 from attribution.web.engine import Engine, Engines, sentence_of
 from attribution.web.example_crops import example_crops
+from attribution.web.language import in_readers_language
 from attribution.web.results import FaceParts, FileParts, OpinionParts
 from attribution.web.sessions import Session, Sessions
 from attribution.web.uploads import Upload, Uploads
@@ -53,6 +55,7 @@ class Events:
 
     # A file
 
+    @in_readers_language
     def take_upload(self, file: str | None, request: gr.Request) -> tuple[Any, Any]:
         """An upload arrived. Gives the drop zone, empty again, and the status."""
         if not file:
@@ -62,6 +65,7 @@ class Events:
         except OSError:
             return None, page_parts.problem(text.UPLOAD_GONE)
 
+    @in_readers_language
     def take_example(self, event: gr.SelectData, request: gr.Request) -> Any:
         """An example was chosen. Gives the status."""
         if not isinstance(event.index, int) or not 0 <= event.index < len(self.examples):
@@ -69,6 +73,7 @@ class Events:
         example = self.examples[event.index]
         return self._next(request, Upload(example.path, example.name, example=True))
 
+    @in_readers_language
     def examine(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """Examine the page's file. Gives the status, the parts of the file, of the face and of the second opinion, step by step."""
         session = self.sessions.of(request)
@@ -98,6 +103,7 @@ class Events:
 
     # Its faces
 
+    @in_readers_language
     def choose(self, event: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
         """A face, or a moment of it, was chosen. Gives the face's parts and those of the second detector's opinion."""
         session, pipeline = self._shown(request, warn=True)
@@ -106,10 +112,12 @@ class Events:
         session.look_at(event.index, event.value)
         return self._face(session, pipeline)
 
+    @in_readers_language
     def explain(self, label: str | None, request: gr.Request) -> tuple[Any, Any, Any]:
         """Draw the heatmap of the chosen face for that class. Gives the slider, the words beside it and the downloads."""
         return self._drawn(request, lambda session, pipeline: results.explain(session, label, pipeline))
 
+    @in_readers_language
     def place(self, request: gr.Request) -> Any:
         """Gives the map of references with the page's faces on it."""
         session, pipeline = self._shown(request)
@@ -117,6 +125,7 @@ class Events:
 
     # The second opinion
 
+    @in_readers_language
     def choose_opinion(self, event: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
         """Another second opinion was chosen. Gives its parts, and an empty slider, words and map: they still show the other one's."""
         session, pipeline = self._shown(request, warn=True)
@@ -125,15 +134,18 @@ class Events:
         # The row of choices stays as it is, and so does the keyboard's place in it.
         return (*results.opinion_parts(session, pipeline)._replace(choices=gr.skip()), None, "", None)
 
+    @in_readers_language
     def explain_opinion(self, request: gr.Request) -> tuple[Any, Any, Any]:
         """Draw the second detector's heatmap of the chosen face. Gives the slider, the words beside it and the downloads."""
         return self._drawn(request, results.explain_opinion)
 
+    @in_readers_language
     def place_opinion(self, request: gr.Request) -> Any:
         """Gives the second detector's own map of references with the page's faces on it."""
         session, pipeline = self._shown(request)
         return results.opinion_map(session, pipeline) if pipeline is not None else gr.skip()
 
+    @in_readers_language
     def ask_for_patches(self, request: gr.Request) -> tuple[Any, Any]:
         """The patch view was asked for. Gives the button and what stands in place of the mosaic until it is there."""
         if self.sessions.of(request).evidence is None:
@@ -141,6 +153,7 @@ class Events:
             return gr.skip(), gr.skip()
         return gr.update(interactive=False), page_parts.HTML.refused(f"{opinion_text.PATCH_WORKING} …", "status")
 
+    @in_readers_language
     def read_patches(self, request: gr.Request) -> tuple[Any, Any, Any]:
         """Read the patches around the chosen face. Gives the button, the mosaic and the downloads."""
         session, pipeline = self._shown(request)
@@ -160,7 +173,8 @@ class Events:
         if session is not None:
             session.panel.end(self.engines.default)
 
-    async def detector_state(self) -> AsyncIterator[str]:
+    @in_readers_language
+    async def detector_state(self, _request: gr.Request) -> AsyncIterator[str]:
         """The header of a newly opened page, which tells when the detector is ready, or why there is none."""
         yield page_parts.header("starting", text.DETECTOR_STARTING)
         try:
@@ -172,7 +186,8 @@ class Events:
         except Exception:
             yield page_parts.header("failed", text.DETECTOR_FAILED)
 
-    async def limits(self) -> str:
+    @in_readers_language
+    async def limits(self, _request: gr.Request) -> str:
         """The page of measured limits, once the detector that it speaks of is ready, or why there is none."""
         try:
             pipeline = await self.engines.default.loaded()
@@ -184,12 +199,13 @@ class Events:
         except Exception as error:
             return page_parts.HTML.waiting(sentence_of(error))
 
-    def failures(self) -> str:
+    @in_readers_language
+    def failures(self, _request: gr.Request) -> str:
         """The page on why detectors fail, from the results of the lab."""
         try:
             there = self.zeroshot_file.stat() if self.zeroshot_file.exists() else None
             stamp = (there.st_mtime_ns, there.st_size) if there else None
-            return _failures_page(self.zeroshot_file, stamp, tuple((example.name, example.path) for example in self.examples))
+            return _failures_page(self.zeroshot_file, stamp, tuple((example.name, example.path) for example in self.examples), language())
         except Exception as error:
             return page_parts.HTML.waiting(sentence_of(error))
 
@@ -225,8 +241,8 @@ def _step(status: Any, file: FileParts | None = None) -> tuple[Any, ...]:
     return (status, *(file or FileParts()), *FaceParts(), *OpinionParts())
 
 
-@lru_cache(maxsize=2)
-def _failures_page(file: Path, _stamp: tuple[int, int] | None, examples: tuple[tuple[str, Path], ...]) -> str:
-    """Drawn once for all readers, and again when the file has changed, as its stamp says."""
+@lru_cache(maxsize=len(LANGUAGES))
+def _failures_page(file: Path, _stamp: tuple[int, int] | None, examples: tuple[tuple[str, Path], ...], _language: str) -> str:
+    """Drawn once for all readers of a language, and again when the file has changed, as its stamp says."""
     study = read_study(file, ZEROSHOT_SCHEMA)
     return failures_page(study, example_crops(study, dict(examples)))

@@ -16,6 +16,7 @@ from attribution.text import page as text
 from attribution.web import api, page_parts, theme
 from attribution.web.detector_panel import DetectorPanel, PanelParts
 from attribution.web.events import Events, Example
+from attribution.web.language import ON_CHOICE, Spoken
 from attribution.web.results import FaceParts, FileParts, OpinionParts
 from attribution.web.uploads import Uploads
 
@@ -37,7 +38,6 @@ element.addEventListener('click', (event) => {
 });
 """
 _SHOW_VERDICT = "() => window.telltale.showVerdict()"
-_NAME_PAGE = "() => {{ document.title = '{page}: {name}' }}"
 
 # Light events answer at once; what uses the detector stands in one queue; what only waits for it is in nobody's way.
 _LIGHT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -63,15 +63,17 @@ def examples(uploads: Uploads) -> list[Example]:
 def build(events: Events) -> gr.Blocks:
     """The whole page, with its events."""
     with gr.Blocks(title=f"{text.NAME}: {text.PURPOSE}", analytics_enabled=False, delete_cache=(60, 600), fill_width=True) as page:
-        header = _html(page_parts.header("starting", text.DETECTOR_STARTING))
-        _choose_detectors(page, events, header)
+        spoken = Spoken(events.sessions)
+        spoken.html(lambda: page_parts.script_words(f"{text.NAME}: {text.PURPOSE}"))
+        header = _html(page_parts.header("starting", text.DETECTOR_STARTING), js_on_load=ON_CHOICE)
+        panel, line = _choose_detectors(events, header, spoken)
         with gr.Row(elem_id="tt-entry"):
             with gr.Column(scale=7, min_width=320):
                 file = gr.File(label=text.DROP_LABEL, show_label=False, file_types=PICTURES + CLIPS, elem_id="tt-drop")
-                _html(page_parts.HTML.hint(MAX_MEGABYTES))
+                spoken.html(lambda: page_parts.HTML.hint(MAX_MEGABYTES))
             with gr.Column(scale=5, min_width=320):
                 shown = [(f"gradio_api/file={one.path}", one.path.suffix in CLIPS, one.title, one.source) for one in events.examples]
-                gallery = _html(page_parts.HTML.gallery(shown), js_on_load=_EXAMPLES_SCRIPT)
+                gallery = spoken.html(lambda: page_parts.HTML.gallery(shown), js_on_load=_EXAMPLES_SCRIPT)
         status = _html("", visible=False, elem_id="tt-status")
         with gr.Column(visible=False, elem_id="tt-result") as result:
             verdict = _html("")
@@ -103,33 +105,42 @@ def build(events: Events) -> gr.Blocks:
         draw_opinion(opinion.choices.select(events.choose_opinion, None, [*opinion, *second], **_LIGHT))
         asked = opinion.button.click(events.ask_for_patches, None, [opinion.button, opinion.mosaic], **_LIGHT)
         asked.then(events.read_patches, None, [opinion.button, opinion.mosaic, downloads], **_HEAVY)
-        page.load(events.detector_state, None, header, **_WAITS)
+        for event in spoken.listen(page, header):
+            event.then(events.detector_state, None, header, **_WAITS)
+            event.then(panel.opened, None, line, **_WAITS)
         page.unload(events.leave)
         page.queue(max_size=MOST_WAITING)
         api.offer(events, MAX_MEGABYTES * 10**6)
     # At addresses of their own, written when somebody opens them; the first page carries nothing of them.
     for text_of, other, write in ((limits_text, failures_text, events.limits), (failures_text, limits_text, events.failures)):
         with page.route(text_of.PAGE, text_of.PATH, show_in_navbar=False):
-            _html(page_parts.other_header(text_of, other))
-            body = _html(page_parts.HTML.waiting(text_of.LOADING))
-            page.load(None, None, None, js=_NAME_PAGE.format(page=text_of.PAGE, name=text.NAME))
-            page.load(write, None, body, **_WAITS)
+            spoken = Spoken(events.sessions)
+            spoken.html(partial(_title_words, text_of))
+            header = spoken.html(partial(page_parts.other_header, text_of, other), js_on_load=ON_CHOICE)
+            body = spoken.html(partial(page_parts.HTML.waiting, text_of.LOADING))
+            for event in spoken.listen(page, header):
+                event.then(write, None, body, **_WAITS)
+            page.unload(events.leave)
     return page
 
 
-def _choose_detectors(page: gr.Blocks, events: Events, header: gr.HTML) -> None:
-    """The line with the detector in use, the panel below it that is closed at first, and what is under way."""
+def _title_words(texts: Any) -> str:
+    return page_parts.script_words(f"{texts.PAGE}: {text.NAME}")
+
+
+def _choose_detectors(events: Events, header: gr.HTML, spoken: Spoken) -> tuple[DetectorPanel, gr.HTML]:
+    """The line with the detector in use, the panel below it that is closed at first, and what is under way. Gives panel and line."""
     panel, script = DetectorPanel(events.sessions, events.engines), "window.telltale.panel(element, trigger)"
     with gr.Column(elem_id="tt-choose"):
         line = _html(panel_view.line(detectors_text.STARTING, is_open=False), js_on_load=script)
         body = _html("", visible=False, js_on_load=script, elem_id="tt-choose-panel")
         with gr.Row(elem_id="tt-choose-progress"):
             progress = _html("", visible=False)
-            cancel = gr.Button(detectors_text.CANCEL, visible=False, variant="secondary", elem_id="tt-choose-cancel")
+            cancel = spoken.button(detectors_text.CANCEL, visible=False, variant="secondary", elem_id="tt-choose-cancel")
     line.select(panel.toggle, None, [line, body], **_LIGHT)
     body.select(panel.act, None, [*PanelParts(header, line, body, progress, cancel)], **_WAITS)
     cancel.click(panel.cancel, None, cancel, **_LIGHT)
-    page.load(panel.opened, None, line, **_WAITS)
+    return panel, line
 
 
 def _faces() -> tuple[gr.HTML, gr.HTML, gr.Column, gr.Column, FaceParts, _Explained, OpinionParts, _Explained]:

@@ -1,5 +1,6 @@
 """What the page says about itself: its head, what it is doing, and what went wrong. The markup is in templates/web.html."""
 
+import json
 from typing import Any
 
 import gradio as gr
@@ -9,6 +10,8 @@ from attribution.evidence import DetectorInfo
 from attribution.render.html import macros
 from attribution.text import failures as failures_text
 from attribution.text import limits as limits_text
+from attribution.text import numbers
+from attribution.web import theme
 
 HTML = macros("web.html")
 
@@ -31,6 +34,11 @@ def header(state: str, words: str) -> Markup:
 def other_header(here: Any, other: Any) -> Markup:
     """The head of the page whose texts `here` is, with the ways to the first page and to that of `other`."""
     return HTML.other_header(here.PAGE, limits_text.BACK, _link(other, other.LINK))
+
+
+def script_words(title: str) -> Markup:
+    """What scripts write, in the reader's language; it cannot be seen."""
+    return HTML.script_words(json.dumps(numbers.for_script(), ensure_ascii=False), theme.drop_words(), title)
 
 
 def all_limits(detector: DetectorInfo) -> Markup:

@@ -16,6 +16,7 @@ from attribution.evidence import Evidence, Face, Heatmap, Opinion, Patches, Trac
 from attribution.render import opinion as opinion_view
 from attribution.render.face import telling_track
 from attribution.web.detector_panel import PanelState
+from attribution.web.language import asked_for
 from attribution.web.uploads import Upload, Uploads
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Session:
     # Those that were asked for on the page, by track and the SHA-256 of the weights that read them.
     patches: dict[tuple[int, str], Patches] = field(default_factory=dict)
     panel: PanelState = field(default_factory=PanelState)
+    language: str = "en"  # the code of the one that the page is read in
 
     def show(self, evidence: Evidence) -> None:
         """Hold fresh evidence, with fewer crops, and look first at the face that its verdict rests on."""
@@ -116,7 +118,7 @@ class Sessions:
         """The session of the page that asks, made on first use."""
         key = str(request.session_hash)
         with self._lock:
-            session = self._sessions.setdefault(key, Session())
+            session = self._sessions.setdefault(key, Session(language=asked_for(request)))
             self._sessions.move_to_end(key)
             forgotten = self._sessions.popitem(last=False)[1] if len(self._sessions) > MOST_SESSIONS else None
         if forgotten is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from gradio.themes import Base, sizes
 
+from attribution.messages import LANGUAGES, RIGHT_TO_LEFT, said
 from attribution.render.palette import AREA_GROUND, AREA_LINE, DARK, LIGHT, Tones, heat_colours
 from attribution.text import numbers
 from attribution.text import page as text
@@ -48,10 +49,14 @@ def theme() -> Base:
 def css() -> str:
     """Our style sheet with the palette's tones as variables."""
     stops = ",".join("rgb({:.0f},{:.0f},{:.0f})".format(*colour) for colour in heat_colours(np.linspace(0, 1, 9)))
-    words = json.dumps(text.DROP_WORDS, ensure_ascii=False).replace("\\n", "\\a ")
-    light = f":root{{{_custom(LIGHT)}--tt-heat:{stops};--tt-drop-words:{words};color-scheme:light}}"
+    light = f":root{{{_custom(LIGHT)}--tt-heat:{stops};--tt-drop-words:{drop_words()};color-scheme:light}}"
     dark = f".dark{{{_custom(DARK)}color-scheme:dark}}"
     return light + dark + "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "opinion.css", "detector_panel.css"))
+
+
+def drop_words() -> str:
+    """The words of the drop zone in the reader's language, as a string of a style sheet."""
+    return json.dumps(said(text.DROP_WORDS), ensure_ascii=False).replace("\\n", "\\a ")
 
 
 def area_css() -> str:
@@ -62,9 +67,11 @@ def area_css() -> str:
 
 def head() -> str:
     """The document's head: our script with its words, a style sheet, and no referrer for whatever a reader opens from here."""
-    script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.js", "detector_panel.js"))
+    script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("language.js", "page.js", "detector_panel.js"))
     words = json.dumps(numbers.for_script(), ensure_ascii=False).replace("<", "\\u003c")
-    return f'<meta name="referrer" content="no-referrer"><style>{area_css()}</style><script>window.telltaleWords={words};{script}</script>'
+    offered = json.dumps({code: "rtl" if code in RIGHT_TO_LEFT else "ltr" for code in LANGUAGES})
+    given = f"window.telltaleWords={words};window.telltaleLanguages={offered};"
+    return f'<meta name="referrer" content="no-referrer"><style>{area_css()}</style><script>{given}{script}</script>'
 
 
 def _custom(tones: Tones) -> str:
