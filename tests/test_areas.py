@@ -235,17 +235,19 @@ def test_what_was_not_measured_is_not_claimed(tables: tuple[MeasuredTable, ...])
 @pytest.mark.parametrize(
     ("hot", "random", "answer", "says"),
     [
-        (0.41, 0.06, "yes", "falls by 41 points; when random areas of that size are, it falls by 6 points"),
-        (0.05, 0.02, "weakly", "falls by 5 points"),
-        (0.2, 0.2, "no", "do not rely on this heatmap"),
-        (0.02, 0.3, "no", "falls by 30 points"),
-        (-0.1, -0.2, "no", "rises by 10 points"),
-        (0.0, 0.0, "no", "does not move"),
-        (0.3, 0.01, "yes", "falls by 1 point."),
+        (3.7, (0.6, 0.7, 0.8), "yes", "fall 40-fold; with random areas of that size, 2.0-fold"),
+        (3.7, (-0.6, -0.7, -0.8), "yes", "fall 40-fold; with random areas of that size, they do not fall"),
+        (0.5, (0.1, 0.2, 0.0), "weakly", "fall 1.6-fold"),
+        (3.7, (0.0, 0.2, 4.0), "weakly", "fall 40-fold; with random areas of that size, 4.1-fold"),
+        (3.7, (3.6, 3.9, 3.7), "no", "do not rely on this heatmap"),
+        (-0.1, (-2.0, -2.1, -2.2), "no", "face swap” do not fall"),
+        (0.0, (0.0, 0.0), "no", "do not fall"),
     ],
 )
-def test_a_heatmap_never_stands_without_its_faithfulness_and_its_hits(hot: float, random: float, answer: str, says: str) -> None:
-    drawn = view.heatmap_words(heatmap(drop_hot=hot, drop_random=random), DETECTOR, measured(heatmap=0.6, centre=0.38))
+def test_a_heatmap_never_stands_without_its_faithfulness_and_its_hits(
+    hot: float, random: tuple[float, ...], answer: str, says: str
+) -> None:
+    drawn = view.heatmap_words(heatmap(fall_hot=hot, falls_random=random), DETECTOR, measured(heatmap=0.6, centre=0.38))
     page = Markup(drawn)
     assert page.of_class(f"tt-faithful-{answer}")
     for part in (says, page_text.HEATMAP_WARNING, text.HITS_TITLE, "hit the true area in 60 of 100 known cases"):

@@ -81,7 +81,7 @@ TRACK = TrackEvidence(
 EVIDENCE = Evidence(
     *(MEDIA, DETECTOR, (TRACK,), VERDICT, 1, {"frames": 64, "device": "cpu"}, {"torch": "2.15.0"}, "2026-01-02T03:04:05Z"),
 )
-HEATMAP = Heatmap("swap", np.eye(4, dtype=np.float32), 0.9, 0.5, -0.1)
+HEATMAP = Heatmap("swap", np.eye(4, dtype=np.float32), 0.9, 0.5, -0.1, 2.2, 1.5, (-0.1, 0.1))
 UNUSABLE = Unusable("a.jpg", "The file is empty.")
 
 INCONCLUSIVE = {"state": "inconclusive", "method": None, "family": None, "confidence": None, "reasons": ("The face is too small.",)}
@@ -99,6 +99,8 @@ REFUSED: list[tuple[Any, str, tuple[Any, ...]]] = [
     (HEATMAP, "p_label", (1.5,)),
     (HEATMAP, "drop_hot", (NAN,)),
     (HEATMAP, "drop_random", (-2.0,)),
+    (HEATMAP, "fall_hot", (NAN, INF)),
+    (HEATMAP, "falls_random", ((0.1,), (0.1, NAN))),
     (MEDIA, "kind", ("audio",)),
     (MEDIA, "sha256", ("abc", "z" * 64, 64)),
     (MEDIA, "name", (None,)),
@@ -210,7 +212,7 @@ def test_values_that_contradict_each_other_are_refused(good: Any, changes: dict[
 
 def test_the_share_of_the_picture_that_carries_the_evidence() -> None:
     def share(values: np.ndarray) -> float:
-        return Heatmap("swap", values.astype(np.float32), 0.9, 0.5, 0.1).evidence_share
+        return Heatmap("swap", values.astype(np.float32), 0.9, 0.5, 0.1, 2.2, 1.5, (-0.1, 0.1)).evidence_share
 
     point, half = np.zeros((8, 8)), np.zeros((8, 8))
     point[3, 4] = 0.7

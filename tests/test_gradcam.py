@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from attribution.detectors.predictor import Predictor
-from attribution.explain.gradcam import grad_cam_of_the_package, grad_cam_through_the_head, heatmaps
+from attribution.explain.gradcam import RANDOM_AREAS, grad_cam_of_the_package, grad_cam_through_the_head, heatmaps, log_odds
 from conftest import LABELS, SIDE_PX, some_crops
 
 NAMES = [label.name for label in LABELS]
@@ -41,7 +41,7 @@ def test_always_the_same_answer_and_no_trace_on_the_network(predictor: Predictor
     crops = some_crops(2)
     before = predictor.read(crops).logits
     one, other = (heatmaps(predictor, crops, ["real", "flux1"]) for _ in range(2))
-    assert [(a.drop_hot, a.drop_random) for a in one] == [(b.drop_hot, b.drop_random) for b in other]
+    assert [(a.drop_hot, a.falls_random) for a in one] == [(b.drop_hot, b.falls_random) for b in other]
     assert np.array_equal(one[1].values, other[1].values)
     assert np.array_equal(predictor.read(crops).logits, before)
     assert not any(p.requires_grad or p.grad is not None for p in predictor.model.parameters())
@@ -77,13 +77,29 @@ def test_deletion_tells_a_true_map_from_a_random_area(predictor: Predictor) -> N
         assert max(rows.max(), columns.max()) < SIDE_PX / 2
         assert one.drop_hot > 0.2
         assert one.drop_hot > one.drop_random + 0.1
+        assert one.faithful == "yes"
+
+
+def test_an_answer_that_is_sure_still_falls_on_the_log_odds(predictor: Predictor) -> None:
+    crops = some_crops(3)
+    logits = predictor.read(crops).logits.astype(np.float64) / predictor.card.calibration.temperature
+    for number in range(len(NAMES)):
+        p = np.exp(logits[:, number]) / np.exp(logits).sum(1)
+        assert log_odds(logits, np.full(3, number)) == pytest.approx(np.log(p / (1 - p)))
+    # Where p is 1 to the last digit of a float, half of these odds are still half of them.
+    sure = log_odds(np.array([[90.0, 0.0], [89.0, 0.0], [-90.0, 0.0]]), np.zeros(3, int))
+    assert sure == pytest.approx([90, 89, -90])
+    (found,) = heatmaps(predictor, crops[:1], [NAMES[0]])
+    assert found.log_odds == pytest.approx(log_odds(logits, np.zeros(3, int))[0], abs=1e-4)
+    assert len(found.falls_random) == RANDOM_AREAS
 
 
 def test_a_flat_map_is_all_zero_and_not_nan(predictor: Predictor) -> None:
     flat = np.full((1, SIDE_PX, SIDE_PX, 3), 127, dtype=np.uint8)
     for one in heatmaps(predictor, np.repeat(flat, 4, axis=0), NAMES):
         assert np.isfinite(one.values).all()
-        assert np.isfinite([one.drop_hot, one.drop_random]).all()
+        assert np.isfinite([one.drop_hot, one.drop_random, one.fall_hot, *one.falls_random]).all()
+        assert one.faithful == "no"
 
 
 @pytest.mark.parametrize(("count", "labels"), [(2, ["real"]), (1, ["real", "real"]), (1, ["unknown"]), (1, ["0"])])

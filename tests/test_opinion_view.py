@@ -201,7 +201,7 @@ def test_areas_stand_with_the_opinion_of_the_detector_that_marked_them() -> None
 @pytest.mark.parametrize(("radius", "spread"), [(2.0, "spread"), (0.27, "part"), (0.05, "gathered")])
 def test_the_heatmap_of_a_detector_of_generators_says_how_far_the_evidence_is_spread(radius: float, spread: str) -> None:
     y, x = np.mgrid[-0.5:0.5:64j, -0.5:0.5:64j]
-    heatmap = Heatmap("stylegan2", (np.hypot(x, y) <= radius + 1e-9).astype(np.float32), 0.9, 0.4, 0.1)
+    heatmap = Heatmap("stylegan2", (np.hypot(x, y) <= radius + 1e-9).astype(np.float32), 0.9, 0.4, 0.1, 2.2, 3.7, (0.6, 0.8))
     words = said(view.heat_words(heatmap, s.SPECIALIST, ()))
     assert f"{100 * heatmap.evidence_share:.0f} % of the picture carries the evidence: {text.SPREAD[spread]}" in words
     assert page_text.HEATMAP_WARNING in words
@@ -210,7 +210,7 @@ def test_the_heatmap_of_a_detector_of_generators_says_how_far_the_evidence_is_sp
 
 def test_the_section_of_a_report_holds_all_of_it() -> None:
     one = s.opinion(patches=s.grid("s."))
-    heat = Heatmap("stylegan2", np.ones((32, 32), dtype=np.float32), 0.9, 0.4, 0.1)
+    heat = Heatmap("stylegan2", np.ones((32, 32), dtype=np.float32), 0.9, 0.4, 0.1, 2.2, 3.7, (0.6, 0.8))
     markup = view.section(track(one), 1, one, s.DETECTOR, s.face(), MEDIA, heat, s.noise(20, 40))
     for part in ("Which generator drew it? (DNA-Det)", "carries the evidence", "tpdne", text.PATCH_TITLE, *s.SPECIALIST.limits):
         assert part in said(markup)

@@ -26,7 +26,7 @@ WORDS: list[tuple[Callable[[Any], str], list[tuple[float, str]]]] = [
     (numbers.seconds, [(0, "0.0 s"), (3.44, "3.4 s"), (59.94, "59.9 s"), (59.96, "1:00.0"), (65.2, "1:05.2"), (3725.0, "62:05.0")]),
     (numbers.size, [(308, "308 bytes"), (22_000_308, "22.0 MB"), (2_500_000_000, "2.5 GB")]),
     (numbers.exact_size, [(1, "1 byte"), (999, "999 bytes"), (61_306, "61.3 kB (61,306 bytes)")]),
-    (numbers.change, [(0.41, "falls by 41 points"), (0.012, "falls by 1 point"), (0.004, "does not move"), (-0.2, "rises by 20 points")]),
+    (numbers.fold, [(0.0, "1.0"), (3.7, "40"), (0.7, "2.0"), (5.0, "150"), (-0.7, "0.5"), (900.0, "1,000,000")]),
 ]
 
 

@@ -1,5 +1,6 @@
 """Evidence that carries pixels and arrays. It lives only in memory: the JSON carries numbers and words."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -111,7 +112,9 @@ class Heatmap(Checked):
     """Where the network looked for one class on one face. `values` is S×S float32 in [0, 1], aligned with the crop.
 
     Faithfulness by deletion (Petsiuk et al. 2018, RISE): `drop_hot` is how much p(class) falls when the hottest fifth of the crop is
-    blurred away, `drop_random` the mean fall for equally large random areas. A heatmap with drop_hot ≤ drop_random explains nothing.
+    blurred away, `drop_random` the mean fall for equally large random areas. A probability near 1 hardly falls whatever is hidden, so what
+    counts is the log-odds, log p − log(1 − p) (natural): `fall_hot` is how far they fall for the hottest fifth, `falls_random` for each
+    random area; of the crop as it is they are `log_odds`.
     """
 
     label: str
@@ -119,10 +122,27 @@ class Heatmap(Checked):
     p_label: Probability
     drop_hot: Annotated[float, -1.00001, 1.00001]
     drop_random: Annotated[float, -1.00001, 1.00001]
+    log_odds: float
+    fall_hot: float
+    falls_random: tuple[float, ...]
 
     def check(self) -> None:
+        need(len(self.falls_random) > 1, "a deletion test without areas to compare with")
         need(self.values.ndim == 2 and self.values.size > 0 and bool(np.isfinite(self.values).all()), "a heatmap that is not finite")
         need(float(self.values.min()) >= -1e-5 and float(self.values.max()) <= 1 + 1e-5, "a heatmap outside [0, 1]")
+
+    @property
+    def faithful(self) -> str:
+        """`yes`, `weakly` or `no`: whether the hottest fifth carries the answer more than other areas of its size do.
+
+        `yes` where hiding it at least halves the odds and they fall by at least two standard deviations more than the mean of the random
+        areas; `weakly` from one standard deviation on; `no` otherwise, and where they do not fall at all.
+        """
+        falls = np.array(self.falls_random)
+        beyond = (self.fall_hot - falls.mean()) / max(float(falls.std(ddof=1)), 1e-9)
+        if self.fall_hot <= 0 or beyond < 1:
+            return "no"
+        return "yes" if self.fall_hot >= math.log(2) and beyond >= 2 else "weakly"
 
     @property
     def evidence_share(self) -> float:

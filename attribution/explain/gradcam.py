@@ -92,8 +92,8 @@ def _unit(values: np.ndarray) -> np.ndarray:
 
 
 def _with_faithfulness(predictor: Predictor, crops: np.ndarray, maps: np.ndarray, classes: Sequence[int]) -> list[Heatmap]:
-    """Deletion (Petsiuk et al. 2018, RISE, arXiv 1806.07421, §4.1) in one step: blur the hottest fifth, and four random fifths of equally
-    blotchy shape, and see how far p(class) falls."""
+    """Deletion (Petsiuk et al. 2018, RISE, arXiv 1806.07421, §4.1) in one step: blur the hottest fifth, and random ones of equally blotchy
+    shape, and see how far the class falls, as a probability and on the log-odds, where a sure answer can still fall."""
     side = crops.shape[1]
     # Areas of the size of `_hottest` and of a heatmap's grain (a 7×7 field made smooth), always the same ones.
     fields = np.random.RandomState(_SEED).rand(RANDOM_AREAS, 7, 7).astype(np.float32)
@@ -103,13 +103,26 @@ def _with_faithfulness(predictor: Predictor, crops: np.ndarray, maps: np.ndarray
         blurred = cv2.GaussianBlur(crop, (0, 0), sigmaX=side / 16)
         areas = [_hottest(values), *random_areas]
         variants += [crop, *(np.where(area[:, :, None], blurred, crop) for area in areas)]
-    p = predictor.read(np.stack(variants)).p_methods.reshape(len(crops), 2 + RANDOM_AREAS, -1)
+    read = predictor.read(np.stack(variants))
+    each = np.repeat(classes, 2 + RANDOM_AREAS)
+    odds = log_odds(read.logits / predictor.card.calibration.temperature, each).reshape(len(crops), -1)
+    p = read.p_methods[np.arange(len(each)), each].reshape(len(crops), -1)
     found = []
-    for values, number, p_variants in zip(maps, classes, p, strict=True):
-        whole, hot, *random = (float(one) for one in p_variants[:, number])
-        drops = whole - hot, whole - float(np.mean(random))
-        found.append(Heatmap(predictor.info.labels[number], values.astype(np.float32), whole, *drops))
+    for values, number, own_p, own_odds in zip(maps, classes, p, odds, strict=True):
+        drops, falls = (own_p[0] - own_p[1:]).tolist(), (own_odds[0] - own_odds[1:]).tolist()
+        label, values = predictor.info.labels[number], values.astype(np.float32)
+        drop, fall = (drops[0], float(np.mean(drops[1:]))), (float(own_odds[0]), falls[0], tuple(falls[1:]))
+        found.append(Heatmap(label, values, float(own_p[0]), *drop, *fall))
     return found
+
+
+def log_odds(logits: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """N×K logits and a class for each row → N float64: log p − log(1 − p) of p = softmax(logits)[class], taken from the logits, so that it
+    keeps its resolution where p is 1 to all digits of a float."""
+    logits, rows = logits.astype(np.float64), np.arange(len(classes))
+    others = logits.copy()
+    others[rows, classes] = -np.inf
+    return logits[rows, classes] - np.logaddexp.reduce(others, axis=1)
 
 
 def _hottest(values: np.ndarray) -> np.ndarray:

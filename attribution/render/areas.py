@@ -5,6 +5,7 @@ was really changed says the table "Localisation" of its card: the pointing game 
 Backprop) on faces of which one part was swapped. Boxes are in pixels of the original picture.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,6 +30,8 @@ _ON_FACE, _ON_PICTURE = (0.2, 0.075), (0.28, 0.13)
 # How far around a landmark a face is to stay free, and the number of the face at its upper left, as shares of the face.
 _FEATURE_REACH = 0.08
 _FACE_NUMBER: Box = (0.0, 0.0, 0.32, 0.15)
+# Falls of the odds that are none in words: under a twentieth.
+_NO_FALL = math.log(1.05)
 ALL: Box = (0.0, 0.0, 1.0, 1.0)
 # From this share of the face's square on an area says nothing about where.
 _WHOLE_FROM = 0.8
@@ -43,17 +46,13 @@ Tables = Sequence[MeasuredTable] | None
 
 def heatmap_words(heatmap: Heatmap, detector: DetectorInfo, tables: Tables) -> Markup:
     """The deletion test of a heatmap in plain words and as two bars, how often such heatmaps are right, and that it is no proof."""
-    hot, random = numbers.change(heatmap.drop_hot), numbers.change(heatmap.drop_random)
-    sentence = page_text.DELETION.format(method=detector.display(heatmap.label), hot=hot, random=random)
-    answer = faithfulness(heatmap.drop_hot, heatmap.drop_random)
-    return _HTML.heatmap_words(heatmap, answer, sentence, heatmap_hits(tables, detector, heatmap.label))
-
-
-def faithfulness(drop_hot: float, drop_random: float) -> str:
-    """`yes`, `weakly` or `no`: whether hiding the hot areas moved the answer more than hiding random ones did."""
-    if drop_hot <= drop_random or drop_hot < 0.01:
-        return "no"
-    return "yes" if drop_hot >= 0.1 and drop_hot >= 2 * drop_random else "weakly"
+    hot, random = heatmap.fall_hot, sum(heatmap.falls_random) / len(heatmap.falls_random)
+    said = page_text.DELETION_OF_NONE if hot < _NO_FALL else page_text.DELETION_OF_HOT if random < _NO_FALL else page_text.DELETION
+    sentence = said.format(method=detector.display(heatmap.label), hot=numbers.fold(hot), random=numbers.fold(random))
+    # Bars on the log scale: what the larger of both falls fills its bar.
+    most = max(hot, random, math.log(10))
+    falls = [(name, fall / most, numbers.fold(fall)) for name, fall in zip(page_text.DELETED, (hot, random), strict=True)]
+    return _HTML.heatmap_words(heatmap.faithful, sentence, falls, heatmap_hits(tables, detector, heatmap.label))
 
 
 def heatmap_hits(tables: Tables, detector: DetectorInfo, label: str) -> str:

@@ -24,6 +24,9 @@ stands with its answer."
 )
 SIDES = _("Left and right are those of the picture.")
 CANNOT = _("An area shows where to look, not what was done. It is not proof.")
+# Where a heatmap explains nothing
+UNFAITHFUL = _("Do not rely on the heatmap: hiding what it marks moves the answer no more than hiding any other area.")
+INSTEAD = {"areas": _("Look at the marked areas first."), "patches": _("Look at the picture patch by patch first.")}
 # Where an area lies
 WHOLE = _("all over the face")
 AROUND = _("around {parts}")

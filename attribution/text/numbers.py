@@ -1,5 +1,6 @@
 """Words for numbers. Every probability, share, moment and size that a person reads is written here, as the reader's language writes it."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -16,7 +17,6 @@ SIZES = ((1e9, _("{size} GB")), (1e6, _("{size} MB")), (1e3, _("{size} kB")))
 SIZE_UNKNOWN = _("The Hub says so when you look it up")
 OVER, UNDER = _("over {share}"), _("under {share}")
 EXACT_SIZE = _("{size} ({exact})")
-STAYS = _("does not move")
 CONFIDENCES = ((0.98, _("Very high")), (0.9, _("High")), (0.75, _("Moderate")), (0.0, _("Low")))
 
 
@@ -117,14 +117,10 @@ def _whole(code: str, value: int) -> str:
     return whole(value, code)
 
 
-def change(drop: float) -> Message:
-    """A fall of a probability in [-1, 1], in points of a hundred."""
-    points = round(abs(drop) * 100)
-    if points == 0:
-        return STAYS
-    falls = ngettext("falls by {points} point", "falls by {points} points", points)
-    rises = ngettext("rises by {points} point", "rises by {points} points", points)
-    return (falls if drop > 0 else rises).format(points=points)
+def fold(fall: float) -> Figure:
+    """A fall of log-odds (natural) as a factor of the odds: `1.3`, `40`; `0.5` where they rise."""
+    factor = math.exp(min(fall, math.log(1e6)))
+    return decimal(float(f"{factor:.2g}"), 0 if factor >= 9.5 else 1)
 
 
 def listed(words: Sequence[str]) -> Figure:

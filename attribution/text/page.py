@@ -96,14 +96,15 @@ FAITHFUL_TITLE = _("Does the heatmap explain the answer?")
 FAITHFUL = {
     "yes": _("It does, as far as this test can tell."),
     "weakly": _("Only a little."),
-    "no": _("No. Hiding the hot areas matters no more than hiding any other area: do not rely on this heatmap."),
+    "no": _("No: do not rely on this heatmap. Hiding what it marks matters no more than hiding any other area."),
 }
-DELETION = _(
-    "When the hottest fifth is blurred away, the probability of “{method}” {hot}; when random areas of that size are, it {random}."
+DELETION = _("With the hottest fifth blurred away, the odds of “{method}” fall {hot}-fold; with random areas of that size, {random}-fold.")
+DELETION_OF_HOT = _(
+    "With the hottest fifth blurred away, the odds of “{method}” fall {hot}-fold; with random areas of that size, they do not fall."
 )
-DELETION_HOT = _("Hottest fifth")
-DELETION_RANDOM = _("Random areas")
-DELETION_UNIT = _("Points of probability lost when the area is blurred")
+DELETION_OF_NONE = _("With the hottest fifth blurred away, the odds of “{method}” do not fall.")
+DELETED = (_("Hottest fifth"), _("Random areas"))
+DELETION_UNIT = _("How many times smaller the odds (for, divided by against) become")
 MAP_TITLE = _("Among known methods")
 MAP_HINT = _("Each mark is a reference face of a known method; neighbours look alike to the detector. The examined face is ringed.")
 ATYPICAL = _("{share} of ordinary test faces lie nearer to their neighbours than this one does.")
