@@ -19,7 +19,7 @@ from attribution.detectors.predictor import Predictor
 from attribution.evidence import Heatmap
 from attribution.models.backbones import as_maps, explained, explained_layer, head
 
-AREA_SHARE, RANDOM_AREAS = 0.2, 4
+AREA_SHARE, RANDOM_AREAS = 0.2, 8
 _BATCH, _SEED = 16, 20180619
 
 
