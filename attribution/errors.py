@@ -1,16 +1,26 @@
 """Every way Telltale can fail, as one tree. Each error is one plain sentence plus what to do next.
 
-A message never holds a path of the server or a traceback: `str(error)` is safe to show (after escaping) to anyone.
+A message never holds a path of the server or a traceback: `str(error)`, in English, is safe to show (after escaping) to anyone, and so is
+`error.sentence`, which says itself in the reader's language.
 """
+
+from attribution.messages import Message
+
+# No sentence of ours, and in no catalogue: two that stand side by side.
+_BOTH = Message("{what} {next_step}")
 
 
 class TelltaleError(Exception):
     """Base of the tree. `what` says what happened, `next_step` what the user can do; both are plain sentences."""
 
     def __init__(self, what: str, next_step: str = "") -> None:
-        self.what = what.strip()
-        self.next_step = next_step.strip()
-        super().__init__(f"{self.what} {self.next_step}".strip())
+        self.what, self.next_step = what, next_step
+        super().__init__(str(self.sentence))
+
+    @property
+    def sentence(self) -> str:
+        """What happened and what to do."""
+        return _BOTH.format(what=self.what, next_step=self.next_step) if self.next_step else self.what
 
 
 class MediaError(TelltaleError):

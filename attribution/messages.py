@@ -24,8 +24,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from markupsafe import Markup, escape
 
@@ -153,6 +151,12 @@ def pgettext(context: str, form: str) -> Message:
     return Message(form, context=context)
 
 
+def from_data(sentence: str) -> Message:
+    """A sentence of a card or a study that comes with Telltale: the catalogues have them under a context of their own, so that one of
+    somebody else's card never passes for one of ours."""
+    return Message(sentence, context="data")
+
+
 def ngettext(form: str, plural: str, count: int) -> Message:
     """The same of `count` things: languages have up to six forms for that."""
     return Message(form, plural, count)
@@ -187,6 +191,10 @@ def _translation(code: str) -> _gettext.NullTranslations:
     file = CATALOGUES / code / "LC_MESSAGES" / "telltale.po"
     if not file.is_file():
         return _gettext.NullTranslations()
+    # Only whoever reads another language than English waits for this.
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
     compiled = io.BytesIO()
     with file.open("rb") as lines:
         write_mo(compiled, read_po(lines, locale=code))

@@ -263,8 +263,8 @@ def test_two_definite_answers_that_contradict_each_other_are_none() -> None:
         f"caddm finds no manipulation ({p_swap})."
     )
     assert clear.verdict.reasons[0] == (
-        "The detectors disagree: first finds no manipulation (probability of a manipulation: 6 %), "
-        f"caddm finds the traces of a face swap ({p_clear})."
+        f"The detectors disagree: caddm finds the traces of a face swap (probability of a manipulation: {p_clear}), "
+        "first finds no manipulation (6 %)."
     )
     (track,) = asked(before[:1], finding("untouched"), finding("untouched", "another"))
     assert ["caddm finds no" in track.verdict.reasons[0], "another finds no" in track.verdict.reasons[1]] == [True, True]
@@ -319,7 +319,7 @@ def test_the_same_two_detectors_disagree_whichever_is_chosen() -> None:
     for verdict, router in ((SWAP, finding("real")), (CLEAR, finding("landmark_swap"))):
         (track,) = route(tracks_with(verdict), chosen, router, "picture")
         assert track.verdict.state == "inconclusive"
-        assert track.verdict.reasons[0].startswith("The detectors disagree: caddm finds ")
+        assert track.verdict.reasons[0].startswith("The detectors disagree: ")
         assert [one.agreement for one in track.opinions] == ["differs"]
 
 

@@ -29,7 +29,7 @@ def test_no_error_grows_outside_the_tree() -> None:
 
 
 def test_an_error_is_its_sentences() -> None:
-    error = MissingMedia(" There is no such file. ", "Check its name. ")
+    error = MissingMedia("There is no such file.", "Check its name.")
     assert str(error) == "There is no such file. Check its name."
     assert (error.what, error.next_step) == ("There is no such file.", "Check its name.")
     assert str(MissingMedia("There is no such file.")) == "There is no such file."
@@ -42,6 +42,13 @@ def spoken(node: ast.expr) -> str | None:
         return node.value
     if isinstance(node, ast.JoinedStr):
         return "".join(part.value if isinstance(part, ast.Constant) else "X" for part in node.values)  # type: ignore[misc]
+    # A message: `_("…")`, or that with its values.
+    if isinstance(node, ast.Call):
+        called = node.func
+        if isinstance(called, ast.Attribute) and called.attr == "format":
+            return spoken(called.value)
+        if isinstance(called, ast.Name) and called.id in ("_", "ngettext"):
+            return spoken(node.args[0])
     return None
 
 

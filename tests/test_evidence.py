@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ from attribution.evidence import (
 from attribution.evidence.checks import json_fields
 from attribution.evidence.reference import KINDS, descriptions, json_reference
 from attribution.evidence.types import Neighbour
+from attribution.messages import Message
+from attribution.text.reasons import REASONS, reason
 
 NAN = math.nan
 INF = math.inf
@@ -301,6 +304,48 @@ def test_results_from_before_a_field_was_added_are_read() -> None:
             del kind[name]
     del entry["tracks"][0]["opinions"][0]["overturns"]
     assert Evidence.from_json(entry) == replace(EVIDENCE, tracks=(replace(TRACK, opinions=(OPINION,)),))
+
+
+FIGURES = {
+    **dict.fromkeys(("p", "p_other", "above", "below", "share"), 0.8123),
+    **dict.fromkeys(("width", "needed", "brightness", "least_brightness", "most_brightness", "response", "least_response"), 48.27),
+    **dict.fromkeys(("moment", "first", "last", "length", "sharpness", "least_sharpness"), np.float32(3.25)),
+    **dict.fromkeys(("count", "least", "views", "faces", "across", "down", "side", "wanted", "promised", "kept_across", "kept_down"), 1920),
+    **dict.fromkeys(("detector", "other", "label", "format", "error"), "second-detector"),
+    "spans": [(1.0, 2.5), (3.0, 4.0)],
+    "methods": [("StyleGAN2", 0.5), ("FLUX.1", 0.25)],
+}
+
+
+@pytest.mark.parametrize("code", REASONS)
+def test_a_json_that_is_read_back_knows_its_reasons_by_their_codes(code: str) -> None:
+    names = re.findall(r"{(\w+)}", REASONS[code].plural or REASONS[code])
+    said = reason(code, **{name: FIGURES[name] for name in names})
+    evidence = replace(EVIDENCE, verdict=Verdict("inconclusive", None, None, None, ("It is odd.", said)))
+    entry = json.loads(json.dumps(evidence.to_json(), allow_nan=False))["verdict"]
+    assert entry["reasons"] == ["It is odd.", str(said)], "English, whole"
+    assert not re.search(r"[{}]", said)
+    nothing, coded = entry["reason_codes"]
+    assert nothing is None
+    assert coded["code"] == code
+    assert coded["figures"] == json.loads(json.dumps({name: FIGURES[name] for name in names}, default=float))
+    plain, read = Evidence.from_json(json.loads(json.dumps(evidence.to_json()))).verdict.reasons
+    assert (plain, read) == ("It is odd.", said)
+    assert isinstance(read, Message)
+    assert read.code == code
+    assert not isinstance(plain, Message)
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [None, [], [7], [{"code": "no_face"}], [{"code": "no_face", "figures": {"p": "{p.__class__}"}}], [{"code": "hdr", "figures": {}}]],
+)
+def test_codes_that_do_not_make_the_sentence_leave_it_as_it_is(codes: Any) -> None:
+    entry = replace(EVIDENCE, verdict=Verdict("inconclusive", None, None, None, ("It is odd.",))).to_json()
+    entry["verdict"]["reason_codes"] = codes
+    (read,) = Evidence.from_json(entry).verdict.reasons
+    assert read == "It is odd."
+    assert not isinstance(read, Message)
 
 
 def test_the_reference_of_the_json_is_what_the_code_says() -> None:

@@ -8,11 +8,12 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from attribution.errors import EvidenceError
+from attribution.messages import gettext as _
 
 FAMILIES = ("real", "face_swap", "reenactment", "gan", "diffusion")
 UNKNOWN_FAMILY = "unknown"
@@ -41,7 +42,8 @@ Shares = Annotated[Mapping[str, float], "shares"]
 def need(holds: bool, message: str) -> None:
     """Raise EvidenceError with `message` unless it holds."""
     if not holds:
-        raise EvidenceError(f"Evidence may not hold this: {message}.", "Report it: it is a bug or a forged file.")
+        what = _("Evidence may not hold this: {problem}.").format(problem=message)
+        raise EvidenceError(what, _("Report it: it is a bug or a forged file."))
 
 
 @cache
@@ -53,6 +55,9 @@ def json_fields(kind: type) -> dict[str, Any]:
 
 class Checked:
     """A dataclass that is checked when it is made: every field against its annotation, and then by `check`."""
+
+    coded: ClassVar[Mapping[str, str]] = {}
+    """Fields that hold sentences, each with the name of the JSON's field that has their codes."""
 
     def __post_init__(self) -> None:
         kind = type(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -13,6 +13,8 @@ from attribution.errors import EvidenceError
 from attribution.evidence import checks
 from attribution.evidence.checks import UNKNOWN_METHOD, Checked, need
 from attribution.evidence.types import DetectorInfo, Media, TrackEvidence, Verdict
+from attribution.messages import gettext as _
+from attribution.text.reasons import coded, recalled
 
 SCHEMA = "telltale-evidence/1"
 
@@ -96,18 +98,36 @@ def read_document(data: Any) -> list[Evidence | Unusable]:
 
 
 def _not_a_result() -> EvidenceError:
-    return EvidenceError("This JSON is not a Telltale result.", "Give the file that --json wrote.")
+    return EvidenceError(_("This JSON is not a Telltale result."), _("Give the file that --json wrote."))
 
 
 def _plain(value: Any) -> Any:
     """Dataclasses, tuples and numpy numbers as JSON values."""
-    if is_dataclass(value):
-        return {name: _plain(getattr(value, name)) for name in checks.json_fields(type(value))}
+    if isinstance(value, Checked):
+        plain: dict[str, Any] = {}
+        for name in checks.json_fields(type(value)):
+            plain[name] = _plain(getattr(value, name))
+            if name in value.coded:
+                plain[value.coded[name]] = _codes(getattr(value, name))
+        return plain
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    return value.item() if isinstance(value, np.generic) else value
+    # A sentence that knows other languages is plain English here.
+    return value.item() if isinstance(value, np.generic) else str(value) if isinstance(value, str) else value
+
+
+def _codes(sentences: str | tuple[str, ...]) -> Any:
+    return _plain(coded(sentences)) if isinstance(sentences, str) else [_plain(coded(one)) for one in sentences]
+
+
+def _recalled(sentences: Any, codes: Any) -> Any:
+    """One or several sentences, in words that know other languages where their codes tell."""
+    if isinstance(sentences, str):
+        return recalled(sentences, codes)
+    aligned = isinstance(sentences, tuple) and isinstance(codes, list) and len(codes) == len(sentences)
+    return tuple(map(recalled, sentences, codes)) if aligned else sentences
 
 
 def _read(kind: Any, value: Any) -> Any:
@@ -122,9 +142,11 @@ def _read(kind: Any, value: Any) -> Any:
         if not isinstance(value, list):
             raise _not_a_result()
         return tuple(_read(arguments[0], item) for item in value)
-    if isinstance(kind, type) and is_dataclass(kind):
+    if isinstance(kind, type) and issubclass(kind, Checked):
         if not isinstance(value, Mapping):
             raise _not_a_result()
-        known, unread = checks.json_fields(kind), {one.name for one in fields(kind) if not one.compare}
-        return kind(**{name: _read(known[name], item) for name, item in value.items() if name not in unread})
+        known, unread = checks.json_fields(kind), {one.name for one in fields(kind) if not one.compare}  # type: ignore[arg-type]
+        added: Mapping[str, str] = kind.coded
+        read = {name: _read(known[name], item) for name, item in value.items() if name not in unread and name not in added.values()}
+        return kind(**{name: _recalled(item, value.get(added[name])) if name in added else item for name, item in read.items()})
     return value

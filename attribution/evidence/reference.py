@@ -11,6 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from attribution.evidence import types
 from attribution.evidence.checks import Box, json_fields
 from attribution.evidence.document import SCHEMA, Evidence
+from attribution.text.reasons import REASONS
 
 KINDS = (
     *(Evidence, types.Media, types.DetectorInfo, types.TrackEvidence, types.Artifact, types.Opinion, types.Patches),
@@ -24,8 +25,15 @@ A document is `{{"schema": "{SCHEMA}", "files": […]}}` with one entry per inpu
 original picture after its orientation was applied, x to the right and y down; a box is `[x0, y0, x1, y1]`; times are presentation times in
 seconds; every `p_…` is a probability in [0, 1]. Fields are only ever added: a reader has to bear with ones that it does not know.
 
+Sentences are English. Beside each that may be a reason (`reasons`, `notes`, `refused`, `overturns`) stands what it was made from,
+`{{"code": "…", "figures": {{name: value}}}}` with unrounded values, or null for a sentence that comes from elsewhere; for a list a list in
+the same order. [Codes](#codes) has all of them.
+
 A file that could not be used has `{{"media": {{"name": …}}, "error": "one sentence"}}`. Every other entry has:
 """
+_CODES = """Names in braces are those of the figures: words, whole numbers, probabilities in [0, 1], seconds or pixels as they were
+measured. `spans` is a list of pairs of seconds, `methods` one of pairs of a name and a share."""
+_CODED = ("list of objects", "object or null")
 _NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", Box: "box"}
 
 
@@ -34,9 +42,15 @@ def json_reference() -> str:
     parts = [_HEAD]
     for kind in KINDS:
         described = descriptions(kind)
-        rows = [f"| `{name}` | {_type(annotation)} | {described[name]} |" for name, annotation in json_fields(kind).items()]
+        rows = []
+        for name, annotation in json_fields(kind).items():
+            rows.append(f"| `{name}` | {_type(annotation)} | {described[name]} |")
+            if added := kind.coded.get(name):
+                rows.append(f"| `{added}` | {_CODED[_type(annotation) == 'string']} | the [codes](#codes) of `{name}` |")
         about = "" if kind is Evidence else f"{inspect.getdoc(kind)}\n\n"
         parts.append(f"## {kind.__name__}\n\n{about}| field | type | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n")
+    rows = [f"| `{code}` | {form.plural or form.form} |" for code, form in REASONS.items()]
+    parts.append(f"## Codes\n\n{_CODES}\n\n| code | sentence |\n|---|---|\n" + "\n".join(rows) + "\n")
     return "\n".join(parts)
 
 

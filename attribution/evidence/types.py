@@ -3,7 +3,7 @@ fields that are not compared; `docs/json.md` is written from the descriptions he
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from attribution.evidence import checks
 from attribution.evidence.checks import UNKNOWN_METHOD, Box, Checked, NotNegative, Positive, Probability, Sha256, Shares, need
@@ -36,6 +36,8 @@ class Media(Checked):
     """format by content, not by name: `JPEG`, `mp4 (h264)`, …"""
     notes: tuple[str, ...] = ()
     """plain sentences on the reading ("5 of 30 frames could be decoded.")"""
+
+    coded: ClassVar = {"notes": "note_codes"}
 
     def check(self) -> None:
         need(self.frames_read <= self.frames_wanted, f"{self.frames_read} of {self.frames_wanted} frames")
@@ -99,6 +101,8 @@ class Verdict(Checked):
     """the calibrated probability of the state; null when `inconclusive`"""
     reasons: tuple[str, ...] = ()
     """plain sentences; never empty when `inconclusive`"""
+
+    coded: ClassVar = {"reasons": "reason_codes"}
 
     def check(self) -> None:
         if self.state == "inconclusive":
@@ -266,6 +270,8 @@ class Opinion(_Answer):
     """the reason for which this opinion leaves the track without a definite verdict, as it stands among the verdict's; empty elsewhere"""
     face: Face | None = field(default=None, compare=False, repr=False)
     """What it saw, where that was cut otherwise than the track's own faces."""
+
+    coded: ClassVar = {"refused": "refused_code", "overturns": "overturns_code"}
 
     def check(self) -> None:
         need(bool(self.refused) == (self.verdict is None), "an opinion that is neither given nor refused, or both")

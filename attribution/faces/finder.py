@@ -17,10 +17,11 @@ from attribution.faces import tracker
 from attribution.faces.crops import face_square, measures, whole_frames
 from attribution.faces.tracker import Detection, Tracklet
 from attribution.media import OpenedMedia
+from attribution.text.reasons import reason
 
 SMALLEST_FACE_PX = 20
 """Height in a frame's own (detection) pixels below which no face is looked for."""
-WHOLE_PICTURE = "The whole picture was judged, and no face was looked for."
+WHOLE_PICTURE = reason("whole_picture")
 
 _THRESHOLDS = (0.7, 0.7, 0.8)
 _BATCH = {"cpu": 8, "cuda": 64}
@@ -200,7 +201,7 @@ def find_tracks(opened: OpenedMedia, finder: FaceFinder, crop: CropSettings, max
     if not lasting:
         return FoundFaces((), faces_found, (_why_no_face(opened),))
     everyone = max(faces_found, len(lasting) + len(tracklets[max_faces:]))
-    notes = (f"Only the {len(lasting)} largest of {everyone} faces were examined.",) if everyone > len(lasting) else ()
+    notes = (reason("largest_faces", count=len(lasting), faces=everyone),) if everyone > len(lasting) else ()
     share = min(faces_per_track, max(_FEWEST_CROPS, _CROPS_OF_A_CLIP // len(lasting)))
     return FoundFaces(_cut([tracker.spread(tracklet, share) for tracklet in lasting], opened, crop), faces_found, notes)
 
@@ -244,6 +245,5 @@ def _box(box: np.ndarray) -> Box:
 def _why_no_face(opened: OpenedMedia) -> str:
     media, scale = opened.media, max(frame.scale for frame in opened.frames)
     if min(media.width, media.height) < SMALLEST_FACE_PX * scale:
-        return f"The {media.kind} has only {media.width}×{media.height} pixels: too few to look for a face."
-    smallest_px = math.ceil(SMALLEST_FACE_PX * scale)
-    return f"Only faces of at least {smallest_px} pixels that are turned to the camera and not cut off can be found."
+        return reason("file_too_small", across=media.width, down=media.height)
+    return reason("smallest_face", side=math.ceil(SMALLEST_FACE_PX * scale))

@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.ext import Extension
+from markupsafe import Markup, escape
 
 from attribution import messages
 from attribution.render.palette import STATE_ICONS, family_style
@@ -28,10 +29,18 @@ class _LineBreaks(Extension):
         return re.sub(r"(?<=[>}])[ \t]*\n\s*|[ \t]*\n\s*(?=[<{])", lambda found: "{#" + "\n" * found[0].count("\n") + "#}", source.strip())
 
 
+def quoted(sentence: str, ours: bool = True) -> Markup:
+    """A sentence of a card or a study: in the reader's language where it is `ours` and was translated, else as it was written, marked as
+    English for browsers and screen readers."""
+    said = messages.from_data(sentence).said() if ours else sentence
+    foreign = said == sentence and messages.language() != "en"
+    return Markup('<span lang="en" dir="ltr">{}</span>').format(sentence) if foreign else escape(said)
+
+
 _FOLDERS = [_PRODUCT / folder / "templates" for folder in ("render", "measured", "web")]
 ENVIRONMENT = Environment(loader=FileSystemLoader(_FOLDERS), autoescape=True, undefined=StrictUndefined, extensions=[_LineBreaks])
 """For filters and globals of one's own; templates of all folders share it, so their file names differ."""
-ENVIRONMENT.filters.update(percent=numbers.percent, share=numbers.measured_share, seconds=numbers.seconds, size=numbers.size)
+ENVIRONMENT.filters.update(percent=numbers.percent, share=numbers.measured_share, seconds=numbers.seconds, size=numbers.size, quoted=quoted)
 ENVIRONMENT.globals.update(page=page, opinions=opinions, areas=areas, detectors=detectors, numbers=numbers)
 ENVIRONMENT.globals.update(_=messages.gettext, pgettext=messages.pgettext, ngettext=messages.ngettext)
 ENVIRONMENT.globals.update(language=messages.language, direction=messages.direction, LANGUAGES=messages.LANGUAGES)

@@ -20,6 +20,7 @@ from attribution.text import opinions as text
 from attribution.text import page as page_text
 from attribution.text.numbers import percent
 from attribution.text.page import method_words
+from attribution.text.reasons import renamed
 
 CROP_SIDE_PX = 224
 _HTML = macros("opinion.html")
@@ -221,7 +222,7 @@ def _title(opinion: Opinion) -> str:
 
 def _refusal(opinion: Opinion) -> str:
     """Why a detector was not asked, in a line."""
-    return opinion.refused.replace(opinion.detector.name, _name(opinion))
+    return renamed(opinion.refused, {opinion.detector.name: _name(opinion)})
 
 
 def _side(form: str, detector: DetectorInfo, state: str, what: str, p: float) -> _Side:

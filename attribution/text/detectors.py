@@ -2,6 +2,9 @@
 
 from attribution.messages import gettext as _
 
+# Errors that many steps of loading have in common end so
+AGAIN = _("Get the detector again from its source.")
+OTHER_ONE = _("Choose another detector.")
 LINE = _("Detector")
 STARTING = _("starting …")
 NONE_READY = _("none is ready")

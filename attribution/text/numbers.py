@@ -43,11 +43,56 @@ def _per_cent(digits: int, code: str, share: float) -> str:
     return signed(f"{format_decimal(round(100 * share, digits), format=pattern, locale=code)}{tail}")
 
 
-def percent(p: float) -> Words:
+def rounded(value: float) -> Figure:
+    """A measure of which only whole numbers matter."""
+    return decimal(value, 0)
+
+
+def hundredths(value: float) -> Figure:
+    """A measure with two decimals."""
+    return decimal(value, 2)
+
+
+def pixels(count: int) -> Figure:
+    """A side of a picture, which nobody writes with separators."""
+    return Figure(_pixels, count)
+
+
+def _pixels(code: str, count: int) -> str:
+    return format_decimal(count, format="0", locale=code)
+
+
+def significant(value: float) -> Figure:
+    """A measure with three digits, wherever they stand."""
+    return Figure(_significant, value)
+
+
+def _significant(code: str, value: float) -> str:
+    return signed(format_decimal(float(f"{value:.3g}"), format="#,##0.##########", locale=code))
+
+
+def percent(p: float) -> Figure:
     """A probability for people. It never says 0 or 100 per cent: no detector is sure."""
-    if p > 0.99:
-        return OVER.format(share=per_cent(0.99))
-    return UNDER.format(share=per_cent(0.01)) if p < 0.01 else per_cent(p)
+    return Figure(_percent, p)
+
+
+def _percent(code: str, p: float) -> str:
+    words = OVER.format(share=per_cent(0.99)) if p > 0.99 else UNDER.format(share=per_cent(0.01)) if p < 0.01 else per_cent(p)
+    return _in(code, words)
+
+
+def _in(code: str, words: Words) -> str:
+    # A figure is written in English and in the reader's language, and in no other.
+    return str(words) if code == "en" else words.said()
+
+
+def shares(named: Sequence[tuple[str, float]]) -> Figure:
+    """Methods with their probabilities: `GAN 48 %, diffusion 41 %`."""
+    return Figure(_shares, tuple((name, p) for name, p in named))
+
+
+def _shares(code: str, named: Sequence[tuple[str, float]]) -> str:
+    return ", ".join(f"{name} {_percent(code, p)}" for name, p in named)
 
 
 def measured_share(value: float) -> Figure:
@@ -75,13 +120,26 @@ def confidence_words(p: float) -> Message:
     return next((words for least, words in CONFIDENCES if p >= least), CONFIDENCES[-1][1])
 
 
-def seconds(value: float) -> Message:
+def seconds(value: float) -> Figure:
     """A moment of a clip: `3.4 s`, `1:05.2`."""
-    rounded = round(value, 1)
-    if rounded < 60:
-        return SECONDS.format(seconds=decimal(rounded, 1))
-    minutes, rest = divmod(rounded, 60)
-    return MINUTES.format(minutes=int(minutes), seconds=Figure(_two_digits, rest))
+    return Figure(_seconds, value)
+
+
+def _seconds(code: str, value: float) -> str:
+    minutes, rest = divmod(round(value, 1), 60)
+    if not minutes:
+        return _in(code, SECONDS.format(seconds=decimal(rest, 1)))
+    return _in(code, MINUTES.format(minutes=int(minutes), seconds=Figure(_two_digits, rest)))
+
+
+def spans(times: Sequence[tuple[float, float]]) -> Figure:
+    """Stretches of a clip, the first three of them: `3.0 s – 4.9 s, 7.0 s – 8.1 s`."""
+    return Figure(_spans, tuple((first, last) for first, last in times))
+
+
+def _spans(code: str, times: Sequence[tuple[float, float]]) -> str:
+    shown = [f"{_seconds(code, first)} – {_seconds(code, last)}" for first, last in times[:3]]
+    return ", ".join([*shown, *("…" for _ in times[3:4])])
 
 
 def _two_digits(code: str, value: float) -> str:
@@ -132,7 +190,6 @@ def _listed(code: str, words: Sequence[str]) -> str:
     if code == "en":
         plain = [str(one) for one in words]
         return " and ".join([", ".join(plain[:-1]), plain[-1]] if len(plain) > 1 else plain)
-    # A figure is written in the reader's language, and nowhere else.
     return format_list([said(one) for one in words], locale=code)
 
 

@@ -20,6 +20,9 @@ from attribution.errors import DamagedDetector, DetectorError, UnusableDetector
 from attribution.evidence import DetectorInfo, Opinion, Predictions, Track, TrackEvidence, Verdict
 from attribution.explain.patches import Tiles, patch_view, reads_patches
 from attribution.explain.reference import ReferenceBank
+from attribution.messages import gettext as _
+from attribution.text.detectors import AGAIN
+from attribution.text.reasons import reason
 from attribution.verdict import judge_track, scopes
 
 
@@ -50,7 +53,7 @@ def load_router(chosen: Card, device: str) -> Specialist | None:
     if chosen.scope == scopes.ANY:
         return None
     found = (_beside(name, chosen, device, (scopes.ANY,)) for name in loading.embedded())
-    nobody = Specialist(_nameless("default"), None, None, "No detector for every kind of face is embedded, so none was asked.")
+    nobody = Specialist(_nameless("default"), None, None, reason("no_router"))
     return next((one for one in found if one is not None), nobody)
 
 
@@ -66,8 +69,8 @@ def bank_of(detector: LoadedDetector) -> ReferenceBank | None:
         return None
     bank = ReferenceBank.load(detector.folder, detector.card.files["reference.safetensors"])
     if bank.embeddings.shape[1] != detector.projection.out_features or not set(bank.methods) <= set(detector.info.labels):
-        what = f"The reference faces of {detector.name} do not belong to its network."
-        raise DamagedDetector(what, "Get the detector again from its source.")
+        what = _("The reference faces of {detector} do not belong to its network.").format(detector=detector.name)
+        raise DamagedDetector(what, AGAIN)
     return bank
 
 
@@ -116,8 +119,8 @@ def consult(
     opinions: list[list[Opinion]] = [[] for _ in tracks]
     for specialist in specialists:
         name, its_own = specialist.info.name, (seen or {}).get(specialist.info.weights_sha256)
-        blind = f"{name} looks at faces, and the first detector at whole pictures, so it was not asked. Choose {name} as the first one."
-        problem = specialist.problem or (blind if its_own is not None and not its_own else "")
+        blind = its_own is not None and not its_own
+        problem = specialist.problem or (reason("sees_faces_alone", detector=name) if blind else "")
         refuse = scopes.refusal_where_asked_for if specialist.asked_for else scopes.refusal
         refusals = [problem or refuse(track.verdict, name, specialist.info.scope) for track in tracks]
         asked = [place for place, refused in enumerate(refusals) if not refused]
@@ -201,11 +204,11 @@ def _beside(name: str, chosen: Card, device: str, wanted: Sequence[str]) -> Spec
             return None
         info = replace(loading.info_of(card), weights_sha256=info.weights_sha256)
         if card.crop != chosen.crop:
-            raise UnusableDetector(f"Its faces are cut otherwise than those of {chosen.name}.")
+            raise UnusableDetector(_("Its faces are cut otherwise than those of {detector}.").format(detector=chosen.name))
         detector = loading.load_folder(loading.EMBEDDED_FOLDER / name)
         return Specialist(detector.info, Predictor(detector, device), bank_of(detector))
     except DetectorError as error:
-        return Specialist(info, None, None, f"{info.name} could not be loaded, so it was not asked. {error}")
+        return Specialist(info, None, None, reason("not_loaded", detector=info.name, error=error.sentence))
 
 
 def _nameless(name: str) -> DetectorInfo:

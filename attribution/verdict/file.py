@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from attribution.evidence import TrackEvidence, Verdict
+from attribution.text.reasons import reason
 
-NO_FACE = "No face was found; Telltale examines faces only."
 _MINOR_SIDE_SHARE = 0.5
 
 
@@ -17,12 +17,12 @@ def judge_file(tracks: Sequence[TrackEvidence], notes: Sequence[str], min_faces:
     sentences about the reading of the file and are kept.
     """
     if not tracks:
-        return Verdict("inconclusive", None, None, None, (NO_FACE, *notes))
+        return Verdict("inconclusive", None, None, None, (reason("no_face"), *notes))
     states = ("manipulated", "no_manipulation_found", "inconclusive")
     manipulated, cleared, open_tracks = ([one for one in tracks if one.verdict.state == state] for state in states)
     if manipulated:
         gravest = max(manipulated, key=lambda one: one.p_manipulated)
-        how_many = [f"{len(manipulated)} of {len(tracks)} faces look manipulated."] if len(tracks) > 1 else []
+        how_many = [reason("faces_manipulated", count=len(manipulated), faces=len(tracks))] if len(tracks) > 1 else []
         return replace(gravest.verdict, reasons=(*how_many, *gravest.verdict.reasons, *notes))
     small_px = _MINOR_SIDE_SHARE * max((one.crop_side_px for one in cleared), default=0.0)
 
@@ -34,8 +34,8 @@ def judge_file(tracks: Sequence[TrackEvidence], notes: Sequence[str], min_faces:
     deciding = [one for one in open_tracks if not is_minor(one)]
     if deciding:
         main = max(deciding, key=lambda one: one.p_manipulated)
-        how_many = [f"{len(open_tracks)} of {len(tracks)} faces are inconclusive."] if len(tracks) > 1 else []
+        how_many = [reason("faces_inconclusive", count=len(open_tracks), faces=len(tracks))] if len(tracks) > 1 else []
         return Verdict("inconclusive", None, None, None, (*how_many, *main.verdict.reasons, *notes))
-    unseen = [f"{len(open_tracks)} smaller or briefly seen of {len(tracks)} faces could not be judged."] if open_tracks else []
-    reasons = (*unseen, *dict.fromkeys(reason for one in cleared for reason in one.verdict.reasons), *notes)
+    unseen = [reason("faces_not_judged", count=len(open_tracks), faces=len(tracks))] if open_tracks else []
+    reasons = (*unseen, *dict.fromkeys(why for one in cleared for why in one.verdict.reasons), *notes)
     return Verdict("no_manipulation_found", None, "real", min(one.verdict.confidence or 0.0 for one in cleared), reasons)

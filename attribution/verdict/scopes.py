@@ -1,63 +1,44 @@
 """What detectors that know one kind of manipulation alone are for: which faces they are asked about, what their answers may change, and
-how far a verdict of their own holds. A table by the scope in a card, and the sentences that are made from it."""
+how far a verdict of their own holds. A table by the scope in a card; the sentences have codes that begin with the scope."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from attribution.evidence import Opinion, TrackEvidence, Verdict
-from attribution.text.numbers import percent
+from attribution.text.reasons import reason
 
 ANY = "any"
-FAMILY_NAMES = {"face_swap": "a face swap", "reenactment": "a reenactment", "gan": "a GAN", "diffusion": "a diffusion model"}
 
 
 @dataclass(frozen=True)
 class Scope:
-    """A detector with this scope looks for `looks_for`; `task` says what it does with them.
-
-    Beside a detector for every face it is asked where that one finds a manipulation of `asked_families`, and with `asked_about_clear`
-    where it finds none. With `overturns` a definite answer against that of the other makes both inconclusive.
-    `elsewhere` are the families that are none of its business: what its router calls one of them it may not judge. `passing` are the
-    faces that pass it, `condition` is what a manipulation that it finds rests on, and `unchecked` what only a router can tell.
-    `mirrored` says whether it reads pictures together with their mirror images.
+    """Beside a detector for every face one with this scope is asked where that one finds a manipulation of `asked_families`, and with
+    `asked_about_clear` where it finds none. With `overturns` a definite answer against that of the other makes both inconclusive.
+    `elsewhere` are the families that are none of its business: what its router calls one of them it may not judge. `mirrored` says whether
+    it reads pictures together with their mirror images.
     """
 
-    looks_for: str
-    task: str
     asked_families: tuple[str, ...]
     asked_about_clear: bool
     overturns: bool
     elsewhere: tuple[str, ...]
-    passing: str
-    condition: str
-    unchecked: str
     mirrored: bool
 
 
 SCOPES: Mapping[str, Scope] = {
     "generated": Scope(
-        looks_for="wholly generated faces",
-        task="attributes wholly generated faces to the architecture of their generator",
         asked_families=("gan", "diffusion"),
         asked_about_clear=False,
         overturns=False,
         elsewhere=("face_swap", "reenactment"),
-        passing="face swaps",
-        condition="the face is wholly generated",
-        unchecked="whether this is a face swap",
         # DNA-Det's inference reads each picture just once.
         mirrored=False,
     ),
     "face_swap": Scope(
-        looks_for="face swaps and pasted parts",
-        task="looks for face swaps and pasted parts",
         asked_families=("face_swap",),
         asked_about_clear=True,
         overturns=True,
         elsewhere=("gan", "diffusion"),
-        passing="wholly generated faces",
-        condition="the face is not wholly generated",
-        unchecked="whether this face is wholly generated",
         mirrored=True,
     ),
 }
@@ -74,21 +55,19 @@ def refusal(verdict: Verdict, name: str, scope: str) -> str:
         return ""
     own = SCOPES[scope]
     if verdict.state == "no_manipulation_found":
-        asked, why = own.asked_about_clear, "no manipulation was found in this face"
+        asked, why = own.asked_about_clear, "cleared"
     elif verdict.state == "inconclusive":
-        asked, why = False, "the answer on this face is inconclusive"
-    elif verdict.family is None:
-        asked, why = False, "this face was called manipulated, but not by which kind of method"
+        asked, why = False, "inconclusive"
     else:
-        asked, why = verdict.family in own.asked_families, f"this face was called {FAMILY_NAMES[verdict.family]}"
-    return "" if asked else f"{name} {own.task}; {why}, so it was not asked."
+        asked, why = verdict.family in own.asked_families, verdict.family or "method_not_told"
+    return "" if asked else reason(f"{scope}_not_asked_{why}", detector=name)
 
 
 def refusal_where_asked_for(verdict: Verdict, name: str, scope: str) -> str:
     """The same for a detector that the reader chose: it is asked about everything but faces that it is known to know nothing of."""
     if scope == ANY or verdict.family not in SCOPES[scope].elsewhere:
         return ""
-    return f"{name} {SCOPES[scope].task}; this face was called {FAMILY_NAMES[str(verdict.family)]}, so it was not asked."
+    return reason(f"{scope}_not_asked_{verdict.family}", detector=name)
 
 
 def disagreement(name: str, track: TrackEvidence, opinion: Opinion) -> str:
@@ -97,14 +76,10 @@ def disagreement(name: str, track: TrackEvidence, opinion: Opinion) -> str:
     other, p_other = opinion.verdict, opinion.p_manipulated
     if other is None or p_other is None or {track.verdict.state, other.state} != {"manipulated", "no_manipulation_found"}:
         return ""
-    first = f"{name} finds {_found(track.verdict)} (probability of a manipulation: {percent(track.p_manipulated)})"
-    return f"The detectors disagree: {first}, {opinion.detector.name} finds {_found(other)} ({percent(p_other)})."
-
-
-def _found(verdict: Verdict) -> str:
-    if verdict.state == "no_manipulation_found":
-        return "no manipulation"
-    return "a manipulation" if verdict.family is None else f"the traces of {FAMILY_NAMES[verdict.family]}"
+    answers = [(name, track.verdict, track.p_manipulated), (opinion.detector.name, other, p_other)]
+    # Whoever finds one is named first.
+    (finder, found, p), (clears, _, p_clear) = sorted(answers, key=lambda answer: answer[1].state != "manipulated")
+    return reason(f"disagree_{found.family or 'manipulation'}", detector=finder, p=p, other=clears, p_other=p_clear)
 
 
 def doubted(verdict: Verdict, doubts: list[str]) -> Verdict:
@@ -117,23 +92,20 @@ def none_of_its_business(name: str, scope: str, router: str, routed: Verdict) ->
     own = SCOPES[scope]
     if routed.family not in own.elsewhere:
         return ""
-    return f"{name} looks for {own.looks_for} alone, and {router} calls this one {FAMILY_NAMES[str(routed.family)]}."
+    return reason(f"{scope}_alone_but_{routed.family}", detector=name, other=router)
 
 
 def bounded(verdict: Verdict, name: str, scope: str, router: str, routed: Verdict | None) -> Verdict:
     """A verdict of a detector with a scope of its own, kept within what it can know. `router` is the name of the detector that tells the
     other faces apart, `routed` its verdict on the face, None when it could not be asked."""
-    own = SCOPES[scope]
-    only = f"{name} looks for {own.looks_for} alone"
     if routed is not None and (outside := none_of_its_business(name, scope, router, routed)):
         return doubted(verdict, [outside])
     if verdict.state == "no_manipulation_found":
-        reason = f"{only}: {own.passing} pass it."
+        why = reason(f"{scope}_alone_clears", detector=name)
     elif verdict.state == "manipulated" and routed is None:
-        reason = f"{only}; {own.unchecked} could not be checked."
+        why = reason(f"{scope}_alone_unchecked", detector=name)
     elif verdict.state == "manipulated" and routed is not None and routed.state != "manipulated":
-        doubt = "found no manipulation in it" if routed.state == "no_manipulation_found" else "gives no definite answer"
-        reason = f"This holds only if {own.condition}; {router} {doubt}."
+        why = reason(f"{scope}_if_{'cleared' if routed.state == 'no_manipulation_found' else 'open'}", other=router)
     else:
         return verdict
-    return replace(verdict, reasons=(*verdict.reasons, reason))
+    return replace(verdict, reasons=(*verdict.reasons, why))

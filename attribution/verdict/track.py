@@ -8,8 +8,7 @@ import numpy as np
 from attribution.detectors.card import Thresholds
 from attribution.evidence import DetectorInfo, Face, Interval, Moment, Placement, Predictions, Track, TrackEvidence, Verdict
 from attribution.evidence.checks import UNKNOWN_FAMILY, UNKNOWN_METHOD
-from attribution.text.numbers import percent
-from attribution.verdict.scopes import FAMILY_NAMES
+from attribution.text.reasons import reason
 
 # A hole this many times as long as the usual step between two faces was not looked into: no stretch reaches across it.
 _GAP_STEPS = 3
@@ -86,8 +85,7 @@ def judge_track(
         verdict = _verdict(case, guilty, decisive, p_methods, p_manipulated)
     else:
         first_problems = problems[track.faces.index(track.best)] if not chosen else []
-        usable, needed = f"{len(chosen)} usable {'view' if len(chosen) == 1 else 'views'}", thresholds.min_faces_in_clip
-        few = [f"Only {usable} of this face could be examined; a clip needs at least {needed}."] if clip else []
+        few = [reason("few_views", count=len(chosen), least=thresholds.min_faces_in_clip)] if clip else []
         verdict = _inconclusive([*few, *first_problems])
     best = track.best
     worst = Interval(float(seconds[decisive.first]), float(seconds[decisive.last]), decisive.median, decisive.faces)
@@ -117,15 +115,16 @@ def judge_track(
 
 def _quality(face: Face, thresholds: Thresholds) -> list[str]:
     """What keeps this face from being examined; empty when nothing does."""
-    least, light = thresholds, f"its brightness is {face.brightness:.0f} of 255"
-    wide, sharp = f"The face is only {face.crop_side_px:.0f} px wide", f"The face is blurred: its sharpness is {face.sharpness:.3g}"
-    found = (
-        (face.crop_side_px < least.min_crop_side_px, f"{wide}; at least {least.min_crop_side_px:.0f} px are needed."),
-        (face.sharpness < least.min_sharpness, f"{sharp}; at least {least.min_sharpness:.3g} is needed."),
-        (face.brightness < least.min_brightness, f"The face is dark: {light}; at least {least.min_brightness:.0f} is needed."),
-        (face.brightness > least.max_brightness, f"The face is overexposed: {light}; at most {least.max_brightness:.0f} is allowed."),
-    )
-    return [sentence for holds, sentence in found if holds]
+    found: list[str] = []
+    if face.crop_side_px < thresholds.min_crop_side_px:
+        found.append(reason("face_too_small", width=face.crop_side_px, needed=thresholds.min_crop_side_px))
+    if face.sharpness < thresholds.min_sharpness:
+        found.append(reason("face_blurred", sharpness=face.sharpness, least_sharpness=thresholds.min_sharpness))
+    if face.brightness < thresholds.min_brightness:
+        found.append(reason("face_dark", brightness=face.brightness, least_brightness=thresholds.min_brightness))
+    if face.brightness > thresholds.max_brightness:
+        found.append(reason("face_overexposed", brightness=face.brightness, most_brightness=thresholds.max_brightness))
+    return found
 
 
 def _decisive(case: _Case) -> tuple[list[Stretch], Stretch]:
@@ -143,12 +142,8 @@ def _decisive(case: _Case) -> tuple[list[Stretch], Stretch]:
 
 def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: np.ndarray, p_manipulated: float) -> Verdict:
     faces, examined, thresholds, info = case.faces, case.examined, case.thresholds, case.info
-    too_poor = f"{faces - examined} of {faces} views of this face were too small, blurred, dark or bright and were left out."
-    notes = [too_poor] if examined < faces else []
-    unknown = (
-        f"Telltale has not measured {info.name}: how often such an answer is wrong is not known, and its probability is not calibrated."
-    )
-    unmeasured = () if info.measured else (unknown,)
+    notes = [reason("views_left_out", count=faces - examined, views=faces)] if examined < faces else []
+    unmeasured = () if info.measured else (reason("not_measured", detector=info.name),)
     within = slice(decisive.first, decisive.last + 1)
     unlike = _unlike(case, within if guilty else slice(None))
     veto = _veto(case, within, bool(guilty))
@@ -161,15 +156,12 @@ def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: n
     highest = max(decisive.median, p_manipulated)
     # Neighbours contradict only what the network says, and between its thresholds it says nothing.
     above, below = thresholds.p_manipulated_above, thresholds.p_manipulated_below
-    unsure = f"The detector is not sure: the probability of a manipulation is {percent(highest)}; it counts as found from "
-    doubts = [f"{unsure}{percent(above)} on, and as not found up to {percent(below)}."] if highest > below else list(veto)
+    doubts = [reason("not_sure", p=highest, above=above, below=below)] if highest > below else list(veto)
     odd = np.flatnonzero(case.p_manipulated >= above)
     if case.clip and len(odd):
         worst = odd[np.argmax(case.p_manipulated[odd])]
-        when, p_worst = f"{case.seconds[worst]:.1f} s", percent(float(case.p_manipulated[worst]))
-        one = f"One moment, at {when}, looks manipulated ({p_worst}), but not the moments around it."
-        several = f"{len(odd)} moments look manipulated, {when} most of all ({p_worst}), but none of it lasts."
-        doubts.append(one if len(odd) == 1 else several)
+        moment, p = float(case.seconds[worst]), float(case.p_manipulated[worst])
+        doubts.append(reason("moments_do_not_last", count=len(odd), moment=moment, p=p))
     # A face is not cleared on the strength of the few views that were good enough.
     if examined < thresholds.min_examined_share * faces:
         doubts += notes
@@ -186,15 +178,15 @@ def _inconclusive(why: Sequence[str]) -> Verdict:
 
 def _unlike(case: _Case, within: slice) -> list[str]:
     """Open set: too far from every reference face, or too weak a response, in the middle of the stretch."""
-    unlike, thresholds = "This face is unlike anything the detector was trained on", case.thresholds
+    thresholds = case.thresholds
     if case.placements:
         atypicality = float(np.median([placement.atypicality for placement in case.placements[within]]))
         if atypicality > thresholds.max_atypicality:
-            return [f"{unlike}: {percent(atypicality)} of its validation faces were more familiar."]
+            return [reason("unlike_training", share=atypicality)]
     if thresholds.energy_min is not None:
         energy = float(np.median(negative_free_energy(case.logits[within], thresholds.energy_temperature)))
         if energy < thresholds.energy_min:
-            return [f"{unlike}: its response is only {energy:.2f}; at least {thresholds.energy_min:.2f} is usual."]
+            return [reason("weak_response", response=energy, least_response=thresholds.energy_min)]
     return []
 
 
@@ -209,9 +201,8 @@ def _veto(case: _Case, within: slice, manipulated: bool) -> list[str]:
         for neighbour in placement.neighbours
     ]
     share = float(np.mean(against)) if against else 0.0
-    said, are = ("a manipulation", "untouched") if manipulated else ("no manipulation", "manipulated")
-    contradiction = f"The detector sees {said}, but {percent(share)} of the most similar reference faces are {are}."
-    return [contradiction] if share >= case.thresholds.neighbour_veto else []
+    contradiction = "neighbours_untouched" if manipulated else "neighbours_manipulated"
+    return [reason(contradiction, share=share)] if share >= case.thresholds.neighbour_veto else []
 
 
 def _when(case: _Case, guilty: list[Stretch]) -> list[str]:
@@ -223,31 +214,34 @@ def _when(case: _Case, guilty: list[Stretch]) -> list[str]:
     if rest.sum() <= max(2, 0.1 * len(rest)):
         return []
     clean = bool(np.median(case.p_manipulated[rest]) <= case.thresholds.p_manipulated_below)
-    spans = [f"between {case.seconds[one.first]:.1f} s and {case.seconds[one.last]:.1f} s" for one in guilty]
-    spans = [*spans[:3], f"{len(spans) - 3} more times"] if len(spans) > 3 else spans
-    listed = spans[0] if len(spans) == 1 else f"{', '.join(spans[:-1])} and {spans[-1]}"
-    return [f"Manipulated {listed}; the rest of the clip {'shows no sign' if clean else 'is unclear'}."]
+    spans = [(float(case.seconds[one.first]), float(case.seconds[one.last])) for one in guilty]
+    rest_is = "" if clean else "_rest_unclear"
+    if len(spans) == 1:
+        return [reason(f"manipulated_between{rest_is}", first=spans[0][0], last=spans[0][1])]
+    return [reason(f"manipulated_at_times{rest_is}", spans=spans)]
 
 
 def _method(p_methods: np.ndarray, unlike: bool, thresholds: Thresholds, info: DetectorInfo) -> tuple[str, str | None, list[str]]:
     """Method (or `unknown`), family (or None) and why not more, from the shares of the manipulated probability."""
     if unlike:
-        why = "The method is not among those that the detector knows, or the picture was changed in a way that it does not know."
-        return UNKNOWN_METHOD, None, [why]
+        return UNKNOWN_METHOD, None, [reason("method_unlike")]
     made = [(label, family, p) for label, family, p in zip(info.labels, info.families, p_methods.tolist(), strict=True) if family != "real"]
     total = max(sum(p for _, _, p in made), 1e-12)
     shares = sorted(((label, p / total) for label, _, p in made), key=lambda one: -one[1])
     best, share = shares[0]
     if share >= thresholds.method_min_p:
         family = info.families[info.labels.index(best)]
-        untold = f"The detector’s answer is “{info.display(best)}”, which does not tell the method."
-        return (best, family, []) if family != UNKNOWN_FAMILY else (UNKNOWN_METHOD, None, [untold])
-    named = ", ".join(f"{info.display(label)} {percent(p)}" for label, p in shares[:2])
-    unclear = f"The method is not clear: {named if len(shares) > 1 else f'{info.display(best)} has only {percent(share)}'}."
+        if family == UNKNOWN_FAMILY:
+            return UNKNOWN_METHOD, None, [reason("method_not_told", label=info.display(best))]
+        return best, family, []
+    if len(shares) > 1:
+        unclear = reason("methods_close", methods=[(info.display(label), p) for label, p in shares[:2]])
+    else:
+        unclear = reason("method_weak", label=info.display(best), share=share)
     by_family = {family: sum(p for _, one, p in made if one == family) / total for _, family, _ in made}
     family = max(by_family, key=lambda one: by_family[one])
     if by_family[family] >= thresholds.family_min_p and family != UNKNOWN_FAMILY:
-        return UNKNOWN_METHOD, family, [unclear, f"It looks like {FAMILY_NAMES[family]}."]
+        return UNKNOWN_METHOD, family, [unclear, reason(f"looks_like_{family}")]
     return UNKNOWN_METHOD, None, [unclear]
 
 
