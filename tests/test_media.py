@@ -278,7 +278,7 @@ def test_of_a_long_clip_only_key_frames_are_looked_at_and_that_is_said(tmp_path:
         assert (numbers[0], numbers[-1]) == (0, 390)
         assert [frame.seconds for frame in opened.frames] == pytest.approx([number / 5 for number in numbers], abs=0.001)
         assert opened.media.duration_seconds == pytest.approx(80, abs=0.3)
-        assert "only key frames were looked at: 16 of them, from 0.0 s to 78.0 s" in opened.media.notes[0]
+        assert "only key frames were looked at: 16 of them, from 0.0 s to 1:18.0" in opened.media.notes[0]
 
 
 def test_a_cut_clip_says_how_many_frames_there_are(tmp_path: Path) -> None:

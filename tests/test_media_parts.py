@@ -48,7 +48,7 @@ def test_formats_are_told_by_their_bytes(head: bytes, kind: str, label: str, ope
 @pytest.mark.parametrize(
     ("head", "error", "words"),
     [
-        (FTYP + b"heic\x00\x00\x00\x00mif1heic", UnsupportedMedia, "HEIC picture, which Telltale does not open. Convert it to JPEG first."),
+        (FTYP + b"heic\x00\x00\x00\x00mif1heic", UnsupportedMedia, "HEIC, which Telltale does not open. Convert it to PNG or JPEG first."),
         (FTYP + b"mif1\x00\x00\x00\x00mif1heic", UnsupportedMedia, "HEIC"),
         (FTYP + b"avif\x00\x00\x00\x00avifmif1", UnsupportedMedia, "AVIF"),
         (FTYP + b"mif1\x00\x00\x00\x00mif1avif", UnsupportedMedia, "AVIF"),
@@ -62,7 +62,7 @@ def test_formats_are_told_by_their_bytes(head: bytes, kind: str, label: str, ope
         (b"PK\x03\x04\x14\x00", UnsupportedMedia, "archive"),
         (b"\x1f\x8b\x08\x00", UnsupportedMedia, "archive"),
         (b"\x00\x00\x00\x0cjP  \r\n\x87\n", UnsupportedMedia, "JPEG 2000"),
-        (b"\x00\x00\x01\xba\x44\x00", UnsupportedMedia, "program stream"),
+        (b"\x00\x00\x01\xba\x44\x00", UnsupportedMedia, "MPEG-PS"),
         (b"0&\xb2u\x8ef\xcf\x11\xa6\xd9", UnsupportedMedia, "Windows Media"),
         (b"#EXTM3U\n#EXT-X-VERSION:3\n", UnsupportedMedia, "playlist"),
         (b"ffconcat version 1.0\nfile 'http://example.org/a.mp4'", UnsupportedMedia, "text file"),

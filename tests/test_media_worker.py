@@ -264,7 +264,12 @@ def test_a_true_answer_is_accepted(clip: Path, monkeypatch: pytest.MonkeyPatch) 
         {"frames": [[5.0, 1, 1], [1.0, 1, 1]], "wanted": 2},
         {"width": 2**40},
         {"codec": "<script>"},
-        {"notes": ["x"] * 17},
+        {"notes": [{"code": "hdr", "figures": {}}] * 17},
+        {"notes": ["The clip is HDR."]},
+        {"notes": [{"code": ["hdr"], "figures": {}}]},
+        {"notes": [{"code": "no_face", "figures": {}}]},
+        {"notes": [{"code": "cut_off_after", "figures": {"last": "{last.__class__}"}}]},
+        {"notes": [{"code": "frames_decoded", "figures": {"count": 10**400, "wanted": 2}}]},
         *(
             pytest.param({name: value}, marks=pytest.mark.slow)
             for name, values in {
@@ -301,13 +306,17 @@ def test_too_few_pixels_end_with_the_limit_of_time(clip: Path, monkeypatch: pyte
         open_media(clip, MediaLimits(seconds=1.0))
 
 
-def test_a_refusal_in_strange_words_is_cleaned_and_bounded(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reply = {"error": "SystemExit", "what": "a\x1b[31m\n" + "b" * 5000, "next_step": None}
+def test_a_refusal_is_in_our_words_and_strange_figures_are_cleaned_and_bounded(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    what = {"code": "codec", "figures": {"codec": "a\x1b[31m\n" + "b" * 5000}}
+    reply = {"error": "SystemExit", "what": what, "next_step": {"code": "convert_codec", "figures": {}}}
     monkeypatch.setattr(decoder, "_START", forged(reply))
     with pytest.raises(DamagedMedia) as caught:
         open_media(clip)
-    assert "\x1b" not in caught.value.what
-    assert len(caught.value.what) <= 400
+    assert caught.value.what.startswith("The clip is coded with a�[31m�b")
+    assert len(caught.value.what) <= 100
+    monkeypatch.setattr(decoder, "_START", forged({**reply, "what": "Send your password."}))
+    with pytest.raises(DamagedMedia, match="broke down"):
+        open_media(clip)
 
 
 def test_the_worker_imports_as_its_parent_does_from_any_folder(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,8 @@ from attribution.media.demux import Survey, open_clip, packet_time, survey_packe
 from attribution.media.kept import KeptFrame, keep, orientation_of
 from attribution.media.limits import MediaLimits
 from attribution.media.sampling import Wanted, evenly_in_time
+from attribution.messages import Message
+from attribution.text.reasons import reason
 
 # The decoder stops by itself this early (share of the limit), so that what it has is used instead of being lost to the kill.
 _DECODING_SHARE = 0.6
@@ -31,7 +33,7 @@ class Clip:
     duration: float
     frames_wanted: int
     codec: str
-    notes: list[str]
+    notes: list[Message]
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Decoded:
     other_size: int = 0
     out_of_time: bool = False
     last_seconds: float = 0.0
-    notes: set[str] = field(default_factory=set)
+    notes: set[Message] = field(default_factory=set)
     orientations: dict[int, int | None] = field(default_factory=dict)
     """By libav's angle, which alone does not tell a mirrored frame."""
 
@@ -58,21 +60,21 @@ def read_clip(path: str, demuxer: str, limits: MediaLimits) -> Clip:
         unit = float(stream.time_base or 1)
         survey = survey_packets(container, stream, (began + deadline) / 2)
     if not survey.times:
-        raise DamagedMedia("The clip holds no frame that can be read.", "Get the original file again: this one is cut off or empty.")
+        raise DamagedMedia(reason("no_frame"), reason("get_original"))
     duration = (survey.end - survey.times[0]) * unit
     chosen, keys_only = _choose(survey, duration, limits)
     decoded = _decode(path, demuxer, limits, survey, chosen, keys_only, deadline)
     if not decoded.frames and keys_only:
         decoded = _decode(path, demuxer, limits, survey, chosen, False, deadline)
     if not decoded.frames and decoded.out_of_time:
-        raise DecodeTimeout("Reading the clip took too long and was stopped.", "Cut the clip shorter or scale it down.")
+        raise DecodeTimeout(reason("took_too_long"), reason("shorten"))
     if not decoded.frames:
-        raise DamagedMedia("No frame of the clip could be decoded.", "Get the original file again: this one is damaged.")
+        raise DamagedMedia(reason("no_frame_decoded"), reason("get_original"))
     first = decoded.frames[0]
     wanted = _frames_wanted(survey, len(chosen), decoded, limits)
     if keys_only and len(survey.keys) < len(survey.times):
-        span = f"from {first.seconds:.1f} s to {decoded.frames[-1].seconds:.1f} s"
-        notes.append(f"The clip is long, so only key frames were looked at: {len(decoded.frames)} of them, {span}.")
+        count, last = len(decoded.frames), decoded.frames[-1].seconds
+        notes.append(reason("key_frames", count=count, first=first.seconds, last=last))
     notes += _damage(survey, decoded, wanted, unit)
     notes += sorted(decoded.notes)
     return Clip(decoded.frames, first.width, first.height, duration, wanted, codec, notes)
@@ -167,9 +169,9 @@ def _keep(frame: Any, seconds: float, stream: Any, limits: MediaLimits, decoded:
         decoded.other_size += 1
         return
     if stream.codec_context.color_trc in _HDR_TRANSFERS:
-        notes.append("The clip is HDR; its colours were not converted to a standard screen's.")
+        notes.append(reason("hdr"))
     if frame.interlaced_frame:
-        notes.append("The clip is interlaced: moving edges may look like combs.")
+        notes.append(reason("interlaced"))
     decoded.notes.update(notes)
     decoded.frames.append(kept)
 
@@ -184,23 +186,20 @@ def _frames_wanted(survey: Survey, chosen: int, decoded: Decoded, limits: MediaL
     return read if whole else max(read, chosen)
 
 
-def _damage(survey: Survey, decoded: Decoded, wanted: int, unit: float) -> list[str]:
+def _damage(survey: Survey, decoded: Decoded, wanted: int, unit: float) -> list[Message]:
     notes = []
     read = len(decoded.frames)
     there = (survey.end - survey.start) * unit
     if read < wanted:
-        notes.append(f"{read} of {wanted} frames could be decoded.")
+        notes.append(reason("frames_decoded", count=read, wanted=wanted))
     if survey.promised > survey.packets + 1 and survey.promised > 1.02 * survey.packets:
-        notes.append(f"The clip is cut off: its header promises {survey.promised} frames, {survey.packets} are in the file.")
+        notes.append(reason("frames_missing", promised=survey.promised, count=survey.packets))
     elif survey.cut_off:
-        notes.append(f"The clip is cut off or damaged: nothing after {(survey.times[-1] - survey.start) * unit:.1f} s could be read.")
+        notes.append(reason("cut_off_after", last=(survey.times[-1] - survey.start) * unit))
     elif survey.promised_seconds > 1.2 * there + 0.2:
-        notes.append(
-            f"The clip's header promises {survey.promised_seconds:.1f} s, the pictures in the file end at {there:.1f} s: "
-            "it may have been cut off."
-        )
+        notes.append(reason("shorter_than_promised", length=survey.promised_seconds, last=there))
     if decoded.out_of_time:
-        notes.append(f"Only the first {decoded.last_seconds:.1f} s were looked at: decoding more would have taken too long.")
+        notes.append(reason("out_of_time", length=decoded.last_seconds))
     if decoded.other_size:
-        notes.append(f"The picture changes its size within the clip; {decoded.other_size} frames of another size were left out.")
+        notes.append(reason("other_size", count=decoded.other_size))
     return notes

@@ -14,6 +14,8 @@ from typing import Any, BinaryIO
 
 from attribution.errors import DamagedMedia, DecodeTimeout, MediaError
 from attribution.media import wire
+from attribution.messages import gettext as _
+from attribution.text.reasons import reason
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -120,14 +122,13 @@ class Decoder:
         code = self._process.poll()
         self.kill()
         if self._timed_out:
-            return DecodeTimeout("Reading the file took too long and was stopped.", "Cut the clip shorter or scale it down.")
+            return DecodeTimeout(_("Reading the file took too long and was stopped."), reason("shorten"))
         if code is not None and -code in _STOPPED_FOR_TIME:
-            return DecodeTimeout("The decoder was stopped while it read the file.", "Try again, or cut the clip shorter or scale it down.")
+            return DecodeTimeout(_("The decoder was stopped while it read the file."), reason("shorten"))
         if code == 1:
-            return MediaError(
-                "The decoder could not be started or broke off.", "Check that the packages av, numpy and pillow are installed."
-            )
-        return DamagedMedia("The decoder broke down on this file.", "Open the file in an editor and save a new copy.")
+            what = _("The decoder could not be started or broke off.")
+            return MediaError(what, _("Check that the packages av, numpy and pillow are installed."))
+        return DamagedMedia(_("The decoder broke down on this file."), reason("save_copy"))
 
 
 class _Nursery:
@@ -155,7 +156,8 @@ class _Nursery:
         try:
             return Decoder()
         except OSError as error:
-            raise MediaError("The decoder could not be started.", "Wait until the machine has less to do and try again.") from error
+            what = _("The decoder could not be started.")
+            raise MediaError(what, _("Wait until the machine has less to do and try again.")) from error
 
     def retire(self) -> None:
         with self._lock:

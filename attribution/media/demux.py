@@ -8,6 +8,8 @@ import av
 
 from attribution.errors import DamagedMedia, MediaTooLarge, NoPictures, UnsupportedMedia
 from attribution.media.limits import MediaLimits
+from attribution.messages import Message
+from attribution.text.reasons import reason
 
 DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "mpeg4", "mjpeg", "mpeg2video", "prores")
 DEMUXERS = ("mov", "matroska", "avi", "mpegts")
@@ -44,41 +46,39 @@ def open_clip(path: str, demuxer: str, limits: MediaLimits) -> Any:
         "max_streams": str(_MOST_STREAMS),
     }
     if demuxer not in DEMUXERS:
-        raise UnsupportedMedia("This kind of clip is not opened.", "Convert it to MP4 first.")
+        raise UnsupportedMedia(reason("clip_not_opened"), reason("convert_clip"))
     try:
         # The demuxer is named, so that nothing else is tried on the bytes; `file:` leaves no other reading of the path.
         return av.open(f"file:{path}", format=demuxer, options=options, metadata_errors="replace")
     except MemoryError:
         raise
     except Exception as error:
-        raise DamagedMedia(
-            "The clip cannot be opened: its index is missing or damaged.", "Get the original file again: this one may be cut off."
-        ) from error
+        raise DamagedMedia(reason("no_index"), reason("get_original")) from error
 
 
-def video_stream(container: Any, limits: MediaLimits) -> tuple[Any, list[str]]:
+def video_stream(container: Any, limits: MediaLimits) -> tuple[Any, list[Message]]:
     """The largest video stream that is no cover picture, ready to decode; and notes. Raises MediaError."""
     streams = [stream for stream in container.streams if stream.type == "video" and not stream.disposition.value & _COVER_PICTURE]
     if not streams and not container.streams.audio:
-        raise DamagedMedia("No video track can be read in this file.", "Get the original file again: this one may be damaged.")
+        raise DamagedMedia(reason("no_video_track"), reason("get_original"))
     if not streams:
-        raise NoPictures("There is only sound in this file, no pictures.", "Give a clip with a video track.")
+        raise NoPictures(reason("only_sound"), reason("give_video"))
     usable = [stream for stream in streams if stream.codec_context is not None and stream.codec_context.name in DECODERS]
     if not usable:
         context = streams[0].codec_context
-        name = context.name if context is not None else "an unknown codec"
-        raise UnsupportedMedia(f"The clip is coded with {name}, which Telltale does not open.", "Convert it to H.264 in an MP4 file first.")
+        coded = reason("codec", codec=context.name) if context is not None else reason("codec_unknown")
+        raise UnsupportedMedia(coded, reason("convert_codec"))
     stream = max(usable, key=lambda candidate: candidate.codec_context.width * candidate.codec_context.height)
     context = stream.codec_context
     if context.width * context.height > limits.max_clip_pixels:
-        raise MediaTooLarge(f"The clip's frames are {context.width}×{context.height} pixels, more than we open.", "Scale it down first.")
+        raise MediaTooLarge(reason("frames_too_large", across=context.width, down=context.height), reason("scale_down"))
     context.options = {"codec_whitelist": ",".join(DECODERS), "max_pixels": str(limits.max_clip_pixels)}
     # Every thread holds frames of its own, so of large frames few at a time are decoded.
     deep = 2 if any(bits in (context.pix_fmt or "") for bits in ("10", "12", "16")) else 1
     large = context.width * context.height * deep / _LARGE_PIXELS
     stream.thread_count = _MOST_THREADS if large < 0.9 else 2 if large <= 2 else 1
     stream.thread_type = "AUTO"
-    notes = [f"The clip has {len(streams)} video tracks; only the largest was looked at."] if len(streams) > 1 else []
+    notes = [reason("largest_track", count=len(streams))] if len(streams) > 1 else []
     return stream, notes
 
 

@@ -16,6 +16,8 @@ from PIL import Image
 
 from attribution.media import orientation as turn
 from attribution.media.limits import MediaLimits
+from attribution.messages import Message
+from attribution.text.reasons import reason
 
 MOST_KEPT_PIXELS = 3840 * 2160
 
@@ -83,19 +85,20 @@ def small_size(width: int, height: int, short_px: int | None, long_px: int) -> t
 
 def keep(
     frame: Any, seconds: float, orientation: int | None, pixel_shape: Fraction | None, limits: MediaLimits
-) -> tuple[KeptFrame, list[str]]:
+) -> tuple[KeptFrame, list[Message]]:
     """Keep a decoded frame; also plain notes on what was done to it. `pixel_shape`: width of a stored pixel over its height."""
     notes = []
     if orientation is None:
         orientation = 1
-        notes.append("The clip asks to be shown at a slant; it was looked at upright.")
+        notes.append(reason("slanted"))
     stretch = float(pixel_shape) if pixel_shape and 0.25 <= pixel_shape <= 4 else 1.0
     width, height = max(1, round(frame.width * stretch)), frame.height
     small = small_size(width, height, limits.clip_side_px, limits.picture_side_px)
     rgb = _convert(_FOR_DETECTION, frame, *small, "rgb24").to_ndarray()
     kept = _fit(frame, limits)
     if kept.width < frame.width:
-        notes.append(f"Frames of {frame.width}×{frame.height} were scaled down to {kept.width}×{kept.height} before faces were cut.")
+        sides = {"across": frame.width, "down": frame.height, "kept_across": kept.width, "kept_down": kept.height}
+        notes.append(reason("scaled_down", **sides))
     if turn.swaps_sides(orientation):
         width, height = height, width
     return KeptFrame(kept, turn.upright(rgb, orientation), width, height, seconds, orientation), notes

@@ -4,9 +4,13 @@ import struct
 from dataclasses import dataclass
 
 from attribution.errors import NoPictures, UnsupportedMedia
+from attribution.messages import gettext as _
 
 HEAD_BYTES = 4096
-WHAT_WE_OPEN = "Give a picture (JPEG, PNG, WebP, GIF) or a clip (MP4, MOV, MKV, WebM, AVI)."
+WHAT_WE_OPEN = _("Give a picture (JPEG, PNG, WebP, GIF) or a clip (MP4, MOV, MKV, WebM, AVI).")
+_IS_A = _("This file is in the format {format}, which Telltale does not open.")
+_TO_PICTURE, _TO_CLIP = _("Convert it to PNG or JPEG first."), _("Convert it to MP4 first.")
+_UNPACK = _("Unpack it and give the picture or clip inside.")
 
 
 @dataclass(frozen=True)
@@ -23,23 +27,21 @@ _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _AVIF_BRANDS = {b"avif", b"avis"}
 _QUICKTIME_ATOMS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
 
-# Beginnings of what we refuse, and what it is called.
+# Beginnings of what we refuse, and what to say of it.
 _KNOWN_REFUSALS = (
-    ((b"II*\x00", b"MM\x00*"), "a TIFF picture", "Convert it to PNG or JPEG first."),
-    (b"BM", "a BMP picture", "Convert it to PNG first."),
-    (b"\x00\x00\x01\x00", "an icon file", "Convert it to PNG first."),
-    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture", "Convert it to PNG or JPEG first."),
-    ((b"\x00\x00\x00\x0cJXL ", b"\xff\x0a"), "a JPEG XL picture", "Convert it to PNG or JPEG first."),
-    (b"8BPS", "a Photoshop document", "Export it as PNG or JPEG first."),
-    (b"%PDF", "a PDF document", "Export the picture from it as PNG or JPEG first."),
-    (b"%!PS", "a PostScript file", "Export the picture from it as PNG or JPEG first."),
-    (b"PK\x03\x04", "an archive or an office document", "Unpack it and give the picture or clip inside."),
-    (b"PK\x05\x06", "an empty archive", WHAT_WE_OPEN),
-    ((b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!"), "a compressed archive", "Unpack it and give the picture or clip inside."),
-    (b"FLV\x01", "a Flash video", "Convert it to MP4 first."),
-    (b"0&\xb2u\x8ef\xcf\x11", "a Windows Media file", "Convert it to MP4 first."),
-    (b"\x00\x00\x01\xba", "an MPEG program stream", "Convert it to MP4 first."),
-    (b"OggS", "an Ogg file", "Convert it to MP4 first."),
+    ((b"II*\x00", b"MM\x00*"), _IS_A.format(format="TIFF"), _TO_PICTURE),
+    (b"BM", _IS_A.format(format="BMP"), _TO_PICTURE),
+    (b"\x00\x00\x01\x00", _IS_A.format(format="ICO"), _TO_PICTURE),
+    (b"\x00\x00\x00\x0cjP  ", _IS_A.format(format="JPEG 2000"), _TO_PICTURE),
+    ((b"\x00\x00\x00\x0cJXL ", b"\xff\x0a"), _IS_A.format(format="JPEG XL"), _TO_PICTURE),
+    (b"8BPS", _IS_A.format(format="Photoshop"), _TO_PICTURE),
+    (b"%PDF", _IS_A.format(format="PDF"), _TO_PICTURE),
+    (b"%!PS", _IS_A.format(format="PostScript"), _TO_PICTURE),
+    ((b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!"), _("This is an archive or an office document."), _UNPACK),
+    (b"FLV\x01", _IS_A.format(format="Flash Video"), _TO_CLIP),
+    (b"0&\xb2u\x8ef\xcf\x11", _IS_A.format(format="Windows Media"), _TO_CLIP),
+    (b"\x00\x00\x01\xba", _IS_A.format(format="MPEG-PS"), _TO_CLIP),
+    (b"OggS", _IS_A.format(format="Ogg"), _TO_CLIP),
 )
 _SOUND = (b"ID3", b"fLaC", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xf1", b"\xff\xf9", b"#!AMR")
 
@@ -97,9 +99,9 @@ def _iso_media(head: bytes) -> Format:
     end = min(int.from_bytes(head[:4], "big"), len(head))
     brands = {brand, *(head[at : at + 4] for at in range(16, end - 3, 4))}
     if brand in _AVIF_BRANDS or (brand in _HEIF_BRANDS and brands & _AVIF_BRANDS):
-        raise UnsupportedMedia("This is an AVIF picture, which Telltale does not open.", "Convert it to PNG or JPEG first.")
+        raise UnsupportedMedia(_IS_A.format(format="AVIF"), _TO_PICTURE)
     if brand in _HEIF_BRANDS:
-        raise UnsupportedMedia("This is a HEIC picture, which Telltale does not open.", "Convert it to JPEG first.")
+        raise UnsupportedMedia(_IS_A.format(format="HEIC"), _TO_PICTURE)
     return Format("clip", "mov" if brand == b"qt  " else "mp4", "mov")
 
 
@@ -111,7 +113,7 @@ def _every(head: bytes, first: int, step: int) -> bool:
 def _refusal(head: bytes) -> UnsupportedMedia | NoPictures:
     for beginning, what, next_step in _KNOWN_REFUSALS:
         if head.startswith(beginning):
-            return UnsupportedMedia(f"This is {what}, which Telltale does not open.", next_step)
+            return UnsupportedMedia(what, next_step)
     if head.startswith(_SOUND):
         return _sound()
     text = _as_text(head)
@@ -119,12 +121,14 @@ def _refusal(head: bytes) -> UnsupportedMedia | NoPictures:
         return _unknown()
     start = text.lstrip("\ufeff \t\r\n").lower()
     if start.startswith(("<svg", "<?xml")) and "<svg" in start:
-        return UnsupportedMedia("This is an SVG drawing, which Telltale does not open.", "Export it as PNG first.")
+        return UnsupportedMedia(_IS_A.format(format="SVG"), _TO_PICTURE)
     if start.startswith("#extm3u"):
-        return UnsupportedMedia("This is a playlist: it only points to a clip elsewhere.", "Download the clip itself and give that file.")
+        what = _("This is a playlist: it only points to a clip elsewhere.")
+        return UnsupportedMedia(what, _("Download the clip itself and give that file."))
     if start.startswith(("<!doctype html", "<html")):
-        return UnsupportedMedia("This is a web page, not a picture or clip.", "Save the picture or clip itself and give that file.")
-    return UnsupportedMedia("This is a text file, whatever its name says.", WHAT_WE_OPEN)
+        what = _("This is a web page, not a picture or clip.")
+        return UnsupportedMedia(what, _("Save the picture or clip itself and give that file."))
+    return UnsupportedMedia(_("This is a text file, whatever its name says."), WHAT_WE_OPEN)
 
 
 def _as_text(head: bytes) -> str | None:
@@ -139,8 +143,8 @@ def _as_text(head: bytes) -> str | None:
 
 
 def _sound() -> NoPictures:
-    return NoPictures("This is a sound file: there is no picture in it.", WHAT_WE_OPEN)
+    return NoPictures(_("This is a sound file: there is no picture in it."), WHAT_WE_OPEN)
 
 
 def _unknown() -> UnsupportedMedia:
-    return UnsupportedMedia("This is neither a picture nor a clip of a kind that Telltale opens.", WHAT_WE_OPEN)
+    return UnsupportedMedia(_("This is neither a picture nor a clip of a kind that Telltale opens."), WHAT_WE_OPEN)

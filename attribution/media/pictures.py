@@ -9,6 +9,8 @@ from PIL import GifImagePlugin, Image, JpegImagePlugin, MpoImagePlugin, PngImage
 from attribution.errors import DamagedMedia, MediaTooLarge
 from attribution.media.kept import KeptPicture, small_size
 from attribution.media.limits import MediaLimits
+from attribution.messages import Message
+from attribution.text.reasons import reason
 
 # Imported now, because a decoder that is at work has given up what importing needs. (An MPO is a JPEG with more pictures behind it.)
 OPENERS = (GifImagePlugin, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
@@ -29,20 +31,17 @@ _TURNS = {
 }
 
 
-def read_picture(path: str, opener: str, limits: MediaLimits) -> tuple[KeptPicture, list[str]]:
+def read_picture(path: str, opener: str, limits: MediaLimits) -> tuple[KeptPicture, list[Message]]:
     """The picture, upright RGB, and plain notes on what was done to it. Raises MediaError."""
     # The limit below is ours and is checked on the header; Pillow's own would warn at one size and refuse at another.
     Image.MAX_IMAGE_PIXELS = None
-    notes: list[str] = []
+    notes: list[Message] = []
     try:
         image, turn = _decode(path, opener, limits, notes)
     except (MediaTooLarge, MemoryError):
         raise
     except Exception as error:
-        raise DamagedMedia(
-            "The picture is cut off or damaged: not all of it could be decoded, so it was not judged at all.",
-            "Get the original file again, or open it and save a new copy.",
-        ) from error
+        raise DamagedMedia(reason("picture_damaged"), reason("save_copy")) from error
     # Turned last: by now what the decoder held is given back, and RGB is the smallest form.
     if turn is not None:
         image = image.transpose(turn)
@@ -51,13 +50,13 @@ def read_picture(path: str, opener: str, limits: MediaLimits) -> tuple[KeptPictu
     return KeptPicture(image, np.array(small), image.width, image.height), notes
 
 
-def _decode(path: str, opener: str, limits: MediaLimits, notes: list[str]) -> tuple[Image.Image, Image.Transpose | None]:
+def _decode(path: str, opener: str, limits: MediaLimits, notes: list[Message]) -> tuple[Image.Image, Image.Transpose | None]:
     """All pixels as RGB, and how they are to be turned."""
     with Image.open(path, formats=[opener]) as opened:
         if opened.width * opened.height > limits.max_pixels:
-            raise MediaTooLarge(f"The picture has {opened.width}×{opened.height} pixels, more than we open.", "Scale it down first.")
+            raise MediaTooLarge(reason("too_many_pixels", across=opened.width, down=opened.height), reason("scale_down"))
         if getattr(opened, "is_animated", False):
-            notes.append(f"Only the first picture of this animated or multi-picture {opener} file was looked at.")
+            notes.append(reason("first_picture_only", format=opener))
         opened.load()
         return _rgb(opened, notes), _TURNS.get(_orientation(opened))
 
@@ -69,15 +68,15 @@ def _orientation(opened: Image.Image) -> int:
     return 1
 
 
-def _rgb(image: Image.Image, notes: list[str]) -> Image.Image:
+def _rgb(image: Image.Image, notes: list[Message]) -> Image.Image:
     """Any of Pillow's modes as RGB."""
     if image.mode.startswith("I") or image.mode == "F":
-        notes.append("The picture has 16 bits a pixel; it was looked at in 8.")
+        notes.append(reason("sixteen_bits"))
         return _banded(image, _from_sixteen_bits)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         return _on_white(image, notes)
     if image.mode == "CMYK":
-        notes.append("The picture is in print colours (CMYK); they were converted without a colour profile.")
+        notes.append(reason("print_colours"))
     return image.copy() if image.mode == "RGB" else image.convert("RGB")
 
 
@@ -94,7 +93,7 @@ def _from_sixteen_bits(band: Image.Image) -> Image.Image:
     return Image.fromarray(((np.clip(np.asarray(band), 0, 65535).astype(np.uint32) + 128) // 257).astype(np.uint8)).convert("RGB")
 
 
-def _on_white(image: Image.Image, notes: list[str]) -> Image.Image:
+def _on_white(image: Image.Image, notes: list[Message]) -> Image.Image:
     """Transparent areas on white; a note only when there are any."""
     seen_through = False
 
@@ -109,5 +108,5 @@ def _on_white(image: Image.Image, notes: list[str]) -> Image.Image:
 
     result = _banded(image, covered)
     if seen_through:
-        notes.append("Transparent areas of the picture were put on white.")
+        notes.append(reason("transparent"))
     return result

@@ -8,7 +8,7 @@ import os
 import stat
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,14 @@ from attribution.media import decoder, magic
 from attribution.media.decoder import Decoder
 from attribution.media.limits import MediaLimits
 from attribution.media.wire import WireError
+from attribution.messages import Message
+from attribution.messages import gettext as _
+from attribution.text import numbers
+from attribution.text.reasons import DECODER, READING, reason
 
 _CHUNK_BYTES = 2**20
 _MOST_NOTES = 16
-_MOST_NOTE_LETTERS = 400
+_MOST_LETTERS = 40
 _CROPS_AT_A_TIME = 256
 _MOST_SIDE_PX = 1024
 _ROUNDING_PX = 0.01
@@ -86,13 +90,13 @@ class OpenedMedia:
 
     def _cut(self, requests: list[list[float]], side_px: int, resample: str) -> list[np.ndarray]:
         if not self._closer.alive:
-            raise DecodeTimeout("The file was closed before its faces were cut.", "Open it again.")
+            raise DecodeTimeout(_("The file was closed before its faces were cut."), _("Open it again."))
         with self._worker.within(self._limits.seconds):
             self._worker.send({"crops": requests, "side_px": int(side_px), "resample": resample})
             if self._worker.receive().get("crops") != len(requests):
                 raise WireError("another number of crops")
             cut = []
-            for _ in requests:
+            for _request in requests:
                 cut.append(np.empty((side_px, side_px, 3), np.uint8))
                 self._worker.receive_into(cut[-1].data)
             return cut
@@ -105,13 +109,13 @@ def open_media(path: str | Path, limits: MediaLimits | None = None, name: str | 
     when no decoder could be started. Nothing is logged."""
     limits = limits or MediaLimits()
     if "\0" in os.fspath(path):
-        raise MissingMedia("There is no such file.", "Check the name.")
+        raise _missing()
     location = os.path.abspath(path)
     before, head = _look(location, limits)
     form = magic.recognise(head)
     size = magic.declared_size(head)
     if size and size[0] * size[1] > limits.max_pixels:
-        raise MediaTooLarge(f"The picture has {size[0]}×{size[1]} pixels, more than we open.", "Scale it down first.")
+        raise MediaTooLarge(reason("too_many_pixels", across=size[0], down=size[1]), reason("scale_down"))
     worker = decoder.take()
     try:
         with worker.within(limits.seconds):
@@ -123,7 +127,7 @@ def open_media(path: str | Path, limits: MediaLimits | None = None, name: str | 
             frames = _frames(worker, reply, form.kind, limits)
             facts = _facts(reply, frames, form, limits)
         if _look(location, limits)[0] != before or count != before[2]:
-            raise DamagedMedia("The file changed while it was read.", "Wait until it is complete and try again.")
+            raise DamagedMedia(_("The file changed while it was read."), _("Wait until it is complete and try again."))
         shown = _printable(name if name is not None else os.path.basename(location), 255)
         media = Media(name=shown, sha256=sha256, bytes=count, kind=form.kind, **facts)
         return OpenedMedia(media, frames, worker, limits, reply.get("filtered") is True)
@@ -140,21 +144,25 @@ def _look(location: str, limits: MediaLimits) -> tuple[tuple[int, ...], bytes]:
         # Looked at before it is opened: opening a pipe or a device can wait for ever.
         found = os.stat(location)
         if stat.S_ISDIR(found.st_mode):
-            raise UnsupportedMedia("This is a folder, not a file.", magic.WHAT_WE_OPEN)
+            raise UnsupportedMedia(_("This is a folder, not a file."), magic.WHAT_WE_OPEN)
         if not stat.S_ISREG(found.st_mode):
-            raise UnsupportedMedia("This is not an ordinary file.", magic.WHAT_WE_OPEN)
+            raise UnsupportedMedia(_("This is not an ordinary file."), magic.WHAT_WE_OPEN)
         if found.st_size == 0:
-            raise EmptyMedia("The file is empty: it holds no bytes.", "Get the original file again.")
+            raise EmptyMedia(_("The file is empty: it holds no bytes."), _("Get the original file again."))
         if found.st_size > limits.max_bytes:
-            most = limits.max_bytes / 2**20
-            what = f"The file has {found.st_size / 2**20:.1f} MiB; at most {most:.0f} MiB are opened."
-            raise MediaTooLarge(what, "Cut it shorter first.")
+            sizes = {"size": numbers.size(found.st_size), "most": numbers.size(limits.max_bytes)}
+            raise MediaTooLarge(_("The file has {size}; at most {most} are opened.").format(**sizes), reason("shorten"))
         with open(location, "rb") as file:
             return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns), file.read(magic.HEAD_BYTES)
     except PermissionError as error:
-        raise MissingMedia("The file may not be read by this program.", "Change its permissions or copy it elsewhere.") from error
+        what = _("The file may not be read by this program.")
+        raise MissingMedia(what, _("Change its permissions or copy it elsewhere.")) from error
     except (OSError, ValueError) as error:
-        raise MissingMedia("There is no such file.", "Check the name.") from error
+        raise _missing() from error
+
+
+def _missing() -> MissingMedia:
+    return MissingMedia(_("There is no such file."), _("Check the name."))
 
 
 def _digest(location: str, limits: MediaLimits) -> tuple[str, int]:
@@ -166,14 +174,14 @@ def _digest(location: str, limits: MediaLimits) -> tuple[str, int]:
                 digest.update(chunk)
                 count += len(chunk)
     except OSError as error:
-        raise MissingMedia("The file went away while it was read.", "Give it again.") from error
+        raise MissingMedia(_("The file went away while it was read."), _("Give it again.")) from error
     return digest.hexdigest(), count
 
 
 def _raise_refusal(reply: dict[str, Any]) -> None:
     if "error" in reply:
         kind = _REFUSALS.get(str(reply["error"]), DamagedMedia)
-        raise kind(_printable(reply.get("what"), _MOST_NOTE_LETTERS), _printable(reply.get("next_step"), _MOST_NOTE_LETTERS))
+        raise kind(_said(reply.get("what"), DECODER), _said(reply.get("next_step"), DECODER))
 
 
 def _frames(worker: Decoder, reply: dict[str, Any], kind: str, limits: MediaLimits) -> tuple[Frame, ...]:
@@ -210,8 +218,20 @@ def _facts(reply: Any, frames: tuple[Frame, ...], form: magic.Format, limits: Me
         "frames_read": len(frames),
         "frames_wanted": wanted,
         "container": f"{form.label} ({codec})" if codec else form.label,
-        "notes": tuple(_printable(note, _MOST_NOTE_LETTERS) for note in notes),
+        "notes": tuple(_said(note, READING) for note in notes),
     }
+
+
+def _said(told: Any, sentences: Mapping[str, Message]) -> Message:
+    """One of our own sentences, by the code and the figures that the worker gives."""
+    _expect(isinstance(told, dict) and isinstance(told.get("code"), str) and isinstance(told.get("figures"), dict))
+    _expect(told["code"] in sentences)
+    figures = {name: _printable(value, _MOST_LETTERS) if isinstance(value, str) else value for name, value in told["figures"].items()}
+    _expect(all(isinstance(value, str) or (_is_number(value) and abs(value) < 2**53) for value in figures.values()))
+    try:
+        return reason(told["code"], **figures)
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        raise WireError("a sentence without its figures") from error
 
 
 def _expect(holds: bool) -> None:

@@ -21,6 +21,7 @@ from attribution.media.kept import KeptFrame, KeptPicture
 from attribution.media.limits import MediaLimits
 from attribution.media.pictures import read_picture
 from attribution.media.sandbox import confine
+from attribution.text.reasons import coded, reason
 
 # Beyond what the parent allows before it kills: only an orphan lives to see this.
 _GRACE_SECONDS = 5
@@ -67,10 +68,10 @@ def _open(order: dict[str, Any], limits: MediaLimits, filtered: bool, answer: Bi
             found |= {"wanted": clip.frames_wanted, "codec": clip.codec}
     except Exception as error:
         refusal = _as_refusal(error)
-        wire.send(answer, {"error": type(refusal).__name__, "what": refusal.what, "next_step": refusal.next_step})
+        wire.send(answer, {"error": type(refusal).__name__, "what": coded(refusal.what), "next_step": coded(refusal.next_step)})
         return None
     sizes = [[item.seconds, item.small.shape[1], item.small.shape[0]] for item in kept]
-    wire.send(answer, {**found, "notes": notes, "filtered": filtered, "frames": sizes})
+    wire.send(answer, {**found, "notes": [coded(note) for note in notes], "filtered": filtered, "frames": sizes})
     for item in kept:
         wire.send_bytes(answer, np.ascontiguousarray(item.small))
     return kept
@@ -80,8 +81,8 @@ def _as_refusal(error: Exception) -> MediaError:
     if isinstance(error, MediaError):
         return error
     if isinstance(error, MemoryError):
-        return MediaTooLarge("The file needs more memory than one file may take.", "Scale it down or cut it shorter first.")
-    return DamagedMedia("The file could not be decoded.", "Get the original file again: this one may be damaged.")
+        return MediaTooLarge(reason("out_of_memory"), reason("shorten"))
+    return DamagedMedia(reason("not_decoded"), reason("get_original"))
 
 
 def _cut(request: dict[str, Any], kept: list[Any], answer: BinaryIO) -> None:

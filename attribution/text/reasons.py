@@ -13,6 +13,30 @@ from attribution.messages import Figure, Message, ngettext
 from attribution.messages import gettext as _
 from attribution.text import numbers
 
+READING: Mapping[str, Message] = {
+    "first_picture_only": _("Only the first picture of this animated or multi-picture {format} file was looked at."),
+    "sixteen_bits": _("The picture has 16 bits a pixel; it was looked at in 8."),
+    "print_colours": _("The picture is in print colours (CMYK); they were converted without a colour profile."),
+    "transparent": _("Transparent areas of the picture were put on white."),
+    "hdr": _("The clip is HDR; its colours were not converted to a standard screen’s."),
+    "interlaced": _("The clip is interlaced: moving edges may look like combs."),
+    "slanted": _("The clip asks to be shown at a slant; it was looked at upright."),
+    "scaled_down": _("Frames of {across} × {down} were scaled down to {kept_across} × {kept_down} before faces were cut."),
+    "largest_track": _("The clip has {count} video tracks; only the largest was looked at."),
+    "key_frames": _("The clip is long, so only key frames were looked at: {count} of them, from {first} to {last}."),
+    "frames_decoded": _("{count} of {wanted} frames could be decoded."),
+    "frames_missing": _("The clip is cut off: its header promises {promised} frames, {count} are in the file."),
+    "cut_off_after": _("The clip is cut off or damaged: nothing after {last} could be read."),
+    "shorter_than_promised": _("The clip’s header promises {length}, the pictures in the file end at {last}: it may have been cut off."),
+    "out_of_time": _("Only the first {length} were looked at: decoding more would have taken too long."),
+    "other_size": ngettext(
+        "The picture changes its size within the clip; {count} frame of another size was left out.",
+        "The picture changes its size within the clip; {count} frames of another size were left out.",
+        1,
+    ),
+}
+"""Notes on the reading of a file."""
+
 REASONS: Mapping[str, Message] = {
     # What keeps a face from being examined
     "face_too_small": _("The face is only {width} px wide; at least {needed} px are needed."),
@@ -142,27 +166,7 @@ not asked."
     ),
     "not_loaded": _("{detector} could not be loaded, so it was not asked. {error}"),
     "no_router": _("No detector for every kind of face is embedded, so none was asked."),
-    # On the reading of a file
-    "first_picture_only": _("Only the first picture of this animated or multi-picture {format} file was looked at."),
-    "sixteen_bits": _("The picture has 16 bits a pixel; it was looked at in 8."),
-    "print_colours": _("The picture is in print colours (CMYK); they were converted without a colour profile."),
-    "transparent": _("Transparent areas of the picture were put on white."),
-    "hdr": _("The clip is HDR; its colours were not converted to a standard screen’s."),
-    "interlaced": _("The clip is interlaced: moving edges may look like combs."),
-    "slanted": _("The clip asks to be shown at a slant; it was looked at upright."),
-    "scaled_down": _("Frames of {across} × {down} were scaled down to {kept_across} × {kept_down} before faces were cut."),
-    "largest_track": _("The clip has {count} video tracks; only the largest was looked at."),
-    "key_frames": _("The clip is long, so only key frames were looked at: {count} of them, from {first} to {last}."),
-    "frames_decoded": _("{count} of {wanted} frames could be decoded."),
-    "frames_missing": _("The clip is cut off: its header promises {promised} frames, {count} are in the file."),
-    "cut_off_after": _("The clip is cut off or damaged: nothing after {last} could be read."),
-    "shorter_than_promised": _("The clip’s header promises {length}, the pictures in the file end at {last}: it may have been cut off."),
-    "out_of_time": _("Only the first {length} were looked at: decoding more would have taken too long."),
-    "other_size": ngettext(
-        "The picture changes its size within the clip; {count} frame of another size was left out.",
-        "The picture changes its size within the clip; {count} frames of another size were left out.",
-        1,
-    ),
+    **READING,
 }
 """What each code says, with the names of its figures. A figure `count` decides on the plural."""
 
