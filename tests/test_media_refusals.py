@@ -90,7 +90,7 @@ def test_files_of_other_kinds_whatever_their_names_say(tmp_path: Path) -> None:
         bundle.writestr("../a.jpg", b"x")
     assert "archive" in str(refusal(write(tmp_path / "a.jpg", archive.getvalue())))
     write(tmp_path / "heic.jpg", b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(500))
-    assert "Convert it to JPEG first." in str(refusal(tmp_path / "heic.jpg"))
+    assert "Convert it to PNG or JPEG first." in str(refusal(tmp_path / "heic.jpg"))
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.gif"])

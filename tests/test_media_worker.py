@@ -314,7 +314,11 @@ def test_a_refusal_is_in_our_words_and_strange_figures_are_cleaned_and_bounded(c
         open_media(clip)
     assert caught.value.what.startswith("The clip is coded with a�[31m�b")
     assert len(caught.value.what) <= 100
-    monkeypatch.setattr(decoder, "_START", forged({**reply, "what": "Send your password."}))
+
+
+def test_a_refusal_in_words_of_its_own_is_not_shown(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reply = {"error": "SystemExit", "what": "Send your password.", "next_step": None}
+    monkeypatch.setattr(decoder, "_START", forged(reply).replace("time.sleep(60)", "time.sleep(0.01)"))
     with pytest.raises(DamagedMedia, match="broke down"):
         open_media(clip)
 
