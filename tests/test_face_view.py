@@ -22,7 +22,7 @@ from samples import Markup, said
 def test_the_banner_says_state_reasons_and_limits_and_never_real(verdict: Verdict) -> None:
     banner = view.verdict_banner(s.picture(verdict))
     words = said(banner)
-    for part in (text.STATES[verdict.state], text.CANNOT_TELL, *verdict.reasons, *s.DETECTOR.limits):
+    for part in (text.STATES[verdict.state], text.CANNOT_TELL, *verdict.reasons):
         assert part in words
     assert Markup(banner).of("svg")[0]["aria-hidden"] == "true"
     assert not re.search(
@@ -97,10 +97,13 @@ def test_a_note_takes_the_place_of_the_explanation_and_of_the_reasons_that_it_sa
 
 def test_neighbours_are_listed_with_method_source_and_distance() -> None:
     placement = Placement(0, 0, (Neighbour(5, "stylegan2", "tpdne", 0.125), Neighbour(9, "strange", "x", -1e-6)), 0.97)
-    table = view.neighbour_table(placement, s.DETECTOR, {9: "data:image/jpeg;base64,AA"})
-    assert [part for part in ("StyleGAN2", "tpdne", "0.125", "strange", "0.000", text.ATYPICAL_WARNING) if part not in said(table)] == []
+    table = view.neighbours(placement, s.DETECTOR, {9: "data:image/jpeg;base64,AA"})
+    assert Markup(table).of_class("tt-near-bar")
+    assert "farther from them than 97 % of ordinary test faces" in said(table)
+    assert "open" not in Markup(table).of("details")[0], "each of them is folded"
+    assert [part for part in ("StyleGAN2", "tpdne", "0.125", "strange", text.ATYPICAL_WARNING) if part not in said(table)] == []
     assert len(Markup(table).of("img")) == 1
-    assert text.ATYPICAL_WARNING not in view.neighbour_table(Placement(0, 0, (), 0.5), s.DETECTOR)
+    assert text.ATYPICAL_WARNING not in view.neighbours(Placement(0, 0, (), 0.5), s.DETECTOR)
 
 
 def test_measured_tables_are_shown_whole_and_a_card_without_limits_is_not_one_without() -> None:
@@ -112,7 +115,6 @@ def test_measured_tables_are_shown_whole_and_a_card_without_limits_is_not_one_wi
     assert [head.get("class", "") for head in Markup(page).of("th")] == ["", "tt-number", "tt-number"]
     silent = replace(s.DETECTOR, limits=())
     assert text.NO_LIMITS in view.measured([], silent)
-    assert text.NO_LIMITS in view.verdict_banner(s.picture(s.INCONCLUSIVE, detector=silent, tracks=()))
 
 
 def test_a_number_that_nobody_calibrated_is_no_confidence() -> None:

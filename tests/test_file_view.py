@@ -53,7 +53,7 @@ def test_what_a_picture_shows_of_a_crowd_of_nobody_and_of_a_whole_picture() -> N
     assert not Markup(all_of_it).of_class("tt-box")
     assert not Markup(all_of_it).of_class("tt-judged")
     part = view.picture_stage(s.judged(s.whole(crop_box=(100.0, 0.0, 300.0, 200.0))), URI, 0)
-    assert text.WHOLE_PART in said(part)
+    assert text.WHOLE_HINT_PART in said(part)
     assert Markup(part).of_class("tt-judged")[0]["style"] == "left:25.00%;top:0.00%;width:50.00%;height:100.00%"
     assert view.title(s.judged(s.whole())) == text.WHOLE_TITLES["picture"]
     assert view.title(s.picture(s.MANIPULATED)) == text.FACES_TITLE
@@ -122,10 +122,16 @@ def test_custody_names_file_detectors_settings_versions_and_time() -> None:
     words = said(view.provenance(s.clip()))
     for part in (
         *("clip.mp4", "fedcba9876543210" * 4, "1.2 MB (1,200,000 bytes)", "mp4 (h264)", "400 × 200 px", "8.0 s", "32 of 64", "ab" * 32),
-        *("CC0-1.0", "crop (scale 0.86)", "torch 2.9", "2026-01-02T03:04:05+00:00", "32 of 64 frames."),
+        *("CC0-1.0", "crop: scale0.86", "torch2.9", "2026-01-02T03:04:05+00:00", "32 of 64 frames."),
     ):
         assert part in words, part
     assert text.MEASURE_NAMES["second"] not in words
+    page = Markup(view.provenance(s.clip()))
+    assert len(page.of("dt")) == 5, "file, its hash, detector, hash of its weights, time"
+    assert "open" not in page.of("details")[0], "all else is folded"
+    assert {head["scope"] for head in page.of("th")} == {"row", "rowgroup"}
+    rows = dict(view._rows({"device": "cpu", "crop": {"scale": 0.86, "short_px": None}, "beside": {"x": {"mirrored": True}}}))
+    assert rows == {"device": "cpu", "crop: scale": "0.86", "crop: short_px": "null", "beside: x: mirrored": "true"}
     words = said(view.provenance(s.judged(s.whole())))
     assert all(part in words for part in (f"acme/eye@{s.COMMIT}", "cd" * 32, "timm", "mit"))
     words = said(view.provenance(s.picture(s.MANIPULATED, tracks=(s.track(0, s.MANIPULATED, opinions=(s.foreign_opinion(),)),))))

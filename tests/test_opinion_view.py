@@ -16,6 +16,7 @@ from attribution.render import opinion as view
 from attribution.text import areas as area_text
 from attribution.text import opinions as text
 from attribution.text import page as page_text
+from attribution.text.numbers import per_cent
 from samples import Markup, said
 
 MEDIA = Media("photo.jpg", "ab" * 32, 10, "picture", 400, 200, None, 1, 1, "JPEG")
@@ -141,7 +142,7 @@ def test_the_banner_gets_the_contradiction_in_place_of_the_reason_that_says_it()
 
 def test_an_answer_has_verdict_architecture_agreement_and_bars_and_a_refusal_is_a_quiet_line() -> None:
     one = s.opinion()
-    words, parts = said(view.answer(track(one), one, s.DETECTOR)), ("Both detectors agree.", "StyleGAN2", "97 %", "Style-based GAN", "SDXL")
+    words, parts = said(view.answer(track(one), one, s.DETECTOR)), ("Both detectors agree.", "StyleGAN2", "97 %", "style-based GAN", "SDXL")
     assert [part for part in (*parts, text.ARCHITECTURE, "8 %", page_text.METHODS_TITLE) if part not in words] == []
     assert said(view.answer(track(NOT_ASKED), NOT_ASKED, s.DETECTOR)) == s.REFUSED.replace("telltale-dna-det", "DNA-Det")
 
@@ -193,7 +194,7 @@ def test_who_was_asked_is_in_full_and_the_others_have_a_line() -> None:
 
 def test_areas_stand_with_the_opinion_of_the_detector_that_marked_them() -> None:
     one = track(s.swap_opinion(), s.opinion(), verdict=s.MANIPULATED, artifacts=(s.artifact(0.2, 0.2, 0.6, 0.6),))
-    assert "CADDM marks one area" in said(view.marked_areas(one, one.opinions[0], 1, (), None, switch=True))
+    assert "CADDM marks 1 area" in said(view.marked_areas(one, one.opinions[0], 1, (), None, switch=True))
     assert view.marked_areas(one, one.opinions[1], 1, (), None, switch=True) == ""
     assert view.marked_areas(track(), s.swap_opinion(), 1, (), None, switch=True) == ""
 
@@ -203,7 +204,7 @@ def test_the_heatmap_of_a_detector_of_generators_says_how_far_the_evidence_is_sp
     y, x = np.mgrid[-0.5:0.5:64j, -0.5:0.5:64j]
     heatmap = Heatmap("stylegan2", (np.hypot(x, y) <= radius + 1e-9).astype(np.float32), 0.9, 0.4, 0.1, 2.2, 3.7, (0.6, 0.8))
     words = said(view.heat_words(heatmap, s.SPECIALIST, ()))
-    assert f"{100 * heatmap.evidence_share:.0f} % of the picture carries the evidence: {text.SPREAD[spread]}" in words
+    assert text.EVIDENCE_SHARE[spread].format(share=per_cent(heatmap.evidence_share)) in words
     assert page_text.HEATMAP_WARNING in words
     assert "carries the evidence" not in said(view.heat_words(replace(heatmap, label="swapped"), s.SWAPS, ()))
 
@@ -223,7 +224,7 @@ def test_the_section_of_a_report_holds_all_of_it() -> None:
     measured = (MeasuredTable("Localisation", ("cases", "by", "hits"), rows),)
     swaps = track(s.swap_opinion(), verdict=s.MANIPULATED, artifacts=(s.artifact(0.2, 0.2, 0.6, 0.6),))
     markup = view.section(swaps, 1, swaps.opinions[0], s.DETECTOR, s.face(), MEDIA, replace(heat, label="swapped"), None, measured)
-    assert "Boxes of this kind hit the true area in 70 of 100 known cases" in said(markup)
+    assert "Boxes like these hit the true area in 70 of 100 known cases" in said(markup)
     assert area_text.HEATMAPS_NOT_MEASURED in said(markup), "the card has no figure of those"
     assert len(Markup(markup).of("img")) == 2, "the face with its areas, and the heatmap"
     assert not Markup(markup).of("input")

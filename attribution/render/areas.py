@@ -14,12 +14,12 @@ from markupsafe import Markup
 from attribution.detectors.card import MeasuredTable
 from attribution.detectors.tables import Row, rows_of
 from attribution.evidence import Artifact, Box, DetectorInfo, Face, Heatmap, TrackEvidence
+from attribution.messages import Message, Words
 from attribution.render.face import refused
 from attribution.render.html import macros
 from attribution.text import areas as text
 from attribution.text import numbers
 from attribution.text import page as page_text
-from attribution.text.opinions import PLACES
 
 MOST = 5
 _SAME_MOMENT_SECONDS = 1e-3
@@ -55,40 +55,38 @@ def heatmap_words(heatmap: Heatmap, detector: DetectorInfo, tables: Tables) -> M
     return _HTML.heatmap_words(heatmap.faithful, sentence, falls, heatmap_hits(tables, detector, heatmap.label))
 
 
-def heatmap_hits(tables: Tables, detector: DetectorInfo, label: str) -> str:
+def heatmap_hits(tables: Tables, detector: DetectorInfo, label: str) -> list[Message]:
     """What was measured of heatmaps of that label, or that nothing was, or where it stands; for a label of the untouched, why there is
-    nothing to measure. Plain text."""
+    nothing to measure."""
     family = detector.family(label)
     if family == "real":
-        return text.NO_AREA
+        return [text.NO_AREA]
     if tables is None:
-        return text.HITS_IN_CARD
+        return [text.HITS_IN_CARD]
     said = _hits(tables, "heatmap", text.HEATMAPS_HIT)
-    if not said:
-        return text.HEATMAPS_NOT_MEASURED
-    return f"{said} {text.KNOWN_ARE_SWAPS}" if family in ("gan", "diffusion") else said
+    return [*said, *([text.KNOWN_ARE_SWAPS] if family in ("gan", "diffusion") else [])] if said else [text.HEATMAPS_NOT_MEASURED]
 
 
-def box_hits(tables: Tables) -> str:
-    """What was measured of the boxes of a detector with these tables in its card, or that nothing was, or where it stands. Plain text."""
+def box_hits(tables: Tables) -> list[Message]:
+    """What was measured of the boxes of a detector with these tables in its card, or that nothing was, or where it stands."""
     if tables is None:
-        return text.HITS_IN_CARD
+        return [text.HITS_IN_CARD]
     # What the page shows counts; a card that does not tell it apart has the surest box of all.
-    return _hits(tables, "boxes shown", text.BOXES_HIT) or _hits(tables, "boxes", text.BOXES_HIT) or text.BOXES_NOT_MEASURED
+    return _hits(tables, "boxes shown", text.BOXES_HIT) or _hits(tables, "boxes", text.BOXES_HIT) or [text.BOXES_NOT_MEASURED]
 
 
-def _hits(tables: Sequence[MeasuredTable], by: str, sentence: str) -> str:
+def _hits(tables: Sequence[MeasuredTable], by: str, sentence: Message) -> list[Message]:
     """The sentence with both figures, and whether the difference means anything; empty when either was not measured."""
     rows = {row.text("by"): row for row in reversed(rows_of(tables, _TABLE, _NEEDED)) if row.text("cases") == _CASES}
     own, centre = rows.get(by), rows.get("crop centre")
     hits, guessed = _share(own, "hits"), _share(centre, "hits")
     if hits is None or guessed is None:
-        return ""
+        return []
     said = sentence.format(hits=round(100 * hits), centre=round(100 * guessed))
     low = _share(own, "hits low")
     if round(100 * hits) <= round(100 * guessed):
-        return f"{said} {text.NO_BETTER}"
-    return f"{said} {text.MAYBE_CHANCE}" if low is not None and low <= guessed else said
+        return [said, text.NO_BETTER]
+    return [said, text.MAYBE_CHANCE] if low is not None and low <= guessed else [said]
 
 
 def _share(row: Row | None, column: str) -> float | None:
@@ -124,10 +122,9 @@ def panel(track: TrackEvidence, number: int, name: str, state: str, tables: Tabl
     face, count = marked_face(track), len(track.artifacts)
     landmarks = face.landmarks if face is not None else None
     places = [(one, place(one.box, _square(track), landmarks)) for one in shown(track)]
-    lead = (text.ONE if count == 1 else text.SEVERAL if count <= MOST else text.SOME_OF).format(name=name, count=count, shown=MOST)
-    note = " ".join([text.CONFIDENCE, *([text.SIDES] if any(names_sides(words) for _, words in places) else [])])
-    lead = f"{lead} {text.ALTHOUGH.get(state, '')}".strip()
-    return _HTML.panel(track, number, lead, note, places, box_hits(tables), crop_uri, _marks(track) if crop_uri else (), switch)
+    lead = [text.marks(name, count) if count <= MOST else text.SOME_OF.format(name=name, count=count, shown=MOST)]
+    lead += [text.ALTHOUGH[state]] if state in text.ALTHOUGH else []
+    return _HTML.panel(track, number, lead, places, box_hits(tables), crop_uri, _marks(track) if crop_uri else (), switch)
 
 
 def nothing_marked(name: str, state: str) -> Markup:
@@ -214,47 +211,41 @@ def _area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def place(area: Box, square: Box, landmarks: np.ndarray | None) -> str:
-    """Where `area` lies: "around the mouth", "on the cheek on the left". `square` is the square around the face, `landmarks` 5×2: left
-    eye, right eye, nose, mouth left, mouth right; all in pixels of the original picture. Left and right are those of the picture."""
+def place(area: Box, square: Box, landmarks: np.ndarray | None) -> Words:
+    """Where `area` lies: "the nose and the mouth", "on the cheek on the left". `square` is the square around the face, `landmarks` 5×2:
+    left eye, right eye, nose, mouth left, mouth right; all in pixels of the original picture. Left and right are those of the picture."""
     if _area(common(area, square)) >= _WHOLE_FROM * _area(square):
         return text.WHOLE
     if landmarks is not None and (words := _by_landmarks(area, landmarks.astype(np.float64))):
         return words
     x, y = (3 * ((area[axis] + area[axis + 2]) / 2 - square[axis]) // (square[axis + 2] - square[axis]) for axis in (0, 1))
-    return text.IN_FACE.format(place=PLACES[min(2, max(0, int(y)))][min(2, max(0, int(x)))])
+    return text.IN_FACE[min(2, max(0, int(y)))][min(2, max(0, int(x)))]
 
 
-def names_sides(words: str) -> bool:
-    """Whether left or right is said, so that it has to be said whose."""
-    return text.LEFT in words or text.RIGHT in words
-
-
-def _by_landmarks(area: Box, landmarks: np.ndarray) -> str:
-    """By the landmarks within the area, or else by the direction from them; empty where the landmarks say nothing."""
+def _by_landmarks(area: Box, landmarks: np.ndarray) -> Words | None:
+    """By the landmarks within the area, or else by the direction from them; None where the landmarks say nothing."""
     eyes, mouth = landmarks[:2].mean(0), landmarks[3:].mean(0)
     down, across = mouth - eyes, landmarks[1] - landmarks[0]
     length, width = float(np.hypot(*down)), float(np.hypot(*across))
     if min(length, width) < 1:
-        return ""
+        return None
     upright = abs(across[0]) >= abs(across[1])
     within = [_holds(area, point) for point in landmarks]
     if parts := _parts(within, landmarks, _holds(area, mouth), upright):
-        return text.AROUND.format(parts=numbers.listed(parts))
+        return numbers.listed(parts)
     centre = np.array([(area[0] + area[2]) / 2, (area[1] + area[3]) / 2])
     along = float((centre - eyes) @ down) / length**2
     aside = centre - (eyes + along * down)
     lateral = abs(float(aside @ across)) / width / (width / 2)
-    side = _side(aside[0], upright)
     if along < _ABOVE_EYES or along > _BELOW_MOUTH:
-        return (text.ABOVE if along < 0 else text.BELOW).format(side=side if lateral > 1 else "")
+        return text.ABOVE if along < 0 else text.BELOW
     if lateral <= _CENTRAL:
         return text.BETWEEN_EYES if along < _EYES_END else text.MIDDLE
     beside = text.NEAR_EYE if along < _EYES_END else text.CHEEK if along < _MOUTH_BEGINS else text.BESIDE_MOUTH
-    return beside.format(side=side)
+    return beside[_side(aside[0], upright)]
 
 
-def _parts(within: list[bool], landmarks: np.ndarray, mouth: bool, upright: bool) -> list[str]:
+def _parts(within: list[bool], landmarks: np.ndarray, mouth: bool, upright: bool) -> list[Message]:
     """The parts of the face that an area holds; of a pair that it holds half of, which side."""
     found = []
     for one, other, both, single in ((0, 1, text.EYES, text.EYE), (3, 4, text.MOUTH, text.CORNER)):
@@ -264,13 +255,13 @@ def _parts(within: list[bool], landmarks: np.ndarray, mouth: bool, upright: bool
             found.append(both)
         elif within[one] or within[other]:
             (x, y) = (one, other) if within[one] else (other, one)
-            found.append(single.format(side=_side(landmarks[x, 0] - landmarks[y, 0], upright)))
+            found.append(single[_side(landmarks[x, 0] - landmarks[y, 0], upright)])
     return found
 
 
 def _side(x: float, upright: bool) -> str:
     """On which side of the picture; a face that lies on its side has an upper and a lower eye, and none is named."""
-    return (text.LEFT if x < 0 else text.RIGHT) if upright else ""
+    return ("left" if x < 0 else "right") if upright else ""
 
 
 def _holds(area: Box, point: np.ndarray) -> bool:

@@ -1,12 +1,15 @@
 """The verdict on a file and on one face of it, as HTML: verdict banner, face card, nearest references, measured limits."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from markupsafe import Markup
 
 from attribution.detectors.card import MeasuredTable
 from attribution.evidence import DetectorInfo, Evidence, Face, Placement, TrackEvidence
+from attribution.messages import ngettext
 from attribution.render.html import macros
+from attribution.render.nearest_limits import nearest_limits
 from attribution.text import page as text
 from attribution.text.numbers import percent, seconds
 
@@ -25,15 +28,20 @@ def telling_track(evidence: Evidence) -> int:
     return max(range(len(ranked)), key=ranked.__getitem__) if ranked and evidence.verdict.state != "no_manipulation_found" else 0
 
 
-def verdict_banner(evidence: Evidence, anchor: str = "", note: str = "", said: Collection[str] = ()) -> Markup:
-    """The answer on the file, and beside it what the detector cannot tell.
+def verdict_banner(
+    evidence: Evidence, anchor: str = "", note: str = "", said: Collection[str] = (), tables: Sequence[MeasuredTable] | None = None
+) -> Markup:
+    """The answer on the file, and beside it the two measured limits that are nearest to it.
 
     Args:
         anchor: Makes its id and its link to the limits (`tt-verdict…`, `#tt-limits…`) those of one file among several.
         note: Markup that stands in place of the explanation of the state.
         said: Reasons that the note gives already.
+        tables: Those of the detector's card; None where they are not at hand.
     """
-    return _HTML.verdict_banner(evidence.verdict, evidence.detector, _where(evidence), anchor, note, said)
+    track = evidence.tracks[telling_track(evidence)] if evidence.tracks else None
+    limits = nearest_limits(evidence, track, tables)
+    return _HTML.verdict_banner(evidence.verdict, evidence.detector, _where(evidence), anchor, note, said, limits)
 
 
 def _where(evidence: Evidence) -> str:
@@ -42,8 +50,12 @@ def _where(evidence: Evidence) -> str:
         return ""
     index = telling_track(evidence)
     worst, total = evidence.tracks[index].worst, len(evidence.tracks)
-    parts = [text.FACE_OF.format(number=index + 1, total=total)] if total > 1 else []
-    return ", ".join([*parts, *([f"{seconds(worst.first_seconds)}–{seconds(worst.last_seconds)}"] if worst is not None else [])])
+    if worst is None:
+        return text.FACE_OF.format(number=index + 1, total=total) if total > 1 else ""
+    first, last = seconds(worst.first_seconds), seconds(worst.last_seconds)
+    if total > 1:
+        return text.FACE_OF_WHEN.format(number=index + 1, total=total, first=first, last=last)
+    return text.WHEN.format(first=first, last=last)
 
 
 def face_card(
@@ -60,15 +72,17 @@ def face_card(
         measures[names["now"].format(moment=moment)] = percent(now.p_manipulated)
     if whole:
         left, top, right, bottom = shown.crop_box if shown is not None else track.box
-        measures[names["whole_size"]] = f"{right - left:.0f} × {bottom - top:.0f} px"
+        measures[names["whole_size"]] = text.PIXELS.format(width=round(right - left), height=round(bottom - top))
     else:
-        measures[names["size"]] = f"{best.crop_side_px:.0f} px wide"
-    measures[names["sharpness"]] = f"{best.sharpness:.0f} ({text.SHARPNESS_UNIT})"
-    measures[names["brightness"]] = f"{best.brightness:.0f} of 255"
+        measures[names["size"]] = text.WIDE.format(side=round(best.crop_side_px))
+    measures[names["sharpness"]] = text.SHARPNESS.format(value=round(best.sharpness))
+    measures[names["brightness"]] = text.BRIGHTNESS.format(value=round(best.brightness))
     if track.timeline:
-        measures[names["seen"]] = f"{seconds(track.first_seconds)}–{seconds(track.last_seconds)}, {track.faces} frames"
+        first, last = seconds(track.first_seconds), seconds(track.last_seconds)
+        frames = ngettext("{first}–{last}, {count} frame", "{first}–{last}, {count} frames", track.faces)
+        measures[names["seen"]] = frames.format(first=first, last=last, count=track.faces)
     name = name_of(track, number, "clip" if track.timeline else "picture")
-    return _HTML.face_card(track, detector, name, crop_uri, " · ".join(filter(None, (moment, seen))), measures, reasons)
+    return _HTML.face_card(track, detector, name, crop_uri, [one for one in (moment, seen) if one], measures, reasons)
 
 
 def refused(words: str) -> Markup:
@@ -76,9 +90,12 @@ def refused(words: str) -> Markup:
     return _HTML.refused(words)
 
 
-def neighbour_table(placement: Placement, detector: DetectorInfo, pictures: Mapping[int, str] | None = None) -> Markup:
-    """The nearest references. `pictures` maps a neighbour's index to a data URI, where the user has the reference faces on disk."""
-    return _HTML.neighbour_table(placement, detector, pictures or {})
+def neighbours(placement: Placement, detector: DetectorInfo, pictures: Mapping[int, str] | None = None) -> Markup:
+    """The nearest references by method as one bar, how far they lie off against ordinary test faces, and folded below each of them.
+    `pictures` maps a neighbour's index to a data URI, where the user has the reference faces on disk."""
+    methods = Counter(one.method for one in placement.neighbours).most_common()
+    parts = [(detector.family(method), detector.display(method), count) for method, count in methods]
+    return _HTML.neighbours(placement, detector, parts, pictures or {})
 
 
 def limits_title(detector: DetectorInfo) -> str:

@@ -7,12 +7,13 @@ words), `data-of` and `data-seconds` (the track and the moment that marked areas
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from attribution.evidence import Box, Evidence
+from attribution.messages import whole
 from attribution.render import areas, charts
 from attribution.render.face import measure_list
 from attribution.render.html import macros
@@ -62,39 +63,46 @@ def layers(evidence: Evidence, chosen: int | None = None) -> Markup:
 
 
 def provenance(evidence: Evidence) -> Markup:
-    """What a record needs: the file by its hash, every detector by the hash of its weights, settings, versions and time."""
+    """What a record needs: file, its hash, detector, hash of its weights and time; folded below all else, a row each."""
     media, detector, names = evidence.media, evidence.detector, text.MEASURE_NAMES
-    frames = f"{media.frames_read} of {media.frames_wanted}" if media.frames_read < media.frames_wanted else f"{media.frames_read}"
+    few = media.frames_read < media.frames_wanted
+    frames = text.FRAMES_OF.format(read=media.frames_read, wanted=media.frames_wanted) if few else whole(media.frames_read)
     # Detectors that others than Telltale made and that gave an opinion beside the first one.
     heard = {one.detector: None for track in evidence.tracks for one in track.opinions if one.verdict is not None}
     others = [one for one in heard if one.source or not one.measured]
-    values = {
+    first = {
         "file": media.name,
         "sha256": media.sha256,
-        "bytes": numbers.exact_size(media.bytes),
-        "container": media.container,
-        "pixels": f"{media.width} × {media.height} px",
-        "duration": numbers.seconds(media.duration_seconds) if media.duration_seconds is not None else "",
-        "frames": frames if media.kind == "clip" else "",
-        "notes": " ".join(media.notes),
         "detector": detector.name,
         "source": detector.source.removeprefix("hf:"),
-        "adapter": str(evidence.settings.get("adapter") or ""),
         "weights": detector.weights_sha256,
+        "created": evidence.created_utc,
+    }
+    more = {
+        "bytes": numbers.exact_size(media.bytes),
+        "container": media.container,
+        "pixels": text.PIXELS.format(width=media.width, height=media.height),
+        "duration": numbers.seconds(media.duration_seconds) if media.duration_seconds is not None else "",
+        "frames": frames if media.kind == "clip" else "",
+        "adapter": str(evidence.settings.get("adapter") or ""),
         "licence": detector.licence,
         "second": ", ".join(one.name for one in others),
         "second_source": ", ".join(one.source.removeprefix("hf:") for one in others if one.source),
         "second_weights": ", ".join(one.weights_sha256 for one in others),
-        "settings": _listed(evidence.settings),
-        "versions": _listed(evidence.versions),
-        "created": evidence.created_utc,
     }
-    return measure_list({names[key]: value for key, value in values.items()}, "tt-custody")
+    rows = [(names[key], value) for key, value in more.items() if value] + [(names["notes"], note) for note in media.notes]
+    recorded = [(names["settings"], list(_rows(evidence.settings))), (names["versions"], list(_rows(evidence.versions)))]
+    return _HTML.provenance(measure_list({names[key]: value for key, value in first.items()}, "tt-custody"), rows, recorded)
 
 
-def _listed(values: Mapping[str, Any]) -> str:
-    """Settings as words: `device cpu, crop (scale 0.86, side_px 224)`."""
-    return ", ".join(f"{key} ({_listed(value)})" if isinstance(value, Mapping) else f"{key} {value}" for key, value in values.items())
+def _rows(values: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
+    """Settings as they stand in the JSON, a row each: (`crop: scale`, `0.86`)."""
+    for key, value in values.items():
+        name = f"{within}: {key}" if within else str(key)
+        if isinstance(value, Mapping):
+            yield from _rows(value, name)
+        else:
+            yield name, value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _duration(evidence: Evidence) -> float:
@@ -141,7 +149,7 @@ def _crowd(evidence: Evidence) -> str:
     if not evidence.tracks:
         return text.NO_FACE
     if any(track.view == "picture" for track in evidence.tracks):
-        return f"{text.WHOLE_HINT} {text.WHOLE_PART}" if _judged(evidence) else text.WHOLE_HINT
+        return text.WHOLE_HINT_PART if _judged(evidence) else text.WHOLE_HINT
     if evidence.faces_found > len(evidence.tracks) and evidence.media.kind == "picture":
         return text.LARGEST_OF.format(shown=len(evidence.tracks), found=evidence.faces_found)
     return ""

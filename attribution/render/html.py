@@ -3,7 +3,8 @@
 A module computes values, a macro of a template (in the folder `templates` of `render`, `measured` or `web`) writes the markup:
 `_HTML = macros("face.html")`, then `_HTML.state_badge(state)`. Macros give `Markup`, a `str` that other templates do not escape again;
 `page.WHY`, `opinions.JUMP` and so on are the sentences of `attribution.text`, and numbers have filters (`{{ p | percent }}`). A value that
-is missing is an error. In Python join markup with f-strings or `"".join`, never with `+`: `"<b>" + markup` escapes the plain side.
+is missing is an error. `{{ words | quoted }}` marks what is not ours to translate as English. In Python join markup with f-strings or
+`"".join`, never with `+`: `"<b>" + markup` escapes the plain side.
 """
 
 import re
@@ -31,10 +32,12 @@ class _LineBreaks(Extension):
 
 def quoted(sentence: str, ours: bool = True) -> Markup:
     """A sentence of a card or a study: in the reader's language where it is `ours` and was translated, else as it was written, marked as
-    English for browsers and screen readers."""
+    English for browsers and screen readers. A message says itself."""
+    if isinstance(sentence, messages.Words):
+        return escape(sentence)
     said = messages.from_data(sentence).said() if ours else sentence
     foreign = said == sentence and messages.language() != "en"
-    return Markup('<span lang="en" dir="ltr">{}</span>').format(sentence) if foreign else escape(said)
+    return Markup('<span class="tt-quoted" lang="en" dir="ltr">{}</span>').format(sentence) if foreign else escape(said)
 
 
 _FOLDERS = [_PRODUCT / folder / "templates" for folder in ("render", "measured", "web")]

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from attribution.detectors.card import MeasuredTable
-from attribution.detectors.tables import NO_FACES, Row, Tally, rows_of, share_words, wilson
+from attribution.detectors.tables import NO_FACES, Row, Tally, Unfit, rows_of, share_words, wilson
 from attribution.evidence import UNKNOWN_METHOD, Evidence, TrackEvidence
 from attribution.messages import Message
 from attribution.text import nearest_limits as text
@@ -45,8 +45,16 @@ def nearest_limits(evidence: Evidence, track: TrackEvidence | None, tables: Sequ
     if tables is None:
         return [Limit(text.NOT_AT_HAND)]
     rules = _BY_STATE[evidence.verdict.state] if track is not None else (_accused, _passed)
-    found = (limit for rule in rules if (limit := rule(_Case(evidence, track, tables))) is not None)
+    found = (limit for rule in rules if (limit := _asked(rule, _Case(evidence, track, tables))) is not None)
     return list(islice(found, BESIDE_A_VERDICT)) or [unmeasured]
+
+
+def _asked(rule: "_Rule", case: "_Case") -> Limit | None:
+    """What a rule finds; nothing in tables whose shares are none."""
+    try:
+        return rule(case)
+    except Unfit:
+        return None
 
 
 class _Case(NamedTuple):

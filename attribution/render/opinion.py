@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from attribution.detectors.card import MeasuredTable
 from attribution.evidence import DetectorInfo, Evidence, Face, Heatmap, Media, Opinion, TrackEvidence, Verdict
+from attribution.messages import Message
 from attribution.render import areas, face, overlay
 from attribution.render.areas import Tables
 from attribution.render.charts import method_bars
@@ -18,7 +19,7 @@ from attribution.render.palette import family_style
 from attribution.render.patches import patch_view
 from attribution.text import opinions as text
 from attribution.text import page as page_text
-from attribution.text.numbers import percent
+from attribution.text.numbers import per_cent, percent
 from attribution.text.page import method_words
 from attribution.text.reasons import renamed
 
@@ -72,7 +73,7 @@ def agreement(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> Ma
     if opinion.overturns:
         return dispute(track, opinion, first)
     said = _meaning(track, first, opinion.verdict, opinion.detector, opinion.agreement)
-    return _HTML.agreement(opinion.agreement, _words(opinion, opinion.agreement), " ".join((said, *_caveats(track, opinion))))
+    return _HTML.agreement(opinion.agreement, _words(opinion, opinion.agreement), [*said, *_caveats(track, opinion)])
 
 
 def side_by_side(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, about: str = "") -> Markup:
@@ -82,9 +83,10 @@ def side_by_side(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, ab
     found = "" if state != "manipulated" else method_words(track.verdict, first) or _found_by_first(track)
     sides = [_side(text.FIRST_ONE, first, state, found, track.p_manipulated), *_second_side(opinion)]
     kind = _kind(opinion)
-    end = (kind, _words(opinion, kind), " ".join(_caveats(track, opinion)), name) if len(sides) > 1 else ()
-    heading = f"{text.SIDE_BY_SIDE}: {about}" if about else text.SIDE_BY_SIDE
-    return _HTML.side_by_side(heading, sides, "" if end else opinion.refused, end)
+    end = (kind, _words(opinion, kind), _caveats(track, opinion), name) if len(sides) > 1 else ()
+    return _HTML.side_by_side(
+        text.SIDE_BY_SIDE_OF.format(face=about) if about else text.SIDE_BY_SIDE, sides, "" if end else opinion.refused, end
+    )
 
 
 def dispute(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, link: bool = False) -> Markup:
@@ -95,8 +97,7 @@ def dispute(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, link: b
     name, lead, state = _name(opinion), text.CONTRADICTED, first_state(track)
     if opinion.agreement != "differs":
         state, family = "", family_style(opinion.verdict.family).name
-        first_name, what = text.name_of(first.name), text.LOOKS_FOR[looks_for(first)]
-        lead = text.OUT_OF_FIELD.format(first=first_name, what=what, second=name, said=f"“{family}”")
+        lead = text.OUT_OF_FIELD[looks_for(first)].format(first=text.name_of(first.name), second=name, said=family)
     found = _found_by_first(track) if state == "manipulated" else ""
     sides = [_side(text.FIRST_ONE, first, state, found, track.p_manipulated), *_second_side(opinion)]
     return _HTML.dispute(lead, sides, name if link else "")
@@ -171,7 +172,7 @@ def heat_words(heatmap: Heatmap, detector: DetectorInfo, tables: Tables) -> Mark
     words, spread = areas.heatmap_words(heatmap, detector, tables), heatmap.evidence_share
     if looks_for(detector) != "generated":
         return words
-    return _HTML.heat_words(text.EVIDENCE_SHARE.format(share=f"{100 * spread:.0f} %", spread=text.SPREAD[text.spread(spread)]), words)
+    return _HTML.heat_words(text.EVIDENCE_SHARE[text.spread(spread)].format(share=per_cent(spread)), words)
 
 
 def limits(detector: DetectorInfo, tables: Sequence[MeasuredTable]) -> Markup:
@@ -196,9 +197,10 @@ def section(
     heat = neighbours = patches = None
     if heatmap is not None and seen is not None and opinion.verdict is not None:
         drawn = overlay.small_uri(overlay.heat_over(seen.crop, heatmap.values), CROP_SIDE_PX)
-        heat = (drawn, detector.display(heatmap.label), heat_words(heatmap, detector, tables))
+        title = text.HEAT_TITLE_OF.format(name=_name(opinion), method=detector.display(heatmap.label))
+        heat = (drawn, title, heat_words(heatmap, detector, tables), heatmap.faithful == "no")
     if opinion.placement is not None and opinion.placement.neighbours:
-        neighbours = face.neighbour_table(opinion.placement, detector)
+        neighbours = face.neighbours(opinion.placement, detector)
     if opinion.patches is not None:
         patches = patch_view(opinion.patches, detector, track.box, media, picture, tables or ())
     crop = overlay.small_uri(marked.crop, CROP_SIDE_PX) if marked is not None else None
@@ -256,15 +258,15 @@ def _words(opinion: Opinion, kind: str) -> str:
     return text.AGREEMENT[kind]
 
 
-def _caveats(track: TrackEvidence, opinion: Opinion) -> list[str]:
+def _caveats(track: TrackEvidence, opinion: Opinion) -> list[Message]:
     """What else the reader has to know of an opinion beside an answer."""
-    name, seen = _name(opinion), text.SEEN
-    found = [text.OTHER_VIEW.format(name=name, seen=seen[opinion.view], first_seen=seen[track.view])] if opinion.view != track.view else []
+    name = _name(opinion)
+    found = [text.OTHER_VIEW[opinion.view].format(name=name)] if opinion.view != track.view else []
     return [*found, *([] if opinion.detector.measured else [text.NOT_MEASURED.format(name=name)])]
 
 
-def _meaning(track: TrackEvidence, first: DetectorInfo, two: Verdict, second: DetectorInfo, agreed: str) -> str:
-    """What the agreement means, in plain words."""
+def _meaning(track: TrackEvidence, first: DetectorInfo, two: Verdict, second: DetectorInfo, agreed: str) -> list[Message]:
+    """What the agreement means, in plain sentences."""
     name, first_name, one = text.name_of(second.name), text.name_of(first.name), track.verdict
     # Another opinion may have overturned the first answer, which this one agrees with.
     state = first_state(track) or one.state
@@ -272,28 +274,28 @@ def _meaning(track: TrackEvidence, first: DetectorInfo, two: Verdict, second: De
     of_generators = "generated" in (looks_for(first), looks_for(second))
     if agreed == "undecided":
         words = text.NEITHER_DECIDED if state == two.state else text.UNDECIDED if two.state == "inconclusive" else text.FIRST_UNDECIDED
-        return words.format(name=name, second=also)
+        return [words.format(name=name, second=also)]
     if agreed == "differs":
         in_method, in_state = text.DIFFERS_IN_METHOD, text.DIFFERS_IN_STATE
         if not of_generators:
             in_method, in_state = text.DIFFERS_IN_SWAP, text.DIFFERS_ON_SWAP
         meaning = in_method if state == two.state == "manipulated" else in_state
-        return f"{text.DIFFERS.format(first_name=first_name, first=said, name=name, second=also)} {meaning}"
+        return [text.DIFFERS.format(first_name=first_name, first=said, name=name, second=also), meaning]
     # Why two that agree may both be wrong.
     stranger = next((one for one in (second, first) if one.source or not one.measured), None)
     together = text.SAME_COLLECTIONS if stranger is None else text.OTHER_COLLECTIONS.format(name=text.name_of(stranger.name))
     if state != "manipulated":
-        return text.SAME_STATE if of_generators else f"{text.NEITHER_FINDS} {together}"
+        return [text.SAME_STATE] if of_generators else [text.NEITHER_FINDS, together]
     if agreed == "same method":
-        return f"{text.SAME_METHOD.format(method=also)} {together}"
+        return [text.SAME_METHOD.format(method=also), together]
     if agreed == "same answer":
         teller, silent, family = (first_name, name, one.family) if one.family is not None else (name, first_name, two.family)
-        return f"{text.FAMILY_NOT_TOLD.format(teller=teller, silent=silent, family=family_style(family).name)} {together}"
+        return [text.FAMILY_NOT_TOLD.format(teller=teller, silent=silent, family=family_style(family).name), together]
     if two.family is None:
-        return f"{text.NEITHER_TELLS} {together}"
+        return [text.NEITHER_TELLS, together]
     if not of_generators:
-        return f"{text.BOTH_FIND.format(first=said, name=name, second=also)} {together}"
+        return [text.BOTH_FIND.format(first=said, name=name, second=also), together]
     family = family_style(two.family).name
     if one.method in first.labels and two.method in second.labels:
-        return text.SAME_FAMILY.format(family=family, first=said, name=name, second=also)
-    return text.ONE_NAMES.format(family=family)
+        return [text.SAME_FAMILY.format(family=family, first=said, name=name, second=also)]
+    return [text.ONE_NAMES.format(family=family)]

@@ -16,11 +16,13 @@ from scipy.sparse.csgraph import connected_components
 from attribution.detectors.card import MeasuredTable
 from attribution.detectors.tables import rows_of
 from attribution.evidence import Box, DetectorInfo, Media, Patches
+from attribution.messages import Message
 from attribution.render import overlay
 from attribution.render.html import macros
 from attribution.render.palette import family_style
 from attribution.text import numbers
 from attribution.text import opinions as text
+from attribution.text.numbers import percent
 
 PICTURE_SIDE_PX = 640
 # Neighbours share at least half a side and leave a gap of at most a tenth.
@@ -48,8 +50,8 @@ class Islands(NamedTuple):
     on_face: Tally
     around: Tally
     members: tuple[tuple[int, ...], ...]
-    place: str
-    """Where in the picture the largest island lies, in words; empty without an island."""
+    place: Message | None
+    """The sentence that says where in the picture the largest island lies; None without an island."""
 
 
 def islands(patches: Patches, detector: DetectorInfo, face: Box, width: int, height: int) -> Islands:
@@ -58,44 +60,42 @@ def islands(patches: Patches, detector: DetectorInfo, face: Box, width: int, hei
     generated = looks_generated(patches, detector)
     on_face = [face[0] <= x <= face[2] and face[1] <= y <= face[3] for x, y in map(_centre, patches.boxes)]
     members = tuple(sorted(components(patches.boxes, generated), key=lambda island: (-len(island), island)))
-    place = ""
+    place = None
     if members:
         x, y = np.mean([_centre(patches.boxes[one]) for one in members[0]], axis=0).tolist()
-        place = text.PLACES[min(2, int(3 * y / height))][min(2, int(3 * x / width))]
+        place = text.LARGEST[min(2, int(3 * y / height))][min(2, int(3 * x / width))]
     every = Tally(len(generated), sum(generated))
     on = Tally(sum(on_face), sum(hit and on for hit, on in zip(generated, on_face, strict=True)))
     return Islands(every, on, Tally(every.patches - on.patches, every.generated - on.generated), members, place)
 
 
-def sentences(found: Islands) -> list[str]:
+def sentences(found: Islands) -> list[Message]:
     """What the patches show, in plain sentences: how many, in which islands, and on the face or around it."""
     every = found.every
-    if not every.generated:
+    if not every.generated or found.place is None:
         return [text.PATCHES_NONE.format(patches=every.patches)]
-    count = text.PATCHES_COUNT.format(generated=every.generated, patches=every.patches)
+    said = [text.patches_count(every.generated, every.patches)]
     if every.generated >= _SPREAD_FROM * every.patches:
-        return [f"{count} {text.PATCHES_EVERYWHERE}"]
+        return [*said, text.PATCHES_EVERYWHERE]
     largest = len(found.members[0])
     if every.generated == 1:
-        said = text.ISLAND_OF_ONE.format(place=found.place)
+        said.append(found.place)
     elif len(found.members) == 1:
-        said = text.ONE_ISLAND.format(place=found.place)
+        said += [text.ONE_ISLAND, found.place]
     elif largest == 1:
-        said = text.NO_TWO_TOUCH
+        said.append(text.NO_TWO_TOUCH)
     else:
-        share = round(100 * largest / every.generated)
-        alone = sum(len(island) == 1 for island in found.members) or "none"
-        said = text.SEVERAL_ISLANDS.format(islands=len(found.members), alone=alone, largest=largest, share=share, place=found.place)
-    parts = [f"{count} {said}"]
+        share = numbers.per_cent(largest / every.generated)
+        said += [text.SEVERAL_ISLANDS.format(islands=len(found.members), share=share), found.place]
     if found.on_face.patches and found.around.patches:
         on, around = found.on_face, found.around
-        parts.append(text.ON_AND_AROUND.format(on=on.generated, on_all=on.patches, around=around.generated, around_all=around.patches))
+        said.append(text.ON_AND_AROUND.format(on=on.generated, on_all=on.patches, around=around.generated, around_all=around.patches))
         on_share, around_share = on.generated / on.patches, around.generated / around.patches
         if on_share >= around_share + 0.5:
-            parts.append(text.FACE_STANDS_OUT)
+            said.append(text.FACE_STANDS_OUT)
         elif around_share >= on_share:
-            parts.append(text.FACE_DOES_NOT_STAND_OUT)
-    return parts
+            said.append(text.FACE_DOES_NOT_STAND_OUT)
+    return said
 
 
 def looks_generated(patches: Patches, detector: DetectorInfo) -> list[bool]:
@@ -132,10 +132,10 @@ def patch_view(
     said = sentences(islands(patches, detector, face, media.width, media.height))
     box = patches.boxes[0]
     notes = [*_measured(tables), text.PATCH_SIZE.format(side=round(box[2] - box[0]))]
-    return _HTML.patch_view(mosaic(patches, detector, face, media.width, media.height, picture, " ".join(said)), said, notes)
+    return _HTML.patch_view(mosaic(patches, detector, face, media.width, media.height, picture), said, notes)
 
 
-def _measured(tables: Sequence[MeasuredTable]) -> list[str]:
+def _measured(tables: Sequence[MeasuredTable]) -> list[Message]:
     """What the card measured of this view; nothing where it did not."""
     inside, outside = "patches inside called generated", "patches outside called generated"
     rows = rows_of(tables, _TABLE, ("split", inside, outside))
@@ -146,9 +146,8 @@ def _measured(tables: Sequence[MeasuredTable]) -> list[str]:
         values = [value for row in rows if row.text("split") == split and (value := row.number(column)) is not None]
         if not values:
             return []
-        low, high = numbers.measured_share(min(values)), numbers.measured_share(max(values))
-        shares.append(low if low == high else f"{low.removesuffix(' %')}–{high}")
-    return [text.PATCH_MEASURED.format(split=text.PATCH_SPLITS[split], inside=shares[0], outside=shares[1])]
+        shares.append(numbers.shares(min(values), max(values)))
+    return [text.PATCH_MEASURED[split].format(inside=shares[0], outside=shares[1])]
 
 
 class _Tint(NamedTuple):
@@ -156,15 +155,15 @@ class _Tint(NamedTuple):
 
     cell: Box
     p: float
-    tip: str
+    tip: Message
     colour: str
     hatch: str
 
 
-def mosaic(patches: Patches, detector: DetectorInfo, face: Box, width: int, height: int, picture: np.ndarray | None, label: str) -> Markup:
+def mosaic(patches: Patches, detector: DetectorInfo, face: Box, width: int, height: int, picture: np.ndarray | None) -> Markup:
     """The mosaic: the picture in grey, a tint on each patch that looks generated (stronger for a higher probability, hatched by its
     label), a line around each island of several patches and around the face, and the legend with counts. `picture` is as for
-    `patch_view`; `label` is what screen readers hear."""
+    `patch_view`."""
     area, covered = _area(patches.boxes, width, height), _covered(patches.boxes, width, height)
     generated, cells = looks_generated(patches, detector), _cells(patches.boxes)
     answers = zip(generated, cells, patches.p_methods, patches.answers, strict=True)
@@ -172,7 +171,7 @@ def mosaic(patches: Patches, detector: DetectorInfo, face: Box, width: int, heig
     together = {cells[one] for island in components(patches.boxes, generated) if len(island) > 1 for one in island}
     image = _grey(picture, area, width, height) if picture is not None else None
     veil = _around(area) + _around(covered) if area != covered else ""
-    return _HTML.mosaic(area, label, image, veil, tints, _outline(together), _around(face), _legend(patches, detector))
+    return _HTML.mosaic(area, image, veil, tints, _outline(together), _around(face), _legend(patches, detector))
 
 
 def _covered(boxes: Sequence[Box], width: int, height: int) -> Box:
@@ -222,7 +221,9 @@ def _around(box: Box) -> str:
 
 def _tint(cell: Box, p: float, label: str, detector: DetectorInfo) -> _Tint:
     hatch = _hatch(cell, detector.labels.index(label) if label in detector.labels else 0)
-    return _Tint(cell, p, f"{detector.display(label)}, {round(100 * p)} %", family_style(detector.family(label)).colour, hatch)
+    return _Tint(
+        cell, p, text.PATCH_TIP.format(method=detector.display(label), p=percent(p)), family_style(detector.family(label)).colour, hatch
+    )
 
 
 def _hatch(cell: Box, number: int) -> str:

@@ -1,4 +1,5 @@
-"""The downloadable report: one self-contained HTML document. No script, no link that it needs, no file beside it; it prints well."""
+"""The downloadable report: one self-contained HTML document in the reader's language. No script, no link that it needs, no file beside it;
+it prints well."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from attribution.evidence import Evidence, Face, Heatmap, TrackEvidence, Unusabl
 from attribution.render import areas, charts, face, file, opinion, overlay
 from attribution.render.html import macros
 from attribution.render.palette import AREA_GROUND, AREA_LINE, LIGHT
+from attribution.render.where import where
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
 from attribution.version import __version__
@@ -58,7 +60,7 @@ def report_html(
 
 def _file(evidence: Evidence, anchor: str, drawn: _Drawn) -> Markup:
     faces = [_face(evidence, index, track, drawn) for index, track in enumerate(evidence.tracks)]
-    banner = face.verdict_banner(evidence, anchor, *opinion.verdict_note(evidence))
+    banner = face.verdict_banner(evidence, anchor, *opinion.verdict_note(evidence), drawn.tables.get(evidence.detector.weights_sha256))
     seen = (_numbered(evidence, drawn.picture), file.layers(evidence)) if drawn.picture is not None else None
     title, limits_title = file.title(evidence), face.limits_title(evidence.detector)
     return _HTML.file(evidence, anchor, banner, title, seen, faces, limits_title, file.provenance(evidence))
@@ -81,11 +83,12 @@ def _face(evidence: Evidence, index: int, track: TrackEvidence, drawn: _Drawn) -
         marks = areas.panel(track, index + 1, name, state, tables, _crop(areas.marked_face(track)), switch=False)
     if heatmap is not None and seen is not None:
         hot = overlay.small_uri(overlay.heat_over(seen.crop, heatmap.values), opinion.CROP_SIDE_PX)
-        heat = (hot, detector.display(heatmap.label), areas.heatmap_words(heatmap, detector, tables))
+        title = text.HEATMAP_TITLE_OF.format(method=detector.display(heatmap.label))
+        heat = (hot, title, areas.heatmap_words(heatmap, detector, tables), heatmap.faithful == "no")
     if duration and len(track.timeline) > 1:
         curves = (charts.timeline([track], duration), duration)
     if track.placement is not None and track.placement.neighbours:
-        neighbours = face.neighbour_table(track.placement, detector)
+        neighbours = face.neighbours(track.placement, detector)
     elif track.placement is None and not detector.measured:
         neighbours = face.refused(text.NO_REFERENCES)
     given = [(one, drawn.opinion_heatmaps.get((index, number))) for number, one in enumerate(track.opinions)]
@@ -98,7 +101,8 @@ def _face(evidence: Evidence, index: int, track: TrackEvidence, drawn: _Drawn) -
     ]
     heard.append(opinion.unasked([one for one in track.opinions if one.patches is None]))
     card, bars = face.face_card(track, index + 1, detector, _crop(seen), seen), charts.method_bars(track.p_methods, detector)
-    return _HTML.face(card, bars, marks, heat, curves, neighbours, heard)
+    order = where(heatmap if heat is not None else None, marks is not None, False)
+    return _HTML.face(card, bars, order, marks, heat, curves, neighbours, heard)
 
 
 def _crop(shown: Face | None) -> str | None:

@@ -100,6 +100,19 @@ def measured_share(value: float) -> Figure:
     return per_cent(value, _share_digits(value))
 
 
+def shares(low: float, high: float) -> Figure:
+    """From one measured share to another: `9–17 %`; a single one where they are the same."""
+    return Figure(_from_to, (low, high))
+
+
+def _from_to(code: str, values: tuple[float, float]) -> str:
+    low, high = (_per_cent(_share_digits(value), code, value) for value in values)
+    if low == high:
+        return low
+    common = next((tail for tail in (" %", "\u00a0%", "%") if low.endswith(tail)), "")
+    return f"{low.removesuffix(common)}–{high}"
+
+
 def share_digits(value: float) -> Figure:
     """A measured share in per cent without the sign: one decimal below ten and above ninety per cent, where it matters."""
     return decimal(100 * value, _share_digits(value))

@@ -1,19 +1,14 @@
 """Every sentence about the opinion of a second detector and its patch view. Plain text: whoever shows it escapes it."""
 
+from attribution.messages import Message, ngettext
 from attribution.messages import gettext as _
 
 NAMES = {"telltale-dna-det": "DNA-Det", "telltale-caddm": "CADDM"}
 """Detectors that have a shorter name for people, by the name in their card."""
 TITLE = _("Which generator drew it? ({name})")
-HINT = _(
-    "A second detector, which knows wholly generated faces alone and names the architecture of the generator. It is asked where the \
-first one calls a face generated."
-)
+HINT = _("It knows wholly generated faces alone and names the generator. It is asked where the first one calls a face generated.")
 SWAP_TITLE = _("Was a part of this face swapped or pasted? ({name})")
-SWAP_HINT = _(
-    "A second detector, which knows face swaps and pasted parts alone and marks where it sees their traces. It is asked where the \
-first one calls a face swapped, or finds no manipulation."
-)
+SWAP_HINT = _("It knows face swaps and pasted parts alone. It is asked where the first one calls a face swapped, or finds no manipulation.")
 OTHER_TITLE = _("What a second detector says ({name})")
 OTHER_HINT = {
     "generated": _("It knows face swaps too, and is asked about every face: the first detector knows wholly generated faces alone."),
@@ -33,18 +28,21 @@ JUMP = _("See what {name} says")
 ARCHITECTURE = _("Architecture of the generator")
 ANSWER_OF = _("Answer of {name}")
 AGREEMENT = {
-    "same method": _("Both detectors agree"),
-    "same family": _("Both detectors agree on the family"),
-    "same answer": _("Both detectors find a manipulation"),
-    "differs": _("The two detectors disagree"),
-    "undecided": _("No second answer"),
+    "same method": _("Both detectors agree."),
+    "same family": _("Both detectors agree on the family."),
+    "same answer": _("Both detectors find a manipulation."),
+    "differs": _("The two detectors disagree."),
+    "undecided": _("No second answer."),
 }
 SAME_METHOD = _("Both name {method}.")
 SAME_COLLECTIONS = _("They learned from faces of the same collections: they can be wrong together.")
-OTHER_COLLECTIONS = _("What {name} learned from is not known here: whether the two can be wrong together cannot be said.")
+OTHER_COLLECTIONS = _("What {name} learned from is not known: they may be wrong together.")
 NOT_MEASURED = _("Telltale has not measured {name}, and its probability is not calibrated: agreement with it proves little.")
-OTHER_VIEW = _("{name} judged {seen}, the first detector {first_seen}: they do not speak of quite the same thing.")
-SEEN = {"face": _("the face alone"), "picture": _("the whole picture")}
+OTHER_VIEW = {
+    "face": _("{name} judged the face alone, the first detector the whole picture: they do not speak of quite the same thing."),
+    "picture": _("{name} judged the whole picture, the first detector the face alone: they do not speak of quite the same thing."),
+}
+"""By what the second detector saw."""
 FAMILY_NOT_TOLD = _("Both find a manipulation; {teller} names the kind ({family}), the labels of {silent} do not tell any.")
 NEITHER_TELLS = _("Both find a manipulation, and neither tells by what kind of method.")
 SAME_STATE = _("Both give the same answer, and neither names a method.")
@@ -62,18 +60,18 @@ FIRST_UNDECIDED = _("The first detector gives no definite answer; {name} says �
 NEITHER_DECIDED = _("Neither detector gives a definite answer.")
 # Where two definite answers leave none
 CONTRADICTED = _("Two detectors contradict each other, so there is no verdict.")
-OUT_OF_FIELD = _("{first} looks for {what} alone, and {second} calls this face {said}, so there is no verdict.")
-LOOKS_FOR = {
-    "generated": _("wholly generated faces"),
-    "face_swap": _("face swaps and pasted parts"),
-    "any": _("every kind of manipulation"),
+OUT_OF_FIELD = {
+    "generated": _("{first} looks for wholly generated faces alone, and {second} calls this face “{said}”, so there is no verdict."),
+    "face_swap": _("{first} looks for face swaps and pasted parts alone, and {second} calls this face “{said}”, so there is no verdict."),
+    "any": _("{first} does not know what {second} calls this face (“{said}”), so there is no verdict."),
 }
+"""By what the first detector looks for."""
 FIRST_ONE = _("{name}, the first detector")
 SECOND_ONE = _("{name}, the second opinion")
 SAID = _("{state}: {what}")
 SAYS = _("probability of a manipulation: {p}")
 SAYS_UNCALIBRATED = _("probability of a manipulation: {p}, not calibrated")
-SIDE_BY_SIDE = _("Side by side")
+SIDE_BY_SIDE, SIDE_BY_SIDE_OF = _("Side by side"), _("Side by side: {face}")
 NEXT_TITLE = _("What to do next")
 NEXT = (
     _("Compare both heatmaps with the picture, and the marked areas where there are any."),
@@ -82,13 +80,15 @@ NEXT = (
 )
 # Grad-CAM
 HEAT_TITLE = _("Where {name} looked")
+HEAT_TITLE_OF = _("Where {name} looked: {method}")
 HEAT_HEADING = _("Where it looked")
 HEAT_SLIDER = _("Drag to compare what the second detector saw with its heatmap")
-EVIDENCE_SHARE = _("{share} of the picture carries the evidence: {spread}")
-SPREAD = {
-    "spread": _("it is spread over the whole picture, as the traces of a generator are."),
-    "part": _("it covers a part of the picture; the traces of a generator are usually spread over all of it."),
-    "gathered": _("it is gathered in one place, which is unusual for a wholly generated face. Compare it with the patches."),
+EVIDENCE_SHARE = {
+    "spread": _("{share} of the picture carries the evidence: it is spread over the whole picture, as the traces of a generator are."),
+    "part": _("{share} of the picture carries the evidence; the traces of a generator are usually spread over all of it."),
+    "gathered": _(
+        "{share} of the picture carries the evidence, which is unusual for a wholly generated face. Compare it with the patches."
+    ),
 }
 MAP_HEADING = _("Among the faces that it knows")
 NEIGHBOURS_HEADING = _("Nearest of its reference faces")
@@ -99,10 +99,7 @@ NO_REFERENCES = _("{name} brings no reference faces, so there is no map of it an
 LIMITS_SUMMARY = _("What {name} cannot tell")
 # Patch by patch
 PATCH_TITLE = _("Patch by patch")
-PATCH_HINT = _(
-    "A detector of generators reads each small square of the picture alone. In a wholly generated picture traces are everywhere; \
-a generated face that was pasted into a photograph shows as an island."
-)
+PATCH_HINT = _("Each small square is read alone: a generated face that was pasted into a photograph shows as an island.")
 PATCH_BUTTON = _("Examine patch by patch")
 PATCH_WORKING = _("Reading the patches")
 PATCH_FAILED = _("The patches could not be read.")
@@ -111,34 +108,42 @@ PATCH_CLEAR = _("No traces found (clear)")
 PATCH_FACE = _("Examined face")
 PATCH_NOT_READ = _("Not read")
 PATCH_LEGEND = _("Patches by answer")
-PATCHES_COUNT = _("{generated} of {patches} patches look generated.")
 PATCHES_NONE = _("None of {patches} patches looks generated.")
 PATCHES_EVERYWHERE = _("The traces are all over the part that was read, as in a wholly generated picture.")
-ISLAND_OF_ONE = _("It stands alone, {place}.")
-ONE_ISLAND = _("They form one island, {place}.")
 NO_TWO_TOUCH = _("No two of them touch.")
-SEVERAL_ISLANDS = _(
-    "They form {islands} islands, {alone} of them single patches; the largest holds {largest} patches ({share} %) and lies \
-{place}."
+ONE_ISLAND = _("They form one island.")
+SEVERAL_ISLANDS = _("They form {islands} islands; the largest holds {share} of them.")
+LARGEST = (
+    (_("It lies at the upper left."), _("It lies at the top."), _("It lies at the upper right.")),
+    (_("It lies on the left."), _("It lies in the middle."), _("It lies on the right.")),
+    (_("It lies at the lower left."), _("It lies at the bottom."), _("It lies at the lower right.")),
 )
+"""Where the largest island lies in the picture, by thirds, from the top and from the left."""
 ON_AND_AROUND = _("On the examined face it is {on} of {on_all}, around it {around} of {around_all}.")
 FACE_STANDS_OUT = _("The face stands out from its surroundings: that is what a generated face in a photograph looks like.")
 FACE_DOES_NOT_STAND_OUT = _("The face does not stand out from its surroundings.")
-PLACES = (
-    (_("at the upper left"), _("at the top"), _("at the upper right")),
-    (_("on the left"), _("in the middle"), _("on the right")),
-    (_("at the lower left"), _("at the bottom"), _("at the lower right")),
-)
 PATCH_CANNOT = _(
-    "A patch knows little: read alone it is wrong far more often than the whole face. Single patches and small islands mean \
-nothing, and an island shows where to look, not what was done."
+    "Read alone, a patch is wrong far more often than the whole face: small islands mean nothing, and an island shows where to look, \
+not what was done."
 )
-PATCH_MEASURED = _(
-    "Measured on photographs with a pasted generated face ({split}), by generator: {inside} of the patches inside it looked \
-generated, and {outside} of those outside it."
-)
+PATCH_MEASURED = {
+    "test": _(
+        "Measured on photographs with a pasted generated face, of new faces of known collections: by generator, {inside} of the \
+patches inside it looked generated, and {outside} of those outside it."
+    ),
+    "cross": _(
+        "Measured on photographs with a pasted generated face, of collections that it never saw: by generator, {inside} of the \
+patches inside it looked generated, and {outside} of those outside it."
+    ),
+}
 PATCH_SIZE = _("A patch covers about {side} × {side} px of the original.")
-PATCH_SPLITS = {"test": _("new faces, known collections"), "cross": _("collections that it never saw")}
+PATCH_TIP = _("{method}, {p}")
+
+
+def patches_count(generated: int, patches: int) -> Message:
+    """How many of the patches look generated; at least one does."""
+    form = ngettext("{generated} of {patches} patches looks generated.", "{generated} of {patches} patches look generated.", generated)
+    return form.format(generated=generated, patches=patches)
 
 
 def name_of(detector: str) -> str:

@@ -56,7 +56,7 @@ UNCALIBRATED = {
 }
 """In place of a confidence, where nothing was measured that it could rest on."""
 WHY = _("Why")
-CANNOT_TELL = _("What this detector cannot tell")
+CANNOT_TELL = _("How far to trust it")
 ALL_LIMITS = _("All measured limits")
 WHAT_IS_KNOWN = _("What is known of it")
 NO_LIMITS = _("The card of this detector states no limits. Treat its answers with great care.")
@@ -67,26 +67,30 @@ WHOLE_TITLES = {"picture": _("The picture that was judged"), "clip": _("The clip
 WHOLE = {"picture": _("The whole picture"), "clip": _("The whole clip")}
 """In place of a face, for detectors that look at no faces; by the kind of file."""
 WHOLE_AS_SEEN = {"picture": _("The picture as the detector saw it"), "frame": _("The frame as the detector saw it")}
-WHOLE_HINT = _("This detector looks for no faces: its answer, its numbers and its heatmap are about all that it sees at once.")
-WHOLE_PART = _("It sees what lies within the outline.")
+WHOLE_HINT = _("This detector looks for no faces: it judges the whole picture.")
+WHOLE_HINT_PART = _("This detector looks for no faces: it judges all that lies within the outline.")
 CHOOSE_FACE = _("Choose a face")
 LARGEST_OF = _("The {shown} largest of {found} faces were examined.")
 NO_FACE = _("No face was found.")
 FACE = _("Face {number}")
 FACE_OF = _("Face {number} of {total}")
+WHEN = _("{first}–{last}")
+FACE_OF_WHEN = _("Face {number} of {total}, {first}–{last}")
+BOX_LABEL = _("{face}: {state}")
+MARKED_BOX_LABEL = _("{face}: {state}; marked areas: {count}")
 PLAYER_MISSING = _("Browsers cannot play this kind of clip. You see the frames that were examined instead.")
 PLAYER_FAILED = _("This browser cannot play the clip. You see the frames that were examined instead.")
 TIMELINE_TITLE = _("Over time")
 TIMELINE_HINT = _("Click the curve, or use the arrow keys, to go to that moment.")
 TIMELINE_AXIS = _("probability of manipulation")
+TIMELINE_SPAN = _("Probability of manipulation, from 0 s to {last}")
 WORST = _("Most suspicious stretch: {first}–{last}, {p} probability of manipulation.")
 # One face
 METHODS_TITLE = _("Which method")
 METHODS_HINT = _("Calibrated probability of every method that the detector knows, grouped by family.")
-METHODS_UNCALIBRATED = _(
-    "What the detector gives each of its labels. These numbers are not calibrated, and Telltale has not measured them."
-)
+METHODS_UNCALIBRATED = _("What the detector gives each of its labels: neither calibrated nor measured by Telltale.")
 HEATMAP_TITLE = _("Where the network looked")
+HEATMAP_TITLE_OF = _("Where the network looked: {method}")
 HEATMAP_CHOICE = _("Explain the answer")
 HEATMAP_SLIDER = _("Drag to compare what the detector saw with the heatmap")
 HEATMAP_COLD = _("ignored")
@@ -107,35 +111,26 @@ DELETED = (_("Hottest fifth"), _("Random areas"))
 DELETION_UNIT = _("How many times smaller the odds (for, divided by against) become")
 MAP_TITLE = _("Among known methods")
 MAP_HINT = _("Each mark is a reference face of a known method; neighbours look alike to the detector. The examined face is ringed.")
-ATYPICAL = _("{share} of ordinary test faces lie nearer to their neighbours than this one does.")
-ATYPICAL_WARNING = _("The detector has seen little like it: trust the answer less.")
 NEIGHBOURS_TITLE = _("Nearest reference faces")
+FARTHER = _("This face lies farther from them than {share} of ordinary test faces do.")
+ATYPICAL_WARNING = _("The detector has seen little like it: trust the answer less.")
+ONE_BY_ONE = _("One by one")
 NEIGHBOURS_HINT = _("Distance 0 means the same to the detector, 1 unrelated.")
 NEIGHBOURS_HEAD = (_("Method"), _("Source"), _("Distance"))
-NO_REFERENCES = _(
-    "This detector brings no reference faces, so there is no map and no nearest faces: whether it has seen anything like this \
-cannot be said."
-)
+NO_REFERENCES = _("This detector brings no reference faces: whether it has seen anything like this cannot be said.")
 # Limits and custody
 LIMITS_TITLE = _("How good is this detector? Measured.")
-LIMITS_HINT = _(
-    "Measured on faces that training never saw. Sources marked as unseen were collected by other people, or made with other \
-tools, than those it was trained on."
-)
+LIMITS_HINT = _("Measured on faces that training never saw.")
 UNMEASURED_TITLE = _("How good is this detector? Not measured.")
-UNMEASURED_HINT = _(
-    "Telltale has never examined faces of known origin with this detector. What its makers say of it stands in its \
-repository; take its answers as a question, not as a finding."
-)
+UNMEASURED_HINT = _("Telltale has never measured this detector: take its answers as a question, not as a finding.")
 CUSTODY_TITLE = _("For your records")
+MORE_RECORDS = _("Everything else on record")
+FRAMES_OF = _("{read} of {wanted}")
 REPORT_BUTTON = _("Report (HTML)")
 JSON_BUTTON = _("Result (JSON)")
 REPORT_TITLE = _("Telltale report")
 REPORT_UNUSABLE = _("This file could not be used")
-REPORT_NO_SIGNATURE = _(
-    "Anyone can check that this report speaks of a given file: its SHA-256 must equal the one above. The report itself \
-carries no signature."
-)
+REPORT_NO_SIGNATURE = _("This report speaks of the file whose SHA-256 equals the one above. It carries no signature.")
 MEASURE_NAMES = {
     "file": _("File"), "sha256": _("SHA-256 of the original bytes"), "bytes": _("Size"), "container": _("Format"),
     "pixels": _("Picture"), "duration": _("Length"), "frames": _("Frames examined"), "notes": _("Notes on reading"),
@@ -148,7 +143,9 @@ FACE_MEASURES = {
     "p": _("Probability of manipulation"), "now": _("At {moment}"), "size": _("Face in the file"), "whole_size": _("Judged area"),
     "sharpness": _("Sharpness"), "brightness": _("Brightness"), "seen": _("Seen"),
 }  # fmt: skip
-SHARPNESS_UNIT = _("variance of the Laplacian")
+PIXELS, WIDE = _("{width} × {height} px"), _("{side} px wide")
+SHARPNESS = _("{value} (variance of the Laplacian)")
+BRIGHTNESS = _("{value} of 255")
 
 
 def method_words(verdict: Verdict, detector: DetectorInfo) -> str:

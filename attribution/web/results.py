@@ -75,9 +75,10 @@ def file_parts(found: Analysis, session: Session, upload: Upload, uploads: Uploa
     faces = [(track.track.faces[track.shown] if track.track and track.shown is not None else None) for track in evidence.tracks]
     smalls = [overlay.data_uri(overlay.fitted(face.crop, 112), 85) if face is not None else None for face in faces]
     note, said = opinion_view.verdict_note(evidence, link=True)
+    banner = face_view.verdict_banner(evidence, note=note, said=said, tables=pipeline.predictor.card.measured)
     return FileParts(
         result=gr.update(visible=True),
-        verdict=f"{face_view.verdict_banner(evidence, note=note, said=said)}{_side_by_side(evidence, pipeline)}",
+        verdict=f"{banner}{_side_by_side(evidence, pipeline)}",
         card=gr.update(visible=bool(evidence.tracks)),
         faces=gr.update(visible=bool(evidence.tracks)),
         stage=f"{page_parts.HTML.title(file_view.title(evidence))}{shown}",
@@ -151,7 +152,7 @@ def face_parts(session: Session, pipeline: Pipeline, data_folder: Path | None = 
     neighbours = face_view.refused(text.NO_REFERENCES)
     if track.placement is not None:
         pictures = thumbnails(track.placement, pipeline.bank, data_folder)
-        neighbours = face_view.neighbour_table(track.placement, evidence.detector, pictures)
+        neighbours = face_view.neighbours(track.placement, evidence.detector, pictures)
     ranked = sorted(evidence.detector.labels, key=lambda label: -track.p_methods.get(label, 0.0))
     labels = [(f"{evidence.detector.display(label)} ({numbers.percent(track.p_methods.get(label, 0.0))})", label) for label in ranked]
     hint = text.METHODS_HINT if evidence.detector.measured else text.METHODS_UNCALIBRATED
@@ -220,7 +221,7 @@ def opinion_parts(session: Session, pipeline: Pipeline | None) -> OpinionParts:
     detector, predictor = shown.detector, pipeline.predictor_of(shown.detector.weights_sha256)
     name = opinion_text.name_of(detector.name)
     missing = opinion_text.NO_REFERENCES.format(name=name)
-    neighbours = face_view.neighbour_table(shown.placement, detector) if shown.placement is not None else face_view.refused(missing)
+    neighbours = face_view.neighbours(shown.placement, detector) if shown.placement is not None else face_view.refused(missing)
     heading = (opinion_text.LIMITS_TITLE if detector.measured else opinion_text.UNMEASURED_TITLE).format(name=name)
     said = opinion_view.limits(detector, first_tables(predictor.card) if predictor is not None else [])
     limits = page_parts.HTML.opinion_limits(heading, said, page_parts.all_limits(detector))
