@@ -146,7 +146,7 @@ def _measured(tables: Sequence[MeasuredTable]) -> list[Message]:
         values = [value for row in rows if row.text("split") == split and (value := row.number(column)) is not None]
         if not values:
             return []
-        shares.append(numbers.shares(min(values), max(values)))
+        shares.append(numbers.span(min(values), max(values)))
     return [text.PATCH_MEASURED[split].format(inside=shares[0], outside=shares[1])]
 
 

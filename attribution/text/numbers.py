@@ -100,7 +100,7 @@ def measured_share(value: float) -> Figure:
     return per_cent(value, _share_digits(value))
 
 
-def shares(low: float, high: float) -> Figure:
+def span(low: float, high: float) -> Figure:
     """From one measured share to another: `9–17 %`; a single one where they are the same."""
     return Figure(_from_to, (low, high))
 
