@@ -9,10 +9,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from attribution.detectors.spec import DetectorSpec, Selection
 from attribution.errors import TelltaleError, UnknownDetector
+from attribution.pipeline import Pipeline
 from attribution.web import engine as engine_module
 from attribution.web.engine import Abandoned, Engine, Engines, Step, Watched, log_quietly
 
@@ -148,3 +150,21 @@ def test_a_cancelled_load_ends_at_its_next_report() -> None:
     with pytest.raises(Abandoned):
         engine._report(0.5, "half of it")
     assert engine.step == Step(0.0, "")
+
+
+def test_an_abandoned_examination_ends_within_its_network(pipeline: Pipeline) -> None:
+    """Nothing is reported between the layers, and none of them takes long."""
+    begun = threading.Event()
+
+    def work(progress):
+        crops = np.zeros((64, *[pipeline.crop.side_px] * 2, 3), np.uint8)
+        while True:
+            pipeline.predictor.read(crops)
+            begun.set()
+
+    watched = Watched(work)
+    assert begun.wait(60)
+    watched.abandon()
+    with pytest.raises(Abandoned):
+        watched.result()
+    pipeline.predictor.read(np.zeros((1, *[pipeline.crop.side_px] * 2, 3), np.uint8))

@@ -19,6 +19,7 @@ import pytest
 
 from attribution.errors import DamagedMedia, DecodeTimeout, MediaError
 from attribution.media import MediaLimits, decoder, open_media, prepare, retire
+from attribution.pulse import within_pulse
 from make_media import number_of, numbered, write_clip, write_picture
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -193,6 +194,21 @@ def test_a_worker_that_is_killed_while_it_reads(clip: Path, monkeypatch: pytest.
     monkeypatch.undo()
     with open_media(clip) as opened:
         assert opened.media.frames_read == 10
+
+
+@needs_signals
+def test_whoever_no_longer_waits_ends_a_worker_that_still_reads(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, beats = decoder.take(), iter(range(3))
+    monkeypatch.setattr(decoder, "take", lambda: worker)
+    os.kill(worker.process_id, signal.SIGSTOP)
+
+    def at_a_beat() -> None:
+        if next(beats, None) is None:
+            raise KeyboardInterrupt
+
+    with within_pulse(at_a_beat), pytest.raises(KeyboardInterrupt):
+        open_media(clip)
+    assert not worker.alive
 
 
 @needs_signals

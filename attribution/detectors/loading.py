@@ -32,6 +32,7 @@ from attribution.evidence import DetectorInfo
 from attribution.models.backbones import Projection, build_backbone, features, normalise, pooled_width
 from attribution.models.caddm import SIDE_PX, Caddm
 from attribution.models.shallow import Shallow
+from attribution.pulse import give_pulse
 
 DEFAULT_DETECTOR = "telltale-mobilenetv2"
 EMBEDDED_FOLDER = Path(__file__).resolve().parents[2] / "weights"
@@ -57,6 +58,9 @@ class LoadedDetector:
     architecture: str
     mean: Colours
     std: Colours
+
+    def __post_init__(self) -> None:
+        give_pulse(self.model)
 
     def __repr__(self) -> str:
         return f"LoadedDetector({self.name!r}, {self.architecture}, {len(self.card.labels)} labels, {self.weights_sha256[:12]}…)"

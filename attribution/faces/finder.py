@@ -17,6 +17,7 @@ from attribution.faces import tracker
 from attribution.faces.crops import face_square, measures, whole_frames
 from attribution.faces.tracker import Detection, Tracklet
 from attribution.media import OpenedMedia
+from attribution.pulse import give_pulse
 from attribution.text.reasons import reason
 
 SMALLEST_FACE_PX = 20
@@ -24,7 +25,7 @@ SMALLEST_FACE_PX = 20
 WHOLE_PICTURE = reason("whole_picture")
 
 _THRESHOLDS = (0.7, 0.7, 0.8)
-_BATCH = {"cpu": 8, "cuda": 64}
+_BATCH = {"cpu": 4, "cuda": 64}
 _ONET_SIDE_PX, _ONET_BATCH = 48, 512
 _KEY_EVERY_SECONDS, _FEWEST_KEYS = 0.7, 6
 _LINKED_FOR_EACH_EXAMINED = 2
@@ -91,6 +92,7 @@ class FaceFinder:
 
 def _load(device: str) -> MTCNN:
     nets = MTCNN(keep_all=True, min_face_size=SMALLEST_FACE_PX, thresholds=list(_THRESHOLDS), device=torch.device(device)).eval()
+    give_pulse(nets)
     # Convolutions with so few channels are about twice as fast on a CPU with the channels last.
     return nets.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

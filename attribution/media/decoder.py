@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO
 from attribution.errors import DamagedMedia, DecodeTimeout, MediaError
 from attribution.media import wire
 from attribution.messages import gettext as _
+from attribution.pulse import beat
 from attribution.text.reasons import reason
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +29,7 @@ _HANDED_OVER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 _ENVIRONMENT = {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 
 _PIPE_BYTES = 2**20
+_BEAT_MILLISECONDS = 200
 _STOPPED_FOR_TIME = {getattr(signal, name, None) for name in ("SIGKILL", "SIGXCPU", "SIGALRM", "SIGTERM")} - {None}
 
 
@@ -96,12 +99,14 @@ class Decoder:
         wire.send(self._hears, message)
 
     def receive(self) -> dict[str, Any]:
+        self._wait()
         message = wire.receive(self._answers)
         if message is None:
             raise wire.WireError("the decoder ended")
         return message
 
     def receive_into(self, target: memoryview) -> None:
+        self._wait()
         wire.receive_into(self._answers, target)
 
     def kill(self) -> None:
@@ -113,6 +118,16 @@ class Decoder:
                 if pipe:
                     with contextlib.suppress(OSError):
                         pipe.close()
+
+    def _wait(self) -> None:
+        """Until there is something to read, with a pulse: it is now that the process decodes."""
+        beat()
+        # Windows cannot wait for a pipe in this way: there only the time limit ends it.
+        if hasattr(select, "poll"):
+            watch = select.poll()
+            watch.register(self._answers, select.POLLIN)
+            while not watch.poll(_BEAT_MILLISECONDS):
+                beat()
 
     def _give_up(self) -> None:
         self._timed_out = True

@@ -24,6 +24,7 @@ from attribution.media.limits import MediaLimits
 from attribution.media.wire import WireError
 from attribution.messages import Message
 from attribution.messages import gettext as _
+from attribution.pulse import beat
 from attribution.text import numbers
 from attribution.text.reasons import DECODER, READING, reason
 
@@ -170,6 +171,7 @@ def _digest(location: str, limits: MediaLimits) -> tuple[str, int]:
     try:
         with open(location, "rb") as file:
             while count <= limits.max_bytes and (chunk := file.read(_CHUNK_BYTES)):
+                beat()
                 digest.update(chunk)
                 count += len(chunk)
     except OSError as error:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attribution.detectors.spec import DetectorSpec, Selection
 from attribution.errors import TelltaleError
+from attribution.pulse import within_pulse
 from attribution.text import page as text
 from attribution.web.zerogpu import on_zero_gpu
 
@@ -151,7 +152,7 @@ class Engines:
 
 class Watched(Generic[_Result]):
     """Runs `work(progress)` on a thread. Iterate to get a Step whenever it has moved on, until it ends; then ask for `result`.
-    Whoever stops iterating early calls `abandon`: the next report of progress then ends the work."""
+    Whoever stops iterating early calls `abandon`: the next beat of its pulse, or report of progress, then ends the work."""
 
     def __init__(self, work: Callable[[Progress], _Result]) -> None:
         self._work = work
@@ -183,16 +184,20 @@ class Watched(Generic[_Result]):
 
     def _run(self) -> None:
         try:
-            self._outcome.set_result(self._work(self._report))
+            with within_pulse(self._beat):
+                self._outcome.set_result(self._work(self._report))
         except BaseException as error:
             self._outcome.set_exception(error)
         with self._moved:
             self._ended = True
             self._moved.notify_all()
 
-    def _report(self, share: float, doing: str) -> None:
+    def _beat(self) -> None:
         if self._abandoned:
             raise Abandoned
+
+    def _report(self, share: float, doing: str) -> None:
+        self._beat()
         with self._moved:
             self._step = Step(min(max(share, 0.0), 1.0), doing)
             self._moved.notify_all()
