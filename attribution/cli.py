@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from attribution.detectors.spec import MEANINGS, DetectorSpec, read_meanings_flag
 from attribution.errors import TelltaleError, UnmappedLabels
 from attribution.evidence import VIEWS, DetectorInfo, Evidence, Opinion, TrackEvidence, Unusable, Verdict, document
+from attribution.messages import LANGUAGES, reading_in
 from attribution.version import __version__
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where it runs (default: auto)")
     analyse.add_argument("--json", type=Path, metavar="OUT", help="write the results as JSON")
     analyse.add_argument("--report", type=Path, metavar="OUT.html", help="write a report that needs no other file")
+    analyse.add_argument("--lang", default="en", choices=tuple(LANGUAGES), help="the language of the report (default: en)")
     detectors = commands.add_parser("detectors", help="name the embedded detectors, the default first")
     detectors.add_argument("--all", action="store_true", help="those in the Hub cache and known public ones too, with what they are")
     commands.add_parser("lab", help="the training side: python -m attribution lab --help", add_help=False)
@@ -113,7 +115,8 @@ def _analyse(args: argparse.Namespace) -> int:
     if args.json is not None:
         _write(args.json, json.dumps(document(outcomes), indent=2, allow_nan=False) + "\n")
     if args.report is not None:
-        _write(args.report, _report(outcomes, pictures, pipeline))
+        with reading_in(args.lang):
+            _write(args.report, _report(outcomes, pictures, pipeline))
     return 2 if any(isinstance(outcome, Unusable) for outcome in outcomes) else 0
 
 

@@ -37,7 +37,7 @@ def test_results_of_good_files_survive_bad_ones(with_detector: list[str], tmp_pa
     letter.write_text("Dear reader", encoding="utf-8")
     json_out, html_out = tmp_path / "out.json", tmp_path / "out.html"
     files = [PORTRAITS[0], str(letter), str(tmp_path / "missing.png"), PORTRAITS[1]]
-    assert main(["analyse", *files, *with_detector, "--json", str(json_out), "--report", str(html_out)]) == 2
+    assert main(["analyse", *files, *with_detector, "--json", str(json_out), "--report", str(html_out), "--lang", "ar"]) == 2
     told = capsys.readouterr()
     assert re.findall(r"^(\S+?):", told.err, re.MULTILINE) == ["letter.jpg", "missing.png"]
     assert str(tmp_path) not in told.err
@@ -47,6 +47,7 @@ def test_results_of_good_files_survive_bad_ones(with_detector: list[str], tmp_pa
     page = html_out.read_text(encoding="utf-8")
     assert "astronaut.png" in page
     assert "letter.jpg" in page
+    assert '<html lang="ar" dir="rtl">' in page
     assert not re.search(r"""(?:src|href)=["']?https?:""", page), "a report needs no other file"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["letter.jpg", "out.html", "out.json"]
     if os.name == "posix":

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from gettext import NullTranslations
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 import samples as s
+from attribution import messages
 from attribution.detectors.card import MeasuredTable
 from attribution.detectors.catalogue import Entry
 from attribution.evidence import Artifact, DetectorInfo, Media, Opinion, Placement, Unusable, Verdict, document, read_document
@@ -51,6 +54,69 @@ def test_a_report_is_one_whole_document_that_needs_nothing_and_does_nothing() ->
     assert everything() == report, "the same evidence gives the same report"
     assert [len(Markup(report_html([one])).of_class("tt-curves")) > 0 for one in (s.clip(), s.picture(s.MANIPULATED))] == [True, False]
     assert text.REPORT_TITLE in report_html([])
+
+
+class Marked(NullTranslations):
+    """A language in which every message stands in brackets."""
+
+    def gettext(self, message: str) -> str:
+        return f"⟦{message}⟧"
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return self.gettext(msgid1 if n == 1 else msgid2)
+
+    def pgettext(self, context: str, message: str) -> str:
+        return self.gettext(message)
+
+    def npgettext(self, context: str, msgid1: str, msgid2: str, n: int) -> str:
+        return self.ngettext(msgid1, msgid2, n)
+
+
+def strings(value: Any) -> set[str]:
+    """Every string of a JSON document, and every key of it as settings are named."""
+    if isinstance(value, dict):
+        return {str(key) for key in value} | {one for item in value.values() for one in strings(item)}
+    return {one for item in value for one in strings(item)} if isinstance(value, list) else {value} if isinstance(value, str) else set()
+
+
+def test_every_word_of_a_report_is_a_message_or_stands_in_the_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "_translation", lambda _code: Marked())
+    given, refused = s.opinion(patches=s.grid("s.", "..", side_px=60)), Opinion(s.SPECIALIST, s.REFUSED)
+    marks = (s.artifact(0.2, 0.6, 0.8, 0.9),)
+    outcomes = [
+        *(s.picture(s.MANIPULATED, s.NONE_FOUND), s.clip(), Unusable("song.mp3", "This is no picture."), s.picture(), s.judged(s.whole())),
+        s.picture(s.GENERATED, tracks=(s.track(0, s.GENERATED, opinions=(given,)), s.track(1, s.MANIPULATED, opinions=(refused,)))),
+        s.picture(verdict=s.MANIPULATED, tracks=(s.track(0, opinions=(s.swap_opinion(), s.foreign_opinion()), artifacts=marks),)),
+        s.picture(verdict=s.disputed().verdict, tracks=(s.disputed(),)),
+    ]
+    heat = {(0, 0): s.heatmap(), (1, 1): s.heatmap("real", fall_hot=0.1)}
+    pictures = {0: s.noise(50, 100), 5: s.noise(50, 100)}
+    with messages.reading_in("ar"):
+        report = report_html(outcomes, heat, pictures, {(5, 0, 0): s.heatmap("stylegan2")}, {})
+    page = Markup(re.sub("<style>.*</style>", "", report, flags=re.DOTALL).removeprefix("<!doctype html>"))
+    (document_of_it,) = page.of("html")
+    assert (document_of_it["lang"], document_of_it["dir"]) == ("ar", "rtl")
+    read_aloud = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("alt", "aria-label", "title")]
+    left = "\n".join((page.words, *read_aloud))
+    while (inner := re.sub("⟦[^⟦⟧]*⟧", "\n", left)) != left:
+        left = inner
+    for known in sorted({*strings(document(outcomes)), text.NAME, "DNA-Det", "JPEG"}, key=len, reverse=True):
+        left = left.replace(known, "\n")
+    assert re.findall("[A-Za-z]{2,}.*", left) == []
+    assert len({tag["lang"] for tag in page.of("span") if "lang" in tag}) == 1, "what stays English is marked"
+
+
+def test_a_heatmap_that_explains_nothing_stands_folded_behind_the_areas() -> None:
+    own = s.track(0, s.MANIPULATED, artifacts=(s.artifact(0.2, 0.6, 0.8, 0.9, detector=s.DETECTOR.name),))
+    evidence = s.picture(verdict=s.MANIPULATED, tracks=(own,))
+    folded = []
+    for fall in (3.7, 0.1):
+        report = report_html([evidence], {(0, 0): s.heatmap(fall_hot=fall)})
+        words = words_of(report)
+        folded.append(f"<summary>{text.HEATMAP_TITLE_OF.format(method='Landmark face swap')}" in report)
+        first = area_text.UNFAITHFUL if folded[-1] else text.FAITHFUL_TITLE
+        assert words.index(first) < words.index(area_text.FIRST_HEADING)
+    assert folded == [False, True]
 
 
 def test_a_report_has_all_that_custody_needs_and_calls_no_face_real() -> None:
