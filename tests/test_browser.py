@@ -324,7 +324,7 @@ class Panel:
 def examine(page: Any) -> None:
     """Give the example, and wait for its verdict and its heatmap."""
     page.evaluate("for (const old of document.querySelectorAll('.tt-verdict, .tt-faithful')) old.dataset.old = ''")
-    page.set_input_files("#tt-drop input[type=file]", ROOT / "examples" / "landmark_swap.png")
+    page.set_input_files("#tt-drop input[type=file]", ROOT / "examples" / "mouth_swap.jpg")
     page.wait_for_selector(".tt-verdict:not([data-old])")
     page.wait_for_selector(".tt-faithful:not([data-old])")
 

@@ -17,7 +17,7 @@ from app_server import ROOT, ask, start, stop, upload
 from attribution.text import failures as failures_text
 from attribution.text import limits as limits_text
 
-EXAMPLE = ROOT / "examples" / "landmark_swap.png"
+EXAMPLE = ROOT / "examples" / "mouth_swap.jpg"
 SANDBOX = "allow-scripts allow-same-origin allow-forms allow-downloads allow-popups allow-popups-to-escape-sandbox"
 # What browsers answer where storage is forbidden to frames of other sites.
 NO_STORAGE = """

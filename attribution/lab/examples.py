@@ -1,4 +1,4 @@
-"""The examples of the project, re-made: two public-domain portraits untouched, two forgeries of them and one clip, all marked.
+"""The examples of the project, re-made: two public-domain portraits untouched, forgeries of them and one clip, all of these marked.
 
 Sources: scikit-image's `data.astronaut()` (Eileen Collins, NASA) and Matplotlib's `grace_hopper.jpg` (US Navy). The mark is written into
 the picture below the face, outside of every crop that a detector sees."""
@@ -6,6 +6,7 @@ the picture below the face, outside of every crop that a detector sees."""
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -15,11 +16,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from attribution.detectors.card import CropSettings
 from attribution.errors import LabError
-from attribution.evidence import Face
 from attribution.faces.finder import FaceFinder, find_tracks
 from attribution.lab.data import written_whole
 from attribution.lab.forge.autoencoder import load_autoencoder
-from attribution.lab.forge.swaps import autoencoder_swap, landmark_swap
+from attribution.lab.forge.swaps import autoencoder_swap, blend, landmark_swap
 from attribution.media import open_media
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
@@ -39,47 +39,59 @@ def make_examples(out: Path | None = None) -> None:
     shutil.copyfile(Path(skimage.__file__).parent / "data" / "astronaut.png", astronaut)
     shutil.copyfile(str(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)), hopper)
     finder = FaceFinder("cpu")
-    target, donor = _face(astronaut, finder), _face(hopper, finder)
-    portrait = np.array(Image.open(astronaut).convert("RGB"))
-    other = np.array(Image.open(hopper).convert("RGB"))
-
-    # Forged at the portrait's own resolution.
-    here, there = _window(portrait, target), _window(other, donor)
-    side, crop = here[0].stop - here[0].start, portrait[here]
-    points = _points(target, here, side)
-    donor_crop = cv2.resize(other[there], (side, side), interpolation=cv2.INTER_AREA)
-    random = np.random.default_rng
-    swap = landmark_swap(crop.copy(), points, donor_crop, _points(donor, there, side), random(3))
-    redrawn = autoencoder_swap(crop.copy(), points, load_autoencoder(), random(4), "bilinear")
-    made, drawn = [], portrait
-    for name, forged, words in (("landmark_swap", swap, "landmark face swap"), ("autoencoder_swap", redrawn, _DRAWN)):
-        drawn = portrait.copy()
-        drawn[here] = forged.rgb
-        made.append(out / f"{name}.png")
-        Image.fromarray(_marked(drawn, f"MANIPULATED: {words}")).save(made[-1], optimize=True)
+    collins, grace = _portrait(astronaut, finder), _portrait(hopper, finder)
+    made = [_mouth_swap(grace, collins, out / "mouth_swap.jpg"), out / "autoencoder_swap.png"]
+    redrawn = autoencoder_swap(collins.crop.copy(), collins.points, load_autoencoder(), np.random.default_rng(4), "bilinear")
+    drawn = collins.with_crop(redrawn.rgb)
+    Image.fromarray(_marked(drawn, f"MANIPULATED: {_DRAWN}")).save(made[-1], optimize=True)
     clip = out / "clip_seconds_3_to_5.mp4"
-    _write_clip(portrait, drawn, clip)
+    _write_clip(collins.rgb, drawn, clip)
     print(*(path.name for path in (astronaut, hopper, *made, clip)), sep="\n")
 
 
-def _face(path: Path, finder: FaceFinder) -> Face:
+@dataclass(frozen=True)
+class _Portrait:
+    """A picture (H×W×3 uint8), the rows and columns of its face's crop, and the landmarks (5×2) in pixels of that crop."""
+
+    rgb: np.ndarray
+    window: tuple[slice, slice]
+    points: np.ndarray
+
+    @property
+    def crop(self) -> np.ndarray:
+        return self.rgb[self.window]
+
+    def with_crop(self, crop: np.ndarray) -> np.ndarray:
+        drawn = self.rgb.copy()
+        drawn[self.window] = crop
+        return drawn
+
+
+def _portrait(path: Path, finder: FaceFinder) -> _Portrait:
     with open_media(path) as opened:
         found = find_tracks(opened, finder, CropSettings())
     if not found.tracks:
         raise LabError(f"No face was found in {path.name}.", "Install the packages of attribution/lab/requirements.txt again.")
-    return max((track.best for track in found.tracks), key=lambda face: face.crop_side_px)
-
-
-def _window(rgb: np.ndarray, face: Face) -> tuple[slice, slice]:
-    """Rows and columns of the face's crop, in whole pixels."""
+    face = max((track.best for track in found.tracks), key=lambda face: face.crop_side_px)
+    rgb = np.array(Image.open(path).convert("RGB"))
     left, top, right, _ = (round(value) for value in face.crop_box)
     side = min(right - left, rgb.shape[0] - top, rgb.shape[1] - left)
-    return slice(top, top + side), slice(left, left + side)
+    points = (face.landmarks - np.array([left, top])).astype(np.float32)
+    return _Portrait(rgb, (slice(top, top + side), slice(left, left + side)), points)
 
 
-def _points(face: Face, window: tuple[slice, slice], side_px: int) -> np.ndarray:
-    offset = np.array([window[1].start, window[0].start])
-    return ((face.landmarks - offset) * side_px / (window[0].stop - window[0].start)).astype(np.float32)
+def _mouth_swap(target: _Portrait, donor: _Portrait, path: Path) -> Path:
+    """The donor's face warped onto the target by its landmarks, and of that the mouth alone blended in."""
+    crop, points = target.crop, target.points
+    side, share = len(crop), len(crop) / len(donor.crop)
+    enlarged = cv2.resize(donor.crop, (side, side), interpolation=cv2.INTER_CUBIC)
+    swap = landmark_swap(crop.copy(), points, enlarged, donor.points * share, np.random.default_rng(54))
+    (x, y), wide = points[3:].mean(0).tolist(), float(np.linalg.norm(points[4] - points[3]))
+    mouth = np.zeros((side, side), np.float32)
+    cv2.ellipse(mouth, ((x, y - 0.1 * wide), (1.6 * wide, 1.2 * wide), 0), 1, -1)
+    blended = blend(swap.rgb, crop, cv2.GaussianBlur(mouth, (5, 5), 0), poisson=False)
+    Image.fromarray(_marked(target.with_crop(blended), "MANIPULATED: the mouth of another portrait")).save(path, quality=90, subsampling=0)
+    return path
 
 
 def _marked(rgb: np.ndarray, words: str) -> np.ndarray:

@@ -65,7 +65,7 @@ def attention(at: Findings) -> Section:
             shown = [{"uri": heat_uri(of[name].heat), "p": percent(of[name].p)} if name in of else None for name in VARIANTS]
             numbers = panels.of(at.detector_number(place[0]), at.source_number(place[1]))
             tiles.append(draw.panel(numbers, draw.tiles(shown)))
-        drawn.append({"title": page_text.EXAMPLES[example][0], "badge": _BADGES.get(marked.get(example)), "tiles": tiles})
+        drawn.append({"title": page_text.EXAMPLES[example].title, "badge": _BADGES.get(marked.get(example)), "tiles": tiles})
     if drawn:
         panels.drawn.append(draw.looks(drawn, (text.AS_IT_IS, *text.SHORT_VARIANTS.values())))
     for detector in detectors:

@@ -1,5 +1,7 @@
 """Every sentence that the page and the report say to people. Plain text: whoever shows it escapes it."""
 
+from typing import NamedTuple
+
 from attribution.evidence import UNKNOWN_FAMILY, DetectorInfo, Verdict
 from attribution.messages import gettext as _
 
@@ -13,17 +15,43 @@ DROP_WORDS = _("Drop a picture or a clip here,\nor click to choose one")
 DROP_HINT = _("JPEG, PNG, WebP, GIF, MP4, MOV, MKV, WebM or AVI, up to {megabytes} MB.")
 DROP_PRIVACY = _("Files are not kept: pictures are deleted once examined, clips when you leave or after 10 minutes.")
 EXAMPLES_TITLE = _("Or try an example")
+
+
+class Promise(NamedTuple):
+    """An example: what it is called, where it comes from, and what the default detector has to say of it (a test holds it to that)."""
+
+    title: str
+    source: str
+    state: str
+    family: str | None = None
+    original: str = ""
+    """The example that it was made from, pixel for pixel: places marked on it have to lie where the two differ."""
+    seconds: tuple[float, float] | None = None
+    """The part of a clip that is manipulated."""
+
+
 EXAMPLES = {
-    "astronaut.png": (_("An untouched portrait"), _("Eileen Collins, NASA, public domain")),
-    "landmark_swap.png": (_("A face swap"), _("Grace Hopper’s face warped onto Eileen Collins by its landmarks; made with Telltale")),
-    "autoencoder_swap.png": (_("A re-synthesised face"), _("Drawn anew by a small auto-encoder; made with Telltale")),
-    "grace_hopper.jpg": (_("An untouched older portrait"), _("Grace Hopper, US Navy, public domain")),
-    "clip_seconds_3_to_5.mp4": (
+    "mouth_swap.jpg": Promise(
+        _("A face swap"),
+        _("Eileen Collins’s mouth on Grace Hopper’s face; made with Telltale"),
+        "manipulated", "face_swap", original="grace_hopper.jpg",
+    ),
+    "astronaut.png": Promise(_("An untouched portrait"), _("Eileen Collins, NASA, public domain"), "no_manipulation_found", "real"),
+    "autoencoder_swap.png": Promise(
+        _("A redrawn face"),
+        _("Drawn anew by a small auto-encoder; made with Telltale"),
+        "manipulated", "face_swap", original="astronaut.png",
+    ),
+    "grace_hopper.jpg": Promise(
+        _("An untouched portrait, inconclusive"), _("Grace Hopper, US Navy, public domain; the detector is not sure"), "inconclusive"
+    ),
+    "clip_seconds_3_to_5.mp4": Promise(
         _("A clip, manipulated for two seconds"),
         _("Eight seconds made from these pictures; the face of 3 to 5 is drawn anew"),
+        "manipulated", "face_swap", seconds=(3.0, 5.0),
     ),
-}
-"""By file name, in the order of the page: a title, and where it comes from."""
+}  # fmt: skip
+"""By file name, in the order of the page."""
 # While it works
 WAITING = _("Waiting for the detector")
 STARTING = _("Starting the detector")

@@ -56,7 +56,7 @@ def look() -> dict[str, Any]:
 
 def examples(uploads: Uploads) -> list[Example]:
     """The examples that are there, where the page may show them."""
-    there = [(EXAMPLES_FOLDER / name, title, source) for name, (title, source) in text.EXAMPLES.items()]
+    there = [(EXAMPLES_FOLDER / name, one.title, one.source) for name, one in text.EXAMPLES.items()]
     return [Example(uploads.publish(path), path.name, title, source) for path, title, source in there if path.is_file()]
 
 
