@@ -44,7 +44,7 @@ def main() -> None:
     page = build(Events(uploads, engine, examples(uploads), asked.data))
     # The private folder goes at exit, and SIGTERM alone would be no exit.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    _, address, _ = page.launch(server_name=asked.host, server_port=asked.port, prevent_thread_lock=True, **look(), **LAUNCH)
+    _, address, _ = page.launch(server_name=asked.host, server_port=asked.port, prevent_thread_lock=True, **look(uploads), **LAUNCH)
     answer_in_json(page)
     sys.stdout.write(f"Telltale is at {address}\n")
     sys.stdout.flush()

@@ -245,8 +245,10 @@ def said(markup: str) -> str:
 
 
 def section(markup: str, key: str) -> str:
-    """The HTML of one section of a page of measurements."""
-    found = re.search(rf'<section class="tt-m" id="tt-m-{key}">.*?</section>', markup, re.DOTALL)
+    """The HTML of one section of a page of measurements: what comes first, or a question with all that opens."""
+    found = re.search(
+        rf'<(section|details) class="tt-[^"]*" id="tt-m-{key}">.*?(</section>|(?=<details class="tt-q"|<section|$))', markup, re.DOTALL
+    )
     assert found, f"no section {key}"
     return found.group()
 

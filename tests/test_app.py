@@ -93,7 +93,7 @@ from attribution.web.layout import build, examples, look
 from attribution.web.uploads import Uploads, private_folder
 uploads = Uploads(private_folder())
 page = build(Events(uploads, Engine("none", "cpu"), examples(uploads)))
-look()
+look(uploads)
 slow = [name for name in ("torch", "timm", "facenet_pytorch", "cv2", "av") if name in sys.modules]
 heavy = [[f.api_name, f.concurrency_limit] for f in page.fns.values() if f.concurrency_id == "detector"]
 public = [f.api_name for f in page.fns.values() if f.api_visibility != "private"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import av
 import numpy as np
+import plotly
 import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -59,6 +60,7 @@ AREAS = (
     artifact(0.0, 0.0, 1.0, 1.0, 0.55),
 )
 WHY = read_study(ZEROSHOT_FILE, ZEROSHOT_SCHEMA)
+PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PORTRAIT = ROOT / "examples" / "astronaut.png"
 SLOW = Fault("/store/", pause=0.05, piece=2**17)
 WIDE = """() => [...document.querySelectorAll('#tt-result *')].filter((e) => e.checkVisibility()
@@ -185,9 +187,8 @@ def test_the_other_pages_open_beside_a_result_and_keep_light_or_dark(visit: Call
         assert other.inner_text("h1") == texts.PAGE
         assert eventually(lambda other=other: other.evaluate(ground) == dark)
         if texts is limits_text:
-            other.click(f".tt-contents a:has-text('{limits_text.MISSING_TITLE}')")
-            assert other.evaluate("document.activeElement.id") == "tt-m-missing", "a link within the page stays within it"
-            assert other.url.endswith(f"/{texts.PATH}")
+            library = "new URL(document.querySelector('meta[name=telltale-plotly]').content, document.baseURI)"
+            assert other.evaluate(f"async () => {{ const at = {library}; return at.host === location.host && (await fetch(at)).ok; }}")
         other.close()
 
 
@@ -428,24 +429,67 @@ def why() -> str:
 def test_other_pages_fit_a_phone_and_every_text_can_be_read(alone: Callable[..., Any], page_of: Callable[[], str]) -> None:
     """With every table there is."""
     page = alone(page_of())
+    charts(page)
     open_all(page)
+    page.wait_for_timeout(500)
     assert fits(page)
     assert weak_text(page) == []
     page.set_viewport_size({"width": 1280, "height": 900})
     assert fits(page, 1280)
     if page_of is why:
         page.wait_for_selector("#tt-m-neurons .tt-long table")
-    else:
-        assert len(page.query_selector_all("#tt-m-chapter .tt-m")) == len(limits_text.TITLES) + 2
+
+
+def charts(page: Any) -> None:
+    """As Gradio does it for a page of measurements, with the library at hand."""
+    page.add_script_tag(path=str(PLOTLY))
+    page.evaluate("() => window.telltale.measured(document.body)")
+
+
+def test_measured_limits_are_short_open_by_question_and_print_whole(alone: Callable[..., Any]) -> None:
+    page = alone(limits_page(card(), Study(STUDY), [generator_card(), swap_card()]), 1280)
+    charts(page)
+    for tab in page.locator(".tt-tabs button").all():
+        tab.click()
+        page.wait_for_selector(".tt-chapter:not([hidden]) .tt-drawn .main-svg")
+        assert page.evaluate("document.documentElement.scrollHeight") <= 4000
+    page.keyboard.press("Home")
+    assert page.evaluate("document.activeElement.id") == "tt-m-tab"
+    assert page.locator("#tt-m-chapter").is_visible()
+    assert page.locator("#tt-m2-chapter").is_hidden()
+    page.click("#tt-m-sources-cross > summary")
+    page.wait_for_selector("#tt-m-sources-cross .tt-drawn .main-svg")
+    bar = "#tt-m-sources-cross .tt-drawn .barlayer path"
+    ground = f"getComputedStyle(document.querySelector('{bar}')).fill"
+    light = page.evaluate(ground)
+    page.evaluate("() => document.body.classList.add('dark')")
+    assert eventually(lambda: page.evaluate(ground) != light), "what is drawn follows light and dark"
+    with page.expect_download() as waiting:
+        page.click("#tt-m-sources-cross .tt-csv")
+    written = Path(waiting.value.path()).read_text(encoding="utf-8-sig").splitlines()
+    assert written[0] == "family,source,faces,manipulated,none found,inconclusive,definite,wrong of definite"
+    assert written[1] == "Untouched,press_sports,200,0.02,0.58,0.4,0.6,0.033"
+    page.click("#tt-m-chapter .tt-expand")
+    assert page.locator("#tt-m-chapter details:not([open])").count() == 0
+    assert page.locator("#tt-m-sources-cross .tt-table tbody tr").count() == 6
+    page.click("#tt-m-chapter .tt-expand")
+    assert page.locator("#tt-m-chapter details[open]").count() == 0
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("#tt-m-chapter details:not([open])").count() == 0
+    assert page.evaluate("[...document.querySelectorAll('#tt-m-chapter .tt-drawn')].every((one) => one.querySelector('.main-svg'))")
+    page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    assert page.locator("#tt-m-chapter details[open]").count() == 0
 
 
 def test_a_choice_shows_what_belongs_to_it_in_every_part_and_a_packed_table_opens(alone: Callable[..., Any]) -> None:
     page = alone(why(), 1280)
+    charts(page)
 
     def shown(part: str) -> list[str]:
         return page.eval_on_selector_all(f"#tt-m-{part} [data-of]", "all => all.filter((one) => !one.hidden).map((one) => one.dataset.of)")
 
     before = shown("attention")
+    open_all(page)
     page.check("#tt-m-collapse input[data-about=detector][value='3']", force=True)
     assert {one.split()[0] for one in shown("collapse")} == {"3"}
     assert {one.split()[0] for one in shown("attention")} == {"3"} != {one.split()[0] for one in before}
@@ -455,7 +499,6 @@ def test_a_choice_shows_what_belongs_to_it_in_every_part_and_a_packed_table_open
     assert {one.split()[0] for one in shown("attention")} == {"3"}, "and is no choice where it was not measured"
     assert page.locator("#tt-m-collapse [data-none]").is_hidden()
     table = WHY.tables["matrix"]
-    page.click(f"#tt-m-collapse summary:has-text('{table.title}')")
     page.wait_for_selector("#tt-m-collapse .tt-long table")
     assert page.locator("#tt-m-collapse .tt-long tbody tr").count() == len(table.rows)
     assert page.locator("#tt-m-collapse .tt-long thead th").all_inner_texts() == list(table.columns)

@@ -5,14 +5,34 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+import json
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from attribution.detectors.tables import Estimate
 from attribution.evidence import FAMILIES, STATES
-from attribution.render.charts import Plot, method_bars, reference_map, timeline
+from attribution.messages import reading_in
+from attribution.render.charts import (
+    Axis,
+    Bar,
+    Curve,
+    Dots,
+    Heat,
+    Plot,
+    axis_around,
+    axis_over,
+    curves,
+    dots,
+    heat,
+    method_bars,
+    reference_map,
+    stacked,
+    timeline,
+)
 from attribution.render.html import macros
 from attribution.render.overlay import boxes_on, data_uri, fitted, heat_over, scaled
 from attribution.render.palette import (
@@ -214,3 +234,58 @@ def test_the_frame_of_a_plot_has_its_ticks_and_keeps_what_is_drawn_inside() -> N
     frame = plot.figure("<circle/>", HOSTILE, [(1, HOSTILE)], [(0.5, "50")], HOSTILE, "up", HOSTILE)
     assert said(frame).count(HOSTILE) == 3
     assert Markup(frame).of("svg")[0]["aria-label"] == HOSTILE
+
+
+def figure_of(markup: Any) -> Any:
+    """What plotly is given."""
+    assert Markup(markup).problem == ""
+    (place,) = Markup(markup).of_class("tt-drawn")
+    return json.loads(place["data-plot"])
+
+
+def test_axes_hold_every_whisker() -> None:
+    assert axis_over([Estimate(0.01, 0.0, 0.04), Estimate(0.02)]).high == 0.05
+    assert axis_over([Estimate(0.3, 0.2, 0.9)]).high == 1.0
+    assert axis_over([Estimate(0.1)], 0.25).high == 0.4
+    axis, flat = axis_around([Estimate(0.86, 0.83, 0.89)], 0.0), axis_around([Estimate(0.9)])
+    assert (axis.low, axis.high) == (0.0, 0.9)
+    assert flat.low < flat.high
+
+
+def test_stacked_bars_and_dots_stand_in_their_rows() -> None:
+    bars = [Bar("Group"), Bar("a", (0.5, 0.2, 0.3), "told of a")]
+    drawn = figure_of(stacked(bars, (("found", "yes"), ("cleared", "no"), ("open", "open")), "said"))
+    assert (drawn["rows"], drawn["groups"], drawn["told"]) == (["Group", "a"], [0], ["", "told of a"])
+    assert [(trace["name"], trace["x"]) for trace in drawn["data"]] == [("yes", [None, 0.5]), ("no", [None, 0.2]), ("open", [None, 0.3])]
+    series = [Dots("one", "accent", [None, Estimate(0.4, 0.3, 0.6), Estimate(0.2)], ["", "told", "more"])]
+    (trace,) = figure_of(dots(["Group", "a", "b"], [0], series, Axis(mark=0.25), "said"))["data"]
+    assert (trace["x"], trace["y"], trace["hovertext"]) == ([0.4, 0.2], [1, 2], ["told", "more"])
+    assert (trace["error_x"]["arrayminus"], trace["error_x"]["array"]) == ([0.1, 0], [0.2, 0])
+
+
+def test_heat_maps_outline_and_curves_have_bands_whiskers_and_the_diagonal() -> None:
+    drawn = figure_of(heat(["x", "y"], [("Group", []), ("a", [Heat(0.61, "told"), Heat(None)])], 0.5, "said"))
+    assert (drawn["data"][0]["z"], drawn["data"][0]["text"]) == ([[None, None], [0.61, None]], [["", ""], ["0.61", ""]])
+    assert figure_of(heat(["x"], [("a", [Heat(1.0, "told", True)])], 0.5, "said"))["outlined"] == [[0, 0]]
+    values = [Estimate(0.5, 0.4, 0.6), Estimate(0.9, 0.85, 0.95)]
+    low, high, line = figure_of(curves([Curve("", "accent", [0.2, 1.0], values, ["a", "b"], band=True)], Axis(), Axis(), "said"))["data"]
+    assert (low["y"], high["y"], line["y"]) == ([0.4, 0.85], [0.6, 0.95], [0.5, 0.9])
+    bins = figure_of(curves([Curve("", "accent", [0, 1], values, ["a", "b"], False)], ["one", "two"], Axis(), "said", diagonal=True))
+    assert bins["layout"]["xaxis"]["ticktext"] == ["one", "two"]
+    assert bins["data"][0]["mode"] == "markers"
+    assert len(bins["layout"]["shapes"]) == 1
+
+
+def test_charts_speak_the_language_of_the_reader_and_colours_are_named_and_hostile_words_stay_words() -> None:
+    with reading_in("de"):
+        drawn = figure_of(dots(["a"], [], [Dots("one", "accent", [Estimate(0.4)], [""])], Axis(shares=False), "said"))
+    assert drawn["layout"]["xaxis"]["ticktext"][1] == "0,25"
+    for markup in (
+        stacked([Bar(HOSTILE, (1.0,), HOSTILE)], (("found", HOSTILE),), HOSTILE, HOSTILE),
+        dots([HOSTILE], [], [Dots(HOSTILE, "accent", [Estimate(0.4)], [HOSTILE])], Axis(), HOSTILE, HOSTILE, HOSTILE),
+        heat([HOSTILE], [(HOSTILE, [Heat(0.4, HOSTILE)])], 0.0, HOSTILE),
+        curves([Curve(HOSTILE, "second", [0], [Estimate(0.4)], [HOSTILE])], [HOSTILE], Axis(), HOSTILE, HOSTILE, HOSTILE, HOSTILE),
+    ):
+        assert not re.search("#[0-9A-F]{6}", json.dumps(figure_of(markup)))
+        assert "<" not in json.dumps(figure_of(markup))
+        assert Markup(markup).of_class("tt-drawn")[0]["aria-label"] == HOSTILE

@@ -21,7 +21,6 @@ from attribution.measured.failures import PLAN, failures_page
 from attribution.measured.study import ABSENT, OTHER_FORM, ZEROSHOT_FILE, ZEROSHOT_SCHEMA, Study, read_study
 from attribution.measured.zeroshot import Findings, decided, over
 from attribution.text import failures as text
-from attribution.text import limits as limits_text
 from attribution.web.example_crops import example_crops
 from samples import HOSTILE, Markup, is_inert, misfits, noise, plain, section
 
@@ -59,24 +58,23 @@ def only(one: MeasuredTable, *rows: tuple[Cell, ...]) -> MeasuredTable:
     return MeasuredTable(one.title, one.columns, rows, one.note)
 
 
-def test_the_page_is_sound_and_inert_and_light_and_its_contents_lead_to_every_part() -> None:
+def test_the_page_is_sound_and_inert_and_light() -> None:
     page = Markup(WHOLE)
     assert page.problem == ""
     assert is_inert(WHOLE)
     identifiers = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
     assert len(WHOLE.encode()) < 700_000
-    assert {attributes["href"] for attributes in page.of("a")} == {f"#{attributes['id']}" for attributes in page.of("section")}
     assert not re.search(r"\b(real|authentic|genuine|fake|deepfake)\b", plain(WHOLE), re.IGNORECASE)
 
 
 @pytest.mark.parametrize("key", MAKERS)
 def test_every_question_has_two_sentences_a_figure_and_its_numbers(key: str) -> None:
     part = section(WHOLE, key)
-    said = plain(re.search(r'<p class="tt-(?:says|lead)">(.*?)</p>', part, re.DOTALL).group())  # type: ignore[union-attr]
+    said = plain(re.search(r'class="tt-(?:says|lead)">(.*?)</(?:p>|span></h3>)', part, re.DOTALL).group(1))  # type: ignore[union-attr]
     assert sentences(said) == 2
     assert re.search(r"\d\.\d", said), "with numbers"
-    assert limits_text.HOW in part
+    assert 'class="tt-how"' in part
     assert re.search('class="tt-(chart|smalls|fall|histograms|plots|looks)', part)
     assert "<details" in part
 
@@ -189,7 +187,7 @@ def test_a_long_table_is_packed_whole() -> None:
     assert [len(lines) - 1 for lines in unpacked] == [len(TABLES[key].rows) for key in ("universal", "universal_controls", "neurons")]
     assert unpacked[-1][0].split("\t") == list(TABLES["neurons"].columns)
     hostile = figures.packed_lines(("a",), ((HOSTILE + "\t\n",), (None,), (0.12345,), (-1200.5,), (7,)))
-    assert hostile.split("\n") == ["a", HOSTILE + "  ", "–", "0.123", "-1.2e+03", "7"]
+    assert hostile.split("\n") == ["a", HOSTILE + "  ", "", "0.1235", "-1200", "7"]
 
 
 # What is missing or broken

@@ -14,11 +14,12 @@ from attribution.detectors.tables import (
     Unfit,
     difference,
     figure_words,
+    interval,
     mean_of,
-    share_inline,
     share_words,
     wilson,
 )
+from attribution.messages import reading_in
 
 
 @pytest.mark.parametrize(("hits", "count", "low", "high"), [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)])
@@ -87,9 +88,12 @@ def test_a_tally_counts_back_from_shares() -> None:
 
 def test_estimates_in_words() -> None:
     assert share_words(Estimate(0.016, 0.007, 0.033)) == "1.6 % (0.7–3.3 %)"
-    assert share_inline(Estimate(0.016, 0.007, 0.033)) == "1.6 %, 0.7–3.3 %"
+    assert interval(Estimate(0.016, 0.007, 0.033)) == "0.7–3.3 %"
     assert share_words(Estimate(0.024, -0.021, 0.073)) == "2.4 % (−2.1 to 7.3 %)"
     assert share_words(Estimate(0.5)) == "50 %"
     assert figure_words(Estimate(0.951, 0.94, 0.96)) == "0.95 (0.94–0.96)"
     assert figure_words(Estimate(-0.021, -0.037, -0.006)) == "−0.021 (−0.037 to −0.006)"
     assert share_words(None) == figure_words(None) == "not measured"
+    with reading_in("de"):
+        assert f"{share_words(Estimate(0.016, 0.007, 0.033))}".replace("\xa0", " ") == "1,6 % (0,7–3,3 %)"
+        assert f"{figure_words(Estimate(0.951, 0.94, 0.96))}" == "0,95 (0,94–0,96)"

@@ -5,10 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from attribution.detectors.card import Cell, MeasuredTable
-from attribution.text.numbers import share_digits, signed
+from attribution.messages import Figure, Words
+from attribution.messages import gettext as _
+from attribution.text.numbers import decimal, measured_share, share_digits
 
+NOT_MEASURED = _("not measured")
+NO_INTERVAL = _("no interval")
+FROM_TO = _("{low} to {high}")
 _Z = 1.959964
 
 
@@ -83,9 +89,9 @@ class Rows:
     def __post_init__(self) -> None:
         missing = [name for name in self.needs if name not in self.table.columns]
         if missing:
-            raise Unfit(f"The table “{self.table.title}” has no column “{missing[0]}”.")
+            raise Unfit(_("The table “{title}” has no column “{column}”.").format(title=self.table.title, column=missing[0]))
         if not self.table.rows:
-            raise Unfit(f"The table “{self.table.title}” has no rows.")
+            raise Unfit(_("The table “{title}” has no rows.").format(title=self.table.title))
 
     def __iter__(self) -> Iterator[Row]:
         return (Row(self.table.columns, cells) for cells in self.table.rows)
@@ -116,7 +122,7 @@ class Tally:
         shares = [row.number(name) or 0.0 for name in ("manipulated", "none found", "wrong of definite")]
         # Three rounded digits may sum to a little more than all.
         if not all(0 <= share <= 1 for share in shares) or shares[0] + shares[1] > 1.01:
-            raise Unfit("A table of verdicts holds shares that are none.")
+            raise Unfit(_("A table of verdicts holds shares that are none."))
         manipulated = round(shares[0] * faces)
         none_found = min(round(shares[1] * faces), faces - manipulated)
         wrong = round(shares[2] * (manipulated + none_found))
@@ -173,25 +179,50 @@ def mean_of(values: Sequence[float]) -> Estimate | None:
     return Estimate(mean, mean - _Z * error, mean + _Z * error)
 
 
-def share_words(estimate: Estimate | None) -> str:
+def share_words(estimate: Estimate | None) -> Words:
     """`1.6 % (0.7–3.3 %)`; of a difference `1.2 % (−0.4 to 3 %)`."""
-    return _with_bounds(estimate, share_digits, " %")
+    return _with_bounds(estimate, measured_share, share_digits)
 
 
-def share_inline(estimate: Estimate) -> str:
-    """`1.6 %, 0.7–3.3 %`: the same where it stands in brackets already."""
-    return share_words(estimate).replace(" (", ", ").removesuffix(")")
-
-
-def figure_words(estimate: Estimate | None) -> str:
+def figure_words(estimate: Estimate | None) -> Words:
     """`0.95 (0.93–0.96)`; with signs where a bound is negative: `−0.01 (−0.03 to 0.01)`."""
-    return _with_bounds(estimate, lambda value: signed(f"{value:.3f}" if abs(value) < 0.1 else f"{value:.2f}"), "")
+    return _with_bounds(estimate, _number, _number)
 
 
-def _with_bounds(estimate: Estimate | None, digits: Callable[[float], str], unit: str) -> str:
+def interval(estimate: Estimate) -> Words:
+    """`0.7–3.3 %` of a share."""
+    return NO_INTERVAL if estimate.low is None or estimate.high is None else Figure(_bounds, (estimate.low, estimate.high))
+
+
+def _number(value: float) -> Figure:
+    return decimal(value, 3 if abs(value) < 0.1 else 2)
+
+
+def _with_bounds(estimate: Estimate | None, say: Callable[[float], Figure], first: Callable[[float], Figure]) -> Words:
+    """`say` writes a value, `first` the lower of two that share a unit."""
     if estimate is None:
-        return "not measured"
-    shown = digits(estimate.value) + unit
-    if estimate.low is None or estimate.high is None:
-        return shown
-    return f"{shown} ({digits(estimate.low)}{' to ' if estimate.low < 0 else '–'}{digits(estimate.high)}{unit})"
+        return NOT_MEASURED
+    bounds = (estimate.low, estimate.high)
+    return say(estimate.value) if None in bounds else Figure(partial(_bounded, say, first), (estimate.value, *bounds))
+
+
+def _bounded(say: Callable[[float], Figure], first: Callable[[float], Figure], code: str, found: tuple[float, float, float]) -> str:
+    value, low, high = found
+    return f"{_in(code, say(value))} ({_between(code, first(low), say(high), low < 0)})"
+
+
+def _bounds(code: str, found: tuple[float, float]) -> str:
+    return _between(code, share_digits(found[0]), measured_share(found[1]), found[0] < 0)
+
+
+def _between(code: str, low: Figure, high: Figure, signs: bool) -> str:
+    both = {"low": _in(code, low), "high": _in(code, high)}
+    if not signs:
+        return "{low}–{high}".format(**both)
+    words = FROM_TO.format(**both)
+    # A figure is written in the reader's language, and nowhere else.
+    return str(words) if code == "en" else words.said()
+
+
+def _in(code: str, figure: Figure) -> str:
+    return figure.say(code, figure.raw)

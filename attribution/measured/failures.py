@@ -9,7 +9,7 @@ from attribution.detectors.card import MeasuredTable
 from attribution.detectors.tables import Unfit
 from attribution.measured import transfer, units
 from attribution.measured.attention import attention
-from attribution.measured.figures import folded
+from attribution.measured.figures import numbers
 from attribution.measured.section import Plan, Section, Wording, attempt, drawn_page, style
 from attribution.measured.study import Study
 from attribution.measured.zeroshot import Findings
@@ -30,8 +30,8 @@ def failures_page(study: Study, crops: Mapping[str, np.ndarray] | None = None) -
     """The whole page below its header, with its style sheet. `crops`: faces of the examples by file name, H×W×3 uint8."""
     at = Findings.of(study, crops)
 
-    def exact(table: MeasuredTable) -> Markup:
-        return folded(table, at.say, _NOT_LISTED)
+    def listed(table: MeasuredTable) -> Markup:
+        return numbers(table, at.say, _NOT_LISTED)
 
     try:
         short = transfer.in_short(at)
@@ -39,7 +39,7 @@ def failures_page(study: Study, crops: Mapping[str, np.ndarray] | None = None) -
         short = Section(str(unfit), Markup())
     # What was done, what it is to be read with, and the conclusion.
     done, tables = attempt(lambda: transfer.done(at)) or "", [*short.tables, *at.tables(*_ABOUT)]
-    head = macros("sections.html").short(short.says, short.figure, done, tables, exact, study)
+    head = macros("sections.html").short(short.says, short.figure, done, tables, listed, study)
     words = Wording(text.GROUPS, text.TITLES, text.READING)
-    page = drawn_page(at, PLAN, words, study, exact, ("short", text.SHORT_TITLE), head, kind=" tt-why")
+    page = drawn_page(at, PLAN, words, study, listed, head, kind=" tt-why")
     return f"{style('limits.css', 'failures.css')}{page}"

@@ -42,7 +42,7 @@ def cells(at: Findings) -> list[Cell]:
     places = ("detector", "variant", "trained on", "added", "tested on", "relation")
     every = [Cell(*place, faces=count_of(row, "faces") or 0, auc=auc) for place, row, auc in at.found("matrix", places, "AUC")]
     known = [one for one in every if one.relation in text.RELATIONS and one.variant in text.VARIANTS]
-    return need([one._replace(trained_on="") if one.variant == SHIPPED else one for one in known], at.table("matrix"), "has no AUC")
+    return need([one._replace(trained_on="") if one.variant == SHIPPED else one for one in known], at.table("matrix"))
 
 
 def means(at: Findings) -> dict[tuple[str, str, str], Estimate]:
@@ -51,14 +51,14 @@ def means(at: Findings) -> dict[tuple[str, str, str], Estimate]:
     for row in at.rows("summary", "detector", "variant", "figure", "value"):
         if (one := sound(row, "value", -1.0 if row.text("figure") == _DROP else 0.0)) is not None:
             found[row.text("detector"), row.text("variant"), row.text("figure")] = one
-    return need(found, at.table("summary"), "has no figure")
+    return need(found, at.table("summary"))
 
 
 def in_short(at: Findings) -> Section:
     """The conclusion in two sentences, with the means that it rests on. Raises Unfit."""
     found = means(at)
     own = [name for name in at.detectors if (name, BASE, _AUC_KNOWN) in found and (name, BASE, _AUC_NEVER) in found]
-    need(own, at.table("summary"), "has no detector that was trained on one source")
+    need(own, at.table("summary"))
     pairs = [(found[name, BASE, _AUC_KNOWN].value, found[name, BASE, _AUC_NEVER].value) for name in own]
     known, never = over([known for known, _ in pairs], 0.0), over([never for _, never in pairs], 0.0)
     drop, left = over([known - never for known, never in pairs]), decided(never, COIN)
@@ -197,7 +197,7 @@ def _small(title: str, own: Sequence[Cell], tested: Sequence[str], at: Findings)
 def _glance_says(at: Findings) -> str:
     found = means(at)
     drops = [(name, found[name, BASE, _DROP]) for name in at.detectors if (name, BASE, _DROP) in found]
-    drops = sorted(need(drops, at.table("summary"), "has no drop"), key=lambda pair: pair[1].value)
+    drops = sorted(need(drops, at.table("summary")), key=lambda pair: pair[1].value)
     (least, low), (most, high) = drops[0], drops[-1]
     shown, ends = sum(decided(one) > 0 for _, one in drops), {"most": at.detector(most), "high": figure_words(high)}
     said = text.ONE_DROP.format(shown="shown" if shown else "not shown", **ends)
@@ -214,7 +214,7 @@ def cost(at: Findings) -> Section:
     every = at.found("cost", ("detector", "variant", "on", "trained on"), "difference", -1.0)
     found = {place[:3]: gap for place, _, gap in every if place[3] == MEAN and place[2] in text.ON}
     known = [name for name in at.detectors if any((name, variant, on) in found for variant in VARIANTS[1:] for on in text.ON)]
-    need(known, at.table("cost"), "has no mean of a detector")
+    need(known, at.table("cost"))
     places = [(variant, on) for variant in VARIANTS[1:] for on in text.ON]
     mean = {place: over([found[(name, *place)].value for name in known if (name, *place) in found]) for place in places}
     lines = []

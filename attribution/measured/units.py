@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from attribution.detectors.tables import Estimate, Row, Unfit, figure_words, share_inline, share_words
+from attribution.detectors.tables import Estimate, Row, Unfit, figure_words, share_words
 from attribution.measured.figures import ANY, Axis, Chooser, Dot, DotLine, Panels, axis_around, difference_chart, dot_chart, draw, key
 from attribution.measured.section import Section, attempt, capital, need
 from attribution.measured.transfer import bar_style
@@ -65,7 +65,7 @@ def neurons(at: Findings) -> Section:
     columns, tests, strict = _columns(at), _tests(at, "universal"), _tests(at, "universal_controls")
     at.table("universal")
     shares = sorted({place[3] for place in columns}, reverse=True)
-    need(shares, at.table("neurons"), "has no unit of a detector of the study")
+    need(shares, at.table("neurons"))
     detectors = ordered((place[0] for place in columns), at.detectors)
     sources = ordered((place[1] for place in columns if place[2] == TRAINED), at.sources)
     last = max(one.chosen_in for some in columns.values() for one in some)
@@ -155,7 +155,7 @@ def _neurons_says(tests: Mapping[Place, _Test], strict: Mapping[Place, _Test], s
         return f"{said} {text.UNTRAINED_UNKNOWN}"
     sign, before = decided(gap), share_words(over([untrained[name] for name in both], 0.0))
     words = text.UNTRAINED_FEWER if sign > 0 else text.UNTRAINED_MORE if sign < 0 else text.UNTRAINED_AS_MANY
-    shown = share_words(minus(gap) if sign < 0 else gap) if sign else share_inline(gap)
+    shown = share_words(minus(gap) if sign < 0 else gap) if sign else share_words(gap)
     return f"{said} {words.format(untrained=before, gap=shown)}"
 
 
@@ -176,7 +176,7 @@ def ablation(at: Findings) -> Section:
     curves, gaps = _curves(at), _gaps(at)
     detectors = ordered((place[0] for place in curves), at.detectors)
     trainings = [name for name in (MEAN, *at.sources) if any(place[1] == name for place in curves)]
-    need(trainings, at.table("ablation"), "names no training of the study")
+    need(trainings, at.table("ablation"))
     sources = [(_MEAN_NUMBER if name == MEAN else at.source_number(name), _training(name, at)) for name in trainings]
     panels = Panels([at.choose_detector(detectors, detectors[0]), Chooser("source", text.CHOOSE_SOURCE, sources, sources[0][0])])
     upward = axis_around([one for some in curves.values() for one in some.values()], COIN)
@@ -239,7 +239,7 @@ def _curves(at: Findings) -> Curves:
         share, is_known = share_of(row, "share"), way.removesuffix(" random") in (KEEP, REMOVE, *_OTHERS) and detector in at.detectors
         if share is not None and is_known:
             found.setdefault((detector, training, way), {})[share] = auc
-    return need(found, at.table("ablation"), "has no AUC")
+    return need(found, at.table("ablation"))
 
 
 def _gaps(at: Findings) -> Gaps:
@@ -258,7 +258,7 @@ def _ablation_says(curves: Curves, gaps: Gaps, detectors: Sequence[str], at: Fin
     """At the share nearest to a quarter, a choice made before anything was measured."""
     shares = [share for share in _steps(curves, KEEP) if share < 1]
     own = [name for name in detectors if (name, MEAN, KEEP) in curves]
-    need(shares and own, at.table("ablation"), "has no mean of a detector")
+    need(shares and own, at.table("ablation"))
     share = min(shares, key=lambda one: abs(one - _USUAL_SHARE_KEPT))
     own = [name for name in own if share in curves[name, MEAN, KEEP]]
     auc = over([curves[name, MEAN, KEEP][share].value for name in own], 0.0)
@@ -291,7 +291,7 @@ def readout(at: Findings) -> Section:
     # Of equal ones the first in the table, as the lab chooses.
     rivals = [(auc.value, name) for (faces, name), (auc, _) in aucs.items() if faces == CHOICE and name in compared]
     chosen = max(rivals, key=lambda pair: pair[0])[1] if rivals else next(iter(compared), "")
-    need(chosen, at.table("readout_differences"), "has no readout of universal units")
+    need(chosen, at.table("readout_differences"))
     # On the faces of origins that the default never trained on, and folded on those that it did; else on every set.
     sets = [faces for faces in (NEVER, KNOWN) if any(place == faces for place, _ in aucs)]
     drawn = _aucs_on(list(dict.fromkeys(place for place, _ in aucs)), aucs) if aucs else Markup()

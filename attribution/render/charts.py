@@ -1,20 +1,28 @@
-"""Charts: the reference map (plotly), and as HTML and SVG without a script method bars, the timeline of a clip and the frame of plots.
+"""Charts: the reference map (plotly), as HTML and SVG without a script method bars and the timeline of a clip, and the charts of
+measurements: `stacked`, `dots`, `heat` and `curves`.
 
-Colours that follow light and dark come from the page's CSS variables `--tt-…`; families are told apart by colour and shape.
+Those are figures of plotly's as JSON in an attribute, which `web/static/plots.js` draws when they come into view. Python says what is in
+them, the script how they look: a colour is the name of a CSS variable, so that it follows light and dark, and names of rows move above
+them on a phone. Whatever is given as words may be anybody's: it is escaped, because plotly reads HTML in texts.
 """
 
 import html
+import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from markupsafe import Markup
 
+from attribution.detectors.tables import Estimate
 from attribution.evidence import UNKNOWN_METHOD, DetectorInfo, TrackEvidence
 from attribution.render.html import macros
 from attribution.render.palette import FAMILY_STYLES, family_style
 from attribution.text import page as text
+from attribution.text.numbers import decimal, measured_share
 
 Ticks = Iterable[tuple[float, str]]
 """Values on an axis, with the words that stand there."""
@@ -124,6 +132,211 @@ def reference_map(
     figure.update_layout(height=480, margin={"l": 4, "r": 4, "t": 4, "b": 4}, paper_bgcolor=clear, plot_bgcolor=clear, legend=legend)
     figure.update_layout(font={"family": "inherit", "size": 13}, hoverlabel={"align": "left"}, dragmode=False)
     return figure
+
+
+_STEPS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+_ACCENT, _EDGE, _MUTED, _GROUND = "--tt-accent", "--tt-edge", "--tt-muted", "--tt-surface"
+_FOUND, _CLEARED, _OPEN = "--tt-manipulated", "--tt-no-manipulation-found", "--tt-inconclusive"
+# By the name of a look: colour, plotly's symbol, whether it is hollow.
+_LOOKS = {
+    "accent": (_ACCENT, "circle", False), "second": (_ACCENT, "circle", True), "guess": (_EDGE, "circle", True),
+    "other": (_MUTED, "square", False), "found": (_FOUND, "diamond", False), "cleared": (_CLEARED, "circle", True),
+    "chance": (_EDGE, "line-ns-open", False), "commonest": (_MUTED, "x-thin-open", False),
+}  # fmt: skip
+# Colour, and what is hatched with it on a paler ground: answers differ in more than their colours.
+_ANSWERS = {"found": (_FOUND, ""), "cleared": (_CLEARED, ""), "open": (_OPEN, "/"), "agrees": (_ACCENT, ""), "doubted": (_OPEN, "x")}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """From `low` to `high`, which is greater. `mark` and `second` are values drawn as lines through every row, such as chance."""
+
+    low: float = 0.0
+    high: float = 1.0
+    shares: bool = True
+    mark: float | None = None
+    second: float | None = None
+
+    def place(self, value: float) -> float:
+        """Per cent of the way from low to high, kept within it."""
+        return 100 * min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
+
+    def ticks(self, count: int = 3) -> list[str]:
+        """Evenly spaced values in words, both ends among them."""
+        return [measured_share(value) if self.shares else decimal(value, 2) for value in self.values(count)]
+
+    def values(self, count: int) -> list[float]:
+        return [self.low + (self.high - self.low) * step / (count - 1) for step in range(count)]
+
+    def drawn(self, title: str = "") -> dict[str, Any]:
+        """As plotly's axis."""
+        said = {"tickvals": [round(value, 4) for value in self.values(5)], "ticktext": [f"{words}" for words in self.ticks(5)]}
+        return {"range": [self.low, self.high], **said, **({"title": {"text": _words(title)}} if title else {})}
+
+
+def axis_over(found: Sequence[Estimate], mark: float | None = None) -> Axis:
+    """An axis of shares from 0 to the first round number that holds every value and whisker; to 1 when there is none."""
+    most = max([one.high if one.high is not None else one.value for one in found or [Estimate(1.0)]] + [mark or 0.0, 0.01])
+    return Axis(0.0, next((step for step in _STEPS if most <= step), 1.0), True, mark)
+
+
+def axis_around(found: Sequence[Estimate], mark: float | None = None, shares: bool = False) -> Axis:
+    """An axis in twentieths that holds every value, every whisker and the mark."""
+    values = [value for one in found for value in (one.value, one.low, one.high) if value is not None] + ([] if mark is None else [mark])
+    low, high = math.floor(20 * min(values) + 1e-9) / 20, math.ceil(20 * max(values) - 1e-9) / 20
+    return Axis(low, high if high > low else low + 0.05, shares, mark)
+
+
+class Bar(NamedTuple):
+    """A row of stacked shares, in the order of the answers, with what is told of it; without shares it heads a group."""
+
+    name: str
+    shares: Sequence[float] = ()
+    told: str = ""
+
+
+def stacked(bars: Sequence[Bar], answers: Sequence[tuple[str, str]], label: str, title: str = "") -> Markup:
+    """Shares of a whole, a row a bar. `answers`: (one of found, cleared, open, agrees, doubted; its words); `label` is the sentence that
+    says what is drawn, for whoever does not see it."""
+    data = []
+    for place, (answer, words) in enumerate(answers):
+        colour, hatching = _ANSWERS[answer]
+        pattern = (
+            {"pattern": {"shape": hatching, "fgcolor": colour, "bgcolor": f"{colour}-ground", "size": 7, "solidity": 0.25}}
+            if hatching
+            else {}
+        )
+        x = [round(bar.shares[place], 4) if bar.shares else None for bar in bars]
+        marker = {"color": colour, "line": {"color": _GROUND, "width": 1}, **pattern}
+        data.append({"type": "bar", "orientation": "h", "name": _words(words), "x": x, "marker": marker})
+    rows = {"rows": [_words(bar.name) for bar in bars], "groups": [at for at, bar in enumerate(bars) if not bar.shares]}
+    told = [_words(bar.told) for bar in bars]
+    return _drawn(title, label, len(bars), {"data": data, "layout": {"xaxis": Axis().drawn()}, **rows, "told": told})
+
+
+class Dots(NamedTuple):
+    """A value with its interval in each of some rows, or None; `look` is one of _LOOKS, `told` what is told of each."""
+
+    name: str
+    look: str
+    values: Sequence[Estimate | None]
+    told: Sequence[str]
+
+
+def dots(
+    rows: Sequence[str], groups: Sequence[int], series: Sequence[Dots], axis: Axis, label: str, title: str = "", of: str = ""
+) -> Markup:  # fmt: skip
+    """Dots with their intervals, a line a row; rows whose places are in `groups` head a group. `of`: what the axis measures."""
+    shapes = [_line(x0=x, x1=x, y0=0, y1=1, yref="paper") for x in (axis.mark, axis.second) if x is not None]
+    named = {"rows": [*map(_words, rows)], "groups": [*groups]}
+    return _drawn(title, label, len(rows), {"data": [*map(_marks, series)], "layout": {"xaxis": axis.drawn(of), "shapes": shapes}, **named})
+
+
+def _marks(one: Dots) -> dict[str, Any]:
+    found = [(at, value) for at, value in enumerate(one.values) if value is not None]
+    x, y = [round(value.value, 4) for _, value in found], [at for at, _ in found]
+    trace = {"type": "scatter", "mode": "markers", "x": x, "y": y, "marker": _marker(one.look), "cliponaxis": False}
+    told = {"hovertext": [_words(one.told[at]) for at, _ in found]}
+    return {**trace, **_named(one.name), **told, **_whiskers("error_x", one.look, [value for _, value in found])}
+
+
+class Heat(NamedTuple):
+    """A value of a heat map from 0 to 1 or None, with what is told of it, and whether it is outlined."""
+
+    value: float | None
+    told: str = ""
+    outline: bool = False
+
+
+def heat(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Heat]]], least: float, label: str, title: str = "") -> Markup:
+    """Cells coloured from `least` to 1 with their values; a row without cells heads a group."""
+    cells = [list(cells) or [Heat(None)] * len(columns) for _, cells in rows]
+    trace = {
+        "type": "heatmap", "z": [[None if one.value is None else round(one.value, 3) for one in row] for row in cells],
+        "x": [*range(len(columns))], "zmin": least, "zmax": 1, "xgap": 2, "ygap": 2, "showscale": False,
+        "colorscale": [[0, "--tt-level-0"], [1, "--tt-level-10"]], "texttemplate": "%{text}", "textfont": {"color": "--tt-ink"},
+        "text": [["" if one.value is None else f"{decimal(one.value, 2)}" for one in row] for row in cells],
+        "hovertext": [[_words(one.told) for one in row] for row in cells], "hoverongaps": False,
+    }  # fmt: skip
+    outlined = [[x, y] for y, row in enumerate(cells) for x, one in enumerate(row) if one.outline]
+    layout = {"xaxis": {"tickvals": [*range(len(columns))], "ticktext": [*map(_words, columns)]}}
+    named = {"rows": [_words(name) for name, _ in rows], "groups": [at for at, (_, own) in enumerate(rows) if not own]}
+    return _drawn(title, label, len(rows), {"data": [trace], "layout": layout, **named, "outlined": outlined})
+
+
+class Curve(NamedTuple):
+    """Figures over `x`, by name. `joined` by a line, dashed for hollow looks; `band` draws intervals as one; `sizes`:
+    those of marks, px."""
+
+    name: str
+    look: str
+    x: Sequence[float]
+    values: Sequence[Estimate]
+    told: Sequence[str]
+    joined: bool = True
+    band: bool = False
+    sizes: Sequence[float] = ()
+
+
+def curves(
+    found: Sequence[Curve], across: Axis | Sequence[str], upward: Axis, label: str, title: str = "", under: str = "", beside: str = "",
+    diagonal: bool = False,
+) -> Markup:  # fmt: skip
+    """Curves or marks over an axis, or over the steps of that name at 0, 1, …; `diagonal` is drawn where both axes should agree."""
+    data: list[dict[str, Any]] = []
+    for one in found:
+        colour, _, hollow = _LOOKS[one.look]
+        x, y = [round(value, 4) for value in one.x], [round(value.value, 4) for value in one.values]
+        if one.band:
+            low, high = ([round(_edge(at, side), 4) for at in one.values] for side in ("low", "high"))
+            silent = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip", "x": x}
+            data += [{**silent, "y": low}, {**silent, "y": high, "fill": "tonexty", "fillcolor": f"{colour}/18"}]
+        marker = _marker(one.look) | ({"size": [round(size, 1) for size in one.sizes]} if one.sizes else {"size": 8})
+        trace = {"type": "scatter", "mode": "lines+markers" if one.joined else "markers", "x": x, "y": y, "marker": marker}
+        line = {"line": {"color": colour, "width": 2.5, "dash": "dash" if hollow else "solid"}} if one.joined else {}
+        whiskers = {} if one.band else _whiskers("error_y", one.look, one.values)
+        data.append({**trace, **_named(one.name), **line, **whiskers, "hovertext": [*map(_words, one.told)]})
+    steps = across if not isinstance(across, Axis) else ()
+    xaxis = across.drawn(under) if isinstance(across, Axis) else {"tickvals": [*range(len(steps))], "ticktext": [*map(_words, steps)]}
+    shapes = [_line(x0=0, y0=0, x1=1, y1=1)] if diagonal else []
+    return _drawn(title, label, 10, {"data": data, "layout": {"xaxis": xaxis, "yaxis": upward.drawn(beside), "shapes": shapes}})
+
+
+def _marker(look: str) -> dict[str, Any]:
+    colour, symbol, hollow = _LOOKS[look]
+    return {"color": _GROUND if hollow else colour, "symbol": symbol, "size": 10, "line": {"color": colour, "width": 2}}
+
+
+def _whiskers(way: str, look: str, values: Sequence[Estimate]) -> dict[str, Any]:
+    if all(one.low is None or one.high is None for one in values):
+        return {}
+    low, high = ([round(abs(_edge(one, side) - one.value), 4) for one in values] for side in ("low", "high"))
+    look_of = {"color": _LOOKS[look][0], "thickness": 1.5, "width": 4}
+    return {way: {"type": "data", "symmetric": False, "array": high, "arrayminus": low, **look_of}}
+
+
+def _edge(one: Estimate, side: str) -> float:
+    """The `low` or `high` end of the interval; without one the figure."""
+    return one.value if (end := getattr(one, side)) is None else end
+
+
+def _named(name: str) -> dict[str, Any]:
+    return {"name": _words(name)} if name else {"showlegend": False}
+
+
+def _line(**place: Any) -> dict[str, Any]:
+    return {"type": "line", **place, "layer": "below", "line": {"color": _EDGE, "width": 1.5, "dash": "dash"}}
+
+
+def _words(words: str) -> str:
+    """In the reader's language, and safe where plotly reads HTML."""
+    return html.escape(f"{words}", quote=False)
+
+
+def _drawn(title: str, label: str, rows: int, figure: Mapping[str, Any]) -> Markup:
+    written = json.dumps(figure, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # In single quotes, because JSON is full of double ones.
+    return _HTML.drawn(title, label, Markup(written.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#39;")), rows)
 
 
 def _way(value: float, axis: tuple[float, float]) -> float:

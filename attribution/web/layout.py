@@ -2,6 +2,7 @@
 
 from collections import namedtuple
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,10 @@ _html = partial(gr.HTML, apply_default_css=False)
 _Explained = namedtuple("_Explained", "slider words chart")
 
 
-def look() -> dict[str, Any]:
-    """The look of the page, for `launch`: Gradio 6 takes it there."""
-    return {"theme": theme.theme(), "css": theme.css(), "head": theme.head()}
+def look(uploads: Uploads) -> dict[str, Any]:
+    """The look of the page, for `launch`: Gradio 6 takes it there. The library of charts is shown from among our own files."""
+    plotly = uploads.publish(Path(str(files("plotly") / "package_data" / "plotly.min.js")))
+    return {"theme": theme.theme(), "css": theme.css(), "head": theme.head(f"gradio_api/file={plotly}")}
 
 
 def examples(uploads: Uploads) -> list[Example]:
@@ -117,7 +119,7 @@ def build(events: Events) -> gr.Blocks:
             spoken = Spoken(events.sessions)
             spoken.html(partial(_title_words, text_of))
             header = spoken.html(partial(page_parts.other_header, text_of, other), js_on_load=ON_CHOICE)
-            body = spoken.html(partial(page_parts.HTML.waiting, text_of.LOADING))
+            body = spoken.html(partial(page_parts.HTML.waiting, text_of.LOADING), js_on_load="window.telltale.measured(element)")
             for event in spoken.listen(page, header):
                 event.then(write, None, body, **_WAITS)
             page.unload(events.leave)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from gradio.themes import Base, sizes
+from markupsafe import escape
 
 from attribution.messages import LANGUAGES, RIGHT_TO_LEFT, said
 from attribution.render.palette import AREA_GROUND, AREA_LINE, DARK, LIGHT, Tones, heat_colours
@@ -65,13 +66,16 @@ def area_css() -> str:
     return tones + (_HERE.parents[1] / "render" / "static" / "areas.css").read_text(encoding="utf-8")
 
 
-def head() -> str:
-    """The document's head: our script with its words, a style sheet, and no referrer for whatever a reader opens from here."""
-    script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("language.js", "page.js", "detector_panel.js"))
+def head(plotly: str = "") -> str:
+    """The document's head: our scripts with their words, a style sheet, and no referrer for whatever a reader opens from here. `plotly`
+    is the address of that library on our own host, for the charts of measurements."""
+    files = ("language.js", "page.js", "detector_panel.js", "measured.js", "plots.js")
+    script = "".join((_HERE / name).read_text(encoding="utf-8") for name in files)
     words = json.dumps(numbers.for_script(), ensure_ascii=False).replace("<", "\\u003c")
     offered = json.dumps({code: "rtl" if code in RIGHT_TO_LEFT else "ltr" for code in LANGUAGES})
     given = f"window.telltaleWords={words};window.telltaleLanguages={offered};"
-    return f'<meta name="referrer" content="no-referrer"><style>{area_css()}</style><script>{given}{script}</script>'
+    metas = f'<meta name="referrer" content="no-referrer"><meta name="telltale-plotly" content="{escape(plotly)}">'
+    return f"{metas}<style>{area_css()}</style><script>{given}{script}</script>"
 
 
 def _custom(tones: Tones) -> str:

@@ -36,55 +36,6 @@
     place.focus({ preventScroll: true });
   });
 
-  // Choosers of a part (measured/templates/figures.html): what belongs to the choice is shown; choosers of the same thing move together in all parts.
-  const showChoice = (part) => {
-    const start = part.dataset.chosen.split(" ");
-    const chosen = part.dataset.about.split(" ").map((about, i) => part.querySelector(`input[data-about="${about}"]:checked`)?.value ?? start[i]);
-    let found = false;
-    for (const one of part.querySelectorAll("[data-of]")) {
-      const fits = one.dataset.of.split(" ").every((number, i) => number === "*" || number === chosen[i]);
-      one.toggleAttribute("hidden", !fits);
-      found ||= fits;
-    }
-    part.querySelector("[data-none]").hidden = found;
-  };
-  document.addEventListener("change", (event) => {
-    const input = event.target.closest?.(".tt-choose input");
-    if (!input) return;
-    for (const part of document.querySelectorAll(".tt-part-of")) {
-      const same = part.querySelector(`input[data-about="${input.dataset.about}"][value="${input.value}"]`);
-      if (!same) continue;
-      same.checked = true;
-      showChoice(part);
-    }
-  });
-  // A long table comes packed, as lines with tabs, and becomes a table when somebody opens it. Toggling does not bubble.
-  document.addEventListener("toggle", async (event) => {
-    const place = event.target.open && event.target.querySelector?.(":scope > .tt-scroll > [data-packed]");
-    if (!place) return;
-    const bytes = Uint8Array.from(atob(place.dataset.packed), (letter) => letter.charCodeAt(0));
-    place.removeAttribute("data-packed");
-    const text = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).text();
-    const table = document.createElement("table"), head = table.createTHead().insertRow(), body = table.createTBody();
-    table.className = "tt-table";
-    const [columns, ...lines] = text.split("\n").map((line) => line.split("\t"));
-    for (const name of columns) {
-      const cell = head.appendChild(document.createElement("th"));
-      cell.scope = "col";
-      cell.textContent = name;
-    }
-    for (const line of lines) {
-      const row = body.insertRow();
-      for (const words of line) {
-        const cell = row.insertCell();
-        cell.textContent = words.replace(/^-(?=\d)/, "−");
-        if (words !== "" && !Number.isNaN(Number(words))) cell.className = "tt-number";
-      }
-    }
-    place.parentElement.classList.add("tt-long");
-    place.replaceWith(table);
-  }, true);
-
   // Faces: every element with data-face inside the result asks for that face; all of them show which one is chosen.
   const show = (face) => {
     for (const one of document.querySelectorAll(".tt-box")) one.setAttribute("aria-pressed", String(one.dataset.face === face));
