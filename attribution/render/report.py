@@ -101,7 +101,7 @@ def _face(evidence: Evidence, index: int, track: TrackEvidence, drawn: _Drawn) -
     ]
     heard.append(opinion.unasked([one for one in track.opinions if one.patches is None]))
     card, bars = face.face_card(track, index + 1, detector, _crop(seen), seen), charts.method_bars(track.p_methods, detector)
-    order = where(heatmap if heat is not None else None, marks is not None, False)
+    order = where(heatmap if heat is not None else None, bool(track.artifacts), any(one.patches is not None for one in track.opinions))
     return _HTML.face(card, bars, order, marks, heat, curves, neighbours, heard)
 
 
