@@ -11,8 +11,9 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 
 from attribution.evidence import STATES
+from attribution.messages import Words
 from attribution.render.html import ENVIRONMENT, macros
-from attribution.text import areas, numbers, opinions
+from attribution.text import areas, nearest_limits, numbers, opinions
 from attribution.text import page as text
 from samples import HOSTILE, is_inert
 
@@ -21,6 +22,7 @@ WORDS: list[tuple[Callable[[Any], str], list[tuple[float, str]]]] = [
         numbers.percent,
         [(0.0, "under 1 %"), (0.0099, "under 1 %"), (0.01, "1 %"), (0.934, "93 %"), (0.99, "99 %"), (0.991, "over 99 %"), (1, "over 99 %")],
     ),
+    (numbers.short_percent, [(0.0, "< 1 %"), (0.01, "1 %"), (0.934, "93 %"), (0.991, "> 99 %")]),
     (numbers.measured_share, [(0.0, "0 %"), (0.016, "1.6 %"), (0.45, "45 %"), (0.957, "95.7 %"), (1.0, "100 %"), (-0.004, "−0.4 %")]),
     (numbers.confidence_words, [(0.51, "Low"), (0.75, "Moderate"), (0.9, "High"), (0.98, "Very high"), (1.0, "Very high")]),
     (numbers.seconds, [(0, "0.0 s"), (3.44, "3.4 s"), (59.94, "59.9 s"), (59.96, "1:00.0"), (65.2, "1:05.2"), (3725.0, "62:05.0")]),
@@ -39,13 +41,13 @@ def sentences(value: Any) -> list[str]:
     if isinstance(value, dict):
         return sentences([*value.values()])
     parts = [one for item in value for one in sentences(item)] if isinstance(value, list | tuple) else []
-    return [value] if isinstance(value, str) else parts
+    return [value] if isinstance(value, Words) else parts
 
 
-@pytest.mark.parametrize("words", [text, areas, opinions], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("words", [text, areas, opinions, nearest_limits], ids=lambda one: one.__name__)
 def test_nobody_is_called_real(words: Any) -> None:
     said = [one for name, value in vars(words).items() if name.isupper() for one in sentences(value)]
-    assert len(said) > 30
+    assert len(said) > 15
     assert [one for one in said if re.search(r"\b(real|authentic|genuine|fake|deepfake)\b", one, re.IGNORECASE)] == []
     assert set(text.STATES) == set(text.STATES_EXPLAINED) == set(STATES)
 

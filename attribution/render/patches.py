@@ -14,7 +14,7 @@ from markupsafe import Markup
 from scipy.sparse.csgraph import connected_components
 
 from attribution.detectors.card import MeasuredTable
-from attribution.detectors.tables import rows_of
+from attribution.detectors.tables import Estimate, interval, rows_of
 from attribution.evidence import Box, DetectorInfo, Media, Patches
 from attribution.messages import Message
 from attribution.render import overlay
@@ -146,7 +146,8 @@ def _measured(tables: Sequence[MeasuredTable]) -> list[Message]:
         values = [value for row in rows if row.text("split") == split and (value := row.number(column)) is not None]
         if not values:
             return []
-        shares.append(numbers.span(min(values), max(values)))
+        low, high = min(values), max(values)
+        shares.append(numbers.measured_share(low) if low == high else interval(Estimate(low, low, high)))
     return [text.PATCH_MEASURED[split].format(inside=shares[0], outside=shares[1])]
 
 

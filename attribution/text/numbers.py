@@ -95,22 +95,19 @@ def _shares(code: str, named: Sequence[tuple[str, float]]) -> str:
     return ", ".join(f"{name} {_percent(code, p)}" for name, p in named)
 
 
+def short_percent(p: float) -> Figure:
+    """The same where there is little room: `93 %`, `> 99 %`, `< 1 %`."""
+    return Figure(_short_percent, p)
+
+
+def _short_percent(code: str, p: float) -> str:
+    bound, sign = (0.99, "> ") if p > 0.99 else (0.01, "< ") if p < 0.01 else (p, "")
+    return sign + _per_cent(0, code, bound)
+
+
 def measured_share(value: float) -> Figure:
     """A measured share: `1.6 %`, `45 %`, `0 %`. Unlike a probability, a count may be none or all."""
     return per_cent(value, _share_digits(value))
-
-
-def span(low: float, high: float) -> Figure:
-    """From one measured share to another: `9–17 %`; a single one where they are the same."""
-    return Figure(_from_to, (low, high))
-
-
-def _from_to(code: str, values: tuple[float, float]) -> str:
-    low, high = (_per_cent(_share_digits(value), code, value) for value in values)
-    if low == high:
-        return low
-    common = next((tail for tail in (" %", "\u00a0%", "%") if low.endswith(tail)), "")
-    return f"{low.removesuffix(common)}–{high}"
 
 
 def share_digits(value: float) -> Figure:
