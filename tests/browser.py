@@ -68,14 +68,19 @@ class Reader:
         return self.after(lambda: self.page.set_input_files("#tt-drop input[type=file]", file))
 
     def after(self, action: Callable[[], object]) -> Reader:
-        """Do what starts an examination, and wait for all of its result: a verdict with heatmap and map, or a problem."""
-        self.page.evaluate("for (const old of document.querySelectorAll('.tt-verdict, .tt-problem, .tt-faithful')) old.dataset.old = ''")
+        """Do what starts an examination, and wait for its first view: a verdict, or a problem."""
+        self.page.evaluate("for (const old of document.querySelectorAll('.tt-verdict, .tt-problem')) old.dataset.old = ''")
         action()
         self.page.wait_for_selector(".tt-verdict:not([data-old]), .tt-problem:not([data-old])")
-        if self.page.query_selector(".tt-verdict:not([data-old])") and self.page.is_visible("#tt-faces"):
-            self.page.wait_for_selector(".tt-faithful:not([data-old])")
-            self.page.wait_for_selector("#tt-slider img")
-            self.page.wait_for_selector("#tt-map .js-plotly-plot .points")
+        return self
+
+    def look(self, section: str) -> Reader:
+        """Open a section by its head, unless it is open, and wait for its parts."""
+        head = f".tt-section[aria-controls=tt-{section}]"
+        self.page.wait_for_selector(head)
+        if self.page.get_attribute(head, "aria-expanded") == "false":
+            self.page.click(head)
+        self.page.wait_for_selector(f"#tt-{section}[data-open]:not([aria-busy]) .tt-parts")
         return self
 
     def _heard(self, message: ConsoleMessage) -> None:

@@ -27,6 +27,7 @@ from attribution.text.numbers import decimal, measured_share
 Ticks = Iterable[tuple[float, str]]
 """Values on an axis, with the words that stand there."""
 _HTML = macros("charts.html")
+_LIKELY = 0.01
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,20 @@ class Plot:
         return _HTML.plot(title, label, Markup(drawn), across, upwards, under, beside, self.box, f" {kind}" if kind else "")
 
 
-def method_bars(p_methods: Mapping[str, float], detector: DetectorInfo) -> Markup:
+def method_bars(p_methods: Mapping[str, float], detector: DetectorInfo, fold: bool = False) -> Markup:
     """Bars of p_methods as an HTML list: families in the order of their summed probability, methods within them likewise. A family of one
-    method is one line."""
+    method is one line. With `fold`, families and methods below 1 % are folded."""
     groups: dict[str, list[tuple[str, float]]] = {}
     for method, p in p_methods.items():
         groups.setdefault(detector.family(method) or UNKNOWN_METHOD, []).append((detector.display(method), p))
     ranked = {family: sorted(members, key=lambda one: -one[1]) for family, members in groups.items()}
     summed = [(family, family_style(family), sum(p for _, p in groups[family]), members) for family, members in ranked.items()]
-    return _HTML.method_bars(sorted(summed, key=lambda group: -group[2]))
+    summed.sort(key=lambda group: -group[2])
+    if not fold:
+        return _HTML.method_bars(summed)
+    likely = [(*group[:3], [one for one in group[3] if one[1] >= _LIKELY]) for group in summed if group[2] >= _LIKELY]
+    rest = [(*group[:2], name, p) for group in summed for name, p in group[3] if p < _LIKELY or group[2] < _LIKELY]
+    return _HTML.method_bars(likely, rest)
 
 
 def timeline(tracks: Sequence[TrackEvidence], duration_seconds: float, threshold: float | None = None) -> Markup:

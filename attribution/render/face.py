@@ -59,10 +59,11 @@ def _where(evidence: Evidence) -> str:
 
 
 def face_card(
-    track: TrackEvidence, number: int, detector: DetectorInfo, crop_uri: str | None = None, shown: Face | None = None, reasons: bool = True
-) -> Markup:
-    """What is said of one face: its crop, verdict, reasons and measures. `shown` is the face of that crop, and the measures are its own;
-    reasons may be left out where the verdict on the file has just given the same ones."""
+    track: TrackEvidence, number: int, detector: DetectorInfo, crop_uri: str | None = None, shown: Face | None = None, reasons: bool = True,
+    fold: bool = False,
+) -> Markup:  # fmt: skip
+    """What is said of one face: its crop, verdict, reasons and measures, which may be folded. `shown` is the face of that crop, and the
+    measures are its own; reasons may be left out where the verdict on the file has just given the same ones."""
     whole, names, best = track.view == "picture", text.FACE_MEASURES, shown or track
     moment = seconds(shown.seconds) if shown is not None and track.timeline else ""
     seen = text.WHOLE_AS_SEEN["frame" if moment else "picture"] if whole else ""
@@ -82,7 +83,7 @@ def face_card(
         frames = ngettext("{first}–{last}, {count} frame", "{first}–{last}, {count} frames", track.faces)
         measures[names["seen"]] = frames.format(first=first, last=last, count=track.faces)
     name = name_of(track, number, "clip" if track.timeline else "picture")
-    return _HTML.face_card(track, detector, name, crop_uri, [one for one in (moment, seen) if one], measures, reasons)
+    return _HTML.face_card(track, detector, name, crop_uri, [one for one in (moment, seen) if one], measures, reasons, fold)
 
 
 def refused(words: str) -> Markup:

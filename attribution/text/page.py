@@ -52,6 +52,7 @@ EXAMPLES = {
     ),
 }  # fmt: skip
 """By file name, in the order of the page."""
+DROP_ANOTHER = _("Examine another file")
 # While it works
 WAITING = _("Waiting for the detector")
 STARTING = _("Starting the detector")
@@ -89,6 +90,13 @@ ALL_LIMITS = _("All measured limits")
 WHAT_IS_KNOWN = _("What is known of it")
 NO_LIMITS = _("The card of this detector states no limits. Treat its answers with great care.")
 NOT_PROOF = _("A detector is a lead to follow, not proof. Check the source, the place and the time as well.")
+# The sections below
+SECTIONS = {
+    "where": _("Where"), "method": _("Which method"), "others": _("Other detectors"), "limits": _("Measured limits"),
+    "records": _("For your records"),
+}  # fmt: skip
+SECTION_WAITING = _("One moment")
+NO_OTHERS = _("No other detector was asked about this face.")
 # The faces
 FACES_TITLE = _("Faces in this file")
 WHOLE_TITLES = {"picture": _("The picture that was judged"), "clip": _("The clip that was judged")}
@@ -114,7 +122,8 @@ TIMELINE_AXIS = _("probability of manipulation")
 TIMELINE_SPAN = _("Probability of manipulation, from 0 s to {last}")
 WORST = _("Most suspicious stretch: {first}–{last}, {p} probability of manipulation.")
 # One face
-METHODS_TITLE = _("Which method")
+METHODS_TITLE = _("Probabilities of the methods")
+METHODS_REST = _("Methods under 1 %")
 METHODS_HINT = _("Calibrated probability of every method that the detector knows, grouped by family.")
 METHODS_UNCALIBRATED = _("What the detector gives each of its labels: neither calibrated nor measured by Telltale.")
 HEATMAP_TITLE = _("Where the network looked")
@@ -167,6 +176,7 @@ MEASURE_NAMES = {
     "second_source": _("Where that came from"), "second_weights": _("SHA-256 of that one’s weights"), "settings": _("Settings"),
     "versions": _("Versions"), "created": _("Examined (UTC)"),
 }  # fmt: skip
+MEASURES_TITLE = _("Measures of this face")
 FACE_MEASURES = {
     "p": _("Probability of manipulation"), "now": _("At {moment}"), "size": _("Face in the file"), "whole_size": _("Judged area"),
     "sharpness": _("Sharpness"), "brightness": _("Brightness"), "seen": _("Seen"),

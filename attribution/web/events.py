@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from functools import lru_cache
@@ -18,20 +17,18 @@ from attribution.measured.limits import limits_page
 from attribution.measured.study import STUDY_FILE, ZEROSHOT_FILE, ZEROSHOT_SCHEMA, read_study
 from attribution.messages import LANGUAGES, language
 from attribution.text import limits as limits_text
-from attribution.text import opinions as opinion_text
 from attribution.text import page as text
-from attribution.web import examination, page_parts, results
+from attribution.web import examination, page_parts, results, sections
 from attribution.web.engine import Engine, Engines, sentence_of
 from attribution.web.example_crops import example_crops
 from attribution.web.language import in_readers_language
-from attribution.web.results import FaceParts, FileParts, OpinionParts
+from attribution.web.results import FaceParts, FileParts
 from attribution.web.sessions import Session, Sessions
 from attribution.web.uploads import Upload, Uploads
 
 if TYPE_CHECKING:
     from attribution.pipeline import Pipeline
-
-_UNCHANGED = (gr.skip(), gr.skip(), gr.skip())
+_Draw = Callable[["Session", "Pipeline", dict[str, Any]], tuple[Any, ...]]
 
 
 class Example(NamedTuple):
@@ -75,7 +72,7 @@ class Events:
 
     @in_readers_language
     def examine(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """Examine the page's file. Gives the status, the parts of the file, of the face and of the second opinion, step by step."""
+        """Examine the page's file. Gives the status, and the parts of the file and of the face, step by step."""
         session = self.sessions.of(request)
         upload, session.upload = session.upload, None
         if upload is None:
@@ -90,10 +87,8 @@ class Events:
             for step in watched:
                 yield _step(gr.skip() if step is None else page_parts.progress(step.share, step.doing))
             found, pipeline = watched.result(), engine.pipeline()
-            session.show(found.evidence)
-            session.tiles = found.tiles
-            file = results.file_parts(found, session, upload, self.uploads, pipeline)
-            yield (gr.update(value="", visible=False), *file, *self._face(session, pipeline))
+            results.keep(found, session, upload, self.uploads)
+            yield (gr.update(value="", visible=False), *results.file_parts(session, pipeline), *results.face_parts(session))
         except Exception as error:
             yield _step(page_parts.problem(sentence_of(error)), results.no_file())
         finally:
@@ -101,69 +96,76 @@ class Events:
                 watched.abandon()
             self.uploads.release(upload)
 
+    @in_readers_language
+    def again(self, request: gr.Request) -> tuple[Any, ...]:
+        """Another language was chosen. Gives the parts of the file and of the face in it, where there is a result."""
+        session = self.sessions.of(request)
+        with suppress(TelltaleError):
+            if session.evidence is not None:
+                return (*results.file_parts(session, self.engines.of(session.examined_with).pipeline()), *results.face_parts(session))
+        return (*FileParts(), *FaceParts())
+
     # Its faces
 
     @in_readers_language
-    def choose(self, event: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
-        """A face, or a moment of it, was chosen. Gives the face's parts and those of the second detector's opinion."""
-        session, pipeline = self._shown(request, warn=True)
-        if pipeline is None:
-            return (*FaceParts(), *OpinionParts())
-        session.look_at(event.index, event.value)
-        return self._face(session, pipeline)
-
-    @in_readers_language
-    def explain(self, label: str | None, request: gr.Request) -> tuple[Any, Any, Any]:
-        """Draw the heatmap of the chosen face for that class. Gives the slider, the words beside it and the downloads."""
-        return self._drawn(request, lambda session, pipeline: results.explain(session, label, pipeline))
-
-    @in_readers_language
-    def place(self, request: gr.Request) -> Any:
-        """Gives the map of references with the page's faces on it."""
-        session, pipeline = self._shown(request)
-        return results.reference_map(session, pipeline) if pipeline is not None else gr.skip()
-
-    # The second opinion
-
-    @in_readers_language
-    def choose_opinion(self, event: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
-        """Another second opinion was chosen. Gives its parts, and an empty slider, words and map: they still show the other one's."""
-        session, pipeline = self._shown(request, warn=True)
-        if pipeline is None or not session.look_at_opinion(event.index):
-            return (*OpinionParts(), *_UNCHANGED)
-        # The row of choices stays as it is, and so does the keyboard's place in it.
-        return (*results.opinion_parts(session, pipeline)._replace(choices=gr.skip()), None, "", None)
-
-    @in_readers_language
-    def explain_opinion(self, request: gr.Request) -> tuple[Any, Any, Any]:
-        """Draw the second detector's heatmap of the chosen face. Gives the slider, the words beside it and the downloads."""
-        return self._drawn(request, results.explain_opinion)
-
-    @in_readers_language
-    def place_opinion(self, request: gr.Request) -> Any:
-        """Gives the second detector's own map of references with the page's faces on it."""
-        session, pipeline = self._shown(request)
-        return results.opinion_map(session, pipeline) if pipeline is not None else gr.skip()
-
-    @in_readers_language
-    def ask_for_patches(self, request: gr.Request) -> tuple[Any, Any]:
-        """The patch view was asked for. Gives the button and what stands in place of the mosaic until it is there."""
-        if self.sessions.of(request).evidence is None:
+    def choose(self, event: gr.SelectData, request: gr.Request) -> FaceParts:
+        """A face, or a moment of it, was chosen. Gives the face's parts."""
+        session = self.sessions.of(request)
+        if session.evidence is None:
             gr.Warning(text.GONE)
-            return gr.skip(), gr.skip()
-        return gr.update(interactive=False), page_parts.HTML.refused(f"{opinion_text.PATCH_WORKING} …", "status")
+            return FaceParts()
+        session.look_at(event.index, event.value)
+        return results.face_parts(session)
+
+    # The sections. `event.index` numbers what the page asks for, `event.value` may be a wish of its reader. Each gives its markup; one that
+    # may have a map of references then gives whether to show it, and the map.
 
     @in_readers_language
-    def read_patches(self, request: gr.Request) -> tuple[Any, Any, Any]:
-        """Read the patches around the chosen face. Gives the button, the mosaic and the downloads."""
-        session, pipeline = self._shown(request)
-        if pipeline is None:
-            return _UNCHANGED
+    def show_where(self, event: gr.SelectData, request: gr.Request) -> Any:
+        """A wish is for the heatmap of a class, or for the patches around the face."""
+
+        def draw(session: Session, pipeline: Pipeline, wish: dict[str, Any]) -> tuple[Any, ...]:
+            session.look_at_label(wish.get("label"))
+            return (sections.where(session, pipeline, read="patches" in wish),)
+
+        return self._section("where", event, request, draw)[0]
+
+    @in_readers_language
+    def show_method(self, event: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
+        return self._section("method", event, request, lambda session, pipeline, _: sections.method(session, pipeline, self.data_folder))
+
+    @in_readers_language
+    def show_others(self, event: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
+        """A wish is for another second opinion."""
+
+        def draw(session: Session, pipeline: Pipeline, wish: dict[str, Any]) -> tuple[Any, ...]:
+            session.look_at_opinion(wish.get("opinion"))
+            return sections.others(session, pipeline)
+
+        return self._section("others", event, request, draw)
+
+    @in_readers_language
+    def show_limits(self, event: gr.SelectData, request: gr.Request) -> Any:
+        return self._section("limits", event, request, lambda session, pipeline, _: (sections.limits(session, pipeline),))[0]
+
+    @in_readers_language
+    def show_records(self, event: gr.SelectData, request: gr.Request) -> Any:
+        return self._section("records", event, request, lambda session, pipeline, _: (sections.records(session, pipeline),))[0]
+
+    def _section(self, name: str, event: gr.SelectData, request: gr.Request, draw: _Draw) -> tuple[Any, ...]:
+        """What `draw` gives, its markup with the number of the question; a sentence where it fails, nothing once it was asked anew."""
+        session, number = self.sessions.of(request), event.index if isinstance(event.index, int) else 0
+        session.asked[name] = max(number, session.asked.get(name, 0))
+        markup, rest = page_parts.HTML.refused(text.GONE, "alert"), sections.NO_MAP
         try:
-            return results.patch_view(session, pipeline)
+            if session.evidence is not None:
+                pipeline = self.engines.of(session.examined_with).pipeline()
+                markup, *rest = draw(session, pipeline, event.value if isinstance(event.value, dict) else {})
         except Exception as error:
-            failed = f"{opinion_text.PATCH_FAILED} {sentence_of(error, opinion_text.PATCH_OUR_FAULT)}"
-            return gr.update(interactive=True), page_parts.HTML.refused(failed, "alert"), gr.skip()
+            markup = page_parts.HTML.refused(sentence_of(error), "alert")
+        if number < session.asked[name]:
+            return gr.skip(), gr.skip(), gr.skip()
+        return page_parts.HTML.section(number, markup), *rest
 
     # The page and the others beside it
 
@@ -214,31 +216,10 @@ class Events:
         self.sessions.wait(self.sessions.of(request), upload)
         return page_parts.progress(0.0, text.WAITING)
 
-    def _shown(self, request: gr.Request, warn: bool = False) -> tuple[Session, Pipeline | None]:
-        """The page's session, and the pipeline that gave its evidence, waited for; None, with a warning, where there is none any more."""
-        session, pipeline = self.sessions.of(request), None
-        with suppress(TelltaleError):
-            pipeline = self.engines.of(session.examined_with).pipeline() if session.evidence is not None else None
-        if pipeline is None and warn:
-            gr.Warning(text.GONE)
-        return session, pipeline
-
-    def _face(self, session: Session, pipeline: Pipeline) -> tuple[Any, ...]:
-        return (*results.face_parts(session, pipeline, self.data_folder), *results.opinion_parts(session, pipeline))
-
-    def _drawn(self, request: gr.Request, draw: Callable[[Session, Pipeline], tuple[Any, Any, Any]]) -> tuple[Any, Any, Any]:
-        """What `draw` gives; where it fails, a warning on the page, which stays as it is."""
-        session = self.sessions.of(request)
-        try:
-            return draw(session, self.engines.of(session.examined_with).pipeline()) if session.evidence is not None else _UNCHANGED
-        except Exception as error:
-            gr.Warning(html.escape(sentence_of(error)))
-        return _UNCHANGED
-
 
 def _step(status: Any, file: FileParts | None = None) -> tuple[Any, ...]:
     """A step of an examination that says nothing of a face."""
-    return (status, *(file or FileParts()), *FaceParts(), *OpinionParts())
+    return (status, *(file or FileParts()), *FaceParts())
 
 
 @lru_cache(maxsize=len(LANGUAGES))

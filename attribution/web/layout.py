@@ -1,6 +1,5 @@
 """The page: its parts and where they stand, and which event goes to which handler. It computes nothing."""
 
-from collections import namedtuple
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -18,7 +17,7 @@ from attribution.web import api, page_parts, theme
 from attribution.web.detector_panel import DetectorPanel, PanelParts
 from attribution.web.events import Events, Example
 from attribution.web.language import ON_CHOICE, Spoken
-from attribution.web.results import FaceParts, FileParts, OpinionParts
+from attribution.web.results import FaceParts, FileParts
 from attribution.web.uploads import Uploads
 
 EXAMPLES_FOLDER = Path(__file__).resolve().parents[2] / "examples"
@@ -39,6 +38,7 @@ element.addEventListener('click', (event) => {
 });
 """
 _SHOW_VERDICT = "() => window.telltale.showVerdict()"
+_AGAIN = "() => window.telltale.again()"
 
 # Light events answer at once; what uses the detector stands in one queue; what only waits for it is in nobody's way.
 _LIGHT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -46,8 +46,6 @@ _HEAVY: dict[str, Any] = {"show_progress": "hidden", "concurrency_id": "detector
 _WAITS: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
 
 _html = partial(gr.HTML, apply_default_css=False)
-# What is drawn after the other parts: a heatmap, the words beside it, and a map of references.
-_Explained = namedtuple("_Explained", "slider words chart")
 
 
 def look(uploads: Uploads) -> dict[str, Any]:
@@ -72,6 +70,7 @@ def build(events: Events) -> gr.Blocks:
         with gr.Row(elem_id="tt-entry"):
             with gr.Column(scale=7, min_width=320):
                 file = gr.File(label=text.DROP_LABEL, show_label=False, file_types=PICTURES + CLIPS, elem_id="tt-drop")
+                spoken.html(page_parts.HTML.drop_words, elem_id="tt-drop-words")
                 spoken.html(lambda: page_parts.HTML.hint(MAX_MEGABYTES))
             with gr.Column(scale=5, min_width=320):
                 shown = [(f"gradio_api/file={one.path}", one.path.suffix in CLIPS, one.title, one.source) for one in events.examples]
@@ -79,37 +78,20 @@ def build(events: Events) -> gr.Blocks:
         status = _html("", visible=False, elem_id="tt-status")
         with gr.Column(visible=False, elem_id="tt-result") as result:
             verdict = _html("")
-            stage, choices, card, rest, face, first, opinion, second = _faces()
-            with gr.Column(elem_classes="tt-panel", elem_id="tt-limits"):
-                limits = _html("")
-            with gr.Column(elem_classes="tt-panel"):
-                _title(text.CUSTODY_TITLE)
-                downloads = _html("")
-                provenance = _html("")
-        parts = FileParts(result, verdict, card, rest, stage, choices, limits, provenance, downloads)
-
-        def draw_opinion(drawn: Any) -> None:
-            explained = drawn.then(events.explain_opinion, None, [second.slider, second.words, downloads], **_HEAVY)
-            explained.then(events.place_opinion, None, second.chart, **_LIGHT)
-
-        def draw(shown: Any) -> None:
-            """The verdict comes first, the maps, which take a browser longest to draw, last."""
-            explained = shown.then(events.explain, face.label, [first.slider, first.words, downloads], **_HEAVY)
-            draw_opinion(explained.then(events.place, None, first.chart, **_LIGHT))
+            stage, strip, card, face = _first_view()
+            faces = _sections(events, spoken)
+        parts = FileParts(result, verdict, stage, strip, card, faces)
 
         given = file.upload(events.take_upload, file, [file, status], **_LIGHT)
         for arrived in (given, gallery.select(events.take_example, None, status, **_LIGHT)):
-            done = arrived.then(events.examine, None, [status, *parts, *face, *opinion], **_HEAVY)
-            draw(done.then(None, None, None, js=_SHOW_VERDICT))
-        for part in (stage, choices):
-            draw(part.select(events.choose, None, [*face, *opinion], **_LIGHT))
-        face.label.input(events.explain, face.label, [first.slider, first.words, downloads], **_HEAVY)
-        draw_opinion(opinion.choices.select(events.choose_opinion, None, [*opinion, *second], **_LIGHT))
-        asked = opinion.button.click(events.ask_for_patches, None, [opinion.button, opinion.mosaic], **_LIGHT)
-        asked.then(events.read_patches, None, [opinion.button, opinion.mosaic, downloads], **_HEAVY)
+            done = arrived.then(events.examine, None, [status, *parts, *face], **_HEAVY)
+            done.then(None, None, None, js=_SHOW_VERDICT)
+        for part in (stage, strip):
+            part.select(events.choose, None, [*face], **_LIGHT).then(None, None, None, js=_AGAIN)
         for event in spoken.listen(page, header):
             event.then(events.detector_state, None, header, **_WAITS)
             event.then(panel.opened, None, line, **_WAITS)
+            event.then(events.again, None, [*parts, *face], **_WAITS).then(None, None, None, js=_AGAIN)
         page.unload(events.leave)
         page.queue(max_size=MOST_WAITING)
         api.offer(events, MAX_MEGABYTES * 10**6)
@@ -145,80 +127,43 @@ def _choose_detectors(events: Events, header: gr.HTML, spoken: Spoken) -> tuple[
     return panel, line
 
 
-def _faces() -> tuple[gr.HTML, gr.HTML, gr.Column, gr.Column, FaceParts, _Explained, OpinionParts, _Explained]:
-    """The file with its faces, and all about the chosen one."""
+def _first_view() -> tuple[gr.HTML, gr.HTML, gr.Column, FaceParts]:
+    """The file with its faces, and beside it the chosen one."""
     script = "window.telltale.faces(element, trigger)"
     with gr.Row(elem_classes="tt-pair"):
         with gr.Column(scale=7, min_width=320, elem_classes="tt-panel"):
+            strip = _html("", js_on_load=script, visible=False)
             stage = _html("", js_on_load=script)
-            choices = _html("", js_on_load=script, visible=False)
         with gr.Column(scale=5, min_width=320, elem_classes="tt-pile") as card:
             with gr.Column(elem_classes="tt-panel"):
                 face = _html("")
             with gr.Column(elem_classes="tt-panel tt-grow"):
                 bars = _html("")
-    with gr.Column(elem_id="tt-faces") as rest:
-        with gr.Column(elem_classes="tt-panel"):
-            _title(text.HEATMAP_TITLE)
-            with gr.Row(elem_classes="tt-pair tt-halves"):
-                with gr.Column(scale=1, min_width=240):
-                    slider = _heat_slider(text.HEATMAP_SLIDER, "tt-slider")
-                with gr.Column(scale=1, min_width=240):
-                    label = gr.Dropdown(choices=[], label=text.HEATMAP_CHOICE, interactive=True, elem_id="tt-label")
-                    words = _html("")
-            areas = _html("", visible=False, elem_classes="tt-part")
-        with gr.Row(elem_classes="tt-pair"):
-            with gr.Column(scale=7, min_width=320, elem_classes="tt-panel") as places:
-                _title(text.MAP_TITLE, text.MAP_HINT)
-                chart = _chart("tt-map")
-            with gr.Column(scale=5, min_width=320, elem_classes="tt-panel"):
-                _title(text.NEIGHBOURS_TITLE)
-                neighbours = _html("")
-        opinion, second = _second_opinion()
-    first = _Explained(slider, words, chart)
-    return stage, choices, card, rest, FaceParts(face, bars, areas, label, places, neighbours), first, opinion, second
+    return stage, strip, card, FaceParts(face, bars)
 
 
-def _second_opinion() -> tuple[OpinionParts, _Explained]:
-    """One panel: the choice of an opinion, and all about the chosen one."""
-    with gr.Column(visible=False, elem_id="tt-opinion", elem_classes="tt-panel") as section:
-        choices = _html("", visible=False, js_on_load="window.telltale.opinions(element, trigger)")
-        answer = _html("")
-        with gr.Column(visible=False, elem_classes="tt-parts") as detail:
-            areas = _html("", visible=False, elem_classes="tt-part")
-            with gr.Column(elem_classes="tt-part"):
-                _title(opinion_text.HEAT_HEADING, level=4)
-                with gr.Row(elem_classes="tt-pair tt-halves"):
-                    with gr.Column(scale=1, min_width=240):
-                        slider = _heat_slider(opinion_text.HEAT_SLIDER, "tt-second-slider")
-                    with gr.Column(scale=1, min_width=240):
-                        words = _html("")
-            with gr.Row(elem_classes="tt-pair tt-part"):
-                with gr.Column(scale=7, min_width=320) as places:
-                    _title(opinion_text.MAP_HEADING, level=4)
-                    chart = _chart("tt-second-map")
-                with gr.Column(scale=5, min_width=320):
-                    _title(opinion_text.NEIGHBOURS_HEADING, level=4)
-                    neighbours = _html("")
-        with gr.Column(visible=False, elem_classes="tt-part") as patches:
-            _title(opinion_text.PATCH_TITLE, opinion_text.PATCH_HINT, 4)
-            button = gr.Button(opinion_text.PATCH_BUTTON, variant="secondary", elem_id="tt-patch-button")
-            mosaic = _html("")
-        limits = _html("")
-        others = _html("", visible=False)
-    parts = OpinionParts(section, choices, answer, detail, areas, places, neighbours, patches, button, mosaic, limits, others)
-    return parts, _Explained(slider, words, chart)
+def _sections(events: Events, spoken: Spoken) -> gr.Column:
+    """The five sections, each asked for when it is opened. Gives what holds those that speak of a face."""
+    with gr.Column(elem_id="tt-sections", elem_classes="tt-at-work"):
+        with gr.Column(elem_id="tt-of-faces") as faces:
+            _section(spoken, "where", events.show_where, _HEAVY)
+            _section(spoken, "method", events.show_method, _WAITS, (text.MAP_TITLE, text.MAP_HINT))
+            _section(spoken, "others", events.show_others, _HEAVY, (opinion_text.MAP_HEADING, ""))
+        _section(spoken, "limits", events.show_limits, _WAITS)
+        _section(spoken, "records", events.show_records, _HEAVY)
+    return faces
 
 
-def _heat_slider(label: str, elem_id: str) -> gr.ImageSlider:
-    """The slider between a face and a heatmap of it."""
-    fixed: dict[str, Any] = {"show_label": False, "format": "png", "interactive": False, "container": False}
-    return gr.ImageSlider(label=label, buttons=["fullscreen"], elem_id=elem_id, elem_classes="tt-slider", **fixed)
-
-
-def _chart(elem_id: str) -> gr.Plot:
-    return gr.Plot(show_label=False, container=False, elem_id=elem_id, elem_classes="tt-map")
-
-
-def _title(title: str, hint: str = "", level: int = 3) -> None:
-    _html(page_parts.HTML.title(title, hint, level))
+def _section(spoken: Spoken, name: str, show: Any, kind: dict[str, Any], of_map: tuple[str, str] | None = None) -> None:
+    """A section's head and its body, into which `show` draws; with a title and a hint, a map of references below."""
+    spoken.html(partial(page_parts.HTML.section_head, name), elem_classes="tt-section-of")
+    with gr.Column(elem_id=f"tt-{name}", elem_classes="tt-panel tt-section-body"):
+        spoken.html(page_parts.HTML.section_waiting, elem_classes="tt-section-waiting")
+        body = _html("", js_on_load="window.telltale.section(element, trigger)")
+        drawn: list[Any] = [body]
+        if of_map is not None:
+            with gr.Column(visible=False, elem_classes="tt-part") as places:
+                spoken.html(partial(page_parts.HTML.title, *of_map))
+                drawn += [places, gr.Plot(show_label=False, container=False, elem_classes="tt-map")]
+    # A face may be chosen while another one's section is still being drawn.
+    body.select(show, None, drawn, trigger_mode="multiple", **kind)

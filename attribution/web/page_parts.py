@@ -11,7 +11,6 @@ from attribution.render.html import macros
 from attribution.text import failures as failures_text
 from attribution.text import limits as limits_text
 from attribution.text import numbers
-from attribution.web import theme
 
 HTML = macros("web.html")
 
@@ -38,7 +37,7 @@ def other_header(here: Any, other: Any) -> Markup:
 
 def script_words(title: str) -> Markup:
     """What scripts write, in the reader's language; it cannot be seen."""
-    return HTML.script_words(json.dumps(numbers.for_script(), ensure_ascii=False), theme.drop_words(), title)
+    return HTML.script_words(json.dumps(numbers.for_script(), ensure_ascii=False), title)
 
 
 def all_limits(detector: DetectorInfo) -> Markup:

@@ -36,10 +36,13 @@ class Session:
     examined_with: Selection | None = None  # those that gave the evidence
     evidence: Evidence | None = None
     picture: np.ndarray | None = None
+    frames: list[tuple[float, str]] = field(default_factory=list)  # those that were examined of a clip: seconds, and a data URI
     clip: Path | None = None
     chosen: int = 0  # index of the track that is shown
     moment: int = 0  # index of the face in that track
+    label: str | None = None  # the class whose heatmap the reader chose to see; None stands for the answer
     opinion: int | None = None  # index of the second opinion that the reader chose to see; None leaves the choice to the page
+    asked: dict[str, int] = field(default_factory=dict)  # by section, the number of the last time that its parts were asked for
     heatmaps: dict[tuple[int, int, str], Heatmap] = field(default_factory=dict)  # by track, face and label
     opinion_heatmaps: dict[tuple[int, int], Heatmap] = field(default_factory=dict)  # by track and opinion of that track
     tiles: tuple[Tiles | None, ...] = ()  # the surroundings of each track, for the patch view
@@ -50,7 +53,7 @@ class Session:
 
     def show(self, evidence: Evidence) -> None:
         """Hold fresh evidence, with fewer crops, and look first at the face that its verdict rests on."""
-        self.evidence = lighter(evidence)
+        self.evidence, self.label, self.opinion = lighter(evidence), None, None
         self.chosen = telling_track(self.evidence) if self.evidence.tracks else 0
         self.moment = (self.evidence.tracks[self.chosen].shown or 0) if self.evidence.tracks else 0
 
@@ -60,20 +63,23 @@ class Session:
         if not isinstance(index, int) or not 0 <= index < len(tracks):
             return
         if index != self.chosen:
-            self.opinion = None
+            self.label = self.opinion = None
         self.chosen = index
         faces = pixels.faces if (pixels := tracks[index].track) is not None else ()
         self.moment = tracks[index].shown or 0
         if isinstance(seconds, int | float) and faces:
             self.moment = min(range(len(faces)), key=lambda one: abs(faces[one].seconds - seconds))
 
-    def look_at_opinion(self, index: Any) -> bool:
-        """Show the second opinion `index` of the chosen face; False for what is none, as it comes from a browser."""
+    def look_at_opinion(self, index: Any) -> None:
+        """Show the second opinion `index` of the chosen face; what is none, as from a browser, is ignored."""
         opinions = self.track.opinions if self.track is not None else ()
-        if not isinstance(index, int) or not 0 <= index < len(opinions) or opinions[index].verdict is None:
-            return False
-        self.opinion = index
-        return True
+        if isinstance(index, int) and 0 <= index < len(opinions) and opinions[index].verdict is not None:
+            self.opinion = index
+
+    def look_at_label(self, label: Any) -> None:
+        """Show the heatmap of that class; what is none, as from a browser, is ignored."""
+        if self.evidence is not None and label in self.evidence.detector.labels:
+            self.label = label
 
     @property
     def track(self) -> TrackEvidence | None:
@@ -143,8 +149,8 @@ class Sessions:
         """Forget the result of a page and delete its clip."""
         if session.clip is not None:
             self.uploads.remove(session.clip)
-        session.evidence = session.picture = session.clip = session.opinion = None
-        session.tiles = ()
+        session.evidence = session.picture = session.clip = session.label = session.opinion = None
+        session.tiles, session.frames = (), []
         for made in (session.heatmaps, session.opinion_heatmaps, session.patches):
             made.clear()
 

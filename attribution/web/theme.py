@@ -7,10 +7,9 @@ import numpy as np
 from gradio.themes import Base, sizes
 from markupsafe import escape
 
-from attribution.messages import LANGUAGES, RIGHT_TO_LEFT, said
+from attribution.messages import LANGUAGES, RIGHT_TO_LEFT
 from attribution.render.palette import AREA_GROUND, AREA_LINE, DARK, LIGHT, Tones, heat_colours
 from attribution.text import numbers
-from attribution.text import page as text
 
 _HERE = Path(__file__).resolve().parent / "static"
 _SANS = ("-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "Liberation Sans", "Arial", "system-ui", "sans-serif")
@@ -50,14 +49,9 @@ def theme() -> Base:
 def css() -> str:
     """Our style sheet with the palette's tones as variables."""
     stops = ",".join("rgb({:.0f},{:.0f},{:.0f})".format(*colour) for colour in heat_colours(np.linspace(0, 1, 9)))
-    light = f":root{{{_custom(LIGHT)}--tt-heat:{stops};--tt-drop-words:{drop_words()};color-scheme:light}}"
+    light = f":root{{{_custom(LIGHT)}--tt-heat:{stops};color-scheme:light}}"
     dark = f".dark{{{_custom(DARK)}color-scheme:dark}}"
     return light + dark + "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "opinion.css", "detector_panel.css"))
-
-
-def drop_words() -> str:
-    """The words of the drop zone in the reader's language, as a string of a style sheet."""
-    return json.dumps(said(text.DROP_WORDS), ensure_ascii=False).replace("\\n", "\\a ")
 
 
 def area_css() -> str:

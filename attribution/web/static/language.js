@@ -25,7 +25,6 @@ window.telltaleLanguage = (() => {
       const data = document.querySelector(".tt-words")?.dataset;
       if (data?.words) window.telltaleWords = JSON.parse(data.words);
       if (data?.title) document.title = data.title;
-      if (data?.drop) root.style.setProperty("--tt-drop-words", data.drop);
       mark(code());
       root.classList.remove("tt-translating");
     },

@@ -26,14 +26,81 @@
     setMode(dark);
   });
 
-  // Gradio gives the document a base address, which would send a link within a page to another one.
+  // Gradio gives the document a base address, which would send a link within a page to another one. A section opens for what is in it.
+  const goTo = (place) => {
+    const section = place.closest(".tt-section-body");
+    if (section) openSection(section.id);
+    if (!place.hasAttribute("tabindex")) place.tabIndex = -1;
+    place.scrollIntoView({ block: "start" });
+    place.focus({ preventScroll: true });
+  };
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href^='#']"), place = link && document.getElementById(link.getAttribute("href").slice(1));
     if (!place) return;
     event.preventDefault();
-    if (!place.hasAttribute("tabindex")) place.tabIndex = -1;
-    place.scrollIntoView({ block: "start" });
-    place.focus({ preventScroll: true });
+    goTo(place);
+  });
+
+  // The sections below a result: at most one is open, and the server is asked for its parts when it opens. The address and this visit
+  // remember which. Attributes of a body: `data-open`, `aria-busy` while it waits, `data-number` of what it waits for, `data-stale` while
+  // what it shows is of another face.
+  const ask = new Map();
+  let questions = 0;
+  const heads = () => [...document.querySelectorAll(".tt-section")];
+  const bodyOf = (head) => document.getElementById(head.getAttribute("aria-controls"));
+  const openBody = () => document.querySelector(".tt-section-body[data-open]");
+
+  const remembered = () => {
+    const wanted = `tt-${location.hash.slice(1)}`;
+    if (ask.has(wanted)) return wanted;
+    try { return sessionStorage.getItem("telltale-section"); } catch { return null; }
+  };
+  const remember = (id) => {
+    try { sessionStorage.setItem("telltale-section", id); } catch { /* private windows may have no storage */ }
+    history.replaceState(history.state, "", `${location.pathname}${location.search}${id ? `#${id.slice(3)}` : ""}`);
+  };
+  const load = (body, wish = null) => {
+    body.dataset.number = ++questions;
+    body.setAttribute("aria-busy", "true");
+    body.toggleAttribute("data-stale", !wish);
+    ask.get(body.id)({ index: questions, value: wish });
+  };
+  const arrived = (body) => {
+    if (body.querySelector("[data-number]")?.dataset.number !== body.dataset.number) return;
+    body.removeAttribute("aria-busy");
+    body.removeAttribute("data-stale");
+  };
+  const openSection = (id) => {
+    if (openBody()?.id === id) return;
+    for (const head of heads()) {
+      const body = bodyOf(head), opens = body.id === id;
+      head.setAttribute("aria-expanded", String(opens));
+      body.toggleAttribute("data-open", opens);
+      if (opens) load(body);
+    }
+    remember(id);
+  };
+  document.addEventListener("click", (event) => {
+    const head = event.target.closest?.(".tt-section");
+    if (!head) return;
+    const body = bodyOf(head);
+    openSection(body.hasAttribute("data-open") ? "" : body.id);
+    head.scrollIntoView({ block: "nearest" });
+  });
+  document.addEventListener("keydown", (event) => {
+    const head = event.target.closest?.(".tt-section"), all = heads(), at = all.indexOf(head);
+    const forth = document.documentElement.dir === "rtl" ? -1 : 1;
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, ArrowRight: at + forth, ArrowLeft: at - forth, Home: 0, End: -1 }[event.key];
+    if (!head || to === undefined) return;
+    all.at(to % all.length).focus();
+    event.preventDefault();
+  });
+  addEventListener("hashchange", () => {
+    const body = document.getElementById(`tt-${location.hash.slice(1)}`);
+    if (body?.matches(".tt-section-body")) goTo(body);
+  });
+  document.addEventListener("input", (event) => {
+    event.target.closest?.(".tt-compare")?.style.setProperty("--tt-cut", `${event.target.value}%`);
   });
 
   // Faces: every element with data-face inside the result asks for that face; all of them show which one is chosen.
@@ -46,7 +113,7 @@
     for (const one of document.querySelectorAll(".tt-areas-of")) one.hidden = one.dataset.of !== face;
     for (const one of document.querySelectorAll(".tt-follow")) one.classList.toggle("tt-chosen", one.dataset.face === face);
     const clip = document.querySelector(".tt-clip");
-    if (clip) { state(clip).face = Number(face); goTo(clip, state(clip).tracks[face].start); }
+    if (clip) { state(clip).face = Number(face); seek(clip, state(clip).tracks[face].start); }
   };
 
   const clips = new WeakMap();
@@ -107,7 +174,7 @@
   };
 
   const video = (clip) => { const player = clip.querySelector("video"); return player && !clip.classList.contains("tt-framewise") ? player : null; };
-  const goTo = (clip, moment) => {
+  const seek = (clip, moment) => {
     state(clip).now = moment;
     const player = video(clip);
     if (player) { player.pause(); player.currentTime = moment; }
@@ -125,15 +192,20 @@
 
   // Called once for each part of the page that holds faces or opinions, with Gradio's way of telling the server.
   window.telltale = {
-    opinions(element, trigger) {
+    section(element, trigger) {
+      const body = element.closest(".tt-section-body"), wish = (one) => load(body, one);
+      ask.set(body.id, (question) => trigger("select", question));
       element.addEventListener("click", (event) => {
-        const one = event.target.closest("[data-opinion]");
-        if (!one) return;
-        for (const other of element.querySelectorAll("[data-opinion]")) {
-          other.setAttribute("aria-checked", String(other === one));
-          other.tabIndex = other === one ? 0 : -1;
+        const opinion = event.target.closest("[data-opinion]"), patches = event.target.closest("[data-patches]");
+        if (opinion) wish({ opinion: Number(opinion.dataset.opinion) });
+        if (patches) {
+          patches.disabled = true;
+          patches.textContent = patches.dataset.working;
+          wish({ patches: true });
         }
-        trigger("select", { index: Number(one.dataset.opinion), value: null });
+      });
+      element.addEventListener("change", (event) => {
+        if (event.target.matches("[data-label]")) wish({ label: event.target.value });
       });
       element.addEventListener("keydown", (event) => {
         const radio = event.target.closest("[role=radio]");
@@ -141,8 +213,17 @@
         stepRadio(radio, steps[event.key]);
         event.preventDefault();
       });
+      new MutationObserver(() => arrived(body)).observe(element, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-number"] });
+      if (remembered() === body.id) openSection(body.id);
+    },
+    // Another face, or another language: what is open is of the one before. Redrawn heads know nothing of what is open.
+    again() {
+      for (const head of heads()) head.setAttribute("aria-expanded", String(bodyOf(head).hasAttribute("data-open")));
+      const body = openBody();
+      if (body) load(body);
     },
     showVerdict() {
+      document.querySelector(".tt-examples")?.removeAttribute("open");
       const verdict = document.getElementById("tt-verdict");
       verdict?.scrollIntoView({ block: "start" });
       verdict?.focus({ preventScroll: true });
@@ -161,7 +242,7 @@
         const clip = slider.closest(".tt-clip"), area = slider.getBoundingClientRect(), { duration, tracks, face } = state(clip);
         const times = tracks[face].seconds;
         const moment = times[nearest(times, (duration * (event.clientX - area.left)) / area.width)];
-        goTo(clip, moment);
+        seek(clip, moment);
         ask(face, moment);
       });
       element.addEventListener("keydown", (event) => {
@@ -173,7 +254,7 @@
         } else if (slider) {
           const clip = slider.closest(".tt-clip"), { tracks, face, now } = state(clip), times = tracks[face].seconds;
           const moment = times[Math.max(0, Math.min(times.length - 1, nearest(times, now) + step))];
-          goTo(clip, moment);
+          seek(clip, moment);
           ask(face, moment);
         } else return;
         event.preventDefault();
@@ -195,7 +276,7 @@
       const start = () => {
         const clip = element.querySelector(".tt-clip");
         if (!clip) return;
-        goTo(clip, state(clip).now);
+        seek(clip, state(clip).now);
       };
       new MutationObserver(start).observe(element, { childList: true, subtree: false });
       start();
