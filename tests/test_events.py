@@ -14,7 +14,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -29,10 +28,10 @@ from attribution.text import areas as area_text
 from attribution.text import limits as limits_text
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
-from attribution.web import examination, results
+from attribution.web import examination, sections
 from attribution.web.engine import Engine, Watched
 from attribution.web.events import Events, Example
-from attribution.web.results import FaceParts, FileParts, OpinionParts
+from attribution.web.results import FaceParts, FileParts
 from attribution.web.sessions import Session
 from attribution.web.uploads import Uploads
 from conftest import SWAP_SIDE_PX, Folders
@@ -40,7 +39,6 @@ from limits_samples import write_study
 from samples import HOSTILE, MANIPULATED, REFUSED, SPECIALIST, Markup, is_inert, opinion, picture, swap_opinion, track
 
 PORTRAIT = Path(__file__).resolve().parent.parent / "examples" / "astronaut.png"
-NOTHING = (gr.skip(), gr.skip(), gr.skip())
 
 
 class Ready(Engine):
@@ -62,6 +60,7 @@ class Visitor:
     def __init__(self, events: Events, name: str = "page") -> None:
         self.events = events
         self.request: Any = SimpleNamespace(session_hash=name)
+        self.asked = 0
 
     @property
     def session(self) -> Session:
@@ -79,15 +78,12 @@ class Visitor:
         shutil.copyfile(file, place)
         return self.events.take_upload(str(place), self.request)
 
-    def examine(self) -> list[tuple[Any, FileParts, FaceParts, OpinionParts]]:
-        """Every step: the status, and the parts of the file, of the face and of the second opinion."""
-        ends = np.cumsum([1, len(FileParts._fields), len(FaceParts._fields)])
-        return [
-            (step[0], FileParts(*step[1 : ends[1]]), FaceParts(*step[ends[1] : ends[2]]), OpinionParts(*step[ends[2] :]))
-            for step in self.events.examine(self.request)
-        ]
+    def examine(self) -> list[tuple[Any, FileParts, FaceParts]]:
+        """Every step: the status, and the parts of the file and of the face."""
+        end = 1 + len(FileParts._fields)
+        return [(step[0], FileParts(*step[1:end]), FaceParts(*step[end:])) for step in self.events.examine(self.request)]
 
-    def see(self, file: Path, name: str | None = None) -> tuple[Any, FileParts, FaceParts, OpinionParts]:
+    def see(self, file: Path, name: str | None = None) -> tuple[Any, FileParts, FaceParts]:
         """Upload, examine; the last step."""
         self.give(file, name)
         return self.examine()[-1]
@@ -97,6 +93,15 @@ class Visitor:
         self.session.show(found.evidence)
         self.session.tiles = found.tiles
         return self
+
+    def look(self, section: str, **wish: Any) -> Any:
+        """Open a section, or wish for something in it; what it gives: its markup, and a map where it may have one."""
+        self.asked += 1
+        given = self.pick(getattr(self.events, f"show_{section}"), self.asked, wish or None)
+        markup = given[0] if isinstance(given, tuple) else given
+        assert Markup(markup).of_class("tt-parts")[0]["data-number"] == str(self.asked)
+        assert are_sound(markup)
+        return given
 
     def pick(self, handler: Callable[..., Any], index: Any, value: Any = None) -> Any:
         return handler(SimpleNamespace(index=index, value=value), self.request)
@@ -163,25 +168,26 @@ def test_a_picture_gets_a_verdict_a_face_and_a_record_and_is_deleted(visitor: Vi
     said = " ".join(step[0].get("value", "") for step in steps)
     assert "Reading the file" in said
     assert "Looking for faces" in said
-    status, file, face, second = steps[-1]
+    status, file, face = steps[-1]
     evidence = visitor.evidence
     assert visitor.left() == []
     assert status["visible"] is False
     assert file.result["visible"] is True
-    assert second.detail["visible"] is False
     assert text.STATES[evidence.verdict.state] in file.verdict
-    assert evidence.media.sha256 in file.provenance
-    assert "onerror=alert(1)" in Markup(file.provenance).words
-    assert len(face.label["choices"]) == len(evidence.detector.labels)
-    assert not Markup(face.neighbours).of("img"), "without data there are no thumbnails"
-    assert are_sound(file.verdict, file.stage, file.limits, file.provenance, face.face, face.bars, face.neighbours)
-    before, read_back = fetched(file.downloads)
+    assert are_sound(file.verdict, file.stage, face.face, face.bars)
+    assert not visitor.session.heatmaps, "nothing is drawn that nobody asked for"
+    records = visitor.look("records")
+    assert evidence.media.sha256 in records
+    assert "onerror=alert(1)" in Markup(records).words
+    report, read_back = fetched(records)
     assert read_back.media == evidence.media
     assert read_back.verdict == evidence.verdict
-    assert 'class="whole"' in before
-    after, _ = fetched(visitor.events.explain(face.label["value"], visitor.request)[2])
-    assert text.HEATMAP_WARNING not in before
-    assert text.HEATMAP_WARNING in after, "the report holds the heatmap of the answer once it was drawn"
+    assert 'class="whole"' in report
+    assert text.HEATMAP_WARNING in report, "the report holds the heatmap of the answer"
+    method, places, _ = visitor.look("method")
+    assert places["visible"] is True
+    assert not Markup(method).of("img"), "without data there are no thumbnails"
+    assert text.LIMITS_TITLE in visitor.look("limits") or text.UNMEASURED_TITLE in visitor.look("limits")
 
 
 def test_an_example_is_examined_and_stays_and_none_is_ignored(visitor: Visitor) -> None:
@@ -191,7 +197,7 @@ def test_an_example_is_examined_and_stays_and_none_is_ignored(visitor: Visitor) 
     assert visitor.examine() == []
     for _ in range(2):
         visitor.pick(visitor.events.take_example, 0)
-        assert "astronaut.png" in visitor.examine()[-1][1].provenance
+        assert "astronaut.png" in visitor.examine()[-1][1].stage
     assert visitor.events.examples[0].path.is_file()
 
 
@@ -200,7 +206,7 @@ def test_a_file_that_cannot_be_used_gets_one_sentence_and_the_next_one_a_verdict
 ) -> None:
     for name, content in {"text.jpg": b"This is no picture at all.", "empty.png": b"", "half.png": PORTRAIT.read_bytes()[:400]}.items():
         (tmp_path / name).write_bytes(content)
-        status, file, *_ = visitor.see(tmp_path / name)
+        status, file, _ = visitor.see(tmp_path / name)
         assert text.PROBLEM in status["value"]
         assert 'role="alert"' in status["value"]
         assert str(tmp_path) not in status["value"]
@@ -208,13 +214,13 @@ def test_a_file_that_cannot_be_used_gets_one_sentence_and_the_next_one_a_verdict
         assert file.result["visible"] is False
         assert visitor.left() == []
     Image.new("RGB", (320, 240), (120, 130, 140)).save(tmp_path / "wall.png")
-    _, file, face, _ = visitor.see(tmp_path / "wall.png")
+    _, file, face = visitor.see(tmp_path / "wall.png")
     assert text.STATES["inconclusive"] in file.verdict
     assert file.faces["visible"] is file.card["visible"] is False
     assert face == FaceParts()
-    assert visitor.events.explain("real", visitor.request) == NOTHING
+    assert fetched(visitor.look("records"))[1].verdict.state == "inconclusive"
     monkeypatch.setattr(examination, "begin", lambda engine, upload: Watched(lambda progress: 1 / 0))
-    status, file, *_ = visitor.see(PORTRAIT)
+    status, _, _ = visitor.see(PORTRAIT)
     assert text.OUR_FAULT in status["value"]
     assert "division" not in status["value"]
     assert visitor.left() == []
@@ -239,24 +245,20 @@ def test_a_second_upload_replaces_one_that_waits_and_one_that_is_gone_is_said(vi
 
 
 def test_a_heatmap_of_any_class_comes_with_its_test_and_no_class_is_ignored(
-    visitor: Visitor, portrait: Analysis, warnings_shown: list[str], monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor, portrait: Analysis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    explain = visitor.events.explain
-    assert explain("real", visitor.request) == NOTHING
-    assert visitor.events.place(visitor.request) == gr.skip()
     label = visitor.have(portrait).evidence.detector.labels[1]
-    (face, heat), words, _ = explain(label, visitor.request)
-    assert face.shape == heat.shape
-    assert face.dtype == heat.dtype == np.uint8
-    assert not np.array_equal(face, heat)
-    assert text.HEATMAP_WARNING in words
-    for nothing in (None, "", "no such class", HOSTILE):
-        assert explain(nothing, visitor.request) == NOTHING
+    where = Markup(visitor.look("where", label=label))
+    face, heat = (one["src"] for one in where.of("img")[:2])
+    assert face != heat
+    assert text.HEATMAP_WARNING in where.words
+    assert [one["value"] for one in where.of("option") if "selected" in one] == [label]
+    assert len(where.of("option")) == len(visitor.evidence.detector.labels)
+    for nothing in ("", "no such class", HOSTILE, 7, [label]):
+        assert [one["value"] for one in Markup(visitor.look("where", label=nothing)).of("option") if "selected" in one] == [label]
     monkeypatch.setattr("attribution.pipeline.explain", lambda *anything, **named: 1 / 0)
-    assert explain(label, visitor.request) != NOTHING, "kept, not drawn again"
-    assert warnings_shown == []
-    assert explain("real", visitor.request) == NOTHING
-    assert warnings_shown == [text.OUR_FAULT]
+    assert text.OUR_FAULT not in visitor.look("where", label=label), "kept, not drawn again"
+    assert text.OUR_FAULT in visitor.look("where", label=visitor.evidence.detector.labels[0])
 
 
 def test_pages_do_not_see_each_other_and_a_result_that_is_gone_is_said(
@@ -264,14 +266,21 @@ def test_pages_do_not_see_each_other_and_a_result_that_is_gone_is_said(
 ) -> None:
     second = Visitor(visitor.events, "second")
     visitor.have(portrait)
-    events = second.events
-    assert second.pick(events.choose, 0) == (*FaceParts(), *OpinionParts())
-    assert second.pick(events.choose_opinion, 0) == (*OpinionParts(), *NOTHING)
-    assert events.ask_for_patches(second.request) == (gr.skip(), gr.skip())
-    assert warnings_shown == [text.GONE] * 3
-    assert events.explain("real", second.request) == events.read_patches(second.request) == NOTHING
+    assert second.pick(second.events.choose, 0) == FaceParts()
+    assert warnings_shown == [text.GONE]
+    for section in ("where", "method", "others", "limits", "records"):
+        given = second.look(section)
+        assert text.GONE in (given[0] if isinstance(given, tuple) else given)
     for index, value in ((99, None), (0, "soon"), (0, float("nan"))):
-        assert "Face 1" in visitor.pick(events.choose, index, value)[0]
+        assert "Face 1" in visitor.pick(visitor.events.choose, index, value)[0]
+
+
+def test_a_section_that_was_asked_for_again_is_not_given_for_the_face_before(visitor: Visitor, portrait: Analysis) -> None:
+    visitor.have(portrait)
+    visitor.look("where")
+    visitor.session.asked["where"] = 99
+    assert visitor.pick(visitor.events.show_where, 98) == gr.skip()
+    assert "tt-parts" in visitor.pick(visitor.events.show_where, 100)
 
 
 def test_thumbnails_come_from_the_readers_own_data_and_from_nowhere_else(tmp_path: Path) -> None:
@@ -283,8 +292,8 @@ def test_thumbnails_come_from_the_readers_own_data_and_from_nowhere_else(tmp_pat
     bank: Any = SimpleNamespace(paths=paths)
     placement = Placement(0.0, 0.0, tuple(Neighbour(i, "real", "source", 0.1 * i) for i in range(len(paths))), 0.4)
     wanted = {0: "data:image/jpeg;base64," + base64.b64encode(b"a face").decode()}
-    assert results.thumbnails(placement, bank, data) == wanted
-    assert results.thumbnails(placement, bank, None) == results.thumbnails(placement, None, data) == {}
+    assert sections.thumbnails(placement, bank, data) == wanted
+    assert sections.thumbnails(placement, bank, None) == sections.thumbnails(placement, None, data) == {}
 
 
 def test_a_detector_that_is_not_there_is_said_everywhere(visit: Callable[..., Visitor]) -> None:
@@ -359,24 +368,19 @@ def test_a_generated_face_gets_a_second_opinion_with_heatmap_map_and_patches(
 ) -> None:
     pipeline = consulted(default=default_folders("stylegan2"), generators=generated_folders("stylegan2"))
     visitor = visit(pipeline)
-    events, request = visitor.events, visitor.request
-    _, _, face, second = visitor.see(PORTRAIT)
-    assert second.section["visible"] is second.detail["visible"] is second.patches["visible"] is True
-    assert second.button["visible"] is False, "the patches of a consulted face are there at once"
-    assert "tt-mosaic" in second.mosaic
-    assert are_sound(second.answer, second.neighbours, second.mosaic, second.limits, face.face)
+    events = visitor.events
+    _, _, face = visitor.see(PORTRAIT)
     assert opinion_text.BESIDE in face.face
-    assert limits_text.SEE_ALL in second.limits
-    (crop, heat), words, downloads = events.explain_opinion(request)
-    assert crop.shape == heat.shape
-    assert "carries the evidence" in words
-    assert "carries the evidence" in fetched(downloads)[0]
-    figure = events.place_opinion(request)
+    assert "tt-mosaic" in visitor.look("where"), "the patches of a consulted face are there at once"
+    assert limits_text.SEE_ALL in visitor.look("limits")
+    others, places, figure = visitor.look("others")
+    assert "carries the evidence" in others
+    assert "carries the evidence" in fetched(visitor.look("records"))[0]
+    assert places["visible"] is True
     bank = pipeline.specialists[0].bank
     assert bank is not None
     assert sum(len(trace.x) for trace in figure.data if trace.meta != "examined") == len(bank.methods)
     assert [trace.name for trace in figure.data if trace.meta == "examined"] == ["Face 1"]
-    assert OpinionParts(*visitor.pick(events.choose, 0)[len(FaceParts._fields) :]).answer == second.answer
     page = Markup(asyncio.run(events.limits(ANYONE)))
     assert page.problem == ""
     assert len(page.of_class("tt-chapter")) == 2
@@ -385,57 +389,48 @@ def test_a_generated_face_gets_a_second_opinion_with_heatmap_map_and_patches(
     (whole,) = visitor.evidence.tracks
     refused = replace(whole, opinions=(Opinion(whole.opinions[0].detector, REFUSED),))
     visitor.session.evidence = replace(visitor.evidence, tracks=(refused,))
-    visitor.session.opinion_heatmaps.clear()
-    second = results.opinion_parts(visitor.session, pipeline)
-    assert REFUSED in second.answer
-    assert second.detail["visible"] is False
-    assert second.button["visible"] is True
-    assert second.mosaic == second.limits == ""
-    assert events.explain_opinion(request) == NOTHING
-    assert events.place_opinion(request) == gr.skip()
-    button, waiting = events.ask_for_patches(request)
-    assert button["interactive"] is False
-    assert opinion_text.PATCH_WORKING in waiting
-    button, mosaic, downloads = events.read_patches(request)
-    assert button["visible"] is False
-    assert is_inert(mosaic)
-    assert "tt-mosaic" in mosaic
-    report, read_back = fetched(downloads)
+    others, places, _ = visitor.look("others")
+    assert REFUSED in others
+    assert "tt-compare" not in others
+    assert places["visible"] is False
+    where = visitor.look("where")
+    assert opinion_text.PATCH_BUTTON in where
+    assert "tt-mosaic" not in where
+    where = visitor.look("where", patches=True)
+    assert opinion_text.PATCH_BUTTON not in where
+    assert "tt-mosaic" in where
+    report, read_back = fetched(visitor.look("records"))
     assert '<figure class="tt-mosaic"' in report
     assert read_back.tracks[0].opinions[0].patches is None, "they are part of no answer"
     monkeypatch.setattr(examination, "patches", lambda *anything, **named: 1 / 0)
-    assert events.read_patches(request)[1] == mosaic, "kept, not read again"
+    assert "tt-mosaic" in visitor.look("where", patches=True), "kept, not read again"
     visitor.session.patches.clear()
-    button, said, downloads = events.read_patches(request)
-    assert button["interactive"] is True
-    assert opinion_text.PATCH_OUR_FAULT in said
-    assert 'role="alert"' in said
-    assert downloads == gr.skip()
+    where = visitor.look("where", patches=True)
+    assert opinion_text.PATCH_OUR_FAULT in where
+    assert 'role="alert"' in where
+    assert opinion_text.PATCH_BUTTON in where
     visitor.session.tiles = ()
-    assert results.opinion_parts(visitor.session, pipeline).patches["visible"] is False, "as in a clip"
-    assert events.read_patches(request)[1] == ""
+    assert opinion_text.PATCH_TITLE not in visitor.look("where"), "as in a clip"
 
 
 def test_a_contradiction_stands_at_the_verdict_and_at_the_opinion_with_the_areas(
     visit: Callable[..., Visitor], consulted: Callable[..., Pipeline], default_folders: Folders, swap_folders: Folders
 ) -> None:
     visitor = visit(consulted(default=default_folders("real", SWAP_SIDE_PX), caddm=swap_folders("swapped")))
-    _, file, face, second = visitor.see(PORTRAIT)
+    _, file, face = visitor.see(PORTRAIT)
     assert text.STATES["inconclusive"] in file.verdict
-    for part in (file.verdict, second.answer):
+    others, *_ = visitor.look("others")
+    for part in (file.verdict, others):
         assert opinion_text.CONTRADICTED in part
         assert opinion_text.NEXT[0] in part
     assert Markup(face.face).of_class("tt-differs")
-    assert face.areas == gr.update(value="", visible=False), "the first detector never says where"
-    assert second.areas["visible"] is True
-    assert "random-caddm marks" in second.areas["value"]
-    assert area_text.BOXES_NOT_MEASURED in second.areas["value"]
+    where = visitor.look("where")
+    assert "random-caddm marks" in where
+    assert area_text.BOXES_NOT_MEASURED in where
     assert len(Markup(file.stage).of_class("tt-areas-of")) == 1
-    assert second.choices == gr.update(value="", visible=False)
-    assert are_sound(file.verdict, file.stage, second.answer, second.areas["value"])
-    _, words, downloads = visitor.events.explain_opinion(visitor.request)
-    report, read_back = fetched(downloads)
-    assert area_text.HEATMAPS_NOT_MEASURED in words
+    assert are_sound(file.verdict, file.stage)
+    assert area_text.HEATMAPS_NOT_MEASURED in others
+    report, read_back = fetched(visitor.look("records"))
     assert opinion_text.CONTRADICTED in report
     assert 'class="tt-marked-crop"' in report
     assert read_back.tracks[0].artifacts == visitor.evidence.tracks[0].artifacts != ()
@@ -446,12 +441,10 @@ def test_a_chosen_detector_that_says_where_shows_its_areas_beside_its_own_heatma
 ) -> None:
     consulted(default=default_folders("landmark_swap", SWAP_SIDE_PX))
     visitor = visit(load_pipeline(str(swap_folders("swapped")), "cpu"))
-    _, _, face, second = visitor.see(PORTRAIT)
-    assert face.areas["visible"] is True
-    assert area_text.FIRST_HEADING in face.areas["value"]
-    assert visitor.evidence.detector.name in face.areas["value"]
-    assert second.areas["visible"] is False
-    assert are_sound(face.areas["value"])
+    visitor.see(PORTRAIT)
+    where = visitor.look("where")
+    assert f"{visitor.evidence.detector.name} marks" in where
+    assert "tt-compare" in where
 
 
 def test_two_opinions_can_both_be_seen_in_full(visit: Callable[..., Visitor], pipeline: Pipeline) -> None:
@@ -460,16 +453,13 @@ def test_two_opinions_can_both_be_seen_in_full(visit: Callable[..., Visitor], pi
     visitor = visit(pipeline)
     session = visitor.session
     session.show(picture(verdict=MANIPULATED, tracks=(both,)))
-    second = results.opinion_parts(session, pipeline)
-    assert sorted(int(one["data-opinion"]) for one in Markup(second.choices["value"]).of("button")) == [0, 2]
-    assert opinion_text.AGREEMENT["differs"] in second.answer, "the one that differs comes first"
-    given = visitor.pick(visitor.events.choose_opinion, 0)
-    other, emptied = OpinionParts(*given[: len(OpinionParts._fields)]), given[len(OpinionParts._fields) :]
-    assert other.answer != second.answer
-    assert other.choices == gr.skip(), "the keyboard keeps its place"
-    assert emptied == (None, "", None), "a heatmap of the one never stands with the name of the other"
+    others, *_ = visitor.look("others")
+    assert sorted(int(one["data-opinion"]) for one in Markup(others).of("button")) == [0, 2]
+    assert opinion_text.AGREEMENT["differs"] in others, "the one that differs comes first"
+    other, *_ = visitor.look("others", opinion=0)
+    assert opinion_text.AGREEMENT["differs"] not in other
     for nonsense in (None, -1, 99, "0", 0.5, [0], 1):
-        assert visitor.pick(visitor.events.choose_opinion, nonsense) == (*OpinionParts(), *NOTHING)
+        visitor.look("others", opinion=nonsense)
     assert session.opinion == 0
     visitor.events.sessions.clear(session)
     assert session.opinion is None, "a new file starts afresh"

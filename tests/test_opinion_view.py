@@ -132,7 +132,7 @@ def test_the_banner_gets_the_contradiction_in_place_of_the_reason_that_says_it()
     note, superfluous = view.verdict_note(evidence, link=True)
     assert superfluous == one.verdict.reasons[:1]
     assert text.CONTRADICTED in said(note)
-    assert Markup(note).of("a")[0]["href"] == "#tt-opinion"
+    assert Markup(note).of("a")[0]["href"] == "#tt-others"
     assert not Markup(view.verdict_note(evidence)[0]).of("a"), "a report has several faces"
     undecided = track(s.swap_opinion(s.INCONCLUSIVE, "undecided"), verdict=s.INCONCLUSIVE)
     stays_with_its_face = s.picture(verdict=s.MANIPULATED, tracks=(s.disputed(), s.track(1, s.MANIPULATED)))

@@ -154,8 +154,11 @@ def test_the_app_works_in_a_frame_of_another_site(browser: Any, frame: str, serv
         page.goto(frame)
         inside = page.frame_locator("iframe")
         inside.locator(".tt-examples button").first.click()
+        inside.locator(".tt-section[aria-controls=tt-where]").click()
         inside.locator(".tt-faithful").wait_for()
-        inside.locator("#tt-map .js-plotly-plot .points").first.wait_for()
+        inside.locator(".tt-section[aria-controls=tt-method]").click()
+        inside.locator("#tt-method .js-plotly-plot .points").first.wait_for()
+        inside.locator(".tt-section[aria-controls=tt-records]").click()
         inside.locator(".tt-mode").first.click()
         for path, words in ((limits_text.PATH, limits_text.PAGE), (failures_text.PATH, failures_text.PAGE)):
             with page.expect_popup() as opened:

@@ -45,25 +45,25 @@ PANEL_TABLES = ("Overall", "Verdicts on cross")
 # Where
 
 
-def where(session: Session, pipeline: Pipeline, read: bool = False) -> str:
+def where(session: Session, pipeline: Pipeline, read: bool = False) -> Markup:
     """The heatmap of the chosen face with its class chooser and figures, the areas that were marked on it, and the patches around it, which
     are read if `read`. A heatmap that explains nothing stands folded below the others."""
     evidence, track, face = session.evidence, session.track, session.face
     if evidence is None or track is None:
-        return ""
+        return Markup()
     marked, patches = _areas(session, pipeline, track), _patches(session, pipeline, read)
     heatmap, heat = None, Markup()
     if face is not None:
         try:
             heatmap = _heatmap(session, pipeline, track, face)
-            heat = _heat(session, pipeline, track, face, heatmap)
+            heat = _heat(pipeline, track, face, heatmap)
         except Exception as error:
             marked = Markup().join((page_parts.HTML.refused(sentence_of(error), "alert"), marked))
     told = where_view.where(heatmap, bool(marked), bool(patches))
     return page_parts.HTML.where(told, heat, marked, patches, session.label is not None)
 
 
-def _heat(session: Session, pipeline: Pipeline, track: TrackEvidence, face: Face, heatmap: Heatmap) -> Markup:
+def _heat(pipeline: Pipeline, track: TrackEvidence, face: Face, heatmap: Heatmap) -> Markup:
     """The heatmap over the face that is shown, with its class chooser and its words."""
     detector = pipeline.predictor.info
     ranked = sorted(detector.labels, key=lambda label: -track.p_methods.get(label, 0.0))
@@ -72,23 +72,23 @@ def _heat(session: Session, pipeline: Pipeline, track: TrackEvidence, face: Face
     return page_parts.HTML.heat(*_compared(face, heatmap), words, text.HEATMAP_SLIDER, labels, heatmap.label)
 
 
-def _areas(session: Session, pipeline: Pipeline, track: TrackEvidence) -> str:
+def _areas(session: Session, pipeline: Pipeline, track: TrackEvidence) -> Markup:
     """What every detector that says where has marked on the chosen face; empty where none says where."""
     number, crop = session.chosen + 1, _marked_crop(track)
     return Markup().join((_first_areas(track, number, pipeline.predictor, crop), *_others_areas(track, number, pipeline, crop)))
 
 
-def _first_areas(track: TrackEvidence, number: int, predictor: Predictor, crop: str | None) -> str:
+def _first_areas(track: TrackEvidence, number: int, predictor: Predictor, crop: str | None) -> Markup:
     """The areas that the chosen detector itself marked on face `number`, or that it marked none; empty where it never says where."""
     if predictor.card.artifacts is None:
-        return ""
+        return Markup()
     name, state = opinion_text.name_of(predictor.info.name), opinion_view.first_state(track)
     if not areas.marked_by(track, predictor.info.name):
         return areas.nothing_marked(name, state)
     return areas.panel(track, number, name, state, predictor.card.measured, crop)
 
 
-def _others_areas(track: TrackEvidence, number: int, pipeline: Pipeline, crop: str | None) -> list[str]:
+def _others_areas(track: TrackEvidence, number: int, pipeline: Pipeline, crop: str | None) -> list[Markup]:
     """The same of the detectors that gave an opinion."""
     found = []
     for opinion in track.opinions:
@@ -112,7 +112,7 @@ def _heatmap(session: Session, pipeline: Pipeline, track: TrackEvidence, face: F
     return session.heatmaps[key]
 
 
-def _patches(session: Session, pipeline: Pipeline, read: bool) -> str:
+def _patches(session: Session, pipeline: Pipeline, read: bool) -> Markup:
     """The patches around the chosen face, or the button that asks for them; empty where they cannot be read."""
     found, failed = _readable(session, pipeline), ""
     if session.known_patches is None and found is not None and read:
@@ -123,7 +123,7 @@ def _patches(session: Session, pipeline: Pipeline, read: bool) -> str:
         except Exception as error:
             failed = f"{opinion_text.PATCH_FAILED} {sentence_of(error, opinion_text.PATCH_OUR_FAULT)}"
     if session.known_patches is None and found is None:
-        return ""
+        return Markup()
     return page_parts.HTML.patches(_mosaic(session, pipeline, session.known_patches), failed)
 
 
@@ -141,17 +141,17 @@ def _readable(session: Session, pipeline: Pipeline) -> tuple[Predictor, Tiles] |
     return (reader, tiles) if tiles is not None and (reader := _reader(pipeline)) is not None else None
 
 
-def _mosaic(session: Session, pipeline: Pipeline, patches: Patches | None) -> str:
+def _mosaic(session: Session, pipeline: Pipeline, patches: Patches | None) -> Markup:
     evidence, track = session.evidence, session.track
     if evidence is None or track is None or patches is None or (reader := _reader(pipeline)) is None:
-        return ""
+        return Markup()
     return patches_view.patch_view(patches, reader.info, track.box, evidence.media, session.picture, reader.card.measured)
 
 
 # Which method
 
 
-def method(session: Session, pipeline: Pipeline, data_folder: Path | None = None) -> tuple[str, Any, Any]:
+def method(session: Session, pipeline: Pipeline, data_folder: Path | None = None) -> tuple[Markup, Any, Any]:
     """The nearest references of the chosen face; whether there is a map of references, and the map with every face of the file on it."""
     evidence, track = session.evidence, session.track
     if evidence is None or track is None or track.placement is None or pipeline.bank is None:
@@ -179,14 +179,14 @@ def thumbnails(placement: Placement, bank: ReferenceBank | None, data_folder: Pa
 # Other detectors
 
 
-def others(session: Session, pipeline: Pipeline) -> tuple[str, Any, Any]:
+def others(session: Session, pipeline: Pipeline) -> tuple[Markup, Any, Any]:
     """The opinion of a second detector on the chosen face, with its heatmap and its nearest references, and who was not asked; whether it
     has a map of references of its own, and that map."""
     evidence, track, index, shown = session.evidence, session.track, session.leading, session.second
     if evidence is None or track is None or index is None or shown is None:
         return face_view.refused(text.NO_OTHERS), *NO_MAP
     first = evidence.detector
-    heat = neighbours = ""
+    heat = neighbours = Markup()
     if shown.verdict is not None:
         heat = _opinion_heat(session, pipeline)
         neighbours = face_view.refused(opinion_text.NO_REFERENCES.format(name=opinion_text.name_of(shown.detector.name)))
@@ -208,11 +208,11 @@ def others(session: Session, pipeline: Pipeline) -> tuple[str, Any, Any]:
     return said, *_map(beside.bank, shown.detector, placements, session.chosen)
 
 
-def _opinion_heat(session: Session, pipeline: Pipeline) -> str:
+def _opinion_heat(session: Session, pipeline: Pipeline) -> Markup:
     """The heatmap of the shown opinion with its words; why there is none where it could not be drawn."""
     track, second = session.track, session.second
     if track is None or second is None or track.shown_face is None:
-        return ""
+        return Markup()
     try:
         heatmap = _opinion_heatmap(session, pipeline, track, second)
     except Exception as error:
@@ -234,13 +234,13 @@ def _opinion_heatmap(session: Session, pipeline: Pipeline, track: TrackEvidence,
 # Measured limits
 
 
-def limits(session: Session, pipeline: Pipeline) -> str:
+def limits(session: Session, pipeline: Pipeline) -> Markup:
     """What was measured of the detector, and of those that gave an opinion on the chosen face."""
     evidence, track = session.evidence, session.track
     if evidence is None:
-        return ""
+        return Markup()
     heard = {one.detector: None for one in track.opinions if one.verdict is not None} if track is not None else {}
-    return "".join(
+    return Markup().join(
         (
             page_parts.HTML.limits(
                 face_view.limits_title(evidence.detector),
@@ -252,7 +252,7 @@ def limits(session: Session, pipeline: Pipeline) -> str:
     )
 
 
-def _opinion_limits(detector: DetectorInfo, pipeline: Pipeline) -> str:
+def _opinion_limits(detector: DetectorInfo, pipeline: Pipeline) -> Markup:
     predictor = pipeline.predictor_of(detector.weights_sha256)
     title = opinion_text.LIMITS_TITLE if detector.measured else opinion_text.UNMEASURED_TITLE
     said = opinion_view.limits(detector, first_tables(predictor.card) if predictor is not None else [])
@@ -267,12 +267,12 @@ def first_tables(card: Card) -> list[MeasuredTable]:
 # For your records
 
 
-def records(session: Session, pipeline: Pipeline) -> str:
+def records(session: Session, pipeline: Pipeline) -> Markup:
     """The report and the JSON with all that was looked at, and what a record of the examination needs."""
     if session.evidence is None:
-        return ""
+        return Markup()
     _draw_heatmaps(session, pipeline)
-    return f"{downloads(session, pipeline)}{file_view.provenance(session.evidence)}"
+    return Markup().join((downloads(session, pipeline), file_view.provenance(session.evidence)))
 
 
 def _draw_heatmaps(session: Session, pipeline: Pipeline) -> None:
@@ -289,7 +289,7 @@ def _draw_heatmaps(session: Session, pipeline: Pipeline) -> None:
             _opinion_heatmap(session, pipeline, track, second)
 
 
-def downloads(session: Session, pipeline: Pipeline) -> str:
+def downloads(session: Session, pipeline: Pipeline) -> Markup:
     """Links that hold the report and the JSON themselves: nothing is written to the server's disk for them."""
     evidence = session.evidence
     assert evidence is not None
