@@ -79,7 +79,6 @@ NEXT = (
     _("Check who published it first. Until then, rely on neither answer."),
 )
 # Grad-CAM
-HEAT_TITLE = _("Where {name} looked")
 HEAT_TITLE_OF = _("Where {name} looked: {method}")
 HEAT_HEADING = _("Where it looked")
 HEAT_SLIDER = _("Drag to compare what the second detector saw with its heatmap")
