@@ -27,3 +27,10 @@ def test_a_heatmap_that_explains_nothing_is_not_shown_first(map_of_it, areas: bo
     assert (found.order, found.folded) == (order, map_of_it is FALSE)
     words = said(found.lead)
     assert words == (f"{text.UNFAITHFUL} {first}".strip() if map_of_it is FALSE else "")
+
+
+def test_nobody_is_sent_to_areas_that_nobody_marked() -> None:
+    found = where(FALSE, areas=True, patches=True, marked=False)
+    assert found.order == ("patches", "areas", "heatmap")
+    assert text.INSTEAD["patches"] in said(found.lead)
+    assert said(where(FALSE, areas=True, patches=False, marked=False).lead) == text.UNFAITHFUL

@@ -20,11 +20,14 @@ class Where(NamedTuple):
     folded: bool
 
 
-def where(heatmap: Heatmap | None, areas: bool, patches: bool) -> Where:
-    """The order for a face: `heatmap` as far as it has been drawn, whether a detector marked `areas`, and whether there is a patch view."""
-    others = tuple(name for name, there in (("areas", areas), ("patches", patches)) if there)
+def where(heatmap: Heatmap | None, areas: bool, patches: bool, marked: bool = True) -> Where:
+    """The order for a face: `heatmap` as far as it has been drawn, whether there is something to say of `areas` (and any is `marked`), and
+    whether there is a patch view."""
+    to_see = [name for name, there in (("areas", areas and marked), ("patches", patches)) if there]
+    others = (*to_see, *(["areas"] if areas and not marked else []))
     if heatmap is None:
         return Where(Markup(), others, False)
     if heatmap.faithful != "no":
         return Where(Markup(), ("heatmap", *others), False)
-    return Where(_HTML.unfaithful([text.UNFAITHFUL, *(text.INSTEAD[name] for name in others[:1])]), (*others, "heatmap"), True)
+    lead = _HTML.unfaithful([text.UNFAITHFUL, *(text.INSTEAD[name] for name in to_see[:1])])
+    return Where(lead, (*others, "heatmap"), True)

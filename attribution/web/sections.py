@@ -59,7 +59,7 @@ def where(session: Session, pipeline: Pipeline, read: bool = False) -> Markup:
             heat = _heat(pipeline, track, face, heatmap)
         except Exception as error:
             marked = Markup().join((page_parts.HTML.refused(sentence_of(error), "alert"), marked))
-    told = where_view.where(heatmap, bool(marked), bool(patches))
+    told = where_view.where(heatmap, bool(marked), bool(patches), bool(track.artifacts))
     return page_parts.HTML.where(told, heat, marked, patches, session.label is not None)
 
 
