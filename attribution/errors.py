@@ -5,6 +5,7 @@ A message never holds a path of the server or a traceback: `str(error)`, in Engl
 """
 
 from attribution.messages import Message
+from attribution.messages import gettext as _
 
 # No sentence of ours, and in no catalogue: two that stand side by side.
 _BOTH = Message("{what} {next_step}")
@@ -77,6 +78,24 @@ class UnmappedLabels(DetectorError):
 
 class UnusableDetector(DetectorError):
     """A format or an architecture that we refuse to load, or one that is not on this machine."""
+
+
+# What is wrong with a detector is often for its makers alone: technical, in English, and quoted as it is in every language.
+_DAMAGED = _("The files of this detector are damaged or do not fit together (“{problem}”).")
+_UNREADABLE = _("Telltale cannot read this detector (“{problem}”).")
+AGAIN = _("Get the detector again from its source.")
+OTHER_DETECTOR = _("Choose another detector.")
+SMALLER_DETECTOR = _("Use a smaller detector.")
+
+
+def damaged(problem: str) -> DamagedDetector:
+    """For files that are not what they promise. `problem` is technical English."""
+    return DamagedDetector(_DAMAGED.format(problem=problem), AGAIN)
+
+
+def unreadable(problem: str, next_step: str = OTHER_DETECTOR) -> UnusableDetector:
+    """For what nobody here builds. `problem` is technical English."""
+    return UnusableDetector(_UNREADABLE.format(problem=problem), next_step)
 
 
 class DeviceError(TelltaleError):

@@ -21,6 +21,9 @@ from attribution.explain.reference import ReferenceBank
 from attribution.faces.crops import as_seen
 from attribution.faces.finder import FaceFinder, find_inputs
 from attribution.media import MediaLimits, open_media, prepare
+from attribution.messages import gettext as _
+from attribution.messages import ngettext
+from attribution.text.detectors import SAME
 from attribution.verdict import ensemble, judge_file
 from attribution.verdict.ensemble import Specialist
 from attribution.verdict.scopes import ANY
@@ -29,6 +32,7 @@ from attribution.version import __version__
 Progress = Callable[[float, str], None]
 """Called with the share done (0..1) and what is being done. Whatever it raises ends the examination."""
 
+_LOOKING = _("Looking for faces in the frames of the clip ({count})")
 _PACKAGES = ("torch", "timm", "facenet-pytorch", "numpy", "opencv-python-headless", "av", "pillow", "safetensors")
 
 
@@ -116,7 +120,7 @@ def load_pipeline(
     if beside is not None:
         companion = ensemble.load_companion(beside, chosen, progress)
         if companion.info.weights_sha256 == loaded.info.weights_sha256:
-            raise UnusableDetector("Both detectors are the same one.", "Choose another one to stand beside it.")
+            raise UnusableDetector(SAME)
         specialists = (companion, *(one for one in specialists if one.info.weights_sha256 != companion.info.weights_sha256))
     if like is not None and loaded.card.scope != ANY and like.predictor.info.name == DEFAULT_DETECTOR:
         router: Specialist | None = Specialist(like.predictor.info, like.predictor, like.bank)
@@ -137,11 +141,11 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
     """Examine one picture or clip. A file without a face has evidence too: inconclusive, with that reason. `name` is what the file is
     called, instead of its path's last part. Raises MediaError when the file cannot be used."""
     report: Progress = progress or (lambda *_: None)
-    report(0.0, "Reading the file")
+    report(0.0, _("Reading the file"))
     others = [one.predictor for one in pipeline.specialists if one.predictor is not None]
     with open_media(path, pipeline.limits, name) as opened:
         count = len(opened.frames)
-        report(0.3, "Looking for faces" if count == 1 else f"Looking for faces in {count} frames")
+        report(0.3, _("Looking for faces") if count == 1 else _LOOKING.format(count=count))
         found = find_inputs(opened, pipeline.finder, pipeline.crop, pipeline.max_faces)
         media, frames = opened.media, opened.frames
         faces_cut = pipeline.crop.view == "face"
@@ -155,12 +159,12 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
         }
     faces = sum(len(track.faces) for track in found.tracks)
     picture = media.kind == "picture"
-    report(0.7, f"Examining {faces} {'face' if picture and faces == 1 else 'faces'}")
+    report(0.7, ngettext("Examining {count} face", "Examining {count} faces", faces).format(count=faces))
     predictions = ensemble.read_faces(found.tracks, pipeline.predictor, media.kind)
-    report(0.85, "Comparing with the reference faces")
+    report(0.85, _("Comparing with the reference faces"))
     tracks = ensemble.judge(found.tracks, predictions, pipeline.predictor, pipeline.bank, media.kind)
     if pipeline.beside and tracks:
-        report(0.9, "Asking a second detector where there is one to ask")
+        report(0.9, _("Asking a second detector where there is one to ask"))
         tracks = ensemble.consult(tracks, pipeline.specialists, tiles, media.kind, seen)
         tracks = ensemble.weigh(tracks, pipeline.predictor.card, pipeline.specialists)
         if pipeline.router is not None:
@@ -177,7 +181,7 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
         versions=dict(_versions()),
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
-    report(1.0, "Done")
+    report(1.0, _("Done"))
     return Analysis(evidence, frames, tiles)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from attribution.errors import DamagedDetector, UnusableDetector
 from attribution.evidence.checks import LABEL_FAMILIES, RESAMPLINGS, SCOPES, UNKNOWN_METHOD
+from attribution.messages import gettext as _
 
 SCHEMA = "telltale-card/1"
 MODEL_FILE, CONFIG_FILE, REFERENCE_FILE = "model.safetensors", "config.json", "reference.safetensors"
@@ -250,8 +251,9 @@ class Card:
         """Read a card whole. Raises UnusableDetector when it has another schema, DamagedDetector when anything else is wrong with it."""
         _need(isinstance(data, Mapping), "it is not a JSON object")
         if data.get("schema") != SCHEMA:
-            what = f"The detector's card has the schema {str(data.get('schema'))[:40]!r}; this version reads {SCHEMA!r}."
-            raise UnusableDetector(what, "Use a detector made for this version of Telltale.")
+            what = _("The detector’s card has the schema “{schema}”; this version reads “{known}”.")
+            named = what.format(schema=str(data.get("schema"))[:40], known=SCHEMA)
+            raise UnusableDetector(named, _("Use a detector made for this version of Telltale."))
         _need(not data.get("adapter"), "a detector with a card needs no adapter")
         parts = dict(data)
         for name, kind in {"labels": Label, "measured": MeasuredTable, "probes": Probe}.items():
@@ -276,7 +278,8 @@ def probe_crop(seed: int, side_px: int) -> np.ndarray:
 
 def _need(holds: bool, message: str) -> None:
     if not holds:
-        raise DamagedDetector(f"The detector's card is not valid: {message}.", "Get the detector again from its source, or mend card.json.")
+        what = _("The detector’s card is not valid (“{problem}”).").format(problem=message)
+        raise DamagedDetector(what, _("Get the detector again from its source, or mend card.json."))
 
 
 def _text(name: str, value: Any) -> None:

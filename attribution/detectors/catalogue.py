@@ -10,13 +10,15 @@ from typing import Any
 from attribution.detectors import hub, loading, registry
 from attribution.detectors.card import CARD_FILE, CONFIG_FILE, MODEL_FILE
 from attribution.errors import DetectorError
+from attribution.messages import gettext as _
 from attribution.models.architectures import ALLOWED_ARCHITECTURES
+from attribution.text.detectors import NOT_STATED
 
 KINDS = ("embedded", "cached", "known")
 _ANSWERS = {
-    "any": "Which method made or manipulated a face.",
-    "generated": "Which kind of generator drew a wholly generated face.",
-    "face_swap": "Whether a face was swapped or a part pasted into it, and where.",
+    "any": _("Which method made or manipulated a face."),
+    "generated": _("Which kind of generator drew a wholly generated face."),
+    "face_swap": _("Whether a face was swapped or a part pasted into it, and where."),
 }
 _MOST_CONFIG_BYTES = 4 * 2**20
 
@@ -52,7 +54,7 @@ def entries() -> tuple[Entry, ...]:
 def looked_up(listing: hub.Listing) -> Entry:
     """A repository as the Hub described it at a commit, joined with what is known of it."""
     entry, measured = _known(listing.repository), any(file.name == CARD_FILE for file in listing.files)
-    licence = listing.licence or entry.licence or "none stated"
+    licence = listing.licence or entry.licence or NOT_STATED
     return replace(entry, name=f"hf:{listing.repository}@{listing.revision}", licence=licence, bytes=listing.bytes, measured=measured)
 
 
@@ -67,7 +69,7 @@ def _cached(snapshot: hub.Snapshot) -> Entry | None:
         return None
     return replace(
         entry, name=name, kind="cached", architecture=entry.architecture or architecture, labels=_labels(config) or entry.labels,
-        licence=entry.licence or "see its repository", bytes=_size(folder), refused="",
+        licence=entry.licence or NOT_STATED, bytes=_size(folder), refused="",
     )  # fmt: skip
 
 
@@ -75,7 +77,7 @@ def _of_card(name: str, title: str, kind: str, folder: Path, digest: str = "") -
     try:
         card = loading.card_of(folder, digest)
     except DetectorError as error:
-        return Entry(name, title, kind, "", (), "", "", refused=str(error))
+        return Entry(name, title, kind, "", (), "", "", refused=error.sentence)
     labels, answers = tuple(label.display_name for label in card.labels), _ANSWERS[card.scope]
     architecture = _architecture(_config(folder))
     return Entry(name, title, kind, architecture, labels, card.licence, answers, _size(folder), card.crop.view, bool(card.measured))
@@ -83,7 +85,7 @@ def _of_card(name: str, title: str, kind: str, folder: Path, digest: str = "") -
 
 def _known(repository: str) -> Entry:
     """What is known of a repository; without a name where that is nothing."""
-    unknown = Entry("", repository, "known", "", (), "", "What its labels say; Telltale does not know more of it.")
+    unknown = Entry("", repository, "known", "", (), "", _("What its labels say; Telltale does not know more of it."))
     return _public(one) if (one := registry.find(repository)) is not None else unknown
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import torch
 
-from attribution.errors import DamagedDetector
+from attribution.errors import damaged
 
 SCALE_SUFFIX = "::scale"
 _MOST = 127
@@ -18,7 +18,6 @@ _MOST = 127
 CLIPPING_RATIOS = tuple(round(1 - 0.02 * place, 2) for place in range(21))
 # Few values, and an error in them reaches the whole channel.
 _STATISTICS = ("running_mean", "running_var")
-_AGAIN = "Get the detector again from its source."
 
 
 def compress(state: Mapping[str, torch.Tensor], least_values: int = 4096) -> dict[str, torch.Tensor]:
@@ -88,11 +87,10 @@ def _per_channel(scale: torch.Tensor, dimensions: int) -> torch.Tensor:
 def _check_scale(name: str, scale: torch.Tensor, tensor: torch.Tensor | None) -> None:
     shown = repr(name[:80])
     if tensor is None:
-        raise DamagedDetector(f"The detector's weights hold a scale for {shown}, but no such tensor.", _AGAIN)
+        raise damaged(f"there is a scale for {shown}, but no such tensor")
     if tensor.dtype != torch.int8 or tensor.ndim < 2:
-        what = f"The detector's weights hold a scale for {shown}, which is no 8-bit weight of two or more dimensions."
-        raise DamagedDetector(what, _AGAIN)
+        raise damaged(f"there is a scale for {shown}, which is no 8-bit weight of two or more dimensions")
     if scale.dtype != torch.float32 or scale.shape != tensor.shape[:1]:
-        raise DamagedDetector(f"The scale of the 8-bit weight {shown} is not one float32 number for each of its output channels.", _AGAIN)
+        raise damaged(f"the scale of the 8-bit weight {shown} is not one float32 number for each of its output channels")
     if not bool((torch.isfinite(scale) & (scale > 0)).all()):
-        raise DamagedDetector(f"The scale of the 8-bit weight {shown} holds values that are not finite or not positive.", _AGAIN)
+        raise damaged(f"the scale of the 8-bit weight {shown} holds values that are not finite or not positive")

@@ -26,7 +26,19 @@ from huggingface_hub import constants, errors, try_to_load_from_cache
 from huggingface_hub.utils import WeakFileLock, build_hf_headers, get_session, hf_raise_for_status
 
 from attribution.detectors.card import CARD_FILE, CONFIG_FILE, MODEL_FILE, README_FILE, REFERENCE_FILE
-from attribution.errors import DamagedDetector, DetectorError, UnknownDetector, UnusableDetector
+from attribution.errors import (
+    AGAIN,
+    SMALLER_DETECTOR,
+    DamagedDetector,
+    DetectorError,
+    UnknownDetector,
+    UnusableDetector,
+    damaged,
+    unreadable,
+)
+from attribution.messages import Message, ngettext
+from attribution.messages import gettext as _
+from attribution.text import numbers
 from attribution.version import __version__
 
 PREPROCESSOR_FILE = "preprocessor_config.json"
@@ -44,25 +56,33 @@ _SPARE_BYTES, _MOST_NOTE_BYTES = 50 * 2**20, 2**20
 _TICK_SECONDS = 0.1
 _PASSING = (408, 500, 502, 503, 504)
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
-_LATER, _KEPT = "Try again later; embedded and cached detectors work without it.", "Try again: what has come is kept."
+_REVISIONS = _("Write a branch, a tag or the 40 hex digits of a commit.")
+_NO_COMMIT = _("The Hub does not say at which commit {repository} is.")
+_OTHER_REVISION = _("The Hub answered with another revision of {repository} than the one asked for.")
+_DIFFERS = _("The file {file} is not the one that the Hub lists: its digest differs.")
+_OTHER_SIZE = _("The file {file} that came has not the size that the Hub lists.")
+_AGAIN = _("Try again.")
+_CHECKING, _WAITING, _COMPLETE = _("checking {file}"), _("waiting for another download of the same file"), _("complete")
+_LATER, _KEPT = _("Try again later; embedded and cached detectors work without it."), _("Try again: what has come is kept.")
 # For an exception of the client or its transport, by its class (or the name of that: the transport changed between the client's major
 # versions 1 and 2) or by the Hub's status: ours, what happened, what to do.
-_SENTENCES: Mapping[str | int, tuple[type[DetectorError], str, str]] = {
-    "GatedRepoError": (UnusableDetector, "{repository} is gated: its conditions must be accepted before it can be downloaded.",
-                       "Accept them on {page}, then set HF_TOKEN to a token of that account."),
-    "RevisionNotFoundError": (UnknownDetector, "{repository} has no revision {revision}.", "Check the branch, tag or commit."),
-    "DisabledRepoError": (UnusableDetector, "{repository} was disabled on the Hub.", "Choose another detector."),
-    "EntryNotFoundError": (UnusableDetector, "A file of {repository} that the Hub lists is not there.", "Try again later."),
-    "OfflineModeIsEnabled": (UnusableDetector, "{repository} is not on this machine, and the Hub is switched off (HF_HUB_OFFLINE).",
-                             "Unset HF_HUB_OFFLINE to fetch it, or use an embedded or cached detector."),
-    **dict.fromkeys((kind.__name__ for kind in _MALFORMED), (UnusableDetector, "What answered about {repository} is not the Hub.",
-                    "Check whether this network wants a log-in, and HF_ENDPOINT.")),
+_SENTENCES: Mapping[str | int, tuple[type[DetectorError], Message, Message]] = {
+    "GatedRepoError": (UnusableDetector, _("{repository} is gated: its conditions must be accepted before it can be downloaded."),
+                       _("Accept them on {page}, then set HF_TOKEN to a token of that account.")),
+    "RevisionNotFoundError": (UnknownDetector, _("{repository} has no revision {revision}."), _("Check the branch, tag or commit.")),
+    "DisabledRepoError": (UnusableDetector, _("{repository} was disabled on the Hub."), _("Choose another detector.")),
+    "EntryNotFoundError": (UnusableDetector, _("A file of {repository} that the Hub lists is not there."), _("Try again later.")),
+    "OfflineModeIsEnabled": (UnusableDetector, _("{repository} is not on this machine, and the Hub is switched off (HF_HUB_OFFLINE)."),
+                             _("Unset HF_HUB_OFFLINE to fetch it, or use an embedded or cached detector.")),
+    **dict.fromkeys((kind.__name__ for kind in _MALFORMED), (UnusableDetector, _("What answered about {repository} is not the Hub."),
+                    _("Check whether this network wants a log-in, and HF_ENDPOINT."))),
     **dict.fromkeys(("EOFError", "ReadError", "RemoteProtocolError"), (UnusableDetector,
-                    "The connection broke off while {repository} was read.", "Try again: a download goes on where it stopped.")),
-    **dict.fromkeys(("TimeoutError", "TimeoutException"), (UnusableDetector, "The Hub did not answer in time about {repository}.", _LATER)),
-    **dict.fromkeys((401, 404), (UnknownDetector, "The Hub has no repository {repository}, or it is private.",
-                    "Check the name; for a private one set HF_TOKEN to a token that may read it.")),
-    403: (UnusableDetector, "The Hub does not let this account read {repository}.", "Set HF_TOKEN to a token that may."),
+                    _("The connection broke off while {repository} was read."), _("Try again: a download goes on where it stopped."))),
+    **dict.fromkeys(("TimeoutError", "TimeoutException"), (UnusableDetector,
+                    _("The Hub did not answer in time about {repository}."), _LATER)),
+    **dict.fromkeys((401, 404), (UnknownDetector, _("The Hub has no repository {repository}, or it is private."),
+                    _("Check the name; for a private one set HF_TOKEN to a token that may read it."))),
+    403: (UnusableDetector, _("The Hub does not let this account read {repository}."), _("Set HF_TOKEN to a token that may.")),
 }  # fmt: skip
 Progress = Callable[[float, str], None]
 """Told of a download: the share that is done, 0 to 1, and a few words. Whatever it raises ends the download."""
@@ -79,11 +99,12 @@ class HubName:
     def __post_init__(self) -> None:
         odd = any(part in self.repository for part in ("--", "..")) or self.repository.endswith((".git", ".ipynb"))
         if odd or not _REPOSITORY.fullmatch(self.repository):
-            raise UnknownDetector("That is not the name of a repository on the Hub.", "Write owner/repo or owner/repo@revision.")
+            what = _("That is not the name of a repository on the Hub.")
+            raise UnknownDetector(what, _("Write owner/repo or owner/repo@revision."))
         revision = self.revision or DEFAULT_BRANCH
         if any(part in revision for part in ("..", "//", "/.")) or revision.endswith(".lock") or not _REVISION.fullmatch(revision):
-            what = f"What stands after the @ cannot be a revision of {self.repository}."
-            raise UnknownDetector(what, "Write a branch, a tag or the 40 hex digits of a commit.")
+            what = _("What stands after the @ cannot be a revision of {repository}.").format(repository=self.repository)
+            raise UnknownDetector(what, _REVISIONS)
 
     def __str__(self) -> str:
         return self.repository if self.revision is None else f"{self.repository}@{self.revision}"
@@ -100,7 +121,7 @@ class HubFile:
 
     def __post_init__(self) -> None:
         if self.name not in FILES or not _DIGEST.fullmatch(self.digest) or self.bytes < 0:
-            raise DamagedDetector("A listing of the Hub names a file that no detector has, or gives no digest.", "Look again.")
+            raise damaged("a listing of the Hub names a file that no detector has, or gives no digest")
 
 
 @dataclass(frozen=True)
@@ -118,7 +139,7 @@ class Listing:
     def __post_init__(self) -> None:
         HubName(self.repository, self.reference or None)
         if not COMMIT.fullmatch(self.revision):
-            raise UnknownDetector(f"A listing of {self.repository} names no commit.", "Look again.")
+            raise UnknownDetector(_NO_COMMIT.format(repository=self.repository), _AGAIN)
 
     @property
     def bytes(self) -> int:
@@ -161,7 +182,7 @@ def parse(text: str) -> HubName:
     page = _PAGE.fullmatch(text.strip())
     repository, at, revision = (page[1], "", page[2] or "") if page else text.strip().removeprefix("hf:").partition("@")
     if at and not revision:
-        raise UnknownDetector("There is no revision after the @.", "Write a branch, a tag or the 40 hex digits of a commit.")
+        raise UnknownDetector(_("There is no revision after the @."), _REVISIONS)
     return HubName(repository, revision.lower() if COMMIT.fullmatch(revision.lower()) else revision or None)
 
 
@@ -226,8 +247,8 @@ def fetch(listing: Listing, progress: Progress | None = None, *, patience: Patie
         """Whether a path holds the content of the file; what is there in its place is removed."""
         if not path.is_file():
             return False
-        report(f"checking {file.name}", done, now=True)
-        if _size(path) == file.bytes and _has_digest(_pieces(path), file, lambda: report(f"checking {file.name}", file.bytes)):
+        report(_CHECKING.format(file=file.name), done, now=True)
+        if _size(path) == file.bytes and _has_digest(_pieces(path), file, lambda: report(_CHECKING.format(file=file.name), file.bytes)):
             return True
         with _disk():
             path.unlink(missing_ok=True)
@@ -239,24 +260,24 @@ def fetch(listing: Listing, progress: Progress | None = None, *, patience: Patie
         missing = sum(max(file.bytes - max(map(_size, _places(listing, file))), 0) for file in listing.files)
         free = shutil.disk_usage(own).free
     if missing and missing + _SPARE_BYTES > free:
-        what = f"{listing.repository} needs {_amount(missing)} on the disk of the Hub cache, which has {_amount(free)} left."
-        raise UnusableDetector(what, "Free some space, or set HF_HOME to a folder on another disk.")
+        what = _("{repository} needs {size} on the disk of the Hub cache, which has {free} left.")
+        named = what.format(repository=listing.repository, size=numbers.size(missing), free=numbers.size(free))
+        raise UnusableDetector(named, _("Free some space, or set HF_HOME to a folder on another disk."))
     for file in sorted(listing.files, key=lambda one: one.bytes):
         blob, pointer, partial = _places(listing, file)
-        with _alone(locks / f"{blob.name}.lock", lambda: report("waiting for another download of the same file")):
+        with _alone(locks / f"{blob.name}.lock", lambda: report(_WAITING)):
             if not verified(blob, file) and not verified(pointer, file):
                 try:
                     _receive(partial, listing, file, report, patience)
                     if not verified(partial, file, file.bytes):
-                        what = f"The file {file.name} that came is not the one that the Hub lists: its digest differs."
-                        raise DamagedDetector(what, "Try again.")
+                        raise DamagedDetector(_DIFFERS.format(file=file.name), _AGAIN)
                 except DamagedDetector:
                     partial.unlink(missing_ok=True)
                     raise
                 with _disk():
                     partial.replace(blob)
         before += file.bytes
-    report("complete", now=True)
+    report(_COMPLETE, now=True)
     with _disk():
         return _keep(listing)
 
@@ -286,7 +307,13 @@ def cached() -> tuple[Snapshot, ...]:
 def check(name: str, content: bytes, digest: str) -> None:
     """DamagedDetector unless `content` has that digest, `sha256:<64 hex>` or `git:<40 hex>`."""
     if not _DIGEST.fullmatch(digest) or not _has_digest((content,), HubFile(name, len(content), digest)):
-        raise DamagedDetector(f"The file {name} is not the one that the Hub lists: its digest differs.", "Get the detector again.")
+        raise DamagedDetector(_DIFFERS.format(file=name), AGAIN)
+
+
+def no_safetensors(name: str) -> UnusableDetector:
+    """For a detector of that name that has its weights in another format."""
+    what = _("{detector} has no weights as one {file}; pickles are never opened.").format(detector=name, file=MODEL_FILE)
+    return UnusableDetector(what, _("Ask its makers for safetensors, or choose another detector."))
 
 
 def discard(snapshot: Snapshot) -> None:
@@ -322,15 +349,14 @@ def _ask(name: HubName, patience: Patience) -> Any:
 def _listing(name: HubName, info: Any) -> Listing:
     repository, revision, asked = name.repository, info.sha, name.revision or DEFAULT_BRANCH
     if not isinstance(revision, str) or not COMMIT.fullmatch(revision):
-        raise UnusableDetector(f"The Hub does not say at which commit {repository} is.", "Try again later.")
+        raise UnusableDetector(_NO_COMMIT.format(repository=repository), _LATER)
     if COMMIT.fullmatch(asked) and asked != revision:
-        raise DamagedDetector(f"The Hub answered with another revision of {repository} than the one asked for.", "Try again.")
+        raise DamagedDetector(_OTHER_REVISION.format(repository=repository), _AGAIN)
     siblings = {one.rfilename: one for one in info.siblings or ()}
     if MODEL_FILE not in siblings:
-        what = f"{repository} has no weights as one {MODEL_FILE}; pickles are never opened."
-        raise UnusableDetector(what, "Ask its authors for safetensors, or choose another detector.")
+        raise no_safetensors(repository)
     if CONFIG_FILE not in siblings:
-        raise UnusableDetector(f"{repository} has no {CONFIG_FILE}, which would say what its weights are.", "Choose another detector.")
+        raise unreadable(f"{repository} has no {CONFIG_FILE}, which would say what its weights are")
     files = tuple(_file(repository, siblings[file]) for file in FILES if file in siblings)
     reference = "" if COMMIT.fullmatch(asked) else asked
     return Listing(repository, revision, files, _licence(info.card_data, info.tags or ()), bool(info.gated), reference)
@@ -340,10 +366,10 @@ def _file(repository: str, told: Any) -> HubFile:
     name, size, value = told.rfilename, (told.lfs or told).size, told.lfs.sha256 if told.lfs else told.blob_id
     digest = f"{'sha256' if told.lfs else 'git'}:{value}"
     if not _DIGEST.fullmatch(digest) or not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise UnusableDetector(f"The Hub gives no digest or no size of {name} in {repository}.", "Choose another detector.")
+        raise unreadable(f"the Hub gives no digest or no size of {name} in {repository}")
     if size > LARGEST_FILE_BYTES:
-        what = f"The file {name} of {repository} is larger than {LARGEST_FILE_BYTES // 2**30} GB."
-        raise UnusableDetector(what, "Use a smaller detector.")
+        what = _("The file {file} of {repository} is larger than {size}.")
+        raise UnusableDetector(what.format(file=name, repository=repository, size=numbers.size(LARGEST_FILE_BYTES)), SMALLER_DETECTOR)
     return HubFile(name, size, digest)
 
 
@@ -365,28 +391,37 @@ def _passing(error: Exception) -> bool:
 
 def _explained(error: BaseException, what: str) -> DetectorError:
     """The sentence for an exception of the client or of its transport; `what` is the repository, with its revision where one was asked."""
-    repository, _, revision = what.partition("@")
+    repository, revision = (*what.split("@", 1), "")[:2]
     found = next((_SENTENCES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _SENTENCES), None)
     if found is None and isinstance(error, errors.HfHubHTTPError):
         found = _refused(error.response)
     if found is None:
-        what = "{repository} is not on this machine, and the Hub cannot be reached."
-        found = (UnusableDetector, what, "Connect once to fetch it, or use an embedded or cached detector.")
-    told = {"repository": repository, "revision": revision[:80] or DEFAULT_BRANCH, "page": f"{endpoint()}/{repository}"}
-    return found[0](found[1].format(**told), found[2].format(**told))
+        what = _("{repository} is not on this machine, and the Hub cannot be reached.")
+        found = (UnusableDetector, what, _("Connect once to fetch it, or use an embedded or cached detector."))
+    told: dict[str, Any] = {"repository": repository, "revision": revision[:80] or DEFAULT_BRANCH, "page": f"{endpoint()}/{repository}"}
+    if isinstance(error, errors.HfHubHTTPError):
+        told["status"] = str(error.response.status_code)
+    # A plural has its count already.
+    return found[0](*(one if one.values else one.format(**told) for one in found[1:]))
 
 
-def _refused(response: Any) -> tuple[type[DetectorError], str, str]:
+def _refused(response: Any) -> tuple[type[DetectorError], Message, Message]:
     status, headers = response.status_code, response.headers
     if status == 429:
         given, found = headers.get("retry-after", "").strip(), re.search(r";\s*t\s*=\s*(\d{1,8})", headers.get("ratelimit", ""))
         seconds = int(given) if given.isdecimal() and len(given) < 9 else int(found[1]) if found else 0
-        when = f"in {seconds} seconds" if 0 < seconds <= 90 else f"in {-(-seconds // 60)} minutes" if seconds else "in a few minutes"
-        return UnusableDetector, "The Hub limits how often it may be asked, and that limit was reached.", f"Try again {when}."
+        minutes = -(-seconds // 60)
+        when = _("Try again in a few minutes.")
+        if 0 < seconds <= 90:
+            when = ngettext("Try again in {count} second.", "Try again in {count} seconds.", seconds).format(count=seconds)
+        elif seconds:
+            when = ngettext("Try again in {count} minute.", "Try again in {count} minutes.", minutes).format(count=minutes)
+        return UnusableDetector, _("The Hub limits how often it may be asked, and that limit was reached."), when
     if status == 401 and "nvalid credentials" in headers.get("x-error-message", ""):
-        return UnusableDetector, "The Hub does not know the token in HF_TOKEN.", "Set HF_TOKEN to a valid token, or unset it."
-    failing = "The Hub is failing at the moment" if status >= 500 else "The Hub refused to give {repository}"
-    return _SENTENCES.get(status, (UnusableDetector, f"{failing} (error {status}).", _LATER))
+        return UnusableDetector, _("The Hub does not know the token in HF_TOKEN."), _("Set HF_TOKEN to a valid token, or unset it.")
+    failing = _("The Hub is failing at the moment (error {status}).")
+    refused = _("The Hub refused to give {repository} (error {status}).")
+    return _SENTENCES.get(status, (UnusableDetector, failing if status >= 500 else refused, _LATER))
 
 
 class _Incoming:
@@ -435,19 +470,20 @@ class _Incoming:
         with get_session().stream("GET", url, headers=headers, timeout=self._patience.read, follow_redirects=True) as response:
             hf_raise_for_status(response)
             if (response.history or [response])[0].headers.get("x-repo-commit", revision) != revision:
-                raise DamagedDetector(f"The Hub sent {name} of another revision than the one asked for.", "Try again.")
+                raise DamagedDetector(_OTHER_REVISION.format(repository=self._listing.repository), _AGAIN)
             if "html" in response.headers.get("content-type", ""):
-                raise DamagedDetector(f"A web page came instead of {name}.", "Check whether this network wants a log-in, then try again.")
+                what = _("A web page came instead of {file}.").format(file=name)
+                raise DamagedDetector(what, _("Check whether this network wants a log-in, then try again."))
             part = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("content-range", ""))
             # A server that ignores the range sends it all again.
             start, length = (int(part[1]), part[2]) if part else (0, response.headers.get("content-length", ""))
             if start not in (0, position) or (length.isdecimal() and int(length) != self._file.bytes):
-                raise DamagedDetector(f"The file {name} that came has not the size that the Hub lists.", "Try again.")
+                raise DamagedDetector(_OTHER_SIZE.format(file=name), _AGAIN)
             for chunk in response.iter_bytes():
                 self._put(start, chunk)
                 start += len(chunk)
                 if start > self._file.bytes:
-                    raise DamagedDetector(f"More came of {name} than the Hub lists.", "Try again.")
+                    raise DamagedDetector(_OTHER_SIZE.format(file=name), _AGAIN)
 
     def _put(self, position: int, chunk: bytes) -> None:
         with self._lock, _disk():
@@ -478,10 +514,12 @@ def _receive(partial: Path, listing: Listing, file: HubFile, report: Callable[..
                 if time.monotonic() - since > patience.window:
                     came = incoming.came - before
                     if came < patience.least_bytes:
-                        what = f"comes too slowly: {_amount(came)} in {patience.window:.3g} seconds"
-                        raise UnusableDetector(f"{listing.repository} {what if came else 'does not come any more'}.", _KEPT)
+                        slow = _("{repository} comes too slowly, or not any more: {size} in {time}.")
+                        told = {"size": numbers.size(came), "time": numbers.seconds(patience.window)}
+                        raise UnusableDetector(slow.format(repository=listing.repository, **told), _KEPT)
                     since, before = time.monotonic(), incoming.came
-                report(f"{file.name}: {_amount(incoming.position)} of {_amount(file.bytes)}", incoming.position)
+                sizes = {"done": numbers.size(incoming.position), "size": numbers.size(file.bytes)}
+                report(_("{file}: {done} of {size}").format(file=file.name, **sizes), incoming.position)
         finally:
             incoming.end()
         if isinstance(incoming.failure, DetectorError):
@@ -606,10 +644,7 @@ def _disk() -> Iterator[None]:
     except TimeoutError:
         raise
     except OSError as error:
-        what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "the folder cannot be written"
-        step = "Set HF_HOME to a folder with space that may be written."
-        raise UnusableDetector(f"The detector cannot be put into the Hub cache: {what}.", step) from error
-
-
-def _amount(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full_disk = _("The detector cannot be put into the Hub cache: the disk is full.")
+        closed = _("The detector cannot be put into the Hub cache: the folder cannot be written.")
+        raise UnusableDetector(full_disk if full else closed, _("Set HF_HOME to a folder with space that may be written.")) from error

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from attribution.errors import UnmappedLabels, UnusableDetector
 from attribution.evidence import LABEL_FAMILIES, UNKNOWN_FAMILY
+from attribution.messages import Message
+from attribution.messages import gettext as _
 
 MANIPULATED = "manipulated"
 """How people write the meaning of a label that tells a manipulation and not by what kind of method."""
@@ -54,26 +56,27 @@ def decide(names: Sequence[str], said: Mapping[str, str], known: Mapping[str, st
     """The family of every label of a detector, in the order of its `names`; `said` is what a person says that some of them mean (label →
     one of MEANINGS), `known` what is known of that repository, in families. Raises UnusableDetector when `said` speaks of a label that is
     not there, and UnmappedLabels where a person has to be asked: a label has no meaning, none or more than one is untouched, or all are."""
-    listed = ", ".join(name[:40] for name in names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    listed = ", ".join([name[:40] for name in names[:10]] + ["…"] * (len(names) > 10))
     strangers = [label for label in said if label not in names]
     if strangers:
-        raise UnusableDetector(f"The detector has no label {strangers[0][:40]!r}.", f"Its labels are: {listed}.")
+        what = _("The detector has no label “{label}”.").format(label=strangers[0][:40])
+        raise UnusableDetector(what, _("Its labels are: {labels}.").format(labels=listed))
     found = [said.get(name) or known.get(name) or read for name, read in zip(names, read_meanings(names), strict=True)]
     families = tuple(UNKNOWN_FAMILY if meaning == MANIPULATED else meaning for meaning in found)
-    real, unclear = families.count("real"), ""
+    real = families.count("real")
+    unclear: Message | None = None
     if None in families:
-        unclear = "The names of some labels do not tell what they mean"
+        unclear = _("The names of the labels of this detector do not all tell what they mean: {labels}.")
+    elif one_sided(families) and real:
+        unclear = _("None of the labels of this detector stands for a manipulation: {labels}.")
     elif one_sided(families):
-        unclear = f"None of the labels stands for {'a manipulation' if real else 'an untouched face'}"
+        unclear = _("None of the labels of this detector stands for an untouched face: {labels}.")
     # Somebody who says what the labels mean may call two of them untouched.
     elif real > 1 and not said:
-        unclear = "More than one label stands for an untouched face"
-    if unclear:
-        raise UnmappedLabels(
-            f"What the labels of this detector mean is not clear: {listed}. {unclear}.",
-            f"Say for each whether it stands for an untouched face (real), for a manipulation ({MANIPULATED}), or for which kind of one.",
-            tuple(names),
-        )
+        unclear = _("More than one label of this detector stands for an untouched face: {labels}.")
+    if unclear is not None:
+        step = _("Say for each whether it stands for an untouched face (real), for a manipulation (manipulated), or for which kind of one.")
+        raise UnmappedLabels(unclear.format(labels=listed), step, tuple(names))
     return tuple(str(family) for family in families)
 
 

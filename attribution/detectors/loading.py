@@ -27,17 +27,27 @@ from attribution.detectors import hub
 from attribution.detectors.card import CARD_FILE, CONFIG_FILE, MODEL_FILE, REFERENCE_FILE, VERIFIED_FILES, Card, probe_crop
 from attribution.detectors.eight_bit import expand
 from attribution.detectors.spec import DetectorSpec
-from attribution.errors import DamagedDetector, UnknownDetector, UnusableDetector
+from attribution.errors import (
+    AGAIN,
+    OTHER_DETECTOR,
+    SMALLER_DETECTOR,
+    DamagedDetector,
+    UnknownDetector,
+    UnusableDetector,
+    damaged,
+    unreadable,
+)
 from attribution.evidence import DetectorInfo
+from attribution.messages import gettext as _
 from attribution.models.backbones import Projection, build_backbone, features, normalise, pooled_width
 from attribution.models.caddm import SIDE_PX, Caddm
 from attribution.models.shallow import Shallow
 from attribution.pulse import give_pulse
+from attribution.text import numbers
 
 DEFAULT_DETECTOR = "telltale-mobilenetv2"
 EMBEDDED_FOLDER = Path(__file__).resolve().parents[2] / "weights"
 PROBE_TOLERANCE, PROJECTION_KEY = 1e-3, "projection.weight"
-AGAIN = "Get the detector again from its source."
 _LARGEST_CARD_BYTES = 4 * 2**20
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 Colours = tuple[float, float, float]
@@ -95,8 +105,8 @@ def load(asked: str | DetectorSpec = "default", progress: hub.Progress | None = 
         there = name not in ("", "default") and folder.is_dir()
     if there:
         return _load(folder, spec)
-    step = f"Embedded detectors: {', '.join(names) or 'none'}. A folder or hf:owner/repo@revision works too."
-    raise UnknownDetector(f"There is no detector called {folder.name[:80]!r} here.", step)
+    step = _("Embedded detectors: {names}. A folder or hf:owner/repo@revision works too.").format(names=", ".join(names) or "–")
+    raise UnknownDetector(_("There is no detector called “{name}” here.").format(name=folder.name[:80]), step)
 
 
 def card_of(folder: Path, digest: str = "") -> Card:
@@ -115,14 +125,14 @@ def load_folder(folder: Path, source: str = "", card_digest: str = "") -> Loaded
     contents = {name: read_bytes(folder, name) for name in VERIFIED_FILES}
     for name, content in contents.items():
         if hashlib.sha256(content).hexdigest() != card.files[name]:
-            raise DamagedDetector(f"The file {name} of the detector {card.name} is not the one that its card describes.", AGAIN)
+            what = _("The file {file} of the detector {detector} is not the one that its card describes.")
+            raise DamagedDetector(what.format(file=name, detector=card.name), AGAIN)
     config = parse_json(contents[CONFIG_FILE], CONFIG_FILE)
     mean, std = _check_config(config, card)
     model = build_backbone(config["architecture"], config["num_classes"], config.get("model_args"))
     needed_px = SIDE_PX if isinstance(model, Caddm) else model.img_size if isinstance(model, Shallow) else card.crop.side_px
     if card.crop.side_px != needed_px:
-        what = f"{card.name} reads faces of {card.crop.side_px} px; its architecture needs {needed_px} px."
-        raise UnusableDetector(what, "Correct its card.json.")
+        raise unreadable(f"{card.name} reads faces of {card.crop.side_px} px; its architecture needs {needed_px} px")
     load_exactly(model, expand(parse_tensors(contents[MODEL_FILE], MODEL_FILE)), MODEL_FILE)
     projection = _projection(parse_tensors(contents[REFERENCE_FILE], REFERENCE_FILE), pooled_width(model))
     model.eval().requires_grad_(False)
@@ -132,8 +142,7 @@ def load_folder(folder: Path, source: str = "", card_digest: str = "") -> Loaded
         difference = (found - torch.tensor(probe.logits)).abs().max().item()
         # A NaN is no difference that is small enough either.
         if not difference <= PROBE_TOLERANCE:
-            what = f"The detector {card.name} does not give the answers that its card promises (they differ by {difference:.3g})."
-            raise DamagedDetector(what, AGAIN)
+            raise damaged(f"{card.name} does not give the answers that its card promises: they differ by {difference:.3g}")
     info = info_of(card, source)
     return LoadedDetector(card.name, card, model, projection, folder, info.weights_sha256, info, config["architecture"], mean, std)
 
@@ -152,10 +161,11 @@ def read_bytes(folder: Path, name: str, most: int = hub.LARGEST_FILE_BYTES) -> b
     try:
         path = folder / name
         if path.stat().st_size > most:
-            raise UnusableDetector(f"The file {name} of the detector is larger than {most // 2**20} MB.", "Use a smaller detector.")
+            what = _("The file {file} of the detector is larger than {size}.").format(file=name, size=numbers.size(most))
+            raise UnusableDetector(what, SMALLER_DETECTOR)
         return path.read_bytes()
     except OSError as error:
-        raise DamagedDetector(f"The detector's folder has no readable {name}.", AGAIN) from error
+        raise DamagedDetector(_("The detector’s folder has no readable {file}.").format(file=name), AGAIN) from error
 
 
 def parse_json(content: bytes, name: str) -> dict[str, Any]:
@@ -163,9 +173,9 @@ def parse_json(content: bytes, name: str) -> dict[str, Any]:
     try:
         data = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DamagedDetector(f"The file {name} of the detector is not JSON.", AGAIN) from error
+        raise damaged(f"the file {name} is not JSON") from error
     if not isinstance(data, dict):
-        raise DamagedDetector(f"The file {name} of the detector is no JSON object.", AGAIN)
+        raise damaged(f"the file {name} is no JSON object")
     return data
 
 
@@ -174,7 +184,8 @@ def parse_tensors(content: bytes, name: str) -> dict[str, torch.Tensor]:
     try:
         return parse_safetensors(content)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise UnusableDetector(f"The file {name} of the detector is not in safetensors format.", "Only safetensors are read.") from error
+        what = _("The file {file} of the detector is not in safetensors format, and only that is read.").format(file=name)
+        raise UnusableDetector(what, OTHER_DETECTOR) from error
 
 
 def load_exactly(model: nn.Module, tensors: Mapping[str, torch.Tensor], name: str) -> None:
@@ -183,14 +194,14 @@ def load_exactly(model: nn.Module, tensors: Mapping[str, torch.Tensor], name: st
     wanted = model.state_dict()
     differing = sorted(set(wanted) ^ set(tensors))
     if differing:
-        raise DamagedDetector(f"{name} and the architecture differ in {len(differing)} tensors, {differing[0][:80]!r} first.", AGAIN)
+        raise damaged(f"{name} and the architecture differ in {len(differing)} tensors, {differing[0][:80]!r} first")
     for key, tensor in tensors.items():
         alike = tensor.dtype in _FLOATS if wanted[key].is_floating_point() else tensor.dtype == wanted[key].dtype
         if tensor.shape != wanted[key].shape or not alike:
-            raise DamagedDetector(f"The tensor {key[:80]!r} in {name} has not the shape or kind that the architecture needs.", AGAIN)
+            raise damaged(f"the tensor {key[:80]!r} in {name} has not the shape or kind that the architecture needs")
         # One infinite or undefined value makes the sum such a one; double precision holds any sum of finite ones. Faster than isfinite.
         if tensor.is_floating_point() and not math.isfinite(float(tensor.sum(dtype=torch.float64))):
-            raise DamagedDetector(f"The tensor {key[:80]!r} in {name} holds values that are not finite.", AGAIN)
+            raise damaged(f"the tensor {key[:80]!r} in {name} holds values that are not finite")
     model.load_state_dict({key: tensor.to(wanted[key].dtype) for key, tensor in tensors.items()}, strict=True)
 
 
@@ -212,8 +223,8 @@ def _load(folder: Path, spec: DetectorSpec, snapshot: hub.Snapshot | None = None
 
         return third_party.load_folder(folder, snapshot.repository, spec, snapshot.digests, source, snapshot.licence)
     if spec.view or spec.meanings:
-        what = "What this detector sees and what its labels mean stands in its card and cannot be chosen."
-        raise UnusableDetector(what, "Leave that choice out.")
+        what = _("What this detector sees and what its labels mean stands in its card and cannot be chosen.")
+        raise UnusableDetector(what, _("Leave that choice out."))
     # The card vouches for every other file.
     return load_folder(folder, source, snapshot.digests.get(CARD_FILE, ""))
 
@@ -221,16 +232,16 @@ def _load(folder: Path, spec: DetectorSpec, snapshot: hub.Snapshot | None = None
 def _check_config(config: Mapping[str, Any], card: Card) -> tuple[Colours, Colours]:
     """Mean and standard deviation per colour; DamagedDetector when timm's configuration contradicts the card."""
     if not isinstance(config.get("architecture"), str) or not isinstance(config.get("model_args", {}), Mapping):
-        raise UnusableDetector("The detector's config.json is not in timm's format.", "Save the detector with timm.")
+        raise unreadable("its config.json is not in timm's format")
     names = [label.name for label in card.labels]
     if config.get("num_classes") != len(names) or config.get("label_names", names) != names:
-        raise DamagedDetector("The labels in the detector's config.json are not those of its card.", AGAIN)
+        raise damaged("the labels in its config.json are not those of its card")
     pretrained = config.get("pretrained_cfg")
     if not isinstance(pretrained, Mapping) or pretrained.get("input_size") != [3, card.crop.side_px, card.crop.side_px]:
-        raise DamagedDetector("The input size in the detector's config.json is not that of its card.", AGAIN)
+        raise damaged("the input size in its config.json is not that of its card")
     mean, std = colours(pretrained.get("mean"), -1), colours(pretrained.get("std"), 1e-3)
     if mean is None or std is None:
-        raise DamagedDetector("The mean or the standard deviation in the detector's config.json is not usable.", AGAIN)
+        raise damaged("the mean or the standard deviation in its config.json is not usable")
     return mean, std
 
 
@@ -244,7 +255,7 @@ def colours(values: Any, least: float, most: float = 2) -> Colours | None:
 def _projection(tensors: Mapping[str, torch.Tensor], width: int) -> Projection:
     weight = tensors.get(PROJECTION_KEY)
     if weight is None or weight.ndim != 2 or weight.shape[1] != width or not 2 <= weight.shape[0] <= 4096:
-        raise DamagedDetector(f"{REFERENCE_FILE} has no projection of {width} features.", AGAIN)
+        raise damaged(f"{REFERENCE_FILE} has no projection of {width} features")
     projection = Projection(width, weight.shape[0])
     load_exactly(projection, {"weight": weight}, REFERENCE_FILE)
     return projection

@@ -17,6 +17,7 @@ from torch.nn import functional
 from attribution.detectors.loading import LoadedDetector
 from attribution.errors import DeviceError
 from attribution.evidence import Predictions
+from attribution.messages import gettext as _
 from attribution.models.backbones import features, normalise, pooled_width
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -26,10 +27,11 @@ _BATCH = {"cpu": 16, "cuda": 64}
 def pick_device(asked: str = "auto") -> str:
     """`cpu` or `cuda`; `auto` takes the GPU where there is one. Raises DeviceError when the asked-for device is not there."""
     if asked not in DEVICES:
-        raise DeviceError(f"There is no device called {asked[:40]!r}.", f"Use one of: {', '.join(DEVICES)}.")
+        what, step = _("There is no device called “{name}”."), _("Use one of: {names}.")
+        raise DeviceError(what.format(name=asked[:40]), step.format(names=", ".join(DEVICES)))
     there = asked != "cpu" and torch.cuda.is_available()
     if asked == "cuda" and not there:
-        raise DeviceError("This machine has no GPU that PyTorch can use.", "Use --device cpu or --device auto.")
+        raise DeviceError(_("This machine has no GPU that PyTorch can use."), _("Use --device cpu or --device auto."))
     return "cuda" if there else "cpu"
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from attribution.messages import gettext as _
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -29,8 +31,9 @@ class Checkpoint:
     verified: bool = False
 
 
-_GENERATED = "Whether a whole picture was generated or photographed; not by which method, and nothing about faces in particular."
-_DEEPFAKE = "Whether a face looks manipulated; not by which method."
+_GENERATED = _("Whether a whole picture was generated or photographed; not by which method, and nothing about faces in particular.")
+_DEEPFAKE = _("Whether a face looks manipulated; not by which method.")
+_PICKLE = _("It has its weights as a pickle alone, which is never opened.")
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -53,22 +56,22 @@ CHECKPOINTS: tuple[Checkpoint, ...] = (
     Checkpoint("prithivMLmods/Deep-Fake-Detector-v2-Model", "ViT-B/16 (transformers)", ("Realism", "Deepfake"), "Apache-2.0", _DEEPFAKE),
     Checkpoint(
         "prithivMLmods/AI-vs-Deepfake-vs-Real-Siglip2", "SigLIP2-B/16 (transformers)", ("AI", "Deepfake", "Real"), "Apache-2.0",
-        "Whether a picture was generated, shows a deepfake, or neither.",
+        _("Whether a picture was generated, shows a deepfake, or neither."),
     ),
     Checkpoint("Organika/sdxl-detector", "Swin-B (transformers)", ("artificial", "human"), "CC BY-NC 3.0", _GENERATED),
-    Checkpoint("haywoodsloan/ai-image-detector-deploy", "SwinV2 (transformers)", (), "not known", _GENERATED),
+    Checkpoint("haywoodsloan/ai-image-detector-deploy", "SwinV2 (transformers)", (), "", _GENERATED),
     Checkpoint(
         "yermandy/GenD_PE_L", "vit_pe_core_large_patch14_336 and a linear head", ("2 classes, 1 = fake",), "MIT", _DEEPFAKE,
         meanings=(("class 0", "real"), ("class 1", "unknown")), face_scale=1.3,
-        refused="Its head works on features of unit length, which its weights do not show and Telltale does not build yet.",
+        refused=_("Its head works on features of unit length, which its weights do not show and Telltale does not build yet."),
     ),
     Checkpoint(
         "Wolowolo/fsfm-3c", "MAE-style ViT", ("binary or 4 classes",), "CC BY-NC 4.0", _DEEPFAKE,
-        refused="It has its weights as a pickle alone (.pth), which is never opened.",
+        refused=_PICKLE,
     ),
     Checkpoint(
-        "Wvolf/ViT_Deepfake_Detection", "ViT (transformers)", (), "none stated", _DEEPFAKE,
-        refused="It has its weights as a pickle alone (.bin), which is never opened.",
+        "Wvolf/ViT_Deepfake_Detection", "ViT (transformers)", (), "", _DEEPFAKE,
+        refused=_PICKLE,
     ),
 )  # fmt: skip
 

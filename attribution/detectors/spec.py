@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from attribution.detectors.labels import MEANINGS
 from attribution.errors import UnusableDetector
 from attribution.evidence import VIEWS
+from attribution.messages import gettext as _
+
+_USE = _("Use one of: {names}.")
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,11 @@ class DetectorSpec:
     def __post_init__(self) -> None:
         for label, meaning in self.meanings:
             if meaning not in MEANINGS:
-                what = f"{meaning[:40]!r} is no meaning of the label {label[:40]!r}."
-                raise UnusableDetector(what, f"Use one of: {', '.join(MEANINGS)}.")
+                what = _("“{meaning}” is no meaning of the label “{label}”.").format(meaning=meaning[:40], label=label[:40])
+                raise UnusableDetector(what, _USE.format(names=", ".join(MEANINGS)))
         if self.view and self.view not in VIEWS:
-            raise UnusableDetector(f"A detector sees a face or the whole picture, not {self.view[:40]!r}.", f"Use {' or '.join(VIEWS)}.")
+            what = _("A detector sees a face or the whole picture, not “{view}”.").format(view=self.view[:40])
+            raise UnusableDetector(what, _USE.format(names=", ".join(VIEWS)))
 
 
 @dataclass(frozen=True)
@@ -39,5 +43,6 @@ def read_meanings_flag(text: str) -> tuple[tuple[str, str], ...]:
     """`LABEL=MEANING,LABEL=MEANING` as pairs; raises UnusableDetector for anything else."""
     pairs = [part.rpartition("=") for part in text.split(",") if part.strip()]
     if any(not sign or not label.strip() for label, sign, _ in pairs):
-        raise UnusableDetector("What labels mean is written as LABEL=MEANING,LABEL=MEANING.", f"Meanings are: {', '.join(MEANINGS)}.")
+        what = _("What labels mean is written as LABEL=MEANING,LABEL=MEANING.")
+        raise UnusableDetector(what, _USE.format(names=", ".join(MEANINGS)))
     return tuple((label.strip(), meaning.strip()) for label, _, meaning in pairs)

@@ -19,12 +19,14 @@ from attribution.detectors.adapters import Adapted, Source, adapt
 from attribution.detectors.card import Calibration, Card, CropSettings, Label, Probe, Thresholds, Training, probe_crop
 from attribution.detectors.hub import CONFIG_FILE, MODEL_FILE, PREPROCESSOR_FILE
 from attribution.detectors.labels import decide
-from attribution.detectors.loading import AGAIN, LoadedDetector, info_of, load_exactly, parse_json, parse_tensors, probe_logits, read_bytes
+from attribution.detectors.loading import LoadedDetector, info_of, load_exactly, parse_json, parse_tensors, probe_logits, read_bytes
 from attribution.detectors.registry import Checkpoint, find
 from attribution.detectors.spec import DetectorSpec
-from attribution.errors import DamagedDetector, UnusableDetector
+from attribution.errors import OTHER_DETECTOR, UnusableDetector, damaged
 from attribution.evidence import UNKNOWN_FAMILY
+from attribution.messages import gettext as _
 from attribution.models.backbones import build_backbone, features, normalise
+from attribution.text.detectors import CANNOT_BE_USED
 
 FACE_SCALE = 1.3
 """The square that faces are cut to for a detector that does not say how its own were, in heights of the face's box."""
@@ -40,8 +42,7 @@ def load_folder(
     DamagedDetector, UnusableDetector, or UnmappedLabels when neither its labels nor `spec` say what they mean."""
     contents = {CONFIG_FILE: read_bytes(folder, CONFIG_FILE, _CONFIG_BYTES)}
     if not (folder / MODEL_FILE).is_file():
-        what = f"{name} has no weights as one {MODEL_FILE}; pickles are never opened."
-        raise UnusableDetector(what, "Ask its makers for safetensors, or choose another one.")
+        raise hub.no_safetensors(name)
     contents[MODEL_FILE] = read_bytes(folder, MODEL_FILE)
     if (folder / PREPROCESSOR_FILE).is_file():
         contents[PREPROCESSOR_FILE] = read_bytes(folder, PREPROCESSOR_FILE, _CONFIG_BYTES)
@@ -54,7 +55,7 @@ def load_folder(
     preprocessor = parse_json(contents[PREPROCESSOR_FILE], PREPROCESSOR_FILE) if PREPROCESSOR_FILE in contents else None
     checkpoint = find(name)
     if checkpoint is not None and checkpoint.refused:
-        raise UnusableDetector(f"{name} cannot be used: {checkpoint.refused.rstrip('.')}.", "Choose another detector.")
+        raise UnusableDetector(CANNOT_BE_USED.format(detector=name, reason=checkpoint.refused), OTHER_DETECTOR)
     tensors = parse_tensors(contents.pop(MODEL_FILE), MODEL_FILE)
     adapted = adapt(Source(config, preprocessor, tensors, checkpoint.hints if checkpoint else {}))
     adapted = replace(adapted, crop=_crop(adapted.crop, spec, checkpoint))
@@ -86,7 +87,7 @@ def _labels(adapted: Adapted, spec: DetectorSpec, checkpoint: Checkpoint | None)
         slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:36] or "label"
         taken = {one.name for one in labels} | {"unknown"}
         # Whatever its makers call it: that a face is authentic nobody can tell.
-        shown = f"No manipulation (its label: {name[:200]})" if family == "real" else name[:200]
+        shown = _("No manipulation (its label: {label})").format(label=name[:200]) if family == "real" else name[:200]
         labels.append(Label(slug if slug not in taken else f"{slug}_{len(labels)}", shown, family))
     return tuple(labels)
 
@@ -100,11 +101,11 @@ def _sane_probes(model: nn.Module, adapted: Adapted, name: str) -> tuple[Probe, 
     with torch.inference_mode():
         together = features(model, normalise(crops, adapted.mean, adapted.std))[1].float()
     if not bool(torch.isfinite(alone).all()):
-        raise DamagedDetector(f"{name} gives answers that are no numbers.", AGAIN)
+        raise damaged(f"{name} gives answers that are no numbers")
     if float((alone - alone[0]).abs().max()) < _LEAST_SPREAD:
-        raise DamagedDetector(f"{name} gives the same answer whatever it sees.", AGAIN)
+        raise damaged(f"{name} gives the same answer whatever it sees")
     if float((alone - together).abs().max()) > _BATCH_TOLERANCE * max(1.0, float(alone.abs().max())):
-        raise DamagedDetector(f"{name} answers otherwise when it is asked about several faces at once.", AGAIN)
+        raise damaged(f"{name} answers otherwise when it is asked about several faces at once")
     return tuple(Probe(seed, tuple(row.tolist())) for seed, row in zip(_PROBE_SEEDS, alone, strict=True))
 
 
@@ -113,13 +114,13 @@ def _card(
 ) -> Card:
     sees_picture = adapted.crop.view == "picture"
     limits = (
-        "Telltale has never measured this detector: how often it is wrong is not known here.",
-        "Its probabilities are not calibrated: of the answers that it calls 97 % certain more than 3 % may be wrong.",
-        *(("It judges the whole picture, not one face of it.",) if sees_picture else ()),
-        *(("Its labels tell whether, and not by which method.",) if {one.family for one in labels} <= {"real", UNKNOWN_FAMILY} else ()),
+        _("Telltale has never measured this detector: how often it is wrong is not known here."),
+        _("Its probabilities are not calibrated: of the answers that it calls 97 % certain more than 3 % may be wrong."),
+        *((_("It judges the whole picture, not one face of it."),) if sees_picture else ()),
+        *((_("Its labels tell whether, and not by which method."),) if {one.family for one in labels} <= {"real", UNKNOWN_FAMILY} else ()),
     )
     return Card(
-        name, licence or "not stated to Telltale: see its repository", labels, adapted.crop, Calibration(),
+        name, licence or _("not stated to Telltale: see its repository"), labels, adapted.crop, Calibration(),
         Thresholds(_ABOVE, _BELOW, _NAMED, _NAMED, neighbour_veto=None, min_crop_side_px=0.0 if sees_picture else _LEAST_FACE_PX),
         Training("not stated to Telltale: see its repository", licence or "not stated to Telltale"), probes, dict(files), limits=limits,
         description=f"A detector of others ({adapted.adapter}, {adapted.architecture}), read as its own files say.",

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from attribution.evidence import checks
 from attribution.evidence.checks import UNKNOWN_METHOD, Box, Checked, NotNegative, Positive, Probability, Sha256, Shares, need
 from attribution.evidence.pixels import Face, Predictions, Track
+from attribution.messages import gettext as _
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class DetectorInfo(Checked):
         """The name of a method for people; `unknown` has one too."""
         if label in self.labels and self.display_names:
             return self.display_names[self.labels.index(label)]
-        return "Unknown method" if label == UNKNOWN_METHOD else label
+        return _("Unknown method") if label == UNKNOWN_METHOD else label
 
     def family(self, label: str) -> str | None:
         """The family of a label; None for one that it does not have."""

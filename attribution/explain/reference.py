@@ -25,12 +25,11 @@ from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save_file
 
 from attribution.detectors.card import REFERENCE_FILE
-from attribution.errors import DamagedDetector
+from attribution.errors import damaged
 from attribution.evidence import Placement
 from attribution.evidence.types import Neighbour
 
 NEIGHBOURS, MAP_NEIGHBOURS, MOST_REFERENCES = 10, 15, 2000
-_AGAIN = "Get the detector again from its source."
 # umap's own constants for the bandwidth search.
 _BANDWIDTH_STEPS, _LEAST_BANDWIDTH = 64, 1e-3
 
@@ -69,9 +68,9 @@ class ReferenceBank:
         try:
             content = (Path(folder) / REFERENCE_FILE).read_bytes()
         except OSError as error:
-            raise DamagedDetector(f"The detector's folder has no readable {REFERENCE_FILE}.", _AGAIN) from error
+            raise damaged(f"its folder has no readable {REFERENCE_FILE}") from error
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-            raise DamagedDetector(f"The file {REFERENCE_FILE} is not the one that the detector's card describes.", _AGAIN)
+            raise damaged(f"the file {REFERENCE_FILE} is not the one that its card describes")
         try:
             tensors = parse_safetensors(content)
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
@@ -91,7 +90,7 @@ class ReferenceBank:
                 paths=tuple(str(path) for path in names.get("paths", [])),
             )
         except (SafetensorError, LookupError, TypeError, ValueError, AttributeError, np.exceptions.AxisError) as error:
-            raise DamagedDetector(f"The file {REFERENCE_FILE} of the detector is not a bank of reference faces.", _AGAIN) from error
+            raise damaged(f"the file {REFERENCE_FILE} is not a bank of reference faces") from error
 
     def place(self, embeddings: np.ndarray) -> list[Placement]:
         """N×D embeddings of unit length → a Placement each: nearest references by cosine distance (nearest first), atypicality, map
@@ -155,7 +154,7 @@ def write_reference(
 
 def _need(holds: bool, what: str) -> None:
     if not holds:
-        raise DamagedDetector(f"The detector's reference faces lack {what}.", _AGAIN)
+        raise damaged(f"its reference faces lack {what}")
 
 
 def _names(names: Any, index: np.ndarray) -> tuple[str, ...]:

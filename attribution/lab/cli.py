@@ -154,6 +154,7 @@ def _commands() -> Sequence[Command]:
         Command("localise", "where detectors point, against areas that are known, into their cards", (
             *common, _flag("detectors", type=Path, nargs="+", metavar="DETECTOR_FOLDER", help="folders whose cards get the table"),
         ), _call("publish.publisher:localise", "detectors", "found_data", "work")),
+        Command("words", "bring the catalogues of translations up to date with what can be said", (), _words),
         Command("examples", "re-make the example pictures and the clip", (
             _flag("--out", type=Path),
         ), _call("examples:make_examples", "out")),
@@ -308,6 +309,12 @@ def _zeroshot(args: Namespace) -> None:
     jobs = 1 if args.device == "cuda" else args.jobs
     carry_out(todo, args.data, args.work, args.runs, dict(args.pretrained), jobs, args.device)
     measure(todo, args.data, args.work, args.runs, args.out, args.device)
+
+
+def _words(_args: Namespace) -> None:
+    from attribution.lab.words import update
+
+    update()
 
 
 def _publish(args: Namespace) -> None:

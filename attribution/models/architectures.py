@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attribution.errors import UnusableDetector
+from attribution.errors import UnusableDetector, unreadable
+from attribution.messages import gettext as _
 
 
 @dataclass(frozen=True)
@@ -163,14 +164,13 @@ def checked_arguments(architecture: str, num_classes: Any, model_args: Mapping[s
     """The model arguments, sequences as tuples. Raises UnusableDetector for an architecture, a number of classes (2 to MOST_CLASSES), or an
     argument that is not allowed."""
     if architecture not in ALLOWED_ARCHITECTURES:
-        what = f"The architecture {architecture[:60]!r} is not on Telltale's list."
-        raise UnusableDetector(what, f"Use one of: {', '.join(ALLOWED_ARCHITECTURES)}.")
+        what, step = _("The architecture “{architecture}” is not on Telltale’s list."), _("Use one of: {names}.")
+        raise UnusableDetector(what.format(architecture=architecture[:60]), step.format(names=", ".join(ALLOWED_ARCHITECTURES)))
     if not _whole(2, MOST_CLASSES)(num_classes):
-        raise UnusableDetector(f"A detector has 2 to {MOST_CLASSES} classes, not {str(num_classes)[:20]}.", "Correct its config.json.")
+        raise unreadable(f"a detector has 2 to {MOST_CLASSES} classes, not {str(num_classes)[:20]}")
     arguments = dict(model_args or {})
     for name, value in arguments.items():
         usable = ALLOWED_MODEL_ARGS.get(name) if isinstance(name, str) else None
         if usable is None or not usable(value):
-            what = f"The model argument {str(name)[:60]!r} is not allowed, or has no usable value."
-            raise UnusableDetector(what, f"Use {', '.join(ALLOWED_MODEL_ARGS)}.")
+            raise unreadable(f"the model argument {str(name)[:60]!r} is not allowed, or has no usable value")
     return {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from attribution.errors import UnusableDetector
+from attribution.errors import SMALLER_DETECTOR, unreadable
 from attribution.models import architectures
 from attribution.models.architectures import ALLOWED_ARCHITECTURES, POOLED_VIT, Explained, checked_arguments, class_token_vit
 from attribution.models.caddm import build_caddm
@@ -50,15 +50,15 @@ def build_backbone(architecture: str, num_classes: int, model_args: Mapping[str,
             model = timm.create_model(architecture, pretrained=pretrained, num_classes=num_classes, **arguments)
     # Arguments that do not fit each other end in whichever of these the constructor meets first.
     except (TypeError, ValueError, AssertionError, KeyError, IndexError, RuntimeError, ZeroDivisionError) as error:
-        raise UnusableDetector(f"{architecture} cannot be built with these model arguments.", "Correct its config.json.") from error
+        raise unreadable(f"{architecture} cannot be built with these model arguments") from error
     if norm_eps is not None:
         norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
         if not norms:
-            raise UnusableDetector(f"{architecture} has no layer norms whose epsilon could be set.", "Correct its config.json.")
+            raise unreadable(f"{architecture} has no layer norms whose epsilon could be set")
         for norm in norms:
             norm.eps = norm_eps
     if masked_twice and not architecture.startswith("swinv2"):
-        raise UnusableDetector(f"{architecture} has no windows to be masked twice.", "Correct its config.json.")
+        raise unreadable(f"{architecture} has no windows to be masked twice")
     for module in model.modules() if masked_twice else ():
         if (mask := getattr(module, "attn_mask", None)) is not None:
             mask.mul_(2)
@@ -83,7 +83,7 @@ def _blueprint(architecture: str, num_classes: int, arguments: tuple[tuple[str, 
     tables = sum(buffer.numel() * buffer.element_size() for name, buffer in model.named_buffers() if name not in kept)
     patches = getattr(model, "patch_embed", None) if ALLOWED_ARCHITECTURES[architecture].layout == "tokens" else None
     if tables > _MOST_TABLE_BYTES or int(getattr(patches, "num_patches", 0)) > _MOST_TOKENS:
-        raise UnusableDetector(f"{architecture} would need too much memory with these model arguments.", "Use a smaller detector.")
+        raise unreadable(f"{architecture} would need too much memory with these model arguments", SMALLER_DETECTOR)
     return model
 
 
@@ -93,7 +93,7 @@ def classifier_name(model: Any) -> str:
     for name, module in model.named_modules():
         if module is found and isinstance(module, nn.Linear):
             return name
-    raise UnusableDetector("The architecture has no single linear classifier.", "Use another detector.")
+    raise unreadable("the architecture has no single linear classifier")
 
 
 def fixed_side_px(model: nn.Module) -> int | None:
@@ -159,7 +159,6 @@ def as_maps(output: torch.Tensor, model: Any, architecture: str) -> torch.Tensor
         patches = output[:, int(model.num_prefix_tokens) :]
         side = math.isqrt(patches.shape[1])
         if side * side != patches.shape[1]:
-            what = f"The {patches.shape[1]} patches of {architecture} form no square."
-            raise UnusableDetector(what, "Use a detector for square pictures.")
+            raise unreadable(f"the {patches.shape[1]} patches of {architecture} form no square")
         return patches.transpose(1, 2).reshape(output.shape[0], output.shape[2], side, side)
     return output

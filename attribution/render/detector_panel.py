@@ -83,7 +83,7 @@ def facts(entry: Entry, looked: Looked | None = None) -> Markup:
     with_card = text.MEASURED if looked is None else text.MEASURED_BY_CARD
     values = {
         names["sees"]: text.SEES.get(entry.view, text.SEES_AS_CARD if entry.measured else text.SEES_UNLESS),
-        names["labels"]: f"{labels} {text.MORE_LABELS.format(count=more)}" if more > 0 else labels,
+        names["labels"]: text.MORE_LABELS.format(labels=labels, count=more) if more > 0 else labels,
         names["architecture"]: entry.architecture,
         names["licence"]: entry.licence or text.NOT_STATED,
         names["size"]: numbers.size(entry.bytes) if entry.bytes is not None or entry.kind == "known" else "",

@@ -2,9 +2,6 @@
 
 from attribution.messages import gettext as _
 
-# Errors that many steps of loading have in common end so
-AGAIN = _("Get the detector again from its source.")
-OTHER_ONE = _("Choose another detector.")
 LINE = _("Detector")
 STARTING = _("starting …")
 NONE_READY = _("none is ready")
@@ -33,8 +30,9 @@ SEES_UNLESS = _("The whole picture, unless it was made for faces")
 MEASURED = _("Yes: its probabilities are calibrated, and its limits are known.")
 NOT_MEASURED = _("No: its probabilities are not calibrated, and how often it is wrong is not known here.")
 MEASURED_BY_CARD = _("Its card holds measurements by its makers, made with Telltale.")
-MORE_LABELS = _("and {count} more")
+MORE_LABELS = _("{labels} and {count} more")
 NOT_STATED = _("Not stated")
+CANNOT_BE_USED = _("{detector} cannot be used. {reason}")
 GATED = _("Its makers want you to accept their conditions on the Hub first, and a token (HF_TOKEN) of yours where this page runs.")
 IS_HERE = _("All of it is on this machine already.")
 REFUSED_TITLE = _("Known, but they cannot be used ({count})")
@@ -78,7 +76,7 @@ MEANINGS = {
 }  # fmt: skip
 MOST_LABELS = 12
 TOO_MANY = _(
-    "{name} has {count} labels whose meaning is not told: more than fit here. Use the command line, which takes them as --labels \
+    "{name} has more labels whose meaning is not told than fit here ({count}). Use the command line, which takes them as --labels \
 LABEL=MEANING,LABEL=MEANING."
 )
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from attribution.messages import Message
 from attribution.messages import gettext as _
 
 
@@ -10,7 +11,7 @@ def catalogue(name: str) -> tuple[dict[str, str], dict[str, str]]:
     words = (Path(__file__).parent / "reading" / f"{name}.md").read_text(encoding="utf-8")
     parts = [part.partition("\n") for part in f"\n{words.strip()}".split("\n# ")[1:]]
     heads = [(head.partition(": "), " ".join(lines.split())) for head, _, lines in parts]
-    return {key: _(title) for (key, _colon, title), _lines in heads}, {key: _(reading) for (key, *_rest), reading in heads}
+    return {key: Message(title) for (key, _, title), _ in heads}, {key: Message(reading) for (key, *_), reading in heads}
 
 
 PAGE = _("Measured limits")

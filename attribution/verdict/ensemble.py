@@ -16,12 +16,11 @@ from attribution.detectors.hub import Progress
 from attribution.detectors.loading import LoadedDetector
 from attribution.detectors.predictor import Predictor
 from attribution.detectors.spec import DetectorSpec
-from attribution.errors import DamagedDetector, DetectorError, UnusableDetector
+from attribution.errors import AGAIN, DamagedDetector, DetectorError, UnusableDetector
 from attribution.evidence import DetectorInfo, Opinion, Predictions, Track, TrackEvidence, Verdict
 from attribution.explain.patches import Tiles, patch_view, reads_patches
 from attribution.explain.reference import ReferenceBank
 from attribution.messages import gettext as _
-from attribution.text.detectors import AGAIN
 from attribution.text.reasons import reason
 from attribution.verdict import judge_track, scopes
 

@@ -45,6 +45,10 @@ class Refusal(Exception):
     """What was asked for cannot be done, as a sentence."""
 
 
+def _sentence(error: TelltaleError | Refusal) -> str:
+    return error.sentence if isinstance(error, TelltaleError) else error.args[0]
+
+
 @dataclass
 class PanelState:
     """What one open page has in its panel: what is offered, what the reader has put into its two slots, and what that asks for."""
@@ -179,7 +183,7 @@ class DetectorPanel:
                 yield parts
         except (TelltaleError, Refusal) as error:
             await asyncio.to_thread(state.look_what_came)
-            yield await self._ask(state, error) if isinstance(error, UnmappedLabels) else state.failed(str(error))
+            yield await self._ask(state, error) if isinstance(error, UnmappedLabels) else state.failed(_sentence(error))
         except Exception as error:
             yield state.failed(sentence_of(error, text.OUR_FAULT))
         finally:
@@ -209,7 +213,7 @@ class DetectorPanel:
         listing = await asyncio.to_thread(hub.look, name)
         entry = catalogue.looked_up(listing)
         if entry.refused:
-            raise Refusal(f"{entry.title}: {entry.refused}")
+            raise Refusal(text.CANNOT_BE_USED.format(detector=entry.title, reason=entry.refused))
         here = await asyncio.to_thread(hub.find, hub.HubName(listing.repository, listing.revision))
         found = Looked(entry, listing.revision, listing.files, listing.gated, here is not None)
         state.looked = (*(one for one in state.looked if one.entry.name != entry.name), found)[-_MOST_LOOKED:]
@@ -235,7 +239,7 @@ class DetectorPanel:
                 yield state.idle(_hidden())._replace(header=page_parts.header("ready", ready), line=line)
                 return
             share, doing = step.share, step.doing
-            told = text.DOWNLOADING.format(share=f"{100 * share:.0f} %", size=numbers.size(size), doing=doing) if size and share else doing
+            told = text.DOWNLOADING.format(share=numbers.per_cent(share), size=numbers.size(size), doing=doing) if size and share else doing
             told = text.CHECKING if size and share >= 1 else told
             yield PanelParts(progress=gr.update(value=view.progress(names, share if share else None, told), visible=True))
 
@@ -268,12 +272,12 @@ class DetectorPanel:
         key = await asyncio.to_thread(self._unmapped, state)
         name = text.short(state.called(key))
         if not error.labels or len(error.labels) > text.MOST_LABELS:
-            return state.failed(text.TOO_MANY.format(name=name, count=len(error.labels)) if error.labels else str(error))
+            return state.failed(text.TOO_MANY.format(name=name, count=len(error.labels)) if error.labels else error.sentence)
         slot = state.slots[key]
         answered = bool(slot.asked) and all(label in slot.meanings for label in slot.asked)
         state.slots[key] = replace(slot, asked=error.labels)
         # Of the answers themselves something is missing: an untouched one, or a manipulated one.
-        return state.failed(str(error)) if answered else state.idle(state.shown(focus="ask"))
+        return state.failed(error.sentence) if answered else state.idle(state.shown(focus="ask"))
 
     def _unmapped(self, state: PanelState) -> str:
         """Which of the two detectors the labels are of that have no meaning. The error does not say, so the first one is tried alone."""

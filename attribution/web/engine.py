@@ -204,9 +204,10 @@ class Watched(Generic[_Result]):
 
 
 def sentence_of(error: Exception, our_fault: str = text.OUR_FAULT) -> str:
-    """What to tell of an error: its own sentence where it has one; else that it is our fault, and the operator is told."""
+    """What to tell of an error: its own sentence where it has one; else that it is our fault, and the operator is told. In words that say
+    themselves in the reader's language."""
     if isinstance(error, TelltaleError):
-        return str(error)
+        return error.sentence
     log_quietly(error)
     return our_fault
 

@@ -184,7 +184,7 @@ class Events:
             device = "GPU" if predictor.device == "cuda" else "CPU"
             yield page_parts.header("ready", text.DETECTOR_READY.format(name=predictor.info.name, device=device))
         except TelltaleError as error:
-            yield page_parts.header("failed", f"{text.DETECTOR_FAILED}: {error}")
+            yield page_parts.header("failed", f"{text.DETECTOR_FAILED}: {error.sentence}")
         except Exception:
             yield page_parts.header("failed", text.DETECTOR_FAILED)
 
@@ -197,7 +197,7 @@ class Events:
             # It takes a moment to write: nobody else's events wait for it.
             return await asyncio.to_thread(lambda: limits_page(pipeline.predictor.card, read_study(self.study_file), others))
         except TelltaleError as error:
-            return page_parts.HTML.waiting(f"{limits_text.NO_DETECTOR} {error}")
+            return page_parts.HTML.waiting(f"{limits_text.NO_DETECTOR} {error.sentence}")
         except Exception as error:
             return page_parts.HTML.waiting(sentence_of(error))
 

@@ -15,6 +15,7 @@ from attribution.errors import DeviceError, TelltaleError
 from attribution.evidence import Patches
 from attribution.media.limits import MediaLimits
 from attribution.media.magic import HEAD_BYTES, recognise
+from attribution.messages import gettext as _
 from attribution.text import page as text
 from attribution.web.engine import Engine, Progress, Step, Watched, sentence_of
 from attribution.web.uploads import Upload
@@ -31,10 +32,10 @@ Steps = Generator["Step | Outcome[Any] | None", None, None]
 FACES_EXPECTED = 6
 
 # What ZeroGPU calls its refusals, in our words.
-_BROKEN_OFF = ("The GPU was taken back before this was done.", "Try again, or cut the clip shorter first.")
-_NONE_FREE = ("No GPU is free at the moment.", "Try again in a few minutes.")
+_BROKEN_OFF = (_("The GPU was taken back before this was done."), _("Try again, or cut the clip shorter first."))
+_NONE_FREE = (_("No GPU is free at the moment."), _("Try again in a few minutes."))
 _REFUSALS = {
-    "ZeroGPU quota exceeded": ("The free GPU time for today is used up.", "Sign in to Hugging Face, or come back tomorrow."),
+    "ZeroGPU quota exceeded": (_("The free GPU time for today is used up."), _("Sign in to Hugging Face, or come back tomorrow.")),
     "ZeroGPU queue timeout": _NONE_FREE,
     "ZeroGPU client error": _NONE_FREE,
 }

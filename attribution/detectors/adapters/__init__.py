@@ -10,6 +10,7 @@ from __future__ import annotations
 from attribution.detectors.adapters import hf, hf_swin, wrapped
 from attribution.detectors.adapters.parts import Adapted, Source
 from attribution.errors import UnusableDetector
+from attribution.messages import gettext as _
 
 __all__ = ["FORMATS", "Adapted", "Source", "adapt"]
 
@@ -24,5 +25,6 @@ def adapt(source: Source) -> Adapted:
         if one.recognises(source):
             return one.adapt(source)
     kind = source.config.get("model_type")
-    said = f" (its config.json says model_type {kind[:40]!r})" if isinstance(kind, str) else ""
-    raise UnusableDetector(f"The detector is in none of the formats that Telltale reads{said}.", f"These are: {', '.join(FORMATS)}.")
+    said = f"model_type {kind[:40]!r}" if isinstance(kind, str) else "–"
+    what = _("The detector is in none of the formats that Telltale reads (config.json: {said}).").format(said=said)
+    raise UnusableDetector(what, _("These are: {formats}.").format(formats=", ".join(FORMATS)))

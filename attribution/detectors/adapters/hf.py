@@ -14,7 +14,7 @@ import torch
 
 from attribution.detectors.adapters.parts import Adapted, Format, Ledger, Source, conclude, labels_of, must_be, read, refuse, side
 from attribution.detectors.adapters.preprocessing import by_transformers
-from attribution.errors import UnusableDetector
+from attribution.errors import unreadable
 from attribution.models.architectures import ALLOWED_ARCHITECTURES
 
 # transformers' names for the functions that timm's blocks have.
@@ -39,7 +39,7 @@ def check_class(source: Source, class_name: str) -> bool:
         raise refuse(f"The detector is no {class_name}: its config.json names {str(config.get('architectures'))[:60]}.")
     for name, why in (("auto_map", "needs code of its own, which Telltale does not run"), ("quantization_config", "is quantised")):
         if config.get(name):
-            raise UnusableDetector(f"The detector {why}.", "Use a detector of a plain architecture with whole weights.")
+            raise unreadable(f"it {why}")
     problem = config.get("problem_type") or "single_label_classification"
     several = len(source.tensors.get("classifier.bias", ())) != 1
     if problem not in ("single_label_classification", "multi_label_classification") or (problem.startswith("multi") and several):

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 
 from attribution.detectors.card import CropSettings
-from attribution.detectors.loading import AGAIN, Colours
-from attribution.errors import DamagedDetector, UnusableDetector
+from attribution.detectors.loading import Colours
+from attribution.errors import UnusableDetector, damaged, unreadable
+from attribution.messages import gettext as _
 from attribution.models.architectures import MOST_CLASSES
 from attribution.models.backbones import blueprint, classifier_name, fixed_side_px
 
@@ -87,7 +88,7 @@ class Ledger:
     def take(self, name: str) -> torch.Tensor:
         """That tensor, which is then accounted for. Raises DamagedDetector when it is not there."""
         if name not in self._left:
-            raise DamagedDetector(f"The detector's weights lack the tensor {name[:120]!r}.", AGAIN)
+            raise damaged(f"its weights lack the tensor {name[:120]!r}")
         return self._left.pop(name)
 
     def take_linear(self, name: str, bias: bool = True) -> dict[str, torch.Tensor]:
@@ -107,12 +108,12 @@ class Ledger:
     def finish(self, what: str) -> None:
         """Raises UnusableDetector when a tensor was not accounted for, and names the first."""
         if self._left:
-            told = f"The tensor {min(self._left)[:120]!r} has no place in {what}, so what this detector computes is not known."
-            raise UnusableDetector(told, "Use a detector whose parts are all known.")
+            raise unreadable(f"the tensor {min(self._left)[:120]!r} has no place in {what}, so what this detector computes is not known")
 
 
 def refuse(what: str) -> UnusableDetector:
-    return UnusableDetector(what, "Correct its config.json, or use another detector.")
+    """For what its configuration says, in technical English."""
+    return unreadable(what.rstrip("."), _("Correct its config.json, or choose another detector."))
 
 
 def _bad(name: str) -> UnusableDetector:
@@ -195,7 +196,7 @@ def conclude(
     if one_logit and len(found) != num_classes:
         found = ONE_LOGIT_NAMES
     if found and len(found) != num_classes:
-        raise DamagedDetector(f"The detector names {len(found)} labels and has {num_classes} outputs.", AGAIN)
+        raise damaged(f"it names {len(found)} labels and has {num_classes} outputs")
     return Adapted(adapter, architecture, num_classes, dict(model_args), dict(tensors), found, *preparation, one_logit)
 
 
@@ -207,13 +208,12 @@ def two_rows(row: torch.Tensor) -> torch.Tensor:
 def _compare(wanted: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor], head: str, num_classes: int) -> None:
     missing, strange = sorted(set(wanted) - set(tensors)), sorted(set(tensors) - set(wanted))
     if missing:
-        raise DamagedDetector(f"The detector's weights lack {len(missing)} tensors of its architecture, {missing[0][:120]!r} first.", AGAIN)
+        raise damaged(f"its weights lack {len(missing)} tensors of its architecture, {missing[0][:120]!r} first")
     if strange:
-        what = f"The tensor {strange[0][:120]!r} has no place in the detector's architecture."
-        raise UnusableDetector(what, "Use a detector whose parts are all known.")
+        raise unreadable(f"the tensor {strange[0][:120]!r} has no place in its architecture")
     for name, tensor in wanted.items():
         shape = torch.Size([num_classes, *tensor.shape[1:]]) if name in (f"{head}.weight", f"{head}.bias") else tensor.shape
         if tensors[name].shape != shape:
-            raise DamagedDetector(f"The tensor {name[:120]!r} of the detector has not the shape that its architecture needs.", AGAIN)
+            raise damaged(f"the tensor {name[:120]!r} has not the shape that its architecture needs")
         if tensors[name].is_floating_point() != tensor.is_floating_point():
-            raise UnusableDetector(f"The tensor {name[:120]!r} of the detector is not of the kind of numbers needed.", "Use whole weights.")
+            raise unreadable(f"the tensor {name[:120]!r} is not of the kind of numbers needed")

@@ -10,7 +10,7 @@ from typing import Any
 from attribution.detectors.adapters.parts import Preparation, Source
 from attribution.detectors.card import CropSettings
 from attribution.detectors.loading import Colours, colours
-from attribution.errors import DamagedDetector, UnusableDetector
+from attribution.errors import DamagedDetector, UnusableDetector, unreadable
 
 _HALF = [0.5, 0.5, 0.5]
 # By the processor's own code: what it does where its file is silent. The others crop unless told not to, and have to say everything.
@@ -25,7 +25,8 @@ _RESAMPLINGS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}
 
 
 def refuse(what: str) -> UnusableDetector:
-    return UnusableDetector(what, "Use a detector whose preparation of pictures is known.")
+    """For pictures that are prepared in a way that is not known, in technical English."""
+    return unreadable(what.rstrip("."))
 
 
 def by_transformers(source: Source) -> Preparation:

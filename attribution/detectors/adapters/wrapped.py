@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from attribution.detectors.adapters.parts import AGAIN, Adapted, Format, Ledger, Source, conclude, labels_of, must_be, names, read, refuse
+from attribution.detectors.adapters.parts import Adapted, Format, Ledger, Source, conclude, labels_of, must_be, names, read, refuse
 from attribution.detectors.adapters.preprocessing import by_timm, by_transformers
-from attribution.errors import DamagedDetector
+from attribution.errors import damaged
 from attribution.models.architectures import ALLOWED_ARCHITECTURES, MOST_CLASSES, OWN_ARCHITECTURES
 from attribution.models.backbones import blueprint, classifier_name, fixed_side_px
 
@@ -75,7 +75,7 @@ def _check_count(config: Mapping[str, Any], outputs: int) -> None:
     """Raises DamagedDetector when the config has another number of classes than the head."""
     for name in _COUNTS:
         if name in config and read(config, name, 0, 1, MOST_CLASSES) != outputs:
-            raise DamagedDetector(f"The detector's config.json speaks of {config[name]} classes; its head has {outputs}.", AGAIN)
+            raise damaged(f"its config.json speaks of {config[name]} classes; its head has {outputs}")
 
 
 def _without_own_side(architecture: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
