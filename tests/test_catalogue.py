@@ -100,4 +100,4 @@ def test_a_repository_that_was_looked_up() -> None:
     assert (entry.name, entry.bytes, entry.licence) == (f"hf:Organika/sdxl-detector@{COMMIT}", 9_500, "cc-by-nc-3.0")
     assert (entry.labels, entry.measured) == (("artificial", "human"), False)
     own = looked_up(replace(listing, repository="owner/own", files=(*files, HubFile("card.json", 9, "git:" + "0" * 40)), licence=""))
-    assert (own.title, own.licence) == ("owner/own", "none stated")
+    assert (own.title, own.licence) == ("owner/own", "Not stated")

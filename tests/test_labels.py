@@ -84,7 +84,7 @@ def test_labels_that_cannot_stand_are_asked_for(names: tuple[str, ...], said: di
 
 def test_a_person_overrules_what_is_known_and_what_is_known_the_name() -> None:
     assert decide(("real", "fake"), {"real": "gan"}, {"real": "diffusion", "fake": "real"}) == ("gan", "real")
-    with pytest.raises(UnusableDetector, match="no label 'another'"):
+    with pytest.raises(UnusableDetector, match="no label “another”"):
         decide(("real", "fake"), {"another": "real"}, {})
 
 

@@ -91,7 +91,9 @@ def _known(repository: str) -> Entry:
 
 def _public(one: registry.Checkpoint) -> Entry:
     view, name = "face" if one.face_scale is not None else "", f"hf:{one.repository}"
-    return Entry(name, one.repository, "known", one.architecture, one.labels, one.licence, one.answers, view=view, refused=one.refused)
+    return Entry(
+        name, one.repository, "known", one.architecture, one.labels, one.licence or NOT_STATED, one.answers, view=view, refused=one.refused
+    )
 
 
 def _size(folder: Path) -> int:

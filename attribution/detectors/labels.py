@@ -66,7 +66,7 @@ def decide(names: Sequence[str], said: Mapping[str, str], known: Mapping[str, st
     real = families.count("real")
     unclear: Message | None = None
     if None in families:
-        unclear = _("The names of the labels of this detector do not all tell what they mean: {labels}.")
+        unclear = _("The names of some labels of this detector do not tell what they mean: {labels}.")
     elif one_sided(families) and real:
         unclear = _("None of the labels of this detector stands for a manipulation: {labels}.")
     elif one_sided(families):

@@ -15,7 +15,7 @@ from attribution.errors import TelltaleError
 from attribution.measured.failures import failures_page
 from attribution.measured.limits import limits_page
 from attribution.measured.study import STUDY_FILE, ZEROSHOT_FILE, ZEROSHOT_SCHEMA, read_study
-from attribution.messages import LANGUAGES, language
+from attribution.messages import LANGUAGES, language, said
 from attribution.text import limits as limits_text
 from attribution.text import page as text
 from attribution.web import examination, page_parts, results, sections
@@ -112,7 +112,7 @@ class Events:
         """A face, or a moment of it, was chosen. Gives the face's parts."""
         session = self.sessions.of(request)
         if session.evidence is None:
-            gr.Warning(text.GONE)
+            gr.Warning(said(text.GONE))
             return FaceParts()
         session.look_at(event.index, event.value)
         return results.face_parts(session)
