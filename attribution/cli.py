@@ -7,7 +7,6 @@ sentence on stderr says so, and the results of the other files are written all t
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from attribution.detectors.spec import MEANINGS, DetectorSpec, read_meanings_flag
 from attribution.errors import TelltaleError, UnmappedLabels
-from attribution.evidence import VIEWS, DetectorInfo, Evidence, Opinion, TrackEvidence, Unusable, Verdict, document
+from attribution.evidence import VIEWS, DetectorInfo, Evidence, Opinion, TrackEvidence, Unusable, Verdict, document_text
 from attribution.messages import LANGUAGES, reading_in
 from attribution.version import __version__
 
@@ -113,7 +112,7 @@ def _analyse(args: argparse.Namespace) -> int:
         # Whoever asks a detector that knows one kind of manipulation alone has to know when nobody looked for the others.
         print(_summary(analysis.evidence, with_refusals=pipeline.router is not None))
     if args.json is not None:
-        _write(args.json, json.dumps(document(outcomes), indent=2, allow_nan=False) + "\n")
+        _write(args.json, document_text(outcomes))
     if args.report is not None:
         with reading_in(args.lang):
             _write(args.report, _report(outcomes, pictures, pipeline))

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import re
 import shutil
+import signal
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,19 +24,22 @@ from PIL import Image
 from attribution.detectors import loading
 from attribution.detectors.loading import DEFAULT_DETECTOR
 from attribution.errors import UnknownDetector
-from attribution.evidence import Evidence, Opinion, Placement, read_document
+from attribution.evidence import Evidence, Opinion, Placement, Unusable, read_document
 from attribution.evidence.types import Neighbour
 from attribution.measured.study import ABSENT, UNREADABLE, ZEROSHOT_FILE
+from attribution.media import decoder
 from attribution.pipeline import Analysis, Pipeline, examine, load_pipeline
+from attribution.render.files import Row
 from attribution.text import areas as area_text
+from attribution.text import files as files_text
 from attribution.text import limits as limits_text
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
-from attribution.web import examination, sections
+from attribution.web import examination, files, sections
 from attribution.web.engine import Engine, Watched
 from attribution.web.events import Events, Example
 from attribution.web.results import FaceParts, FileParts
-from attribution.web.sessions import Session
+from attribution.web.sessions import Held, Session
 from attribution.web.uploads import Uploads
 from conftest import SWAP_SIDE_PX, Folders
 from limits_samples import write_study
@@ -73,15 +80,21 @@ class Visitor:
 
     def give(self, file: Path, name: str | None = None) -> Any:
         """Upload a copy of the file, as Gradio would put it."""
+        return self.events.take_upload([self.place(file, name)], self.request)
+
+    def give_several(self, *files: Path) -> Any:
+        return self.events.take_upload([self.place(file) for file in files], self.request)
+
+    def place(self, file: Path, name: str | None = None) -> str:
         place = self.events.uploads.folder / "0a1b" / (name or file.name)
         place.parent.mkdir(exist_ok=True)
         shutil.copyfile(file, place)
-        return self.events.take_upload(str(place), self.request)
+        return str(place)
 
     def examine(self) -> list[tuple[Any, FileParts, FaceParts]]:
         """Every step: the status, and the parts of the file and of the face."""
-        end = 1 + len(FileParts._fields)
-        return [(step[0], FileParts(*step[1:end]), FaceParts(*step[end:])) for step in self.events.examine(self.request)]
+        end = 2 + len(FileParts._fields)
+        return [(step[0], FileParts(*step[2:end]), FaceParts(*step[end:])) for step in self.events.examine(self.request)]
 
     def see(self, file: Path, name: str | None = None) -> tuple[Any, FileParts, FaceParts]:
         """Upload, examine; the last step."""
@@ -231,9 +244,8 @@ def test_a_second_upload_replaces_one_that_waits_and_one_that_is_gone_is_said(vi
     visitor.give(tmp_path / "first.txt")
     visitor.give(PORTRAIT)
     assert all(path.read_bytes() != b"first" for path in visitor.left())
-    assert visitor.session.upload is not None
-    assert visitor.session.upload.name == "astronaut.png"
-    dropped, status = visitor.events.take_upload(str(visitor.events.uploads.folder / "gone.jpg"), visitor.request)
+    assert [one.name for one in visitor.session.waiting] == ["astronaut.png"]
+    dropped, status = visitor.events.take_upload([str(visitor.events.uploads.folder / "gone.jpg")], visitor.request)
     assert dropped is None
     assert text.UPLOAD_GONE in status["value"]
     steps: Any = visitor.events.examine(visitor.request)
@@ -463,3 +475,126 @@ def test_two_opinions_can_both_be_seen_in_full(visit: Callable[..., Visitor], pi
     assert session.opinion == 0
     visitor.events.sessions.clear(session)
     assert session.opinion is None, "a new file starts afresh"
+
+
+# Several files, and calling it off
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> list[Path]:
+    """Two pictures, one without a face, and one that is none."""
+    paths = [tmp_path / name for name in ("portrait.png", "wall.png", "words.jpg")]
+    shutil.copyfile(PORTRAIT, paths[0])
+    Image.new("RGB", (320, 240), (120, 130, 140)).save(paths[1])
+    paths[2].write_bytes(b"This is no picture at all.")
+    return paths
+
+
+def test_several_files_become_a_table_whose_rows_open_without_a_second_examination(
+    visitor: Visitor, given: list[Path], warnings_shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, waiting = visitor.give_several(*given)
+    assert text.WAITING in waiting["value"]
+    steps = list(visitor.events.examine(visitor.request))
+    said = " ".join(step[0].get("value", "") for step in steps)
+    assert "File 2 of 3: wall.png" in said
+    tables = [step[1]["value"] for step in steps if "data-open" in step[1].get("value", "")]
+    assert [len(Markup(one).of("tr")) for one in tables] == [2, 3, 4, 4], "a row comes as soon as its file is done"
+    assert [len(Markup(one).of("a")) for one in tables] == [0, 0, 0, 2]
+    assert visitor.left() == []
+    assert steps[-1][0]["visible"] is False
+    names = [held.row.outcome for held in visitor.session.files]
+    assert [isinstance(one, Unusable) for one in names] == [False, False, True]
+    report, document = (base64.b64decode(link).decode() for link in re.findall(r'href="data:[^,]+,([^"]+)"', tables[-1]))
+    assert report.splitlines()[-1].startswith("words.jpg,")
+    assert read_document(json.loads(document)) == names
+    monkeypatch.setattr(examination, "begin", lambda engine, upload: 1 / 0)
+    for number in (1, 0):
+        bar, *parts = visitor.pick(visitor.events.open_file, number)
+        file = FileParts(*parts[: len(FileParts._fields)])
+        assert given[number].name in bar["value"]
+        assert text.STATES[visitor.evidence.verdict.state] in file.verdict
+        assert file.result["visible"] is True
+    assert "tt-compare" in visitor.look("where"), "its heatmap is drawn from what was held"
+    again = visitor.events.again(visitor.request)
+    assert again[0] == bar
+    table, *parts = visitor.pick(visitor.events.open_file, -1)
+    assert FileParts(*parts[: len(FileParts._fields)]).result["visible"] is False
+    assert [one["data-open"] for one in Markup(table["value"]).of("button") if "data-last" in one] == ["0"]
+    assert warnings_shown == []
+    for nonsense in (2, 3, None, "0", 0.5):
+        assert visitor.pick(visitor.events.open_file, nonsense) == (gr.skip(), *FileParts(), *FaceParts())
+    assert warnings_shown == [text.GONE] * 5
+    visitor.events.leave(visitor.request)
+    assert visitor.session.files == []
+
+
+def test_too_many_files_are_refused_together_and_a_detector_that_is_not_there_is_said_once(
+    visit: Callable[..., Visitor], given: list[Path]
+) -> None:
+    visitor = visit(UnknownDetector("There is no such detector.", "Ask."))
+    place = visitor.place(PORTRAIT)
+    dropped, status = visitor.events.take_upload([place] * (files.MOST_FILES + 1), visitor.request)
+    assert dropped is None
+    assert str(files.MOST_FILES) in status["value"]
+    assert visitor.left() == []
+    assert visitor.session.waiting == ()
+    visitor.give_several(*given)
+    steps = list(visitor.events.examine(visitor.request))
+    assert "There is no such detector." in steps[-1][0]["value"]
+    assert visitor.session.files == []
+    assert visitor.left() == []
+
+
+def test_results_of_pages_that_were_idle_longest_give_room(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attribution.web.sessions.MOST_HELD", 3)
+    second, row = Visitor(visitor.events, "second"), Row(picture(MANIPULATED))
+    for one in (visitor, visitor, second, second):
+        one.events.sessions.hold(one.session, Held(row, Session()))
+    assert [held.result is None for held in visitor.session.files] == [True, True]
+    assert [held.result is None for held in second.session.files] == [False, False]
+    assert visitor.session.open(0) is False
+
+
+@pytest.mark.parametrize("moment", ["", text.WAITING, "Reading the file", "Looking for faces", "Examining", "File 2 of 3"])
+def test_whatever_is_under_way_ends_within_two_seconds_of_being_called_off(
+    visitor: Visitor, given: list[Path], monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """`moment`: what the page says when its reader cancels; at first nothing, as the examination waits in the queue."""
+    taking = decoder.take
+
+    def take_and_stop() -> decoder.Decoder:
+        worker = taking()
+        os.kill(worker.process_id, signal.SIGSTOP)
+        return worker
+
+    if moment == "Reading the file":
+        # It would take for ever.
+        monkeypatch.setattr(decoder, "take", take_and_stop)
+    before = set(threading.enumerate())
+    assert visitor.events.cancel(visitor.request) == gr.skip(), "nothing is under way"
+    visitor.give_several(*given) if moment.startswith("File") else visitor.give(PORTRAIT)
+    began, status, table = 0.0, {}, {}
+    if not moment:
+        status = visitor.events.cancel(visitor.request)
+        assert list(visitor.events.examine(visitor.request)) == []
+    for step in visitor.events.examine(visitor.request):
+        if moment in step[0].get("value", "") and not began:
+            began = time.monotonic()
+            assert files_text.CANCELLED in visitor.events.cancel(visitor.request)["value"]
+        status, table = step[0], step[1]
+    still = [one for one in set(threading.enumerate()) - before if one.name == "examine"]
+    for one in still:
+        one.join(2)
+    assert not any(one.is_alive() for one in still), "the work itself ends, too"
+    assert not began or time.monotonic() - began < 2
+    if moment.startswith("File"):
+        assert files_text.CANCELLED_AFTER.format(done=1, total=3) in status["value"]
+        assert len(Markup(table["value"]).of("tr")) == 2, "what was done stays"
+    else:
+        assert files_text.CANCELLED in status["value"]
+        assert visitor.session.evidence is None
+    assert visitor.left() == []
+    assert not visitor.session.running
+    monkeypatch.undo()
+    assert text.STATES[visitor.see(PORTRAIT)[1].verdict and visitor.evidence.verdict.state], "the next file is examined"

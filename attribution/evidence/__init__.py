@@ -7,6 +7,6 @@ Arrays (pictures, logits, embeddings) live only in memory: the JSON carries numb
 
 # ruff: noqa: F401
 from attribution.evidence.checks import AGREEMENTS, FAMILIES, LABEL_FAMILIES, STATES, UNKNOWN_FAMILY, UNKNOWN_METHOD, VIEWS, Box
-from attribution.evidence.document import SCHEMA, Evidence, Unusable, document, read_document
+from attribution.evidence.document import SCHEMA, Evidence, Unusable, document, document_text, read_document
 from attribution.evidence.pixels import Face, Frame, Heatmap, Predictions, Track
 from attribution.evidence.types import Artifact, DetectorInfo, Interval, Media, Moment, Opinion, Patches, Placement, TrackEvidence, Verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import UnionType
@@ -79,6 +80,11 @@ class Unusable(Checked):
 def document(outcomes: Sequence[Evidence | Unusable]) -> dict[str, Any]:
     """The JSON document of the contract: one entry for each input, in order."""
     return {"schema": SCHEMA, "files": [outcome.to_json() for outcome in outcomes]}
+
+
+def document_text(outcomes: Sequence[Evidence | Unusable]) -> str:
+    """The document as it is written to files."""
+    return json.dumps(document(outcomes), indent=2, allow_nan=False) + "\n"
 
 
 def read_document(data: Any) -> list[Evidence | Unusable]:

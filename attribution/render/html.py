@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 from attribution import messages
 from attribution.render.palette import STATE_ICONS, family_style
-from attribution.text import areas, detectors, numbers, opinions, page
+from attribution.text import areas, detectors, files, numbers, opinions, page
 
 _PRODUCT = Path(__file__).resolve().parents[1]
 
@@ -44,7 +44,7 @@ _FOLDERS = [_PRODUCT / folder / "templates" for folder in ("render", "measured",
 ENVIRONMENT = Environment(loader=FileSystemLoader(_FOLDERS), autoescape=True, undefined=StrictUndefined, extensions=[_LineBreaks])
 """For filters and globals of one's own; templates of all folders share it, so their file names differ."""
 ENVIRONMENT.filters.update(percent=numbers.percent, share=numbers.measured_share, seconds=numbers.seconds, size=numbers.size, quoted=quoted)
-ENVIRONMENT.globals.update(page=page, opinions=opinions, areas=areas, detectors=detectors, numbers=numbers)
+ENVIRONMENT.globals.update(page=page, opinions=opinions, areas=areas, detectors=detectors, files=files, numbers=numbers)
 ENVIRONMENT.globals.update(_=messages.gettext, pgettext=messages.pgettext, ngettext=messages.ngettext)
 ENVIRONMENT.globals.update(language=messages.language, direction=messages.direction, LANGUAGES=messages.LANGUAGES)
 ENVIRONMENT.globals.update(STATE_ICONS=STATE_ICONS, family_style=family_style)

@@ -16,10 +16,11 @@ from attribution.measured.failures import failures_page
 from attribution.measured.limits import limits_page
 from attribution.measured.study import STUDY_FILE, ZEROSHOT_FILE, ZEROSHOT_SCHEMA, read_study
 from attribution.messages import LANGUAGES, language, said
+from attribution.text import files as files_text
 from attribution.text import limits as limits_text
 from attribution.text import page as text
-from attribution.web import examination, page_parts, results, sections
-from attribution.web.engine import Engine, Engines, sentence_of
+from attribution.web import examination, files, page_parts, results, sections
+from attribution.web.engine import Abandoned, Engine, Engines, sentence_of
 from attribution.web.example_crops import example_crops
 from attribution.web.language import in_readers_language
 from attribution.web.results import FaceParts, FileParts
@@ -53,14 +54,21 @@ class Events:
     # A file
 
     @in_readers_language
-    def take_upload(self, file: str | None, request: gr.Request) -> tuple[Any, Any]:
-        """An upload arrived. Gives the drop zone, empty again, and the status."""
-        if not file:
+    def take_upload(self, given: list[str] | None, request: gr.Request) -> tuple[Any, Any]:
+        """Files arrived. Gives the drop zone, empty again, and the status."""
+        if not given:
             return gr.skip(), gr.skip()
+        taken: list[Upload] = []
         try:
-            return None, self._next(request, self.uploads.take(file))
+            taken += map(self.uploads.take, given)
+            if len(taken) <= files.MOST_FILES:
+                return None, self._next(request, *taken)
+            refusal = files_text.TOO_MANY.format(most=files.MOST_FILES)
         except OSError:
-            return None, page_parts.problem(text.UPLOAD_GONE)
+            refusal = text.UPLOAD_GONE
+        for upload in taken:
+            self.uploads.release(upload)
+        return None, page_parts.problem(refusal)
 
     @in_readers_language
     def take_example(self, event: gr.SelectData, request: gr.Request) -> Any:
@@ -72,38 +80,88 @@ class Events:
 
     @in_readers_language
     def examine(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """Examine the page's file. Gives the status, and the parts of the file and of the face, step by step."""
+        """Examine the page's files. Gives the status, the table of several, and the parts of the file and of the face, step by step."""
         session = self.sessions.of(request)
-        upload, session.upload = session.upload, None
-        if upload is None:
+        given, session.waiting = list(session.waiting), ()
+        if not given:
             return
-        watched = None
+        session.running, session.called_off = True, False
         try:
             self.sessions.clear(session)
-            yield _step(page_parts.progress(0.0, text.WAITING), results.no_file())
+            yield _step(page_parts.progress(0.0, text.WAITING, session.elapsed), results.no_file(), files.shown(session))
             session.examined_with = session.selection
             engine = self.engines.of(session.examined_with)
-            watched = examination.begin(engine, upload)
-            for step in watched:
-                yield _step(gr.skip() if step is None else page_parts.progress(step.share, step.doing))
-            found, pipeline = watched.result(), engine.pipeline()
-            results.keep(found, session, upload, self.uploads)
-            yield (gr.update(value="", visible=False), *results.file_parts(session, pipeline), *results.face_parts(session))
+            if len(given) > 1:
+                for status, table in files.examine(session, given, self.sessions, engine):
+                    yield _step(status, table=table)
+                session.running = False
+                yield _step(gr.update(value="", visible=False), table=files.shown(session))
+                return
+            for status in self._watch(session, given[0], engine):
+                yield _step(status)
+            found = (gr.update(value="", visible=False), gr.skip(), *self._parts(session))
+            if session.called_off:
+                raise Abandoned
+            yield found
+        except Abandoned:
+            session.running = False
+            done = files_text.CANCELLED_AFTER.format(done=len(session.files), total=len(given))
+            if len(given) == 1:
+                self.sessions.clear(session)
+                done = files_text.CANCELLED
+            yield _step(page_parts.note(done), table=files.shown(session))
         except Exception as error:
-            yield _step(page_parts.problem(sentence_of(error)), results.no_file())
+            session.running = False
+            yield _step(page_parts.problem(sentence_of(error)), results.no_file(), files.shown(session))
         finally:
-            if watched is not None:
-                watched.abandon()
-            self.uploads.release(upload)
+            session.running = False
+            for upload in given:
+                self.uploads.release(upload)
+
+    def _watch(self, session: Session, upload: Upload, engine: Engine) -> Iterator[Any]:
+        """Examine one file, and hold what was found. Gives the status, step by step. Raises Abandoned once it was called off."""
+        watched = examination.begin(engine, upload)
+        try:
+            for step in session.steps(watched):
+                yield gr.skip() if step is None else page_parts.progress(step.share, step.doing, session.elapsed)
+            results.keep(watched.result(), session, upload, self.uploads)
+        finally:
+            watched.abandon()
+
+    @in_readers_language
+    def cancel(self, request: gr.Request) -> Any:
+        """What waits or is being examined is not wanted any more. Gives the status."""
+        session = self.sessions.of(request)
+        if not session.running and not session.waiting:
+            return gr.skip()
+        session.called_off = True
+        self.sessions.wait(session)
+        return page_parts.note(files_text.CANCELLED)
+
+    @in_readers_language
+    def open_file(self, event: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
+        """One of several files was chosen, or all of them again. Gives their table, and the parts of the file and of the face."""
+        session = self.sessions.of(request)
+        if event.index == -1:
+            session.opened = None
+            return (files.shown(session), *results.no_file(), *FaceParts())
+        if session.open(event.index):
+            return (files.shown(session), *self._parts(session))
+        gr.Warning(said(text.GONE))
+        return (gr.skip(), *FileParts(), *FaceParts())
 
     @in_readers_language
     def again(self, request: gr.Request) -> tuple[Any, ...]:
-        """Another language was chosen. Gives the parts of the file and of the face in it, where there is a result."""
+        """Another language was chosen. Gives the table of several files, and the parts of the file and of the face, in it."""
         session = self.sessions.of(request)
+        is_shown = session.evidence is not None and (session.opened is not None or not session.files)
         with suppress(TelltaleError):
-            if session.evidence is not None:
-                return (*results.file_parts(session, self.engines.of(session.examined_with).pipeline()), *results.face_parts(session))
-        return (*FileParts(), *FaceParts())
+            return (files.shown(session), *(self._parts(session) if is_shown else (*FileParts(), *FaceParts())))
+        return (gr.skip(), *FileParts(), *FaceParts())
+
+    def _parts(self, session: Session) -> tuple[Any, ...]:
+        pipeline = self.engines.of(session.examined_with).pipeline()
+        return (*results.file_parts(session, pipeline), *results.face_parts(session))
 
     # Its faces
 
@@ -173,6 +231,7 @@ class Events:
         """The page was closed: what it held goes, and nobody waits for its download any more."""
         session = self.sessions.forget(request)
         if session is not None:
+            session.called_off = True
             session.panel.end(self.engines.default)
 
     @in_readers_language
@@ -211,15 +270,15 @@ class Events:
         except Exception as error:
             return page_parts.HTML.waiting(sentence_of(error))
 
-    def _next(self, request: gr.Request, upload: Upload) -> Any:
-        """Make this the page's next file. Gives the status."""
-        self.sessions.wait(self.sessions.of(request), upload)
-        return page_parts.progress(0.0, text.WAITING)
+    def _next(self, request: gr.Request, *uploads: Upload) -> Any:
+        """Make these the page's next files. Gives the status."""
+        self.sessions.wait(self.sessions.of(request), *uploads)
+        return page_parts.progress(0.0, text.WAITING, 0.0)
 
 
-def _step(status: Any, file: FileParts | None = None) -> tuple[Any, ...]:
+def _step(status: Any, file: FileParts | None = None, table: Any = None) -> tuple[Any, ...]:
     """A step of an examination that says nothing of a face."""
-    return (status, *(file or FileParts()), *FaceParts())
+    return (status, gr.skip() if table is None else table, *(file or FileParts()), *FaceParts())
 
 
 @lru_cache(maxsize=len(LANGUAGES))

@@ -37,7 +37,7 @@ element.addEventListener('click', (event) => {
   if (one) trigger('select', { index: Number(one.dataset.example), value: null });
 });
 """
-_SHOW_VERDICT = "() => window.telltale.showVerdict()"
+_SHOW_FOUND = "() => window.telltaleFiles.show()"
 _AGAIN = "() => window.telltale.again()"
 
 # Light events answer at once; what uses the detector stands in one queue; what only waits for it is in nobody's way.
@@ -69,13 +69,18 @@ def build(events: Events) -> gr.Blocks:
         panel, line = _choose_detectors(events, header, spoken)
         with gr.Row(elem_id="tt-entry"):
             with gr.Column(scale=7, min_width=320):
-                file = gr.File(label=text.DROP_LABEL, show_label=False, file_types=PICTURES + CLIPS, elem_id="tt-drop")
+                file = gr.File(
+                    label=text.DROP_LABEL, file_count="multiple", show_label=False, file_types=PICTURES + CLIPS, elem_id="tt-drop"
+                )
                 spoken.html(page_parts.HTML.drop_words, elem_id="tt-drop-words")
                 spoken.html(lambda: page_parts.HTML.hint(MAX_MEGABYTES))
             with gr.Column(scale=5, min_width=320):
                 shown = [(f"gradio_api/file={one.path}", one.path.suffix in CLIPS, one.title, one.source) for one in events.examples]
                 gallery = spoken.html(lambda: page_parts.HTML.gallery(shown), js_on_load=_EXAMPLES_SCRIPT)
-        status = _html("", visible=False, elem_id="tt-status")
+        with gr.Row(elem_id="tt-working"):
+            status = _html("", visible=False, elem_id="tt-status")
+            cancel = spoken.button(detectors_text.CANCEL, variant="secondary", elem_id="tt-cancel")
+        files = _html("", visible=False, js_on_load="window.telltaleFiles.listen(element, trigger)")
         with gr.Column(visible=False, elem_id="tt-result") as result:
             verdict = _html("")
             stage, strip, card, face = _first_view()
@@ -84,14 +89,18 @@ def build(events: Events) -> gr.Blocks:
 
         given = file.upload(events.take_upload, file, [file, status], **_LIGHT)
         for arrived in (given, gallery.select(events.take_example, None, status, **_LIGHT)):
-            done = arrived.then(events.examine, None, [status, *parts, *face], **_HEAVY)
-            done.then(None, None, None, js=_SHOW_VERDICT)
+            # Another file may be given while one is still being examined, or has just been called off.
+            done = arrived.then(events.examine, None, [status, files, *parts, *face], trigger_mode="multiple", **_HEAVY)
+            done.then(None, None, None, js=_SHOW_FOUND)
+        cancel.click(events.cancel, None, status, **_LIGHT)
+        opened = files.select(events.open_file, None, [files, *parts, *face], **_LIGHT)
+        opened.then(None, None, None, js=_SHOW_FOUND).then(None, None, None, js=_AGAIN)
         for part in (stage, strip):
             part.select(events.choose, None, [*face], **_LIGHT).then(None, None, None, js=_AGAIN)
         for event in spoken.listen(page, header):
             event.then(events.detector_state, None, header, **_WAITS)
             event.then(panel.opened, None, line, **_WAITS)
-            event.then(events.again, None, [*parts, *face], **_WAITS).then(None, None, None, js=_AGAIN)
+            event.then(events.again, None, [files, *parts, *face], **_WAITS).then(None, None, None, js=_AGAIN)
         page.unload(events.leave)
         page.queue(max_size=MOST_WAITING)
         api.offer(events, MAX_MEGABYTES * 10**6)

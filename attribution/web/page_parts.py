@@ -1,5 +1,6 @@
 """What the page says about itself: its head, what it is doing, and what went wrong. The markup is in templates/web.html."""
 
+import base64
 import json
 from typing import Any
 
@@ -15,9 +16,15 @@ from attribution.text import numbers
 HTML = macros("web.html")
 
 
-def progress(share: float, doing: str) -> Any:
-    """What is being done, as a bar and a sentence that screen readers announce."""
-    return gr.update(value=HTML.progress(max(share, 0.03), doing), visible=True)
+def progress(share: float, doing: str, elapsed: float | None = None, about: str = "") -> Any:
+    """What is being done, as a bar and a sentence that screen readers announce, and for how many seconds already. `about`: what it is
+    done with, where that has to be said."""
+    return gr.update(value=HTML.progress(max(share, 0.03), doing, elapsed, about), visible=True)
+
+
+def note(sentence: str) -> Any:
+    """One plain sentence in place of progress."""
+    return gr.update(value=HTML.waiting(sentence), visible=True)
 
 
 def problem(sentence: str) -> Any:
@@ -47,3 +54,8 @@ def all_limits(detector: DetectorInfo) -> Markup:
 
 def _link(texts: Any, words: str) -> Markup:
     return HTML.link(texts.PATH, words, limits_text.NEW_TAB)
+
+
+def data_link(kind: str, content: str) -> str:
+    """An address that holds a file itself: nothing is written to the server's disk for it."""
+    return f"data:{kind};charset=utf-8;base64,{base64.b64encode(content.encode('utf-8')).decode('ascii')}"

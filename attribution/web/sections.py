@@ -307,7 +307,7 @@ def downloads(session: Session, pipeline: Pipeline) -> Markup:
     page = report.report_html([told], first, pictures, second, pipeline.tables)
     data = json.dumps(document([_with_patches(session, evidence, refused_too=False)]), indent=1, ensure_ascii=False)
     stem = f"telltale-{evidence.media.sha256[:12]}"
-    return page_parts.HTML.downloads(stem, _data("text/html", page), _data("application/json", data))
+    return page_parts.HTML.downloads(stem, page_parts.data_link("text/html", page), page_parts.data_link("application/json", data))
 
 
 def _with_patches(session: Session, evidence: Evidence, refused_too: bool) -> Evidence:
@@ -346,7 +346,3 @@ def _marked_crop(track: TrackEvidence) -> str | None:
     """The crop that areas were marked on, as a data URI."""
     face = areas.marked_face(track)
     return overlay.data_uri(face.crop, 92) if face is not None else None
-
-
-def _data(kind: str, content: str) -> str:
-    return f"data:{kind};charset=utf-8;base64,{base64.b64encode(content.encode('utf-8')).decode('ascii')}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,9 @@ from attribution.detectors.spec import Selection
 from attribution.evidence import Evidence, Face, Heatmap, Opinion, Patches, Track, TrackEvidence
 from attribution.render import opinion as opinion_view
 from attribution.render.face import telling_track
+from attribution.render.files import Row
 from attribution.web.detector_panel import PanelState
+from attribution.web.engine import Abandoned, Step, Watched
 from attribution.web.language import asked_for
 from attribution.web.uploads import Upload, Uploads
 
@@ -25,13 +29,33 @@ if TYPE_CHECKING:
 MOST_SESSIONS = 64
 # 96 crops of 224 px are 14 MB: the most that one page keeps in memory.
 MOST_CROPS = 96
+# Results of several files, of all pages together: with some 5 MB each 1 GB.
+MOST_HELD = 200
+
+
+# The fields of a session that are its result.
+_RESULT = (
+    "examined_with", "evidence", "picture", "frames", "clip", "chosen", "moment", "label", "opinion", "heatmaps", "opinion_heatmaps",
+    "tiles", "patches",
+)  # fmt: skip
+
+
+@dataclass
+class Held:
+    """One of several files: its row in the table, and a session that holds its result; none where there is no such, or room for it."""
+
+    row: Row
+    result: Session | None = None
 
 
 @dataclass
 class Session:
     """What one open page holds."""
 
-    upload: Upload | None = None  # the file that waits to be examined
+    waiting: tuple[Upload, ...] = ()  # the files that wait to be examined
+    given_at: float = 0.0  # when they were given, by time.monotonic()
+    running: bool = False  # whether one is examined now
+    called_off: bool = False  # whether its reader no longer wants that
     selection: Selection | None = None  # the detectors that this page chose for the files to come; None for the default
     examined_with: Selection | None = None  # those that gave the evidence
     evidence: Evidence | None = None
@@ -49,6 +73,9 @@ class Session:
     # Those that were asked for on the page, by track and the SHA-256 of the weights that read them.
     patches: dict[tuple[int, str], Patches] = field(default_factory=dict)
     panel: PanelState = field(default_factory=PanelState)
+    files: list[Held] = field(default_factory=list)  # those that were given at once, in that order
+    opened: int | None = None  # the one whose result is shown
+    last_opened: int | None = None
     language: str = "en"  # the code of the one that the page is read in
 
     def show(self, evidence: Evidence) -> None:
@@ -56,6 +83,28 @@ class Session:
         self.evidence, self.label, self.opinion = lighter(evidence), None, None
         self.chosen = telling_track(self.evidence) if self.evidence.tracks else 0
         self.moment = (self.evidence.tracks[self.chosen].shown or 0) if self.evidence.tracks else 0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the files were given."""
+        return time.monotonic() - self.given_at
+
+    def steps(self, watched: Watched[Any]) -> Iterator[Step | None]:
+        """The steps of an examination, to its end. Raises Abandoned once the reader has called it off."""
+        for step in watched:
+            if self.called_off:
+                raise Abandoned
+            yield step
+
+    def open(self, index: Any) -> bool:
+        """Have the result of file `index` of several; False where there is none, as for what a browser makes up."""
+        result = self.files[index].result if isinstance(index, int) and 0 <= index < len(self.files) else None
+        if result is None:
+            return False
+        for name in _RESULT:
+            setattr(self, name, getattr(result, name))
+        self.opened = self.last_opened = index
+        return True
 
     def look_at(self, index: Any, seconds: Any) -> None:
         """Choose track `index` at that moment, or at the face that stands for it; what makes no sense, as from a browser, is ignored."""
@@ -139,14 +188,26 @@ class Sessions:
             self._delete(session)
         return session
 
-    def wait(self, session: Session, upload: Upload | None) -> None:
-        """Make this the page's next file; one that was still waiting is deleted."""
-        waiting, session.upload = session.upload, upload
-        if waiting is not None:
-            self.uploads.release(waiting)
+    def wait(self, session: Session, *uploads: Upload) -> None:
+        """Make these the page's next files; those that were still waiting are deleted."""
+        waiting, session.waiting, session.given_at = session.waiting, uploads, time.monotonic()
+        for upload in waiting:
+            self.uploads.release(upload)
+
+    def hold(self, session: Session, held: Held) -> None:
+        """One more of a page's several files. Where all pages hold too many, the results of the page that was idle longest go."""
+        session.files.append(held)
+        with self._lock:
+            others = [one for one in self._sessions.values() if one is not session and one.files]
+        while others and len(session.files) + sum(held.result is not None for one in others for held in one.files) > MOST_HELD:
+            for forgotten in others.pop(0).files:
+                self._forget(forgotten)
 
     def clear(self, session: Session) -> None:
-        """Forget the result of a page and delete its clip."""
+        """Forget what a page has of files and delete its clips."""
+        for held in session.files:
+            self._forget(held)
+        session.files, session.opened, session.last_opened = [], None, None
         if session.clip is not None:
             self.uploads.remove(session.clip)
         session.evidence = session.picture = session.clip = session.label = session.opinion = None
@@ -154,9 +215,14 @@ class Sessions:
         for made in (session.heatmaps, session.opinion_heatmaps, session.patches):
             made.clear()
 
+    def _forget(self, held: Held) -> None:
+        if held.result is not None and held.result.clip is not None:
+            self.uploads.remove(held.result.clip)
+        held.result = None
+
     def _delete(self, session: Session) -> None:
         self.clear(session)
-        self.wait(session, None)
+        self.wait(session)
 
 
 def lighter(evidence: Evidence, most_crops: int = MOST_CROPS) -> Evidence:

@@ -51,7 +51,8 @@ def css() -> str:
     stops = ",".join("rgb({:.0f},{:.0f},{:.0f})".format(*colour) for colour in heat_colours(np.linspace(0, 1, 9)))
     light = f":root{{{_custom(LIGHT)}--tt-heat:{stops};color-scheme:light}}"
     dark = f".dark{{{_custom(DARK)}color-scheme:dark}}"
-    return light + dark + "".join((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "opinion.css", "detector_panel.css"))
+    names = ("page.css", "files.css", "opinion.css", "detector_panel.css")
+    return light + dark + "".join((_HERE / name).read_text(encoding="utf-8") for name in names)
 
 
 def area_css() -> str:
@@ -63,7 +64,7 @@ def area_css() -> str:
 def head(plotly: str = "") -> str:
     """The document's head: our scripts with their words, a style sheet, and no referrer for whatever a reader opens from here. `plotly`
     is the address of that library on our own host, for the charts of measurements."""
-    files = ("language.js", "page.js", "detector_panel.js", "measured.js", "plots.js")
+    files = ("language.js", "page.js", "files.js", "detector_panel.js", "measured.js", "plots.js")
     script = "".join((_HERE / name).read_text(encoding="utf-8") for name in files)
     words = json.dumps(numbers.for_script(), ensure_ascii=False).replace("<", "\\u003c")
     offered = json.dumps({code: "rtl" if code in RIGHT_TO_LEFT else "ltr" for code in LANGUAGES})
