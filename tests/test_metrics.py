@@ -92,3 +92,21 @@ def test_resamples_as_counts_are_those_that_the_bootstrap_draws():
     other = metrics.resamples(groups, 9, 4, multinomial=True)
     assert (other[:, 0] == other[:, 2]).all()
     assert (other[:, [0, 1, 3]].sum(1) == 3).all()
+
+
+def test_cross_auc_shows_a_drift_that_every_auc_within_a_source_hides():
+    # Each source is told apart perfectly, around 0.2 in A and around 0.8 in B; C has untouched faces alone, and D too few of any.
+    sources = np.array([*"AAAABBBBCC", "D"])
+    positive = np.array([0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1], bool)
+    p = np.array([0.1, 0.15, 0.2, 0.25, 0.7, 0.8, 0.85, 0.9, 0.2, 0.8, 1.0])
+    within, across = (metrics.source_pairs(positive, sources, one, least=2) for one in (True, False))
+    assert within == [("A", "A"), ("B", "B")]
+    assert across == [("A", "B"), ("B", "A"), ("C", "A"), ("C", "B")]
+    assert metrics.pair_aucs(positive, p, sources, within).tolist() == [1, 1]
+    # C against A: 0.2 ties with one of A's and is below the other, 0.8 is above both: (1/2 + 1 + 0 + 0) / 4.
+    assert metrics.pair_aucs(positive, p, sources, across).tolist() == [1, 0, 0.375, 1]
+    assert metrics.source_pairs(positive, sources) == []
+    with pytest.raises(ValueError, match="no pair"):
+        metrics.pair_aucs(positive, p, sources, [])
+    with pytest.raises(ValueError, match="both classes"):
+        metrics.pair_aucs(positive, p, sources, [("A", "C")])

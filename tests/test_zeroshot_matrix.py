@@ -128,6 +128,21 @@ def test_the_summary_is_the_mean_of_the_matrix(tables: dict[str, MeasuredTable])
     assert drop["low"] > 0.2, "each run knows its own source and nothing else"
 
 
+def test_cross_auc_is_the_mean_over_untouched_faces_of_other_kinds(
+    faces: Faces, runs_said: dict[Run, Said], tables: dict[str, MeasuredTable]
+) -> None:
+    row = row_of(tables["cross_auc"], detector="meso4", variant="base", trained_on="sd21")
+    tested, logits = faces.split == "test", runs_said[Run(DETECTORS[0], "sd21")].logits
+    areas: dict[bool, list[float]] = {True: [], False: []}
+    for source, kind in np.ndindex(len(SOURCES), 3):
+        pair = (SOURCES[source], (DFDC, "web", "elsewhere")[kind])
+        chosen = np.flatnonzero(tested & np.isin(faces.kind, pair))
+        areas[UNTOUCHED_OF[pair[0]] == pair[1]].append(metrics.auc(faces.manipulated[chosen], logits[chosen]))
+    assert row["pairs"] == len(areas[False]) == 2 * len(SOURCES)
+    assert (row["AUC within"], row["Cross-AUC"]) == (round(np.mean(areas[True]), 3), round(np.mean(areas[False]), 3))
+    assert row["low"] <= row["AUC within"] <= row["high"]
+
+
 @pytest.mark.parametrize("missing", ["sd21", DFDC])
 def test_a_source_with_one_class_has_no_figure_and_no_part_in_a_mean(missing: str) -> None:
     faces = study_faces(EACH, leave_out=missing)

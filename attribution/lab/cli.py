@@ -155,6 +155,9 @@ def _commands() -> Sequence[Command]:
             *common, _flag("detectors", type=Path, nargs="+", metavar="DETECTOR_FOLDER", help="folders whose cards get the table"),
         ), _call("publish.publisher:localise", "detectors", "found_data", "work")),
         Command("words", "bring the catalogues of translations up to date with what can be said", (), _words),
+        Command("cross-auc", "untouched faces of one collection against manipulated ones of another, into their cards", (
+            *common, _flag("detectors", type=Path, nargs="+", metavar="DETECTOR_FOLDER", help="folders whose cards get the table"),
+        ), _call("publish.products:measure_cross_auc", "detectors", "found_data", "work")),
         Command("examples", "re-make the example pictures and the clip", (
             _flag("--out", type=Path),
         ), _call("examples:make_examples", "out")),

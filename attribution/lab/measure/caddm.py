@@ -33,7 +33,8 @@ SWAPPED = LABELS[1].name
 # What the detector looks for, and what it is asked about.
 METHODS = (REAL, *SWAPS)
 DFDC, PLAIN, IDENTITY_SOURCE, _BATCH = "DFDC test, faces", "plain binary", "press_sports", 32
-_OF_KIND = {"whole": "unseen swaps", "partial": "unseen partial swaps"}
+UNSEEN = ("unseen swaps", "unseen partial swaps")
+_OF_KIND = dict(zip(KINDS, UNSEEN, strict=True))
 
 
 def load_run(run: Path) -> Caddm:

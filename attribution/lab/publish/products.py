@@ -12,20 +12,24 @@ import torch
 
 from attribution.detectors.card import ArtifactRule, Card, MeasuredTable
 from attribution.detectors.eight_bit import compress
-from attribution.detectors.loading import load
+from attribution.detectors.loading import load, load_folder
 from attribution.detectors.predictor import Predictor
 from attribution.evidence import TrackEvidence
 from attribution.explain.patches import patch_logits
 from attribution.explain.reference import MOST_REFERENCES, ReferenceBank
 from attribution.lab import metrics
-from attribution.lab.forge.pools import Samples
+from attribution.lab.data import read_manifest
+from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.labels import CADDM_LABELS, DNADET_LABELS, LABELS
 from attribution.lab.measure import caddm, dnadet
+from attribution.lab.measure.cross_auc import cross_auc_tables
 from attribution.lab.measure.evaluate import confusion_table, judge_samples, measure, second_opinion_table, source_table, verdict_table
 from attribution.lab.measure.localisation import choose_rule, confidence_table
 from attribution.lab.measure.predictions import SplitPredictions, load_net, of_methods, read, read_by_detector, settings_of, with_projection
+from attribution.lab.publish.folder import write_card
 from attribution.lab.publish.mapping import references
-from attribution.lab.publish.publisher import SPLITS, Faces, Product, Publication, begin, last_ece
+from attribution.lab.publish.publisher import SPLITS, Faces, Product, Publication, begin, last_ece, with_table
+from attribution.lab.tables import print_table
 from attribution.lab.train import dnadet as training
 from attribution.measured.study import read_study
 from attribution.models.architectures import DNA_DET
@@ -48,6 +52,8 @@ CADDM = Product(
     forgeries=f"; {_MADE}, and Multi-scale Facial Swaps of all of these by attribution/lab/forge/mfs.py.",
     pretrained={"first_conv": "backbone.conv_stem", "classifier": "classifier"},
 )  # fmt: skip
+
+PRODUCTS = {product.scope: product for product in (METHODS, DNADET, CADDM)}
 
 
 def publish_methods(
@@ -166,3 +172,20 @@ def _caddm_answers(own: Publication, default: Predictor, run: Path) -> list[Meas
         first = judge_samples(samples, by_default, own.faces.sides[split], *chosen)
         tables.append(second_opinion_table(split, own.found[split], first, judged, own.info.name, CADDM.scope))
     return [*tables, *own.confidence()]
+
+
+def measure_cross_auc(folders: Sequence[Path], data: Path, work: Path) -> None:
+    """`lab cross-auc`: measure AUCs across collections of finished detectors and write the table into their cards."""
+    rows = read_manifest(data)
+    samples = {split: load_samples(data, rows, work, split) for split in ("test", "cross")}
+    unseen = caddm.generalisation_cases(*samples.values(), np.stack([row.landmarks for row in rows if row.split == "cross"]))
+    for folder in folders:
+        predictor = Predictor(load_folder(folder))
+        methods = PRODUCTS[predictor.card.scope].methods
+        found = cross_auc_tables(predictor, samples, methods, unseen if "face_swap" in predictor.info.families else None)
+        print(f"\n{predictor.info.name}")
+        card = predictor.card
+        for one in found:
+            print_table(one)
+            card = with_table(card, one)
+        write_card(card, folder)

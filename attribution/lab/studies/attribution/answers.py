@@ -69,6 +69,21 @@ class Compared:
         low, high = metrics.bootstrap(of, self.faces[row].groups, draws=DRAWS, also=seeds)
         return of(np.arange(len(truth)), np.arange(seeds)), low, high
 
+    def pairs(self, key: Key, row: str, within: bool) -> Row:
+        """How many pairs of sources there are, the mean of their AUCs over pairs and seeds, and its interval."""
+        faces, scores = self.faces[row], self.scores[key][row]
+        truth = faces.families != REAL
+        pairs = metrics.source_pairs(truth, faces.sources, within)
+
+        def of(chosen: np.ndarray, seeds: np.ndarray) -> float:
+            areas = [metrics.pair_aucs(truth[chosen], scores[seed][chosen], faces.sources[chosen], pairs) for seed in seeds]
+            return float(np.mean(areas))
+
+        if not pairs:
+            return 0, *metrics.NOT_MEASURED
+        bounds = metrics.bootstrap(of, faces.groups, draws=DRAWS, also=len(scores))
+        return len(pairs), *metrics.cells(of(np.arange(len(truth)), np.arange(len(scores))), *bounds)
+
     def difference(self, key: Key, other: Key, row: str) -> tuple[float, float, float]:
         """AUC of `key` − AUC of `other`, paired by face and by common seeds, with its interval."""
         both = sorted(set(self.seeds[key]) & set(self.seeds[other]))
@@ -93,6 +108,13 @@ def main_table(compared: Compared, question: str, keys: Sequence[Key]) -> Measur
             values = (*compared.figure(row, metrics.auc, scores), error, *compared.figure(row, halves, scores))
             rows.append((question, *key, len(compared.seeds[key]), row, *metrics.cells(*values)))
     return table("study_question", rows, question=question)
+
+
+def cross_table(compared: Compared) -> MeasuredTable:
+    """The Cross-AUC of each detector on each set of faces, beside the AUC within sources; None where a set has no such pairs."""
+    sets = [(key, row) for key in compared.scores for row in ROWS]
+    rows: list[Row] = [(*key, row, *(cell for within in (True, False) for cell in compared.pairs(key, row, within))) for key, row in sets]
+    return table("study_cross_auc", rows)
 
 
 def recall_table(runs: Sequence[Run], test: BySplit, cross: BySplit) -> MeasuredTable:
@@ -137,6 +159,7 @@ def answers_to(runs: Sequence[Run], test: BySplit, cross: BySplit) -> dict[str, 
         "rq2": recall_table(runs, test, cross),
         "rq3": main_table(compared, "RQ3", [plain, supcon, *others, *(key for key in larger if key[1] == "methods")]),
         "differences": table("study_differences", gaps),
+        "cross_auc": cross_table(compared),
     }
 
 

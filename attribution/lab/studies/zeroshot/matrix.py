@@ -16,12 +16,14 @@ from attribution.detectors.predictor import Predictor
 from attribution.lab import metrics
 from attribution.lab.data import REAL
 from attribution.lab.studies.runner import digest, estimate, once
-from attribution.lab.studies.zeroshot.faces import Faces
+from attribution.lab.studies.zeroshot.faces import UNTOUCHED_OF, Faces
 from attribution.lab.studies.zeroshot.plan import BASE, SEED, SOURCES, Run
 from attribution.lab.studies.zeroshot.training import Said
 from attribution.lab.tables import Row, table
 
 DRAWS = 1000
+BESIDE = tuple((UNTOUCHED_OF[source], source) for source in SOURCES)
+"""Each source with the untouched faces that stand beside its manipulated ones."""
 SHIPPED, SEEN, ADDED_TO, UNSEEN, MEAN = "shipped", "trained on", "added", "never seen", "mean"
 # Which of SOURCES the training of each embedded detector held, as its card's training data says (a test compares them).
 TRAINED_BY: Mapping[str, tuple[str, ...]] = {
@@ -112,16 +114,16 @@ def matrix_tables(runs_said: Mapping[Run, Said], shipped: Mapping[str, np.ndarra
         "matrix": table("zeroshot_matrix", matrix, draws=DRAWS),
         "summary": _summary(asked, areas),
         "cost": _cost({run: place for place, run in enumerate(runs_said)}, asked, areas),
+        "cross_auc": _cross_auc(asked, areas, faces),
     }
 
 
-def _measured(scores: np.ndarray, faces: Faces) -> tuple[np.ndarray, np.ndarray]:
-    """AUCs and balanced accuracies, R×SOURCES×(1 + DRAWS), the faces themselves first."""
+def _measured(scores: np.ndarray, faces: Faces, pairs: Sequence[metrics.Pair] = BESIDE) -> tuple[np.ndarray, np.ndarray]:
+    """AUCs and balanced accuracies of pairs (kind of untouched faces, source), R×pairs×(1 + DRAWS), the faces themselves first."""
     tested = np.flatnonzero(faces.split == "test")
     weights = resampled(faces.groups[tested])
-    found = [
-        weighted_figures(scores[:, own], faces.manipulated[own], weights[:, np.searchsorted(tested, own)]) for own in map(faces.of, SOURCES)
-    ]
+    chosen = (tested[np.isin(faces.kind[tested], pair)] for pair in pairs)
+    found = [weighted_figures(scores[:, own], faces.manipulated[own], weights[:, np.searchsorted(tested, own)]) for own in chosen]
     areas, accuracies = (np.stack(one, 1) for one in zip(*found, strict=True))
     return areas, accuracies
 
@@ -158,3 +160,14 @@ def _cost(places: Mapping[Run, int], asked: Sequence[_Asked], areas: np.ndarray)
             rows.append((*asked[place].cells, on, *estimate(values)))
     rows += [(detector, variant, MEAN, "", on, *estimate(_mean(values))) for (detector, variant, on), values in by_kind.items()]
     return table("zeroshot_cost", rows)
+
+
+def _cross_auc(asked: Sequence[_Asked], areas: np.ndarray, faces: Faces) -> MeasuredTable:
+    """Means over all sources: against the untouched faces beside them, and against those of every other kind."""
+    pairs = [(kind, source) for own, source in BESIDE for kind in sorted(set(UNTOUCHED_OF.values())) if kind != own]
+    crossing, _ = _measured(np.stack([one.scores for one in asked]), faces, pairs)
+    rows = [
+        (*one.cells, *estimate(_mean(within)), *estimate(_mean(across)), int(np.isfinite(across[:, 0]).sum()))
+        for one, within, across in zip(asked, areas, crossing, strict=True)
+    ]
+    return table("zeroshot_cross_auc", rows)
