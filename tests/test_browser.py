@@ -178,7 +178,7 @@ def test_the_other_pages_open_beside_a_result_and_keep_light_or_dark(visit: Call
     page.click(".tt-mode")
     dark = page.evaluate(ground)
     assert dark != light
-    for texts, there in ((limits_text, "#tt-m-answers .tt-answers li"), (failures_text, "#tt-m-short")):
+    for texts, there in ((limits_text, "#tt-m-answers .tt-answers li"), (failures_text, "#tt-m-collapse")):
         with page.expect_popup() as opening:
             page.click(f".tt-header .tt-link[href$={texts.PATH}]")
         other = opening.value
@@ -420,7 +420,7 @@ def open_all(page: Any) -> None:
 
 def why() -> str:
     """The page on why detectors fail, with every table there is."""
-    return failures_page(WHY, {"astronaut.png": noise(64, 64)})
+    return failures_page(WHY)
 
 
 @pytest.mark.parametrize(
@@ -436,8 +436,6 @@ def test_other_pages_fit_a_phone_and_every_text_can_be_read(alone: Callable[...,
     assert weak_text(page) == []
     page.set_viewport_size({"width": 1280, "height": 900})
     assert fits(page, 1280)
-    if page_of is why:
-        page.wait_for_selector("#tt-m-neurons .tt-long table")
 
 
 def charts(page: Any) -> None:
@@ -481,24 +479,19 @@ def test_measured_limits_are_short_open_by_question_and_print_whole(alone: Calla
     assert page.locator("#tt-m-chapter details[open]").count() == 0
 
 
-def test_a_choice_shows_what_belongs_to_it_in_every_part_and_a_packed_table_opens(alone: Callable[..., Any]) -> None:
+def test_why_detectors_fail_is_short_a_tab_shows_its_detector_and_a_packed_table_opens(alone: Callable[..., Any]) -> None:
     page = alone(why(), 1280)
     charts(page)
-
-    def shown(part: str) -> list[str]:
-        return page.eval_on_selector_all(f"#tt-m-{part} [data-of]", "all => all.filter((one) => !one.hidden).map((one) => one.dataset.of)")
-
-    before = shown("attention")
-    open_all(page)
-    page.check("#tt-m-collapse input[data-about=detector][value='3']", force=True)
-    assert {one.split()[0] for one in shown("collapse")} == {"3"}
-    assert {one.split()[0] for one in shown("attention")} == {"3"} != {one.split()[0] for one in before}
-    assert page.is_checked("#tt-m-ablation input[data-about=detector][value='3']")
-    page.check("#tt-m-collapse input[data-about=detector][value='6']", force=True)
-    assert "6 * *" in shown("collapse"), "a shipped detector has one training"
-    assert {one.split()[0] for one in shown("attention")} == {"3"}, "and is no choice where it was not measured"
-    assert page.locator("#tt-m-collapse [data-none]").is_hidden()
+    page.wait_for_selector("#tt-m-answers .tt-drawn .main-svg")
+    assert page.evaluate("document.querySelector('.tt-first').getBoundingClientRect().bottom") <= 1600
+    assert page.evaluate("document.documentElement.scrollHeight") <= 4000
+    page.click("#tt-m-collapse > summary")
+    for tab in page.locator("#tt-m-collapse [role=tab]").all():
+        tab.click()
+        page.wait_for_selector("#tt-m-collapse .tt-chapter:not([hidden]) .tt-drawn .main-svg")
+        assert page.locator("#tt-m-collapse .tt-chapter:not([hidden])").count() == 1
     table = WHY.tables["matrix"]
+    page.click("#tt-m-collapse .tt-numbers summary")
     page.wait_for_selector("#tt-m-collapse .tt-long table")
     assert page.locator("#tt-m-collapse .tt-long tbody tr").count() == len(table.rows)
     assert page.locator("#tt-m-collapse .tt-long thead th").all_inner_texts() == list(table.columns)

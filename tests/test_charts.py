@@ -22,7 +22,6 @@ from attribution.render.charts import (
     Curve,
     Dots,
     Heat,
-    Plot,
     axis_around,
     axis_over,
     curves,
@@ -226,14 +225,6 @@ def test_the_map_makes_room_for_every_face_and_draws_the_chosen_one_last_and_lar
     assert [trace.meta for trace in empty.data] == ["examined"]
     with pytest.raises(ValueError, match="2 points, 1 methods"):
         reference_map(np.zeros((2, 2)), ["real"], ["a", "b"], DETECTOR, [], 1)
-
-
-def test_the_frame_of_a_plot_has_its_ticks_and_keeps_what_is_drawn_inside() -> None:
-    plot = Plot((0.0, 2.0), (0.5, 1.0))
-    assert plot.points([(0, 0.5), (1, 1.0), (9, -3)]) == "50.0,284.0 219.0,12.0 388.0,284.0"
-    frame = plot.figure("<circle/>", HOSTILE, [(1, HOSTILE)], [(0.5, "50")], HOSTILE, "up", HOSTILE)
-    assert said(frame).count(HOSTILE) == 3
-    assert Markup(frame).of("svg")[0]["aria-label"] == HOSTILE
 
 
 def figure_of(markup: Any) -> Any:

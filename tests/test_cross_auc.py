@@ -37,7 +37,9 @@ def test_a_row_has_both_means_and_the_worst_pair():
 def test_the_command_adds_the_table_to_every_card(
     tmp_path: Path, default_folders: Folders, swap_folders: Folders, monkeypatch: pytest.MonkeyPatch
 ):
+    # Few faces a source, and few resamples.
     monkeypatch.setattr(metrics.source_pairs, "__defaults__", (False, 2))
+    monkeypatch.setattr(metrics.estimate, "__defaults__", (0, 20))
     data, work = lab_data()
     folders, before = [], []
     for made, name, settings in (

@@ -424,7 +424,9 @@ def limits_page(card: Card, study: Study, others: Sequence[Card] = ()) -> str:
 
 
 def _chapter(at: Subject, prefix: str) -> Markup:
-    head = _HTML.answers(at.card, answers(at), by_source_of_all(at), prefix)
+    head = _HTML.first(
+        prefix, at.card.name, "", text.INTRO, answers(at), text.CHART_TITLE, by_source_of_all(at), text.STATED_LIMITS, at.card.limits
+    )
     return section.drawn_page(
         at, PLANS[at.card.scope], _WORDS, at.study, lambda table: numbers(table, at.say), head, at.card.measured, _OF_THE_STUDY, prefix
     )

@@ -176,9 +176,8 @@ def style(*files: str) -> Markup:
     # Paper is light.
     paper = "".join(f"--tt-{name.replace('_', '-')}:{tone};" for name, tone in vars(LIGHT).items())
     steps += f"@media print{{.dark{{{paper}{_level_variables(LIGHT)}color-scheme:light}}}}"
-    classes = "".join(f".tt-level-{step}{{background:var(--tt-level-{step})}}" for step in range(HEAT_LEVELS + 1))
     sheets = "".join((Path(__file__).parent / "static" / file).read_text(encoding="utf-8") for file in files)
-    return Markup(f"<style>{steps}{classes}{sheets}</style>")
+    return Markup(f"<style>{steps}{sheets}</style>")
 
 
 def drawn_page(

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
+from dataclasses import dataclass
 
 from attribution.detectors.card import MeasuredTable
-from attribution.detectors.tables import Estimate, Row, Rows, Unfit, figure_words
-from attribution.measured.figures import Chooser
-from attribution.measured.section import capital, study_table
+from attribution.detectors.tables import Estimate, Row, Rows, Unfit
+from attribution.measured.figures import of_data
+from attribution.measured.section import study_table
 from attribution.measured.study import Study
-from attribution.text import failures as text
 
 COIN = 0.5
 MEAN = "mean"
@@ -25,16 +22,14 @@ _T = (12.71, 4.3, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.2)
 
 @dataclass(frozen=True)
 class Findings:
-    """The study, its detectors and sources in their order (name → name for people; the place in it is the number on the page), and the
-    faces of the examples by file name, H×W×3 uint8."""
+    """The study, its detectors and sources in their order (name → name for people; the place in it is the number on the page)."""
 
     study: Study
     detectors: Mapping[str, str]
     sources: Mapping[str, str]
-    crops: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @staticmethod
-    def of(study: Study, crops: Mapping[str, np.ndarray] | None = None) -> Findings:
+    def of(study: Study) -> Findings:
         """With the names in the tables "detectors" and "sources", and after them those that the matrix has besides."""
 
         def there(key: str) -> Iterable[Row]:
@@ -46,7 +41,7 @@ class Findings:
             found.update((row.text(column), row.text("display")) for row in there(table))
             return {name: words or name for name, words in list(found.items())[: 2 * MOST_NAMES] if name}
 
-        return Findings(study, names("detectors", "detector", "detector"), names("sources", "source", "tested on"), crops or {})
+        return Findings(study, names("detectors", "detector", "detector"), names("sources", "source", "tested on"))
 
     def table(self, key: str) -> MeasuredTable:
         """Raises Unfit when there is none."""
@@ -66,10 +61,14 @@ class Findings:
         return [(tuple(map(row.text, places)), row, one) for row in rows if (one := sound(row, column, least)) is not None]
 
     def detector(self, name: str) -> str:
-        return self.detectors.get(name, name)
+        return of_data(self.detectors.get(name, name))
+
+    def short(self, name: str) -> str:
+        """The detector's own name: `telltale-caddm`, or what is shown of one of the study without what stands in brackets."""
+        return name if name.startswith("telltale-") else self.detectors.get(name, name).partition(" (")[0]
 
     def source(self, name: str) -> str:
-        return self.sources.get(name, name)
+        return of_data(self.sources.get(name, name))
 
     def say(self, words: str) -> str:
         """A cell of any table."""
@@ -77,17 +76,6 @@ class Findings:
 
     def detector_number(self, name: str) -> int:
         return list(self.detectors).index(name)
-
-    def source_number(self, name: str) -> int:
-        return list(self.sources).index(name)
-
-    def choose_detector(self, some: Sequence[str], chosen: str) -> Chooser:
-        options = [(self.detector_number(name), capital(self.detector(name))) for name in some]
-        return Chooser("detector", text.CHOOSE_DETECTOR, options, self.detector_number(chosen))
-
-    def choose_source(self, some: Sequence[str], chosen: str) -> Chooser:
-        options = [(self.source_number(name), self.source(name)) for name in some]
-        return Chooser("source", text.CHOOSE_SOURCE, options, self.source_number(chosen) if chosen else 0)
 
 
 def ordered(found: Iterable[str], known: Iterable[str]) -> list[str]:
@@ -139,23 +127,3 @@ def decided(one: Estimate | None, zero: float = 0.0) -> int:
 def minus(one: Estimate) -> Estimate:
     """The same loss as a gain, and the other way round."""
     return Estimate(-one.value) if one.low is None or one.high is None else Estimate(-one.value, -one.high, -one.low)
-
-
-def inline(words: str) -> str:
-    """`0.02, −0.01 to 0.04`: a figure with its interval where it stands in brackets already."""
-    return words.replace(" (", ", ").removesuffix(")")
-
-
-def moved(one: Estimate | None) -> str:
-    """What a difference says: gains, loses, not shown to change, or not measured."""
-    if one is None:
-        return text.NOT_MEASURED
-    sign = decided(one)
-    if not sign:
-        return text.UNDECIDED.format(one=inline(figure_words(one)))
-    return text.GAINS.format(one=figure_words(one)) if sign > 0 else text.LOSES.format(one=figure_words(minus(one)))
-
-
-def set_share(share: float) -> str:
-    """A share that was set, not measured: `12.5 %`."""
-    return f"{100 * share:.3g} %"

@@ -9,7 +9,7 @@ them on a phone. Whatever is given as words may be anybody's: it is escaped, bec
 import html
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,47 +24,8 @@ from attribution.render.palette import FAMILY_STYLES, family_style
 from attribution.text import page as text
 from attribution.text.numbers import decimal, measured_share
 
-Ticks = Iterable[tuple[float, str]]
-"""Values on an axis, with the words that stand there."""
 _HTML = macros("charts.html")
 _LIKELY = 0.01
-
-
-@dataclass(frozen=True)
-class Plot:
-    """The frame of a small plot as inline SVG without a script: Gradio runs no script of a part of a page, so this is no plotly figure.
-
-    `across` and `upward` are the lowest and highest value of the axes; what lies outside is drawn at the edge. `height` is that of the
-    view box, which is 400 wide and meant to be shown at 300 to 460 px; `digits` are the decimals of coordinates.
-    """
-
-    across: tuple[float, float]
-    upward: tuple[float, float]
-    height: int = 330
-    digits: int = 1
-
-    @property
-    def box(self) -> tuple[int, int, int, int, int, int]:
-        """Left, right, top and bottom of the drawn area; width and height of all."""
-        return 50, 388, 12, self.height - 46, 400, self.height
-
-    def x(self, value: float) -> str:
-        return f"{50 + 338 * _way(value, self.across):.{self.digits}f}"
-
-    def y(self, value: float) -> str:
-        return f"{self.height - 46 - (self.height - 58) * _way(value, self.upward):.{self.digits}f}"
-
-    def points(self, values: Iterable[tuple[float, float]]) -> str:
-        """Values across and upwards as the points of a polyline or polygon."""
-        return " ".join(f"{self.x(x)},{self.y(y)}" for x, y in values)
-
-    def figure(
-        self, drawn: str, label: str, x_ticks: Ticks, y_ticks: Ticks, under: str, beside: str, title: str = "", kind: str = ""
-    ) -> Markup:
-        """The frame around what was `drawn` (SVG): grid, ticks, words at the axes and a caption. `label` is what screen
-        readers hear, `kind` another CSS class."""
-        across, upwards = ([(self.x(x), words) for x, words in x_ticks], [(self.y(y), words) for y, words in y_ticks])
-        return _HTML.plot(title, label, Markup(drawn), across, upwards, under, beside, self.box, f" {kind}" if kind else "")
 
 
 def method_bars(p_methods: Mapping[str, float], detector: DetectorInfo, fold: bool = False) -> Markup:
@@ -162,10 +123,6 @@ class Axis:
     shares: bool = True
     mark: float | None = None
     second: float | None = None
-
-    def place(self, value: float) -> float:
-        """Per cent of the way from low to high, kept within it."""
-        return 100 * min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
 
     def ticks(self, count: int = 3) -> list[str]:
         """Evenly spaced values in words, both ends among them."""
@@ -343,8 +300,3 @@ def _drawn(title: str, label: str, rows: int, figure: Mapping[str, Any]) -> Mark
     written = json.dumps(figure, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     # In single quotes, because JSON is full of double ones.
     return _HTML.drawn(title, label, Markup(written.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#39;")), rows)
-
-
-def _way(value: float, axis: tuple[float, float]) -> float:
-    """How far it is from the low to the high end, kept within them."""
-    return min(max((value - axis[0]) / (axis[1] - axis[0]), 0.0), 1.0)

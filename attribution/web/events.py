@@ -21,7 +21,6 @@ from attribution.text import limits as limits_text
 from attribution.text import page as text
 from attribution.web import examination, files, page_parts, results, sections
 from attribution.web.engine import Abandoned, Engine, Engines, sentence_of
-from attribution.web.example_crops import example_crops
 from attribution.web.language import in_readers_language
 from attribution.web.results import FaceParts, FileParts
 from attribution.web.sessions import Session, Sessions
@@ -266,7 +265,7 @@ class Events:
         try:
             there = self.zeroshot_file.stat() if self.zeroshot_file.exists() else None
             stamp = (there.st_mtime_ns, there.st_size) if there else None
-            return _failures_page(self.zeroshot_file, stamp, tuple((example.name, example.path) for example in self.examples), language())
+            return _failures_page(self.zeroshot_file, stamp, language())
         except Exception as error:
             return page_parts.HTML.waiting(sentence_of(error))
 
@@ -282,7 +281,6 @@ def _step(status: Any, file: FileParts | None = None, table: Any = None) -> tupl
 
 
 @lru_cache(maxsize=len(LANGUAGES))
-def _failures_page(file: Path, _stamp: tuple[int, int] | None, examples: tuple[tuple[str, Path], ...], _language: str) -> str:
+def _failures_page(file: Path, _stamp: tuple[int, int] | None, _language: str) -> str:
     """Drawn once for all readers of a language, and again when the file has changed, as its stamp says."""
-    study = read_study(file, ZEROSHOT_SCHEMA)
-    return failures_page(study, example_crops(study, dict(examples)))
+    return failures_page(read_study(file, ZEROSHOT_SCHEMA))

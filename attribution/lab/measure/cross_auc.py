@@ -3,7 +3,7 @@ manipulated faces of each, and may still put the untouched ones of one above the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -60,28 +60,33 @@ def cross_auc_tables(
     """The tables "Cross-AUC" and "Cross-AUC, pairs" of a detector as the app has it, read with mirror images: all faces of test and cross
     (`samples`) that are of its `methods`, the lab's own forgeries left out; and `unseen` swaps on cross, for one that knows face swaps."""
 
-    def read(crops: Sequence[np.ndarray]) -> np.ndarray:
-        return p_manipulated(predictor.read(np.stack(crops), mirrored=True).p_methods, predictor.info)
+    def read(crops: np.ndarray) -> np.ndarray:
+        return p_manipulated(predictor.read(crops, mirrored=True).p_methods, predictor.info)
 
     rows: list[Row] = []
     every: list[tuple[str, Scored]] = []
     for split, own in samples.items():
         chosen = [index for index in range(len(own)) if own.methods[index] in methods and own.methods[index] not in FORGED]
         families, sources, groups = (np.array(names)[chosen] for names in (own.families, own.sources, own.groups))
-        faces = Scored(families != REAL, read([own.encoded(index) for index in chosen]), sources, groups)
+        faces = Scored(families != REAL, read(np.stack([own.encoded(index) for index in chosen])), sources, groups)
         there = sorted(set(families.tolist()) - {REAL})
         rows += [(split, name, *figures(faces.take(np.isin(families, (REAL, name))))) for name in there if len(there) > 1]
         every.append((split, faces))
     every += [] if unseen is None else _by_kind(unseen, read)
-    rows += [(name, "all", *figures(faces)) for name, faces in every]
+    rows += [(name, "all", *figures(faces)) for name, faces in every if faces.manipulated.any()]
     return [table("cross_auc", rows), table("cross_auc_pairs", [(name, *cells) for name, faces in every for cells in pairs(faces)])]
 
 
-def _by_kind(pictures: Pictures, read) -> Iterator[tuple[str, Scored]]:
+def _by_kind(pictures: Pictures, read: Callable[[np.ndarray], np.ndarray]) -> list[tuple[str, Scored]]:
     """The swaps of each kind that no training used, with the untouched faces that they were made on."""
-    for kind in UNSEEN:
-        sets = {name.removeprefix(f"{kind}, "): chosen for name, chosen in pictures.sets.items() if name.startswith(f"{kind}, ")}
-        if sets:
-            chosen = np.concatenate(list(sets.values()))
-            sources = np.repeat(list(sets), [len(one) for one in sets.values()])
-            yield kind, Scored(pictures.manipulated[chosen], read(list(pictures.crops[chosen])), sources, pictures.groups[chosen])
+    sets = {
+        kind: {name.removeprefix(f"{kind}, "): own for name, own in pictures.sets.items() if name.startswith(f"{kind}, ")}
+        for kind in UNSEEN
+    }
+    needed = np.unique(np.concatenate([own for some in sets.values() for own in some.values()]))
+    p, found = np.full(len(pictures), np.nan), []
+    p[needed] = read(pictures.crops[needed])
+    for kind, some in sets.items():
+        chosen, sources = np.concatenate([*some.values()]), np.repeat([*some], [len(own) for own in some.values()])
+        found.append((kind, Scored(pictures.manipulated[chosen], p[chosen], sources, pictures.groups[chosen])))
+    return found

@@ -178,7 +178,8 @@ def measure_cross_auc(folders: Sequence[Path], data: Path, work: Path) -> None:
     """`lab cross-auc`: measure AUCs across collections of finished detectors and write the table into their cards."""
     rows = read_manifest(data)
     samples = {split: load_samples(data, rows, work, split) for split in ("test", "cross")}
-    unseen = caddm.generalisation_cases(*samples.values(), np.stack([row.landmarks for row in rows if row.split == "cross"]))
+    landmarks = np.stack([row.landmarks for row in rows if row.split == "cross"])
+    unseen = caddm.generalisation_cases(samples["test"], samples["cross"], landmarks)
     for folder in folders:
         predictor = Predictor(load_folder(folder))
         methods = PRODUCTS[predictor.card.scope].methods

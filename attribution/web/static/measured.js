@@ -1,29 +1,6 @@
-// Pages of measurements: tabs, questions that open, choosers, and tables with their CSV. Charts are drawn by plots.js.
+// Pages of measurements: tabs, questions that open, and tables with their CSV. Charts are drawn by plots.js.
 (() => {
   "use strict";
-
-  // Choosers of a part (measured/templates/figures.html): what belongs to the choice is shown; choosers of the same thing move together in all parts.
-  const showChoice = (part) => {
-    const start = part.dataset.chosen.split(" ");
-    const chosen = part.dataset.about.split(" ").map((about, i) => part.querySelector(`input[data-about="${about}"]:checked`)?.value ?? start[i]);
-    let found = false;
-    for (const one of part.querySelectorAll("[data-of]")) {
-      const fits = one.dataset.of.split(" ").every((number, i) => number === "*" || number === chosen[i]);
-      one.toggleAttribute("hidden", !fits);
-      found ||= fits;
-    }
-    part.querySelector("[data-none]").hidden = found;
-  };
-  document.addEventListener("change", (event) => {
-    const input = event.target.closest?.(".tt-choose input");
-    if (!input) return;
-    for (const part of document.querySelectorAll(".tt-part-of")) {
-      const same = part.querySelector(`input[data-about="${input.dataset.about}"][value="${input.value}"]`);
-      if (!same) continue;
-      same.checked = true;
-      showChoice(part);
-    }
-  });
 
   // Tables come as lines with tabs, long ones packed; they become tables when somebody opens or prints them. `texts`: the lines by .tt-numbers.
   const texts = new WeakMap();
