@@ -63,8 +63,8 @@ def test_faces_are_a_radio_group_with_one_stop_for_the_keyboard() -> None:
     choices = view.face_choices(s.picture(s.MANIPULATED, s.NONE_FOUND, s.INCONCLUSIVE), [URI, None, URI], 2)
     assert all(state in said(choices) for state in text.STATES.values())
     page = Markup(choices)
-    radios = [(radio["role"], radio["tabindex"], radio["aria-checked"]) for radio in page.of("button")]
-    assert radios == [("radio", "-1", "false"), ("radio", "-1", "false"), ("radio", "0", "true")]
+    radios = [(radio["data-face"], radio["role"], radio["tabindex"], radio["aria-checked"]) for radio in page.of("button")]
+    assert radios == [("0", "radio", "-1", "false"), ("2", "radio", "0", "true"), ("1", "radio", "-1", "false")], "worst first"
     assert page.of_class("tt-choices")[0]["aria-label"] == text.CHOOSE_FACE
     assert len(page.of("img")) == 2
     assert view.face_choices(s.picture(s.MANIPULATED), [URI], 0) == "", "one face needs no choice"

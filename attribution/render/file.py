@@ -21,6 +21,7 @@ from attribution.text import numbers
 from attribution.text import page as text
 
 _HTML = macros("file.html")
+_WORST = ("manipulated", "inconclusive", "no_manipulation_found")
 
 
 def picture_stage(evidence: Evidence, picture_uri: str, chosen: int) -> Markup:
@@ -50,10 +51,11 @@ def title(evidence: Evidence) -> str:
 
 
 def face_choices(evidence: Evidence, crops: Sequence[str | None], chosen: int) -> Markup:
-    """A row of faces to choose from, as a radio group: crop, number and state. Empty when there is only one."""
+    """A row of faces to choose from, as a radio group: crop, number and state, the worst first. Empty when there is only one."""
     if len(evidence.tracks) < 2:
         return Markup()
-    return _HTML.face_choices([(crop, track.verdict.state) for crop, track in zip(crops, evidence.tracks, strict=True)], chosen)
+    worst = sorted(range(len(crops)), key=lambda one: (_WORST.index(evidence.tracks[one].verdict.state), -evidence.tracks[one].p_manipulated))
+    return _HTML.face_choices([(index, crops[index], evidence.tracks[index].verdict.state) for index in worst], chosen)
 
 
 def layers(evidence: Evidence, chosen: int | None = None) -> Markup:

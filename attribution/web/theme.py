@@ -64,7 +64,7 @@ def area_css() -> str:
 def head(plotly: str = "") -> str:
     """The document's head: our scripts with their words, a style sheet, and no referrer for whatever a reader opens from here. `plotly`
     is the address of that library on our own host, for the charts of measurements."""
-    files = ("language.js", "page.js", "files.js", "detector_panel.js", "measured.js", "plots.js")
+    files = ("language.js", "page.js", "faces.js", "sections.js", "files.js", "detector_panel.js", "measured.js", "plots.js")
     script = "".join((_HERE / name).read_text(encoding="utf-8") for name in files)
     words = json.dumps(numbers.for_script(), ensure_ascii=False).replace("<", "\\u003c")
     offered = json.dumps({code: "rtl" if code in RIGHT_TO_LEFT else "ltr" for code in LANGUAGES})
