@@ -59,6 +59,10 @@ class Reader:
 
     def open(self) -> Reader:
         self.page.goto(self.address)
+        return self.ready()
+
+    def ready(self) -> Reader:
+        """Once the page can be used."""
         self.page.wait_for_selector("#tt-drop button")
         self.page.wait_for_selector(".tt-examples button")
         return self

@@ -62,10 +62,11 @@ AREAS = (
 WHY = read_study(ZEROSHOT_FILE, ZEROSHOT_SCHEMA)
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PORTRAIT = ROOT / "examples" / "astronaut.png"
+SWAP = ROOT / "examples" / "mouth_swap.jpg"
 SLOW = Fault("/store/", pause=0.05, piece=2**17)
 WIDE = """() => [...document.querySelectorAll('#tt-result *')].filter((e) => e.checkVisibility()
   && e.getBoundingClientRect().right > 391
-  && !e.closest('.tt-scroll, .js-plotly-plot, .tt-picture, [aria-hidden=true], #tt-slider')).map((e) => e.className).slice(0, 5)"""
+  && !e.closest('.tt-scroll, .js-plotly-plot, .tt-picture, .tt-compare, [aria-hidden=true]')).map((e) => e.className).slice(0, 5)"""
 
 # Every visible piece of text, the contrast that it has to its ground, and the least that WCAG 2.2 AA asks of its size.
 WEAK_TEXT = """() => {
@@ -92,6 +93,15 @@ WEAK_TEXT = """() => {
   }
   return weak;
 }"""
+
+
+@pytest.fixture(scope="module")
+def two_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The portrait beside its mirror image, under a hostile name."""
+    portrait = np.asarray(Image.open(PORTRAIT).convert("RGB"))[:300, 100:400]
+    file = tmp_path_factory.mktemp("faces") / "<img src=x onerror=alert(1)><b>bold.png"
+    Image.fromarray(np.hstack([portrait, portrait[:, ::-1]])).save(file)
+    return file
 
 
 @pytest.fixture(scope="module")
@@ -134,13 +144,13 @@ def weak_text(page: Any) -> list[Any]:
     return found
 
 
-def test_a_reader_with_a_keyboard_gets_a_verdict_and_all_that_belongs_to_it(visit: Callable[..., Any]) -> None:
+def test_a_reader_with_a_keyboard_gets_a_verdict_and_opens_what_belongs_to_it(visit: Callable[..., Any]) -> None:
     reader = visit(color_scheme="light")
     page = reader.page
     page.wait_for_selector(".tt-ready")
     assert "random-default" in page.inner_text(".tt-pill")
     reached = []
-    for _ in range(12):
+    for _ in range(14):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.className + ' ' + (document.activeElement.dataset.example ?? '')"))
         if reached[-1].strip() == "0":
@@ -152,23 +162,72 @@ def test_a_reader_with_a_keyboard_gets_a_verdict_and_all_that_belongs_to_it(visi
     assert page.inner_text(".tt-state h2") in text.STATES.values()
     assert page.evaluate("document.activeElement.id") == "tt-verdict", "screen readers begin at the verdict"
     assert page.is_visible(".tt-picture img")
-    slider = page.query_selector_all("#tt-slider img")
-    assert len(slider) == 2
-    assert all(image.bounding_box()["height"] > 100 for image in slider)
+    assert weak_text(page) == []
+    page.focus(".tt-section[aria-controls=tt-where]")
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("document.activeElement.getAttribute('aria-controls')") == "tt-limits"
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    assert opened(reader.look("where").page) == ["where"]
+    heat = page.query_selector_all(".tt-compare img")
+    assert len(heat) == 2
+    assert all(image.bounding_box()["height"] > 100 for image in heat)
     assert text.HEATMAP_WARNING in page.inner_text(".tt-faithful")
-    assert eventually(lambda: len(page.query_selector_all("#tt-map .points path")) == REFERENCES + 1), "the references and the face"
-    assert len(page.query_selector_all(".tt-table tbody tr")) >= 10
-    page.click("#tt-label input")
-    page.click("#tt-label [role=option]:last-child")
-    chosen = page.input_value("#tt-label input").rsplit(" (", 1)[0]
+    page.focus("[data-label]")
+    page.keyboard.press("End")
+    chosen = page.evaluate("document.querySelector('[data-label]').selectedOptions[0].textContent").rsplit(" (", 1)[0]
     assert eventually(lambda: f"“{chosen}”" in page.inner_text(".tt-faithful"))
+    assert page.evaluate("document.activeElement.matches('[data-label]')"), "the keyboard keeps its place"
+    assert weak_text(page) == []
+    reader.look("method")
+    assert eventually(lambda: len(page.query_selector_all("#tt-method .points path")) == REFERENCES + 1), "the references and the face"
+    reader.look("records")
     for link, ending, begins in ((0, ".html", "<!doctype html>"), (1, ".json", "{")):
         with page.expect_download() as waiting:
             page.locator(".tt-downloads a").nth(link).click()
         assert waiting.value.suggested_filename.startswith("telltale-")
         assert waiting.value.suggested_filename.endswith(ending)
         assert Path(waiting.value.path()).read_text(encoding="utf-8").startswith(begins)
-    assert weak_text(page) == []
+
+
+def opened(page: Any) -> list[str]:
+    """The sections that are open, as their heads say, and as can be seen."""
+    heads = page.eval_on_selector_all(
+        ".tt-section[aria-expanded=true]", "all => all.map((one) => one.getAttribute('aria-controls').slice(3))"
+    )
+    assert heads == page.eval_on_selector_all(
+        ".tt-section-body", "all => all.filter((one) => one.checkVisibility()).map((one) => one.id.slice(3))"
+    )
+    return heads
+
+
+def test_nothing_below_the_answer_is_made_before_it_is_opened_and_one_section_is_open_at_a_time(
+    visit: Callable[..., Any], two_faces: Path
+) -> None:
+    reader = visit().give(two_faces)
+    page = reader.page
+    assert opened(page) == []
+    assert page.query_selector(".tt-parts, .js-plotly-plot") is None
+    assert page.evaluate("document.documentElement.scrollHeight") <= 2000
+    assert opened(reader.look("where").page) == ["where"]
+    assert page.url.endswith("#where")
+    assert opened(reader.look("others").page) == ["others"]
+    page.click(".tt-box[data-face='1']")
+    assert eventually(lambda: page.inner_text(".tt-face h3") == "Face 2")
+    assert opened(reader.look("others").page) == ["others"], "another face keeps what is open"
+    reader.give(PORTRAIT)
+    assert opened(reader.look("others").page) == ["others"], "and so does another file"
+    page.click(".tt-cannot a[href='#tt-limits']")
+    assert opened(reader.look("limits").page) == ["limits"], "a link opens what it leads to"
+    assert page.evaluate("document.activeElement.id") == "tt-limits"
+    page.goto(f"{reader.address}#records")
+    page.reload()
+    reader.ready().give(PORTRAIT)
+    assert opened(reader.look("records").page) == ["records"], "and so does an address"
+    page.click(".tt-section[aria-controls=tt-records]")
+    assert opened(page) == []
+    assert "#" not in page.url
 
 
 def test_the_other_pages_open_beside_a_result_and_keep_light_or_dark(visit: Callable[..., Any]) -> None:
@@ -192,10 +251,10 @@ def test_the_other_pages_open_beside_a_result_and_keep_light_or_dark(visit: Call
         other.close()
 
 
-def test_a_phone_shows_two_faces_and_what_is_no_picture_without_scrolling_sideways(visit: Callable[..., Any], tmp_path: Path) -> None:
-    portrait = np.asarray(Image.open(PORTRAIT).convert("RGB"))[:300, 100:400]
-    two, words, strange = (tmp_path / name for name in ("<img src=x onerror=alert(1)><b>bold.png", "words.jpg", "words.txt"))
-    Image.fromarray(np.hstack([portrait, portrait[:, ::-1]])).save(two)
+def test_a_phone_shows_two_faces_and_what_is_no_picture_without_scrolling_sideways(
+    visit: Callable[..., Any], two_faces: Path, tmp_path: Path
+) -> None:
+    words, strange = (tmp_path / name for name in ("words.jpg", "words.txt"))
     words.write_bytes(b"This is no picture.")
     strange.write_bytes(b"words")
     reader = visit(width=390, height=844, color_scheme="dark", has_touch=True, is_mobile=True)
@@ -209,10 +268,10 @@ def test_a_phone_shows_two_faces_and_what_is_no_picture_without_scrolling_sidewa
     assert page.inner_text(".tt-problem h2") == text.PROBLEM
     assert not page.is_visible(".tt-verdict")
     assert fits(page)
-    reader.give(two)
+    reader.give(two_faces)
+    assert page.evaluate("document.documentElement.scrollHeight") <= 3200
     assert not page.is_visible(".tt-problem")
     assert alarms == []
-    assert page.query_selector(".tt-custody b, .tt-custody img") is None, "a hostile name does nothing"
     assert len(page.query_selector_all(".tt-box")) == 2
     page.click(".tt-box[data-face='1']")
     assert eventually(lambda: page.inner_text(".tt-face h3") == "Face 2")
@@ -221,11 +280,17 @@ def test_a_phone_shows_two_faces_and_what_is_no_picture_without_scrolling_sidewa
     page.keyboard.press("ArrowLeft")
     assert eventually(lambda: page.inner_text(".tt-face h3") == "Face 1")
     assert page.get_attribute(".tt-box[data-face='0']", "aria-pressed") == "true"
+    reader.look("records")
+    assert page.query_selector(".tt-custody b, .tt-custody img") is None, "a hostile name does nothing"
+    assert alarms == []
+    reader.look("limits")
     longer = "for (const cell of document.querySelectorAll('.tt-measured td')) cell.textContent = 'averylongwordinatable'.repeat(4)"
     page.evaluate(longer)
     assert fits(page)
-    assert page.evaluate(WIDE) == []
-    assert all(image.bounding_box()["height"] > 100 for image in page.query_selector_all("#tt-slider img"))
+    for section in ("where", "method", "others"):
+        reader.look(section)
+        assert fits(page)
+        assert page.evaluate(WIDE) == []
 
 
 def test_a_clip_is_played_or_shown_frame_by_frame_and_goes_when_its_reader_does(
@@ -322,16 +387,9 @@ class Panel:
         return self.page.inner_text(".tt-pill")
 
 
-def examine(page: Any) -> None:
-    """Give the example, and wait for its verdict and its heatmap."""
-    page.evaluate("for (const old of document.querySelectorAll('.tt-verdict, .tt-faithful')) old.dataset.old = ''")
-    page.set_input_files("#tt-drop input[type=file]", ROOT / "examples" / "mouth_swap.jpg")
-    page.wait_for_selector(".tt-verdict:not([data-old])")
-    page.wait_for_selector(".tt-faithful:not([data-old])")
-
-
 def test_a_detector_is_looked_up_cancelled_downloaded_and_used(visit: Any, public: LoopbackHub) -> None:
-    page = visit().page
+    reader = visit()
+    page = reader.page
     panel = Panel(page).open()
     panel.look_up("acme/told")
     facts = page.inner_text(panel.seen("first", "dl"))
@@ -351,13 +409,12 @@ def test_a_detector_is_looked_up_cancelled_downloaded_and_used(visit: Any, publi
     public.faults.clear()
     assert "acme/told@" in panel.use().used()
     assert page.evaluate("document.activeElement.dataset.do") == "toggle"
-    examine(page)
-    words = page.inner_text("#tt-result")
+    words = reader.give(SWAP).look("limits").page.inner_text("#tt-result")
     for part in (text.WHOLE["picture"], text.WHOLE_TITLES["picture"], text.NOT_TOLD, "not calibrated", text.UNMEASURED_TITLE):
         assert part in words
-    assert text.NO_REFERENCES in words
     assert "Face 1" not in words
-    assert page.query_selector(".tt-box, #tt-map") is None
+    assert text.NO_REFERENCES in reader.look("method").page.inner_text("#tt-method")
+    assert page.query_selector(".tt-box, .tt-map") is None
     # Another choice leaves what is shown as it is.
     panel.open()
     page.select_option("#tt-choose-first", "default")
@@ -366,7 +423,8 @@ def test_a_detector_is_looked_up_cancelled_downloaded_and_used(visit: Any, publi
 
 
 def test_labels_are_asked_for_and_two_detectors_stand_side_by_side(visit: Any) -> None:
-    page = visit(390, 844).page
+    reader = visit(390, 844)
+    page = reader.page
     panel = Panel(page).open().look_up("acme/untold", "beside").use()
     page.wait_for_selector(".tt-ask")
     assert page.evaluate("document.activeElement.dataset.label") == "LABEL_0"
@@ -381,17 +439,18 @@ def test_labels_are_asked_for_and_two_detectors_stand_side_by_side(visit: Any) -
     pill = panel.use().used()
     assert "random-default" in pill
     assert "acme/untold@" in pill
-    examine(page)
+    reader.give(SWAP)
     both = page.inner_text(".tt-both")
     for part in (opinion_text.SIDE_BY_SIDE, "random-default", "acme/untold", "Landmark face swap", "LABEL_0", "not calibrated"):
         assert part in both
     assert both.count("%") == 2
     assert opinion_text.AGREEMENT["same family"] in both
-    page.wait_for_selector("#tt-second-slider img")
-    second = page.inner_text("#tt-opinion")
+    page.click(".tt-both a[href='#tt-others']")
+    second = reader.look("others").page.inner_text("#tt-others")
     assert opinion_text.NO_REFERENCES.format(name="acme/untold") in second
-    assert opinion_text.UNMEASURED_TITLE.format(name="acme/untold") in second
-    assert page.query_selector("#tt-second-map") is None
+    assert page.query_selector("#tt-others .tt-map") is None
+    assert fits(page)
+    assert opinion_text.UNMEASURED_TITLE.format(name="acme/untold") in reader.look("limits").page.inner_text("#tt-limits")
     assert fits(page)
 
 

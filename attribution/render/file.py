@@ -54,7 +54,9 @@ def face_choices(evidence: Evidence, crops: Sequence[str | None], chosen: int) -
     """A row of faces to choose from, as a radio group: crop, number and state, the worst first. Empty when there is only one."""
     if len(evidence.tracks) < 2:
         return Markup()
-    worst = sorted(range(len(crops)), key=lambda one: (_WORST.index(evidence.tracks[one].verdict.state), -evidence.tracks[one].p_manipulated))
+    worst = sorted(
+        range(len(crops)), key=lambda one: (_WORST.index(evidence.tracks[one].verdict.state), -evidence.tracks[one].p_manipulated)
+    )
     return _HTML.face_choices([(index, crops[index], evidence.tracks[index].verdict.state) for index in worst], chosen)
 
 

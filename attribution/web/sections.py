@@ -186,9 +186,9 @@ def others(session: Session, pipeline: Pipeline) -> tuple[Markup, Any, Any]:
     if evidence is None or track is None or index is None or shown is None:
         return face_view.refused(text.NO_OTHERS), *NO_MAP
     first = evidence.detector
-    heat = neighbours = Markup()
+    heat, folded, neighbours = Markup(), False, Markup()
     if shown.verdict is not None:
-        heat = _opinion_heat(session, pipeline)
+        heat, folded = _opinion_heat(session, pipeline)
         neighbours = face_view.refused(opinion_text.NO_REFERENCES.format(name=opinion_text.name_of(shown.detector.name)))
         if shown.placement is not None:
             neighbours = face_view.neighbours(shown.placement, shown.detector)
@@ -197,6 +197,7 @@ def others(session: Session, pipeline: Pipeline) -> tuple[Markup, Any, Any]:
         opinion_view.heading(track, index, first),
         opinion_view.answer(track, shown, first),
         heat,
+        folded,
         neighbours,
         opinion_view.others(track, index),
     )
@@ -208,20 +209,21 @@ def others(session: Session, pipeline: Pipeline) -> tuple[Markup, Any, Any]:
     return said, *_map(beside.bank, shown.detector, placements, session.chosen)
 
 
-def _opinion_heat(session: Session, pipeline: Pipeline) -> Markup:
-    """The heatmap of the shown opinion with its words; why there is none where it could not be drawn."""
+def _opinion_heat(session: Session, pipeline: Pipeline) -> tuple[Markup, bool]:
+    """The heatmap of the shown opinion with its words, and whether it explains nothing; why there is none where it could not be drawn."""
     track, second = session.track, session.second
     if track is None or second is None or track.shown_face is None:
-        return Markup()
+        return Markup(), False
     try:
         heatmap = _opinion_heatmap(session, pipeline, track, second)
     except Exception as error:
-        return page_parts.HTML.refused(sentence_of(error), "alert")
+        return page_parts.HTML.refused(sentence_of(error), "alert"), False
     words = opinion_view.heat_words(heatmap, second.detector, pipeline.tables.get(second.detector.weights_sha256))
     if second.face is not None:
         words = page_parts.HTML.noted(opinion_text.HEAT_OF_OTHER.format(name=opinion_text.name_of(second.detector.name)), words)
     # Where it sees something else than the first detector, the heatmap lies on that.
-    return page_parts.HTML.heat(*_compared(second.face or track.shown_face, heatmap), words, opinion_text.HEAT_SLIDER)
+    compared = _compared(second.face or track.shown_face, heatmap)
+    return page_parts.HTML.heat(*compared, words, opinion_text.HEAT_SLIDER), heatmap.faithful == "no"
 
 
 def _opinion_heatmap(session: Session, pipeline: Pipeline, track: TrackEvidence, second: Opinion) -> Heatmap:
