@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from attribution.detectors.card import CropSettings
@@ -20,9 +21,11 @@ from attribution.faces.finder import FaceFinder, find_tracks
 from attribution.lab.data import written_whole
 from attribution.lab.forge.autoencoder import load_autoencoder
 from attribution.lab.forge.swaps import autoencoder_swap, blend, landmark_swap
+from attribution.lab.forge.unseen import similarity
 from attribution.media import open_media
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
+GENERATED_SIDE_PX = 256
 CLIP_SECONDS, CLIP_FPS, CLIP_SIDE_PX = 8, 25, 448
 MANIPULATED_SECONDS = (3.0, 5.0)
 _DRAWN = "face drawn by an auto-encoder"
@@ -40,7 +43,8 @@ def make_examples(out: Path | None = None) -> None:
     shutil.copyfile(str(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)), hopper)
     finder = FaceFinder("cpu")
     collins, grace = _portrait(astronaut, finder), _portrait(hopper, finder)
-    made = [_mouth_swap(grace, collins, out / "mouth_swap.jpg"), out / "autoencoder_swap.png"]
+    made = [_mouth_swap(grace, collins, out / "mouth_swap.jpg"), _generated(grace, collins, out / "generated_face.png")]
+    made.append(out / "autoencoder_swap.png")
     redrawn = autoencoder_swap(collins.crop.copy(), collins.points, load_autoencoder(), np.random.default_rng(4), "bilinear")
     drawn = collins.with_crop(redrawn.rgb)
     Image.fromarray(_marked(drawn, f"MANIPULATED: {_DRAWN}")).save(made[-1], optimize=True)
@@ -91,6 +95,23 @@ def _mouth_swap(target: _Portrait, donor: _Portrait, path: Path) -> Path:
     cv2.ellipse(mouth, ((x, y - 0.1 * wide), (1.6 * wide, 1.2 * wide), 0), 1, -1)
     blended = blend(swap.rgb, crop, cv2.GaussianBlur(mouth, (5, 5), 0), poisson=False)
     Image.fromarray(_marked(target.with_crop(blended), "MANIPULATED: the mouth of another portrait")).save(path, quality=90, subsampling=0)
+    return path
+
+
+def _generated(first: _Portrait, second: _Portrait, path: Path) -> Path:
+    """A picture drawn whole by the auto-encoder's decoder, from the code half-way between those of two portraits laid on each other."""
+    # The face is 1/1.6 of the picture, its middle a little below that of the picture.
+    points = ((first.points / len(first.crop) - 0.5) / 1.6 + (0.5, 0.52)) * GENERATED_SIDE_PX
+    network, codes = load_autoencoder(), []
+    for portrait in (first, second):
+        rows, columns = portrait.window
+        warp, size = similarity(portrait.points + np.array([columns.start, rows.start]), points), (GENERATED_SIDE_PX, GENERATED_SIDE_PX)
+        laid = cv2.warpAffine(portrait.rgb, warp, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        with torch.inference_mode():
+            codes.append(network.encoder(torch.from_numpy(laid).permute(2, 0, 1)[None].float() / 255))
+    with torch.inference_mode():
+        drawn = network.decoders["nearest"]((codes[0] + codes[1]) / 2)[0].permute(1, 2, 0).numpy()
+    Image.fromarray(_marked((drawn * 255).round().astype(np.uint8), "MANIPULATED: wholly generated")).save(path, optimize=True)
     return path
 
 

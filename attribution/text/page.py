@@ -42,6 +42,11 @@ EXAMPLES = {
         _("Drawn anew by a small auto-encoder; made with Telltale"),
         "manipulated", "face_swap", original="astronaut.png",
     ),
+    "generated_face.png": Promise(
+        _("A generated face, method unknown"),
+        _("Drawn whole by a small auto-encoder, from half-way between the portraits; made with Telltale"),
+        "manipulated",
+    ),
     "grace_hopper.jpg": Promise(
         _("An untouched portrait, inconclusive"), _("Grace Hopper, US Navy, public domain; the detector is not sure"), "inconclusive"
     ),
