@@ -26,12 +26,8 @@ VERDICT = ("family", "source", "faces", "manipulated", "none found", "wrong of d
 
 def info(card: Card) -> DetectorInfo:
     labels = card.labels
-    return DetectorInfo(
-        card.name,
-        "ab" * 32,
-        *(tuple(getattr(one, field) for one in labels) for field in ("name", "family", "display_name")),
-        scope=card.scope,
-    )
+    names, families, shown = (tuple(getattr(one, field) for one in labels) for field in ("name", "family", "display_name"))
+    return DetectorInfo(card.name, "ab" * 32, names, families, shown, scope=card.scope)
 
 
 def judged(card: Card, verdict: Verdict, clip: bool = False) -> Evidence:
