@@ -199,10 +199,14 @@ def cross_auc(at: Subject) -> Section:
             for (_name, row), one in zip(lines, values, strict=True)
         ]
         series.append(Dots(name, look, values, words))
-    # Collections that it never saw are nearest to what a reader has.
-    row, crossed = min(rows, key=lambda pair: (pair[0].text("faces of") != "cross", pair[0].text("family") != "all"))
-    says = _("Across collections its AUC is {crossed}, within them {within} ({place}).")
-    says = says.format(crossed=figure_words(crossed), within=figure_words(row.estimate("AUC within")), place=place_of(row.text("faces of")))
+    # Of sets where both were measured, collections that it never saw are nearest to what a reader has.
+    row, crossed = min(
+        rows, key=lambda pair: (pair[0].number("AUC within") is None, pair[0].text("faces of") == "test", pair[0].text("family") != "all")
+    )
+    said = {"crossed": figure_words(crossed), "place": place_of(row.text("faces of"))}
+    says = _("Across collections its AUC is {crossed} ({place}).").format(**said)
+    if (within := row.estimate("AUC within")) is not None:
+        says = _("Across collections its AUC is {crossed}, within them {within} ({place}).").format(**said, within=figure_words(within))
     words = _("Worst pair: untouched faces of {untouched} against manipulated ones of {manipulated}, {figure}.")
     names = {"untouched": at.source(row.text("worst untouched")), "manipulated": at.source(row.text("worst manipulated"))}
     more = [words.format(**names, figure=figure_words(worst))] if (worst := row.estimate("worst AUC")) else []

@@ -141,6 +141,7 @@ TITLES, READING = ({key: words[at] for key, words in QUESTIONS.items()} for at i
 UNCHANGED = _("as is")
 SPLITS = {
     "test": _("new faces, known collections"), "cross": _("collections it never saw"), "DFDC": _("DFDC face swaps"),
+    "unseen swaps": _("swaps of a kind it never saw"), "unseen partial swaps": _("partial swaps of a kind it never saw"),
     "val": _("validation faces"), "test, seen": _("new faces, known collections"),
     "test, left out": _("sources and a method left out of all"),
 }  # fmt: skip
