@@ -173,9 +173,9 @@ def style(*files: str) -> Markup:
     """The style sheets of a page, with the steps of its heat maps in both modes."""
     modes = ((":root", LIGHT), (".dark", DARK))
     steps = "".join(f"{selector}{{{_level_variables(tones)}}}" for selector, tones in modes)
-    # Paper is light.
+    # Paper is light, and charts are drawn for it a moment before.
     paper = "".join(f"--tt-{name.replace('_', '-')}:{tone};" for name, tone in vars(LIGHT).items())
-    steps += f"@media print{{.dark{{{paper}{_level_variables(LIGHT)}color-scheme:light}}}}"
+    steps += "".join(f"{at}{{{paper}{_level_variables(LIGHT)}}}" for at in (".tt-paper", "@media print{.dark")) + "}"
     sheets = "".join((Path(__file__).parent / "static" / file).read_text(encoding="utf-8") for file in files)
     return Markup(f"<style>{steps}{sheets}</style>")
 

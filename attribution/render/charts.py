@@ -102,6 +102,8 @@ def reference_map(
 
 
 _STEPS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+_TICKS, _MOST_TICKS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25), 5
+_ROOM = 0.02
 _ACCENT, _EDGE, _MUTED, _GROUND = "--tt-accent", "--tt-edge", "--tt-muted", "--tt-surface"
 _FOUND, _CLEARED, _OPEN = "--tt-manipulated", "--tt-no-manipulation-found", "--tt-inconclusive"
 # By the name of a look: colour, plotly's symbol, whether it is hollow.
@@ -124,17 +126,14 @@ class Axis:
     mark: float | None = None
     second: float | None = None
 
-    def ticks(self, count: int = 3) -> list[str]:
-        """Evenly spaced values in words, both ends among them."""
-        return [measured_share(value) if self.shares else decimal(value, 2) for value in self.values(count)]
-
-    def values(self, count: int) -> list[float]:
-        return [self.low + (self.high - self.low) * step / (count - 1) for step in range(count)]
-
-    def drawn(self, title: str = "") -> dict[str, Any]:
-        """As plotly's axis."""
-        said = {"tickvals": [round(value, 4) for value in self.values(5)], "ticktext": [f"{words}" for words in self.ticks(5)]}
-        return {"range": [self.low, self.high], **said, **({"title": {"text": _words(title)}} if title else {})}
+    def drawn(self, title: str = "", room: float = 0.0) -> dict[str, Any]:
+        """As plotly's axis with round ticks; `room`: the share of it that is added at both ends, for marks that lie there."""
+        span = self.high - self.low
+        step = next((one for one in _TICKS if span / one <= _MOST_TICKS), 1.0)
+        ticks = [round(step * place, 4) for place in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)]
+        words = [f"{measured_share(tick) if self.shares else decimal(tick, 2)}" for tick in ticks]
+        ends = [round(self.low - room * span, 4), round(self.high + room * span, 4)]
+        return {"range": ends, "tickvals": ticks, "ticktext": words, **({"title": {"text": _words(title)}} if title else {})}
 
 
 def axis_over(found: Sequence[Estimate], mark: float | None = None) -> Axis:
@@ -192,7 +191,9 @@ def dots(
     """Dots with their intervals, a line a row; rows whose places are in `groups` head a group. `of`: what the axis measures."""
     shapes = [_line(x0=x, x1=x, y0=0, y1=1, yref="paper") for x in (axis.mark, axis.second) if x is not None]
     named = {"rows": [*map(_words, rows)], "groups": [*groups]}
-    return _drawn(title, label, len(rows), {"data": [*map(_marks, series)], "layout": {"xaxis": axis.drawn(of), "shapes": shapes}, **named})
+    return _drawn(
+        title, label, len(rows), {"data": [*map(_marks, series)], "layout": {"xaxis": axis.drawn(of, _ROOM), "shapes": shapes}, **named}
+    )
 
 
 def _marks(one: Dots) -> dict[str, Any]:
@@ -260,9 +261,11 @@ def curves(
         whiskers = {} if one.band else _whiskers("error_y", one.look, one.values)
         data.append({**trace, **_named(one.name), **line, **whiskers, "hovertext": [*map(_words, one.told)]})
     steps = across if not isinstance(across, Axis) else ()
-    xaxis = across.drawn(under) if isinstance(across, Axis) else {"tickvals": [*range(len(steps))], "ticktext": [*map(_words, steps)]}
+    xaxis = (
+        across.drawn(under, _ROOM) if isinstance(across, Axis) else {"tickvals": [*range(len(steps))], "ticktext": [*map(_words, steps)]}
+    )
     shapes = [_line(x0=0, y0=0, x1=1, y1=1)] if diagonal else []
-    return _drawn(title, label, 10, {"data": data, "layout": {"xaxis": xaxis, "yaxis": upward.drawn(beside), "shapes": shapes}})
+    return _drawn(title, label, 10, {"data": data, "layout": {"xaxis": xaxis, "yaxis": upward.drawn(beside, _ROOM), "shapes": shapes}})
 
 
 def _marker(look: str) -> dict[str, Any]:

@@ -32,25 +32,25 @@
   };
 
   // The figure of a place for that width: what is alike in all of them, the names of its lines beside or above them, and its own parts.
-  const figure = (place, width) => {
+  const figure = (place, width, paper) => {
     const css = getComputedStyle(place), own = JSON.parse(place.dataset.plot), narrow = width < NARROW;
     const axis = { gridcolor: "--tt-line", linecolor: "--tt-line", zeroline: false, fixedrange: true, automargin: true };
     const layout = {
       font: { family: css.fontFamily, size: 12.5, color: "--tt-muted" }, paper_bgcolor: "#0000", plot_bgcolor: "#0000", dragmode: false, hovermode: "closest",
       hoverlabel: { bgcolor: "--tt-ink", bordercolor: "--tt-ink", font: { color: "--tt-surface", size: 13 }, align: "left" },
       legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", itemclick: false, itemdoubleclick: false, traceorder: "normal" },
-      margin: { l: 4, r: 26, t: 10, b: 8 }, barmode: "stack", bargap: 0.3, width, height: 330, ...own.layout,
+      margin: { l: 4, r: 26, t: 10, b: 8 }, barmode: "stack", bargap: 0.3, width: own.rows ? width : Math.min(width, 620), height: 330, ...own.layout,
     };
     layout.xaxis = { ...axis, ...own.layout.xaxis };
     layout.yaxis = { ...axis, ...own.layout.yaxis };
     const data = own.data.map((one) => ({ hoverinfo: "text", hovertext: own.told, ...one }));
     if (own.rows) {
       const count = own.rows.length, heat = data[0].type === "heatmap", above = narrow && !heat, named = data.filter((one) => one.name);
-      const most = above ? Math.floor(width / 6.2) : narrow ? 18 : 46;
+      const most = above ? Math.floor(width / 6.2) : narrow ? 18 : width < 900 ? 50 : 60, size = paper ? 10 : 12.5;
       const names = own.rows.map((name) => folded(name, most)), lines = Math.max(...names.map((name) => name.split("<br>").length));
-      const texts = names.map((name, row) => (own.groups?.includes(row) ? `<b>${name}</b>` : name)), height = Math.max(above ? 26 + 15 * lines : 10 + 15 * lines, heat ? 30 : 25);
+      const texts = names.map((name, row) => (own.groups?.includes(row) ? `<b>${name}</b>` : name)), height = Math.max((above ? 26 : 0.8 * size) + 1.2 * size * lines, (heat ? 2.4 : 2) * size);
       Object.assign(layout.yaxis, { range: [count - 0.5, -0.5], tickvals: texts.map((_, row) => row), showgrid: false, ticks: "",
-        ticktext: above ? texts.map(() => "") : texts, tickfont: { color: "--tt-ink" } });
+        ticktext: above ? texts.map(() => "") : texts, tickfont: { color: "--tt-ink", size } });
       layout.height = count * height + (named.length ? (narrow ? 22 * named.length : 30) : 0) + (heat ? 120 : 52) + (layout.xaxis.title ? 20 : 0);
       // What is drawn stands in the lower part of its row then, and the name above it.
       if (above) {
@@ -68,8 +68,10 @@
   };
 
   const draw = (place, paper) => {
-    const { data, layout } = figure(place, paper ? PAPER : place.clientWidth);
+    place.classList.toggle("tt-paper", Boolean(paper));
+    const { data, layout } = figure(place, paper ? PAPER : place.clientWidth, paper);
     shown.set(place, place.clientWidth);
+    place.style.minHeight = 0;
     window.Plotly.react(place, data, layout, { displayModeBar: false });
   };
   const drawAll = (paper) => {
