@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from babel.lists import format_list
@@ -30,10 +30,13 @@ def per_cent(share: float, digits: int = 0) -> Figure:
     return Figure(partial(_per_cent, digits), share)
 
 
+# A page of measurements writes thousands of numbers, many of them alike.
+@lru_cache(maxsize=8192)
 def _decimal(digits: int, code: str, value: float) -> str:
     return signed(format_decimal(round(value, digits), format=f"#,##0{'.' if digits else ''}{'0' * digits}", locale=code))
 
 
+@lru_cache(maxsize=8192)
 def _per_cent(digits: int, code: str, share: float) -> str:
     # In English with a space, as the International System of Units has it.
     pattern = f"#,##0{'.' if digits else ''}{'0' * digits}"
