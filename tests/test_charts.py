@@ -241,6 +241,8 @@ def test_axes_hold_every_whisker() -> None:
     axis, flat = axis_around([Estimate(0.86, 0.83, 0.89)], 0.0), axis_around([Estimate(0.9)])
     assert (axis.low, axis.high) == (0.0, 0.9)
     assert flat.low < flat.high
+    assert axis_around([Estimate(0.86, 0.83, 0.89)], 0.0).drawn()["tickvals"] == [0.0, 0.2, 0.4, 0.6, 0.8]
+    assert len(axis_around([Estimate(1e9)]).drawn()["tickvals"]) <= 6, "however far it reaches"
 
 
 def test_stacked_bars_and_dots_stand_in_their_rows() -> None:
@@ -270,7 +272,7 @@ def test_heat_maps_outline_and_curves_have_bands_whiskers_and_the_diagonal() -> 
 def test_charts_speak_the_language_of_the_reader_and_colours_are_named_and_hostile_words_stay_words() -> None:
     with reading_in("de"):
         drawn = figure_of(dots(["a"], [], [Dots("one", "accent", [Estimate(0.4)], [""])], Axis(shares=False), "said"))
-    assert drawn["layout"]["xaxis"]["ticktext"][1] == "0,25"
+    assert drawn["layout"]["xaxis"]["ticktext"][1] == "0,20"
     for markup in (
         stacked([Bar(HOSTILE, (1.0,), HOSTILE)], (("found", HOSTILE),), HOSTILE, HOSTILE),
         dots([HOSTILE], [], [Dots(HOSTILE, "accent", [Estimate(0.4)], [HOSTILE])], Axis(), HOSTILE, HOSTILE, HOSTILE),

@@ -129,7 +129,7 @@ class Axis:
     def drawn(self, title: str = "", room: float = 0.0) -> dict[str, Any]:
         """As plotly's axis with round ticks; `room`: the share of it that is added at both ends, for marks that lie there."""
         span = self.high - self.low
-        step = next((one for one in _TICKS if span / one <= _MOST_TICKS), 1.0)
+        step = next((one for one in _TICKS if span / one <= _MOST_TICKS), span / _MOST_TICKS)
         ticks = [round(step * place, 4) for place in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)]
         words = [f"{measured_share(tick) if self.shares else decimal(tick, 2)}" for tick in ticks]
         ends = [round(self.low - room * span, 4), round(self.high + room * span, 4)]
@@ -302,4 +302,5 @@ def _words(words: str) -> str:
 def _drawn(title: str, label: str, rows: int, figure: Mapping[str, Any]) -> Markup:
     written = json.dumps(figure, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     # In single quotes, because JSON is full of double ones.
-    return _HTML.drawn(title, label, Markup(written.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#39;")), rows)
+    written = Markup(written.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#39;"))
+    return _HTML.drawn(title, label, written, rows, "outlined" in figure)

@@ -72,6 +72,9 @@
   };
 
   const draw = (place, paper) => {
+    // A heat map has room for its numbers, and scrolls on a phone.
+    const columns = JSON.parse(place.dataset.plot).data[0].z?.[0].length;
+    if (columns) place.style.minWidth = paper ? 0 : `${130 + 40 * columns}px`;
     place.classList.toggle("tt-paper", Boolean(paper));
     const { data, layout } = figure(place, paper ? PAPER : place.clientWidth, paper);
     shown.set(place, place.clientWidth);
