@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from gettext import NullTranslations
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +22,7 @@ from attribution.render.report import report_html
 from attribution.text import areas as area_text
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
+from pseudo import pseudo_language, untranslated
 from samples import Markup, said
 
 HITS = [("partial swaps", "heatmap", 0.6), ("partial swaps", "boxes", 0.74), ("partial swaps", "crop centre", 0.38)]
@@ -56,22 +56,6 @@ def test_a_report_is_one_whole_document_that_needs_nothing_and_does_nothing() ->
     assert text.REPORT_TITLE in report_html([])
 
 
-class Marked(NullTranslations):
-    """A language in which every message stands in brackets."""
-
-    def gettext(self, message: str) -> str:
-        return f"⟦{message}⟧"
-
-    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
-        return self.gettext(msgid1 if n == 1 else msgid2)
-
-    def pgettext(self, context: str, message: str) -> str:
-        return self.gettext(message)
-
-    def npgettext(self, context: str, msgid1: str, msgid2: str, n: int) -> str:
-        return self.ngettext(msgid1, msgid2, n)
-
-
 def strings(value: Any) -> set[str]:
     """Every string of a JSON document, and every key of it as settings are named."""
     if isinstance(value, dict):
@@ -80,7 +64,6 @@ def strings(value: Any) -> set[str]:
 
 
 def test_every_word_of_a_report_is_a_message_or_stands_in_the_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "_translation", lambda _code: Marked())
     given, refused = s.opinion(patches=s.grid("s.", "..", side_px=60)), Opinion(s.SPECIALIST, s.REFUSED)
     marks = (s.artifact(0.2, 0.6, 0.8, 0.9),)
     outcomes = [
@@ -91,19 +74,12 @@ def test_every_word_of_a_report_is_a_message_or_stands_in_the_evidence(monkeypat
     ]
     heat = {(0, 0): s.heatmap(), (1, 1): s.heatmap("real", fall_hot=0.1)}
     pictures = {0: s.noise(50, 100), 5: s.noise(50, 100)}
-    with messages.reading_in("ar"):
+    with pseudo_language(monkeypatch):
         report = report_html(outcomes, heat, pictures, {(5, 0, 0): s.heatmap("stylegan2")}, {})
-    page = Markup(re.sub("<style>.*</style>", "", report, flags=re.DOTALL).removeprefix("<!doctype html>"))
-    (document_of_it,) = page.of("html")
-    assert (document_of_it["lang"], document_of_it["dir"]) == ("ar", "rtl")
-    read_aloud = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("alt", "aria-label", "title")]
-    left = "\n".join((page.words, *read_aloud))
-    while (inner := re.sub("⟦[^⟦⟧]*⟧", "\n", left)) != left:
-        left = inner
-    for known in sorted({*strings(document(outcomes)), text.NAME, "DNA-Det", "JPEG"}, key=len, reverse=True):
-        left = left.replace(known, "\n")
-    assert re.findall("[A-Za-z]{2,}.*", left) == []
-    assert len({tag["lang"] for tag in page.of("span") if "lang" in tag}) == 1, "what stays English is marked"
+    assert untranslated(report, *strings(document(outcomes)), f"acme/eye@{s.COMMIT}") == []
+    with messages.reading_in("ar"):
+        (page,) = Markup(report_html(outcomes)).of("html")
+    assert (page["lang"], page["dir"]) == ("ar", "rtl")
 
 
 def test_a_heatmap_that_explains_nothing_stands_folded_behind_the_areas() -> None:
