@@ -1,7 +1,7 @@
 """Takes pictures of the pages: `python tests/screenshots.py FOLDER [--detector NAME|DIR] [FILE …]`.
 
 Each page, and the result on each file (the examples when none is given), in dark and light at 1280 px and in light at phone width (390 px);
-and `readme.png`, the last result without its tables. It needs what the browser tests need.
+and `readme.png`, the last result by itself. It needs what the browser tests need.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from attribution.text import limits as limits_text
 from attribution.text import page as text
 from browser import Reader, chromium, find_chromium
 
-WITHOUT_TABLES = ".tt-header, #tt-entry, #tt-limits, #tt-limits ~ * { display: none !important } #tt-result { margin: 24px 0 }"
+WITHOUT_HEAD = ".tt-header, #tt-choose, #tt-entry { display: none !important } #tt-result { margin: 24px 0 }"
 
 
 def main() -> int:
@@ -41,14 +41,14 @@ def main() -> int:
                 reader = Reader(context, server.address).open()
                 reader.page.wait_for_selector(".tt-ready, .tt-failed")
                 _take(reader, asked.folder / f"start-{width}-{scheme}.png")
-                for place, there in ((limits_text.PATH, "#tt-m-answers"), (failures_text.PATH, "#tt-m-short")):
+                for place, there in ((limits_text.PATH, "#tt-m-answers"), (failures_text.PATH, "#tt-m-collapse")):
                     other = Reader(context, server.address)
                     other.page.goto(server.address + place)
                     other.page.wait_for_selector(there)
                     _take(other, asked.folder / f"{place}-{width}-{scheme}.png")
                 for file in asked.files or [ROOT / "examples" / name for name in text.EXAMPLES]:
                     _take(reader.give(file), asked.folder / f"{file.stem}-{width}-{scheme}.png")
-            reader.page.add_style_tag(content=WITHOUT_TABLES)
+            reader.page.add_style_tag(content=WITHOUT_HEAD)
             reader.page.wait_for_timeout(1000)
             reader.page.locator("#tt-result").screenshot(path=asked.folder / "readme.png")
         finally:

@@ -110,10 +110,11 @@ def test_a_figure_is_the_median_of_runs_of_which_the_first_is_not_counted() -> N
 
 
 def test_a_client_gives_the_app_a_file_and_asks_for_what_its_page_would_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four events follow each other on the page: taken, examined, shown, heatmap."""
+    """The file is taken and examined, and the section with the heatmap is opened."""
     events = [
-        {"id": number, "targets": [[9, "upload" if number == 0 else "then"]], "trigger_after": number - 1 if number else None}
-        for number in range(4)
+        {"id": 0, "targets": [[9, "upload"]], "trigger_after": None, "api_name": "take_upload"},
+        {"id": 1, "targets": [[9, "then"]], "trigger_after": 0, "api_name": "examine"},
+        {"id": 3, "targets": [[7, "select"]], "trigger_after": None, "api_name": "show_where"},
     ]
     asked: list[tuple[str, object]] = []
 
@@ -124,7 +125,7 @@ def test_a_client_gives_the_app_a_file_and_asks_for_what_its_page_would_ask(tmp_
         if path == "upload":
             return httpx.Response(200, json=["/tmp/file.png"])
         if path == "queue/data":
-            done = {"msg": "process_completed", "success": fails != asked[-1][1], "output": {"data": [{"choices": ["a"], "value": "real"}]}}
+            done = {"msg": "process_completed", "success": fails != asked[-1][1], "output": {"data": ['<div class="tt-faithful">']}}
             return httpx.Response(200, text=f"data: {json.dumps({'msg': 'estimation'})}\n\ndata: {json.dumps(done)}\n\n")
         body = json.loads(request.content)
         asked.append((path, body["fn_index"]))

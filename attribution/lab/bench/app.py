@@ -125,6 +125,7 @@ class AppClient:
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=600, trust_env=False, headers={"Origin": url.rstrip("/")})
         self._session = secrets.token_hex(6)
+        self._opened = 0
         self._events: list[dict[str, Any]] = self._checked(self._http.get("config")).json()["dependencies"]
 
     def __enter__(self) -> AppClient:
@@ -134,24 +135,21 @@ class AppClient:
         self._http.close()
 
     def examine(self, file: Path) -> None:
-        """Drop `file` on the page, wait for its verdict, and for the heatmap that the page asks for next."""
+        """Drop `file` on the page, wait for its verdict, open the section *Where*, and wait for its heatmap."""
         with file.open("rb") as content:
             (path,) = self._checked(self._http.post("gradio_api/upload", files={"files": (file.name, content)})).json()
         upload = {"path": path, "orig_name": file.name, "size": file.stat().st_size, "meta": {"_type": "gradio.FileData"}}
         taken = next(event for event in self._events if any(target[1] == "upload" for target in event["targets"]))
-        self._checked(self._http.post("gradio_api/run/predict", json=self._body(taken, [upload])))
-        examined = self._after(taken)
-        shown = self._queued(examined, [])["output"]["data"]
-        label = next((part["value"] for part in shown if isinstance(part, dict) and "choices" in part), None)
-        if label is None:
+        self._checked(self._http.post("gradio_api/run/predict", json=self._body(taken, [[upload]])))
+        self._queued(next(one for one in self._events if one["trigger_after"] == taken["id"]))
+        self._opened += 1
+        where = next(event for event in self._events if event["api_name"] == "show_where")
+        (shown,) = self._queued(where, {"index": self._opened, "value": None})["output"]["data"]
+        if "tt-faithful" not in shown:
             raise LabError("The app found no face to examine in this file.", _EXAMINE_TO_SEE)
-        self._queued(self._after(self._after(examined)), [label])
 
-    def _after(self, event: dict[str, Any]) -> dict[str, Any]:
-        return next(one for one in self._events if one["trigger_after"] == event["id"])
-
-    def _queued(self, event: dict[str, Any], data: list[Any]) -> dict[str, Any]:
-        self._checked(self._http.post("gradio_api/queue/join", json=self._body(event, data)))
+    def _queued(self, event: dict[str, Any], event_data: dict[str, Any] | None = None) -> dict[str, Any]:
+        self._checked(self._http.post("gradio_api/queue/join", json=self._body(event, [], event_data)))
         with self._http.stream("GET", "gradio_api/queue/data", params={"session_hash": self._session}) as answer:
             for line in answer.iter_lines():
                 message = json.loads(line[len("data: ") :]) if line.startswith("data: ") else {}
@@ -161,8 +159,8 @@ class AppClient:
                     return message
         raise LabError("The app failed on this file.", _EXAMINE_TO_SEE)
 
-    def _body(self, event: dict[str, Any], data: list[Any]) -> dict[str, Any]:
-        return {"fn_index": event["id"], "data": data, "session_hash": self._session, "trigger_id": None, "event_data": None}
+    def _body(self, event: dict[str, Any], data: list[Any], event_data: dict[str, Any] | None = None) -> dict[str, Any]:
+        return {"fn_index": event["id"], "data": data, "session_hash": self._session, "trigger_id": None, "event_data": event_data}
 
     @staticmethod
     def _checked(answer: httpx.Response) -> httpx.Response:
