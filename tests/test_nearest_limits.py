@@ -88,8 +88,8 @@ def test_the_second_limit_is_the_one_that_this_answer_needs() -> None:
     assert "StyleGAN2" in passed[1], "the method of which most pass when training left it out"
     assert "face swaps pass" in said(CARDS["telltale-dna-det"], s.NONE_FOUND)[1]
     swapped = Verdict("manipulated", "swapped", "face_swap", 0.98)
-    assert "names" not in said(CARDS["telltale-caddm"], swapped)[1], "it has one name to give"
-    assert "right family" in said(DEFAULT, Verdict("manipulated", "unknown", "gan", 0.98))[1]
+    assert "method that it names" not in said(CARDS["telltale-caddm"], swapped)[1], "it has one name to give"
+    assert "GAN-generated" in said(DEFAULT, Verdict("manipulated", "unknown", "gan", 0.98))[1]
 
 
 def test_what_was_not_measured_is_said_to_be_not_measured() -> None:

@@ -114,4 +114,4 @@ def _css() -> str:
     tones = "".join(f"--{name.replace('_', '-')}:{value};" for name, value in vars(LIGHT).items())
     area = f"--tt-area:{AREA_LINE};--tt-area-ground:{AREA_GROUND}"
     here = Path(__file__).resolve().parent / "static"
-    return f":root{{{tones}{area}}}" + "".join((here / name).read_text(encoding="utf-8") for name in ("areas.css", "report.css"))
+    return f":root{{{tones}{area}}}" + "".join((here / name).read_text(encoding="utf-8") for name in ("common.css", "report.css"))

@@ -58,7 +58,7 @@ def css() -> str:
 def area_css() -> str:
     """The style sheet of marked areas. Gradio drops rules for containers from a style sheet, so this one goes into the head."""
     tones = f":root{{--tt-area:{AREA_LINE};--tt-area-ground:{AREA_GROUND}}}"
-    return tones + (_HERE.parents[1] / "render" / "static" / "areas.css").read_text(encoding="utf-8")
+    return tones + (_HERE.parents[1] / "render" / "static" / "common.css").read_text(encoding="utf-8")
 
 
 def head(plotly: str = "") -> str:
