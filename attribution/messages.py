@@ -30,6 +30,8 @@ from markupsafe import Markup, escape
 LANGUAGES = {"en": "English", "fr": "Français", "es": "Español", "de": "Deutsch", "pt": "Português", "ar": "العربية"}
 """By their codes, each by the name that its speakers give it. English is what the messages are written in."""
 RIGHT_TO_LEFT = frozenset({"ar"})
+DATA = "data"
+"""The context of sentences of cards and studies."""
 CATALOGUES = Path(__file__).resolve().parent / "locales"
 
 _language: ContextVar[str] = ContextVar("language", default="en")
@@ -154,7 +156,7 @@ def pgettext(context: str, form: str) -> Message:
 def from_data(sentence: str) -> Message:
     """A sentence of a card or a study that comes with Telltale: the catalogues have them under a context of their own, so that one of
     somebody else's card never passes for one of ours."""
-    return Message(sentence, context="data")
+    return Message(sentence, context=DATA)
 
 
 def ngettext(form: str, plural: str, count: int) -> Message:

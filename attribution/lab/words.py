@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from babel.messages.catalog import Catalog, Message
@@ -17,7 +18,7 @@ from babel.messages.extract import extract, extract_python
 from babel.messages.pofile import read_po, write_po
 from jinja2.ext import babel_extract
 
-from attribution.messages import CATALOGUES, LANGUAGES
+from attribution.messages import CATALOGUES, DATA, LANGUAGES
 from attribution.text import limits
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -50,11 +51,19 @@ def sentences() -> Iterator[_Sentence]:
             yield from (("", str(one)) for one in told.values())
     # `from_data` looks these up.
     for path in sorted((_ROOT / "weights").glob("*/card.json")):
-        for limit in json.loads(path.read_text(encoding="utf-8"))["limits"]:
-            yield "data", limit
+        card = json.loads(path.read_text(encoding="utf-8"))
+        yield from ((DATA, limit) for limit in card["limits"])
+        yield from _of_tables(card["measured"])
     for path in sorted((_PRODUCT / "measured" / "data").glob("*.json")):
-        if caveat := json.loads(path.read_text(encoding="utf-8")).get("caveat"):
-            yield "data", caveat
+        study = json.loads(path.read_text(encoding="utf-8"))
+        yield from ((DATA, study[key]) for key in ("caveat",) if key in study)
+        yield from _of_tables([*study.get("tables", {}).values(), *([study] if "columns" in study else [])])
+
+
+def _of_tables(tables: Iterable[Any]) -> Iterator[_Sentence]:
+    """Titles and heads of columns. Notes and cells stay as they were written by whoever measured."""
+    for table in tables:
+        yield from ((DATA, words) for words in (table["title"], *table["columns"]))
 
 
 def called_in(path: Path) -> Iterator[_Sentence]:
@@ -118,3 +127,24 @@ def _head(code: str) -> str:
 
 def _parsed(text: str, code: str) -> Catalog:
     return read_po(io.BytesIO(text.encode("utf-8")), locale=code)
+
+
+def misplaced(catalogue: Catalog) -> list[str]:
+    """Translations in which a figure is lost, invented or misspelt, or that cannot be filled in; a plural alone may leave out `count`."""
+    found = []
+    for one in catalogue:
+        plural = not isinstance(one.id, str)
+        wanted = _names(one.id if isinstance(one.id, str) else one.id[1])
+        for said in filter(None, (one.string,) if isinstance(one.string, str) else one.string or ()):
+            named = _names(said)
+            if named is None or named | {"count"} != (wanted or set()) | {"count"} or (not plural and named != wanted):
+                found.append(said)
+    return found
+
+
+def _names(form: str) -> set[str] | None:
+    """The figures that a form names; None where it cannot be filled in."""
+    try:
+        return {name for _, name, _, _ in Formatter().parse(form) if name is not None}
+    except ValueError:
+        return None

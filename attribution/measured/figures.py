@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from markupsafe import Markup, escape
 
 from attribution.detectors.card import Cell, MeasuredTable
-from attribution.messages import Message, Words
+from attribution.messages import Words, from_data
 from attribution.render.html import ENVIRONMENT, macros
 from attribution.text import failures as text
 from attribution.text import limits as limits_text
@@ -26,7 +26,7 @@ def joined(words: str) -> Markup:
 
 def of_data(words: str) -> str:
     """Words of a card or a study, which may be in the catalogues."""
-    return Message(words) if words and not isinstance(words, Words) else words
+    return from_data(words) if words and not isinstance(words, Words) else words
 
 
 ENVIRONMENT.filters.update(joined=joined, of_data=of_data)

@@ -33,7 +33,7 @@ class _LineBreaks(Extension):
 def quoted(sentence: str, ours: bool = True) -> Markup:
     """A sentence of a card or a study: in the reader's language where it is `ours` and was translated, else as it was written, marked as
     English for browsers and screen readers. A message says itself."""
-    if isinstance(sentence, messages.Words):
+    if isinstance(sentence, messages.Words) and getattr(sentence, "context", "") != messages.DATA:
         return escape(sentence)
     said = messages.from_data(sentence).said() if ours else sentence
     foreign = said == sentence and messages.language() != "en"
