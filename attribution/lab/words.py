@@ -30,6 +30,7 @@ PLURALS = {
     "ar": "nplurals=6; plural=(n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : n%100>=3 && n%100<=10 ? 3 : n%100>=11 && n%100<=99 ? 4 : 5)",
 }
 """As gettext writes them. The form that some languages have for millions is never needed here."""
+_LABELS = ("cases", "change", "compared", "cue", "display", "group", "kind", "score", "trained", "variant")
 _Sentence = tuple[str, str | tuple[str, str]]
 """A context, and what is said, or that for one thing and for several."""
 
@@ -61,9 +62,12 @@ def sentences() -> Iterator[_Sentence]:
 
 
 def _of_tables(tables: Iterable[Any]) -> Iterator[_Sentence]:
-    """Titles and heads of columns. Notes and cells stay as they were written by whoever measured."""
+    """Titles, heads of columns, and what is named in those columns that charts are labelled with. Notes and other cells stay as they were
+    written by whoever measured."""
     for table in tables:
-        yield from ((DATA, words) for words in (table["title"], *table["columns"]))
+        labels = [at for at, column in enumerate(table["columns"]) if column in _LABELS]
+        cells = (row[at] for row in table["rows"] for at in labels if isinstance(row[at], str) and row[at])
+        yield from ((DATA, words) for words in (table["title"], *table["columns"], *cells))
 
 
 def called_in(path: Path) -> Iterator[_Sentence]:
