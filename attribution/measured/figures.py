@@ -14,13 +14,13 @@ from attribution.text import failures as text
 from attribution.text import limits as limits_text
 
 HEAT_LEVELS = 10
-_WHOLE = re.compile(r"\([−\d][^()\s]*(?:–|\s\w+\s)[^()]{1,16}\)")
+_WHOLE = re.compile(r"\([−\d][^()\s]*(?:–|\s\w+\s)[^()]{1,16}\)|\d[\d.,]*–\d[\d.,]*(?:(?:&nbsp;|\s)?%)?")
 _MOST_ROWS_PLAIN, _MOST_ROWS_LISTED = 60, 2_000
 
 
 def joined(words: str) -> Markup:
     """Escaped, and no line breaks between a number and its unit or within an interval."""
-    whole = str(escape(words)).replace(" %", "&nbsp;%").replace(" px", "&nbsp;px")
+    whole = str(escape(words)).replace(" %", "&nbsp;%").replace(" px", "&nbsp;px").replace("n = ", "n&nbsp;=&nbsp;")
     return Markup(_WHOLE.sub(r'<span class="tt-whole">\g<0></span>', whole))
 
 

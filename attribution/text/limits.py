@@ -1,18 +1,6 @@
 """The fixed sentences of the page of measured limits. What the numbers say is said beside the numbers, in `attribution.measured`."""
 
-from pathlib import Path
-
-from attribution.messages import Message
 from attribution.messages import gettext as _
-
-
-def catalogue(name: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Titles of sections, and how to read them, by key, from `reading/NAME.md`: `# key: title`, and below it the sentences."""
-    words = (Path(__file__).parent / "reading" / f"{name}.md").read_text(encoding="utf-8")
-    parts = [part.partition("\n") for part in f"\n{words.strip()}".split("\n# ")[1:]]
-    heads = [(head.partition(": "), " ".join(lines.split())) for head, _, lines in parts]
-    return {key: Message(title) for (key, _, title), _ in heads}, {key: Message(reading) for (key, *_), reading in heads}
-
 
 PAGE = _("Measured limits")
 PATH = "limits"
