@@ -170,7 +170,7 @@ def drawn_failures() -> str:
     from attribution.measured.failures import failures_page
     from attribution.measured.study import ZEROSHOT_FILE, ZEROSHOT_SCHEMA, read_study
 
-    return failures_page(read_study(ZEROSHOT_FILE, ZEROSHOT_SCHEMA), {})
+    return failures_page(read_study(ZEROSHOT_FILE, ZEROSHOT_SCHEMA))
 
 
 def drawn_panel() -> str:

@@ -63,7 +63,11 @@
         for (const one of data) if (one.type === "bar") Object.assign(one, { width: 0.32, offset: 0.1 }); else one.y = one.y.map((row) => row + 0.26);
       }
       if (heat) {
-        Object.assign(layout.xaxis, { side: "top", tickangle: -40, showgrid: false, tickfont: { color: "--tt-ink" } });
+        Object.assign(layout.xaxis, { side: "top", tickangle: -50, ticklabeloverflow: "allow", showgrid: false, tickfont: { color: "--tt-ink" } });
+        // Names lean over their columns and over the edge.
+        const lengths = own.layout.xaxis.ticktext.map((name) => name.length), top = 16 + Math.ceil(5.4 * Math.max(...lengths));
+        layout.margin = { ...layout.margin, t: top, r: Math.max(26, 4.4 * lengths.at(-1)) };
+        layout.height = count * height + top + 16;
         layout.shapes = (own.outlined ?? []).map(([x, y]) => (
           { type: "rect", x0: x - 0.47, x1: x + 0.47, y0: y - 0.45, y1: y + 0.45, line: { color: "--tt-ink", width: 2 } }));
       }
