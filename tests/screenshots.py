@@ -1,7 +1,7 @@
 """Takes pictures of the pages: `python tests/screenshots.py FOLDER [--detector NAME|DIR] [FILE …]`.
 
 Each page, and the result on each file (the examples when none is given), in dark and light at 1280 px and in light at phone width (390 px);
-and `readme.png`, the last result by itself. It needs what the browser tests need.
+and `readme.png`, the first result at 1280 px in light, in 256 colours. It needs what the browser tests need.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from PIL import Image
+
 from app_server import ROOT, start, stop
 from attribution.text import failures as failures_text
 from attribution.text import limits as limits_text
 from attribution.text import page as text
 from browser import Reader, chromium, find_chromium
-
-WITHOUT_HEAD = ".tt-header, #tt-choose, #tt-entry { display: none !important } #tt-result { margin: 24px 0 }"
 
 
 def main() -> int:
@@ -32,6 +32,7 @@ def main() -> int:
     if path is None:
         sys.stderr.write("No Chromium was found; install one, or name it in CHROMIUM.\n")
         return 2
+    files = asked.files or [ROOT / "examples" / name for name in text.EXAMPLES]
     asked.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, chromium(path) as browser:
         server = start(asked.detector, Path(temporary))
@@ -41,16 +42,15 @@ def main() -> int:
                 reader = Reader(context, server.address).open()
                 reader.page.wait_for_selector(".tt-ready, .tt-failed")
                 _take(reader, asked.folder / f"start-{width}-{scheme}.png")
-                for place, there in ((limits_text.PATH, "#tt-m-answers"), (failures_text.PATH, "#tt-m-collapse")):
+                for place in (limits_text.PATH, failures_text.PATH):
                     other = Reader(context, server.address)
                     other.page.goto(server.address + place)
-                    other.page.wait_for_selector(there)
+                    other.page.wait_for_selector(".tt-limits-page")
                     _take(other, asked.folder / f"{place}-{width}-{scheme}.png")
-                for file in asked.files or [ROOT / "examples" / name for name in text.EXAMPLES]:
+                for file in files:
                     _take(reader.give(file), asked.folder / f"{file.stem}-{width}-{scheme}.png")
-            reader.page.add_style_tag(content=WITHOUT_HEAD)
-            reader.page.wait_for_timeout(1000)
-            reader.page.locator("#tt-result").screenshot(path=asked.folder / "readme.png")
+            with Image.open(asked.folder / f"{files[0].stem}-1280-light.png") as first:
+                first.convert("RGB").quantize(256).save(asked.folder / "readme.png", optimize=True)
         finally:
             stop(server)
     return 0
