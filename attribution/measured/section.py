@@ -175,7 +175,10 @@ def style(*files: str) -> Markup:
     steps = "".join(f"{selector}{{{_level_variables(tones)}}}" for selector, tones in modes)
     # Paper is light, and charts are drawn for it a moment before.
     paper = "".join(f"--tt-{name.replace('_', '-')}:{tone};" for name, tone in vars(LIGHT).items())
-    steps += "".join(f"{at}{{{paper}{_level_variables(LIGHT)}}}" for at in (".tt-paper", "@media print{.dark")) + "}"
+    paper = f"{paper}{_level_variables(LIGHT)}"
+    # Gradio makes the page's own colours count for more.
+    everywhere = ".dark,.dark :is(.gradio-container,.tt-header,.tt-limits-page)"
+    steps += f".tt-paper{{{paper}}}@media print{{{everywhere}{{{paper.replace(';', '!important;')}}}}}"
     sheets = "".join((Path(__file__).parent / "static" / file).read_text(encoding="utf-8") for file in files)
     return Markup(f"<style>{steps}{sheets}</style>")
 

@@ -43,7 +43,8 @@
     };
     layout.xaxis = { ...axis, ...own.layout.xaxis };
     layout.yaxis = { ...axis, ...own.layout.yaxis };
-    const data = own.data.map((one) => ({ hoverinfo: "text", hovertext: own.told, ...one }));
+    const told = (words) => (Array.isArray(words) ? words.map(told) : words && folded(words, Math.min(70, Math.floor(width / 8))));
+    const data = own.data.map((one) => ({ hoverinfo: "text", ...one, hovertext: told(one.hovertext ?? own.told) }));
     // Hatching makes files of prints hundred times as large: there it is the paler ground with an edge.
     for (const { marker } of paper ? data : []) {
       if (marker?.pattern) Object.assign(marker, { color: marker.pattern.bgcolor, line: { color: marker.pattern.fgcolor, width: 1 }, pattern: {} });
