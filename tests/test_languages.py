@@ -37,6 +37,7 @@ from pseudo import pseudo_language, untranslated
 PRODUCT = Path(__file__).resolve().parent.parent / "attribution"
 SAMPLES = (*s.NAMES, *s.LABELS, s.DETECTOR.name, s.SPECIALIST.name, s.SWAPS.name, "photo.jpg", "clip.mp4", "song.mp3")
 STATED = ("source_0", "source_1", "source_2", "0123456789abcdef" * 4, "fedcba9876543210" * 4, "ab" * 32, "JPEG", "mp4 (h264)")
+STUDIED = ("Meso4", "MesoInception4", "ShallowNetV3", "EfficientNet-B0", "Xception")
 HUB_NAMES = ("acme/eye", "acme/known@0123456", "acme/pickle", "mobilenetv2_100", "resnet50", *(f"LABEL_{n}" for n in range(20)))
 """Names in the samples."""
 ENTRIES = (
@@ -183,11 +184,11 @@ def drawn_panel() -> str:
     return "".join((drawn, *told, *(detector_panel.line("acme/eye", is_open) for is_open in (True, False))))
 
 
-@pytest.mark.parametrize("draw", [drawn_report, drawn_limits, drawn_panel], ids=lambda one: one.__name__[6:])
+@pytest.mark.parametrize("draw", [drawn_report, drawn_limits, drawn_failures, drawn_panel], ids=lambda one: one.__name__[6:])
 def test_pages_say_nothing_that_nobody_can_translate(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], str]) -> None:
     with pseudo_language(monkeypatch):
         markup = draw()
-    assert untranslated(markup, *SAMPLES, *STATED, *HUB_NAMES, s.picture().created_utc) == []
+    assert untranslated(markup, *SAMPLES, *STATED, *HUB_NAMES, *STUDIED, s.picture().created_utc) == []
 
 
 def test_english_is_what_it_was_and_every_language_has_its_plurals() -> None:

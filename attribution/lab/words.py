@@ -19,7 +19,6 @@ from babel.messages.pofile import read_po, write_po
 from jinja2.ext import babel_extract
 
 from attribution.messages import CATALOGUES, DATA, LANGUAGES
-from attribution.text import limits
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PRODUCT = _ROOT / "attribution"
@@ -47,9 +46,6 @@ def sentences() -> Iterator[_Sentence]:
             yield from called_in(path)
     for path in sorted(_PRODUCT.glob("*/templates/*.html")):
         yield from called_in(path)
-    for path in sorted((_PRODUCT / "text" / "reading").glob("*.md")):
-        for told in limits.catalogue(path.stem):
-            yield from (("", str(one)) for one in told.values())
     # `from_data` looks these up.
     for path in sorted((_ROOT / "weights").glob("*/card.json")):
         card = json.loads(path.read_text(encoding="utf-8"))

@@ -1,10 +1,10 @@
 """What units do: in how many sources one matters, keeping some, and reading a detector from universal ones alone."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from attribution.detectors.tables import Estimate, figure_words, share_words
-from attribution.measured.figures import of_data
 from attribution.measured.section import Section, attempt, capital, need
 from attribution.measured.transfer import told
 from attribution.measured.zeroshot import MEAN, Findings, count_of, decided, ordered, over, share_of
@@ -141,7 +141,9 @@ def readout(at: Findings) -> Section:
     helps = decided(never) > 0 and decided(known) >= 0 and (not chosen.endswith(_REFITTED) or decided(rival) > 0)
     sign = 1 if helps else -1 if decided(never) < 0 else 0
     says = text.READOUT[sign].format(never=figure_words(never), known=figure_words(known))
-    more = [text.CHOSEN.format(name=of_data(chosen)), *([text.RIVAL.format(gap=figure_words(rival))] if rival else [])]
+    more = [text.RIVAL.format(gap=figure_words(rival))] if rival else []
+    if (share := re.search(r" 1/([1-9]\d*)\b", chosen)) is not None:
+        more.insert(0, text.CHOSEN[chosen.endswith(_REFITTED)].format(share=measured_share(1 / int(share[1]))))
     own = {faces: gap for (faces, name), gap in gaps.items() if name == chosen and faces != CHOICE}
     order: Sequence[str] = sorted(own, key=lambda one: list(text.READOUT_SETS).index(one) if one in text.READOUT_SETS else len(own))
     series = []

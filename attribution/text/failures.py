@@ -117,7 +117,10 @@ READOUT = {
     0: _("Not shown: where the default never trained the AUC changes by {never}, elsewhere by {known}."),
     -1: _("No: where the default never trained the AUC changes by {never}, elsewhere by {known}."),
 }
-CHOSEN = _("The readout that validation faces chose: {name}.")
+CHOSEN = {
+    True: _("Validation faces chose the {share} most universal units, with a readout fitted anew."),
+    False: _("Validation faces chose the {share} most universal units, with the readout as it is."),
+}
 RIVAL = _("Against all units fitted anew the AUC changes by {gap} where the default never trained.")
 READOUT_SETS = {"never trained": _("Origins never trained on"), "trained on": _("Origins trained on"), "all": _("All of them")}
 SHOWN_DOT, NOT_SHOWN_DOT = _("shown"), _("not shown")
