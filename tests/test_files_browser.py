@@ -14,6 +14,7 @@ from app_server import ROOT
 from attribution.evidence import Unusable, read_document
 from attribution.text import files as text
 from attribution.text import page as page_text
+from attribution.web.files import MOST_FILES
 from make_media import write_clip
 
 PORTRAITS = [ROOT / "examples" / name for name in ("astronaut.png", "grace_hopper.jpg")]
@@ -77,3 +78,14 @@ def test_a_pasted_picture_is_examined_and_a_clip_can_be_called_off(visit: Callab
     page.wait_for_selector(".tt-verdict")
     assert page.inner_text(".tt-state h2") in page_text.STATES.values()
     assert "image.png" in page.inner_html("#tt-result")
+
+
+def test_too_many_files_are_refused_in_one_sentence(visit: Callable[..., Any], tmp_path: Path) -> None:
+    page = visit().page
+    page.wait_for_selector(".tt-ready")
+    for number in range(MOST_FILES + 1):
+        (tmp_path / f"{number}.jpg").write_bytes(b"This is no picture.")
+    give(page, *sorted(tmp_path.iterdir()))
+    page.wait_for_selector(".tt-problem")
+    page.wait_for_timeout(1000)
+    assert str(MOST_FILES) in page.inner_text(".tt-problem"), "and it stays there"

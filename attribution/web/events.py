@@ -83,6 +83,8 @@ class Events:
         session = self.sessions.of(request)
         given, session.waiting = list(session.waiting), ()
         if not given:
+            # Gradio empties the parts where a generator gives nothing at all.
+            yield _step(gr.skip())
             return
         session.running, session.called_off = True, False
         try:

@@ -37,6 +37,7 @@ element.addEventListener('click', (event) => {
   if (one) trigger('select', { index: Number(one.dataset.example), value: null });
 });
 """
+_BEGIN = "() => window.telltaleFiles.begin()"
 _SHOW_FOUND = "() => window.telltaleFiles.show()"
 _AGAIN = "() => window.telltale.again()"
 
@@ -89,6 +90,7 @@ def build(events: Events) -> gr.Blocks:
 
         given = file.upload(events.take_upload, file, [file, status], **_LIGHT)
         for arrived in (given, gallery.select(events.take_example, None, status, **_LIGHT)):
+            arrived.then(None, None, None, js=_BEGIN)
             # Another file may be given while one is still being examined, or has just been called off.
             done = arrived.then(events.examine, None, [status, files, *parts, *face], trigger_mode="multiple", **_HEAVY)
             done.then(None, None, None, js=_SHOW_FOUND)

@@ -28,6 +28,8 @@
   }, 250);
 
   window.telltaleFiles = {
+    // What is being done stands where the examples were.
+    begin() { document.querySelector(".tt-examples")?.removeAttribute("open"); },
     // A whole row opens, its button is for the keyboard.
     listen(element, trigger) {
       element.addEventListener("click", (event) => {

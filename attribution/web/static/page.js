@@ -70,7 +70,6 @@
   });
 
   const showVerdict = () => {
-    document.querySelector(".tt-examples")?.removeAttribute("open");
     const verdict = document.getElementById("tt-verdict");
     verdict?.scrollIntoView({ block: "start" });
     verdict?.focus({ preventScroll: true });
