@@ -244,7 +244,7 @@ def test_what_cannot_be_used_is_one_sentence_and_the_page_goes_on(
     name = next(one["value"] for one in Markup(panel).of("option") if one["value"].startswith("hf:acme/gated@"))
     assert "gated" in problem(page.act("use", name))
     page.look("acme/many")
-    assert "14 labels" in problem(page.act("use", f"hf:acme/many@{commits['many']}"))
+    assert "(14)" in problem(page.act("use", f"hf:acme/many@{commits['many']}"))
     page.look("acme/damaged")
     assert problem(page.act("use", "random-second", f"hf:acme/damaged@{commits['damaged']}")).count(".") >= 1
     assert page.selection is None
