@@ -69,7 +69,7 @@ def tables_of(out: Path) -> dict[str, MeasuredTable]:
         key: MeasuredTable(one["title"], tuple(one["columns"]), tuple(map(tuple, one["rows"])), one["note"])
         for key, one in written["tables"].items()
     }
-    assert set(tables) == {"rq1", "rq2", "rq3", "differences", "matrix", "leave_out", "open_set"}
+    assert set(tables) == {"rq1", "rq2", "rq3", "differences", "cross_auc", "matrix", "leave_out", "open_set"}
     assert {row[0] for row in tables["matrix"].rows} >= {"comparison", *FOLDS}
     assert {row[0] for row in tables["open_set"].rows} == {*LABELS[1:], "mean"}
     judged = {str(row[0]).partition(" (")[0] for row in tables["leave_out"].rows}
