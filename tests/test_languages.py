@@ -199,3 +199,14 @@ def test_english_is_what_it_was_and_every_language_has_its_plurals() -> None:
             assert catalogue.num_plurals == (6 if code == "ar" else 2)
     assert messages.language() == "en"
     assert re.fullmatch(r"The face is only 41 px wide; at least 60 px are needed\.", SMALL)
+
+
+@pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])
+def test_every_sentence_is_in_every_catalogue_and_translated_with_the_same_figures(code: str) -> None:
+    lab_words = "run: python -m attribution lab words"
+    text, catalogue = words.catalogue(code).read_text(encoding="utf-8"), words.read(code)
+    assert text == words.written(words.updated(code), code), lab_words
+    assert not catalogue.obsolete, lab_words
+    assert words.missing(catalogue) == []
+    assert [one.id for one in catalogue if one.id and one.fuzzy] == []
+    assert words.misplaced(catalogue) == []
