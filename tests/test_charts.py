@@ -206,6 +206,8 @@ def test_the_map_shows_every_reference_by_family_colour_and_shape_and_fetches_no
     assert {trace.marker.symbol for trace in families} == {FAMILY_STYLES[f].symbol for f in ("real", "face_swap", "gan", "diffusion")}
     assert all("source_" in hover for trace in families for hover in trace.text)
     assert "http" not in figure.to_json().replace("https://plotly", "")
+    with reading_in("de"):
+        assert {"Gesichtstausch", "Gesicht 1"} <= {trace.name for trace in small_map().data}
     hostile: Any = reference_map(np.zeros((1, 2)), ["real"], [HOSTILE], DETECTOR, [], 1)
     assert "<script" not in hostile.to_json()
     assert "<img" not in hostile.to_json()

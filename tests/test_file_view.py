@@ -9,6 +9,7 @@ import pytest
 
 import samples as s
 from attribution.evidence import Media, Moment
+from attribution.messages import reading_in
 from attribution.render import file as view
 from attribution.text import areas as area_text
 from attribution.text import page as text
@@ -99,6 +100,9 @@ def test_the_timeline_is_a_slider_for_the_keyboard_and_the_script_gets_its_data(
     assert first["boxes"][0] == [0.1, 0.15, 0.3, 0.55]
     assert 3 <= first["start"] <= 5
     assert second["p"][0] == "10 %", "in the words of the server"
+    with reading_in("de"):
+        german = json.loads(Markup(view.clip_stage(evidence, [], None, 1)).of_class("tt-clip")[0]["data-clip"])
+    assert german["tracks"][1]["p"][0] == "10\xa0%", "and in the language of the reader"
 
 
 @pytest.mark.parametrize(("verdicts", "duration"), [((), 3.0), ((s.MANIPULATED,), None)], ids=["no face", "no length"])

@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from attribution.detectors.tables import Estimate
 from attribution.evidence import UNKNOWN_METHOD, DetectorInfo, TrackEvidence
+from attribution.messages import said
 from attribution.render.html import macros
 from attribution.render.palette import FAMILY_STYLES, family_style
 from attribution.text import page as text
@@ -80,9 +81,9 @@ def reference_map(
             marker = {"color": style.colour, "symbol": style.symbol, "size": 6, "opacity": 0.85, "line": {"width": 0.4}}
             words = [f"{html.escape(detector.display(methods[row]))}<br>{html.escape(sources[row])}" for row in rows]
             told = {"text": words, "hovertemplate": "%{text}<extra></extra>"}
-            figure.add_scatter(x=x, y=y, mode="markers", name=style.name, marker=marker, **told)
+            figure.add_scatter(x=x, y=y, mode="markers", name=said(style.name), marker=marker, **told)
     for number, across, up in sorted(examined, key=lambda face: face[0] == chosen):
-        large, name = number == chosen, text.FACE.format(number=number)
+        large, name = number == chosen, said(text.FACE.format(number=number))
         marker = {"symbol": "circle-open", "size": 22 if large else 13, "line": {"width": 4 if large else 2}}
         told = {"text": [f"<b>{name}</b>"] if large else [str(number)], "hovertemplate": f"{name}<extra></extra>", "meta": "examined"}
         look = {"mode": "markers+text", "textposition": "top center", "showlegend": False, "cliponaxis": False}

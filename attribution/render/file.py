@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from attribution.evidence import Box, Evidence
-from attribution.messages import whole
+from attribution.messages import said, whole
 from attribution.render import areas, charts
 from attribution.render.face import measure_list
 from attribution.render.html import macros
@@ -128,7 +128,7 @@ def _clip_data(evidence: Evidence) -> str:
         {
             "start": round(shown.seconds if shown is not None else track.first_seconds, 3),
             "seconds": [round(moment.seconds, 3) for moment in track.timeline],
-            "p": [numbers.percent(moment.p_manipulated) for moment in track.timeline],
+            "p": [said(numbers.percent(moment.p_manipulated)) for moment in track.timeline],
             "at": [round(face.seconds, 3) for face in own],
             "boxes": [[round(share, 4) for share in _shares(face.box, width, height)] for face in own],
         }
