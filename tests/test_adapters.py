@@ -217,7 +217,7 @@ def test_every_tensor_is_accounted_for_and_has_its_shape(sources: Mapping[str, S
         ("siglip", {"model_type": "siglip2"}, "variable resolution"), ("siglip", {"vision_config": []}, "vision_config"),
         ("mixin", {"normalize_features": True}, "normalize_features"), ("mixin", {"head": "LinearNorm"}, "head"),
         ("mixin", {"model_size": "gigantic"}, "none of the formats"), ("mixin", {"num_classes": 4}, "4 classes"),
-        ("mixin", {"in_chans": 1}, "in_chans"), ("timm", {"architecture": "resnet9000"}, "not on Telltale's list"),
+        ("mixin", {"in_chans": 1}, "in_chans"), ("timm", {"architecture": "resnet9000"}, "not on Telltale’s list"),
         ("timm", {"architecture": "dna_det"}, "needs the card"), ("timm", {"num_classes": 3}, "3 classes"),
         ("timm", {"model_args": {"checkpoint_path": "evil.pth"}}, "checkpoint_path"), ("timm", {"model_args": [1]}, "model_args"),
         ("timm", {"label_names": ["one"]}, "1 labels"), ("timm", {"global_pool": "catavgmax"}, "global_pool"),

@@ -264,7 +264,9 @@ def test_nothing_is_fetched(server: Server, canary: tuple[str, list[str]], as_up
 
 def test_only_uploads_are_read(server: Server) -> None:
     _, page = server.get()
-    example = page.partition("gradio_api/file=")[2].partition(".")[0] + ".png"
+    found = re.search(r"gradio_api/file=([\w./-]+\.(?:png|jpg))", page)
+    assert found is not None
+    example = found.group(1)
     (folder,) = server.temporary.glob("telltale-*")
     for path in ("/etc/passwd", str(ROOT / "app.py"), example, f"{folder}/../../etc/passwd", "a\0b", "", " ", str(folder), "/"):
         (entry,) = ask(server, path)["files"]

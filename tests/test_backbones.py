@@ -141,7 +141,7 @@ def test_tokens_that_form_no_square_are_refused() -> None:
 
 @pytest.mark.parametrize("architecture", ["resnet9000", "", "resnet18.a1_in1k", "hf-hub:someone/something", "local-dir:/tmp"])
 def test_an_architecture_off_the_list_is_refused(architecture: str) -> None:
-    with pytest.raises(UnusableDetector, match="not on Telltale's list"):
+    with pytest.raises(UnusableDetector, match="not on Telltale’s list"):
         build_backbone(architecture, 3)
 
 

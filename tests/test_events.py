@@ -347,7 +347,6 @@ def test_why_detectors_fail_needs_no_detector_and_follows_its_file(visit: Callab
     page = events.failures(ANYONE)
     assert Markup(page).problem == ""
     assert is_inert(page)
-    assert page.count("url(data:image/jpeg") == 1, "the face of the one example that is there"
     assert events.failures(ANYONE) is page, "drawn once for all"
     events.zeroshot_file.write_bytes(b"{")
     assert UNREADABLE in Markup(events.failures(ANYONE)).words

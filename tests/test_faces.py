@@ -170,7 +170,7 @@ def test_crops_come_from_full_resolution_although_faces_are_found_in_a_small_cop
 def test_a_picture_too_small_for_any_face_says_so(finder: FaceFinder, shape: tuple[int, int]) -> None:
     found = tracks_of(Opened([np.full((*shape, 3), 90, np.uint8)]), finder)
     assert (found.tracks, found.faces_found) == ((), 0)
-    assert found.notes == (f"The picture has only {shape[1]}×{shape[0]} pixels: too few to look for a face.",)
+    assert found.notes == (f"The file has only {shape[1]} × {shape[0]} pixels: too few to look for a face.",)
 
 
 @pytest.mark.parametrize("shape", [(20, 20), (400, 22), (200, 300)])
@@ -184,7 +184,7 @@ def test_the_reason_counts_in_pixels_of_the_original(finder: FaceFinder) -> None
     found = tracks_of(Opened([background(0, 1600, 800)], side_px=400), finder)
     assert found.notes == ("Only faces of at least 80 pixels that are turned to the camera and not cut off can be found.",)
     found = tracks_of(Opened([np.zeros((30, 1600, 3), np.uint8)], side_px=400), finder)
-    assert found.notes == ("The picture has only 1600×30 pixels: too few to look for a face.",)
+    assert found.notes == ("The file has only 1600 × 30 pixels: too few to look for a face.",)
 
 
 def test_of_a_crowd_the_largest_are_examined_and_the_rest_counted(finder: FaceFinder) -> None:
@@ -386,7 +386,7 @@ def test_a_clip_without_a_face_gives_the_reason(finder: FaceFinder) -> None:
     assert (found.tracks, found.faces_found) == ((), 0)
     assert found.notes == ("Only faces of at least 20 pixels that are turned to the camera and not cut off can be found.",)
     tiny = tracks_of(Opened([np.zeros((2, 2, 3), np.uint8)] * 3, [0.0, 1.0, 2.0]), finder)
-    assert tiny.notes == ("The clip has only 2×2 pixels: too few to look for a face.",)
+    assert tiny.notes == ("The file has only 2 × 2 pixels: too few to look for a face.",)
 
 
 def test_frames_may_differ_in_size(finder: FaceFinder) -> None:

@@ -172,7 +172,7 @@ def test_progress_tells_what_happens(pipeline: Pipeline, clip_path: Path) -> Non
     shares = [share for share, _ in told]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0, 1)
-    assert "Looking for faces in 10 frames" in [doing for _, doing in told]
+    assert "Looking for faces in the frames of the clip (10)" in [doing for _, doing in told]
 
 
 def test_unusable_files_and_detectors_are_typed_errors(pipeline: Pipeline, detector_folder: Path, tmp_path: Path) -> None:
