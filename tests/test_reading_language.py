@@ -16,7 +16,7 @@ from markupsafe import Markup
 from attribution import messages
 from attribution.messages import Message, language, ngettext, pgettext, reading_in, said
 from attribution.messages import gettext as _
-from attribution.text.numbers import decimal, listed, measured_share, percent, seconds
+from attribution.text.numbers import decimal, listed, measured_share, percent, seconds, whole_seconds
 from attribution.web.language import asked_for, in_readers_language, preferred
 
 
@@ -147,3 +147,7 @@ def test_every_kind_of_event_is_drawn_in_the_language_of_its_page() -> None:
 
     assert page.once(request) == asyncio.run(page.later(request)) == "ar"  # type: ignore[arg-type]
     assert asyncio.run(all_of(page.later_steps(request))) == ["ar"]  # type: ignore[arg-type]
+
+
+def test_a_clock_counts_whole_seconds() -> None:
+    assert [str(whole_seconds(one)) for one in (0.0, 3.97, 59.9, 65.2)] == ["0 s", "3 s", "59 s", "1:05"]

@@ -155,6 +155,16 @@ def _spans(code: str, times: Sequence[tuple[float, float]]) -> str:
     return ", ".join([*shown, *("…" for _ in times[3:4])])
 
 
+def whole_seconds(value: float) -> Message:
+    """How long something takes, without parts of a second: `3 s`, `1:05`."""
+    minutes, rest = divmod(int(value), 60)
+    return MINUTES.format(minutes=minutes, seconds=Figure(_padded, rest)) if minutes else SECONDS.format(seconds=rest)
+
+
+def _padded(code: str, value: int) -> str:
+    return format_decimal(value, format="00", locale=code)
+
+
 def _two_digits(code: str, value: float) -> str:
     return format_decimal(round(value, 1), format="00.0", locale=code)
 
