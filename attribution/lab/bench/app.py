@@ -141,7 +141,8 @@ class AppClient:
         upload = {"path": path, "orig_name": file.name, "size": file.stat().st_size, "meta": {"_type": "gradio.FileData"}}
         taken = next(event for event in self._events if any(target[1] == "upload" for target in event["targets"]))
         self._checked(self._http.post("gradio_api/run/predict", json=self._body(taken, [[upload]])))
-        self._queued(next(one for one in self._events if one["trigger_after"] == taken["id"]))
+        # What a script does after an upload has nothing to ask for.
+        self._queued(next(one for one in self._events if one["trigger_after"] == taken["id"] and one["backend_fn"]))
         self._opened += 1
         where = next(event for event in self._events if event["api_name"] == "show_where")
         (shown,) = self._queued(where, {"index": self._opened, "value": None})["output"]["data"]
