@@ -113,7 +113,8 @@ def test_a_client_gives_the_app_a_file_and_asks_for_what_its_page_would_ask(tmp_
     """The file is taken and examined, and the section with the heatmap is opened."""
     events = [
         {"id": 0, "targets": [[9, "upload"]], "trigger_after": None, "api_name": "take_upload"},
-        {"id": 1, "targets": [[9, "then"]], "trigger_after": 0, "api_name": "examine"},
+        {"id": 2, "targets": [[9, "then"]], "trigger_after": 0, "api_name": "js_fn", "backend_fn": False},
+        {"id": 1, "targets": [[9, "then"]], "trigger_after": 0, "api_name": "examine", "backend_fn": True},
         {"id": 3, "targets": [[7, "select"]], "trigger_after": None, "api_name": "show_where"},
     ]
     asked: list[tuple[str, object]] = []
