@@ -11,10 +11,11 @@
   // What is known of each clip: its tracks, the face that is chosen, and the moment that is shown.
   const clips = new WeakMap();
   const state = (clip) => {
-    if (!clips.has(clip)) {
-      const data = JSON.parse(clip.dataset.clip);
+    const written = clip.dataset.clip;
+    if (clips.get(clip)?.written !== written) {
+      const data = JSON.parse(written);
       const face = Number(clip.querySelector(".tt-track")?.dataset.chosen ?? 0);
-      clips.set(clip, { ...data, face, now: data.tracks[face]?.start ?? 0 });
+      clips.set(clip, { ...data, written, face, now: data.tracks[face]?.start ?? 0 });
     }
     return clips.get(clip);
   };
@@ -128,11 +129,15 @@
       event.preventDefault();
     });
     followPlayer(element);
+    // A clip is drawn anew for another file, and for another language in the very same element.
+    let started = null;
     const start = () => {
-      const clip = element.querySelector(".tt-clip");
-      if (clip) seek(clip, state(clip).now);
+      const clip = element.querySelector(".tt-clip"), now = clip && state(clip);
+      if (now === started) return;
+      started = now;
+      if (now) seek(clip, now.now);
     };
-    new MutationObserver(start).observe(element, { childList: true });
+    new MutationObserver(start).observe(element, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-clip"] });
     start();
   };
 })();
