@@ -151,3 +151,7 @@ def test_every_kind_of_event_is_drawn_in_the_language_of_its_page() -> None:
 
 def test_a_clock_counts_whole_seconds() -> None:
     assert [str(whole_seconds(one)) for one in (0.0, 3.97, 59.9, 65.2)] == ["0 s", "3 s", "59 s", "1:05"]
+
+
+def test_a_share_that_rounds_to_nothing_has_no_sign() -> None:
+    assert [str(measured_share(one)) for one in (-0.0004, 0.0004, -0.016)] == ["0 %", "0 %", "−1.6 %"]

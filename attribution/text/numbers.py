@@ -39,11 +39,8 @@ def _decimal(digits: int, code: str, value: float) -> str:
 @lru_cache(maxsize=8192)
 def _per_cent(digits: int, code: str, share: float) -> str:
     # In English with a space, as the International System of Units has it.
-    pattern = f"#,##0{'.' if digits else ''}{'0' * digits}"
-    if code == "en":
-        return signed(f"{format_decimal(round(100 * share, digits), format=pattern, locale=code)} %")
-    tail = format_percent(0.5, locale=code).partition("50")[2]
-    return signed(f"{format_decimal(round(100 * share, digits), format=pattern, locale=code)}{tail}")
+    tail = " %" if code == "en" else format_percent(0.5, locale=code).partition("50")[2]
+    return f"{_decimal(digits, code, 100 * share)}{tail}"
 
 
 def rounded(value: float) -> Figure:
