@@ -327,6 +327,9 @@ def test_a_clip_is_played_or_shown_frame_by_frame_and_goes_when_its_reader_does(
     before = box.bounding_box()["x"]
     page.keyboard.press("End")
     assert eventually(lambda: abs(box.bounding_box()["x"] - before) > 10), "the box follows the face"
+    page.select_option(".tt-language select", "fr")
+    page.wait_for_selector(".tt-section[aria-controls=tt-where]:has-text('Où')")
+    assert eventually(lambda: "%" in page.inner_text(".tt-moment") and box.is_visible()), "in another language, too"
     assert len(kept()) == 1
     page.close()
     assert eventually(lambda: not kept())
