@@ -65,7 +65,7 @@ def in_readers_language(method: _Method) -> _Method:
             try:
                 while True:
                     with reading_in(code):
-                        step = await anext_or_end(running)
+                        step = await anext(running, _END)
                     if step is _END:
                         return
                     yield step
@@ -107,14 +107,6 @@ def in_readers_language(method: _Method) -> _Method:
 
 
 _END: Any = object()
-
-
-async def anext_or_end(running: Any) -> Any:
-    """The next value of an asynchronous generator, or the mark of its end."""
-    try:
-        return await running.__anext__()
-    except StopAsyncIteration:
-        return _END
 
 
 class Spoken:

@@ -4,7 +4,6 @@ else is given is a value for a Gradio component. All of it may raise TelltaleErr
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from markupsafe import Markup
 
-from attribution.evidence import DetectorInfo, Evidence, Face, Heatmap, Opinion, Patches, Placement, Track, TrackEvidence, document
+from attribution.evidence import DetectorInfo, Evidence, Face, Heatmap, Opinion, Patches, Placement, Track, TrackEvidence, document_text
 from attribution.render import areas, charts, overlay, report
 from attribution.render import face as face_view
 from attribution.render import file as file_view
@@ -55,7 +54,7 @@ def where(session: Session, pipeline: Pipeline, read: bool = False) -> Markup:
     heatmap, heat = None, Markup()
     if face is not None:
         try:
-            heatmap = _heatmap(session, pipeline, track, face)
+            heatmap = _heatmap(session, pipeline, track, face, session.moment, session.label or track.telling_label)
             heat = _heat(pipeline, track, face, heatmap)
         except Exception as error:
             marked = Markup().join((page_parts.HTML.refused(sentence_of(error), "alert"), marked))
@@ -103,10 +102,9 @@ def _others_areas(track: TrackEvidence, number: int, pipeline: Pipeline, crop: s
     return found
 
 
-def _heatmap(session: Session, pipeline: Pipeline, track: TrackEvidence, face: Face) -> Heatmap:
-    """The heatmap of the face that is shown, for the class that the reader chose, or else for the answer."""
-    label = session.label or track.telling_label
-    key = (session.chosen, session.moment, label)
+def _heatmap(session: Session, pipeline: Pipeline, track: TrackEvidence, face: Face, moment: int, label: str) -> Heatmap:
+    """The heatmap of the chosen track's `face`, its one at index `moment`, for that class. Drawn once."""
+    key = (session.chosen, moment, label)
     if key not in session.heatmaps:
         session.heatmaps[key] = _explained(pipeline, track, label=label, face=face)
     return session.heatmaps[key]
@@ -282,10 +280,8 @@ def _draw_heatmaps(session: Session, pipeline: Pipeline) -> None:
     track, second = session.track, session.second
     if track is None or track.track is None or track.shown is None:
         return
-    key = (session.chosen, track.shown, track.telling_label)
     with suppress(Exception):
-        if key not in session.heatmaps:
-            session.heatmaps[key] = _explained(pipeline, track, label=track.telling_label, face=track.track.faces[track.shown])
+        _heatmap(session, pipeline, track, track.track.faces[track.shown], track.shown, track.telling_label)
     with suppress(Exception):
         if second is not None and second.verdict is not None:
             _opinion_heatmap(session, pipeline, track, second)
@@ -307,7 +303,7 @@ def downloads(session: Session, pipeline: Pipeline) -> Markup:
     second = {(0, *place): heatmap for place, heatmap in session.opinion_heatmaps.items()}
     pictures = {0: session.picture} if session.picture is not None else None
     page = report.report_html([told], first, pictures, second, pipeline.tables)
-    data = json.dumps(document([_with_patches(session, evidence, refused_too=False)]), indent=1, ensure_ascii=False)
+    data = document_text([_with_patches(session, evidence, refused_too=False)])
     stem = f"telltale-{evidence.media.sha256[:12]}"
     return page_parts.HTML.downloads(stem, page_parts.data_link("text/html", page), page_parts.data_link("application/json", data))
 

@@ -26,7 +26,7 @@ window.telltaleLanguage = (() => {
       if (data?.words) window.telltaleWords = JSON.parse(data.words);
       if (data?.title) document.title = data.title;
       mark(code());
-      if (document.querySelector(".tt-verdict, .tt-files")) document.querySelector(".tt-examples")?.removeAttribute("open");
+      if (document.querySelector(".tt-verdict, .tt-files")) window.telltaleFiles.begin();
       root.classList.remove("tt-translating");
     },
     choices(element, trigger) {

@@ -81,14 +81,11 @@
   });
   document.addEventListener("keydown", (event) => {
     const tab = event.target.closest?.(".tt-tabs [role=tab]");
-    if (!tab) return;
-    const all = [...tab.parentElement.children], forwards = getComputedStyle(tab).direction === "rtl" ? -1 : 1;
-    const places = { ArrowRight: all.indexOf(tab) + forwards, ArrowLeft: all.indexOf(tab) - forwards, Home: 0, End: -1 };
-    if (places[event.key] === undefined) return;
-    const next = all.at(places[event.key] % all.length);
+    // Up and down scroll the page.
+    const next = tab && !/Up|Down/.test(event.key) && window.telltale.stepTo(event, [...tab.parentElement.children]);
+    if (!next) return;
     choose(next);
     next.focus();
-    event.preventDefault();
   });
 
   // Paper shows all of the chosen tab; afterwards everything is closed that was closed.
