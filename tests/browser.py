@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Frame, Page, Request, sync_playwright
 
 FLAGS = [
     "--headless=new",
@@ -25,6 +25,9 @@ FLAGS = [
 ]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 TIMEOUT_MS = 120_000
+# A page that is left while an answer is on its way says so in its console, after this and before the next page is there.
+LEAVING = "this page is being left"
+SAY_WHEN_LEAVING = f"addEventListener('beforeunload', () => console.debug('{LEAVING}'))"
 
 
 def find_chromium() -> str | None:
@@ -45,14 +48,17 @@ def chromium(path: str) -> Iterator[Browser]:
 
 
 class Reader:
-    """One reader's page: `errors` are those of the console and of scripts, `strangers` the hosts that it asked for anything."""
+    """One reader's page: `errors` are those of the console and of scripts while the page was there, `strangers` the hosts that it asked for anything."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.address = address
         self.errors: list[str] = []
         self.strangers: set[str] = set()
         self.page: Page = context.new_page()
+        self._leaving = False
         self.page.set_default_timeout(TIMEOUT_MS)
+        self.page.add_init_script(SAY_WHEN_LEAVING)
+        self.page.on("framenavigated", self._arrived)
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", self._asked)
@@ -88,8 +94,14 @@ class Reader:
         return self
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        if message.text == LEAVING:
+            self._leaving = True
+        elif message.type == "error" and not self._leaving:
             self.errors.append(message.text)
+
+    def _arrived(self, frame: Frame) -> None:
+        if frame == self.page.main_frame:
+            self._leaving = False
 
     def _asked(self, request: Request) -> None:
         parts = urlsplit(request.url)
