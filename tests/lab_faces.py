@@ -49,7 +49,7 @@ def make_faces(folder: Path, untouched: Sequence[str] = ("dfdc", "ffhq")) -> Pat
 def make_work(data: Path, folder: Path) -> Path:
     """Decoded faces and pools of forgeries, by the committed auto-encoder."""
     shutil.copy(EMBEDDED, folder)
-    prepare(data, read_manifest(data), folder, ("train", "val", "test", "cross"), sizes=SIZES)
+    prepare(read_manifest(data), folder, ("train", "val", "test", "cross"), sizes=SIZES)
     return folder
 
 

@@ -96,7 +96,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Samples, Samples,
     data = make_faces(tmp_path_factory.mktemp("faces"))
     rows = read_manifest(data)
     work = make_work(data, tmp_path_factory.mktemp("work"))
-    test, cross = (load_samples(data, rows, work, split) for split in ("test", "cross"))
+    test, cross = (load_samples(rows, work, split) for split in ("test", "cross"))
     return test, cross, np.stack([row.landmarks for row in rows if row.split == "cross"])
 
 

@@ -102,7 +102,7 @@ def test_finished_runs_are_measured_and_not_trained_again(
     monkeypatch.setattr(answers, "DRAWS", 15)
     monkeypatch.setattr(answers, "MATRIX_DRAWS", 15)
     rows = read_manifest(data)
-    samples = {split: load_samples(data, rows, work, split) for split in ("train", *SPLITS)}
+    samples = {split: load_samples(rows, work, split) for split in ("train", *SPLITS)}
     runs, out = tmp_path / "runs", tmp_path / "study.json"
     for run in QUICK:
         knows_what_it_saw(study.folder_of(run, runs), run, samples)

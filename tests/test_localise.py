@@ -123,20 +123,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def work(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("work")
-    prepare(data, read_manifest(data), folder, ("val", "test"), methods=(), sizes=SIZES)
+    prepare(read_manifest(data), folder, ("val", "test"), methods=(), sizes=SIZES)
     return folder
 
 
 @pytest.fixture(scope="module")
 def cases(data: Path, work: Path) -> dict[str, list[Case]]:
-    return where.localisation_cases(data, read_manifest(data), work, "test")
+    return where.localisation_cases(read_manifest(data), work, "test")
 
 
 def test_cases_are_seeded_and_one_a_clip(data: Path, work: Path, cases: dict[str, list[Case]]):
     rows = read_manifest(data)
     assert list(cases) == [where.PARTIAL, where.UNSEEN, where.LARGE, where.WHOLE]
     clips = {row.group for row in rows if row.split == "test" and row.pair}
-    again = where.localisation_cases(data, rows, work, "test")
+    again = where.localisation_cases(rows, work, "test")
     for name, some in cases.items():
         assert some
         assert len({case.group for case in some}) == len(some)

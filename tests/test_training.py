@@ -97,14 +97,14 @@ class TestData:
     def test_caches_that_are_damaged_or_of_other_data_are_refused(self, rows: list[Row], tmp_path: Path):
         data, work = lab_data()
         with pytest.raises(LabError, match="other data"):
-            decode(data, rows[:3], work / "train.npy")
+            decode(rows[:3], work / "train.npy")
         (tmp_path / "train.npy").write_bytes(b"no array")
         with pytest.raises(LabError, match="damaged"):
-            decode(data, rows[:3], tmp_path / "train.npy")
+            decode(rows[:3], tmp_path / "train.npy")
         shutil.copytree(work, tmp_path / "work")
         (tmp_path / "work" / "train_self_blended.json").write_text('{"base": [9999')
         with pytest.raises(LabError, match="self_blended"):
-            load_samples(data, rows, tmp_path / "work", "train")
+            load_samples(rows, tmp_path / "work", "train")
 
     def test_samples_know_the_picture_under_every_swap(self, samples: Samples):
         assert set(samples.methods) == set(LABELS)

@@ -51,7 +51,7 @@ def work(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def samples(data: Path, work: Path) -> dict[str, Samples]:
     rows = read_manifest(data)
-    return {split: load_samples(data, rows, work, split) for split in ("train", "val", "test", "cross")}
+    return {split: load_samples(rows, work, split) for split in ("train", "val", "test", "cross")}
 
 
 @pytest.fixture(scope="module")

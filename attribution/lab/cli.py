@@ -80,10 +80,11 @@ def main(argv: list[str]) -> int:
 def _commands() -> Sequence[Command]:
     from attribution.lab.studies.attribution.plan import COMPARISON_STEPS, FOLD_STEPS
     from attribution.lab.studies.zeroshot.plan import DETECTORS
+    from attribution.lab.train.recipes import RECIPES
     from attribution.measured.study import STUDY_FILE, ZEROSHOT_FILE
 
     detectors = [detector.name for detector in DETECTORS]
-    data = _flag("--data", help=DATA_HELP)
+    data = _flag("--data", nargs="+", metavar="FOLDER", help=DATA_HELP)
     common = (data, _path("--work", "folder for decoded faces and forgeries (several GB)"))
     run_out = _path("--out", "folder of the run, or the detector folder to write")
     decoded = (data, _path("--work", "folder of the decoded faces (`lab prepare`)"), run_out)
@@ -106,8 +107,10 @@ def _commands() -> Sequence[Command]:
         return minutes, _flag("--train-command", required=True, help=command_help), note
 
     return (
-        Command("autoencoder", "train the small face auto-encoder that some forgeries use", (
-            *common, _flag("--steps", 2200), seed,
+        Command("autoencoder", "train a small auto-encoder that some forgeries use", (
+            *common,
+            _flag("--kind", "faces", "that of swaps, or the one that draws twins of whole pictures", choices=("faces", "twins")),
+            _flag("--steps", 2200), seed,
         ), _autoencoder),
         Command("prepare", "decode the faces and make the pools of forgeries, once", common, _prepare),
         Command("train", "train a detector, or resume a training that was stopped", (
@@ -123,7 +126,10 @@ def _commands() -> Sequence[Command]:
             until, seed, workers,
             _flag("--contrastive", choices=("supcon", "ntxent", "triplet", "none"), default="supcon"),
             _flag("--plain-forgeries", action="store_true", help="do not encode the lab's forgeries once as JPEG, as the crops were"),
-            _flag("--head", choices=("methods", "binary"), default="methods"),
+            _flag("--head", "methods", "what is drawn, and what it is called (train/recipes.py)", choices=tuple(RECIPES)),
+            _flag("--frozen", 0, "first stages of the backbone that stay as they are"),
+            _flag("--where-weight", 0.0, "share of the loss on where the answer comes from"),
+            _flag("--learning-rate", 1.2e-3),
             _flag("--leave-out", metavar="METHOD_OR_SOURCE", help="methods or sources never to train on", **several),
             device,
         ), _trained("methods")),
@@ -268,7 +274,7 @@ def _trained(name: str) -> Callable[[Namespace], None]:
     def run(args: Namespace) -> None:
         module, started = import_module(f"attribution.lab.train.{name}"), time.monotonic()
         given = {one.name: getattr(args, one.name) for one in fields(module.Settings) if hasattr(args, one.name)}
-        given |= {"data": str(find_data(args.data)), "work": str(args.work), "out": str(args.out)}
+        given |= {"data": os.pathsep.join(map(str, find_data(args.data))), "work": str(args.work), "out": str(args.out)}
         given["workers"] = 1 if args.device == "cuda" else args.workers
         if "stages" in given:
             given["stages"] = [(float(share), int(side)) for share, side in given["stages"]]
@@ -279,20 +285,21 @@ def _trained(name: str) -> Callable[[Namespace], None]:
 
 
 def _autoencoder(args: Namespace) -> None:
-    from attribution.lab.train.autoencoder import train_autoencoder
+    from attribution.lab.train.autoencoder import train_autoencoder, train_twins
 
     data = find_data(args.data)
     rows = [row for row in read_manifest(data) if row.split == "train"]
-    pictures = decode(data, rows, args.work / "train.npy")
+    pictures = decode(rows, args.work / "train.npy")
     real = [index for index, row in enumerate(rows) if row.family == REAL]
-    train_autoencoder(pictures[real], args.work / "autoencoder.safetensors", args.steps, args.seed)
+    train, name = (train_twins, "twins") if args.kind == "twins" else (train_autoencoder, "autoencoder")
+    train(pictures[real], args.work / f"{name}.safetensors", args.steps, args.seed)
 
 
 def _prepare(args: Namespace) -> None:
     from attribution.lab.forge.pools import prepare
 
     data = find_data(args.data)
-    prepare(data, read_manifest(data), args.work, SPLITS)
+    prepare(read_manifest(data), args.work, SPLITS)
 
 
 def _study(args: Namespace) -> None:

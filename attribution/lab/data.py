@@ -1,7 +1,8 @@
 """The labelled face crops: the manifest, the method of each row, and decoded pictures as memory-mapped arrays.
 
-The folder is found by `--data` or the environment variable `TELLTALE_DATA`, never by a fixed path. Its `manifest.csv` has a row per crop:
-path, split (train, val, test, cross), label (family), source, generator, group, pair, …, and five landmarks in crop pixels."""
+The folders are found by `--data` or the environment variable `TELLTALE_DATA` (several: one after the other, as in PATH), never by a fixed
+path. The `manifest.csv` of each has a row per crop: path, split (train, val, test, cross), label (family), source, generator, group, pair,
+…, and five landmarks in crop pixels."""
 
 from __future__ import annotations
 
@@ -19,26 +20,53 @@ import numpy as np
 from attribution.errors import LabError, MissingData
 
 ENVIRONMENT_VARIABLE = "TELLTALE_DATA"
-DATA_HELP = "folder of the labelled faces (default: the environment variable TELLTALE_DATA)"
+DATA_HELP = "folder of the labelled faces, or several (default: the environment variable TELLTALE_DATA)"
 SIDE_PX = 224
 SPLITS = ("train", "val", "test", "cross")
 _POINTS = tuple(f"{point}_{axis}" for point in ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right") for axis in "xy")
 _COLUMNS = ("path", "split", "label", "source", "group", "pair", "source_face_px", *_POINTS)
 REAL = "real"
+# By generator, as fine as the sources tell; what a detector calls them is up to its training (`train/recipes.py`).
 METHOD_OF_SOURCE = {
-    ("face_swap", "dfdc"): "dfdc_swap",
-    **{("gan", name): "stylegan2" for name in ("boredhumans", "tpdne_a", "tpdne_b", "tpdne_c")},
-    **{("gan", name): "generated_photos" for name in ("generated_photos", "generated_photos_b")},
-    ("diffusion", "sfhq_t2i_sdxl"): "sdxl",
-    **{("diffusion", f"sfhq_t2i_flux1_{name}"): "flux1" for name in ("schnell", "dev", "pro")},
-    ("diffusion", "sdfd_sd21"): "sd21",
-}
+    (family, source): method
+    for family, methods in {
+        "face_swap": {
+            "dfdc_swap": ("dfdc",),
+            "deepfacelive": ("deepfacelive",),
+            "hand_composite": ("ciplab",),
+            "mixed_swaps": ("ffpp_celebdf", "swap_demos"),
+        },
+        "reenactment": {
+            "talking_head": ("aniportrait", "anitalker", "loopy", "omnihuman", "sonic"),
+            "face_warp": ("edtalk", "liveportrait"),
+            "ffpp_reenact": ("ffpp_reenact",),
+        },
+        "gan": {
+            "stylegan1": ("faces140k_stylegan1",),
+            "stylegan2": ("boredhumans", "tpdne_a", "tpdne_b", "tpdne_c"),
+            "stylegan3": ("stylegan3_pool",),
+            "generated_photos": ("generated_photos", "generated_photos_b", "generated_photos_c"),
+        },
+        "diffusion": {
+            "sdxl": ("sfhq_t2i_sdxl",),
+            "photomaker": ("photomaker",),
+            "flux1": ("sfhq_t2i_flux1_schnell", "sfhq_t2i_flux1_dev", "sfhq_t2i_flux1_pro", "headshot_previews"),
+            "sd21": ("sdfd_sd21",),
+            "recent_generator": (
+                "gpt4o_cases", "imagen_game", "kolors_demos", "midjourney", "nano_banana_cases", "prompt_gallery", "zimage_game",
+            ),
+        },
+    }.items()
+    for method, sources in methods.items()
+    for source in sources
+}  # fmt: skip
+Data = tuple[Path, ...]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One crop. `path` is relative to the data folder; `pair` is the path of the pixel-aligned real crop ("" if none);
-    `landmarks` 5×2 float32 in crop pixels; `method` is a label of the detector."""
+    """One crop. `path` begins with the name of its data folder, `file` is where it lies; `pair` is the path of the pixel-aligned real crop
+    ("" if none); `landmarks` 5×2 float32 in crop pixels; `method` says what made it."""
 
     path: str
     split: str
@@ -49,20 +77,35 @@ class Row:
     pair: str
     source_face_px: float
     landmarks: np.ndarray
+    file: Path
 
 
-def find_data(flag: str | None = None) -> Path:
-    """The data folder from the flag or the environment; MissingData says how to name it."""
+def find_data(flag: str | Sequence[str] | None = None) -> Data:
+    """The data folders from the flag (one, or several in one text as in PATH, or a list) or the environment; MissingData says how to name
+    them, LabError that two have the same name."""
     named = flag or os.environ.get(ENVIRONMENT_VARIABLE, "")
-    if not named or not (Path(named) / "manifest.csv").is_file():
+    folders = tuple(Path(one) for one in (named.split(os.pathsep) if isinstance(named, str) else named))
+    if not named or not all((folder / "manifest.csv").is_file() for folder in folders):
         step = f"Name their folder with --data or the environment variable {ENVIRONMENT_VARIABLE}."
         raise MissingData("The labelled face crops were not found.", step)
-    return Path(named)
+    if len({folder.resolve().name for folder in folders}) < len(folders):
+        raise LabError("Two data folders have the same name.", "Rename one of them.")
+    return folders
 
 
-def read_manifest(folder: Path) -> list[Row]:
-    """Every row of the manifest in its order; LabError for a line that cannot be read, or a label that has no method."""
-    rows = []
+def read_manifest(data: Data) -> list[Row]:
+    """Every row of the manifests in their order; LabError for a line that cannot be read, a source that has no method, or a pair that is
+    not there."""
+    rows = [row for folder in data for row in _rows(folder)]
+    paths = {row.path for row in rows}
+    lost = next((row for row in rows if row.pair and row.pair not in paths), None)
+    if lost is not None:
+        raise LabError(f"The untouched crop under {lost.path} is not in the manifest: {lost.pair}.", "Fetch the data set again.")
+    return rows
+
+
+def _rows(folder: Path) -> Iterator[Row]:
+    name = folder.resolve().name
     with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
@@ -78,13 +121,15 @@ def read_manifest(folder: Path) -> list[Row]:
                 side_px = float(item["source_face_px"] or 0)
             except (TypeError, ValueError) as error:
                 raise LabError(f"The manifest's line {reader.line_num} holds no numbers.", "Fetch the data set again.") from error
-            rows.append(Row(item["path"], item["split"], family, source, method, item["group"], item["pair"], side_px, points))
-    return rows
+            path, pair = item["path"], item["pair"] and f"{name}/{item['pair']}"
+            yield Row(
+                f"{name}/{path}", item["split"], family, source, method, item["group"], pair, side_px, points, folder / path,
+            )  # fmt: skip
 
 
-def manifest_hash(folder: Path) -> str:
-    """sha256 of the manifest: the data hash of the model card."""
-    return hashlib.sha256((folder / "manifest.csv").read_bytes()).hexdigest()
+def manifest_hash(data: Data) -> str:
+    """sha256 of the manifests, one after the other: the data hash of the model card."""
+    return hashlib.sha256(b"".join((folder / "manifest.csv").read_bytes() for folder in data)).hexdigest()
 
 
 @contextmanager
@@ -96,13 +141,13 @@ def written_whole(file: Path) -> Iterator[Path]:
     unfinished.replace(file)
 
 
-def decode(folder: Path, rows: Sequence[Row], cache: Path) -> np.ndarray:
+def decode(rows: Sequence[Row], cache: Path) -> np.ndarray:
     """The crops of `rows` as N×224×224×3 uint8 RGB, memory-mapped from `cache` (an .npy file that is made when it is not there)."""
     if not cache.exists():
         with written_whole(cache) as file:
             pictures = np.lib.format.open_memmap(file, "w+", np.uint8, (len(rows), SIDE_PX, SIDE_PX, 3))
             for index, row in enumerate(rows):
-                bgr = cv2.imread(str(folder / row.path), cv2.IMREAD_COLOR)
+                bgr = cv2.imread(str(row.file), cv2.IMREAD_COLOR)
                 if bgr is None or bgr.shape != (SIDE_PX, SIDE_PX, 3):
                     raise LabError(f"The crop {row.path} cannot be read at {SIDE_PX} px.", "Fetch the data set again.")
                 pictures[index] = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)

@@ -29,6 +29,7 @@ WINDOW_SIZES = ((40, 80), (80, 120), (120, 160), (224, 224))
 # A sample whose `largest_change` from the real picture is smaller (0..255) is dropped. The encoding noise between the two clips of a pair
 # stays below it; a plain mean over the picture does not tell that noise from a small patch of another skin.
 MIN_CHANGE = 12.0
+_DIFFERS_BY, _SMOOTHED_PX = 6.0, 3.0
 _STRIDES_PER_WINDOW, _PYRAMID_LEVELS, _FEATHER_PX = 5, 4, 5
 # Areas narrower than this, at 224 px, are not worth a label, and OpenCV's Poisson blending fails on slivers.
 _MIN_EXTENT = 12
@@ -76,6 +77,13 @@ def largest_change(a: np.ndarray, b: np.ndarray) -> float:
     width = max(3, round(9 * len(a) / 224) | 1)
     local = cv2.blur(cv2.subtract(a, b, dtype=cv2.CV_32F), (width, width))
     return float(np.abs(local, out=local).mean(2).max())
+
+
+def differs(forged: np.ndarray, untouched: np.ndarray) -> np.ndarray:
+    """Where two S×S×3 uint8 pictures differ, S×S boolean: the mean of their colours, smoothed over 3 px, is more than 6 of 255 off, which
+    is twice as far as two encodings of one frame are."""
+    gap = cv2.absdiff(forged, untouched).mean(2, dtype=np.float32)
+    return cv2.GaussianBlur(gap, (0, 0), _SMOOTHED_PX) > _DIFFERS_BY
 
 
 def face_hull(landmarks: np.ndarray, side_px: int, random: np.random.Generator) -> np.ndarray:

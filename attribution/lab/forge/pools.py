@@ -6,7 +6,7 @@ index into the split's rows: the pixel-aligned untouched picture) and the forger
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ import numpy as np
 from attribution.errors import LabError
 from attribution.lab.data import REAL, SIDE_PX, SPLITS, Row, decode, read_cache, written_whole
 from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
-from attribution.lab.forge.autoencoder import load_autoencoder
-from attribution.lab.forge.swaps import autoencoder_swap, choose_donor, landmark_swap, self_blend
+from attribution.lab.forge.autoencoder import FaceAutoencoder, TwinAutoencoder, load_autoencoder
+from attribution.lab.forge.swaps import Forgery, autoencoder_swap, choose_donor, landmark_swap, mouth_blend, self_blend, twin, twin_part
 
-FORGED = ("landmark_swap", "self_blended", "autoencoder_swap")
+FORGED = ("landmark_swap", "self_blended", "autoencoder_swap", "mouth_blend", "twin", "twin_part")
+# A twin is a whole picture from a convolutional decoder, as those of generators are; the others put something into a picture.
+_WHOLLY_DRAWN = {"twin": "gan"}
 POOL_SIZES: Mapping[str, Mapping[str, int]] = {
-    "train": {"landmark_swap": 4000, "self_blended": 5000, "autoencoder_swap": 3500},
+    "train": {"landmark_swap": 4000, "self_blended": 5000, "autoencoder_swap": 3500, "mouth_blend": 2500, "twin": 4500, "twin_part": 2500},
     **{split: dict.fromkeys(FORGED, 200) for split in SPLITS[1:]},
 }
 
@@ -70,47 +72,59 @@ def forge_pool(method: str, split: str, rows: list[Row], pictures: np.ndarray, w
     if out.exists():
         return
     random = np.random.default_rng([SPLITS.index(split) + 1, FORGED.index(method)])
-    network = load_autoencoder(work / "autoencoder.safetensors") if method == "autoencoder_swap" else None
     real = np.array([index for index, row in enumerate(rows) if row.family == REAL])
     landmarks, sources = np.stack([rows[index].landmarks for index in real]), [rows[index].source for index in real]
     counts = {source: sources.count(source) for source in set(sources)}
     # Square-root balance over sources: the largest one must not own the forgeries.
     weights = np.array([counts[source] ** -0.5 for source in sources])
     chosen = random.choice(len(real), size, p=weights / weights.sum())
+    make = _maker(method, work)
     with written_whole(out) as file:
         pool = np.lib.format.open_memmap(file, "w+", np.uint8, (len(chosen), SIDE_PX, SIDE_PX, 3))
         for place, pick in enumerate(chosen):
-            target, points = np.array(pictures[real[pick]]), landmarks[pick]
-            if method == "landmark_swap":
-                donor = choose_donor(points, landmarks, random)
-                forged = landmark_swap(target, points, np.array(pictures[real[donor]]), landmarks[donor], random)
-            elif network is not None:
-                forged = autoencoder_swap(target, points, network, random)
-            else:
-                forged = self_blend(target, points, random)
-            pool[place] = forged.rgb
+            donor = choose_donor(landmarks[pick], landmarks, random) if method in ("landmark_swap", "mouth_blend") else pick
+            target, other = np.array(pictures[real[pick]]), np.array(pictures[real[donor]])
+            pool[place] = make(target, landmarks[pick], other, landmarks[donor], random).rgb
         pool.flush()
         out.with_suffix(".json").write_text(json.dumps({"base": [int(real[pick]) for pick in chosen]}))
 
 
+_Make = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.random.Generator], Forgery]
+
+
+def _maker(method: str, work: Path) -> _Make:
+    """What makes one forgery of a method: from a target and its landmarks, a donor and its landmarks, and a generator."""
+    if method == "autoencoder_swap":
+        faces = load_autoencoder(FaceAutoencoder, work / "autoencoder.safetensors")
+        return lambda target, points, _, __, random: autoencoder_swap(target, points, faces, random)
+    if method in ("twin", "twin_part"):
+        twins = load_autoencoder(TwinAutoencoder, work / "twins.safetensors")
+        if method == "twin":
+            return lambda target, _, __, ___, random: twin(target, twins, random)
+        return lambda target, points, _, __, random: twin_part(target, points, twins, random)
+    if method == "self_blended":
+        return lambda target, points, _, __, random: self_blend(target, points, random)
+    return landmark_swap if method == "landmark_swap" else mouth_blend
+
+
 def prepare(
-    data: Path, rows: list[Row], work: Path, splits: tuple[str, ...], methods: tuple[str, ...] = FORGED,
+    rows: list[Row], work: Path, splits: tuple[str, ...], methods: tuple[str, ...] = FORGED,
     sizes: Mapping[str, Mapping[str, int]] = POOL_SIZES,
 ) -> None:  # fmt: skip
     """Decode the crops of `splits` and make the pools of `methods`, where they are not there yet."""
     for split in splits:
         own = [row for row in rows if row.split == split]
-        pictures = decode(data, own, work / f"{split}.npy")
+        pictures = decode(own, work / f"{split}.npy")
         for method in methods:
             forge_pool(method, split, own, pictures, work, sizes[split][method])
             print(f"{split}: {method} ready", flush=True)
 
 
-def load_samples(data: Path, rows: list[Row], work: Path, split: str) -> Samples:
+def load_samples(rows: list[Row], work: Path, split: str) -> Samples:
     """The prepared samples of one split (see `prepare`)."""
     own = [row for row in rows if row.split == split]
     index_of = {row.path: index for index, row in enumerate(own)}
-    parts = [decode(data, own, work / f"{split}.npy")]
+    parts = [decode(own, work / f"{split}.npy")]
     records = [(row.method, row.family, row.source, row.group, row.path, index_of.get(row.pair, -1)) for row in own]
     for method in FORGED:
         pool = work / f"{split}_{method}.npy"
@@ -124,7 +138,10 @@ def load_samples(data: Path, rows: list[Row], work: Path, split: str) -> Samples
             raise LabError(what, f"Delete {pool.name}: prepare again.") from error
         if len(below) != len(parts[-1]) or not all(0 <= index < len(own) for index in below):
             raise LabError(f"The pool of {method} belongs to other data.", f"Delete {pool.name} and run `lab prepare` again.")
-        records += [(method, "face_swap", f"{method} on {own[index].source}", own[index].group, "", index) for index in below]
+        records += [
+            (method, _WHOLLY_DRAWN.get(method, "face_swap"), f"{method} on {own[index].source}", own[index].group, "", index)
+            for index in below
+        ]
     columns: Any = zip(*records, strict=True) if records else [()] * 6
     methods, families, sources, groups, paths, base = columns
     return Samples(tuple(parts), methods, families, sources, groups, paths, np.array(base, int))

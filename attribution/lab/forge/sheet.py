@@ -27,7 +27,7 @@ _GREEN, _RED, _YELLOW, _CYAN = (20, 110, 60), (185, 25, 30), (255, 215, 0), (0, 
 def draw(sheet: Path, data: Path, work: Path, split: str, method: str, most: int, seed: int) -> None:
     """Draw at most so many pairs of a method and write the sheet; LabError when there is no pair or the file cannot be written."""
     rows = read_manifest(data)
-    samples = load_samples(data, rows, work, split)
+    samples = load_samples(rows, work, split)
     landmarks = [row.landmarks for row in rows if row.split == split]
     usable = [index for index, name in enumerate(samples.methods) if name == method and samples.base[index] >= 0]
     if not usable or most < 1:

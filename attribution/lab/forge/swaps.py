@@ -3,6 +3,8 @@
 - `landmark_swap`: another person's face, warped by the landmarks, colour-matched and blended (Poisson or alpha).
 - `self_blend`: a face blended with a changed copy of itself (self-blended images: Shiohara & Yamasaki, CVPR 2022, arXiv 2204.08376).
 - `autoencoder_swap`: the face area drawn again by the auto-encoder and blended in, as the first face-swap programs did.
+- `mouth_blend`: only the mouth from another person or from a changed copy of the face, as lip-sync programs and composites have it.
+- `twin`, `twin_part`: the whole picture, or a part of it, drawn again so well that nothing but the decoder's trace is left.
 
 Pictures are S×S×3 uint8 RGB; landmarks 5×2 (left eye, right eye, nose, mouth left, mouth right) in pixels of the picture; masks S×S
 float32 in [0, 1]. Each returns the forged picture and its mask, at no loss: encoding is left to the augmentation, alike for all classes."""
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from attribution.lab.forge.autoencoder import UPSAMPLINGS, FaceAutoencoder
+from attribution.lab.forge.autoencoder import UPSAMPLINGS, FaceAutoencoder, TwinAutoencoder
 
 # The mean face of the training crops (224 px) and an outline of it from the brows to the chin, in the same pixels.
 _MEAN_LANDMARKS = np.array([[66.5, 65.6], [156.4, 64.7], [110.7, 114.1], [72.4, 161.9], [151.2, 161.6]], np.float32)
@@ -66,8 +68,24 @@ def face_mask(landmarks: np.ndarray, side_px: int, random: np.random.Generator) 
     elif part < 0.45:
         outline = centre + (outline - centre) * random.uniform(0.62, 0.9)
     outline = centre + (outline - centre) * random.uniform(0.94, 1.05, (1, 2))
+    return _soft(cv2.convexHull(outline.astype(np.float32))[:, 0], side_px, random)
+
+
+def mouth_mask(landmarks: np.ndarray, side_px: int, random: np.random.Generator) -> np.ndarray:
+    """A soft mask of the mouth and, by chance, of more around it."""
+    left, right = landmarks[3], landmarks[4]
+    reach = max(float(np.linalg.norm(right - left)), 0.1 * side_px)
+    axes = reach * random.uniform(0.55, 0.95), reach * random.uniform(0.35, 0.75)
+    turn = float(np.degrees(np.arctan2(*(right - left)[::-1])))
+    centre = (left + right) / 2 + random.normal(0, 0.05, 2) * reach
+    points = cv2.ellipse2Poly(tuple(np.round(centre).astype(int).tolist()), (int(axes[0]), int(axes[1])), int(turn), 0, 360, 10)
+    return _soft(points, side_px, random)
+
+
+def _soft(corners: np.ndarray, side_px: int, random: np.random.Generator) -> np.ndarray:
+    """The polygon of these corners (K×2 px), sometimes deformed, and feathered."""
     mask = np.zeros((side_px, side_px), np.float32)
-    cv2.fillPoly(mask, [np.round(cv2.convexHull(outline.astype(np.float32))).astype(np.int32)], 1.0)
+    cv2.fillPoly(mask, [np.round(corners).astype(np.int32)], 1.0)
     if random.random() < 0.6:
         mask = _elastic(mask, random, side_px * 0.018)
     feather = int(random.choice([3, 5, 9, 15, 23, 31]) * side_px / 224) | 1
@@ -102,15 +120,23 @@ def blend(face: np.ndarray, target: np.ndarray, mask: np.ndarray, poisson: bool)
     return np.clip(face * alpha + target * (1 - alpha) + 0.5, 0, 255).astype(np.uint8)
 
 
+def _laid_on(
+    donor: np.ndarray, donor_landmarks: np.ndarray, landmarks: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The donor warped onto the landmarks, and where it reaches (S×S float32 of 0 and 1)."""
+    side, warp = donor.shape[0], _affine(donor_landmarks, landmarks)
+    warped = cv2.warpAffine(donor, warp, (side, side), flags=int(random.choice(_INTERPOLATIONS[:2])), borderMode=cv2.BORDER_REFLECT)
+    covered = cv2.warpAffine(np.ones((side, side), np.float32), warp, (side, side))
+    return warped, cv2.erode(covered, np.ones((5, 5), np.uint8))
+
+
 def landmark_swap(
     target: np.ndarray, target_landmarks: np.ndarray, donor: np.ndarray, donor_landmarks: np.ndarray, random: np.random.Generator
 ) -> Forgery:
     """The donor's face in the target's place: affine warp by landmarks, colour match, Poisson (40 %) or alpha blending."""
     side = target.shape[0]
-    warp = _affine(donor_landmarks, target_landmarks)
-    warped = cv2.warpAffine(donor, warp, (side, side), flags=int(random.choice(_INTERPOLATIONS[:2])), borderMode=cv2.BORDER_REFLECT)
-    covered = cv2.warpAffine(np.ones((side, side), np.float32), warp, (side, side))
-    mask = face_mask(target_landmarks, side, random) * cv2.erode(covered, np.ones((5, 5), np.uint8))
+    warped, covered = _laid_on(donor, donor_landmarks, target_landmarks, random)
+    mask = face_mask(target_landmarks, side, random) * covered
     warped = match_colour(warped, target, mask, strength=float(random.uniform(0.6, 1.0)))
     return Forgery(blend(warped, target, mask, poisson=bool(random.random() < 0.4)), mask)
 
@@ -165,6 +191,48 @@ def autoencoder_swap(
     mask = face_mask(landmarks, side, random) * float(random.choice([0.6, 0.8, 1.0, 1.0]))
     drawn = match_colour(drawn, rgb, mask, strength=float(random.uniform(0.3, 1.0)))
     return Forgery(blend(drawn, rgb, mask, poisson=bool(random.random() < 0.35)), mask)
+
+
+def mouth_blend(
+    target: np.ndarray, landmarks: np.ndarray, donor: np.ndarray, donor_landmarks: np.ndarray, random: np.random.Generator
+) -> Forgery:
+    """The mouth of the donor, or half of the time that of a changed and slightly moved copy of the face itself, blended in."""
+    side = target.shape[0]
+    mask = mouth_mask(landmarks, side, random)
+    if random.random() < 0.5:
+        face, covered = _laid_on(donor, donor_landmarks, landmarks, random)
+        mask = mask * covered
+        face = match_colour(face, target, mask, strength=float(random.uniform(0.6, 1.0)))
+    else:
+        warp = cv2.getRotationMatrix2D((side / 2, side / 2), random.uniform(-3, 3), random.uniform(0.94, 1.06))
+        warp[:, 2] += random.uniform(-0.03, 0.03, 2) * side
+        face = cv2.warpAffine(_change(target, random), warp, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return Forgery(blend(face, target, mask, poisson=bool(random.random() < 0.3)), mask)
+
+
+def twin(rgb: np.ndarray, network: TwinAutoencoder, random: np.random.Generator) -> Forgery:
+    """The picture drawn again by a random decoder: as it is, or enlarged before and reduced after, so that the trace has another size."""
+    side = rgb.shape[0]
+    kind = str(random.choice(network.upsamplings))
+    larger = side if random.random() < 0.5 else 4 * int(side * random.uniform(1.1, 1.8) / 4)
+    drawn = network.twin(cv2.resize(rgb, (larger, larger), interpolation=cv2.INTER_LANCZOS4) if larger > side else rgb, kind)
+    if larger > side:
+        drawn = cv2.resize(drawn, (side, side), interpolation=int(random.choice(_INTERPOLATIONS[1:])))
+    return Forgery(drawn, np.ones((side, side), np.float32))
+
+
+def twin_part(rgb: np.ndarray, landmarks: np.ndarray, network: TwinAutoencoder, random: np.random.Generator) -> Forgery:
+    """The face, the mouth or a random patch of the picture from its twin, under a soft mask."""
+    side, drawn = rgb.shape[0], twin(rgb, network, random).rgb
+    kind = random.random()
+    if kind < 0.5:
+        mask = face_mask(landmarks, side, random)
+    elif kind < 0.75:
+        mask = mouth_mask(landmarks, side, random)
+    else:
+        corner, size = random.uniform(0, 0.5, 2) * side, random.uniform(0.25, 0.5, 2) * side
+        mask = _soft(corner + size * np.array([[0, 0], [1, 0], [1, 1], [0, 1]]), side, random)
+    return Forgery(blend(drawn, rgb, mask, poisson=False), mask)
 
 
 def choose_donor(target_landmarks: np.ndarray, candidates: np.ndarray, random: np.random.Generator, tries: int = 48) -> int:

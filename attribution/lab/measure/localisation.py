@@ -166,10 +166,10 @@ def localisation_table(
     return table("localisation", rows)
 
 
-def localisation_cases(data: Path, rows: Sequence[Row], work: Path, split: str) -> dict[str, list[Case]]:
+def localisation_cases(rows: Sequence[Row], work: Path, split: str) -> dict[str, list[Case]]:
     """The seeded cases of `split`: partial swaps of three kinds and whole swaps, one pair a clip; empty areas left out."""
     own = [row for row in rows if row.split == split]
-    pictures = decode(data, own, work / f"{split}.npy")
+    pictures = decode(own, work / f"{split}.npy")
     place = {row.path: index for index, row in enumerate(own)}
     pairs = [index for index, row in enumerate(own) if row.pair in place]
     order = np.random.default_rng(_SEED).permutation(pairs).tolist()
@@ -264,7 +264,7 @@ def _on_swaps(
     predictor: Predictor, data: Path, rows: Sequence[Row], work: Path, split: str, names: Sequence[str], rule: ArtifactRule, look: Look
 ) -> tuple[np.ndarray, np.ndarray]:
     """The confidence of each partial swap's surest box by `look`, and whether its centre lies in the true area."""
-    made = localisation_cases(data, rows, work, split)
+    made = localisation_cases(rows, work, split)
     cases: list[Case] = [case for name in names for case in made[name]]
     if not cases:
         raise LabError(

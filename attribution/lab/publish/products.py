@@ -177,7 +177,7 @@ def _caddm_answers(own: Publication, default: Predictor, run: Path) -> list[Meas
 def measure_cross_auc(folders: Sequence[Path], data: Path, work: Path) -> None:
     """`lab cross-auc`: measure AUCs across collections of finished detectors and write the table into their cards."""
     rows = read_manifest(data)
-    samples = {split: load_samples(data, rows, work, split) for split in ("test", "cross")}
+    samples = {split: load_samples(rows, work, split) for split in ("test", "cross")}
     landmarks = np.stack([row.landmarks for row in rows if row.split == "cross"])
     unseen = caddm.generalisation_cases(samples["test"], samples["cross"], landmarks)
     for folder in folders:

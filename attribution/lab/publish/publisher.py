@@ -75,7 +75,7 @@ class Faces:
         """All splits. Raises LabError."""
         data = find_data(data_flag)
         rows = read_manifest(data)
-        return Faces(data, rows, {split: load_samples(data, rows, work, split) for split in ("train", *SPLITS)})
+        return Faces(data, rows, {split: load_samples(rows, work, split) for split in ("train", *SPLITS)})
 
     @cached_property
     def sides(self) -> Mapping[str, np.ndarray]:
@@ -173,7 +173,7 @@ def localise(folders: Sequence[Path], data: Path, work: Path) -> None:
     LabError when there are no clips to make cases of, or for a detector of other crops; one that cannot be loaded raises DetectorError."""
     predictors = [Predictor(load_folder(folder)) for folder in folders]
     rows = read_manifest(data)
-    cases, tuned = (localisation_cases(data, rows, work, split) for split in ("test", "val"))
+    cases, tuned = (localisation_cases(rows, work, split) for split in ("test", "val"))
     if not all(cases.values()) or not all(tuned.values()):
         raise LabError("There are no aligned pairs to make cases of.", "Use the labelled faces whose manifest names the pair of each swap.")
     constants = {name: constant_answers(some) for name, some in tuned.items()}

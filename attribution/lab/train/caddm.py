@@ -25,10 +25,11 @@ from attribution.errors import LabError
 from attribution.lab import metrics
 from attribution.lab.data import REAL, Row, find_data, read_manifest
 from attribution.lab.forge.augment import movement, photometric
-from attribution.lab.forge.mfs import HALVED_SHARE, KINDS, half_resolution, multi_scale_swap
+from attribution.lab.forge.mfs import HALVED_SHARE, KINDS, differs, half_resolution, multi_scale_swap
 from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.train import loop
-from attribution.lab.train.loop import RunSettings, Training, adamw, as_input, load_but, placed, rate, read_logits
+from attribution.lab.train.frozen import FrozenStages
+from attribution.lab.train.loop import RunSettings, Training, adamw, as_input, autocast, load_but, placed, rate, read_logits
 from attribution.lab.train.sampling import STRENGTHS, Batch, BySource
 from attribution.models.architectures import CADDM
 from attribution.models.caddm import WHOLE_CROP_ANCHORS, anchors, build_caddm, encode
@@ -45,8 +46,6 @@ WITH_BASE: Mapping[str, int] = {"dfdc_swap": 6, "landmark_swap": 1, "self_blende
 OTHER_UNTOUCHED = 7
 BATCH = sum(SWAPS.values()) + sum(WITH_BASE.values()) + OTHER_UNTOUCHED
 _MOVED_SHARE = 0.45
-# A pixel differs when the mean of its colours, smoothed over 3 px, is this far off: over that of two encodings of one frame (3 of 255).
-_DIFFERS_BY, _SMOOTHED_PX = 6.0, 3.0
 _LEAST_OF_AREA, _LEAST_OF_PICTURE = 0.3, 0.05
 _TRIES = 3
 
@@ -125,35 +124,17 @@ class Net(nn.Module):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.detector = build_caddm(2, settings.model_args, artifacts=not settings.plain, architecture=settings.architecture)
-        self.artifact_weight, self.frozen = settings.artifact_weight, settings.frozen
-        backbone: Any = self.detector.backbone
-        self._still: list[nn.Module] = [backbone.conv_stem, backbone.bn1, *backbone.blocks[: self.frozen]] if self.frozen else []
-        for module in self._still:
-            module.requires_grad_(False)
+        self.artifact_weight = settings.artifact_weight
+        self._frozen = FrozenStages(self.detector.backbone, settings.frozen)
 
     def train(self, mode: bool = True) -> Net:
         super().train(mode)
-        for module in self._still:
-            # Their batch normalisation keeps its statistics too.
-            module.eval()
+        self._frozen.rest()
         return self
-
-    def feature_maps(self, x: torch.Tensor) -> torch.Tensor:
-        """The backbone's last map; no gradient is kept of the stages that stay as they are."""
-        if not self._still:
-            return self.detector.forward_features(x)
-        backbone: Any = self.detector.backbone
-        with torch.no_grad():
-            x = backbone.bn1(backbone.conv_stem(x))
-            for stage in backbone.blocks[: self.frozen]:
-                x = stage(x)
-        for stage in backbone.blocks[self.frozen :]:
-            x = stage(x)
-        return backbone.bn2(backbone.conv_head(x))
 
     def forward(self, x: torch.Tensor, y: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, ...]:
         detector = self.detector
-        narrow = detector.narrowed(self.feature_maps(x))
+        narrow = detector.narrowed(self._frozen.feature_maps(x))
         module, where, whether = detector.artifact_module, *torch.zeros(2, device=x.device)
         maps = module.maps(narrow) if module is not None else []
         logits = detector.classifier(detector.pooled(narrow, maps)).float()
@@ -256,13 +237,11 @@ def _swapped(
             continue
         if found.kind == "untouched":
             return found.rgb, found.boxes
-        gap = cv2.absdiff(found.rgb, half_resolution(real) if found.halved else real).mean(2, dtype=np.float32)
-        differs = cv2.GaussianBlur(gap, (0, 0), _SMOOTHED_PX) > _DIFFERS_BY
-        least = _LEAST_OF_PICTURE
+        changed, least = differs(found.rgb, half_resolution(real) if found.halved else real), _LEAST_OF_PICTURE
         # Most of a fake frame is the untouched frame encoded once more: what is left of it must hold some of the manipulation.
         if found.kind != "real_into_fake":
-            differs, least = differs[found.mask > 0.5], _LEAST_OF_AREA
-        if differs.size and float(differs.mean()) >= least:
+            changed, least = changed[found.mask > 0.5], _LEAST_OF_AREA
+        if changed.size and float(changed.mean()) >= least:
             return found.rgb, found.boxes
     return fake, np.array([[0, 0, 1, 1]], np.float32)
 
@@ -270,7 +249,7 @@ def _swapped(
 def _build(settings: Settings) -> Training:
     data, work, device = find_data(settings.data), Path(settings.work), settings.device
     rows = read_manifest(data)
-    samples, val = (load_samples(data, rows, work, split) for split in ("train", "val"))
+    samples, val = (load_samples(rows, work, split) for split in ("train", "val"))
     own = [row for row in rows if row.split == "train"]
     sampler = Sampler(samples, own, settings.seed, settings.plain, settings.leave_out, settings.shares)
     net, every = Net(settings), anchors()
@@ -280,7 +259,7 @@ def _build(settings: Settings) -> Training:
     def step(net: nn.Module, step: int, rank: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         batch = sampler.batch(step, rank)
         targets = match([torch.from_numpy(own) for own in batch.boxes], every).to(device)
-        with torch.autocast(device, torch.bfloat16):
+        with autocast(device):
             loss, *parts = net(as_input(batch.pictures, device), torch.from_numpy(batch.labels).to(device), targets)
         return loss, dict(zip(("entropy", "where", "whether", "right"), parts, strict=True))
 

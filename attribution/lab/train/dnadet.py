@@ -29,7 +29,7 @@ from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.forge.transformations import CROP_PX, transformations
 from attribution.lab.metrics import macro_f1
 from attribution.lab.train import loop
-from attribution.lab.train.loop import RunSettings, Training, as_input, placed, rate, read_logits
+from attribution.lab.train.loop import RunSettings, Training, as_input, autocast, placed, rate, read_logits
 from attribution.lab.train.sampling import Batch, BySource
 from attribution.models.architectures import DNA_DET
 from attribution.models.backbones import build_backbone
@@ -231,7 +231,7 @@ class ArchitectureSampler(_PatchSampler):
 def _build(settings: Settings) -> Training:
     data, work, device = find_data(settings.data), Path(settings.work), settings.device
     rows = read_manifest(data)
-    samples, val = (load_samples(data, rows, work, split) for split in ("train", "val"))
+    samples, val = (load_samples(rows, work, split) for split in ("train", "val"))
     own = (samples, settings.seed, settings.side_px, settings.items, settings.patches)
     net, methods = Net(settings), np.array(val.methods)
     first = settings.stage == STAGES[0]
@@ -246,7 +246,7 @@ def _build(settings: Settings) -> Training:
         # Dropout too depends on the step alone: a resumed run is the uninterrupted one.
         torch.manual_seed(1_000_003 * settings.seed + 1009 * step + rank)
         batch = sampler.batch(step, rank)
-        with torch.autocast(device, torch.bfloat16):
+        with autocast(device):
             loss, entropy, contrast, right = net(as_input(batch.pictures, device), torch.from_numpy(batch.labels).to(device))
         return loss, {"entropy": entropy.detach(), "contrast": contrast.detach(), "patches right": right}
 

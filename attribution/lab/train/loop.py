@@ -105,6 +105,15 @@ def adamw(net: nn.Module, weight_decay: float) -> torch.optim.AdamW:
     return torch.optim.AdamW([{"params": large, "weight_decay": weight_decay}, {"params": small, "weight_decay": 0.0}], lr=1e-3)
 
 
+def autocast(device: str) -> torch.autocast:
+    """Mixed precision (bfloat16) where it pays: on a GPU, and on a CPU that multiplies bfloat16 itself. On others it is a quarter slower
+    than float32 (MobileNetV2 at 160 px, one thread: 20 faces a second against 25)."""
+    # Older versions of torch do not tell.
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    pays = device != "cpu" or any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
+    return torch.autocast(device, torch.bfloat16, enabled=pays)
+
+
 def as_input(pictures: np.ndarray, device: str) -> torch.Tensor:
     """B×S×S×3 uint8 → normalised B×3×S×S float32 on the device."""
     return normalise(torch.from_numpy(pictures).to(device), MEAN, STD).contiguous(memory_format=torch.channels_last)
@@ -116,7 +125,7 @@ def read_logits(net: nn.Module, picture: Callable[[int], np.ndarray], chosen: np
     said = []
     for first in range(0, len(chosen), _READ_AT_ONCE):
         x = as_input(np.stack([picture(index) for index in chosen[first : first + _READ_AT_ONCE].tolist()]), device)
-        with torch.autocast(device, torch.bfloat16):
+        with autocast(device):
             said.append(net(x).float().cpu().numpy())
     return np.concatenate(said)
 

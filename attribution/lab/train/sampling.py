@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from attribution.lab.data import REAL
-from attribution.lab.forge.augment import augment
+from attribution.errors import LabError
+from attribution.lab.forge.augment import augment, degrade
 from attribution.lab.forge.pools import Samples, left_out
-
-# Per 37 pictures: pairs give the picture and its untouched base, so real faces make up 14 of them, from every real source.
-PAIRS = {"dfdc_swap": 5, "landmark_swap": 2, "self_blended": 3, "autoencoder_swap": 2}
-SINGLES = {REAL: 2, "stylegan2": 3, "generated_photos": 2, "sdxl": 2, "flux1": 2, "sd21": 2}
+from attribution.lab.train.recipes import Recipe
 
 # Of the quality changes (`augment`): every third picture is changed little.
 STRENGTHS = (0.35, 1.0, 1.0)
@@ -21,18 +18,23 @@ STRENGTHS = (0.35, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class Batch:
-    """`pictures` B×S×S×3 uint8, `labels` B int64 (class of the head), `boxes` K_i×4 float32 of each picture where a detector learns any."""
+    """`pictures` B×S×S×3 uint8, `labels` B int64 (class of the head), `boxes` K_i×4 float32 of each picture where a detector learns any.
+    The last 2 · `pairs` pictures are forgeries, each followed by the untouched picture under it."""
 
     pictures: np.ndarray
     labels: np.ndarray
     boxes: tuple[np.ndarray, ...] = ()
+    pairs: int = 0
 
 
 class BySource:
-    """Draws samples of a method, its sources weighted by the square root of their size: a large source must not own its class. `in` tells
-    whether a method has any sample; none is drawn of what a training leaves out. Sources are in their first order, or `ordered` by name."""
+    """Draws samples of a method, its sources weighted by the square root of their size, or by their size up to a `cap`: a large source
+    must not own its class. `in` tells whether a method has any sample; none is drawn of what a training leaves out. Sources are in their
+    first order, or `ordered` by name."""
 
-    def __init__(self, samples: Samples, methods: Iterable[str], leave_out: Sequence[str] = (), ordered: bool = False) -> None:
+    def __init__(
+        self, samples: Samples, methods: Iterable[str], leave_out: Sequence[str] = (), ordered: bool = False, cap: int | None = None
+    ) -> None:
         self._base = samples.base
         self.indices: dict[str, list[np.ndarray]] = {}
         self._weights: dict[str, np.ndarray] = {}
@@ -43,8 +45,9 @@ class BySource:
             names = sorted(set(sources[mine].tolist())) if ordered else dict.fromkeys(sources[mine].tolist())
             if names:
                 self.indices[method] = [mine[sources[mine] == name] for name in names]
-                sizes = np.array([len(indices) for indices in self.indices[method]], float) ** 0.5
-                self._weights[method] = sizes / sizes.sum()
+                sizes = np.array([len(indices) for indices in self.indices[method]], float)
+                weights = sizes**0.5 if cap is None else np.minimum(sizes, cap)
+                self._weights[method] = weights / weights.sum()
 
     def __contains__(self, method: str) -> bool:
         return method in self.indices
@@ -65,25 +68,33 @@ class BySource:
 
 
 class Sampler:
-    """Draws batches from samples. The same (seed, step, rank) gives the same batch: a resumed run needs no state of it."""
+    """Draws the batches of a recipe. The same (seed, step, rank) gives the same batch: a resumed run needs no state of it. LabError for a
+    class with fewer sources than the recipe asks for."""
 
-    def __init__(
-        self, samples: Samples, class_of: Mapping[str, int], seed: int, leave_out: Sequence[str] = (), plain_forgeries: bool = False
-    ) -> None:
-        self._samples, self._seed = samples, seed
+    def __init__(self, samples: Samples, recipe: Recipe, seed: int, leave_out: Sequence[str] = (), plain_forgeries: bool = False) -> None:
+        self._samples, self._seed, self._recipe = samples, seed, recipe
         self._plain_forgeries = plain_forgeries
-        self._label = np.array([class_of.get(method, -1) for method in samples.methods])
-        self._sources = BySource(samples, (*PAIRS, *SINGLES), leave_out)
+        self._label = np.array([recipe.class_of.get(method, -1) for method in samples.methods])
+        self._sources = BySource(samples, (*recipe.pairs, *recipe.singles), leave_out, cap=recipe.cap)
+        # What a fold leaves out is its own affair: of all that there is, no class may be one collection's look.
+        for name, methods in recipe.classes.items():
+            sources = {source for method, source in zip(samples.methods, samples.sources, strict=True) if method in methods}
+            if 0 < len(sources) < recipe.least_sources:
+                raise LabError(f"Only one source shows the class {name}.", "Add faces from another source, or take the class out.")
 
     def batch(self, step: int, rank: int, side_px: int) -> Batch:
-        """The batch of one worker at one step; pictures are `side_px` windows at original scale."""
-        random = np.random.default_rng([self._seed, step, rank])
-        chosen = [one for method, count in SINGLES.items() for one in self._sources.seeded(method, count, random)]
-        chosen += [one for method, count in PAIRS.items() for one in self._sources.seeded(method, count, random, with_base=count)]
+        """The batch of one worker at one step; pictures are `side_px` windows at original scale. Pairs come last, each forgery before the
+        untouched picture under it."""
+        random, recipe = np.random.default_rng([self._seed, step, rank]), self._recipe
+        chosen = [one for method, count in recipe.singles.items() for one in self._sources.seeded(method, count, random)]
+        alone = len(chosen)
+        chosen += [one for method, count in recipe.pairs.items() for one in self._sources.seeded(method, count, random, with_base=count)]
         pictures = []
         for index, seed in chosen:
             own = np.random.default_rng(seed)
             strength = float(own.choice(STRENGTHS))
             picture = np.array(self._samples.picture(index)) if self._plain_forgeries else self._samples.encoded(index)
+            if recipe.degraded:
+                picture = degrade(picture, np.random.default_rng([seed, 1]))
             pictures.append(augment(picture, own, side_px, strength))
-        return Batch(np.stack(pictures), self._label[[index for index, _ in chosen]])
+        return Batch(np.stack(pictures), self._label[[index for index, _ in chosen]], pairs=(len(chosen) - alone) // 2)

@@ -20,7 +20,7 @@ from attribution.lab.studies.attribution.answers import answers_to, leave_out_ta
 from attribution.lab.studies.attribution.plan import SPLITS, Run
 from attribution.lab.studies.runner import finished, side_by_side, write_results
 from attribution.lab.train.methods import Settings, train
-from attribution.lab.train.sampling import PAIRS, SINGLES
+from attribution.lab.train.recipes import RECIPES
 from attribution.measured.study import SCHEMA, STUDY_FILE
 
 TRIED = STUDY_FILE.with_name("tried.json")
@@ -42,7 +42,7 @@ def read_faces(folder: Path, data: Path, work: Path, splits: Sequence[str], leav
         return
     net, rows = load_net(folder, device), read_manifest(data)
     for split in wanted:
-        samples = load_samples(data, rows, work, split)
+        samples = load_samples(rows, work, split)
         chosen = references(samples, leave_out, MOST_REFERENCES) if split == "train" else np.arange(len(samples))
         predict(net, samples, chosen, device, half=True).keep(folder / f"said_{split}.npz", chosen)
 
@@ -64,7 +64,7 @@ def study(
     tasks = [(run.name, folders[run.name], (run, data, work, folders[run.name], pretrained.get(run.backbone, ""), device)) for run in todo]
     side_by_side(_one, tasks, jobs)
     rows, info = read_manifest(data), info_of("study")
-    samples = {split: load_samples(data, rows, work, split) for split in ("train", *SPLITS)}
+    samples = {split: load_samples(rows, work, split) for split in ("train", *SPLITS)}
     test, cross = ({name: said(folder, split, samples[split]) for name, folder in folders.items()} for split in ("test", "cross"))
     compared, left = ([run for run in todo if run.group == group] for group in ("comparison", "fold"))
     folds = [set_up(run, {split: said(folders[run.name], split, samples[split]) for split in ("train", *SPLITS)}, info) for run in left]
@@ -87,7 +87,8 @@ def study(
 def _lengths(todo: Sequence[Run], key: str) -> str:
     """How long the detectors behind a table were trained."""
     groups = {"matrix": ("comparison", "fold"), "leave_out": ("fold",), "open_set": ("fold",)}.get(key, ("comparison",))
-    faces = sum(PAIRS.values()) * 2 + sum(SINGLES.values())
+    recipe = RECIPES["methods"]
+    faces = sum(recipe.pairs.values()) * 2 + sum(recipe.singles.values())
     parts = [f"{steps} steps ({group})" for group in groups for steps in sorted({run.steps for run in todo if run.group == group})]
     return (
         f"trained for {' and '.join(parts)} of {faces} faces each: far shorter than the shipped detector. This is the beginning of "

@@ -65,7 +65,7 @@ def gather(data: Path, work: Path, most: Mapping[str, int] = MOST) -> Faces:
     rows = read_manifest(data)
     found: list[tuple[np.ndarray, str, str, str]] = []
     for split in ("val", "test", "cross"):
-        samples, own = load_samples(data, rows, work, split), "test" if split == "cross" else split
+        samples, own = load_samples(rows, work, split), "test" if split == "cross" else split
         by_kind: dict[str, list[int]] = {}
         for index in range(len(samples)):
             by_kind.setdefault(kind_of(samples, index, split), []).append(index)

@@ -53,7 +53,7 @@ def carry_out(
     missing = [source for source in TRAINED if not pool_file(runs, source).exists()]
     if missing:
         data = find_data(data_flag)
-        samples = load_samples(data, read_manifest(data), work, "train")
+        samples = load_samples(read_manifest(data), work, "train")
         for source in missing:
             make_pool(samples, source, runs)
             print(f"pool of {source} ready", flush=True)

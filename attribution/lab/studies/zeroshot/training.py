@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from attribution.lab.studies.zeroshot.plan import BATCH, SEED, TOP, Detector, Run, pool_file
-from attribution.lab.train.loop import Training, as_input, fit, placed, rate, save_arrays
+from attribution.lab.train.loop import Training, as_input, autocast, fit, placed, rate, save_arrays
 from attribution.lab.train.methods import read_pretrained
 from attribution.models.backbones import build_backbone, features
 
@@ -94,7 +94,7 @@ def train_run(run: Run, runs: Path, pretrained: str = "", device: str = "cpu") -
         place, turn = divmod(step, len(run.seen))
         source = run.seen[turn]
         rows = (np.arange(BATCH) + place * BATCH) % len(pools[source])
-        with torch.autocast(device, torch.bfloat16):
+        with autocast(device):
             logits = net(as_input(resized(np.asarray(pools[source][rows]), detector.side_px), device))
         loss = functional.cross_entropy(logits.float(), truth)
         losses.append(float(loss.detach()))
@@ -119,7 +119,7 @@ def read_faces(net: nn.Module, detector: Detector, crops: np.ndarray, device: st
     net.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     units = []
     for first in range(0, len(crops), _READ_AT_ONCE):
-        with torch.autocast(device, torch.bfloat16):
+        with autocast(device):
             pooled, _ = features(net, as_input(resized(crops[first : first + _READ_AT_ONCE], detector.side_px), device))
         units.append(pooled.float().cpu().numpy())
     layer: Any = net.get_classifier()  # type: ignore[operator]

@@ -1,0 +1,85 @@
+"""What the trainings of methods draw, how often, and what they call it: a table a detector.
+
+A batch is drawn by method and, within a method, by source, so that a large collection owns neither its class nor the untouched faces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from attribution.errors import LabError
+from attribution.lab.data import REAL
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training's share of everything. `classes` gives each class of the head the methods that it stands for. Of one worker's step
+    `pairs` are drawn with the untouched picture under each, `singles` alone. A source of up to `cap` faces weighs by its size, larger ones
+    alike (None: all by the root of their size). `degraded`: with changes of `forge.augment.degrade` before those of `augment`. Each class
+    needs `least_sources`."""
+
+    classes: Mapping[str, tuple[str, ...]]
+    pairs: Mapping[str, int]
+    singles: Mapping[str, int]
+    cap: int | None = 150
+    degraded: bool = True
+    least_sources: int = 2
+
+    @property
+    def class_of(self) -> dict[str, int]:
+        """The class's place of each method."""
+        return {method: place for place, methods in enumerate(self.classes.values()) for method in methods}
+
+
+def _own(*methods: str) -> dict[str, tuple[str, ...]]:
+    return {method: (method,) for method in methods}
+
+
+_FIRST = _own(
+    REAL, "dfdc_swap", "landmark_swap", "self_blended", "autoencoder_swap", "stylegan2", "generated_photos", "sdxl", "flux1", "sd21"
+)
+_FIRST_PAIRS = {"dfdc_swap": 5, "landmark_swap": 2, "self_blended": 3, "autoencoder_swap": 2}
+_FIRST_SINGLES = {REAL: 2, "stylegan2": 3, "generated_photos": 2, "sdxl": 2, "flux1": 2, "sd21": 2}
+_GENERATED = ("stylegan2", "stylegan3", "generated_photos", "sdxl", "photomaker", "flux1", "sd21", "recent_generator")
+_REENACTED = ("talking_head", "face_warp")
+
+RECIPES: Mapping[str, Recipe] = {
+    # The studies: per 37 pictures, real faces make up 14 of them, from every real source.
+    "methods": Recipe(_FIRST, _FIRST_PAIRS, _FIRST_SINGLES, cap=None, degraded=False, least_sources=1),
+    "binary": Recipe(
+        {REAL: (REAL,), "manipulated": tuple(_FIRST)[1:]}, _FIRST_PAIRS, _FIRST_SINGLES, cap=None, degraded=False, least_sources=1
+    ),
+    "attribution": Recipe(
+        {
+            REAL: (REAL,),
+            "learnt_swap": ("dfdc_swap", "deepfacelive"),
+            **_own("landmark_swap", "self_blended", "autoencoder_swap"),
+            "pasted_part": ("mouth_blend", "hand_composite"),
+            **_own(*_REENACTED),
+            "stylegan": ("stylegan2", "stylegan3"),
+            "generated_photos": ("generated_photos",),
+            "stable_diffusion": ("sdxl", "sd21", "photomaker"),
+            **_own("flux1", "recent_generator"),
+        },
+        pairs={"dfdc_swap": 3, "landmark_swap": 2, "self_blended": 2, "autoencoder_swap": 1, "mouth_blend": 1},
+        singles={
+            REAL: 6, "deepfacelive": 1, "hand_composite": 1, "talking_head": 2, "face_warp": 1, "stylegan2": 2, "stylegan3": 1,
+            "generated_photos": 1, "sdxl": 1, "sd21": 1, "photomaker": 1, "flux1": 2, "recent_generator": 2,
+        },
+    ),
+    "generated": Recipe(
+        {REAL: (REAL,), "generated": ("twin", "twin_part", *_GENERATED, *_REENACTED)},
+        pairs={"twin": 5, "twin_part": 2},
+        singles={
+            REAL: 9, "stylegan2": 2, "stylegan3": 1, "generated_photos": 1, "sdxl": 1, "sd21": 1, "photomaker": 1, "flux1": 2,
+            "recent_generator": 4, "talking_head": 2, "face_warp": 1,
+        },
+    ),
+}  # fmt: skip
+
+
+def recipe(name: str) -> Recipe:
+    """One of RECIPES; LabError for another name."""
+    if name not in RECIPES:
+        raise LabError(f"There is no head {name!r}.", f"Use one of {', '.join(RECIPES)}.")
+    return RECIPES[name]
