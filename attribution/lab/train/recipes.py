@@ -42,6 +42,18 @@ _FIRST_PAIRS = {"dfdc_swap": 5, "landmark_swap": 2, "self_blended": 3, "autoenco
 _FIRST_SINGLES = {REAL: 2, "stylegan2": 3, "generated_photos": 2, "sdxl": 2, "flux1": 2, "sd21": 2}
 _GENERATED = ("stylegan2", "stylegan3", "generated_photos", "sdxl", "photomaker", "flux1", "sd21", "recent_generator")
 _REENACTED = ("talking_head", "face_warp")
+# The ID-unaware detector. The untouched rest comes from every collection alike, so that a collection does not give the answer away.
+SWAP = Recipe(
+    {
+        REAL: (REAL,),
+        "swapped": (
+            "dfdc_swap", "deepfacelive", "landmark_swap", "self_blended", "autoencoder_swap", "mouth_blend", "twin_part", "hand_composite",
+            *_REENACTED,
+        ),
+    },
+    pairs={"dfdc_swap": 5, "landmark_swap": 2, "self_blended": 4, "autoencoder_swap": 1, "mouth_blend": 1, "twin_part": 1},
+    singles={REAL: 5, "deepfacelive": 1, "hand_composite": 1, "talking_head": 1, "face_warp": 1},
+)  # fmt: skip
 
 RECIPES: Mapping[str, Recipe] = {
     # The studies: per 37 pictures, real faces make up 14 of them, from every real source.

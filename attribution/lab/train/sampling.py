@@ -67,6 +67,23 @@ class BySource:
         return drawn
 
 
+def check_sources(samples: Samples, recipe: Recipe) -> None:
+    """LabError where fewer sources than the recipe asks for show a class: it would be one collection's look. What a fold leaves out is its
+    own affair."""
+    for name, methods in recipe.classes.items():
+        sources = {source for method, source in zip(samples.methods, samples.sources, strict=True) if method in methods}
+        if 0 < len(sources) < recipe.least_sources:
+            raise LabError(f"Only one source shows the class {name}.", "Add faces from another source, or take the class out.")
+
+
+def draw(recipe: Recipe, sources: BySource, random: np.random.Generator) -> tuple[list[tuple[int, int]], int]:
+    """One worker's step: indices of samples, each with a seed for what is done to it, singles first; and how many pairs stand behind."""
+    chosen = [one for method, count in recipe.singles.items() for one in sources.seeded(method, count, random)]
+    alone = len(chosen)
+    chosen += [one for method, count in recipe.pairs.items() for one in sources.seeded(method, count, random, with_base=count)]
+    return chosen, (len(chosen) - alone) // 2
+
+
 class Sampler:
     """Draws the batches of a recipe. The same (seed, step, rank) gives the same batch: a resumed run needs no state of it. LabError for a
     class with fewer sources than the recipe asks for."""
@@ -76,25 +93,18 @@ class Sampler:
         self._plain_forgeries = plain_forgeries
         self._label = np.array([recipe.class_of.get(method, -1) for method in samples.methods])
         self._sources = BySource(samples, (*recipe.pairs, *recipe.singles), leave_out, cap=recipe.cap)
-        # What a fold leaves out is its own affair: of all that there is, no class may be one collection's look.
-        for name, methods in recipe.classes.items():
-            sources = {source for method, source in zip(samples.methods, samples.sources, strict=True) if method in methods}
-            if 0 < len(sources) < recipe.least_sources:
-                raise LabError(f"Only one source shows the class {name}.", "Add faces from another source, or take the class out.")
+        check_sources(samples, recipe)
 
     def batch(self, step: int, rank: int, side_px: int) -> Batch:
         """The batch of one worker at one step; pictures are `side_px` windows at original scale. Pairs come last, each forgery before the
         untouched picture under it."""
-        random, recipe = np.random.default_rng([self._seed, step, rank]), self._recipe
-        chosen = [one for method, count in recipe.singles.items() for one in self._sources.seeded(method, count, random)]
-        alone = len(chosen)
-        chosen += [one for method, count in recipe.pairs.items() for one in self._sources.seeded(method, count, random, with_base=count)]
+        chosen, pairs = draw(self._recipe, self._sources, np.random.default_rng([self._seed, step, rank]))
         pictures = []
         for index, seed in chosen:
             own = np.random.default_rng(seed)
             strength = float(own.choice(STRENGTHS))
             picture = np.array(self._samples.picture(index)) if self._plain_forgeries else self._samples.encoded(index)
-            if recipe.degraded:
+            if self._recipe.degraded:
                 picture = degrade(picture, np.random.default_rng([seed, 1]))
             pictures.append(augment(picture, own, side_px, strength))
-        return Batch(np.stack(pictures), self._label[[index for index, _ in chosen]], pairs=(len(chosen) - alone) // 2)
+        return Batch(np.stack(pictures), self._label[[index for index, _ in chosen]], pairs=pairs)
