@@ -33,6 +33,9 @@ DNA_DET = "dna_det"
 # An artifact detection module on the timm backbone that follows the prefix.
 CADDM_PREFIX = "caddm_"
 CADDM = CADDM_PREFIX + "mobilenetv2_100"
+# Every stage of the timm backbone that follows the prefix has a say.
+LEVELS_PREFIX = "levels_"
+LEVELS = (LEVELS_PREFIX + "tf_efficientnet_lite0", LEVELS_PREFIX + "mobilenetv2_100")
 
 
 def class_token_vit(depth: int) -> Explained:
@@ -87,11 +90,12 @@ _EFFICIENTNETS = (
 )
 
 # Not timm's.
-OWN_ARCHITECTURES = (DNA_DET, CADDM, "meso4", "mesoinception4", "shallownet_v3")
+OWN_ARCHITECTURES = (DNA_DET, CADDM, *LEVELS, "meso4", "mesoinception4", "shallownet_v3")
 ALLOWED_ARCHITECTURES: Mapping[str, Explained] = {
     # After the 3×3 convolution of stage 2: fine enough to show that the traces lie all over the picture.
     DNA_DET: Explained("stages.1.conv_same", "channels_first", False),
     CADDM: Explained("backbone.bn2", "channels_first", True),
+    **dict.fromkeys(LEVELS, Explained("norm", "channels_first", True)),
     # Before the last pooling: S/8 × S/8 places; ShallowNetV3 has no pooling after its last maps, (S/4 − 4)² places.
     "meso4": Explained("fourth", "channels_first", False),
     "mesoinception4": Explained("fourth", "channels_first", False),

@@ -20,6 +20,7 @@ from attribution.models import architectures
 from attribution.models.architectures import ALLOWED_ARCHITECTURES, POOLED_VIT, Explained, checked_arguments, class_token_vit
 from attribution.models.caddm import build_caddm
 from attribution.models.dnadet import DnaDet
+from attribution.models.levels import build_levels
 from attribution.models.shallow import Meso4, MesoInception4, ShallowNetV3
 
 EMBEDDING_DIMENSIONS = 128
@@ -46,6 +47,8 @@ def build_backbone(architecture: str, num_classes: int, model_args: Mapping[str,
             model = _SHALLOW[architecture](num_classes, **arguments)
         elif architecture.startswith(architectures.CADDM_PREFIX):
             model = build_caddm(num_classes, arguments, architecture=architecture)
+        elif architecture.startswith(architectures.LEVELS_PREFIX):
+            model = build_levels(num_classes, arguments, architecture)
         else:
             model = timm.create_model(architecture, pretrained=pretrained, num_classes=num_classes, **arguments)
     # Arguments that do not fit each other end in whichever of these the constructor meets first.
