@@ -48,7 +48,8 @@ def chromium(path: str) -> Iterator[Browser]:
 
 
 class Reader:
-    """One reader's page: `errors` are those of the console and of scripts while the page was there, `strangers` the hosts that it asked for anything."""
+    """One reader's page: `errors` are those of the console and of scripts while the page was there, `strangers` the hosts that it asked for
+    anything."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.address = address

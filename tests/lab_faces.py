@@ -12,13 +12,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
 
 from attribution.lab.data import METHOD_OF_SOURCE, read_manifest
-from attribution.lab.forge.autoencoder import EMBEDDED
+from attribution.lab.forge.autoencoder import EMBEDDED, TwinAutoencoder
 from attribution.lab.forge.pools import FORGED, prepare
 
 POINTS = {"left_eye": (68, 63), "right_eye": (160, 63), "nose": (114, 115), "mouth_left": (76, 165), "mouth_right": (152, 165)}
-SIZES: dict[str, dict[str, int]] = {split: dict.fromkeys(FORGED, 4) for split in ("train", "val", "test", "cross")}
+SIZES: dict[str, dict[str, int]] = {
+    split: dict.fromkeys(FORGED, count) for split, count in (("train", 6), ("val", 4), ("test", 4), ("cross", 4))
+}
 
 
 def make_faces(folder: Path, untouched: Sequence[str] = ("dfdc", "ffhq")) -> Path:
@@ -33,7 +38,7 @@ def make_faces(folder: Path, untouched: Sequence[str] = ("dfdc", "ffhq")) -> Pat
                 path = f"{split}/{family}/{source}/{index}.jpg"
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(folder / path), np.repeat(np.repeat(coarse.astype(np.uint8), 8, 0), 8, 1))
-                pair = f"{split}/real/dfdc/{index}.jpg" if family == "face_swap" else ""
+                pair = f"{split}/real/dfdc/{index}.jpg" if (family, source) == ("face_swap", "dfdc") else ""
                 rows.append({
                     "path": path, "split": split, "label": family, "source": source, "generator": "", "group": path, "pair": pair,
                     "source_face_px": 150 + index, "licence": "made here",
@@ -46,10 +51,22 @@ def make_faces(folder: Path, untouched: Sequence[str] = ("dfdc", "ffhq")) -> Pat
     return folder
 
 
+def untaught_twins() -> TwinAutoencoder:
+    """The twins' network as nobody has trained it, but for a bias that keeps its pictures from being black."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = TwinAutoencoder()
+    for value in network.parameters():
+        if value.shape == (3,):
+            nn.init.constant_(value, 0.5)
+    return network.eval()
+
+
 def make_work(data: Path, folder: Path) -> Path:
-    """Decoded faces and pools of forgeries, by the committed auto-encoder."""
+    """Decoded faces and pools of forgeries, by the committed auto-encoder of faces and an untaught one of twins."""
     shutil.copy(EMBEDDED, folder)
-    prepare(read_manifest(data), folder, ("train", "val", "test", "cross"), sizes=SIZES)
+    save_file(untaught_twins().state_dict(), folder / "twins.safetensors")
+    prepare(read_manifest((data,)), folder, ("train", "val", "test", "cross"), sizes=SIZES)
     return folder
 
 

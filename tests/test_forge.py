@@ -34,7 +34,7 @@ def flat(level: int, side: int = 224) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def network() -> FaceAutoencoder:
-    return load_autoencoder(EMBEDDED)
+    return load_autoencoder(FaceAutoencoder, EMBEDDED)
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,7 @@ def test_donors_are_other_people_and_all_is_seeded(faces: tuple[np.ndarray, np.n
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Samples, Samples, np.ndarray]:
     data = make_faces(tmp_path_factory.mktemp("faces"))
-    rows = read_manifest(data)
+    rows = read_manifest((data,))
     work = make_work(data, tmp_path_factory.mktemp("work"))
     test, cross = (load_samples(rows, work, split) for split in ("test", "cross"))
     return test, cross, np.stack([row.landmarks for row in rows if row.split == "cross"])
@@ -110,6 +110,7 @@ def test_the_sets_hold_untouched_and_manipulated_faces_of_one_kind_each(pictures
         "DFDC test, faces",
         "unseen swaps, dfdc", "unseen partial swaps, dfdc", "unseen swaps, ffhq", "unseen partial swaps, ffhq",
         "landmark_swap, other collections", "self_blended, other collections", "autoencoder_swap, other collections",
+        "mouth_blend, other collections", "twin_part, other collections",
     ]  # fmt: skip
     assert len(pictures.crops) == len(pictures.manipulated) == len(pictures.groups) == len(pictures)
     for name, chosen in pictures.sets.items():

@@ -123,17 +123,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def work(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("work")
-    prepare(read_manifest(data), folder, ("val", "test"), methods=(), sizes=SIZES)
+    prepare(read_manifest((data,)), folder, ("val", "test"), methods=(), sizes=SIZES)
     return folder
 
 
 @pytest.fixture(scope="module")
 def cases(data: Path, work: Path) -> dict[str, list[Case]]:
-    return where.localisation_cases(read_manifest(data), work, "test")
+    return where.localisation_cases(read_manifest((data,)), work, "test")
 
 
 def test_cases_are_seeded_and_one_a_clip(data: Path, work: Path, cases: dict[str, list[Case]]):
-    rows = read_manifest(data)
+    rows = read_manifest((data,))
     assert list(cases) == [where.PARTIAL, where.UNSEEN, where.LARGE, where.WHOLE]
     clips = {row.group for row in rows if row.split == "test" and row.pair}
     again = where.localisation_cases(rows, work, "test")
@@ -214,7 +214,7 @@ def test_data_without_pairs_is_refused(tmp_path: Path, swap_folder: Path):
     without = [line for line in manifest.splitlines() if "face_swap" not in line]
     (data / "manifest.csv").write_text("\n".join(without) + "\n", encoding="utf-8")
     with pytest.raises(LabError, match="no aligned pairs"):
-        localise([swap_folder], data, tmp_path / "work")
+        localise([swap_folder], (data,), tmp_path / "work")
 
 
 def test_a_box_s_confidence_says_how_often_such_a_box_is_right():

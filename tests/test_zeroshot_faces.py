@@ -50,13 +50,13 @@ def work(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def samples(data: Path, work: Path) -> dict[str, Samples]:
-    rows = read_manifest(data)
+    rows = read_manifest((data,))
     return {split: load_samples(rows, work, split) for split in ("train", "val", "test", "cross")}
 
 
 @pytest.fixture(scope="module")
 def faces(data: Path, work: Path) -> Faces:
-    return gather(data, work)
+    return gather((data,), work)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ class TestFaces:
         assert chosen & swaps == swaps - on_dfdc
 
     def test_there_are_never_more_than_asked_for_and_the_same_every_time(self, data, work, faces):
-        few, again = (gather(data, work, {"val": 2, "test": 3}) for _ in range(2))
+        few, again = (gather((data,), work, {"val": 2, "test": 3}) for _ in range(2))
         for split, most in (("val", 2), ("test", 3)):
             kinds, counts = np.unique(few.kind[few.split == split], return_counts=True)
             assert counts.max() == most

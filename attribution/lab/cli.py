@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from attribution.errors import LabError, TelltaleError
-from attribution.lab.data import DATA_HELP, REAL, SPLITS, decode, find_data, read_manifest
+from attribution.lab.data import DATA_HELP, REAL, SPLITS, decode, find_data, in_one_text, read_manifest
 
 Flag = tuple[str, dict[str, Any]]
 
@@ -71,6 +71,8 @@ def main(argv: list[str]) -> int:
         command.add_to(commands)
     try:
         args = parser.parse_args(argv)
+        if getattr(args, "data", None):
+            args.data = os.pathsep.join(args.data)
         return args.run_command(args) or 0
     except TelltaleError as error:
         print(error, file=sys.stderr)
@@ -266,7 +268,7 @@ def _commands() -> Sequence[Command]:
 
 
 def _call(where: str, *names: str) -> Callable[[Namespace], int | None]:
-    """Calls `module:function` of the lab with these values of the command line (`found_data`: the folder that --data names), or with all
+    """Calls `module:function` of the lab with these values of the command line (`found_data`: the folders that --data names), or with all
     of them. The modules take seconds to import, so only the one that is needed is."""
 
     def run(args: Namespace) -> int | None:
@@ -283,7 +285,7 @@ def _trained(name: str) -> Callable[[Namespace], None]:
     def run(args: Namespace) -> None:
         module, started = import_module(f"attribution.lab.train.{name}"), time.monotonic()
         given = {one.name: getattr(args, one.name) for one in fields(module.Settings) if hasattr(args, one.name)}
-        given |= {"data": os.pathsep.join(map(str, find_data(args.data))), "work": str(args.work), "out": str(args.out)}
+        given |= {"data": in_one_text(find_data(args.data)), "work": str(args.work), "out": str(args.out)}
         given["workers"] = 1 if args.device == "cuda" else args.workers
         if "stages" in given:
             given["stages"] = [(float(share), int(side)) for share, side in given["stages"]]

@@ -80,11 +80,11 @@ class Row:
     file: Path
 
 
-def find_data(flag: str | Sequence[str] | None = None) -> Data:
-    """The data folders from the flag (one, or several in one text as in PATH, or a list) or the environment; MissingData says how to name
-    them, LabError that two have the same name."""
+def find_data(flag: str | None = None) -> Data:
+    """The data folders from the flag or the environment (several in one text, as in PATH); MissingData says how to name them, LabError that
+    two have the same name."""
     named = flag or os.environ.get(ENVIRONMENT_VARIABLE, "")
-    folders = tuple(Path(one) for one in (named.split(os.pathsep) if isinstance(named, str) else named))
+    folders = tuple(map(Path, named.split(os.pathsep)))
     if not named or not all((folder / "manifest.csv").is_file() for folder in folders):
         step = f"Name their folder with --data or the environment variable {ENVIRONMENT_VARIABLE}."
         raise MissingData("The labelled face crops were not found.", step)
@@ -93,14 +93,20 @@ def find_data(flag: str | Sequence[str] | None = None) -> Data:
     return folders
 
 
+def in_one_text(data: Data) -> str:
+    """The folders as `find_data` reads them."""
+    return os.pathsep.join(map(str, data))
+
+
 def read_manifest(data: Data) -> list[Row]:
     """Every row of the manifests in their order; LabError for a line that cannot be read, a source that has no method, or a pair that is
-    not there."""
+    not there in the same split."""
     rows = [row for folder in data for row in _rows(folder)]
-    paths = {row.path for row in rows}
-    lost = next((row for row in rows if row.pair and row.pair not in paths), None)
+    split_of = {row.path: row.split for row in rows}
+    lost = next((row for row in rows if row.pair and split_of.get(row.pair) != row.split), None)
     if lost is not None:
-        raise LabError(f"The untouched crop under {lost.path} is not in the manifest: {lost.pair}.", "Fetch the data set again.")
+        what = f"The untouched crop under {lost.path} is not in the manifest's split {lost.split}: {lost.pair}."
+        raise LabError(what, "Fetch the data set again.")
     return rows
 
 
@@ -108,19 +114,20 @@ def _rows(folder: Path) -> Iterator[Row]:
     name = folder.resolve().name
     with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+        missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
         if missing:
-            raise LabError(f"The manifest has no column {missing[0]}.", "Fetch the data set again.")
+            raise LabError(f"The manifest of {name} has no column {missing[0]}.", "Fetch the data set again.")
         for item in reader:
             family, source = item["label"], item["source"]
             method = REAL if family == REAL else METHOD_OF_SOURCE.get((family, source), "")
             if not method:
-                raise LabError(f"The manifest has a source without a method: {family}/{source}.", "Add it to METHOD_OF_SOURCE.")
+                raise LabError(f"The manifest of {name} has a source without a method: {family}/{source}.", "Add it to METHOD_OF_SOURCE.")
             try:
-                points = np.array([float(item[name]) for name in _POINTS], np.float32).reshape(5, 2)
+                points = np.array([float(item[column]) for column in _POINTS], np.float32).reshape(5, 2)
                 side_px = float(item["source_face_px"] or 0)
             except (TypeError, ValueError) as error:
-                raise LabError(f"The manifest's line {reader.line_num} holds no numbers.", "Fetch the data set again.") from error
+                what = f"The manifest of {name} holds no numbers in line {reader.line_num}."
+                raise LabError(what, "Fetch the data set again.") from error
             path, pair = item["path"], item["pair"] and f"{name}/{item['pair']}"
             yield Row(
                 f"{name}/{path}", item["split"], family, source, method, item["group"], pair, side_px, points, folder / path,

@@ -19,7 +19,7 @@ from attribution.detectors.card import CropSettings
 from attribution.errors import LabError
 from attribution.faces.finder import FaceFinder, find_tracks
 from attribution.lab.data import written_whole
-from attribution.lab.forge.autoencoder import load_autoencoder
+from attribution.lab.forge.autoencoder import EMBEDDED, FaceAutoencoder, load_autoencoder
 from attribution.lab.forge.swaps import autoencoder_swap, blend, landmark_swap
 from attribution.lab.forge.unseen import similarity
 from attribution.media import open_media
@@ -45,7 +45,8 @@ def make_examples(out: Path | None = None) -> None:
     collins, grace = _portrait(astronaut, finder), _portrait(hopper, finder)
     made = [_mouth_swap(grace, collins, out / "mouth_swap.jpg"), _generated(grace, collins, out / "generated_face.png")]
     made.append(out / "autoencoder_swap.png")
-    redrawn = autoencoder_swap(collins.crop.copy(), collins.points, load_autoencoder(), np.random.default_rng(4), "bilinear")
+    network = load_autoencoder(FaceAutoencoder, EMBEDDED)
+    redrawn = autoencoder_swap(collins.crop.copy(), collins.points, network, np.random.default_rng(4), "bilinear")
     drawn = collins.with_crop(redrawn.rgb)
     Image.fromarray(_marked(drawn, f"MANIPULATED: {_DRAWN}")).save(made[-1], optimize=True)
     clip = out / "clip_seconds_3_to_5.mp4"
@@ -102,7 +103,7 @@ def _generated(first: _Portrait, second: _Portrait, path: Path) -> Path:
     """A picture drawn whole by the auto-encoder's decoder, from the code half-way between those of two portraits laid on each other."""
     # The face is 1/1.6 of the picture, its middle a little below that of the picture.
     points = ((first.points / len(first.crop) - 0.5) / 1.6 + (0.5, 0.52)) * GENERATED_SIDE_PX
-    network, codes = load_autoencoder(), []
+    network, codes = load_autoencoder(FaceAutoencoder, EMBEDDED), []
     for portrait in (first, second):
         rows, columns = portrait.window
         warp, size = similarity(portrait.points + np.array([columns.start, rows.start]), points), (GENERATED_SIDE_PX, GENERATED_SIDE_PX)

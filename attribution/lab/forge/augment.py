@@ -122,7 +122,7 @@ def _filmed(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """As a frame of an H.264 clip: the second of two, the face moved by a pixel or two between them."""
     side = rgb.shape[0]
     size = 2 * int(side * random.uniform(0.45, 1.0) / 2)
-    frame = cv2.resize(rgb, (size, size), interpolation=cv2.INTER_AREA)
+    frame = cv2.resize(rgb, (size, size), interpolation=cv2.INTER_AREA).astype(np.uint8)
     moved = np.roll(frame, random.integers(-2, 3, 2).tolist(), (0, 1))
     coded = av.CodecContext.create("libx264", "w")
     assert isinstance(coded, av.VideoCodecContext)
@@ -130,7 +130,7 @@ def _filmed(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
     coded.pix_fmt, coded.time_base = "yuv420p", Fraction(1, 25)
     coded.thread_count = 1
     coded.options = {"crf": str(int(random.integers(20, 37))), "preset": "ultrafast", "tune": "zerolatency", "threads": "1"}
-    packets = [packet for one in (moved, frame) for packet in coded.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(one), "rgb24"))]
+    packets = [packet for one in (moved, frame) for packet in coded.encode(av.VideoFrame.from_ndarray(one, "rgb24"))]
     read = av.CodecContext.create("h264", "r")
     assert isinstance(read, av.VideoCodecContext)
     read.thread_count = 1

@@ -13,6 +13,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -106,9 +107,14 @@ _Autoencoder = TypeVar("_Autoencoder", FaceAutoencoder, TwinAutoencoder)
 
 
 def load_autoencoder(kind: type[_Autoencoder], path: Path) -> _Autoencoder:
-    """A trained auto-encoder, in evaluation mode; LabError where its weights are not there."""
+    """A trained auto-encoder, in evaluation mode; LabError where its weights are not there, or not those of this kind."""
+    flag, whose = (" --kind twins", "twins") if kind is TwinAutoencoder else ("", "faces")
+    command = f"python -m attribution lab autoencoder{flag} --data FOLDER --work FOLDER"
     if not path.is_file():
-        raise LabError("The auto-encoder has not been trained.", "Run: python -m attribution lab autoencoder --data FOLDER.")
+        raise LabError(f"The auto-encoder of {whose} has not been trained.", f"Run: {command}.")
     network = kind()
-    network.load_state_dict(load_file(path))
+    try:
+        network.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError) as error:
+        raise LabError(f"{path.name} does not hold the auto-encoder of {whose}.", f"Delete it and run: {command}.") from error
     return network.eval()

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from attribution.errors import LabError
-from attribution.lab.data import read_manifest
+from attribution.lab.data import Data, read_manifest
 from attribution.lab.forge.mfs import BLENDS, KINDS, UNSEEN_BLEND, Swapped, dssim, half_resolution, multi_scale_swap
 from attribution.lab.forge.pools import load_samples
 
@@ -24,7 +24,7 @@ _PAPER, _INK, _FAINT = (255, 255, 255), (25, 25, 25), (110, 110, 110)
 _GREEN, _RED, _YELLOW, _CYAN = (20, 110, 60), (185, 25, 30), (255, 215, 0), (0, 235, 255)
 
 
-def draw(sheet: Path, data: Path, work: Path, split: str, method: str, most: int, seed: int) -> None:
+def draw(sheet: Path, data: Data, work: Path, split: str, method: str, most: int, seed: int) -> None:
     """Draw at most so many pairs of a method and write the sheet; LabError when there is no pair or the file cannot be written."""
     rows = read_manifest(data)
     samples = load_samples(rows, work, split)

@@ -79,7 +79,7 @@ def mouth_mask(landmarks: np.ndarray, side_px: int, random: np.random.Generator)
     turn = float(np.degrees(np.arctan2(*(right - left)[::-1])))
     centre = (left + right) / 2 + random.normal(0, 0.05, 2) * reach
     points = cv2.ellipse2Poly(tuple(np.round(centre).astype(int).tolist()), (int(axes[0]), int(axes[1])), int(turn), 0, 360, 10)
-    return _soft(points, side_px, random)
+    return _soft(np.array(points), side_px, random)
 
 
 def _soft(corners: np.ndarray, side_px: int, random: np.random.Generator) -> np.ndarray:

@@ -88,7 +88,7 @@ def generalisation_cases(test: Samples, cross: Samples, landmarks: np.ndarray, p
         for kind in KINDS:
             swapped = [add(one.rgb, True, persons[one.base]) for one in made if one.kind == kind]
             sets[f"{_OF_KIND[kind]}, {source}"] = [place[index] for index in own] + swapped
-    for method in FORGED:
+    for method in (one for one in FORGED if one in METHODS):
         swapped = [add(cross.encoded(i), True, cross.groups[i]) for i in range(len(cross)) if cross.methods[i] == method]
         sets[f"{method}, other collections"] = [*place.values(), *swapped]
     crops, manipulated, groups = zip(*pictures, strict=True)

@@ -228,14 +228,14 @@ def shown(predictor: Predictor, crops: np.ndarray, rule: ArtifactRule) -> tuple[
     return np.where(p > predictor.card.thresholds.p_manipulated_below, confidence, 0.0), boxes
 
 
-def choose_rule(predictor: Predictor, data: Path, rows: Sequence[Row], work: Path, val: Samples) -> ArtifactRule:
+def choose_rule(predictor: Predictor, rows: Sequence[Row], work: Path, val: Samples) -> ArtifactRule:
     """`fit_rule` on validation faces; then the least of CONFIDENCES from which at most FALSE_BOXES of untouched ones (mean over
     collections) have a box; else the highest."""
     untouched = of_methods(val, (REAL,))
     sources = np.array(val.sources)[untouched]
     crops = np.stack([val.encoded(int(index)) for index in untouched])
     raw = ArtifactRule(0.0)
-    rule = fit_rule(surest(predictor, crops, raw)[0], *_on_swaps(predictor, data, rows, work, "val", (PARTIAL, LARGE), raw, surest))
+    rule = fit_rule(surest(predictor, crops, raw)[0], *_on_swaps(predictor, rows, work, "val", (PARTIAL, LARGE), raw, surest))
     false, _ = shown(predictor, crops, rule)
     by_source = [false[sources == one] for one in sorted(set(sources.tolist()))]
     few = (least for least in CONFIDENCES if np.mean([(own >= least).mean() for own in by_source]) <= FALSE_BOXES)
@@ -261,7 +261,7 @@ def fit_rule(false: np.ndarray, found: np.ndarray, hits: np.ndarray) -> Artifact
 
 
 def _on_swaps(
-    predictor: Predictor, data: Path, rows: Sequence[Row], work: Path, split: str, names: Sequence[str], rule: ArtifactRule, look: Look
+    predictor: Predictor, rows: Sequence[Row], work: Path, split: str, names: Sequence[str], rule: ArtifactRule, look: Look
 ) -> tuple[np.ndarray, np.ndarray]:
     """The confidence of each partial swap's surest box by `look`, and whether its centre lies in the true area."""
     made = localisation_cases(rows, work, split)
@@ -275,12 +275,10 @@ def _on_swaps(
     return found, np.array([points_into(case.area, (float(x), float(y))) for case, (x, y) in zip(cases, centres, strict=True)])
 
 
-def confidence_table(
-    predictor: Predictor, data: Path, manifest: Sequence[Row], work: Path, test: Samples, rule: ArtifactRule
-) -> MeasuredTable:
+def confidence_table(predictor: Predictor, manifest: Sequence[Row], work: Path, test: Samples, rule: ArtifactRule) -> MeasuredTable:
     """What each confidence is worth on test faces, by the card's `rule`."""
     false, _ = shown(predictor, np.stack([test.encoded(int(index)) for index in of_methods(test, (REAL,))]), rule)
-    found, hits = _on_swaps(predictor, data, manifest, work, "test", (PARTIAL, UNSEEN, LARGE), rule, shown)
+    found, hits = _on_swaps(predictor, manifest, work, "test", (PARTIAL, UNSEEN, LARGE), rule, shown)
     steps = [round(0.1 * step, 1) for step in range(1, 10)]
     rows = [(one, *(cell for part in (false >= one, found >= one, hits[found >= one]) for cell in metrics.share(part))) for one in steps]
     calibration = (

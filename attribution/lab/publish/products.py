@@ -18,7 +18,7 @@ from attribution.evidence import TrackEvidence
 from attribution.explain.patches import patch_logits
 from attribution.explain.reference import MOST_REFERENCES, ReferenceBank
 from attribution.lab import metrics
-from attribution.lab.data import read_manifest
+from attribution.lab.data import Data, read_manifest
 from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.labels import CADDM_LABELS, DNADET_LABELS, LABELS
 from attribution.lab.measure import caddm, dnadet
@@ -69,7 +69,7 @@ def publish_methods(
                 value.copy_(value.half().float())
     samples = faces.samples
     chosen = {split: np.arange(len(samples[split])) for split in SPLITS}
-    chosen["train"] = references(samples["train"], settings_of(run)["leave_out"], references_count)
+    chosen["train"] = references(samples["train"], settings_of(run)["leave_out"], references_count, METHODS.methods)
     said = {split: read(net, samples[split], chosen[split], run / f"read_{split}.npz", mirrored=True) for split in chosen}
     own = begin(METHODS, run, net, said.pop("train"), said, faces, out, minutes, command, notes)
     tables, test = measure(samples, own.raw, own.found, faces.sides, own.info, own.temperature, own.card.thresholds, own.bank)
@@ -151,12 +151,12 @@ def publish_caddm(
     raw = {split: read(reader, samples[split], every[split], run / f"read_{split}.npz", mirrored=True) for split in SPLITS}
     own = begin(CADDM, run, reader, bank_faces, raw, faces, out, minutes, command, notes)
     card = replace(own.card, artifacts=ArtifactRule(min_confidence=0.5))
-    rule = choose_rule(own.predictor(card), faces.data, rows, work, samples["val"])
+    rule = choose_rule(own.predictor(card), rows, work, samples["val"])
     card = replace(card, artifacts=rule)
     predictor, default = own.predictor(card), Predictor(load("default"))
     rivals = caddm.Rivals(runs.plain, runs.backbone, predictor, default, run / "compared")
     overall, compared = caddm.compare(rivals, rows, samples, own.found, raw, own.info, own.temperature)
-    by_confidence = confidence_table(predictor, faces.data, rows, work, samples["test"], rule)
+    by_confidence = confidence_table(predictor, rows, work, samples["test"], rule)
     own.finish(card, [overall, *compared, *_caddm_answers(own, default, run), by_confidence, own.placement], last_ece(overall))
 
 
@@ -174,7 +174,7 @@ def _caddm_answers(own: Publication, default: Predictor, run: Path) -> list[Meas
     return [*tables, *own.confidence()]
 
 
-def measure_cross_auc(folders: Sequence[Path], data: Path, work: Path) -> None:
+def measure_cross_auc(folders: Sequence[Path], data: Data, work: Path) -> None:
     """`lab cross-auc`: measure AUCs across collections of finished detectors and write the table into their cards."""
     rows = read_manifest(data)
     samples = {split: load_samples(rows, work, split) for split in ("test", "cross")}

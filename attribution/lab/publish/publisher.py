@@ -22,7 +22,7 @@ from attribution.detectors.predictor import Predictor
 from attribution.errors import LabError
 from attribution.evidence import DetectorInfo, TrackEvidence
 from attribution.explain.reference import ReferenceBank
-from attribution.lab.data import SIDE_PX, Row, find_data, manifest_hash, read_manifest
+from attribution.lab.data import SIDE_PX, Data, Row, find_data, manifest_hash, read_manifest
 from attribution.lab.forge.pools import FORGED, Samples, load_samples
 from attribution.lab.labels import LABELS
 from attribution.lab.measure.calibration import Calibrator, calibrate, choose_thresholds
@@ -66,7 +66,7 @@ class Product:
 class Faces:
     """The labelled faces: the manifest's rows, and the prepared samples of each split."""
 
-    data: Path
+    data: Data
     rows: Sequence[Row]
     samples: Mapping[str, Samples]
 
@@ -80,7 +80,7 @@ class Faces:
     @cached_property
     def sides(self) -> Mapping[str, np.ndarray]:
         """The sides of each split's crops in the original pictures, px."""
-        return {split: crop_sides(self.samples[split], self.data, split) for split in SPLITS}
+        return {split: crop_sides(self.samples[split], self.rows, split) for split in SPLITS}
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def begin(
     return Publication(product, faces, out, info, raw, found, placement, card)
 
 
-def localise(folders: Sequence[Path], data: Path, work: Path) -> None:
+def localise(folders: Sequence[Path], data: Data, work: Path) -> None:
     """`lab localise`: measure where finished detectors point, on the seeded cases of the test clips, and write the table into their cards.
     LabError when there are no clips to make cases of, or for a detector of other crops; one that cannot be loaded raises DetectorError."""
     predictors = [Predictor(load_folder(folder)) for folder in folders]
@@ -198,9 +198,9 @@ def info_of(name: str, labels: Sequence[Label] = LABELS) -> DetectorInfo:
     return DetectorInfo(name, "0" * 64, names, families, shown, LICENCE)
 
 
-def crop_sides(samples: Samples, data: Path, split: str) -> np.ndarray:
+def crop_sides(samples: Samples, rows: Sequence[Row], split: str) -> np.ndarray:
     """The side of each sample's crop in the original picture, in px (forgeries: that of the picture under them)."""
-    sides = [row.source_face_px for row in read_manifest(data) if row.split == split]
+    sides = [row.source_face_px for row in rows if row.split == split]
     return np.array(sides + [sides[base] for base in samples.base[len(sides) :]])
 
 

@@ -50,12 +50,6 @@ def train_twins(pictures: np.ndarray, out: Path, steps: int, seed: int, batch: i
     _train(TwinAutoencoder(), TwinAutoencoder.upsamplings, len(pictures), read, loss, out, steps, seed, batch)
 
 
-def psnr(first: np.ndarray, second: np.ndarray) -> float:
-    """Peak signal-to-noise ratio of two uint8 pictures in dB: 10 · log10(255² / mean squared error)."""
-    error = float(np.square(first.astype(np.float32) - second).mean())
-    return 10 * float(np.log10(255**2 / max(error, 1e-9)))
-
-
 def _train(
     network: nn.Module, upsamplings: Sequence[str], count: int, read: Callable[[int, np.random.Generator], np.ndarray],
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], out: Path, steps: int, seed: int, batch: int,

@@ -5,7 +5,6 @@ on (`measure/elsewhere.py`), so that nothing is fitted to faces like those of tr
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attribution.errors import LabError
-from attribution.lab.data import Data
+from attribution.lab.data import Data, in_one_text
 
 # Every source of reenactment, modern generators and photographs outside the first folder of faces is left out once, several at a time. The
 # weights that trainings start from have seen that first folder, so its own sources can be left out of none.
@@ -77,5 +76,5 @@ def train(
             print(f"{out.name}", flush=True)
             own = {expert.start: str(starts[name]), **expert.settings, "leave_out": FOLDS.get(fold, ())}
             steps = expert.steps if fold == WHOLE else expert.fold_steps
-            where = {"data": os.pathsep.join(map(str, data)), "work": str(work), "out": str(out)}
+            where = {"data": in_one_text(data), "work": str(work), "out": str(out)}
             module.train(module.Settings(**where, **own, steps=steps, workers=workers, device=device))

@@ -68,8 +68,11 @@ class BySource:
 
 
 def check_sources(samples: Samples, recipe: Recipe) -> None:
-    """LabError where fewer sources than the recipe asks for show a class: it would be one collection's look. What a fold leaves out is its
-    own affair."""
+    """LabError where fewer sources than the recipe asks for show a class: it would be one collection's look (what a fold leaves out is its
+    own affair); and where a face that is drawn as a pair has no untouched crop under it."""
+    alone = [method for method, base in zip(samples.methods, samples.base, strict=True) if base < 0 and method in recipe.pairs]
+    if alone:
+        raise LabError(f"A face of {alone[0]} has no untouched crop under it.", "Name it in the manifest's column pair, or take it out.")
     for name, methods in recipe.classes.items():
         sources = {source for method, source in zip(samples.methods, samples.sources, strict=True) if method in methods}
         if 0 < len(sources) < recipe.least_sources:

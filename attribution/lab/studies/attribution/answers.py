@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from attribution.lab.forge.pools import FORGED, Samples, left_out
 from attribution.lab.measure.calibration import calibrate, choose_thresholds
 from attribution.lab.measure.evaluate import judge_samples
 from attribution.lab.measure.predictions import SplitPredictions
-from attribution.lab.publish.publisher import crop_sides
 from attribution.lab.studies.attribution.plan import COMPARED_WITHOUT, MAIN_SEEDS, Run
 from attribution.lab.tables import Row, table
 from attribution.lab.train.methods import LABELS
@@ -37,10 +35,15 @@ def p_manipulated(found: SplitPredictions) -> np.ndarray:
     return 1 - metrics.softmax(found.logits)[:, 0]
 
 
+def unseen(faces: SplitPredictions, names: Sequence[str]) -> np.ndarray:
+    """Which faces a training that left out `names` saw nothing like, N boolean: theirs, and those of methods that are no class of it."""
+    return left_out(faces.methods, faces.sources, names) | ~np.isin(faces.methods, LABELS)
+
+
 def rows_of(test: SplitPredictions, cross: SplitPredictions) -> dict[str, SplitPredictions]:
     """The sets of faces of the comparison, without the lab's own forgeries."""
-    own, unseen = ~np.isin(test.methods, FORGED), left_out(test.methods, test.sources, COMPARED_WITHOUT)
-    chosen = (test.take(own & ~unseen), test.take(own & unseen), cross.own(), test.take(own & (test.sources == "dfdc")))
+    own, new = ~np.isin(test.methods, FORGED), unseen(test, COMPARED_WITHOUT)
+    chosen = (test.take(own & ~new), test.take(own & new), cross.own(), test.take(own & (test.sources == "dfdc")))
     return dict(zip(ROWS, chosen, strict=True))
 
 
@@ -123,14 +126,14 @@ def recall_table(runs: Sequence[Run], test: BySplit, cross: BySplit) -> Measured
     rows: list[Any] = []
     for split, found in (("test", test), ("cross", cross)):
         faces = found[chosen[0].name]
-        unseen = left_out(faces.methods, faces.sources, COMPARED_WITHOUT) if split == "test" else np.ones(len(faces.methods), bool)
+        apart = unseen(faces, COMPARED_WITHOUT) if split == "test" else np.ones(len(faces.methods), bool)
         answers = np.stack([np.array(LABELS)[found[run.name].logits.argmax(1)] for run in chosen])
         # The lab's forgeries are one source per kind of picture under them, seen or not.
         shown = np.array(["forged in the lab" if " on " in source else source for source in faces.sources])
-        for method, source, new in sorted(set(zip(faces.methods.tolist(), shown.tolist(), unseen.tolist(), strict=True))):
-            if method == REAL or method in COMPARED_WITHOUT:
+        for method, source, new in sorted(set(zip(faces.methods.tolist(), shown.tolist(), apart.tolist(), strict=True))):
+            if method not in LABELS[1:] or method in COMPARED_WITHOUT:
                 continue
-            mine = (faces.methods == method) & (shown == source) & (unseen == new)
+            mine = (faces.methods == method) & (shown == source) & (apart == new)
             right = answers[:, mine] == method
             bounds = metrics.bootstrap(
                 lambda drawn, seeds, right=right: float(right[seeds][:, drawn].mean()), faces.groups[mine], draws=DRAWS, also=len(right)
@@ -176,12 +179,12 @@ class Fold:
 
     def unseen(self, split: str) -> np.ndarray:
         """Which faces of a split training saw nothing like, N boolean."""
-        return left_out(self.found[split].methods, self.found[split].sources, self.leave_out)
+        return unseen(self.found[split], self.leave_out)
 
 
 def set_up(run: Run, found: BySplit, info: DetectorInfo) -> Fold:
     """Calibrate a fold on the validation faces of what it did see."""
-    mask = ~left_out(found["val"].methods, found["val"].sources, run.leave_out)
+    mask = ~unseen(found["val"], run.leave_out)
     fitted = calibrate(found["val"].take(mask), info.labels)
     found = {split: fitted.shifted(one) for split, one in found.items()}
     seen, references = found["val"].take(mask), found["train"]
@@ -192,11 +195,10 @@ def set_up(run: Run, found: BySplit, info: DetectorInfo) -> Fold:
     return Fold(run.name, run.leave_out, found, fitted.temperature, choose_thresholds(seen, info, fitted.temperature), bank)
 
 
-def leave_out_table(folds: Sequence[Fold], samples: Mapping[str, Samples], data: Path, info: DetectorInfo) -> MeasuredTable:
-    """Per left-out source or method: what the whole verdict says of its test faces."""
+def leave_out_table(folds: Sequence[Fold], test: Samples, sides: np.ndarray, info: DetectorInfo) -> MeasuredTable:
+    """Per left-out source or method: what the whole verdict says of its `test` faces, whose crops have these `sides` (px)."""
     rows: list[Row] = []
     pooled: dict[str, list[np.ndarray]] = {"untouched": [], "manipulated": []}
-    sides = crop_sides(samples["test"], data, "test")
     for fold in folds:
         faces = fold.found["test"]
         for name in fold.leave_out:
@@ -204,7 +206,7 @@ def leave_out_table(folds: Sequence[Fold], samples: Mapping[str, Samples], data:
             named = (faces.methods if kind == "method" else faces.sources) == name
             for family in sorted(set(faces.families[named].tolist())):
                 chosen = np.flatnonzero(named & (faces.families == family))
-                judged = judge_samples(samples["test"], faces, sides, fold.temperature, fold.thresholds, info, fold.bank, chosen)
+                judged = judge_samples(test, faces, sides, fold.temperature, fold.thresholds, info, fold.bank, chosen)
                 states = np.array([one.verdict.state for one in judged])
                 what = f"{name} ({family.replace('_', ' ')})" if kind == "source" and family != REAL else name
                 rows.append((what, f"untouched {kind}" if family == REAL else kind, *_counts(states, family == REAL)))
@@ -259,9 +261,9 @@ def matrix_table(trained: Sequence[tuple[str, tuple[str, ...], SplitPredictions,
     """Train × test: for each training (name, left out, answers on test and cross), the AUC of every source."""
     rows: list[Row] = []
     for name, names, test, cross in trained:
-        base, of_test = ~np.isin(test.methods, FORGED), p_manipulated(test)
+        base, of_test = np.isin(test.methods, LABELS) & ~np.isin(test.methods, FORGED), p_manipulated(test)
         for split, faces in (("test", test), ("cross", cross)):
-            unseen = left_out(faces.methods, faces.sources, names) if split == "test" else np.ones(len(faces.methods), bool)
+            apart = unseen(faces, names) if split == "test" else np.ones(len(faces.methods), bool)
             shown, score = np.where(np.isin(faces.methods, FORGED), faces.methods, faces.sources), p_manipulated(faces)
             for family, source in sorted(set(zip(faces.families.tolist(), shown.tolist(), strict=True))):
                 mine = (shown == source) & (faces.families == family)
@@ -270,6 +272,6 @@ def matrix_table(trained: Sequence[tuple[str, tuple[str, ...], SplitPredictions,
                 truth = np.concatenate([faces.families[mine], test.families[against]]) != REAL
                 groups = np.concatenate([faces.groups[mine], test.groups[against]])
                 bounds = metrics.bootstrap(lambda drawn, truth=truth, p=p: metrics.auc(truth[drawn], p[drawn]), groups, draws=MATRIX_DRAWS)
-                label, is_new = source if split == "test" else f"{source} (cross)", int(unseen[mine].mean() > 0.5)
+                label, is_new = source if split == "test" else f"{source} (cross)", int(apart[mine].mean() > 0.5)
                 rows.append((name, family, label, is_new, int(mine.sum()), *metrics.cells(metrics.auc(truth, p), *bounds)))
     return table("study_matrix", rows)

@@ -11,15 +11,15 @@ import numpy as np
 
 from attribution.detectors.card import MeasuredTable
 from attribution.explain.reference import MOST_REFERENCES
-from attribution.lab.data import find_data, manifest_hash, read_manifest
+from attribution.lab.data import Data, find_data, in_one_text, manifest_hash, read_manifest
 from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.measure.predictions import SplitPredictions, load_net, predict
 from attribution.lab.publish.mapping import references
-from attribution.lab.publish.publisher import info_of
+from attribution.lab.publish.publisher import crop_sides, info_of
 from attribution.lab.studies.attribution.answers import answers_to, leave_out_table, matrix_table, open_set_table, set_up
 from attribution.lab.studies.attribution.plan import SPLITS, Run
 from attribution.lab.studies.runner import finished, side_by_side, write_results
-from attribution.lab.train.methods import Settings, train
+from attribution.lab.train.methods import LABELS, Settings, train
 from attribution.lab.train.recipes import RECIPES
 from attribution.measured.study import SCHEMA, STUDY_FILE
 
@@ -35,7 +35,7 @@ def said(folder: Path, split: str, samples: Samples) -> SplitPredictions:
     return SplitPredictions.kept(finished(folder / f"said_{split}.npz", f"the {split} faces"), samples)
 
 
-def read_faces(folder: Path, data: Path, work: Path, splits: Sequence[str], leave_out: Sequence[str], device: str = "cpu") -> None:
+def read_faces(folder: Path, data: Data, work: Path, splits: Sequence[str], leave_out: Sequence[str], device: str = "cpu") -> None:
     """Let the run's network read the splits once, in bfloat16; `train` stands for references among the training faces it saw."""
     wanted = [split for split in splits if not (folder / f"said_{split}.npz").exists()]
     if not wanted:
@@ -43,13 +43,13 @@ def read_faces(folder: Path, data: Path, work: Path, splits: Sequence[str], leav
     net, rows = load_net(folder, device), read_manifest(data)
     for split in wanted:
         samples = load_samples(rows, work, split)
-        chosen = references(samples, leave_out, MOST_REFERENCES) if split == "train" else np.arange(len(samples))
+        chosen = references(samples, leave_out, MOST_REFERENCES, LABELS) if split == "train" else np.arange(len(samples))
         predict(net, samples, chosen, device, half=True).keep(folder / f"said_{split}.npz", chosen)
 
 
-def _one(run: Run, data: Path, work: Path, folder: Path, pretrained: str, device: str) -> None:
+def _one(run: Run, data: Data, work: Path, folder: Path, pretrained: str, device: str) -> None:
     if not (folder / "final.safetensors").exists():
-        own = {"data": str(data), "work": str(work), "out": str(folder), "device": device, "threads": 1, "pretrained": pretrained}
+        own = {"data": in_one_text(data), "work": str(work), "out": str(folder), "device": device, "threads": 1, "pretrained": pretrained}
         train(Settings(**own, **run.settings()))
     read_faces(folder, data, work, ("train", *SPLITS) if run.group == "fold" else ("test", "cross"), run.leave_out, device)
 
@@ -75,7 +75,8 @@ def study(
         read_faces(shipped, data, work, ("test", "cross"), (), device)
         trained.insert(0, ("everything", (), said(shipped, "test", samples["test"]), said(shipped, "cross", samples["cross"])))
     tables = {**answers_to(compared, test, cross), "matrix": matrix_table(trained)}
-    tables |= {"leave_out": leave_out_table(folds, samples, data, info), "open_set": open_set_table(folds, info)}
+    sides = crop_sides(samples["test"], rows, "test")
+    tables |= {"leave_out": leave_out_table(folds, samples["test"], sides, info), "open_set": open_set_table(folds, info)}
     tables = {key: replace(one, note=f"{one.note} These detectors were {_lengths(todo, key)}") for key, one in tables.items()}
     if TRIED.exists():
         one = json.loads(TRIED.read_text(encoding="utf-8"))

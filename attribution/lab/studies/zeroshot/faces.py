@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution.lab.data import REAL, SIDE_PX, Row, find_data, read_manifest
+from attribution.lab.data import REAL, SIDE_PX, Data, Row, find_data, read_manifest
 from attribution.lab.forge.augment import augment
 from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.forge.unseen import unseen_swaps
@@ -60,7 +60,7 @@ def kind_of(samples: Samples, index: int, split: str) -> str:
     return "" if samples.sources[index].endswith(" on dfdc") else method
 
 
-def gather(data: Path, work: Path, most: Mapping[str, int] = MOST) -> Faces:
+def gather(data: Data, work: Path, most: Mapping[str, int] = MOST) -> Faces:
     """The faces of the study from the prepared work folder, at most `most` of each kind by split."""
     rows = read_manifest(data)
     found: list[tuple[np.ndarray, str, str, str]] = []
