@@ -21,8 +21,10 @@ from attribution.lab.forge.autoencoder import EMBEDDED, TwinAutoencoder
 from attribution.lab.forge.pools import FORGED, prepare
 
 POINTS = {"left_eye": (68, 63), "right_eye": (160, 63), "nose": (114, 115), "mouth_left": (76, 165), "mouth_right": (152, 165)}
-SIZES: dict[str, dict[str, int]] = {
-    split: dict.fromkeys(FORGED, count) for split, count in (("train", 6), ("val", 4), ("test", 4), ("cross", 4))
+# Twins take longest to draw.
+SIZES = {
+    split: {**dict.fromkeys(FORGED, count), "twin": 2, "twin_part": 2}
+    for split, count in (("train", 6), ("val", 4), ("test", 4), ("cross", 4))
 }
 
 

@@ -308,6 +308,28 @@ def test_thumbnails_come_from_the_readers_own_data_and_from_nowhere_else(tmp_pat
     assert sections.thumbnails(placement, bank, None) == sections.thumbnails(placement, None, data) == {}
 
 
+@pytest.mark.parametrize("named", [".", "faces", "link"])
+def test_thumbnails_are_found_from_a_folder_of_faces_and_from_the_one_above(tmp_path: Path, named: str) -> None:
+    """Whether the bank names the folder that a picture lies in or not; and never outside of the named folder."""
+    for folder in ("faces", "more", "no faces"):
+        (tmp_path / "data" / folder / "train").mkdir(parents=True)
+    for path in ("faces/manifest.csv", "more/manifest.csv", "faces/train/a.jpg", "more/train/b.jpg", "no faces/train/c.jpg"):
+        (tmp_path / "data" / path).write_bytes(path.encode())
+    (tmp_path / "data" / "link").symlink_to("faces", target_is_directory=True)
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    (tmp_path / "data" / "faces" / "train" / "out.jpg").symlink_to(tmp_path / "secret.jpg")
+    paths = (
+        "faces/train/a.jpg", "train/a.jpg", "more/train/b.jpg", "train/b.jpg", "train/c.jpg", "more/train/a.jpg", "train/out.jpg",
+        "faces/train/out.jpg", "faces/../../secret.jpg", "../secret.jpg", "faces", "",
+    )  # fmt: skip
+    bank: Any = SimpleNamespace(paths=paths)
+    placement = Placement(0.0, 0.0, tuple(Neighbour(i, "real", "source", 0.1 * i) for i in range(len(paths))), 0.4)
+    found = sections.thumbnails(placement, bank, tmp_path / "data" / named)
+    shown = {paths[index]: base64.b64decode(uri.partition(",")[2]).decode() for index, uri in found.items()}
+    own = {"faces/train/a.jpg": "faces/train/a.jpg", "train/a.jpg": "faces/train/a.jpg"}
+    assert shown == own | ({"more/train/b.jpg": "more/train/b.jpg", "train/b.jpg": "more/train/b.jpg"} if named == "." else {})
+
+
 def test_a_detector_that_is_not_there_is_said_everywhere(visit: Callable[..., Visitor]) -> None:
     visitor = visit(UnknownDetector("There is no detector called '<b>none</b>' here.", "Ask."))
     assert "no detector called" in visitor.see(PORTRAIT)[0]["value"]

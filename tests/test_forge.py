@@ -5,20 +5,41 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import av
 import cv2
 import numpy as np
 import pytest
+import torch
 from skimage.metrics import structural_similarity
 
+from attribution.errors import LabError
 from attribution.lab.cli import main
+from attribution.lab.data import read_manifest
 from attribution.lab.forge import mfs, sheet
-from attribution.lab.forge.augment import augment, photometric
-from attribution.lab.forge.autoencoder import EMBEDDED, FaceAutoencoder, load_autoencoder
+from attribution.lab.forge.augment import _DEGRADATIONS, augment, degrade, photometric
+from attribution.lab.forge.autoencoder import EMBEDDED, FaceAutoencoder, TwinAutoencoder, load_autoencoder
 from attribution.lab.forge.mfs import BLENDS, KINDS, UNSEEN_BLEND, Swapped, dssim, half_resolution, multi_scale_swap
-from attribution.lab.forge.swaps import Forgery, autoencoder_swap, blend, choose_donor, face_mask, landmark_swap, self_blend
-from lab_faces import lab_data
+from attribution.lab.forge.pools import prepare
+from attribution.lab.forge.swaps import (
+    Forgery,
+    autoencoder_swap,
+    blend,
+    choose_donor,
+    face_mask,
+    landmark_swap,
+    mouth_blend,
+    mouth_mask,
+    self_blend,
+    twin,
+    twin_part,
+)
+from attribution.lab.train.autoencoder import train_twins
+from lab_faces import SIZES, lab_data, untaught_twins
 
+Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 LANDMARKS = np.array([[68, 63], [160, 63], [114, 115], [76, 165], [152, 165]], np.float32)
 ALL_BLENDS = (*BLENDS, UNSEEN_BLEND)
 
@@ -64,6 +85,54 @@ class TestQualityChanges:
             assert np.array_equal(changed, photometric(ramp, np.random.default_rng(seed)))
 
 
+class TestDegradations:
+    portrait = cv2.resize(np.asarray(cv2.imread(str(EXAMPLES / "astronaut.png")))[:320, 60:380, ::-1], (224, 224))
+
+    @pytest.mark.parametrize("change", [change for _, change in _DEGRADATIONS], ids=lambda change: change.__name__)
+    def test_every_kind_changes_a_picture_and_both_sides_of_a_pair_alike(self, change: Change):
+        other = self.portrait.copy()
+        other[150:190, 150:190] = 255 - other[150:190, 150:190]
+        before = self.portrait.copy()
+        for seed in range(3):
+            one, again, pair = (change(rgb, np.random.default_rng(seed)) for rgb in (self.portrait, self.portrait, other))
+            assert (one.shape, one.dtype) == (self.portrait.shape, np.uint8)
+            assert np.array_equal(one, again)
+            assert (one != self.portrait).mean() > 0.1
+            # Nothing moves, and what is drawn by chance is the same: far from where a pair differs it stays the same.
+            assert np.corrcoef(one.reshape(-1), self.portrait.reshape(-1))[0, 1] > 0.8
+            gap = np.abs(one.astype(int) - pair).mean(2)
+            assert gap[20:100, 20:100].mean() < 2 < 40 < gap[160:180, 160:180].mean()
+        assert np.array_equal(self.portrait, before)
+
+    def test_most_pictures_stay_as_they_are_and_every_kind_is_drawn_as_often_as_stated(self, monkeypatch: pytest.MonkeyPatch):
+        drawn = Counter[int]()
+
+        def counted(kind: int) -> Change:
+            return lambda rgb, random: drawn.update([kind]) or rgb
+
+        shares = [share for share, _ in _DEGRADATIONS]
+        monkeypatch.setattr("attribution.lab.forge.augment._DEGRADATIONS", [(share, counted(kind)) for kind, share in enumerate(shares)])
+        for seed in range(3000):
+            assert degrade(self.portrait, np.random.default_rng(seed)) is self.portrait
+        assert [drawn[kind] / 3000 for kind in range(len(shares))] == pytest.approx(shares, abs=0.02)
+        assert sum(shares) < 0.5
+
+    def test_a_frame_of_a_clip_has_been_through_h264(self, monkeypatch: pytest.MonkeyPatch):
+        """By the encoder and by the decoder; and it is the frame that stays, not the moved one before it."""
+        opened: list[tuple[str, str]] = []
+        create = av.CodecContext.create
+        monkeypatch.setattr(av, "CodecContext", SimpleNamespace(create=lambda *asked: opened.append(asked) or create(*asked)))
+        (filmed,) = (change for _, change in _DEGRADATIONS if change.__name__ == "_filmed")
+        for seed in range(4):
+            frame = filmed(self.portrait, np.random.default_rng(seed)).astype(float)
+            gaps = {
+                shift: np.square(frame - np.roll(self.portrait, shift, (0, 1)))[8:-8, 8:-8].mean()
+                for shift in ((0, 0), (0, 3), (3, 0), (0, -3), (-3, 0))
+            }
+            assert min(gaps, key=gaps.__getitem__) == (0, 0)
+        assert opened == [("libx264", "w"), ("h264", "r")] * 4
+
+
 class TestSwaps:
     @staticmethod
     def outside(mask: np.ndarray) -> np.ndarray:
@@ -81,12 +150,15 @@ class TestSwaps:
             assert mask[150, 114] > 0.5, "between nose and mouth there is always face"
             assert mask[2, 2] == 0
 
-    @pytest.mark.parametrize("way", ["landmarks", "auto-encoder", "self"])
+    @pytest.mark.parametrize("way", ["landmarks", "auto-encoder", "self", "mouth", "part of a twin"])
     def test_a_forgery_changes_the_face_only_and_alike_by_its_seed(self, way: str, network: FaceAutoencoder):
+        twins = untaught_twins()
         ways: dict[str, Callable[[np.random.Generator], Forgery]] = {
             "landmarks": lambda random: landmark_swap(picture(1), LANDMARKS, picture(2), LANDMARKS + 4, random),
             "auto-encoder": lambda random: autoencoder_swap(picture(1), LANDMARKS, network, random),
             "self": lambda random: self_blend(picture(1), LANDMARKS, random),
+            "mouth": lambda random: mouth_blend(picture(1), LANDMARKS, picture(2), LANDMARKS + 4, random),
+            "part of a twin": lambda random: twin_part(picture(1), LANDMARKS, twins, random),
         }
         for seed in range(6):
             forged, again = (ways[way](np.random.default_rng(seed)) for _ in range(2))
@@ -98,6 +170,24 @@ class TestSwaps:
                 assert change.mean() < 60, "the picture stays recognisable"
             else:
                 assert change[self.outside(forged.mask)].max() <= 2
+            if way == "mouth":
+                assert not forged.mask[:90].any(), "the eyes are far from it"
+                assert change[forged.mask > 0.5].mean() > 2
+
+    def test_the_mask_of_a_mouth_lies_on_it_whichever_way_the_face_is_turned(self):
+        spreads = np.zeros((2, 2), int)
+        for seed in range(24):
+            turned = seed % 2
+            points = LANDMARKS @ np.array([[0, 1], [-1, 0]], np.float32) + (224, 0) if turned else LANDMARKS
+            mask = mouth_mask(points, 224, np.random.default_rng(seed))
+            assert (mask.shape, mask.dtype) == ((224, 224), np.float32)
+            assert 0 <= mask.min() <= mask.max() <= 1 + 1e-6
+            x, y = points[3:].mean(0).astype(int)
+            assert mask[y, x] > 0.5
+            spreads[turned] += [np.flatnonzero(mask.max(axis) > 0.5).size for axis in (0, 1)]
+        (wide, high), (turned_wide, turned_high) = spreads.tolist()
+        assert wide > 1.2 * high, "mostly longer along the line of the lips than across it"
+        assert turned_high > 1.2 * turned_wide
 
     @pytest.mark.parametrize("poisson", [True, False])
     def test_blending_stays_where_the_mask_is(self, poisson: bool):
@@ -114,6 +204,57 @@ class TestSwaps:
         picked = {choose_donor(LANDMARKS, candidates, np.random.default_rng(seed)) for seed in range(60)}
         assert 0 not in picked
         assert 1 in picked
+
+
+class TestTwins:
+    @pytest.mark.parametrize("upsampling", TwinAutoencoder.upsamplings)
+    def test_every_decoder_draws_a_picture_of_any_side_in_fours_at_its_own_resolution(self, upsampling: str):
+        twins = untaught_twins()
+        for side in (100, 32):
+            drawn = twins.twin(picture(1, side), upsampling)
+            assert (drawn.shape, drawn.dtype) == ((side, side, 3), np.uint8)
+        assert np.array_equal(drawn, twins.twin(picture(1, 32), upsampling))
+        others = (twins.twin(picture(1, 32), other) for other in TwinAutoencoder.upsamplings if other != upsampling)
+        assert not any(np.array_equal(drawn, other) for other in others)
+
+    def test_a_twin_is_the_whole_picture_by_every_decoder_now_and_then_enlarged(self, monkeypatch: pytest.MonkeyPatch):
+        asked: list[tuple[int, str]] = []
+        draw = TwinAutoencoder.twin
+        monkeypatch.setattr(TwinAutoencoder, "twin", lambda self, rgb, kind: asked.append((len(rgb), kind)) or draw(self, rgb, kind))
+        twins = untaught_twins()
+        for seed in range(24):
+            forged = twin(picture(1, 48), twins, np.random.default_rng(seed))
+            assert (forged.rgb.shape, forged.rgb.dtype) == ((48, 48, 3), np.uint8)
+            assert (forged.mask == 1).all()
+        assert np.array_equal(forged.rgb, twin(picture(1, 48), twins, np.random.default_rng(23)).rgb)
+        sides, kinds = zip(*asked, strict=True)
+        assert set(kinds) == set(TwinAutoencoder.upsamplings)
+        assert not any(side % 4 for side in sides)
+        assert 48 == min(sides) < max(sides) <= 1.8 * 48
+
+    def test_the_quantised_decoder_sees_nine_levels_and_its_encoder_learns_all_the_same(self):
+        twins, seen = untaught_twins(), []
+        twins.decoders["quantised"].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        twins(20 * torch.rand(1, 3, 32, 32), "quantised").square().mean().backward()
+        assert torch.equal(seen[0].detach(), seen[0].detach().round())
+        assert 1 < seen[0].detach().abs().max() <= 4
+        assert twins.encoder[0].weight.grad.abs().max() > 0
+
+    def test_they_are_trained_on_windows_and_kept_for_the_pools(self, tmp_path: Path):
+        file = tmp_path / "twins.safetensors"
+        train_twins(np.stack([picture(seed) for seed in range(3)]), file, steps=2, seed=1, batch=2)
+        assert load_autoencoder(TwinAutoencoder, file).twin(picture(1), "nearest").shape == (224, 224, 3)
+
+    def test_pools_say_which_command_makes_the_network_that_is_not_there(self, tmp_path: Path):
+        rows = [row for row in read_manifest((lab_data()[0],)) if row.split == "val"]
+        for method, command in (("twin_part", "autoencoder --kind twins --data"), ("autoencoder_swap", "autoencoder --data")):
+            with pytest.raises(LabError, match=command):
+                prepare(rows, tmp_path, ("val",), (method,), SIZES)
+        with pytest.raises(LabError, match="does not hold the auto-encoder of twins"):
+            load_autoencoder(TwinAutoencoder, EMBEDDED)
+        (tmp_path / "torn.safetensors").write_bytes(EMBEDDED.read_bytes()[:1000])
+        with pytest.raises(LabError, match="--kind twins"):
+            load_autoencoder(TwinAutoencoder, tmp_path / "torn.safetensors")
 
 
 def swap(seed: int, kind: str | None = None, blend: str | None = None, real: np.ndarray | None = None, fake: np.ndarray | None = None):

@@ -161,15 +161,19 @@ def method(session: Session, pipeline: Pipeline, data_folder: Path | None = None
 
 
 def thumbnails(placement: Placement, bank: ReferenceBank | None, data_folder: Path | None) -> dict[int, str]:
-    """Pictures of the nearest references from the reader's own copy of the face data, by row of the bank: bytes, none decoded here. Empty
-    without such a copy, or when the bank does not know where its faces lie."""
+    """Pictures of the nearest references from the reader's own copy of the face data, by row of the bank: bytes, none decoded here. The
+    copy is a folder of faces or the one above several. Empty without it, or when the bank does not know where its faces lie."""
     if data_folder is None or bank is None or not bank.paths:
         return {}
     root, found = data_folder.resolve(), {}
+    below = [manifest.parent for manifest in sorted(root.glob("*/manifest.csv"))]
     for neighbour in placement.neighbours:
-        file = (root / bank.paths[neighbour.index]).resolve()
-        kind = THUMBNAIL_KINDS.get(file.suffix.lower())
-        if kind and file.is_relative_to(root) and file.is_file() and file.stat().st_size <= LARGEST_THUMBNAIL_BYTES:
+        path = bank.paths[neighbour.index]
+        # Some banks name each picture's folder first, older ones do not.
+        places = (root / path, root / path.removeprefix(f"{root.name}/"), *(folder / path for folder in below))
+        file = next((one for one in (place.resolve() for place in places) if one.is_relative_to(root) and one.is_file()), None)
+        kind = THUMBNAIL_KINDS.get(file.suffix.lower()) if file is not None else None
+        if file is not None and kind is not None and file.stat().st_size <= LARGEST_THUMBNAIL_BYTES:
             found[neighbour.index] = f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode('ascii')}"
     return found
 
