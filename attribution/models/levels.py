@@ -1,8 +1,8 @@
 """A timm backbone of which every stage has a say: what its stages see is averaged over the picture, stage by stage, and a linear classifier
 reads all of it.
 
-Features of early and middle stages carry to forgeries of unknown make what the last ones forget, which know what a picture shows and not how
-it was made (Wang et al. 2020, arXiv 1912.11035, found generic traces low down; the lab's `elsewhere` tables have our own figures)."""
+The last stages know what a picture shows; how it was made is seen further down, and what is seen there holds for forgeries of unknown make
+too (the generic traces of Wang et al. 2020, arXiv 1912.11035; our own figures stand in the model card)."""
 
 from collections.abc import Mapping
 from typing import Any

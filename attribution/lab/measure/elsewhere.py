@@ -18,8 +18,8 @@ from attribution.errors import LabError
 from attribution.lab.data import REAL, Row
 from attribution.lab.forge.pools import FORGED, Samples, left_out
 from attribution.lab.forge.unseen import unseen_swaps
-from attribution.lab.measure.calibration import calibrate
 from attribution.lab.measure.caddm import load_run
+from attribution.lab.measure.calibration import calibrate
 from attribution.lab.measure.predictions import SplitPredictions, load_net, of_methods, predict, with_projection
 from attribution.lab.publish.mapping import references
 from attribution.lab.train.experts import EXPERTS, FOLDS, folder_of

@@ -6,8 +6,9 @@ Fine-tuning forgets what a backbone knew beyond the faces it is tuned on; a line
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from pytorch_metric_learning.losses import SupConLoss
+from torch.nn import functional
 
 from attribution.lab.data import Data, read_manifest
 from attribution.lab.forge.augment import augment, degrade
-from attribution.lab.forge.pools import FORGED, Samples, load_samples
+from attribution.lab.forge.pools import FORGED, Samples, left_out, load_samples
 from attribution.lab.train.loop import as_input, save_arrays
-from attribution.models.backbones import build_backbone
+from attribution.lab.train.recipes import Recipe
+from attribution.models.backbones import Projection, build_backbone
 
 # Of each source (of each kind of forgery, for the lab's own) at most so many copies; of a small one at most so many of each face.
 MOST_COPIES, MOST_OF_A_FACE, FORGERIES = 500, 5, 1800
@@ -87,3 +91,98 @@ def see_copies(
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         seen = list(pool.map(_see, [(data, work, split, part, architecture, dict(model_args), dict(state)) for part in parts]))
     save_arrays(out, seen=np.concatenate(seen), copies=copies)
+
+
+@dataclass(frozen=True)
+class Copies:
+    """What a backbone saw of N pictures: `seen` N×F float32, and of each its class's place (`labels`; 0 is untouched), its method and its
+    source."""
+
+    seen: np.ndarray
+    labels: np.ndarray
+    methods: np.ndarray
+    sources: np.ndarray
+
+    @staticmethod
+    def of(file: Path, samples: Samples, recipe: Recipe) -> Copies:
+        """Those that `see_copies` wrote, of the methods that a recipe knows."""
+        with np.load(file) as stored:
+            seen, chosen = stored["seen"], stored["copies"][:, 0]
+        methods, sources = np.array(samples.methods)[chosen], np.array(samples.sources)[chosen]
+        known = np.isin(methods, list(recipe.class_of))
+        labels = np.array([recipe.class_of[method] for method in methods[known].tolist()])
+        return Copies(seen[known].astype(np.float32), labels, methods[known], sources[known])
+
+    def without(self, leave_out: Collection[str]) -> Copies:
+        """Without these sources, and the forgeries made from their pictures."""
+        kept = ~left_out(self.methods, self.sources, leave_out)
+        return Copies(self.seen[kept], self.labels[kept], self.methods[kept], self.sources[kept])
+
+    def weights(self, classes: int, cap: int) -> np.ndarray:
+        """N, of sum 1: untouched faces half of it, the other classes the rest alike; within a class each source by the root of its number
+        of copies up to `cap`."""
+        found = np.zeros(len(self.labels))
+        for label in range(classes):
+            mine = self.labels == label
+            if not mine.any():
+                continue
+            _, place, sizes = np.unique(self.sources[mine], return_inverse=True, return_counts=True)
+            shares = np.minimum(sizes, cap) ** 0.5 / sizes
+            found[mine] = shares[place] / (shares * sizes).sum() * (0.5 if label == 0 else 0.5 / (classes - 1))
+        return found / found.sum()
+
+
+@dataclass(frozen=True)
+class Head:
+    """Linear heads on standardised features: `mean` and `spread` F, classifier `weight` K×F and `bias` K, `projection` 128×F."""
+
+    mean: np.ndarray
+    spread: np.ndarray
+    weight: np.ndarray
+    bias: np.ndarray
+    projection: np.ndarray
+
+    def read(self, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """N×F features → logits N×K and unit embeddings N×128."""
+        standard = (seen.astype(np.float32) - self.mean) / self.spread
+        embeddings = standard @ self.projection.T
+        return standard @ self.weight.T + self.bias, embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+
+
+def fit_head(copies: Copies, classes: int, cap: int, decay: float = 3e-4, steps: int = 600, seed: int = 17) -> Head:
+    """Fit both heads. The classifier minimises the weighted cross-entropy of the classes plus that of untouched against manipulated
+    (log-odds by the sum over the manipulated classes), with `decay` · squared weights, by L-BFGS; the projection the supervised
+    contrastive loss (Khosla et al. 2020, arXiv 2004.11362) of balanced batches by Adam."""
+    share = copies.weights(classes, cap)
+    mean = (share[:, None] * copies.seen).sum(0)
+    spread = np.sqrt((share[:, None] * (copies.seen - mean) ** 2).sum(0)) + 1e-3
+    x = torch.from_numpy(((copies.seen - mean) / spread).astype(np.float32))
+    y, w = torch.from_numpy(copies.labels), torch.from_numpy(share.astype(np.float32))
+    forged = (y > 0).float()
+    weight, bias = torch.zeros(classes, x.shape[1], requires_grad=True), torch.zeros(classes, requires_grad=True)
+    solver = torch.optim.LBFGS([weight, bias], max_iter=steps // 4, history_size=20, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        solver.zero_grad()
+        logits = x @ weight.T + bias
+        odds = torch.logsumexp(logits[:, 1:], 1) - logits[:, 0]
+        each = functional.cross_entropy(logits, y, reduction="none")
+        each = each + functional.binary_cross_entropy_with_logits(odds, forged, reduction="none")
+        total = (w * each).sum() + decay * weight.square().sum()
+        total.backward()
+        return total
+
+    solver.step(loss)
+    random = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    projection = Projection(x.shape[1])
+    contrast, optimiser = SupConLoss(temperature=0.1), torch.optim.AdamW(projection.parameters(), lr=2e-3, weight_decay=1e-2)
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = 2e-3 * 0.5 * (1 + np.cos(np.pi * step / steps))
+        drawn = torch.from_numpy(random.choice(len(y), 384, p=share))
+        found = contrast(projection(x[drawn]), y[drawn])
+        optimiser.zero_grad()
+        found.backward()
+        optimiser.step()
+    return Head(mean, spread, weight.detach().numpy(), bias.detach().numpy(), projection.weight.detach().numpy())
