@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import av
 import cv2
@@ -233,7 +234,8 @@ class TestTwins:
         assert 48 == min(sides) < max(sides) <= 1.8 * 48
 
     def test_the_quantised_decoder_sees_nine_levels_and_its_encoder_learns_all_the_same(self):
-        twins, seen = untaught_twins(), []
+        twins: Any = untaught_twins()
+        seen: list[torch.Tensor] = []
         twins.decoders["quantised"].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
         twins(20 * torch.rand(1, 3, 32, 32), "quantised").square().mean().backward()
         assert torch.equal(seen[0].detach(), seen[0].detach().round())

@@ -20,8 +20,7 @@ from attribution.lab.forge.pools import FORGED, Samples, left_out
 from attribution.lab.forge.unseen import unseen_swaps
 from attribution.lab.measure.caddm import load_run
 from attribution.lab.measure.calibration import calibrate
-from attribution.lab.measure.predictions import SplitPredictions, load_net, of_methods, predict, with_projection
-from attribution.lab.publish.mapping import references
+from attribution.lab.measure.predictions import SplitPredictions, load_net, of_methods, predict, references, with_projection
 from attribution.lab.train.experts import EXPERTS, FOLDS, folder_of
 from attribution.lab.train.loop import save_arrays
 from attribution.lab.train.recipes import RECIPES, SWAP, Recipe
@@ -74,7 +73,8 @@ def gallery(rows: Sequence[Row], fold: str) -> Samples:
         pictures.append(made.rgb)
         records.append((UNSEEN_SWAP, "face_swap", f"{UNSEEN_SWAP}_{made.kind}_{fold}", persons[made.base], ""))
     columns: Any = zip(*records, strict=True)
-    return Samples((np.stack(pictures),), *columns, np.full(len(pictures), -1))
+    methods, families, sources, groups, paths = columns
+    return Samples((np.stack(pictures),), methods, families, sources, groups, paths, np.full(len(pictures), -1))
 
 
 def _read(row: Row) -> np.ndarray:

@@ -18,11 +18,13 @@ from attribution.detectors.predictor import Predictor
 from attribution.errors import LabError
 from attribution.evidence import DetectorInfo
 from attribution.lab.data import REAL
-from attribution.lab.forge.pools import FORGED, Samples
+from attribution.lab.forge.pools import FORGED, Samples, left_out
 from attribution.lab.metrics import softmax
 from attribution.lab.train.loop import as_input, save_arrays
 from attribution.lab.train.methods import Net, Settings
 from attribution.models.backbones import EMBEDDING_DIMENSIONS, Projection, features, pooled_width
+
+REFERENCES_SEED = 5
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,22 @@ def _named(samples: Samples, chosen: np.ndarray) -> tuple[np.ndarray, ...]:
 def of_methods(samples: Samples, methods: Collection[str]) -> np.ndarray:
     """Indices of the samples of these methods."""
     return np.flatnonzero(np.isin(np.array(samples.methods), list(methods)))
+
+
+def references(samples: Samples, leave_out: Collection[str], count: int, of: Collection[str] | None = None) -> np.ndarray:
+    """Indices of at most `count` training faces that serve as references, none of what a training leaves out, and of the methods `of` alone
+    where these are given: untouched faces get a fifth, the other methods share the rest; within a method every source gets a share that
+    grows with the square root of its size."""
+    methods, sources = np.array(samples.methods), np.array(samples.sources)
+    seen = ~left_out(methods, sources, leave_out) & (True if of is None else np.isin(methods, list(of)))
+    random, names, chosen = np.random.default_rng(REFERENCES_SEED), sorted(set(methods[seen].tolist())), list[int]()
+    for method in names:
+        quota = count // 5 if method == REAL else (count - count // 5) // max(1, len(names) - 1)
+        mine = np.flatnonzero(seen & (methods == method))
+        _, place, sizes = np.unique(sources[mine], return_inverse=True, return_counts=True)
+        chance = (sizes**-0.5)[place]
+        chosen += random.choice(mine, min(quota, len(mine)), replace=False, p=chance / chance.sum()).tolist()
+    return np.array(sorted(chosen))
 
 
 def families_of(labels: Sequence[str], info: DetectorInfo) -> list[str]:

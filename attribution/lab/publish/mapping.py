@@ -1,9 +1,8 @@
-"""The reference bank and its 2-D map: which faces go in, UMAP's layout, and how well our quick placement agrees with UMAP's own."""
+"""The reference bank and its 2-D map: UMAP's layout, and how well our quick placement agrees with UMAP's own."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -11,28 +10,10 @@ import numpy as np
 from attribution.detectors.card import REFERENCE_FILE, MeasuredTable
 from attribution.evidence import DetectorInfo
 from attribution.explain.reference import MAP_NEIGHBOURS, ReferenceBank, kth_distances, write_reference
-from attribution.lab.data import REAL
-from attribution.lab.forge.pools import Samples, left_out
 from attribution.lab.measure.predictions import SplitPredictions, families_of
 from attribution.models.backbones import Projection
 
 MIN_DISTANCE, MAP_SEED = 0.25, 5
-
-
-def references(samples: Samples, leave_out: Collection[str], count: int, of: Collection[str] | None = None) -> np.ndarray:
-    """Indices of at most `count` training faces that serve as references, none of what a training leaves out, and of the methods `of` alone
-    where these are given: untouched faces get a fifth, the other methods share the rest; within a method every source gets a share that
-    grows with the square root of its size."""
-    methods, sources = np.array(samples.methods), np.array(samples.sources)
-    seen = ~left_out(methods, sources, leave_out) & (True if of is None else np.isin(methods, list(of)))
-    random, names, chosen = np.random.default_rng(MAP_SEED), sorted(set(methods[seen].tolist())), list[int]()
-    for method in names:
-        quota = count // 5 if method == REAL else (count - count // 5) // max(1, len(names) - 1)
-        mine = np.flatnonzero(seen & (methods == method))
-        _, place, sizes = np.unique(sources[mine], return_inverse=True, return_counts=True)
-        chance = (sizes**-0.5)[place]
-        chosen += random.choice(mine, min(quota, len(mine)), replace=False, p=chance / chance.sum()).tolist()
-    return np.array(sorted(chosen))
 
 
 def write_bank(

@@ -25,9 +25,17 @@ from attribution.lab.measure import caddm, dnadet
 from attribution.lab.measure.cross_auc import cross_auc_tables
 from attribution.lab.measure.evaluate import confusion_table, judge_samples, measure, second_opinion_table, source_table, verdict_table
 from attribution.lab.measure.localisation import choose_rule, confidence_table
-from attribution.lab.measure.predictions import SplitPredictions, load_net, of_methods, read, read_by_detector, settings_of, with_projection
+from attribution.lab.measure.predictions import (
+    SplitPredictions,
+    load_net,
+    of_methods,
+    read,
+    read_by_detector,
+    references,
+    settings_of,
+    with_projection,
+)
 from attribution.lab.publish.folder import write_card
-from attribution.lab.publish.mapping import references
 from attribution.lab.publish.publisher import SPLITS, Faces, Product, Publication, begin, last_ece, with_table
 from attribution.lab.tables import print_table
 from attribution.lab.train import dnadet as training

@@ -13,8 +13,7 @@ from attribution.detectors.card import MeasuredTable
 from attribution.explain.reference import MOST_REFERENCES
 from attribution.lab.data import Data, find_data, in_one_text, manifest_hash, read_manifest
 from attribution.lab.forge.pools import Samples, load_samples
-from attribution.lab.measure.predictions import SplitPredictions, load_net, predict
-from attribution.lab.publish.mapping import references
+from attribution.lab.measure.predictions import SplitPredictions, load_net, predict, references
 from attribution.lab.publish.publisher import crop_sides, info_of
 from attribution.lab.studies.attribution.answers import answers_to, leave_out_table, matrix_table, open_set_table, set_up
 from attribution.lab.studies.attribution.plan import SPLITS, Run
