@@ -82,7 +82,6 @@ def main(argv: list[str]) -> int:
 def _commands() -> Sequence[Command]:
     from attribution.lab.studies.attribution.plan import COMPARISON_STEPS, FOLD_STEPS
     from attribution.lab.studies.zeroshot.plan import DETECTORS
-    from attribution.lab.train.experts import EXPERTS, FOLDS, WHOLE
     from attribution.lab.train.recipes import RECIPES
     from attribution.measured.study import STUDY_FILE, ZEROSHOT_FILE
 
@@ -136,14 +135,6 @@ def _commands() -> Sequence[Command]:
             _flag("--leave-out", metavar="METHOD_OR_SOURCE", help="methods or sources never to train on", **several),
             device,
         ), _trained("methods")),
-        Command("experts", "train the detectors that answer together, whole and in folds that leave sources out", (
-            *common,
-            _path("--runs", "folder of the runs; what is there is not trained again"),
-            _flag("--start", metavar="EXPERT=FILE", help="the weights that each expert starts from", **pairs),
-            _flag("--experts", nargs="*", default=list(EXPERTS), choices=list(EXPERTS), help="only these (default: all)"),
-            _flag("--folds", nargs="*", default=[WHOLE, *FOLDS], choices=[WHOLE, *FOLDS], help="only these (default: all)"),
-            workers, device,
-        ), _experts),
         Command("study", "train and measure the whole study: do attribution detectors generalise?", (
             *common,
             _path("--runs", "folder for the study's runs; what is there is not trained again"),
@@ -311,13 +302,6 @@ def _prepare(args: Namespace) -> None:
 
     data = find_data(args.data)
     prepare(read_manifest(data), args.work, SPLITS)
-
-
-def _experts(args: Namespace) -> None:
-    from attribution.lab.train.experts import train
-
-    starts = {name: Path(file) for name, file in args.start}
-    train(find_data(args.data), args.work, args.runs, starts, args.experts, args.folds, args.workers, args.device)
 
 
 def _study(args: Namespace) -> None:

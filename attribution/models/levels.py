@@ -32,15 +32,15 @@ class Levels(OwnNetwork):
         self.norm = nn.BatchNorm2d(self.head_hidden_size, affine=False)
         self.drop, self.classifier = nn.Identity(), nn.Linear(self.head_hidden_size, num_classes)
 
-    def _stages(self, x: torch.Tensor) -> list[torch.Tensor]:
-        found = [self.bn1(self.conv_stem(x))]
-        for block in self.blocks:
-            found.append(block(found[-1]))
-        return found
-
-    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        size = (max(1, x.shape[2] // _STRIDE), max(1, x.shape[3] // _STRIDE))
-        return self.norm(torch.cat([_on_grid(one, size) for one in self._stages(x)], 1))
+    def forward_features(self, x: torch.Tensor, still: int | None = None) -> torch.Tensor:
+        """`still`: no graph is kept of the stem and the first so many stages."""
+        size, graph = (max(1, x.shape[2] // _STRIDE), max(1, x.shape[3] // _STRIDE)), torch.is_grad_enabled()
+        found: list[torch.Tensor] = []
+        for place, stage in enumerate((nn.Sequential(self.conv_stem, self.bn1), *self.blocks)):
+            with torch.set_grad_enabled(graph and (still is None or place > still)):
+                x = stage(x)
+            found.append(_on_grid(x, size))
+        return self.norm(torch.cat(found, 1))
 
 
 def _last_width(stage: nn.Module) -> int:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from attribution.models.levels import Levels
+
 
 class FrozenStages:
     """The stem and the first `count` stages of `backbone`, from now on without gradients. Not a module, so that they are not held twice."""
@@ -28,6 +30,8 @@ class FrozenStages:
         backbone = self._backbone
         if not self._still:
             return backbone.forward_features(x)
+        if isinstance(backbone, Levels):
+            return backbone.forward_features(x, self._count)
         with torch.no_grad():
             x = backbone.bn1(backbone.conv_stem(x))
             for stage in backbone.blocks[: self._count]:

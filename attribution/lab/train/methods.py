@@ -32,10 +32,13 @@ from attribution.lab.train.frozen import FrozenStages
 from attribution.lab.train.loop import RunSettings, Training, adamw, as_input, autocast, load_but, placed, rate
 from attribution.lab.train.recipes import recipe
 from attribution.lab.train.sampling import Sampler
+from attribution.models.architectures import LEVELS_PREFIX
 from attribution.models.backbones import Projection, build_backbone, features, pooled_width
 
 LABELS = tuple(label.name for label in PUBLISHED)
 _CLASSIFIERS = ("classifier", "head.fc", "fc.")
+# What a network of all stages does not keep of its backbone, or has besides.
+_NOT_OF_LEVELS = ("conv_head", "bn2", "norm")
 
 
 @dataclass(frozen=True)
@@ -115,10 +118,12 @@ def read_pretrained(path: Path, backbone: nn.Module) -> dict[str, torch.Tensor]:
     return dict(zip(wanted, stored.values(), strict=True))
 
 
-def start_from(net: Net, pretrained: Path) -> None:
+def start_from(net: Net, pretrained: Path, settings: Settings) -> None:
     """Load everything but the classifier from a file of the same architecture; LabError when anything else is missing."""
-    whole = read_pretrained(pretrained, net.backbone)
-    load_but(_CLASSIFIERS, net.backbone, whole, "The pretrained file does not fit the architecture.")
+    name, levels = settings.architecture.removeprefix(LEVELS_PREFIX), settings.architecture.startswith(LEVELS_PREFIX)
+    whole = read_pretrained(pretrained, build_backbone(name, 1000, settings.model_args) if levels else net.backbone)
+    skipped = (*_CLASSIFIERS, *_NOT_OF_LEVELS) if levels else _CLASSIFIERS
+    load_but(skipped, net.backbone, whole, "The pretrained file does not fit the architecture.")
 
 
 def _contrastive(name: str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None:
@@ -156,7 +161,7 @@ def _build(settings: Settings) -> Training:
     sampler = Sampler(samples, recipe(settings.head), settings.seed, settings.leave_out, settings.plain_forgeries)
     net = Net(settings)
     if settings.pretrained:
-        start_from(net, Path(settings.pretrained))
+        start_from(net, Path(settings.pretrained), settings)
     contrastive = _contrastive(settings.contrastive)
 
     def step(net: nn.Module, step: int, rank: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
