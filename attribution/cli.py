@@ -18,6 +18,8 @@ from attribution.detectors.spec import MEANINGS, DetectorSpec, read_meanings_fla
 from attribution.errors import TelltaleError, UnmappedLabels
 from attribution.evidence import VIEWS, DetectorInfo, Evidence, Opinion, TrackEvidence, Unusable, Verdict, document_text
 from attribution.messages import LANGUAGES, reading_in
+from attribution.text.numbers import listed
+from attribution.text.opinions import TOGETHER
 from attribution.version import __version__
 
 if TYPE_CHECKING:
@@ -128,7 +130,7 @@ def _report(outcomes: Sequence[Evidence | Unusable], pictures: Mapping[int, np.n
         for number, track in enumerate(outcome.tracks if isinstance(outcome, Evidence) else ()):
             heatmaps[index, number] = explain(track, pipeline)
             for place, opinion in enumerate(track.opinions):
-                if opinion.verdict is not None:
+                if opinion.verdict is not None and opinion.detector != pipeline.predictor.info:
                     opinion_heatmaps[index, number, place] = explain(track, pipeline, opinion)
     return report_html(outcomes, heatmaps, pictures, opinion_heatmaps, pipeline.tables)
 
@@ -158,13 +160,15 @@ def _boxes(track: TrackEvidence) -> str:
 
 
 def _opinion_lines(opinions: Sequence[Opinion], with_refusals: bool) -> list[str]:
-    """`NAME: manipulated, StyleGAN2 (confidence 97 %), architecture: …, same method` for each detector that was asked."""
-    lines = []
+    """`NAME: manipulated, StyleGAN2 (confidence 97 %), architecture: …, same method` for each detector that was asked; `NAME alone: …` for
+    those that answer together, and a line that says so."""
+    combined = [one.detector.name for one in opinions if one.combined]
+    lines = [str(TOGETHER.format(names=listed(combined)))] if combined else []
     for opinion in opinions:
         if opinion.verdict is not None:
             architecture = [f"architecture: {opinion.architecture}"] if opinion.architecture else []
             words = [_answer(opinion.detector, opinion.verdict), *architecture, str(opinion.agreement)]
-            lines.append(f"{opinion.detector.name}: {', '.join(words)}")
+            lines.append(f"{opinion.detector.name}{' alone' if opinion.combined else ''}: {', '.join(words)}")
         elif with_refusals:
             lines.append(opinion.refused)
     return lines

@@ -2,13 +2,13 @@
 
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from attribution.detectors.card import CropSettings, MeasuredTable
+from attribution.detectors.card import Combination, CropSettings, MeasuredTable, Thresholds
 from attribution.detectors.loading import DEFAULT_DETECTOR, load
 from attribution.detectors.predictor import Predictor, pick_device
 from attribution.detectors.spec import DetectorSpec
@@ -40,8 +40,9 @@ _PACKAGES = ("torch", "timm", "facenet-pytorch", "numpy", "opencv-python-headles
 class Pipeline:
     """The parts that examine a file. They hold no state of a file: one pipeline serves many files, and several threads.
 
-    `specialists` are asked beside the predictor about the faces that are their business (`scopes`); `router` is there when the predictor
-    itself is such a specialist. `bank` is None for a detector that brings no reference faces.
+    `specialists` are asked beside the predictor about the faces that are their business (`scopes`), but for those that are `combined`: they
+    and the predictor give the answer together. Where `unheard` experts of its combination could not be loaded, none is, and it answers
+    alone. `router` is there when the predictor itself is such a specialist. `bank` is None for a detector that brings no reference faces.
     """
 
     predictor: Predictor
@@ -51,11 +52,36 @@ class Pipeline:
     max_faces: int = 32
     specialists: tuple[Specialist, ...] = ()
     router: Specialist | None = None
+    unheard: int = 0
 
     @property
     def crop(self) -> CropSettings:
         """What the chosen detector sees."""
         return self.predictor.card.crop
+
+    @property
+    def combination(self) -> Combination | None:
+        """How several detectors answer together; None where the chosen one answers alone."""
+        return self.predictor.card.combination if not self.unheard else None
+
+    @property
+    def readers(self) -> tuple[Specialist, ...]:
+        """Who answers together: the chosen detector, and the experts in the order of its combination. Nobody where it answers alone."""
+        if (rule := self.combination) is None:
+            return ()
+        experts = {one.info.weights_sha256: one for one in self.specialists if one.combined}
+        return (Specialist(self.predictor.info, self.predictor, self.bank, combined=True), *(experts[digest] for digest in rule.digests))
+
+    @property
+    def voices(self) -> tuple[Specialist, ...]:
+        """Whose opinions stand beside the answer: of those that the reader asked for first, then of those that gave it together."""
+        others = tuple(one for one in self.specialists if not one.combined)
+        return tuple(sorted((*self.readers, *others), key=lambda one: not one.asked_for))
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Those of the answer."""
+        return self.combination.thresholds if self.combination is not None else self.predictor.card.thresholds
 
     @property
     def beside(self) -> tuple[Specialist, ...]:
@@ -113,15 +139,25 @@ def load_pipeline(
     loaded = load(detector, progress)
     like = like if like is not None and like.predictor.device == chosen else None
     finder = like.finder if like is not None else FaceFinder(chosen)
+    shared = tuple(replace(one, combined=False) for one in like.specialists if not one.asked_for) if like is not None else ()
     if like is not None and not loaded.card.adapter and loaded.card.scope == ANY and like.crop == loaded.card.crop:
-        specialists = tuple(one for one in like.specialists if not one.asked_for)
+        # Experts for every face are nobody's specialists.
+        specialists = tuple(one for one in shared if one.problem or one.info.scope != ANY)
     else:
         specialists = ensemble.load_specialists(loaded.card, chosen)
+    experts = ensemble.load_experts(loaded.card, (*specialists, *shared), chosen)
+    unheard = len(loaded.card.combination.experts) - len(experts) if loaded.card.combination is not None else 0
+    if not unheard:
+        names = {one.info.name for one in experts}
+        specialists = (*experts, *(one for one in specialists if one.info.name not in names))
     if beside is not None:
         companion = ensemble.load_companion(beside, chosen, progress)
-        if companion.info.weights_sha256 == loaded.info.weights_sha256:
+        weights = companion.info.weights_sha256
+        if weights == loaded.info.weights_sha256:
             raise UnusableDetector(SAME)
-        specialists = (companion, *(one for one in specialists if one.info.weights_sha256 != companion.info.weights_sha256))
+        part = next((one for one in specialists if one.combined and one.info.weights_sha256 == weights), None)
+        companion = replace(part, asked_for=True) if part is not None else companion
+        specialists = (companion, *(one for one in specialists if one.info.weights_sha256 != weights))
     if like is not None and loaded.card.scope != ANY and like.predictor.info.name == DEFAULT_DETECTOR:
         router: Specialist | None = Specialist(like.predictor.info, like.predictor, like.bank)
     else:
@@ -129,7 +165,7 @@ def load_pipeline(
     if router is not None:
         # It is heard about every face anyway.
         specialists = tuple(one for one in specialists if one.info.weights_sha256 != router.info.weights_sha256)
-    return Pipeline(Predictor(loaded, chosen), finder, ensemble.bank_of(loaded), specialists=specialists, router=router)
+    return Pipeline(Predictor(loaded, chosen), finder, ensemble.bank_of(loaded), specialists=specialists, router=router, unheard=unheard)
 
 
 def analyse(path: str | Path, pipeline: Pipeline, progress: Progress | None = None, name: str | None = None) -> Evidence:
@@ -160,22 +196,26 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
     faces = sum(len(track.faces) for track in found.tracks)
     picture = media.kind == "picture"
     report(0.7, ngettext("Examining {count} face", "Examining {count} faces", faces).format(count=faces))
-    predictions = ensemble.read_faces(found.tracks, pipeline.predictor, media.kind)
-    report(0.85, _("Comparing with the reference faces"))
-    tracks = ensemble.judge(found.tracks, predictions, pipeline.predictor, pipeline.bank, media.kind)
+    alone: dict[str, tuple[TrackEvidence, ...]] = {}
+    if pipeline.combination is not None:
+        tracks, alone = ensemble.answer_together(found.tracks, pipeline.combination, pipeline.readers, media.kind, seen)
+    else:
+        predictions = ensemble.read_faces(found.tracks, pipeline.predictor, media.kind)
+        report(0.85, _("Comparing with the reference faces"))
+        tracks = ensemble.judge(found.tracks, predictions, pipeline.predictor, pipeline.bank, media.kind)
+        tracks = ensemble.without_experts(tracks, pipeline.predictor.card, pipeline.unheard)
     if pipeline.beside and tracks:
         report(0.9, _("Asking a second detector where there is one to ask"))
-        tracks = ensemble.consult(tracks, pipeline.specialists, tiles, media.kind, seen)
+        tracks = ensemble.consult(tracks, pipeline.voices, tiles, media.kind, seen, alone)
         tracks = ensemble.weigh(tracks, pipeline.predictor.card, pipeline.specialists)
         if pipeline.router is not None:
             tracks = ensemble.route(tracks, pipeline.predictor.card, pipeline.router, media.kind)
     tracks = locate(tracks, pipeline.predictor, others, media.width, media.height)
-    thresholds = pipeline.predictor.card.thresholds
     evidence = Evidence(
         media=media,
         detector=pipeline.predictor.info,
         tracks=tracks,
-        verdict=judge_file(tracks, (*media.notes, *found.notes), thresholds.min_faces_in_clip if not picture else 1),
+        verdict=judge_file(tracks, (*media.notes, *found.notes), pipeline.thresholds.min_faces_in_clip if not picture else 1),
         faces_found=found.faces_found,
         settings=_settings(pipeline, media.kind),
         versions=dict(_versions()),
@@ -205,12 +245,12 @@ def explain(
 
 
 def _settings(pipeline: Pipeline, kind: str) -> dict[str, object]:
-    def of(predictor: Predictor) -> dict[str, object]:
+    def of(predictor: Predictor, expert: bool = False) -> dict[str, object]:
         card = predictor.card
         return {
             "scope": card.scope,
             "adapter": card.adapter,
-            "mirrored": ensemble.reads_mirrored(predictor, kind),
+            "mirrored": ensemble.reads_mirrored(predictor, kind, expert),
             "temperature": card.calibration.temperature,
             "thresholds": asdict(card.thresholds),
             # Which boxes are kept of a detector that localises.
@@ -220,7 +260,8 @@ def _settings(pipeline: Pipeline, kind: str) -> dict[str, object]:
     def beside(specialist: Specialist) -> dict[str, object]:
         if specialist.predictor is None:
             return {"problem": specialist.problem}
-        return {"weights_sha256": specialist.info.weights_sha256, "asked_for": specialist.asked_for, **of(specialist.predictor)}
+        own = of(specialist.predictor, specialist.combined)
+        return {"weights_sha256": specialist.info.weights_sha256, "asked_for": specialist.asked_for, **own}
 
     router, own = pipeline.router, of(pipeline.predictor)
     return {
@@ -232,7 +273,13 @@ def _settings(pipeline: Pipeline, kind: str) -> dict[str, object]:
         "limits": asdict(pipeline.limits),
         "specialists": {one.info.name: beside(one) for one in pipeline.specialists},
         "router": {} if router is None else {router.info.name: beside(router)},
+        "combination": _rule(pipeline.combination),
     }
+
+
+def _rule(rule: Combination | None) -> dict[str, object]:
+    """By which weights of which experts, and by which thresholds, the answer was given; nothing where one detector answered alone."""
+    return {} if rule is None else {"experts": rule.experts, "digests": rule.digests, "thresholds": asdict(rule.thresholds)}
 
 
 @cache

@@ -125,6 +125,16 @@ def disputed(first: float = 0.95, found: bool = True, number: int = 0) -> ev.Tra
     return track(number, verdict, opinions=(second,), p_manipulated=first, own_verdict=MANIPULATED if found else NONE_FOUND)
 
 
+def answered_together(*asked: ev.Opinion, number: int = 0) -> ev.TrackEvidence:
+    """A face on which two detectors give a common answer: the first one alone finds the swap too, the other one does not."""
+    families = {"real": 0.4, "face_swap": 0.5, "gan": 0.06, "diffusion": 0.04}
+    shares: dict[str, Any] = {"p_methods": {**P, "real": 0.4, "landmark_swap": 0.45}, "p_families": families, "p_manipulated": 0.6}
+    own = opinion(MANIPULATED, "same method", detector=DETECTOR, combined=True, architecture=None, **shares)
+    swaps = replace(SWAPS, speaks_on=("face_swap", "reenactment"))
+    other = swap_opinion(NONE_FOUND, "differs", detector=swaps, combined=True)
+    return track(number, opinions=(*asked, own, other))
+
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FOREIGN = ev.DetectorInfo(
     *("acme/eye", "cd" * 32, ("real", "fake"), ("real", "unknown"), ("Real", "Fake"), "mit"),

@@ -20,7 +20,7 @@ from attribution.lab.bench.benchmark import put_in_cache
 from attribution.version import __version__
 from conftest import Embed
 from foreign_detectors import COMMIT, write_timm_folder
-from samples import NONE_FOUND, REFUSED, SPECIALIST, artifact, disputed, opinion, picture, track
+from samples import MANIPULATED, NONE_FOUND, REFUSED, SPECIALIST, answered_together, artifact, disputed, opinion, picture, track
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTRAIT = ROOT / "examples" / "grace_hopper.jpg"
@@ -148,6 +148,16 @@ def test_help(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -
 SURE = Verdict("manipulated", "stylegan2", "gan", 0.995)
 BOXES = (artifact(0.1, 0.1, 0.5, 0.5), artifact(0.2, 0.2, 0.6, 0.6, 0.8))
 OPINION_LINE = "telltale-dna-det: manipulated, StyleGAN2 (confidence 97 %), architecture: style-based GAN, same method"
+
+
+def test_a_common_answer_and_what_each_says_alone() -> None:
+    assert _summary(picture(MANIPULATED, tracks=(answered_together(),))).splitlines() == [
+        "photo.jpg: manipulated, Landmark face swap (confidence 93 %)",
+        "  The traces are those of a warped face.",
+        "  This is what these detectors say together: test-net and telltale-caddm.",
+        "  test-net alone: manipulated, Landmark face swap (confidence 93 %), same method",
+        "  telltale-caddm alone: no manipulation found (confidence 90 %), differs",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -299,10 +299,11 @@ def test_results_from_before_a_field_was_added_are_read() -> None:
     opinion = replace(OPINION, overturns="They disagree.")
     entry = replace(EVIDENCE, tracks=(replace(TRACK, opinions=(opinion,), own_verdict=VERDICT),)).to_json()
     assert Evidence.from_json(json.loads(json.dumps(entry))).to_json() == entry
-    for kind, added in ((entry["tracks"][0], ("own_verdict", "artifacts", "view")), (entry["detector"], ("scope", "source"))):
+    for kind, added in ((entry["tracks"][0], ("own_verdict", "artifacts", "view")), (entry["detector"], ("scope", "source", "speaks_on"))):
         for name in added:
             del kind[name]
-    del entry["tracks"][0]["opinions"][0]["overturns"]
+    for name in ("overturns", "combined"):
+        del entry["tracks"][0]["opinions"][0][name]
     assert Evidence.from_json(entry) == replace(EVIDENCE, tracks=(replace(TRACK, opinions=(OPINION,)),))
 
 
@@ -310,7 +311,8 @@ FIGURES = {
     **dict.fromkeys(("p", "p_other", "above", "below", "share"), 0.8123),
     **dict.fromkeys(("width", "needed", "brightness", "least_brightness", "most_brightness", "response", "least_response"), 48.27),
     **dict.fromkeys(("moment", "first", "last", "length", "sharpness", "least_sharpness"), np.float32(3.25)),
-    **dict.fromkeys(("count", "least", "views", "faces", "across", "down", "side", "wanted", "promised", "kept_across", "kept_down"), 1920),
+    **dict.fromkeys(("count", "least", "views", "faces", "across", "down", "side", "wanted", "promised", "experts"), 1920),
+    **dict.fromkeys(("kept_across", "kept_down"), 1920),
     **dict.fromkeys(("detector", "other", "label", "format", "error"), "second-detector"),
     "spans": [(1.0, 2.5), (3.0, 4.0)],
     "methods": [("StyleGAN2", 0.5), ("FLUX.1", 0.25)],

@@ -56,6 +56,12 @@ def test_a_method_in_plain_words(verdict: Verdict, detector, words: str) -> None
     assert text.method_words(verdict, detector) == words
 
 
+def test_the_banner_says_whose_common_answer_it_is() -> None:
+    together = "This is what these detectors say together: test-net and CADDM."
+    assert together in said(view.verdict_banner(s.picture(s.MANIPULATED, tracks=(s.answered_together(),))))
+    assert "together" not in said(view.verdict_banner(s.picture(s.MANIPULATED)))
+
+
 def test_the_banner_says_which_face_and_when() -> None:
     assert "Face 2 of 2" in said(view.verdict_banner(s.picture(s.NONE_FOUND, s.MANIPULATED, verdict=s.MANIPULATED)))
     assert "Face 1" not in said(view.verdict_banner(s.picture(s.MANIPULATED)))

@@ -55,10 +55,10 @@ def test_every_agreement_has_words_and_a_sign() -> None:
         (Verdict("manipulated", "unknown", "gan", 0.9), "same family", s.GENERATED, "not both of them name the generator"),
         (s.NONE_FOUND, "same family", s.NONE_FOUND, text.SAME_STATE),
         (s.INCONCLUSIVE, "undecided", s.GENERATED, "DNA-Det gives no definite answer"),
-        (s.GENERATED, "undecided", s.INCONCLUSIVE, "The first detector gives no definite answer; DNA-Det says “StyleGAN2”."),
+        (s.GENERATED, "undecided", s.INCONCLUSIVE, "The first answer is not definite; DNA-Det says “StyleGAN2”."),
         (s.INCONCLUSIVE, "undecided", s.INCONCLUSIVE, text.NEITHER_DECIDED),
         (OTHER, "differs", s.GENERATED, text.DIFFERS_IN_METHOD),
-        (OTHER, "differs", s.GENERATED, "(test-net) says “StyleGAN2”, DNA-Det says “SDXL”. At least one of them is wrong."),
+        (OTHER, "differs", s.GENERATED, "test-net: “StyleGAN2”; DNA-Det: “SDXL”. At least one of them is wrong."),
         (s.NONE_FOUND, "differs", s.GENERATED, text.DIFFERS_IN_STATE),
     ],
 )
@@ -69,7 +69,7 @@ def test_agreement_on_generators_in_words(second: Verdict, agreement: str, first
 @pytest.mark.parametrize(
     ("second", "agreement", "first", "words"),
     [
-        (s.SWAPPED, "same family", s.MANIPULATED, "says “Landmark face swap”, CADDM says “Face swap or pasted part”: the same kind"),
+        (s.SWAPPED, "same family", s.MANIPULATED, "test-net: “Landmark face swap”; CADDM: “Face swap or pasted part”. That is"),
         (s.NONE_FOUND, "same family", s.NONE_FOUND, text.NEITHER_FINDS),
         (s.INCONCLUSIVE, "undecided", s.NONE_FOUND, "CADDM gives no definite answer"),
         (UNKNOWN, "differs", s.MANIPULATED, text.DIFFERS_IN_SWAP),
@@ -109,7 +109,7 @@ def test_an_opinion_that_another_one_overturned_the_answer_of_is_none_itself() -
     assert [view.first_state(s.disputed(found=found)) for found in (True, False)] == ["manipulated", "no_manipulation_found"]
     assert [view.first_state(track(verdict=one)) for one in (s.MANIPULATED, s.NONE_FOUND)] == ["manipulated", "no_manipulation_found"]
     words = said(view.agreement(one, agrees, s.DETECTOR))
-    assert "The first detector says “Manipulated”, other-swaps says “Face swap or pasted part”: the same kind" in words
+    assert "test-net: “Manipulated”; other-swaps: “Face swap or pasted part”. That is" in words
     assert text.DIFFERS_IN_SWAP in said(view.agreement(one, unknown, s.DETECTOR))
 
 
@@ -243,6 +243,32 @@ def test_two_answers_stand_side_by_side_and_one_that_was_not_asked_says_why() ->
     markup = view.side_by_side(track(refused), refused, s.DETECTOR)
     assert "It looks at faces." in said(markup)
     assert len(Markup(markup).of("dt")) == 1
+
+
+def test_of_those_that_answer_together_each_ones_own_answer_is_called_that() -> None:
+    one = s.answered_together()
+    own, swaps = one.opinions
+    assert view.beside(one) == "", "no agreement: they are part of the answer"
+    heading = said(view.heading(one, 1, s.DETECTOR))
+    assert heading == "What CADDM says aloneIt may speak on: Face swap, Reenactment."
+    assert "It may speak on: Face swap, GAN-generated, Diffusion-generated." in said(view.heading(one, 0, s.DETECTOR))
+    for opinion, answer in ((own, "Landmark face swap"), (swaps, page_text.STATES["no_manipulation_found"])):
+        words = said(view.answer(one, opinion, s.DETECTOR))
+        assert answer in words
+        assert [part for part in text.AGREEMENT.values() if part in words] == []
+    alone, other = (said(view.section(one, 1, opinion, s.DETECTOR, None, MEDIA, None, None)) for opinion in (own, swaps))
+    assert "What CADDM says alone" in other
+    assert [s.SWAPS.limits[0] in other, s.DETECTOR.limits[0] in alone] == [True, False], "those of the first one stand elsewhere"
+    assert [button["data-opinion"] for button in Markup(view.choices(one, 0)).of("button")] == ["0", "1"]
+
+
+def test_beside_a_common_answer_nobody_takes_it_for_that_of_one_detector() -> None:
+    asked = s.foreign_opinion(s.NOTHING, "differs")
+    one = s.answered_together(asked)
+    assert "test-net" not in said(view.side_by_side(one, asked, s.DETECTOR))
+    assert text.TOGETHER_NAME in said(view.side_by_side(one, asked, s.DETECTOR))
+    assert "The common answer: “Landmark face swap”; acme/eye: “No manipulation found”." in said(view.agreement(one, asked, s.DETECTOR))
+    assert Markup(view.beside(one)).of_class("tt-differs")
 
 
 @pytest.mark.parametrize(

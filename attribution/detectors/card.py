@@ -6,14 +6,14 @@ guessed, and none is ignored."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar
 
 import numpy as np
 
 from attribution.errors import DamagedDetector, UnusableDetector
-from attribution.evidence.checks import LABEL_FAMILIES, RESAMPLINGS, SCOPES, UNKNOWN_METHOD
+from attribution.evidence.checks import FAMILIES, LABEL_FAMILIES, RESAMPLINGS, SCOPES, UNKNOWN_METHOD
 from attribution.messages import gettext as _
 
 SCHEMA = "telltale-card/1"
@@ -138,6 +138,37 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class Combination:
+    """How the answers of several detectors on one face become one; `verdict.combination` has the arithmetic. `experts` are the names of
+    the embedded detectors that are read beside this one, in order, and `digests` the SHA-256 of their `model.safetensors`: with other
+    weights these numbers mean nothing, and are not used. `manipulated` holds a weight for each of `feature_names` and then the bias, and
+    their sum is the log-odds of a manipulation; `families` has such a row for every family of this detector's labels but `real`, of which
+    the softmax is the share that each has in a manipulation. `thresholds` are those of the common answer."""
+
+    experts: tuple[str, ...]
+    digests: tuple[str, ...]
+    manipulated: tuple[float, ...]
+    families: Mapping[str, tuple[float, ...]]
+    thresholds: Thresholds
+
+    def __post_init__(self) -> None:
+        _check(self, "combination.")
+        names = all(re.fullmatch(_NAME, name) for name in self.experts)
+        _need(names and len(set(self.experts)) == len(self.experts) >= 1, "combination.experts must be names, each once")
+        _need(all(_is_sha256(one) for one in self.digests), "combination.digests must be 64 hex digits")
+        _need(len(set(self.digests)) == len(self.digests) == len(self.experts), "combination.digests needs one for each expert")
+        told = isinstance(self.families, Mapping) and len(self.families) >= 1 and set(self.families) <= set(LABEL_FAMILIES) - {"real"}
+        _need(told, "combination.families must map families to weights")
+        for row in (self.manipulated, *self.families.values()):
+            _need(isinstance(row, tuple) and len(row) == len(self.manipulated), "combination needs as many weights in every row")
+            for weight in row:
+                _number("combination weights", weight, -1000, 1000)
+        _need(isinstance(self.thresholds, Thresholds), "combination.thresholds are missing")
+        # There is no free energy of probabilities.
+        _need(self.thresholds.energy_min is None, "combination.thresholds.energy_min must be left out")
+
+
+@dataclass(frozen=True)
 class ArtifactRule:
     """Which of the boxes of a detector that localises are kept: those of at least `min_confidence` (0 to 1), and of two that overlap by
     more than `nms_iou` (intersection over union, 0 to 1) the more confident one (greedy non-maximum suppression). The confidence of a box
@@ -204,8 +235,10 @@ class Card:
     """The whole card. `files` holds the sha256 of every file that is read beside it; `limits` are plain sentences for the user. `scope` is
     `any` for a detector that may be asked about every face, `generated` for one that knows wholly generated faces alone: it is refused for
     face swaps, and finding nothing it clears no face of them; `face_swap` for one that knows face swaps and pasted parts alone. `artifacts`
-    says which boxes are kept of a detector that localises, and is None for others. `adapter` is the public format that a detector was read
-    from which brought no card: its card then holds what its own files say and no measurement, and there are no reference faces."""
+    says which boxes are kept of a detector that localises, and is None for others. `speaks_on` are the families that it may speak on beside
+    others, where these are not simply those of its labels. `combination` says how it answers together with others. `adapter` is
+    the public format that a detector was read from which brought no card: its card then holds what its own files say and no measurement,
+    and there are no reference faces."""
 
     name: str
     licence: str
@@ -221,6 +254,8 @@ class Card:
     description: str = ""
     scope: str = "any"
     artifacts: ArtifactRule | None = None
+    speaks_on: tuple[str, ...] = ()
+    combination: Combination | None = None
     adapter: str = ""
     schema: str = SCHEMA
 
@@ -237,13 +272,23 @@ class Card:
         _need(len(self.probes) >= 1, "it needs a probe")
         _need(len(self.calibration.patch_bias) in (0, len(names)), "calibration.patch_bias needs one value per label")
         _need(all(len(probe.logits) == len(names) for probe in self.probes), "a probe needs one logit per label")
+        distinct = len(set(self.speaks_on)) == len(self.speaks_on) and set(self.speaks_on) <= set(FAMILIES) - {"real"}
+        _need(distinct, "speaks_on must be families of manipulations, each once")
         named = (MODEL_FILE, CONFIG_FILE) if self.adapter else VERIFIED_FILES
         _need(isinstance(self.files, Mapping) and set(self.files) == set(named), f"files must name {', '.join(named)}")
         _need(all(_is_sha256(digest) for digest in self.files.values()), "files must map to 64 hex digits")
+        if (rule := self.combination) is not None:
+            _need(self.scope == "any", "combination is for a detector that may be asked about every face")
+            _need(set(rule.families) == families - {"real"}, "combination.families must be those of its labels")
+            _need(self.name not in rule.experts and self.files[MODEL_FILE] not in rule.digests, "combination.experts must be others")
+            weights = len(feature_names((self.name, *rule.experts), tuple(families))) + 1
+            _need(len(rule.manipulated) == weights, f"combination needs {weights} weights in every row")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain dicts, lists, strings, finite numbers and None, the schema first."""
+        """Plain dicts, lists, strings, finite numbers and None, the schema first. What a card has not got that came later is left out:
+        earlier versions read it, too."""
         plain = _plain(self)
+        plain = {name: value for name, value in plain.items() if value or name not in ("speaks_on", "combination")}
         return {"schema": plain.pop("schema"), **plain}
 
     @staticmethod
@@ -264,7 +309,18 @@ class Card:
             parts[name] = _part(kind, data.get(name), name)
         if data.get("artifacts") is not None:
             parts["artifacts"] = _part(ArtifactRule, data["artifacts"], "artifacts")
+        if (rule := data.get("combination")) is not None:
+            _need(isinstance(rule, Mapping), "combination is no JSON object")
+            thresholds = _part(Thresholds, rule.get("thresholds"), "combination.thresholds")
+            parts["combination"] = _part(Combination, {**rule, "thresholds": thresholds}, "combination")
         return _part(Card, parts, "card")
+
+
+def feature_names(readers: Sequence[str], families: Sequence[str]) -> tuple[str, ...]:
+    """What a combination weighs, in order: two features of every reader (the detector itself, then the experts), then one for every family
+    of the first one's labels, `real` left out. `verdict.combination.features` computes them."""
+    own = [f"{reader}: {what}" for reader in readers for what in ("log-odds of a manipulation", "nearness to untouched faces")]
+    return (*own, *(f"{readers[0]}: share of {family}" for family in LABEL_FAMILIES if family != "real" and family in families))
 
 
 def probe_crop(seed: int, side_px: int) -> np.ndarray:
@@ -328,6 +384,8 @@ def _part(kind: type[_Part], data: Any, where: str) -> _Part:
 
 
 def _frozen(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _frozen(item) for name, item in value.items()}
     return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
 
 

@@ -46,6 +46,8 @@ from attribution.pulse import give_pulse
 from attribution.text import numbers
 
 DEFAULT_DETECTOR = "telltale-mobilenetv2"
+RENAMED = {"telltale-mobilenetv2": "telltale-attribution", "telltale-caddm": "telltale-swap"}
+"""Names of embedded detectors that were replaced, and which one answers to them now."""
 EMBEDDED_FOLDER = Path(__file__).resolve().parents[2] / "weights"
 PROBE_TOLERANCE, PROJECTION_KEY = 1e-3, "projection.weight"
 _LARGEST_CARD_BYTES = 4 * 2**20
@@ -82,10 +84,18 @@ def embedded(folder: Path | None = None) -> list[str]:
     return sorted(names, key=lambda name: name != DEFAULT_DETECTOR)
 
 
+def embedded_name(asked: str) -> str:
+    """The embedded detector that is asked for by that name, which may be one that it replaced, or `default`; empty where there is none."""
+    names = embedded()
+    if asked == "default":
+        return names[0] if names else ""
+    return next((name for name in (asked, RENAMED.get(asked, asked)) if name in names), "")
+
+
 def load(asked: str | DetectorSpec = "default", progress: hub.Progress | None = None) -> LoadedDetector:
-    """Find a detector by its name and load it; a repository is downloaded first where this machine has not got it. `asked` is an embedded
-    NAME (`default`: the first one), a folder DIR or `hf:owner/repo[@revision]`, whose commit `info.source` then names; `progress` is told
-    of a download, which ends with whatever it raises. Raises UnknownDetector, DamagedDetector, UnusableDetector or UnmappedLabels with the
+    """Find a detector by its name and load it; a repository is downloaded first where this machine has not got it. `asked` is a NAME as
+    `embedded_name` takes it, a folder DIR or `hf:owner/repo[@revision]`, whose commit `info.source` then names; `progress` is told of a
+    download, which ends with whatever it raises. Raises UnknownDetector, DamagedDetector, UnusableDetector or UnmappedLabels with the
     reason."""
     spec = asked if isinstance(asked, DetectorSpec) else DetectorSpec(str(asked))
     if spec.name.startswith("hf:"):
@@ -96,16 +106,14 @@ def load(asked: str | DetectorSpec = "default", progress: hub.Progress | None = 
             # What the Hub sent is fetched again the next time.
             hub.discard(snapshot)
             raise
-    names = embedded()
-    name = names[0] if spec.name == "default" and names else spec.name
-    if name in names:
+    if name := embedded_name(spec.name):
         return load_folder(EMBEDDED_FOLDER / name)
-    folder, there = Path(name), False
+    folder, there = Path(spec.name), False
     with suppress(OSError, ValueError):
-        there = name not in ("", "default") and folder.is_dir()
+        there = spec.name not in ("", "default") and folder.is_dir()
     if there:
         return _load(folder, spec)
-    step = _("Embedded detectors: {names}. A folder or hf:owner/repo@revision works too.").format(names=", ".join(names) or "–")
+    step = _("Embedded detectors: {names}. A folder or hf:owner/repo@revision works too.").format(names=", ".join(embedded()) or "–")
     raise UnknownDetector(_("There is no detector called “{name}” here.").format(name=folder.name[:80]), step)
 
 
@@ -152,7 +160,7 @@ def info_of(card: Card, source: str = "") -> DetectorInfo:
     return DetectorInfo(
         card.name, card.files[MODEL_FILE], tuple(label.name for label in card.labels), tuple(label.family for label in card.labels),
         tuple(label.display_name for label in card.labels), card.licence, limits=card.limits, source=source, measured=not card.adapter,
-        scope=card.scope,
+        scope=card.scope, speaks_on=card.speaks_on,
     )  # fmt: skip
 
 

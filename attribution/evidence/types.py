@@ -70,6 +70,8 @@ class DetectorInfo(Checked):
     scope: Annotated[str, checks.SCOPES] = "any"
     """which faces it can say something of, by its card: `any`, wholly `generated` ones alone, or those with a swap or a pasted part
     (`face_swap`) alone"""
+    speaks_on: tuple[Annotated[str, checks.FAMILIES], ...] = ()
+    """the families that it may speak on beside others, by its card; empty where these are those of its labels"""
 
     def check(self) -> None:
         need(len(self.labels) == len(self.families) > 0, "labels and families differ in number")
@@ -85,6 +87,11 @@ class DetectorInfo(Checked):
     def family(self, label: str) -> str | None:
         """The family of a label; None for one that it does not have."""
         return self.families[self.labels.index(label)] if label in self.labels else None
+
+    @property
+    def speaks_of(self) -> tuple[str, ...]:
+        """The families that it may speak on beside others."""
+        return self.speaks_on or tuple(family for family in dict.fromkeys(self.families) if family != "real")
 
 
 @dataclass(frozen=True)
@@ -242,7 +249,11 @@ class Opinion(_Answer):
 
     A detector that the reader asked for (`--beside`) is heard about every face but those of a family that it is known to know nothing of.
     Where it was measured and definitely contradicts the first one, the verdict is `inconclusive`; one that nobody measured overturns
-    nothing."""
+    nothing.
+
+    Where `settings.combination` names experts, verdict and probabilities of the track are what these and the chosen detector say together;
+    its opinions then hold what each of them says alone (`combined`), the chosen detector too. They were read for every face, and overturn
+    nothing: the common answer has weighed them."""
 
     detector: DetectorInfo
     """which detector; when it could not be loaded, with 64 zeros for its weights"""
@@ -269,6 +280,8 @@ class Opinion(_Answer):
     """what it saw: the `face`, or the whole `picture` that the face is in"""
     overturns: str = ""
     """the reason for which this opinion leaves the track without a definite verdict, as it stands among the verdict's; empty elsewhere"""
+    combined: bool = False
+    """whether the answer on the face is what this detector and others say together, and this what it says alone"""
     face: Face | None = field(default=None, compare=False, repr=False)
     """What it saw, where that was cut otherwise than the track's own faces."""
 
@@ -284,6 +297,7 @@ class Opinion(_Answer):
         need(set(self.p_methods) <= set(self.detector.labels), "a probability of a method that the detector does not know")
         need(all(family in checks.LABEL_FAMILIES for family in self.p_families), "an unknown family")
         need(self.p_manipulated is not None and self.agreement is not None, "an opinion without its probability or its agreement")
+        need(not (self.combined and self.overturns), "an opinion that overturns an answer that it is part of")
 
 
 @dataclass(frozen=True)
@@ -327,7 +341,7 @@ class TrackEvidence(_Answer):
     view: Annotated[str, checks.VIEWS] = "face"
     """what the detector saw: `face`, or `picture` for one that reads whole pictures"""
     own_verdict: Verdict | None = None
-    """what the chosen detector itself said, before the opinions beside it were weighed in; null where that is not known"""
+    """what the chosen detector (or those that answer together) said, before other opinions were weighed in; null where that is not known"""
     track: Track | None = field(default=None, compare=False, repr=False)
     predictions: Predictions | None = field(default=None, compare=False, repr=False)
 
@@ -336,6 +350,16 @@ class TrackEvidence(_Answer):
         confidences = [one.confidence for one in self.artifacts]
         need(confidences == sorted(confidences, reverse=True), "artifacts that are not ordered by confidence")
         need(all(family in checks.LABEL_FAMILIES for family in self.p_families), "an unknown family")
+
+    @property
+    def together(self) -> tuple[DetectorInfo, ...]:
+        """The detectors of which this is the common answer; empty where one answered alone."""
+        return tuple(one.detector for one in self.opinions if one.combined)
+
+    def may_be_marked(self, opinion: Opinion) -> bool:
+        """Whether areas that this detector marks can stand beside the answer: one that is part of it may not contradict it, where it finds
+        no manipulation, or one of a family that the detector does not speak on."""
+        return not opinion.combined or self.verdict.family in (None, *opinion.detector.speaks_of)
 
     @property
     def shown(self) -> int | None:

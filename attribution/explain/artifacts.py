@@ -79,7 +79,8 @@ def locate(
 ) -> tuple[TrackEvidence, ...]:
     """The tracks with the artifacts on their `shown_face`, in a picture of width×height original pixels: those of the chosen detector
     where it localises, else of the first other one that does and gave its opinion on that face; none where there is no such, or where that
-    detector itself finds no manipulation in the face."""
+    detector itself finds no manipulation in the face. One that is part of the answer marks nothing where this finds no manipulation, or
+    one of a family that it does not speak on."""
     seers = [_seer(track, chosen, others) for track in tracks]
     located = list(tracks)
     for seer in dict.fromkeys(one for one in seers if one is not None):
@@ -117,8 +118,11 @@ def _seer(track: TrackEvidence, chosen: Predictor, others: Sequence[Predictor]) 
     # An area marked on a face that the same detector clears would contradict it.
     if localises(chosen):
         return chosen if track.verdict.state != "no_manipulation_found" else None
-    given = {opinion.detector.weights_sha256: opinion.verdict for opinion in track.opinions if opinion.verdict is not None}
-    suspicious = {weights for weights, verdict in given.items() if verdict.state != "no_manipulation_found"}
+    suspicious = {
+        one.detector.weights_sha256
+        for one in track.opinions
+        if one.verdict is not None and one.verdict.state != "no_manipulation_found" and track.may_be_marked(one)
+    }
     return next((one for one in others if one.info.weights_sha256 in suspicious and localises(one)), None)
 
 

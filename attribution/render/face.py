@@ -7,11 +7,12 @@ from markupsafe import Markup
 
 from attribution.detectors.card import MeasuredTable
 from attribution.evidence import DetectorInfo, Evidence, Face, Placement, TrackEvidence
-from attribution.messages import ngettext
+from attribution.messages import Message, ngettext
 from attribution.render.html import macros
 from attribution.render.nearest_limits import nearest_limits
+from attribution.text import opinions as opinion_text
 from attribution.text import page as text
-from attribution.text.numbers import percent, seconds
+from attribution.text.numbers import listed, percent, seconds
 
 _HTML = macros("face.html")
 
@@ -19,6 +20,12 @@ _HTML = macros("face.html")
 def name_of(track: TrackEvidence, number: int, kind: str) -> str:
     """What was judged, for people: a face by its number, or all of a file of that kind."""
     return text.FACE.format(number=number) if track.view == "face" else text.WHOLE[kind]
+
+
+def together(track: TrackEvidence) -> Message | str:
+    """Which detectors gave the answer on a face together; empty where one gave it alone."""
+    names = [opinion_text.name_of(one.name) for one in track.together]
+    return opinion_text.TOGETHER.format(names=listed(names)) if names else ""
 
 
 def telling_track(evidence: Evidence) -> int:
@@ -41,7 +48,8 @@ def verdict_banner(
     """
     track = evidence.tracks[telling_track(evidence)] if evidence.tracks else None
     limits = nearest_limits(evidence, track, tables)
-    return _HTML.verdict_banner(evidence.verdict, evidence.detector, _where(evidence), anchor, note, said, limits)
+    common = together(track) if track is not None else ""
+    return _HTML.verdict_banner(evidence.verdict, evidence.detector, _where(evidence), anchor, note, said, common, limits)
 
 
 def _where(evidence: Evidence) -> str:

@@ -69,6 +69,7 @@ def layers(evidence: Evidence, chosen: int | None = None) -> Markup:
 def provenance(evidence: Evidence) -> Markup:
     """What a record needs: file, its hash, detector, hash of its weights and time; folded below all else, a row each."""
     media, detector, names = evidence.media, evidence.detector, text.MEASURE_NAMES
+    answered = (evidence.tracks[0].together if evidence.tracks else ()) or (detector,)
     few = media.frames_read < media.frames_wanted
     frames = text.FRAMES_OF.format(read=media.frames_read, wanted=media.frames_wanted) if few else whole(media.frames_read)
     # Detectors that others than Telltale made and that gave an opinion beside the first one.
@@ -77,9 +78,9 @@ def provenance(evidence: Evidence) -> Markup:
     first = {
         "file": media.name,
         "sha256": media.sha256,
-        "detector": detector.name,
+        "detector": ", ".join(one.name for one in answered),
         "source": detector.source.removeprefix("hf:"),
-        "weights": detector.weights_sha256,
+        "weights": ", ".join(one.weights_sha256 for one in answered),
         "created": evidence.created_utc,
     }
     more = {
@@ -115,7 +116,8 @@ def _duration(evidence: Evidence) -> float:
 
 def _threshold(evidence: Evidence) -> float | None:
     """From which probability on the detector calls a face manipulated, where the settings say so."""
-    thresholds = evidence.settings.get("thresholds")
+    rule = evidence.settings.get("combination")
+    thresholds = (rule if isinstance(rule, Mapping) and rule else evidence.settings).get("thresholds")
     value = thresholds.get("p_manipulated_above") if isinstance(thresholds, Mapping) else None
     return float(value) if isinstance(value, int | float) else None
 

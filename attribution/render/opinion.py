@@ -61,14 +61,15 @@ def first_state(track: TrackEvidence) -> str:
 
 
 def beside(track: TrackEvidence) -> Markup:
-    """The short form that stands beside the first detector's answer, with the way to the long one; empty unless an opinion was given."""
-    given = [(_kind(one), one) for one in track.opinions if one.agreement is not None]
+    """The short form that stands beside the answer, with the way to the long one; empty unless an opinion was given that is no part of
+    it."""
+    given = [(_kind(one), one) for one in track.opinions if one.agreement is not None and not one.combined]
     return _HTML.beside([(kind, _words(one, kind), _name(one)) for kind, one in given])
 
 
 def agreement(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> Markup:
-    """Whether the two detectors agree, and what that means. `opinion` was given."""
-    if opinion.verdict is None or opinion.agreement is None:
+    """Whether the two detectors agree, and what that means. Empty for an opinion that was not given, or is part of the answer."""
+    if opinion.verdict is None or opinion.agreement is None or opinion.combined:
         return Markup()
     if opinion.overturns:
         return dispute(track, opinion, first)
@@ -81,7 +82,7 @@ def side_by_side(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, ab
     asked where it was not. `about` says what they are about, where a file has several faces."""
     state, name = first_state(track), _name(opinion)
     found = "" if state != "manipulated" else method_words(track.verdict, first) or _found_by_first(track)
-    sides = [_side(text.FIRST_ONE, first, state, found, track.p_manipulated), *_second_side(opinion)]
+    sides = [_first_side(track, first, state, found), *_second_side(opinion)]
     kind = _kind(opinion)
     end = (kind, _words(opinion, kind), _caveats(track, opinion), name) if len(sides) > 1 else ()
     return _HTML.side_by_side(
@@ -99,7 +100,7 @@ def dispute(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, link: b
         state, family = "", family_style(opinion.verdict.family).name
         lead = text.OUT_OF_FIELD[looks_for(first)].format(first=text.name_of(first.name), second=name, said=family)
     found = _found_by_first(track) if state == "manipulated" else ""
-    sides = [_side(text.FIRST_ONE, first, state, found, track.p_manipulated), *_second_side(opinion)]
+    sides = [_first_side(track, first, state, found), *_second_side(opinion)]
     return _HTML.dispute(lead, sides, name if link else "")
 
 
@@ -127,6 +128,9 @@ def heading(track: TrackEvidence, index: int, first: DetectorInfo) -> Markup:
     """The head of the part that opinion `index` has in full, and what its detector is for; where nobody was asked and there are several to
     ask, the head of all."""
     opinion = track.opinions[index]
+    if opinion.combined:
+        families = ", ".join(family_style(family).name for family in opinion.detector.speaks_of)
+        return _HTML.title(_title(opinion), text.SPEAKS_ON.format(families=families))
     if opinion.verdict is None and len(track.opinions) > 1:
         return _HTML.title(text.SEVERAL_TITLE, text.NONE_ASKED)
     scope = looks_for(opinion.detector)
@@ -192,9 +196,11 @@ def section(
     tables: Tables = None,
 ) -> Markup:
     """The whole opinion on face `number` for the report, without anything to click. `shown` is the face of the heatmap unless the opinion
-    has one of its own."""
+    has one of its own. Of what the first detector says alone, the rest stands with the face already."""
     detector, seen, marked = opinion.detector, opinion.face or shown, areas.marked_face(track)
     heat = neighbours = patches = None
+    if detector == first:
+        return _HTML.section(opinion, _name(opinion), _title(opinion), answer(track, opinion, first), limits=False)
     if heatmap is not None and seen is not None and opinion.verdict is not None:
         drawn = overlay.small_uri(overlay.heat_over(seen.crop, heatmap.values), CROP_SIDE_PX)
         title = text.HEAT_TITLE_OF.format(name=_name(opinion), method=detector.display(heatmap.label))
@@ -219,6 +225,7 @@ def _name(opinion: Opinion) -> str:
 
 def _title(opinion: Opinion) -> str:
     words = {"generated": text.TITLE, "face_swap": text.SWAP_TITLE}.get(looks_for(opinion.detector), text.OTHER_TITLE)
+    words = text.ALONE_TITLE if opinion.combined else words
     return words.format(name=_name(opinion))
 
 
@@ -227,10 +234,15 @@ def _refusal(opinion: Opinion) -> str:
     return renamed(opinion.refused, {opinion.detector.name: _name(opinion)})
 
 
-def _side(form: str, detector: DetectorInfo, state: str, what: str, p: float) -> _Side:
+def _side(name: str, detector: DetectorInfo, state: str, what: str, p: float) -> _Side:
     words = page_text.STATES.get(state, "")
     says = (text.SAYS if detector.measured else text.SAYS_UNCALIBRATED).format(p=percent(p))
-    return _Side(form.format(name=text.name_of(detector.name)), state, text.SAID.format(state=words, what=what) if what else words, says, p)
+    return _Side(name, state, text.SAID.format(state=words, what=what) if what else words, says, p)
+
+
+def _first_side(track: TrackEvidence, first: DetectorInfo, state: str, what: str) -> _Side:
+    name = text.TOGETHER_NAME if track.together else text.FIRST_ONE.format(name=text.name_of(first.name))
+    return _side(name, first, state, what, track.p_manipulated)
 
 
 def _second_side(opinion: Opinion) -> list[_Side]:
@@ -238,7 +250,7 @@ def _second_side(opinion: Opinion) -> list[_Side]:
     if opinion.verdict is None or opinion.p_manipulated is None:
         return []
     found = method_words(opinion.verdict, opinion.detector)
-    return [_side(text.SECOND_ONE, opinion.detector, opinion.verdict.state, found, opinion.p_manipulated)]
+    return [_side(text.SECOND_ONE.format(name=_name(opinion)), opinion.detector, opinion.verdict.state, found, opinion.p_manipulated)]
 
 
 def _found_by_first(track: TrackEvidence) -> str:
@@ -267,7 +279,8 @@ def _caveats(track: TrackEvidence, opinion: Opinion) -> list[Message]:
 
 def _meaning(track: TrackEvidence, first: DetectorInfo, two: Verdict, second: DetectorInfo, agreed: str) -> list[Message]:
     """What the agreement means, in plain sentences."""
-    name, first_name, one = text.name_of(second.name), text.name_of(first.name), track.verdict
+    name, one = text.name_of(second.name), track.verdict
+    first_name = text.TOGETHER_NAME if track.together else text.name_of(first.name)
     # Another opinion may have overturned the first answer, which this one agrees with.
     state = first_state(track) or one.state
     said, also = (method_words(one, first) or page_text.STATES[state], method_words(two, second) or page_text.STATES[two.state])
@@ -294,7 +307,7 @@ def _meaning(track: TrackEvidence, first: DetectorInfo, two: Verdict, second: De
     if two.family is None:
         return [text.NEITHER_TELLS, together]
     if not of_generators:
-        return [text.BOTH_FIND.format(first=said, name=name, second=also), together]
+        return [text.BOTH_FIND.format(first_name=first_name, first=said, name=name, second=also), together]
     family = family_style(two.family).name
     if one.method in first.labels and two.method in second.labels:
         return [text.SAME_FAMILY.format(family=family, first=said, name=name, second=also)]

@@ -6,9 +6,9 @@ from attribution.messages import gettext as _
 NAMES = {"telltale-dna-det": "DNA-Det", "telltale-caddm": "CADDM"}
 """Detectors that have a shorter name for people, by the name in their card."""
 TITLE = _("Which generator drew it? ({name})")
-HINT = _("It knows wholly generated faces alone and names the generator. It is asked where the first one calls a face generated.")
+HINT = _("It knows wholly generated faces alone and names the generator. It is asked where a face is called generated.")
 SWAP_TITLE = _("Was a part of this face swapped or pasted? ({name})")
-SWAP_HINT = _("It knows face swaps and pasted parts alone. It is asked where the first one calls a face swapped, or finds no manipulation.")
+SWAP_HINT = _("It knows face swaps and pasted parts alone. It is asked where a face is called swapped, or no manipulation is found.")
 OTHER_TITLE = _("What a second detector says ({name})")
 OTHER_HINT = {
     "generated": _("It knows face swaps too, and is asked about every face: the first detector knows wholly generated faces alone."),
@@ -19,6 +19,11 @@ OTHER_HINT = {
 }
 """By what the first detector looks for."""
 PICTURE_HINT = _("It judges the whole picture that the face is in, not the face alone.")
+# Where several detectors answer together
+TOGETHER = _("This is what these detectors say together: {names}.")
+TOGETHER_NAME = _("The common answer")
+ALONE_TITLE = _("What {name} says alone")
+SPEAKS_ON = _("It may speak on: {families}.")
 SEVERAL_TITLE = _("Second opinions")
 NONE_ASKED = _("Detectors that know one kind of manipulation alone. None of them is asked about this face:")
 CHOOSE = _("Choose a second opinion")
@@ -47,16 +52,16 @@ FAMILY_NOT_TOLD = _("Both find a manipulation; {teller} names the kind ({family}
 NEITHER_TELLS = _("Both find a manipulation, and neither tells by what kind of method.")
 SAME_STATE = _("Both give the same answer, and neither names a method.")
 NEITHER_FINDS = _("Neither finds a manipulation.")
-BOTH_FIND = _("The first detector says “{first}”, {name} says “{second}”: the same kind of manipulation.")
+BOTH_FIND = _("{first_name}: “{first}”; {name}: “{second}”. That is the same kind of manipulation.")
 SAME_FAMILY = _("Both call it {family}, but the first names {first} and {name} names {second}: do not rely on the name of the generator.")
 ONE_NAMES = _("Both call it {family}, but not both of them name the generator: treat the name as a guess.")
-DIFFERS = _("The first detector ({first_name}) says “{first}”, {name} says “{second}”. At least one of them is wrong.")
+DIFFERS = _("{first_name}: “{first}”; {name}: “{second}”. At least one of them is wrong.")
 DIFFERS_IN_METHOD = _("That the face was generated is not in doubt between them; do not rely on which generator drew it.")
 DIFFERS_IN_STATE = _("Whether the face was generated at all is in doubt: do not rely on either answer without other evidence.")
 DIFFERS_IN_SWAP = _("That the face was manipulated is not in doubt between them; do not rely on the method.")
 DIFFERS_ON_SWAP = _("Whether the face was manipulated at all is in doubt: do not rely on either answer without other evidence.")
 UNDECIDED = _("{name} gives no definite answer, so it neither confirms nor contradicts the first one.")
-FIRST_UNDECIDED = _("The first detector gives no definite answer; {name} says “{second}”.")
+FIRST_UNDECIDED = _("The first answer is not definite; {name} says “{second}”.")
 NEITHER_DECIDED = _("Neither detector gives a definite answer.")
 # Where two definite answers leave none
 CONTRADICTED = _("Two detectors contradict each other, so there is no verdict.")

@@ -72,9 +72,9 @@ UPLOAD_GONE = _("The upload did not arrive in one piece. Give the file again.")
 # The verdict
 STATES = {"manipulated": _("Manipulated"), "no_manipulation_found": _("No manipulation found"), "inconclusive": _("Inconclusive")}
 STATES_EXPLAINED = {
-    "manipulated": _("The detector recognises the traces of a manipulation."),
-    "no_manipulation_found": _("The detector found none of the manipulations that it knows. That does not show that there is none."),
-    "inconclusive": _("The detector gives no answer, and says why."),
+    "manipulated": _("The traces of a manipulation were recognised."),
+    "no_manipulation_found": _("None of the known manipulations was found. That does not show that there is none."),
+    "inconclusive": _("There is no definite answer; the reasons say why."),
 }
 FAMILIES = {
     "real": _("No manipulation"), "face_swap": _("Face swap"), "reenactment": _("Reenactment"), "gan": _("GAN-generated"),
@@ -129,7 +129,7 @@ WORST = _("Most suspicious stretch: {first}–{last}, {p} probability of manipul
 # One face
 METHODS_TITLE = _("Probabilities of the methods")
 METHODS_REST = _("Methods under 1 %")
-METHODS_HINT = _("Calibrated probability of every method that the detector knows, grouped by family.")
+METHODS_HINT = _("Calibrated probability of every known method, grouped by family.")
 METHODS_UNCALIBRATED = _("What the detector gives each of its labels: neither calibrated nor measured by Telltale.")
 HEATMAP_TITLE = _("Where the network looked")
 HEATMAP_TITLE_OF = _("Where the network looked: {method}")

@@ -51,8 +51,7 @@ REASONS: Mapping[str, Message] = {
     "views_left_out": _("{count} of {views} views of this face were too small, blurred, dark or bright and were left out."),
     # What keeps an answer from being definite
     "not_sure": _(
-        "The detector is not sure: the probability of a manipulation is {p}; it counts as found from {above} on, and as not found up to \
-{below}."
+        "This is not sure: the probability of a manipulation is {p}; it counts as found from {above} on, and as not found up to {below}."
     ),
     "moments_do_not_last": ngettext(
         "One moment, at {moment}, looks manipulated ({p}), but not the moments around it.",
@@ -63,8 +62,8 @@ REASONS: Mapping[str, Message] = {
     "weak_response": _(
         "This face is unlike anything the detector was trained on: its response is only {response}; at least {least_response} is usual."
     ),
-    "neighbours_untouched": _("The detector sees a manipulation, but {share} of the most similar reference faces are untouched."),
-    "neighbours_manipulated": _("The detector sees no manipulation, but {share} of the most similar reference faces are manipulated."),
+    "neighbours_untouched": _("It looks manipulated, but {share} of the most similar reference faces are untouched."),
+    "neighbours_manipulated": _("It shows no manipulation, but {share} of the most similar reference faces are manipulated."),
     "not_measured": _(
         "Telltale has not measured {detector}: how often such an answer is wrong is not known, and its probability is not calibrated."
     ),
@@ -165,6 +164,7 @@ not asked."
         "{detector} looks at faces, and the first detector at whole pictures, so it was not asked. Choose {detector} as the first one."
     ),
     "not_loaded": _("{detector} could not be loaded, so it was not asked. {error}"),
+    "experts_unheard": _("Detectors that could not be heard: {count} of {experts}. {detector} answers alone."),
     "no_router": _("No detector for every kind of face is embedded, so none was asked."),
     **READING,
 }

@@ -3,39 +3,45 @@
 A detector with a scope of its own knows one kind of manipulation alone; of the others it says nothing that is true (`scopes` has the
 rules). So beside a detector for every face it is a *specialist*, asked only about the faces that are its business; and when it is itself
 chosen, the default is its *router*: asked about every face, to tell the others apart.
+
+Where the card of the chosen detector has a combination, its *experts* are no second opinions: they read every face, and what all of them
+say together is the answer. What each says alone stands beside it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from attribution.detectors import loading
-from attribution.detectors.card import Card
+from attribution.detectors.card import Card, Combination, Thresholds
 from attribution.detectors.hub import Progress
 from attribution.detectors.loading import LoadedDetector
 from attribution.detectors.predictor import Predictor
 from attribution.detectors.spec import DetectorSpec
-from attribution.errors import AGAIN, DamagedDetector, DetectorError, UnusableDetector
+from attribution.errors import AGAIN, DamagedDetector, DetectorError, UnusableDetector, damaged
 from attribution.evidence import DetectorInfo, Opinion, Predictions, Track, TrackEvidence, Verdict
 from attribution.explain.patches import Tiles, patch_view, reads_patches
 from attribution.explain.reference import ReferenceBank
 from attribution.messages import gettext as _
 from attribution.text.reasons import reason
-from attribution.verdict import judge_track, scopes
+from attribution.verdict import combination, judge_track, scopes
 
 
 @dataclass(frozen=True)
 class Specialist:
     """A detector beside the chosen one. When it could not be loaded, `problem` is the plain sentence that says why, `predictor` and `bank`
     are None, and `info` is what its card says, with 64 zeros for the weights, or nothing but its name. `bank` is also None for a detector
-    that brings no reference faces. `asked_for` says that the reader chose it, who then wants to hear it about every face that it knows."""
+    that brings no reference faces. `asked_for` says that the reader chose it, who then wants to hear it about every face that it knows;
+    `combined` that the answer is what it and others say together."""
 
     info: DetectorInfo
     predictor: Predictor | None
     bank: ReferenceBank | None
     problem: str = ""
     asked_for: bool = False
+    combined: bool = False
 
 
 def load_specialists(chosen: Card, device: str) -> tuple[Specialist, ...]:
@@ -45,6 +51,39 @@ def load_specialists(chosen: Card, device: str) -> tuple[Specialist, ...]:
         return ()
     found = (_beside(name, chosen, device, tuple(scopes.SCOPES)) for name in loading.embedded())
     return tuple(one for one in found if one is not None)
+
+
+def load_experts(chosen: Card, loaded: Sequence[Specialist], device: str) -> tuple[Specialist, ...]:
+    """Every expert of the chosen detector's combination that can be heard, in its order: embedded detectors of the very weights that it
+    was fitted on. One that is among the `loaded` is not loaded again. Never raises DetectorError."""
+    rule = chosen.combination
+    if rule is None:
+        return ()
+    there = {one.info.weights_sha256: one for one in loaded if one.predictor is not None and not one.asked_for}
+    found = [there.get(digest) or _expert(name, device) for name, digest in zip(rule.experts, rule.digests, strict=True)]
+    return tuple(
+        replace(one, combined=True)
+        for one, digest in zip(found, rule.digests, strict=True)
+        if one is not None and one.info.weights_sha256 == digest and _sees(one, chosen)
+    )
+
+
+def _expert(name: str, device: str) -> Specialist | None:
+    """The embedded detector of that name; None where there is none that can be used."""
+    try:
+        if not (there := loading.embedded_name(name)):
+            return None
+        detector = loading.load_folder(loading.EMBEDDED_FOLDER / there)
+        return Specialist(detector.info, Predictor(detector, device), bank_of(detector))
+    except DetectorError:
+        return None
+
+
+def _sees(expert: Specialist, chosen: Card) -> bool:
+    """Whether an expert can be read beside that detector: faces are not cut from pictures, and its references are of both kinds."""
+    if expert.predictor is None or expert.bank is None or (expert.predictor.card.crop.view, chosen.crop.view) == ("face", "picture"):
+        return False
+    return combination.can_be_near(expert.bank, expert.info)
 
 
 def load_router(chosen: Card, device: str) -> Specialist | None:
@@ -70,17 +109,20 @@ def bank_of(detector: LoadedDetector) -> ReferenceBank | None:
     if bank.embeddings.shape[1] != detector.projection.out_features or not set(bank.methods) <= set(detector.info.labels):
         what = _("The reference faces of {detector} do not belong to its network.").format(detector=detector.name)
         raise DamagedDetector(what, AGAIN)
+    if detector.card.combination is not None and not combination.can_be_near(bank, detector.info):
+        raise damaged("it answers together with others, and its reference faces are of one kind alone")
     return bank
 
 
-def reads_mirrored(predictor: Predictor, kind: str) -> bool:
-    """Whether faces are read together with their mirror images: in pictures, unless the detector's scope or its makers forbid it."""
+def reads_mirrored(predictor: Predictor, kind: str, expert: bool = False) -> bool:
+    """Whether faces are read together with their mirror images: in pictures, unless the detector's scope or its makers forbid it, or it is
+    read as an `expert` beside another one, about every face: twice would take too long."""
     scope = scopes.SCOPES.get(predictor.card.scope)
     # A detector of others is read as its makers do.
-    return kind == "picture" and not predictor.card.adapter and (scope is None or scope.mirrored)
+    return kind == "picture" and not expert and not predictor.card.adapter and (scope is None or scope.mirrored)
 
 
-def read_faces(tracks: Sequence[Track], predictor: Predictor, kind: str) -> Predictions:
+def read_faces(tracks: Sequence[Track], predictor: Predictor, kind: str, expert: bool = False) -> Predictions:
     """What the detector says of all faces of the tracks, one after the other. Faces that share a crop, as whole frames do that several
     faces are in, are read once."""
     side = predictor.card.crop.side_px
@@ -88,21 +130,54 @@ def read_faces(tracks: Sequence[Track], predictor: Predictor, kind: str) -> Pred
     own = {id(crop): crop for crop in crops}
     places = {key: place for place, key in enumerate(own)}
     stacked = np.stack(list(own.values())) if own else np.empty((0, side, side, 3), dtype=np.uint8)
-    return predictor.read(stacked, mirrored=reads_mirrored(predictor, kind)).take([places[id(crop)] for crop in crops])
+    return predictor.read(stacked, mirrored=reads_mirrored(predictor, kind, expert)).take([places[id(crop)] for crop in crops])
 
 
 def judge(
-    tracks: Sequence[Track], predictions: Predictions, predictor: Predictor, bank: ReferenceBank | None, kind: str
+    tracks: Sequence[Track],
+    predictions: Predictions,
+    predictor: Predictor,
+    bank: ReferenceBank | None,
+    kind: str,
+    thresholds: Thresholds | None = None,
 ) -> tuple[TrackEvidence, ...]:
-    """The verdicts on the tracks, from what `read_faces` gave of them."""
+    """The verdicts on the tracks, from what `read_faces` gave of them; by the detector's own thresholds where none are given."""
+    rule = thresholds or predictor.card.thresholds
     placements = bank.place(predictions.embeddings) if bank is not None else None
     judged, first = [], 0
     for track in tracks:
         part = slice(first, first + len(track.faces))
         placed = placements[part] if placements is not None else None
-        judged.append(judge_track(track, predictions.take(part), placed, predictor.card.thresholds, predictor.info, kind))
+        judged.append(judge_track(track, predictions.take(part), placed, rule, predictor.info, kind))
         first += len(track.faces)
     return tuple(judged)
+
+
+def answer_together(
+    tracks: Sequence[Track], rule: Combination, readers: Sequence[Specialist], kind: str, seen: Mapping[str, Sequence[Track]]
+) -> tuple[tuple[TrackEvidence, ...], dict[str, tuple[TrackEvidence, ...]]]:
+    """The verdicts on the tracks of what the readers say together, the chosen detector first and then its experts; and what each of them
+    says alone, by the SHA-256 of its weights. Each reads every face once. `seen` as for `consult`."""
+    alone: dict[str, tuple[TrackEvidence, ...]] = {}
+    readings = []
+    for place, reader in enumerate(readers):
+        if reader.predictor is None or reader.bank is None:
+            raise ValueError(f"{reader.info.name} cannot be heard")
+        its_own = seen.get(reader.info.weights_sha256) or tracks
+        said = read_faces(its_own, reader.predictor, kind, expert=place > 0)
+        alone[reader.info.weights_sha256] = judge(its_own, said, reader.predictor, reader.bank, kind)
+        temperature = reader.predictor.card.calibration.temperature
+        readings.append(combination.Reading(said.logits, said.embeddings, reader.info, temperature, reader.bank))
+    first: Any = readers[0]
+    return judge(tracks, combination.combine(rule, readings), first.predictor, first.bank, kind, rule.thresholds), alone
+
+
+def without_experts(tracks: Sequence[TrackEvidence], chosen: Card, unheard: int) -> tuple[TrackEvidence, ...]:
+    """The tracks, where `unheard` of the chosen detector's experts could not be heard with the reason that says so: it answered alone."""
+    if chosen.combination is None:
+        return tuple(tracks)
+    why = reason("experts_unheard", count=unheard, experts=len(chosen.combination.experts), detector=chosen.name)
+    return tuple(replace(track, verdict=replace(track.verdict, reasons=(*track.verdict.reasons, why))) for track in tracks)
 
 
 def consult(
@@ -111,26 +186,34 @@ def consult(
     tiles: Sequence[Tiles | None],
     kind: str,
     seen: Mapping[str, Sequence[Track]] | None = None,
+    alone: Mapping[str, Sequence[TrackEvidence]] | None = None,
 ) -> tuple[TrackEvidence, ...]:
     """The judged tracks, each with the opinion of every specialist, given or refused. Their verdicts say who is asked and stay as they
     are. `tiles`, aligned with the tracks, become patches where a specialist that reads patches is asked. `seen` has the same tracks as
-    specialists with a crop rule of their own see them, by the SHA-256 of their weights; one that sees nothing here has none."""
+    specialists with a crop rule of their own see them, by the SHA-256 of their weights; one that sees nothing here has none. `alone` has
+    what the combined ones among the specialists have said, as `answer_together` gives it: nobody is asked twice."""
     opinions: list[list[Opinion]] = [[] for _ in tracks]
     for specialist in specialists:
         name, its_own = specialist.info.name, (seen or {}).get(specialist.info.weights_sha256)
         blind = its_own is not None and not its_own
         problem = specialist.problem or (reason("sees_faces_alone", detector=name) if blind else "")
         refuse = scopes.refusal_where_asked_for if specialist.asked_for else scopes.refusal
-        refusals = [problem or refuse(track.verdict, name, specialist.info.scope) for track in tracks]
-        asked = [place for place, refused in enumerate(refusals) if not refused]
-        looked_at = [its_own[place] for place in asked] if its_own else [_pixels(tracks[place]) for place in asked]
-        answers = iter(_answers(looked_at, specialist, kind))
+        if specialist.combined:
+            refusals, answers = [""] * len(tracks), iter((alone or {})[specialist.info.weights_sha256])
+        else:
+            refusals = [problem or refuse(track.verdict, name, specialist.info.scope) for track in tracks]
+            asked = [place for place, refused in enumerate(refusals) if not refused]
+            looked_at = [its_own[place] for place in asked] if its_own else [_pixels(tracks[place]) for place in asked]
+            answers = iter(_answers(looked_at, specialist, kind))
         for own, track, refused, cut in zip(opinions, tracks, refusals, tiles, strict=True):
             if refused:
                 own.append(Opinion(specialist.info, refused))
                 continue
             predictor = specialist.predictor
-            patches = patch_view(predictor, cut) if predictor is not None and cut is not None and reads_patches(predictor) else None
+            patches = None
+            # One that is read about every face reads no patches unless the reader asks for them.
+            if predictor is not None and cut is not None and not specialist.combined and reads_patches(predictor):
+                patches = patch_view(predictor, cut)
             answer = next(answers)
             # The picture of what it saw is kept where the track has no such.
             face = answer.shown_face if its_own else None
@@ -140,18 +223,21 @@ def consult(
 
 def weigh(tracks: Sequence[TrackEvidence], chosen: Card, specialists: Sequence[Specialist]) -> tuple[TrackEvidence, ...]:
     """The consulted tracks, inconclusive where a specialist whose scope `overturns`, or one that the reader asked for and that was
-    measured, definitely contradicts the chosen detector. The reasons say so first; probabilities and opinions stay as they are."""
+    measured, definitely contradicts the answer, unless it is part of that. The reasons say so first; probabilities and opinions stay as
+    they are."""
     # One of which nobody knows how often it is wrong overturns nothing.
     heavy = {
         one.info.weights_sha256
         for one in specialists
         if one.predictor is not None
+        and not one.combined
         and (scopes.overturns(one.info.scope) or (one.asked_for and one.info.measured and one.info.scope == scopes.ANY))
     }
     weighed = []
     for track in tracks:
+        name = " + ".join(one.name for one in track.together) or chosen.name
         opinions = tuple(
-            replace(one, overturns=scopes.disagreement(chosen.name, track, one)) if one.detector.weights_sha256 in heavy else one
+            replace(one, overturns=scopes.disagreement(name, track, one)) if one.detector.weights_sha256 in heavy else one
             for one in track.opinions
         )
         doubts = [one.overturns for one in opinions if one.overturns]
@@ -233,4 +319,5 @@ def _opinion(answer: TrackEvidence, verdict: Verdict, specialist: Specialist) ->
     labels = specialist.predictor.card.labels if specialist.predictor is not None else ()
     architecture = next((label.architecture for label in labels if label.name == answer.verdict.method), "") or None
     shares = answer.p_methods, answer.p_families, answer.p_manipulated, answer.placement
-    return Opinion(specialist.info, "", answer.verdict, *shares, agreement(verdict, answer.verdict), architecture)
+    agreed = agreement(verdict, answer.verdict)
+    return Opinion(specialist.info, "", answer.verdict, *shares, agreed, architecture, combined=specialist.combined)

@@ -111,6 +111,10 @@ def _engine(events: Events, detector: Any) -> Engine:
     """The engine of that name. Only names that are listed: a program may not name the server's folders, nor let it download."""
     if detector in (None, "", "default"):
         return events.engines.of(None)
+    # It needs PyTorch, as the catalogue does.
+    from attribution.detectors.loading import embedded_name
+
+    detector = (embedded_name(detector) or detector) if isinstance(detector, str) else detector
     if not isinstance(detector, str) or all(one["name"] != detector for one in usable()):
         raise UnknownDetector(f"There is no detector called {str(detector)[:80]!r} here.", "Ask /detectors for the names.")
     return events.engines.of(Selection(DetectorSpec(detector)))

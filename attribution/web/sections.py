@@ -88,14 +88,14 @@ def _first_areas(track: TrackEvidence, number: int, predictor: Predictor, crop: 
 
 
 def _others_areas(track: TrackEvidence, number: int, pipeline: Pipeline, crop: str | None) -> list[Markup]:
-    """The same of the detectors that gave an opinion."""
+    """The same of the other detectors that gave an opinion."""
     found = []
     for opinion in track.opinions:
         predictor = pipeline.predictor_of(opinion.detector.weights_sha256)
-        if predictor is None or predictor.card.artifacts is None or opinion.verdict is None:
+        if predictor is None or predictor.card.artifacts is None or opinion.verdict is None or predictor is pipeline.predictor:
             continue
         words = opinion_view.marked_areas(track, opinion, number, predictor.card.measured, crop, switch=True)
-        if not words and not track.artifacts:
+        if not words and not track.artifacts and track.may_be_marked(opinion):
             # Where there are areas of another detector, this one did not look for any.
             words = areas.nothing_marked(opinion_text.name_of(opinion.detector.name), opinion.verdict.state)
         found.append(words)
@@ -243,7 +243,8 @@ def limits(session: Session, pipeline: Pipeline) -> Markup:
     evidence, track = session.evidence, session.track
     if evidence is None:
         return Markup()
-    heard = {one.detector: None for one in track.opinions if one.verdict is not None} if track is not None else {}
+    given = [one.detector for one in track.opinions if one.verdict is not None] if track is not None else []
+    heard = [one for one in dict.fromkeys(given) if one != evidence.detector]
     return Markup().join(
         (
             page_parts.HTML.limits(

@@ -14,15 +14,18 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from attribution.detectors.card import Combination
 from attribution.detectors.predictor import Predictor
 from attribution.errors import LabError
 from attribution.evidence import DetectorInfo
+from attribution.explain.reference import ReferenceBank
 from attribution.lab.data import REAL
 from attribution.lab.forge.pools import FORGED, Samples, left_out
 from attribution.lab.metrics import softmax
 from attribution.lab.train.loop import as_input, save_arrays
 from attribution.lab.train.methods import Net, Settings
 from attribution.models.backbones import EMBEDDING_DIMENSIONS, Projection, features, pooled_width
+from attribution.verdict.combination import Reading, combine
 
 REFERENCES_SEED = 5
 
@@ -114,6 +117,18 @@ def method_answers(found: SplitPredictions, info: DetectorInfo, temperature: flo
 def p_manipulated(p: np.ndarray, info: DetectorInfo) -> np.ndarray:
     """1 − p(real), N."""
     return 1 - p[:, [family == REAL for family in info.families]].sum(1)
+
+
+def reading_of(found: SplitPredictions, info: DetectorInfo, temperature: float, bank: ReferenceBank) -> Reading:
+    """What a detector says of samples, for a combination."""
+    return Reading(found.logits, found.embeddings, info, temperature, bank)
+
+
+def combined(rule: Combination, found: SplitPredictions, readings: Sequence[Reading]) -> SplitPredictions:
+    """What several detectors say together of the samples of `found`, as the app combines it: to be measured and judged at temperature 1,
+    by the labels of the first reading and `rule.thresholds`."""
+    said = combine(rule, readings)
+    return replace(found, logits=said.logits, embeddings=said.embeddings)
 
 
 def settings_of(run: Path) -> dict[str, Any]:
@@ -214,13 +229,14 @@ def read(
     return SplitPredictions.kept(cache, samples)
 
 
-def read_by_detector(predictor: Predictor, samples: Samples, chosen: np.ndarray, cache: Path) -> SplitPredictions:
-    """What a detector of the app says of the chosen samples, mirrored images too; kept in `cache` while its weights stay the same."""
-    stamp = cache.with_suffix(".sha256")
-    if not cache.exists() or not stamp.exists() or stamp.read_text() != predictor.info.weights_sha256:
+def read_by_detector(predictor: Predictor, samples: Samples, chosen: np.ndarray, cache: Path, mirrored: bool = True) -> SplitPredictions:
+    """What a detector of the app says of the chosen samples, mirrored images too unless it is read once, as experts are; kept in `cache`
+    while its weights stay the same."""
+    stamp, made_by = cache.with_suffix(".sha256"), predictor.info.weights_sha256 + ("" if mirrored else " once")
+    if not cache.exists() or not stamp.exists() or stamp.read_text() != made_by:
         batches = (chosen[first : first + 64].tolist() for first in range(0, len(chosen), 64))
-        parts = [predictor.read(np.stack([samples.encoded(index) for index in batch]), mirrored=True) for batch in batches]
+        parts = [predictor.read(np.stack([samples.encoded(index) for index in batch]), mirrored) for batch in batches]
         logits, embeddings = (np.concatenate([getattr(part, one) for part in parts]) for one in ("logits", "embeddings"))
         save_arrays(cache, logits=logits, embeddings=embeddings, chosen=chosen)
-        stamp.write_text(predictor.info.weights_sha256)
+        stamp.write_text(made_by)
     return SplitPredictions.kept(cache, samples)
