@@ -1,5 +1,7 @@
 """The network of which every stage has a say."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -9,9 +11,9 @@ from attribution.models.backbones import build_backbone, features
 
 
 @pytest.fixture(scope="module", params=LEVELS)
-def net(request: pytest.FixtureRequest):
+def net(request: pytest.FixtureRequest) -> Any:
     torch.manual_seed(3)
-    net = build_backbone(request.param, 4)
+    net: Any = build_backbone(request.param, 4)
     with torch.no_grad():
         # Standardisation that is not the identity.
         net.norm.running_mean.uniform_(-1, 1)
