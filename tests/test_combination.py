@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from attribution.lab.measure.predictions import SplitPredictions, combined, read
 from attribution.pipeline import Pipeline, examine, explain, load_pipeline
 from attribution.verdict import ensemble
 from attribution.verdict.combination import Reading, combine, feature_names, features
+from attribution.web import api
+from attribution.web.engine import Engine, Engines
 from conftest import GENERATED_LABELS, SURE, SWAP_LABELS, SWAP_SIDE_PX, Folders, digest, some_crops, write_detector
 from samples import disputed, swap_opinion, track
 from test_loading import mend_card
@@ -524,6 +527,14 @@ def test_an_old_name_is_answered_with_the_new_one_unless_it_is_there(weights: Em
     shutil.rmtree(new)
     with pytest.raises(UnknownDetector, match="no detector called “telltale-caddm”"):
         loading.load("telltale-caddm")
+
+
+def test_a_program_may_ask_by_the_old_name_too(weights: Embedded) -> None:
+    (weights.folder / "swap").rename(weights.folder / "telltale-swap")
+    events: Any = SimpleNamespace(engines=Engines(Engine("default", "cpu")))
+    assert api._engine(events, "telltale-caddm").pipeline().predictor.info.name == "swap"
+    with pytest.raises(UnknownDetector):
+        api._engine(events, "telltale-mobilenetv1")
 
 
 # In the lab
