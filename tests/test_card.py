@@ -60,6 +60,7 @@ def change(card: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("scope", "everything"), ("artifacts", 0.5), ("artifacts", {"nms_iou": 0.3}), ("artifacts", {"min_confidence": 1.2}),
         ("artifacts", {"min_confidence": None}), ("artifacts", {"min_confidence": 0.5, "nms_iou": 2}),
         ("artifacts", {"min_confidence": 0.5, "slope": 0}), ("artifacts", {"min_confidence": 0.5, "colour": "red"}),
+        ("jpeg_quality", 0), ("jpeg_quality", 101), ("jpeg_quality", 90.5), ("jpeg_quality", True), ("jpeg_quality", "90"),
     ],
 )  # fmt: skip
 def test_anything_wrong_is_refused(card_json: dict[str, Any], path: str, value: Any) -> None:
@@ -85,6 +86,14 @@ def test_the_rule_for_artifact_boxes_is_written_and_read(card_json: dict[str, An
     rule = {"min_confidence": 0.4, "nms_iou": 0.3, "slope": 1.0, "offset": 0.0}
     assert (card.to_json()["scope"], card.to_json()["artifacts"]) == ("face_swap", rule)
     assert Card.from_json(json.loads(json.dumps(card.to_json()))) == card
+
+
+def test_the_quality_of_the_one_encoding_is_written_only_where_there_is_one(card_json: dict[str, Any]) -> None:
+    assert "jpeg_quality" not in card_json, "earlier versions read such a card, too"
+    assert Card.from_json(card_json).jpeg_quality is None
+    for quality in (1, 90, 100):
+        card = Card.from_json({**card_json, "jpeg_quality": quality})
+        assert card.jpeg_quality == card.to_json()["jpeg_quality"] == quality
 
 
 def test_probe_inputs_never_change() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch import nn
 from attribution.detectors.loading import LoadedDetector
 from attribution.detectors.predictor import Predictor, pick_device
 from attribution.errors import DeviceError
+from attribution.lab.forge.augment import jpeg
 from attribution.models.backbones import features, normalise
 from conftest import LABELS, MEAN, SIDE_PX, STD, some_crops
 
@@ -25,6 +28,18 @@ def test_predictions_are_what_the_network_says(predictor: Predictor, loaded_dete
     assert found.embeddings == pytest.approx(embeddings.numpy(), abs=1e-4)
     assert found.logits.dtype == found.p_methods.dtype == found.embeddings.dtype == np.float32
     assert len({row.tobytes() for row in found.logits}) == 3
+
+
+def test_crops_are_encoded_once_where_the_card_says_so(predictor: Predictor, loaded_detector: LoadedDetector) -> None:
+    crops, card = some_crops(2), loaded_detector.card
+    assert card.jpeg_quality is None
+    assert torch.equal(predictor.inputs(crops), normalise(torch.from_numpy(crops), MEAN, STD))
+    for quality in (60, 90):
+        encoding = Predictor(replace(loaded_detector, card=replace(card, jpeg_quality=quality)))
+        expected = predictor.inputs(np.stack([jpeg(crop, quality) for crop in crops]))
+        assert torch.equal(encoding.inputs(crops), expected)
+        assert not torch.equal(expected, predictor.inputs(crops))
+        assert encoding.read(crops[:0]).logits.shape == (0, len(LABELS))
 
 
 def test_probabilities_are_calibrated_by_the_card(predictor: Predictor) -> None:

@@ -236,9 +236,10 @@ class Card:
     `any` for a detector that may be asked about every face, `generated` for one that knows wholly generated faces alone: it is refused for
     face swaps, and finding nothing it clears no face of them; `face_swap` for one that knows face swaps and pasted parts alone. `artifacts`
     says which boxes are kept of a detector that localises, and is None for others. `speaks_on` are the families that it may speak on beside
-    others, where these are not simply those of its labels. `combination` says how it answers together with others. `adapter` is
-    the public format that a detector was read from which brought no card: its card then holds what its own files say and no measurement,
-    and there are no reference faces."""
+    others, where these are not simply those of its labels. `combination` says how it answers together with others. `jpeg_quality` (1 to
+    100): crops are encoded once as JPEG before the network reads them, as those that it learnt from were. `adapter` is the public format
+    that a detector was read from which brought no card: its card then holds what its own files say and no measurement, and there are no
+    reference faces."""
 
     name: str
     licence: str
@@ -256,6 +257,7 @@ class Card:
     artifacts: ArtifactRule | None = None
     speaks_on: tuple[str, ...] = ()
     combination: Combination | None = None
+    jpeg_quality: int | None = None
     adapter: str = ""
     schema: str = SCHEMA
 
@@ -264,7 +266,7 @@ class Card:
         name = rf"({_NAME}/)?{_NAME}" if self.adapter else _NAME
         _need(isinstance(self.name, str) and bool(re.fullmatch(name, self.name)), "its name must be letters, digits, dots and hyphens")
         _need(self.scope in SCOPES, f"its scope must be one of {', '.join(SCOPES)}")
-        _check(self, "")
+        _check(self, "", jpeg_quality=(1, 100))
         names = [label.name for label in self.labels]
         _need(len(set(names)) == len(names) >= 2, "it needs at least two labels of different names")
         families = {label.family for label in self.labels}
@@ -288,7 +290,7 @@ class Card:
         """Plain dicts, lists, strings, finite numbers and None, the schema first. What a card has not got that came later is left out:
         earlier versions read it, too."""
         plain = _plain(self)
-        plain = {name: value for name, value in plain.items() if value or name not in ("speaks_on", "combination")}
+        plain = {name: value for name, value in plain.items() if value or name not in ("speaks_on", "combination", "jpeg_quality")}
         return {"schema": plain.pop("schema"), **plain}
 
     @staticmethod
