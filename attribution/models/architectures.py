@@ -33,9 +33,9 @@ DNA_DET = "dna_det"
 # An artifact detection module on the timm backbone that follows the prefix.
 CADDM_PREFIX = "caddm_"
 CADDM = CADDM_PREFIX + "mobilenetv2_100"
-# Every stage of the timm backbone that follows the prefix has a say.
+# Every stage of the timm backbones that follow the prefix has a say.
 LEVELS_PREFIX = "levels_"
-LEVELS = (LEVELS_PREFIX + "tf_efficientnet_lite0", LEVELS_PREFIX + "mobilenetv2_100")
+LEVELS = (LEVELS_PREFIX + "mobilenetv2_100+tf_efficientnet_lite2",)
 
 
 def class_token_vit(depth: int) -> Explained:
@@ -83,7 +83,7 @@ _CONVNEXTS = (
     *(f"convnextv2_{size}" for size in ("atto", "nano", "tiny", "base", "large")),
 )
 _EFFICIENTNETS = (
-    *("mobilenetv2_100", "efficientnet_lite0", "tf_efficientnet_lite0"),
+    *("mobilenetv2_100", "efficientnet_lite0", "tf_efficientnet_lite0", "tf_efficientnet_lite2"),
     *(f"efficientnet_b{size}" for size in range(6)),
     *(f"tf_efficientnet_b{size}" for size in range(8)),
     *(f"tf_efficientnetv2_{size}" for size in ("b0", "s", "m", "l")),
