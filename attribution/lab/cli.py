@@ -82,7 +82,6 @@ def main(argv: list[str]) -> int:
 def _commands() -> Sequence[Command]:
     from attribution.lab.studies.attribution.plan import COMPARISON_STEPS, FOLD_STEPS
     from attribution.lab.studies.zeroshot.plan import DETECTORS
-    from attribution.lab.train.recipes import RECIPES
     from attribution.measured.study import STUDY_FILE, ZEROSHOT_FILE
 
     detectors = [detector.name for detector in DETECTORS]
@@ -115,6 +114,15 @@ def _commands() -> Sequence[Command]:
             _flag("--steps", 2200), seed,
         ), _autoencoder),
         Command("prepare", "decode the faces and make the pools of forgeries, once", common, _prepare),
+        Command("heads", "fit a detector's head to what frozen networks see, and one for each fold of sources without them", (
+            *common,
+            _path("--out", "folder of the run: settings, final weights, the heads of the folds"),
+            _flag("--trunks", metavar="BACKBONE=FILE", help="backbones of timm's and their weights", nargs="+", type=_pair, required=True),
+            _flag("--known", metavar="FOLDER_NAME", help="data folders whose faces a trunk was trained on", **several),
+            _flag("--decay", 0.2), seed,
+            _flag("--leave-out", metavar="METHOD_OR_SOURCE", help="methods or sources never to fit to", **several),
+            jobs,
+        ), _trained("heads")),
         Command("train", "train a detector, or resume a training that was stopped", (
             *common,
             _path("--out", "folder of the run: checkpoints, settings, final weights"),
@@ -128,9 +136,7 @@ def _commands() -> Sequence[Command]:
             until, seed, workers,
             _flag("--contrastive", choices=("supcon", "ntxent", "triplet", "none"), default="supcon"),
             _flag("--plain-forgeries", action="store_true", help="do not encode the lab's forgeries once as JPEG, as the crops were"),
-            _flag("--head", "methods", "what is drawn, and what it is called (train/recipes.py)", choices=tuple(RECIPES)),
-            _flag("--frozen", 0, "first stages of the backbone that stay as they are"),
-            _flag("--where-weight", 0.0, "share of the loss on where the answer comes from"),
+            _flag("--head", "methods", "what is drawn, and what it is called (train/recipes.py)", choices=("methods", "binary")),
             _flag("--learning-rate", 1.2e-3),
             _flag("--leave-out", metavar="METHOD_OR_SOURCE", help="methods or sources never to train on", **several),
             device,
@@ -156,8 +162,8 @@ def _commands() -> Sequence[Command]:
             _flag("--out", type=Path, help="the detector folder, for example weights/NAME"),
             _flag("--minutes", type=float, help="how long the training took, for the card"),
             _flag("--train-command", help="the command that made the run, for the card"),
+            _flag("--experts", metavar="NAME", help="embedded detectors that answer together with it", **several),
             note,
-            _flag("--study", type=Path, help="results of `lab study`, for the limits (attribution/measured/data/study.json)"),
         ), _publish),
         Command("localise", "where detectors point, against areas that are known, into their cards", (
             *common, _flag("detectors", type=Path, nargs="+", metavar="DETECTOR_FOLDER", help="folders whose cards get the table"),
@@ -277,7 +283,8 @@ def _trained(name: str) -> Callable[[Namespace], None]:
         module, started = import_module(f"attribution.lab.train.{name}"), time.monotonic()
         given = {one.name: getattr(args, one.name) for one in fields(module.Settings) if hasattr(args, one.name)}
         given |= {"data": in_one_text(find_data(args.data)), "work": str(args.work), "out": str(args.out)}
-        given["workers"] = 1 if args.device == "cuda" else args.workers
+        if hasattr(args, "workers"):
+            given["workers"] = 1 if args.device == "cuda" else args.workers
         if "stages" in given:
             given["stages"] = [(float(share), int(side)) for share, side in given["stages"]]
         module.train(module.Settings(**{key: tuple(one) if isinstance(one, list) else one for key, one in given.items()}))
@@ -337,9 +344,9 @@ def _publish(args: Namespace) -> None:
         also = "no folder" if args.folder is not None else f"{', '.join(missing)} too"
         raise LabError(f"To measure a run and write its folder, `lab publish` needs {also}.", "See `lab publish --help`.")
     if measured:
-        from attribution.lab.publish.products import publish_methods
+        from attribution.lab.publish.products import publish_heads
 
-        publish_methods(args.run, args.data, args.work, args.out, args.minutes, args.train_command, args.study, args.note)
+        publish_heads(args.run, args.data, args.work, args.out, args.minutes, args.train_command, args.note, args.experts)
     elif args.folder is None or args.to is None:
         what = "The command measures a run (--run) or pushes a finished folder (FOLDER --to OWNER/REPO)."
         raise LabError(what, "See `lab publish --help`.")

@@ -99,8 +99,8 @@ def in_one_text(data: Data) -> str:
 
 
 def read_manifest(data: Data) -> list[Row]:
-    """Every row of the manifests in their order; LabError for a line that cannot be read, a source that has no method, or a pair that is
-    not there in the same split."""
+    """Every row of the manifests in their order; LabError for a line that cannot be read, an unknown split, a source that has no method,
+    or a pair that is not there in the same split."""
     rows = [row for folder in data for row in _rows(folder)]
     split_of = {row.path: row.split for row in rows}
     lost = next((row for row in rows if row.pair and split_of.get(row.pair) != row.split), None)
@@ -118,7 +118,10 @@ def _rows(folder: Path) -> Iterator[Row]:
         if missing:
             raise LabError(f"The manifest of {name} has no column {missing[0]}.", "Fetch the data set again.")
         for item in reader:
-            family, source = item["label"], item["source"]
+            family, source, split = item["label"], item["source"], item["split"]
+            if split not in SPLITS:
+                what = f"The manifest of {name} names an unknown split in line {reader.line_num}: {split or 'none'}."
+                raise LabError(what, f"Name it {', '.join(SPLITS[:-1])} or {SPLITS[-1]}.")
             method = REAL if family == REAL else METHOD_OF_SOURCE.get((family, source), "")
             if not method:
                 raise LabError(f"The manifest of {name} has a source without a method: {family}/{source}.", "Add it to METHOD_OF_SOURCE.")
@@ -130,7 +133,7 @@ def _rows(folder: Path) -> Iterator[Row]:
                 raise LabError(what, "Fetch the data set again.") from error
             path, pair = item["path"], item["pair"] and f"{name}/{item['pair']}"
             yield Row(
-                f"{name}/{path}", item["split"], family, source, method, item["group"], pair, side_px, points, folder / path,
+                f"{name}/{path}", split, family, source, method, item["group"], pair, side_px, points, folder / path,
             )  # fmt: skip
 
 

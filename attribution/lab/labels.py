@@ -33,6 +33,50 @@ LABELS: tuple[Label, ...] = (
     Label("sd21", "Stable Diffusion 2.1", "diffusion", "A whole face drawn by Stable Diffusion 2.1.", "SDFD"),
 )  # fmt: skip
 
+# The detector of heads, by the classes of RECIPES["attribution"].
+LABELS_OF_HEADS: tuple[Label, ...] = (
+    Label(
+        "real", "No manipulation", "real", "An untouched photograph or video frame.",
+        "eighteen collections of photographs; DFDC, DeepFaceLive and webcam clips",
+    ),
+    Label(
+        "learnt_swap", "Face swap (learnt)", "face_swap",
+        "A face swapped by a learnt program: those behind the DFDC videos, never published, or DeepFaceLive.", "DFDC, DeepFaceLive",
+    ),
+    Label(
+        "pasted_part", "Pasted part", "face_swap",
+        "A face or a part of one that was pasted from another picture and blended in, by hand or by a program.", f"CIPLAB; {_MADE_HERE}",
+    ),
+    Label(
+        "talking_head", "Talking head (diffusion)", "reenactment",
+        "A portrait set in motion by a diffusion model that follows a voice or a clip.", "AniPortrait, AniTalker, Loopy, OmniHuman",
+    ),
+    Label(
+        "face_warp", "Face animation (warping)", "reenactment",
+        "A portrait set in motion by a network that warps it after a clip or a voice.", "LivePortrait, EDTalk",
+    ),
+    Label(
+        "stylegan", "StyleGAN2 or StyleGAN3", "gan", "A whole face drawn by StyleGAN2 or StyleGAN3.",
+        "thispersondoesnotexist and look-alikes, boredhumans (partly inferred from the look); StyleGAN3 faces",
+    ),
+    Label(
+        "generated_photos", "generated.photos", "gan", "A studio portrait drawn by a StyleGAN-family generator.",
+        "generated.photos and a look-alike (inferred)",
+    ),
+    Label(
+        "stable_diffusion", "Stable Diffusion", "diffusion", "A whole face drawn by Stable Diffusion XL or 2.1, or by PhotoMaker upon it.",
+        "SFHQ-T2I, SDFD, PhotoMaker",
+    ),
+    Label(
+        "flux1", "FLUX.1", "diffusion", "A whole face drawn by FLUX.1 (schnell, dev or pro).", "SFHQ-T2I; headshots (inferred)",
+    ),
+    Label(
+        "recent_generator", "Recent generator", "diffusion",
+        "A whole face drawn by one of the generators of 2024 and 2025: GPT-4o images, Nano Banana, Kolors, Z-Image and others; which one "
+        "cannot be told.", "galleries and demonstrations of these generators",
+    ),
+)  # fmt: skip
+
 # DNA-Det: of each generator the architecture behind it too.
 DNADET_LABELS: tuple[Label, ...] = (
     Label("real", "No generated traces", "real", "A photograph or video frame that no generator drew.", "nine collections, DFDC clips"),

@@ -44,6 +44,12 @@ class Samples:
     def __len__(self) -> int:
         return len(self.methods)
 
+    def crops(self) -> Samples:
+        """The crops of the manifest alone."""
+        n = len(self.parts[0])
+        named = (self.methods[:n], self.families[:n], self.sources[:n], self.groups[:n], self.paths[:n])
+        return Samples(self.parts[:1], *named, self.base[:n])
+
     def picture(self, index: int) -> np.ndarray:
         """The 224×224×3 uint8 crop at `index`."""
         for part in self.parts:

@@ -235,9 +235,9 @@ def twin_part(rgb: np.ndarray, landmarks: np.ndarray, network: TwinAutoencoder, 
     return Forgery(blend(drawn, rgb, mask, poisson=False), mask)
 
 
-def choose_donor(target_landmarks: np.ndarray, candidates: np.ndarray, random: np.random.Generator, tries: int = 48) -> int:
-    """Among `tries` random rows of `candidates` (N×5×2), one whose landmarks lie near the target's (similar pose), never the target."""
-    drawn = random.choice(len(candidates), min(tries, len(candidates)), replace=False)
+def choose_donor(target_landmarks: np.ndarray, candidates: np.ndarray, random: np.random.Generator) -> int:
+    """Among 48 random rows of `candidates` (N×5×2), one whose landmarks lie near the target's (similar pose), never the target."""
+    drawn = random.choice(len(candidates), min(48, len(candidates)), replace=False)
     gaps = np.abs(candidates[drawn] - target_landmarks).mean((1, 2))
     gaps[gaps < 1e-3] = np.inf
     near = np.argsort(gaps)[: max(1, len(drawn) // 8)]

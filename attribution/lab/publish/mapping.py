@@ -17,15 +17,17 @@ MIN_DISTANCE, MAP_SEED = 0.25, 5
 
 
 def write_bank(
-    projection: Projection, bank_faces: SplitPredictions, val: SplitPredictions, test: SplitPredictions, info: DetectorInfo, out: Path
-) -> MeasuredTable:
-    """`reference.safetensors` from the reference faces and the typical distances of validation faces; how well our placement on the map
-    agrees with UMAP's own on test faces."""
+    projection: Projection, bank_faces: SplitPredictions, val: SplitPredictions, test: SplitPredictions, info: DetectorInfo, out: Path,
+    typical: np.ndarray | None = None,
+) -> MeasuredTable:  # fmt: skip
+    """`reference.safetensors` from the reference faces and the `typical` distances of faces, by default those of validation faces; how well
+    our placement on the map agrees with UMAP's own on test faces."""
     mapper = lay_out(bank_faces.embeddings, MAP_SEED)
     parameters = {"n_neighbors": MAP_NEIGHBOURS, "min_dist": MIN_DISTANCE, "metric": "cosine", "random_state": MAP_SEED}
     write_reference(
         out / REFERENCE_FILE, projection.weight.detach().numpy(), bank_faces.embeddings, np.asarray(mapper.embedding_),
-        bank_faces.methods.tolist(), bank_faces.sources.tolist(), kth_distances(val.embeddings, bank_faces.embeddings),
+        bank_faces.methods.tolist(), bank_faces.sources.tolist(),
+        kth_distances(val.embeddings, bank_faces.embeddings) if typical is None else typical,
         map_parameters=parameters, paths=bank_faces.paths.tolist(),
     )  # fmt: skip
     bank = ReferenceBank.load(out)

@@ -3,50 +3,57 @@ detector, which says where a face was swapped. Each is a `Product` with its own 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from attribution.detectors.card import ArtifactRule, Card, MeasuredTable
+from attribution.detectors.card import MODEL_FILE, ArtifactRule, Card, Combination, MeasuredTable
 from attribution.detectors.eight_bit import compress
 from attribution.detectors.loading import load, load_folder
 from attribution.detectors.predictor import Predictor
-from attribution.evidence import TrackEvidence
+from attribution.evidence import LABEL_FAMILIES, DetectorInfo, TrackEvidence
 from attribution.explain.patches import patch_logits
 from attribution.explain.reference import MOST_REFERENCES, ReferenceBank
 from attribution.lab import metrics
-from attribution.lab.data import Data, read_manifest
+from attribution.lab.data import METHOD_OF_SOURCE, REAL, Data, in_one_text, read_manifest
+from attribution.lab.forge.augment import LAB_JPEG_QUALITY
 from attribution.lab.forge.pools import Samples, load_samples
-from attribution.lab.labels import CADDM_LABELS, DNADET_LABELS, LABELS
-from attribution.lab.measure import caddm, dnadet
+from attribution.lab.labels import CADDM_LABELS, DNADET_LABELS, LABELS_OF_HEADS
+from attribution.lab.measure import caddm, dnadet, elsewhere
+from attribution.lab.measure.calibration import CAREFUL
 from attribution.lab.measure.cross_auc import cross_auc_tables
 from attribution.lab.measure.evaluate import confusion_table, judge_samples, measure, second_opinion_table, source_table, verdict_table
 from attribution.lab.measure.localisation import choose_rule, confidence_table
 from attribution.lab.measure.predictions import (
     SplitPredictions,
-    load_net,
+    combined,
     of_methods,
     read,
     read_by_detector,
+    reading_of,
     references,
     settings_of,
     with_projection,
 )
 from attribution.lab.publish.folder import write_card
-from attribution.lab.publish.publisher import SPLITS, Faces, Product, Publication, begin, last_ece, with_table
+from attribution.lab.publish.publisher import SPLITS, Chosen, Faces, Product, Publication, begin, info_of, last_ece, with_table
 from attribution.lab.tables import print_table
 from attribution.lab.train import dnadet as training
-from attribution.measured.study import read_study
+from attribution.lab.train import heads
+from attribution.lab.train.recipes import recipe
+from attribution.lab.train.seen import MODEL_ARGS
 from attribution.models.architectures import DNA_DET
+from attribution.verdict.combination import Reading, features
 
 _MADE = "forgeries made from them by attribution/lab/forge/swaps.py"
 METHODS = Product(
-    LABELS, methods=[label.name for label in LABELS], scope="any", forgeries=f"; and {_MADE}.",
-    description="Faces → the method that made or manipulated them: MobileNetV2 with a contrastive embedding.",
-    pretrained={"pool_size": [7, 7], "first_conv": "conv_stem", "classifier": "classifier"},
+    LABELS_OF_HEADS, methods=(*METHOD_OF_SOURCE.values(), *(label.name for label in LABELS_OF_HEADS)), scope="any",
+    packed=heads.packed, jpeg_quality=LAB_JPEG_QUALITY,
+    description="Faces → the method that made or manipulated them: two frozen networks of which every stage has a say.",
+    pretrained={"first_conv": "trunks.0.conv_stem", "classifier": "classifier"}, forgeries=f"; and {_MADE}.",
+    build=lambda settings: (heads.architecture_of(settings), MODEL_ARGS),
 )  # fmt: skip
 DNADET = Product(
     DNADET_LABELS, methods=training.CLASSES, scope="generated", packed=compress,
@@ -64,26 +71,109 @@ CADDM = Product(
 PRODUCTS = {product.scope: product for product in (METHODS, DNADET, CADDM)}
 
 
-def publish_methods(
-    run: Path, data_flag: str | None, work: Path, out: Path, minutes: float, command: str, study: Path | None = None,
-    notes: Sequence[str] = (), references_count: int = MOST_REFERENCES,
+def publish_heads(
+    run: Path, data_flag: str | None, work: Path, out: Path, minutes: float, command: str, notes: Sequence[str] = (),
+    experts: Sequence[str] = (), references_count: int = MOST_REFERENCES,
 ) -> None:  # fmt: skip
-    """Write the whole folder `out` of a detector of methods and print its figures. `notes` are sentences for the card on how the weights
-    came about; `study` is the file of the study's results, whose folds say what becomes of methods and sources that training never saw."""
-    faces, net = Faces.load(data_flag, work), load_net(run)
-    with torch.no_grad():
-        for value in [*net.parameters(), *net.buffers()]:
-            if value.is_floating_point():
-                value.copy_(value.half().float())
-    samples = faces.samples
-    chosen = {split: np.arange(len(samples[split])) for split in SPLITS}
-    chosen["train"] = references(samples["train"], settings_of(run)["leave_out"], references_count, METHODS.methods)
-    said = {split: read(net, samples[split], chosen[split], run / f"read_{split}.npz", mirrored=True) for split in chosen}
-    own = begin(METHODS, run, net, said.pop("train"), said, faces, out, minutes, command, notes)
-    tables, test = measure(samples, own.raw, own.found, faces.sides, own.info, own.temperature, own.card.thresholds, own.bank)
-    unseen = read_study(study).tables.get("leave_out") if study else None
-    tables += [own.placement, *([] if unseen is None else [unseen])]
-    own.finish(own.card, tables, [round(one, 4) for one in (test.ece_uncalibrated, test.ece)])
+    """Write the whole folder `out` of a detector of methods, from a run of `lab heads`, and print its figures. `notes` are sentences for
+    the card on how the weights came about; `experts` are embedded detectors that answer together with it. Temperature, thresholds and what
+    is typical are chosen on sources that the heads of the folds were not fitted to (`measure.elsewhere`)."""
+    settings, faces = settings_of(run), Faces.load(data_flag, work).crops()
+    fitted = heads.Settings(**{**settings, "data": in_one_text(faces.data), "work": str(work), "trunks": settings["trunks"]})
+    reader, shipped = elsewhere.load_run(run, fitted)
+    samples, labels = faces.samples, [label.name for label in LABELS_OF_HEADS]
+    own = {split: heads.faces_of(split, fitted, samples[split], every=True) for split in ("train", *SPLITS)}
+
+    def said(split: str, chosen: np.ndarray | None = None) -> SplitPredictions:
+        mine = own[split] if chosen is None else own[split].take(np.isin(own[split].chosen, chosen))
+        named = (np.array(one)[mine.chosen] for one in (samples[split].groups, samples[split].paths))
+        methods = np.array([labels[label] if label >= 0 else method for label, method in zip(mine.labels, mine.methods, strict=True)])
+        spoken = (shipped.logits(mine.seen).astype(np.float32), shipped.embeddings(mine.seen).astype(np.float32))
+        return SplitPredictions(*spoken, methods, mine.families, mine.sources, *named)
+
+    methods = list(recipe(fitted.head).class_of)
+    seen_in_training = heads.fitted_to(fitted, samples["train"])
+    bank_faces = said("train", references(samples["train"], fitted.leave_out, references_count, methods))
+    apart, info = heads.fold_heads(run), info_of(out.name, LABELS_OF_HEADS)
+    banks = elsewhere.fold_banks(samples["train"], seen_in_training, apart, references_count, labels)
+    left_out = [
+        one for split in heads.SPLITS
+        for one in elsewhere.answers(split, samples[split], own[split].take(own[split].labels >= 0), apart, banks, fitted.known, labels)
+    ]  # fmt: skip
+    alone = elsewhere.together(left_out)
+    temperature = elsewhere.fit_temperature(alone, info)
+    # Most of what is new lies far from all references, right answers and wrong ones alike.
+    like = replace(CAREFUL, max_atypicality=0.99)
+    chosen = Chosen(temperature, elsewhere.choose_thresholds(alone, info, temperature, like), elsewhere.distances(left_out))
+    publication = begin(
+        METHODS, run, reader, bank_faces, {split: said(split) for split in SPLITS}, faces, out, minutes, command, notes, chosen
+    )
+    card, found, answered = publication.card, publication.found, left_out
+    if experts:
+        heard = Heard.load(experts, run, samples, info, temperature)
+        card, found, answered = heard.combine(card, found, left_out, publication.bank, fitted.known)
+    rule = card.combination
+    t, thresholds = (1.0, rule.thresholds) if rule is not None else (temperature, card.thresholds)
+    tables, test = measure(samples, publication.raw, found, faces.sides, publication.info, t, thresholds, publication.bank)
+    unseen = elsewhere.together(answered)
+    verdicts = elsewhere.judged(answered, samples, faces.sides, t, thresholds, info)
+    tables += [elsewhere.elsewhere_table(unseen, verdicts, info, t), elsewhere.coverage_table(unseen, info, t)]
+    publication.finish(card, [*tables, publication.placement], [round(one, 4) for one in (test.ece_uncalibrated, test.ece)])
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What experts say of all crops of the splits, and how a detector of that description and temperature answers together with them."""
+
+    experts: Sequence[Predictor]
+    said: Mapping[str, Sequence[SplitPredictions]]
+    samples: Mapping[str, Samples]
+    info: DetectorInfo
+    temperature: float
+
+    @staticmethod
+    def load(names: Sequence[str], run: Path, samples: Mapping[str, Samples], info: DetectorInfo, temperature: float) -> Heard:
+        """Read the crops once with each, kept in the run's folder."""
+        experts = [Predictor(load(name)) for name in names]
+        said = {
+            split: [
+                read_by_detector(one, some, np.arange(len(some)), run / f"read_{one.info.name}_{split}.npz", mirrored=False)
+                for one in experts
+            ]
+            for split, some in samples.items()
+        }  # fmt: skip
+        return Heard(experts, said, samples, info, temperature)
+
+    def readings(self, split: str, rows: np.ndarray, first: SplitPredictions, bank: ReferenceBank) -> list[Reading]:
+        """All readings of some crops of a split, the detector's own (with its bank) first."""
+        own = [reading_of(first, self.info, self.temperature, bank)]
+        return own + [
+            reading_of(said.take(rows), one.info, one.card.calibration.temperature, ReferenceBank.load(one.detector.folder))
+            for one, said in zip(self.experts, self.said[split], strict=True)
+        ]
+
+    def combine(
+        self, card: Card, found: Mapping[str, SplitPredictions], left_out: Sequence[elsewhere.Elsewhere], bank: ReferenceBank,
+        known: Sequence[str],
+    ) -> tuple[Card, dict[str, SplitPredictions], list[elsewhere.Elsewhere]]:  # fmt: skip
+        """The card with its combination, fitted to left-out sources and to validation faces of those that all readers know alike, with
+        thresholds chosen on the left-out ones; and the common answers."""
+        apart = [self.readings(one.split, one.chosen, one.found, one.bank) for one in left_out]
+        whole = {split: self.readings(split, np.arange(len(some.methods)), some, bank) for split, some in found.items()}
+        alone = elsewhere.together(left_out)
+        kinds = [(alone, np.concatenate([features(one) for one in apart]))]
+        if known:
+            folder = np.array([path.partition("/")[0] for path in found["val"].paths.tolist()])
+            old = np.isin(folder, list(known))
+            kinds.append((found["val"].take(old), features(whole["val"])[old]))
+        families = [family for family in LABEL_FAMILIES if family != REAL and family in self.info.families]
+        odds, shares = elsewhere.fit_combination(kinds, len(self.experts) + 1, families)
+        names, digests = tuple(one.info.name for one in self.experts), tuple(one.card.files[MODEL_FILE] for one in self.experts)
+        rule = Combination(names, digests, odds, shares, card.thresholds)
+        answered = [replace(one, found=combined(rule, one.found, own)) for one, own in zip(left_out, apart, strict=True)]
+        thresholds = elsewhere.choose_thresholds(elsewhere.together(answered), self.info, 1.0, card.thresholds)
+        rule = replace(rule, thresholds=thresholds)
+        return replace(card, combination=rule), {split: combined(rule, some, whole[split]) for split, some in found.items()}, answered
 
 
 def publish_dnadet(

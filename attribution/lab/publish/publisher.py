@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from attribution.detectors.card import Calibration, Card, CropSettings, Label, MeasuredTable, Probe, Training
+from attribution.detectors.card import Calibration, Card, CropSettings, Label, MeasuredTable, Probe, Thresholds, Training
 from attribution.detectors.loading import load_folder, probe_logits
 from attribution.detectors.predictor import Predictor
 from attribution.errors import LabError
@@ -45,7 +45,8 @@ SPLITS = ("val", "test", "cross")
 class Product:
     """What differs between the detectors that the lab publishes. `methods` are those whose faces it is for and measured on, `relabelled`
     gives these faces its own labels; `pretrained` adds to timm's `pretrained_cfg`; `forgeries` ends the sentence about the training faces;
-    `packed` gives the weights as they ship, and `build` timm's name of the architecture and its arguments from the run's settings."""
+    `packed` gives the weights as they ship, and `build` timm's name of the architecture and its arguments from the run's settings;
+    `jpeg_quality` is that of the card."""
 
     labels: tuple[Label, ...]
     methods: Collection[str]
@@ -56,6 +57,7 @@ class Product:
     relabelled: Callable[[SplitPredictions], SplitPredictions] = lambda found: found
     packed: Callable[[dict[str, torch.Tensor]], Mapping[str, torch.Tensor]] = half_precision
     build: Callable[[Mapping[str, Any]], tuple[str, Mapping[str, Any]]] = lambda made: (made["architecture"], made["model_args"])
+    jpeg_quality: int | None = None
 
     def own(self, found: SplitPredictions) -> SplitPredictions:
         """The faces that it is for, under its own labels."""
@@ -77,10 +79,14 @@ class Faces:
         rows = read_manifest(data)
         return Faces(data, rows, {split: load_samples(rows, work, split) for split in ("train", *SPLITS)})
 
+    def crops(self) -> Faces:
+        """The same without the lab's own forgeries."""
+        return replace(self, samples={split: some.crops() for split, some in self.samples.items()})
+
     @cached_property
     def sides(self) -> Mapping[str, np.ndarray]:
         """The sides of each split's crops in the original pictures, px."""
-        return {split: crop_sides(self.samples[split], self.rows, split) for split in SPLITS}
+        return {split: crop_sides(self.samples[split], self.rows, split) for split in ("train", *SPLITS)}
 
 
 @dataclass(frozen=True)
@@ -133,21 +139,37 @@ class Publication:
         write_card(replace(card, calibration=calibration, measured=tuple(tables), limits=limits_of(card.scope, tables)), self.out)
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What was chosen elsewhere than on validation faces: the temperature, the thresholds, and how far from their references faces are (N
+    cosine distances)."""
+
+    temperature: float
+    thresholds: Thresholds
+    distances: np.ndarray
+
+
 def begin(
     product: Product, run: Path, net: Any, bank_faces: SplitPredictions, raw: Mapping[str, SplitPredictions], faces: Faces, out: Path,
-    minutes: float, command: str, notes: Sequence[str],
+    minutes: float, command: str, notes: Sequence[str], chosen: Chosen | None = None,
 ) -> Publication:  # fmt: skip
     """Calibrate, and write weights, references and a card without tables into `out`, which gives the detector its name. `net` is the
     network of the finished `run` as it ships: `backbone` with a classifier, which gets the calibrated bias, and the `projection` of the
     embedding. It says `bank_faces` of the training faces that serve as references, and `raw` of val, test and cross. The training took so
-    many `minutes`, `command` made it, and `notes` are sentences on how the weights came about."""
+    many `minutes`, `command` made it, and `notes` are sentences on how the weights came about. What is `chosen` already is not chosen on
+    val, and no bias is folded in."""
     settings, info = settings_of(run), info_of(out.name, product.labels)
     forged = np.isin(raw["val"].of(product.methods).methods, FORGED)
-    fitted = calibrate(product.own(raw["val"]), info.labels, forged)
+    if chosen is None:
+        fitted = calibrate(product.own(raw["val"]), info.labels, forged)
+    else:
+        fitted = Calibrator(np.zeros(len(info.labels)), chosen.temperature)
     shipped = Calibrator(fold_in(net, fitted.bias), fitted.temperature)
     found = {split: shipped.shifted(raw[split]) for split in SPLITS}
     out.mkdir(parents=True, exist_ok=True)
-    placement = write_bank(net.projection, product.relabelled(bank_faces), product.own(found["val"]), product.own(found["test"]), info, out)
+    typical = chosen.distances if chosen is not None else None
+    val, test = product.own(found["val"]), product.own(found["test"])
+    placement = write_bank(net.projection, product.relabelled(bank_faces), val, test, info, out, typical)
     write_model(
         product.packed(net.backbone.state_dict()), product.labels, int(net.projection.in_features), *product.build(settings),
         product.pretrained, out,
@@ -156,14 +178,14 @@ def begin(
     collections = ", ".join(sorted({f"{row.family}/{row.source}" for row in train_rows}))
     card = Card(
         name=out.name, licence=LICENCE, labels=product.labels, crop=CropSettings(), calibration=Calibration(fitted.temperature),
-        thresholds=choose_thresholds(found["val"].of(product.methods), info, fitted.temperature),
+        thresholds=chosen.thresholds if chosen else choose_thresholds(found["val"].of(product.methods), info, fitted.temperature),
         training=Training(
             data=f"{len(train_rows)} face crops: {collections}{product.forgeries}",
             licence=LICENCE, command=command, data_sha256=manifest_hash(faces.data), seeds=(settings["seed"],),
             minutes=minutes, notes=(json.dumps(settings), *notes),
         ),
         probes=tuple(Probe(seed, tuple(probe_logits(net.backbone, MEAN, STD, SIDE_PX, seed))) for seed in PROBE_SEEDS),
-        files=digests(out), description=product.description, scope=product.scope,
+        files=digests(out), description=product.description, scope=product.scope, jpeg_quality=product.jpeg_quality,
     )  # fmt: skip
     return Publication(product, faces, out, info, raw, found, placement, card)
 

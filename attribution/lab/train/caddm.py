@@ -23,7 +23,7 @@ from torchvision.ops import box_iou
 
 from attribution.errors import LabError
 from attribution.lab import metrics
-from attribution.lab.data import REAL, Row, find_data, read_manifest
+from attribution.lab.data import REAL, SIDE_PX, Row, find_data, read_manifest
 from attribution.lab.forge.augment import degrade, movement, photometric
 from attribution.lab.forge.mfs import HALVED_SHARE, KINDS, differs, half_resolution, multi_scale_swap
 from attribution.lab.forge.pools import Samples, load_samples
@@ -131,7 +131,7 @@ class Net(nn.Module):
 
     def forward(self, x: torch.Tensor, y: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, ...]:
         detector = self.detector
-        narrow = detector.narrowed(self._frozen.feature_maps(x))
+        narrow = detector.narrowed(detector.forward_features(x))
         module, where, whether = detector.artifact_module, *torch.zeros(2, device=x.device)
         maps = module.maps(narrow) if module is not None else []
         logits = detector.classifier(detector.pooled(narrow, maps)).float()
@@ -178,10 +178,10 @@ class Move:
             return rgb
         return cv2.warpAffine(rgb, self.warp, rgb.shape[:2], flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
 
-    def points(self, points: np.ndarray, side: int = 224) -> np.ndarray:
-        """Landmarks 5×2 in pixels, moved; left stays left: mirrored ones change places."""
+    def points(self, points: np.ndarray) -> np.ndarray:
+        """Landmarks 5×2 in pixels of a crop, moved; left stays left: mirrored ones change places."""
         if self.mirrored:
-            points = np.stack([side - 1 - points[:, 0], points[:, 1]], 1)[[1, 0, 2, 4, 3]]
+            points = np.stack([SIDE_PX - 1 - points[:, 0], points[:, 1]], 1)[[1, 0, 2, 4, 3]]
         if self.warp is None:
             return points.astype(np.float32)
         return (points @ self.warp[:, :2].T + self.warp[:, 2]).astype(np.float32)

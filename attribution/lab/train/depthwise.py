@@ -2,7 +2,7 @@
 
 The gradient of such a layer with respect to its input takes PyTorch's reference path in bfloat16: 172 ms where the forward takes 5 ms
 (96 channels, 80×80, batch 32, one thread). The same gradient is a stride-1 depthwise convolution of the gradient spread out with zeros
-and the kernel turned by 180°, which has a fast path. The results are equal (`tests/test_depthwise.py`).
+and the kernel turned by 180°, which has a fast path. The results are equal (`tests/test_training.py`).
 
 The gradients of 5×5 depthwise layers are 3 to 15 times slower in bfloat16 than in float32 (672 channels, 8×8, batch 37: 112 ms against
 14 ms), so these layers are computed in float32."""

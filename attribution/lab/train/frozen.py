@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import nn
-
-from attribution.models.levels import Levels
 
 
 class FrozenStages:
-    """The stem and the first `count` stages of `backbone`, from now on without gradients. Not a module, so that they are not held twice."""
+    """The stem and the first `count` stages of `backbone` (none for 0), from now on without gradients: no graph is kept of them, as nothing
+    in them or before them learns. Not a module, so that they are not held twice."""
 
-    def __init__(self, backbone: nn.Module, count: int) -> None:
-        self._backbone: Any = backbone
-        self._count = count
-        self._still: list[nn.Module] = [self._backbone.conv_stem, self._backbone.bn1, *self._backbone.blocks[:count]] if count else []
+    def __init__(self, backbone: Any, count: int) -> None:
+        self._still: list[nn.Module] = [backbone.conv_stem, backbone.bn1, *backbone.blocks[:count]] if count else []
         for module in self._still:
             module.requires_grad_(False)
 
@@ -24,18 +20,3 @@ class FrozenStages:
         """After `train()` of the network: their batch normalisation keeps its statistics too."""
         for module in self._still:
             module.eval()
-
-    def feature_maps(self, x: torch.Tensor) -> torch.Tensor:
-        """The backbone's last map, B×C×h×w; no graph is kept of the stages that stay as they are."""
-        backbone = self._backbone
-        if not self._still:
-            return backbone.forward_features(x)
-        if isinstance(backbone, Levels):
-            return backbone.forward_features(x, self._count)
-        with torch.no_grad():
-            x = backbone.bn1(backbone.conv_stem(x))
-            for stage in backbone.blocks[: self._count]:
-                x = stage(x)
-        for stage in backbone.blocks[self._count :]:
-            x = stage(x)
-        return backbone.bn2(backbone.conv_head(x))

@@ -17,9 +17,10 @@ from attribution.lab.measure.predictions import SplitPredictions, load_net, pred
 from attribution.lab.publish.publisher import crop_sides, info_of
 from attribution.lab.studies.attribution.answers import answers_to, leave_out_table, matrix_table, open_set_table, set_up
 from attribution.lab.studies.attribution.plan import SPLITS, Run
-from attribution.lab.studies.runner import finished, side_by_side, write_results
+from attribution.lab.studies.runner import finished, write_results
 from attribution.lab.train.methods import LABELS, Settings, train
 from attribution.lab.train.recipes import RECIPES
+from attribution.lab.train.side_by_side import side_by_side
 from attribution.measured.study import SCHEMA, STUDY_FILE
 
 TRIED = STUDY_FILE.with_name("tried.json")
