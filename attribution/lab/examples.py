@@ -28,7 +28,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 GENERATED_SIDE_PX = 256
 CLIP_SECONDS, CLIP_FPS, CLIP_SIDE_PX = 8, 25, 448
 MANIPULATED_SECONDS = (3.0, 5.0)
-_DRAWN = "face drawn by an auto-encoder"
+_SWAPPED = "the mouth of another portrait"
 
 
 def make_examples(out: Path | None = None) -> None:
@@ -38,20 +38,23 @@ def make_examples(out: Path | None = None) -> None:
 
     out = out or EXAMPLES
     out.mkdir(parents=True, exist_ok=True)
-    astronaut, hopper = out / "astronaut.png", out / "grace_hopper.jpg"
+    astronaut, hopper, portrait = (out / name for name in ("astronaut.png", "grace_hopper.jpg", "astronaut.jpg"))
     shutil.copyfile(Path(skimage.__file__).parent / "data" / "astronaut.png", astronaut)
     shutil.copyfile(str(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)), hopper)
+    # As most pages show pictures.
+    Image.open(astronaut).convert("RGB").save(portrait, quality=85)
     finder = FaceFinder("cpu")
     collins, grace = _portrait(astronaut, finder), _portrait(hopper, finder)
-    made = [_mouth_swap(grace, collins, out / "mouth_swap.jpg"), _generated(grace, collins, out / "generated_face.png")]
-    made.append(out / "autoencoder_swap.png")
+    swapped, made = _mouth_swap(grace, collins), [out / name for name in ("mouth_swap.jpg", "generated_face.png", "autoencoder_swap.png")]
+    Image.fromarray(_marked(swapped, f"MANIPULATED: {_SWAPPED}")).save(made[0], quality=90, subsampling=0)
+    _generated(grace, collins, made[1])
     network = load_autoencoder(FaceAutoencoder, EMBEDDED)
     redrawn = autoencoder_swap(collins.crop.copy(), collins.points, network, np.random.default_rng(4), "bilinear")
-    drawn = collins.with_crop(redrawn.rgb)
-    Image.fromarray(_marked(drawn, f"MANIPULATED: {_DRAWN}")).save(made[-1], optimize=True)
+    drawn = _marked(collins.with_crop(redrawn.rgb), "MANIPULATED: face drawn by an auto-encoder")
+    Image.fromarray(drawn).save(made[2], optimize=True)
     clip = out / "clip_seconds_3_to_5.mp4"
-    _write_clip(collins.rgb, drawn, clip)
-    print(*(path.name for path in (astronaut, hopper, *made, clip)), sep="\n")
+    _write_clip(grace.rgb, swapped, clip)
+    print(*(path.name for path in (astronaut, portrait, hopper, *made, clip)), sep="\n")
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def _portrait(path: Path, finder: FaceFinder) -> _Portrait:
     return _Portrait(rgb, (slice(top, top + side), slice(left, left + side)), points)
 
 
-def _mouth_swap(target: _Portrait, donor: _Portrait, path: Path) -> Path:
+def _mouth_swap(target: _Portrait, donor: _Portrait) -> np.ndarray:
     """The donor's face warped onto the target by its landmarks, and of that the mouth alone blended in."""
     crop, points = target.crop, target.points
     side, share = len(crop), len(crop) / len(donor.crop)
@@ -94,12 +97,10 @@ def _mouth_swap(target: _Portrait, donor: _Portrait, path: Path) -> Path:
     (x, y), wide = points[3:].mean(0).tolist(), float(np.linalg.norm(points[4] - points[3]))
     mouth = np.zeros((side, side), np.float32)
     cv2.ellipse(mouth, ((x, y - 0.1 * wide), (1.6 * wide, 1.2 * wide), 0), 1, -1)
-    blended = blend(swap.rgb, crop, cv2.GaussianBlur(mouth, (5, 5), 0), poisson=False)
-    Image.fromarray(_marked(target.with_crop(blended), "MANIPULATED: the mouth of another portrait")).save(path, quality=90, subsampling=0)
-    return path
+    return target.with_crop(blend(swap.rgb, crop, cv2.GaussianBlur(mouth, (5, 5), 0), poisson=False))
 
 
-def _generated(first: _Portrait, second: _Portrait, path: Path) -> Path:
+def _generated(first: _Portrait, second: _Portrait, path: Path) -> None:
     """A picture drawn whole by the auto-encoder's decoder, from the code half-way between those of two portraits laid on each other."""
     # The face is 1/1.6 of the picture, its middle a little below that of the picture.
     points = ((first.points / len(first.crop) - 0.5) / 1.6 + (0.5, 0.52)) * GENERATED_SIDE_PX
@@ -113,7 +114,6 @@ def _generated(first: _Portrait, second: _Portrait, path: Path) -> Path:
     with torch.inference_mode():
         drawn = network.decoders["nearest"]((codes[0] + codes[1]) / 2)[0].permute(1, 2, 0).numpy()
     Image.fromarray(_marked((drawn * 255).round().astype(np.uint8), "MANIPULATED: wholly generated")).save(path, optimize=True)
-    return path
 
 
 def _marked(rgb: np.ndarray, words: str) -> np.ndarray:
@@ -142,6 +142,6 @@ def _write_clip(untouched: np.ndarray, manipulated: np.ndarray, path: Path) -> N
             left, top = round(room / 2 * (1 + np.sin(phase))), round(room / 4 * (1 - np.cos(phase)))
             changed = MANIPULATED_SECONDS[0] <= seconds < MANIPULATED_SECONDS[1]
             window = (manipulated if changed else untouched)[top : top + CLIP_SIDE_PX, left : left + CLIP_SIDE_PX].copy()
-            words = f"MANIPULATED: {_DRAWN}" if changed else "Telltale example: only seconds 3 to 5 are manipulated"
+            words = f"MANIPULATED: {_SWAPPED}" if changed else "Telltale example: only seconds 3 to 5 are manipulated"
             container.mux(stream.encode(av.VideoFrame.from_ndarray(_marked(window, words), format="rgb24")))
         container.mux(stream.encode())

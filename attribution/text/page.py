@@ -36,24 +36,29 @@ EXAMPLES = {
         _("Eileen Collins’s mouth on Grace Hopper’s face; made with Telltale"),
         "manipulated", "face_swap", original="grace_hopper.jpg",
     ),
-    "astronaut.png": Promise(_("An untouched portrait"), _("Eileen Collins, NASA, public domain"), "no_manipulation_found", "real"),
+    "astronaut.jpg": Promise(_("An untouched portrait"), _("Eileen Collins, NASA, public domain"), "no_manipulation_found", "real"),
+    "clip_seconds_3_to_5.mp4": Promise(
+        _("A clip, manipulated for two seconds"),
+        _("Eight seconds made from these pictures; from 3 to 5 the mouth is another’s"),
+        "manipulated", "face_swap", seconds=(3.0, 5.0),
+    ),
     "autoencoder_swap.png": Promise(
-        _("A redrawn face"),
+        _("A redrawn face, method unknown"),
         _("Drawn anew by a small auto-encoder; made with Telltale"),
-        "manipulated", "face_swap", original="astronaut.png",
+        "manipulated",
     ),
     "generated_face.png": Promise(
-        _("A generated face, method unknown"),
+        _("A generated face, inconclusive"),
         _("Drawn whole by a small auto-encoder, from half-way between the portraits; made with Telltale"),
-        "manipulated",
+        "inconclusive",
     ),
     "grace_hopper.jpg": Promise(
         _("An untouched portrait, inconclusive"), _("Grace Hopper, US Navy, public domain; the detector is not sure"), "inconclusive"
     ),
-    "clip_seconds_3_to_5.mp4": Promise(
-        _("A clip, manipulated for two seconds"),
-        _("Eight seconds made from these pictures; the face of 3 to 5 is drawn anew"),
-        "manipulated", "face_swap", seconds=(3.0, 5.0),
+    "astronaut.png": Promise(
+        _("The same portrait uncompressed, inconclusive"),
+        _("Eileen Collins, NASA, public domain; the detector is not sure"),
+        "inconclusive",
     ),
 }  # fmt: skip
 """By file name, in the order of the page."""
