@@ -232,17 +232,17 @@ detector | features | pictures | persons | accuracy | low | high | chance | comm
 plain binary | 160 pooled | 900 | 60 | 0.34 | 0.31 | 0.37 | 0.017 | 0.03
 telltale-mobilenetv2 | 1280 pooled | 900 | 60 | 0.41 | 0.38 | 0.44 | 0.017 | 0.03
 telltale-mobilenetv2 | 128 embedding | 900 | 60 | 0.16 | 0.14 | 0.18 | 0.017 | 0.03
-telltale-caddm | 160 pooled | 900 | 60 | 0.21 | 0.18 | 0.24 | 0.017 | 0.03
+telltale-swap | 160 pooled | 900 | 60 | 0.21 | 0.18 | 0.24 | 0.017 | 0.03
 plain binary | 32 components of 160 pooled | 900 | 60 | 0.2 | 0.17 | 0.23 | 0.017 | 0.03
-telltale-caddm | 32 components of 160 pooled | 900 | 60 | 0.18 | 0.15 | 0.21 | 0.017 | 0.03
+telltale-swap | 32 components of 160 pooled | 900 | 60 | 0.18 | 0.15 | 0.21 | 0.017 | 0.03
 # Identity probe, differences
 pair | difference | low | high
 plain binary − telltale-mobilenetv2 | -0.07 | -0.11 | -0.03
-plain binary − telltale-caddm | 0.13 | 0.09 | 0.17
-telltale-mobilenetv2 − telltale-caddm | 0.2 | 0.16 | 0.24
-plain binary, 32 components − telltale-caddm, 32 components | 0.02 | -0.01 | 0.05
+plain binary − telltale-swap | 0.13 | 0.09 | 0.17
+telltale-mobilenetv2 − telltale-swap | 0.2 | 0.16 | 0.24
+plain binary, 32 components − telltale-swap, 32 components | 0.02 | -0.01 | 0.05
 # Cross-source AUC
-cases | faces | plain binary | low | high | telltale-mobilenetv2 | low | high | telltale-caddm | low | high
+cases | faces | plain binary | low | high | telltale-mobilenetv2 | low | high | telltale-swap | low | high
 DFDC test, faces | 742 | 0.97 | 0.96 | 0.98 | 0.96 | 0.95 | 0.97 | 0.94 | 0.925 | 0.955
 DFDC test, clips | 110 | 0.96 | 0.94 | 0.98 | 0.98 | 0.96 | 0.99 | 0.97 | 0.95 | 0.985
 unseen swaps, senate | 300 | 0.72 | 0.69 | 0.75 | 0.7 | 0.66 | 0.74 | 0.76 | 0.73 | 0.79
@@ -300,7 +300,7 @@ def generator_card(*measured: parts.MeasuredTable, **changes: Any) -> parts.Card
 
 def swap_card(*measured: parts.MeasuredTable, **changes: Any) -> parts.Card:
     """A card of a detector that knows face swaps and pasted parts alone; with every table, or with those given."""
-    values: dict[str, Any] = {"name": "telltale-caddm", "labels": SWAP_LABELS, "scope": "face_swap", "artifacts": parts.ArtifactRule(0.35)}
+    values: dict[str, Any] = {"name": "telltale-swap", "labels": SWAP_LABELS, "scope": "face_swap", "artifacts": parts.ArtifactRule(0.35)}
     values["probes"] = (parts.Probe(1, (0.0, 0.0)),)
     return card(*(measured or SWAPS), **{"limits": ("It knows face swaps and pasted parts alone.",), **values, **changes})
 

@@ -100,12 +100,12 @@ def opinion(verdict: ev.Verdict = GENERATED, agreement: str = "same method", **c
 
 
 SWAPS = ev.DetectorInfo(
-    *("telltale-caddm", "ef" * 32, ("real", "swapped"), ("real", "face_swap"), ("No manipulation", "Face swap or pasted part")),
+    *("telltale-swap", "ef" * 32, ("real", "swapped"), ("real", "face_swap"), ("No manipulation", "Face swap or pasted part")),
     *("CC0-1.0", ("It knows swapped and pasted parts alone.",)),
     scope="face_swap",
 )
 SWAPPED = ev.Verdict("manipulated", "swapped", "face_swap", 0.88)
-REFUSED_SWAP = "telltale-caddm looks for face swaps and pasted parts; this face was called a GAN, so it was not asked."
+REFUSED_SWAP = "telltale-swap looks for face swaps and pasted parts; this face was called a GAN, so it was not asked."
 
 
 def swap_opinion(verdict: ev.Verdict = SWAPPED, agreement: str = "same family", **changes: Any) -> ev.Opinion:

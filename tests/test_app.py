@@ -233,16 +233,17 @@ def test_the_python_client_and_plain_http_get_the_document_of_the_contract(
 
 def test_detectors_are_listed_and_can_be_chosen(client: Program, server: Server) -> None:
     listed = client.predict(api_name="/detectors")
-    assert listed[0]["name"] == "telltale-mobilenetv2"
+    assert listed[0]["name"] == "telltale-attribution"
     for one in listed:
         assert set(one) == {"name", "licence", "labels", "display_names", "families", "answers", "measured"}
         assert len(one["labels"]) == len(one["families"]) == len(one["display_names"]) >= 2
         # Readers of other test files may have fetched a detector whose labels do not tell what they mean.
         assert "real" in one["families"] or not one["measured"]
-    (entry,) = client.predict(file=str(PORTRAIT), detector="telltale-mobilenetv2", api_name="/analyse")["files"]
-    assert (entry["detector"]["name"], entry["detector"]["labels"]) == ("telltale-mobilenetv2", listed[0]["labels"])
+    (entry,) = client.predict(file=str(PORTRAIT), detector="telltale-caddm", api_name="/analyse")["files"]
+    labels = {one["name"]: one["labels"] for one in listed}
+    assert (entry["detector"]["name"], entry["detector"]["labels"]) == ("telltale-swap", labels["telltale-swap"]), "by its earlier name"
     # A program can name no folder and start no download.
-    for name in ("no such detector", "../weights/telltale-caddm", str(ROOT / "weights" / "telltale-caddm"), "hf:a/b", 7):
+    for name in ("no such detector", "../weights/telltale-swap", str(ROOT / "weights" / "telltale-swap"), "hf:a/b", 7):
         assert "There is no detector called" in ask(server, upload(server, PORTRAIT), name)["files"][0]["error"]
 
 

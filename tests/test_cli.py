@@ -102,6 +102,15 @@ def test_an_output_that_cannot_be_written_is_said_before_the_work(
             assert told.out == ""
 
 
+def test_a_detector_may_be_called_by_an_earlier_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.json"
+    assert main(["analyse", PORTRAITS[0], "--beside", "telltale-caddm", "--device", "cpu", "--json", str(out)]) == 0
+    assert "telltale-caddm" not in capsys.readouterr().out
+    (evidence,) = read_document(json.loads(out.read_text(encoding="utf-8")))
+    assert isinstance(evidence, Evidence)
+    assert evidence.tracks[0].opinions[0].detector.name == "telltale-swap"
+
+
 def test_detectors_are_a_name_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["detectors"]) == 0
     assert capsys.readouterr().out.splitlines() == embedded()
@@ -154,9 +163,9 @@ def test_a_common_answer_and_what_each_says_alone() -> None:
     assert _summary(picture(MANIPULATED, tracks=(answered_together(),))).splitlines() == [
         "photo.jpg: manipulated, Landmark face swap (confidence 93 %)",
         "  The traces are those of a warped face.",
-        "  This is what these detectors say together: test-net and telltale-caddm.",
+        "  This is what these detectors say together: test-net and telltale-swap.",
         "  test-net alone: manipulated, Landmark face swap (confidence 93 %), same method",
-        "  telltale-caddm alone: no manipulation found (confidence 90 %), differs",
+        "  telltale-swap alone: no manipulation found (confidence 90 %), differs",
     ]
 
 
@@ -172,21 +181,21 @@ def test_a_common_answer_and_what_each_says_alone() -> None:
         (
             picture(verdict=SURE, tracks=(track(verdict=SURE, opinions=(Opinion(SPECIALIST, REFUSED),), artifacts=BOXES[:1]),)),
             True,
-            ["photo.jpg: manipulated, StyleGAN2 (confidence 99 %), 1 artifact box by telltale-caddm", f"  {REFUSED}"],
+            ["photo.jpg: manipulated, StyleGAN2 (confidence 99 %), 1 artifact box by telltale-swap", f"  {REFUSED}"],
         ),
         (
             picture(verdict=disputed().verdict, tracks=(disputed(), replace(disputed(number=1), artifacts=BOXES))),
             False,
             [
                 "photo.jpg: inconclusive",
-                "  The detectors disagree: test-net and telltale-caddm.",
+                "  The detectors disagree: test-net and telltale-swap.",
                 "  It looks like a face swap.",
                 "  face 1 of 2, at (40, 30): inconclusive",
-                "    The detectors disagree: test-net and telltale-caddm.",
-                "    telltale-caddm: no manipulation found (confidence 90 %), differs",
-                "  face 2 of 2, at (140, 30): inconclusive, 2 artifact boxes by telltale-caddm",
-                "    The detectors disagree: test-net and telltale-caddm.",
-                "    telltale-caddm: no manipulation found (confidence 90 %), differs",
+                "    The detectors disagree: test-net and telltale-swap.",
+                "    telltale-swap: no manipulation found (confidence 90 %), differs",
+                "  face 2 of 2, at (140, 30): inconclusive, 2 artifact boxes by telltale-swap",
+                "    The detectors disagree: test-net and telltale-swap.",
+                "    telltale-swap: no manipulation found (confidence 90 %), differs",
             ],
         ),
     ],

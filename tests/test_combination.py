@@ -529,6 +529,12 @@ def test_an_old_name_is_answered_with_the_new_one_unless_it_is_there(weights: Em
         loading.load("telltale-caddm")
 
 
+@pytest.mark.parametrize(("old", "new"), loading.RENAMED.items())
+def test_an_embedded_detector_answers_to_its_old_name(old: str, new: str) -> None:
+    assert new in loading.embedded()
+    assert loading.load(old).name == loading.embedded_name(old) == new
+
+
 def test_a_program_may_ask_by_the_old_name_too(weights: Embedded) -> None:
     (weights.folder / "swap").rename(weights.folder / "telltale-swap")
     events: Any = SimpleNamespace(engines=Engines(Engine("default", "cpu")))

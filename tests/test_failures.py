@@ -228,3 +228,21 @@ def test_the_results_file_is_read_whole_and_by_its_own_schema() -> None:
     assert (STUDY.reason, STUDY.left_out) == ("", ())
     assert STUDY.caveat in plain(WHOLE)
     assert read_study(ZEROSHOT_FILE).reason == OTHER_FORM, "it is not the other study"
+
+
+def test_a_detector_that_was_measured_under_another_name_is_called_as_it_is_now() -> None:
+    assert "telltale-caddm" in ZEROSHOT_FILE.read_text(encoding="utf-8")
+    shipped = {row[0] for row in STUDY.tables["summary"].rows if row[1] == "shipped"}
+    assert shipped == {"telltale-mobilenetv2", "telltale-swap"}
+    assert "telltale-swap" in WHOLE
+    assert "telltale-caddm" not in WHOLE
+
+
+def test_what_was_measured_on_the_first_default_is_said_to_be_of_it() -> None:
+    own, words = findings(), plain(WHOLE)
+    asked = {one.question: one.sentence for one in transfer.answers(own)}
+    assert "telltale-attribution has replaced" in asked[text.DEFAULT]
+    (said,) = [one for one in transfer.loss(own).more if "first default detector" in one]
+    assert "(telltale-mobilenetv2, which telltale-attribution has replaced)" in said
+    assert "default" in words
+    assert re.findall(r"(?<!first )default\b", words) == []

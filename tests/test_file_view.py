@@ -144,9 +144,9 @@ def test_custody_names_file_detectors_settings_versions_and_time() -> None:
 
 def test_custody_names_all_that_gave_a_common_answer_and_the_timeline_has_its_threshold() -> None:
     rows = Markup(view.provenance(s.picture(s.MANIPULATED, tracks=(s.answered_together(),))))
-    assert "test-net, telltale-caddm" in rows.words
+    assert "test-net, telltale-swap" in rows.words
     assert f"{'ab' * 32}, {'ef' * 32}" in rows.words
-    rule = {"experts": ["telltale-caddm"], "thresholds": {"p_manipulated_above": 0.55}}
+    rule = {"experts": ["telltale-swap"], "thresholds": {"p_manipulated_above": 0.55}}
     settings = s.clip().settings
     assert view._threshold(s.clip()) == view._threshold(replace(s.clip(), settings={**settings, "combination": {}})) == 0.8
     assert view._threshold(replace(s.clip(), settings={**settings, "combination": rule})) == 0.55

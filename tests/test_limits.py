@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -131,10 +132,27 @@ def test_the_answers_come_first_with_their_intervals() -> None:
     assert f"{text.ACCUSED}1.3 %95 % interval 0.5–3.4 %, n = 300: collections it never saw." in first
     assert f"{text.CLEARED}5 %95 % interval 2.7–9 %, n = 200: collections it never saw." in first
     assert f"{text.ABSTAINS}37 % / 35 %37 % (31–42 %) / 35 % (29–42 %): collections it never saw." in first
-    assert f"{text.UNSEEN}10 %95 % interval 5.5–17 %, n = 100: Methods left out." in first
+    assert f"{text.UNSEEN}10 %95 % interval 5.5–17 %, n = 100: {text.FIRST_LEFT_OUT}." in first
     assert "It misses some." in first
     assert f"{text.UNSEEN}20 %" in plain(section(PAGES["generators"], "answers")), "of generators that it does not know"
     assert f"{text.POINTS}73 %95 % interval 68–77 %, n = 400" in plain(section(PAGES["swaps"], "answers"))
+
+
+def test_methods_that_training_left_out_are_those_of_the_card_or_else_of_trainings_of_the_first_default() -> None:
+    table = replace(STUDY["leave_out"], title="Verdicts on what training never saw")
+    known = replace(table, rows=tuple((*row[:3], *(0.0, 1.0, 0.0), *row[6:]) for row in table.rows))
+    for measured, figure, place in ((MEASURED, "10 %", text.FIRST_LEFT_OUT), ((*MEASURED, known), "100 %", text.LEFT_OUT["method"])):
+        (answer,) = [one for one in limits.answers(Subject(card(*measured), Study(STUDY))) if one.question == text.UNSEEN]
+        assert answer.figure == figure
+        assert answer.sentence.endswith(f": {place}.")
+    assert limits.leave_out(Subject(card(*MEASURED), Study(STUDY))).tables == (STUDY["leave_out"],)
+    assert limits.leave_out(Subject(card(*MEASURED, known), Study(STUDY))).tables == (known,)
+
+
+def test_methods_of_the_first_default_keep_their_names() -> None:
+    assert Subject(card(), NO_STUDY).method("stylegan2") == "StyleGAN2"
+    assert Subject(swap_card(), NO_STUDY).source("landmark_swap on senate") == "Face swap (landmark warp) on senate"
+    assert Subject(swap_card(), NO_STUDY).method("somebody_else") == "somebody_else"
 
 
 def test_the_first_chart_has_the_sources_it_never_saw_and_the_families_it_knows() -> None:
@@ -212,7 +230,7 @@ SAID: list[tuple[Subject, str, str]] = [
     (
         OF_GENERATORS,
         "unknown",
-        "Best is k-NN distance: a mean AUROC of 0.85 over what was held out; hardest to notice is sd21, 0.80 (0.75–0.85).",
+        "Best is k-NN distance: a mean AUROC of 0.85 over what was held out; hardest to notice is Stable Diffusion 2.1, 0.80 (0.75–0.85).",
     ),
     (OF_GENERATORS, "islands", "Weakest, SDXL, collections it never saw: 40 % (36–44 %) of the patches inside look generated"),
     (OF_GENERATORS, "ablation", "cross recall StyleGAN2: best is “without pre-training”, 0.90 (0.83–0.94)."),
@@ -277,7 +295,7 @@ def test_counts_that_do_not_fit_their_faces_are_not_drawn(row: tuple[Cell, ...])
 
 # Less identity, better generalisation
 
-LESS, MORE, SAME = (("plain binary − telltale-caddm", *gap) for gap in ((0.13, 0.09, 0.17), (-0.1, -0.15, -0.05), (0.01, -0.02, 0.04)))
+LESS, MORE, SAME = (("plain binary − telltale-swap", *gap) for gap in ((0.13, 0.09, 0.17), (-0.1, -0.15, -0.05), (0.01, -0.02, 0.04)))
 UP, DOWN, LEVEL = ((0.04, 0.02, 0.06), (-0.05, -0.08, -0.02), (0.01, -0.01, 0.03))
 
 
@@ -301,11 +319,11 @@ def claimed(pair: tuple[Cell, ...], *gaps: tuple[Cell, ...]) -> swaps.Claim:
         (MORE, [UP], REFUTED),
         (MORE, [DOWN], REFUTED),
         # An interval that is missing decides nothing.
-        (("plain binary − telltale-caddm", 0.13, None, None), [UP], None),
+        (("plain binary − telltale-swap", 0.13, None, None), [UP], None),
         (LESS, [(0.5, None, None)], None),
         # Reduced features do not count, and the order of a pair does not matter.
-        (("plain binary, 32 components − telltale-caddm, 32 components", 0.13, 0.09, 0.17), [UP], None),
-        (("telltale-caddm − plain binary", -0.13, -0.17, -0.09), [UP], CONFIRMED),
+        (("plain binary, 32 components − telltale-swap, 32 components", 0.13, 0.09, 0.17), [UP], None),
+        (("telltale-swap − plain binary", -0.13, -0.17, -0.09), [UP], CONFIRMED),
     ],
 )
 def test_the_claim_is_decided_by_the_intervals(pair: tuple[Cell, ...], gaps: list[tuple[Cell, ...]], state: str | None) -> None:

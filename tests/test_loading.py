@@ -229,10 +229,10 @@ def test_names(own_detector: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     shipped.mkdir()
     monkeypatch.setattr(loading, "EMBEDDED_FOLDER", shipped)
     assert embedded(shipped) == []
-    for name in ("a-first", "telltale-mobilenetv2", "zebra"):
+    for name in ("a-first", "telltale-attribution", "zebra"):
         (shipped / name).symlink_to(own_detector)
     (shipped / "no-detector").mkdir()
-    assert embedded(shipped) == ["telltale-mobilenetv2", "a-first", "zebra"]
+    assert embedded(shipped) == ["telltale-attribution", "a-first", "zebra"]
     assert load("zebra").name == load(str(own_detector)).name == load().name == "random-for-tests"
 
 

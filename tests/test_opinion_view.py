@@ -116,7 +116,7 @@ def test_an_opinion_that_another_one_overturned_the_answer_of_is_none_itself() -
 def test_what_is_out_of_a_detectors_field_is_no_contradiction_but_leaves_no_verdict() -> None:
     shares = {"p_methods": {"real": 0.1, "swapped": 0.9}, "p_families": {"real": 0.1, "face_swap": 0.9}, "p_manipulated": 0.9}
     router = {"p_methods": {"stylegan2": 1.0}, "p_families": {"gan": 1.0}, "placement": None, "architecture": None}
-    reason = "telltale-caddm looks for swaps alone, and test-net calls this one a GAN."
+    reason = "telltale-swap looks for swaps alone, and test-net calls this one a GAN."
     one = s.opinion(s.GENERATED, "undecided", detector=s.DETECTOR, overturns=reason, **router)
     left = track(one, verdict=Verdict("inconclusive", None, None, None, (reason,)), placement=None, **shares)
     assert view.first_state(left) == "", "what it would have said is none of its business"
@@ -182,7 +182,7 @@ def test_who_was_asked_is_in_full_and_the_others_have_a_line() -> None:
     assert said(view.heading(one, 1, s.DETECTOR)).startswith("Which generator drew it? (DNA-Det)")
     lines = said(view.others(one, 1))
     assert lines.startswith(text.NOT_ASKED)
-    assert s.REFUSED_SWAP.replace("telltale-caddm", "CADDM") in lines
+    assert s.REFUSED_SWAP.replace("telltale-swap", "CADDM") in lines
     assert view.others(track(s.opinion()), 0) == ""
     nobody = track(NOT_ASKED_EITHER, NOT_ASKED)
     parts = (view.heading(nobody, 0, s.DETECTOR), view.answer(nobody, nobody.opinions[0], s.DETECTOR), view.others(nobody, 0))

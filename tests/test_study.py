@@ -34,6 +34,18 @@ def test_what_cannot_be_read_gives_a_sentence(tmp_path: Path, monkeypatch: pytes
     assert read_study(write_study(file)).reason == OTHER_FORM, "a huge file is not read"
 
 
+def test_what_was_the_default_when_it_was_measured_is_called_the_first_default(tmp_path: Path) -> None:
+    file, now = tmp_path / "study.json", "the first default detector (telltale-mobilenetv2, which telltale-attribution has replaced)"
+    for said, read in (
+        ("shorter than the shipped detector.", f"shorter than {now}."),
+        ("the default detector of this app", now),
+        ("The default by units; the default's network", "The first default by units; the first default's network"),
+        ("at the default threshold; those of the shipped detectors", "at the default threshold; those of the shipped detectors"),
+    ):
+        file.write_text(json.dumps({**study_json(), "caveat": said}), encoding="utf-8")
+        assert read_study(file).caveat == read
+
+
 BROKEN: list[Any] = [
     None,
     [],

@@ -174,8 +174,8 @@ def test_a_file_is_examined_by_way_of_the_package(detector_folder: Path, device:
         (entry,) = ask(server, upload(server, ROOT / "README.md"))["files"]
         assert "text file" in entry["error"]
         # The process with the GPU does not know it: it is asked on the CPU.
-        (entry,) = ask(server, upload(server, PORTRAIT), "telltale-caddm")["files"]
-        assert entry["detector"]["name"] == "telltale-caddm"
+        (entry,) = ask(server, upload(server, PORTRAIT), "telltale-swap")["files"]
+        assert entry["detector"]["name"] == "telltale-swap"
         assert entry["settings"]["device"] == "cpu"
     finally:
         stop(server)

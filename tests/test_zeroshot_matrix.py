@@ -29,7 +29,7 @@ from conftest import SIDE_PX, Folders, some_crops
 from study_faces import row_of, rows_of, study_faces
 
 EACH = 12
-DEFAULT, CADDM = "telltale-mobilenetv2", "telltale-caddm"
+DEFAULT, SWAP = "telltale-attribution", "telltale-swap"
 
 
 def said_of(logits: np.ndarray) -> Said:
@@ -55,7 +55,7 @@ def runs_said(faces: Faces) -> dict[Run, Said]:
 @pytest.fixture(scope="module")
 def tables(faces: Faces, runs_said: dict[Run, Said]) -> dict[str, MeasuredTable]:
     p = np.random.default_rng(1).random(len(faces)).astype(np.float32)
-    return matrix_tables(runs_said, {DEFAULT: p, CADDM: p}, faces)
+    return matrix_tables(runs_said, {DEFAULT: p, SWAP: p}, faces)
 
 
 def test_a_weighted_figure_is_that_of_the_repeated_faces() -> None:
@@ -117,7 +117,7 @@ def test_every_cell_says_what_its_detector_saw(faces: Faces, runs_said: dict[Run
 
 
 def test_the_summary_is_the_mean_of_the_matrix(tables: dict[str, MeasuredTable]) -> None:
-    for detector, variant in (("meso4", "base"), ("mesoinception4", "all"), (CADDM, "shipped")):
+    for detector, variant in (("meso4", "base"), ("mesoinception4", "all"), (SWAP, "shipped")):
         mine = rows_of(tables["matrix"], detector=detector, variant=variant)
         figures = {row["figure"]: row for row in rows_of(tables["summary"], detector=detector, variant=variant)}
         for relation in ("trained on", "never seen"):
@@ -227,14 +227,14 @@ def test_detectors_and_sources_are_described(tmp_path: Path) -> None:
         (tmp_path / run.name).mkdir(parents=True)
         settings = {"minutes": 1.5, "pretrained": run.detector.pretrained}
         (tmp_path / run.name / SETTINGS_FILE).write_text(json.dumps(settings), encoding="utf-8")
-    tables = describe_tables(study_faces(6), todo, tmp_path, ["telltale-caddm"])
+    tables = describe_tables(study_faces(6), todo, tmp_path, ["telltale-swap"])
     detectors = {row["detector"]: row for row in rows_of(tables["detectors"])}
-    assert list(detectors) == ["meso4", "mesoinception4", "mobilenetv2", "telltale-caddm"]
+    assert list(detectors) == ["meso4", "mesoinception4", "mobilenetv2", "telltale-swap"]
     # As published with one output; here there are two, of 16 units each.
     assert detectors["meso4"]["parameters"] == 27_977 + 17
     wanted = {"meso4": (16, "from scratch", 600, 27.0), "mobilenetv2": (1280, "ImageNet", 300, 27.0)}
     assert {name: tuple(detectors[name][cell] for cell in ("units", "start", "steps", "minutes")) for name in wanted} == wanted
-    assert [detectors["telltale-caddm"][cell] for cell in ("start", "steps", "input px")] == ["shipped", None, 224]
+    assert [detectors["telltale-swap"][cell] for cell in ("start", "steps", "input px")] == ["shipped", None, 224]
     sources = {row["source"]: row for row in rows_of(tables["sources"])}
     assert list(sources) == list(SOURCES)
     assert [name for name, row in sources.items() if row["trained on"]] == list(TRAINED)

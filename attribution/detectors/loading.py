@@ -45,9 +45,9 @@ from attribution.models.shallow import Shallow
 from attribution.pulse import give_pulse
 from attribution.text import numbers
 
-DEFAULT_DETECTOR = "telltale-mobilenetv2"
-RENAMED = {"telltale-mobilenetv2": "telltale-attribution", "telltale-caddm": "telltale-swap"}
-"""Names of embedded detectors that were replaced, and which one answers to them now."""
+DEFAULT_DETECTOR = "telltale-attribution"
+RENAMED = {"telltale-caddm": "telltale-swap"}
+"""Names that embedded detectors have had, and which one answers to them now: the same with another name, or its heir."""
 EMBEDDED_FOLDER = Path(__file__).resolve().parents[2] / "weights"
 PROBE_TOLERANCE, PROJECTION_KEY = 1e-3, "projection.weight"
 _LARGEST_CARD_BYTES = 4 * 2**20
@@ -85,7 +85,7 @@ def embedded(folder: Path | None = None) -> list[str]:
 
 
 def embedded_name(asked: str) -> str:
-    """The embedded detector that is asked for by that name, which may be one that it replaced, or `default`; empty where there is none."""
+    """The embedded detector that is asked for by that name, which may be an earlier one, or `default`; empty where there is none."""
     names = embedded()
     if asked == "default":
         return names[0] if names else ""

@@ -18,6 +18,7 @@ from babel.messages.extract import extract, extract_python
 from babel.messages.pofile import read_po, write_po
 from jinja2.ext import babel_extract
 
+from attribution.measured.study import called_now
 from attribution.messages import CATALOGUES, DATA, LANGUAGES
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -52,7 +53,7 @@ def sentences() -> Iterator[_Sentence]:
         yield from ((DATA, limit) for limit in card["limits"])
         yield from _of_tables(card["measured"])
     for path in sorted((_PRODUCT / "measured" / "data").glob("*.json")):
-        study = json.loads(path.read_text(encoding="utf-8"))
+        study = json.loads(called_now(path.read_text(encoding="utf-8")))
         yield from ((DATA, study[key]) for key in ("caveat",) if key in study)
         yield from _of_tables([*study.get("tables", {}).values(), *([study] if "columns" in study else [])])
 

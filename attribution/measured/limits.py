@@ -53,13 +53,19 @@ def _in_large(question: str, total: Tally, count: int, place: str) -> Answer:
 
 
 def _never_seen(at: Subject) -> Answer:
-    """Pooled over methods left out of training; of a detector of generators, over the generators that it does not know."""
+    """Pooled over what was left out of training: methods, or else sources, the study's where the card tells of none; of a detector of
+    generators, over the generators that it does not know."""
     unknown = _totals(at, "Verdicts on unknown generators, test")
-    left_out = attempt(lambda: [Tally.of(row) for row in Rows(_unseen(at), _LEFT_OUT) if row.text("kind") == "method"])
+    table = attempt(lambda: _unseen(at))
+    rows = (attempt(lambda: list(Rows(table, _LEFT_OUT))) or []) if table else []
+    kind = next((one for one in ("method", "source") if any(row.text("kind") == one for row in rows)), "method")
+    left_out = attempt(lambda: [Tally.of(row) for row in rows if row.text("kind") == kind])
+    place = text.LEFT_OUT[kind] if table in at.card.measured else text.FIRST_LEFT_OUT
     total = unknown[1] if unknown else sum(left_out or (), NO_FACES)
+    question = text.UNSEEN if unknown or kind == "method" else text.UNSEEN_SOURCES
     if not total.faces:
-        return Answer(text.UNSEEN, sentence=at.study.reason or text.NOT_MEASURED_WHY)
-    return _in_large(text.UNSEEN, total, total.none_found, text.UNKNOWN_GENERATORS if unknown else text.LEFT_OUT["method"])
+        return Answer(question, sentence=at.study.reason or text.NOT_MEASURED_WHY)
+    return _in_large(question, total, total.none_found, text.UNKNOWN_GENERATORS if unknown else place)
 
 
 def by_source_of_all(at: Subject) -> Markup:
@@ -165,9 +171,9 @@ def _totals(at: Subject, title: str) -> tuple[Tally, ...]:
 
 
 def _unseen(at: Subject) -> MeasuredTable:
-    """The study's verdicts on what training never saw, or else the card's. Raises Unfit."""
+    """The card's verdicts on what training never saw, or else the study's. Raises Unfit."""
     own = attempt(lambda: at.table("Verdicts on what training never saw"))
-    return own if own is not None and "leave_out" not in at.study.tables else at.of_study("leave_out")
+    return own if own is not None else at.of_study("leave_out")
 
 
 def methods(at: Subject, split: str = "test") -> Section:
@@ -369,7 +375,7 @@ def shortcuts(at: Subject) -> Section:
 _WORDS = section.Wording(text.GROUPS, text.TITLES, text.READING)
 _HTML = macros("sections.html")
 _OF_THE_STUDY = ("unseen", "questions")
-# The study is about the chosen detector's training.
+# The study is about the training of the first default detector, which the default of today has replaced.
 _NO_STUDY = Study(reason=_("No study was made with this detector."))
 
 _SOURCES = {f"sources-{split}": partial(by_source, split=split) for split in ("cross", "test")}

@@ -223,7 +223,7 @@ def side_by_side(at: Subject) -> Section:
     every = [(row, own, row.estimate("default")) for row, own in known(table, ("rows", "faces", "default"), "DNA-Det")]
     pairs = [(_row_name(row, at), own, other, row.count("faces")) for row, own, other in every if other is not None]
     name, own, other, faces = need(pairs, table)[0]
-    says = _("{what}: {own}, the default detector {other} (n = {n}).")
+    says = _("{what}: {own}, the first default detector {other} (n = {n}).")
     says = says.format(what=name, own=figure_words(own), other=figure_words(other), n=faces)
     differ = [pair for pair in pairs if apart(pair[1], pair[2])]
     more = _("The two intervals overlap in every row.")
@@ -234,7 +234,7 @@ def side_by_side(at: Subject) -> Section:
     series = []
     for words, look, values in (
         (_("this detector"), "accent", [pair[1] for pair in pairs]),
-        (_("the default detector"), "second", [pair[2] for pair in pairs]),
+        (_("the first default detector"), "second", [pair[2] for pair in pairs]),
     ):
         of = [told(pair[0], one, pair[3], figure_words) for pair, one in zip(pairs, values, strict=True)]
         series.append(Dots(words, look, values, of))
@@ -256,7 +256,8 @@ def robustness(at: Subject) -> Section:
         own = [row for row in rows if row.text("change") == change]
         steps = [row.text("value") or text.UNCHANGED for row in own]
         found = []
-        for name, look, column in ((_("this detector"), "accent", "macro-F1"), (_("the default detector"), "guess", "default detector")):
+        looks = ((_("this detector"), "accent", "macro-F1"), (_("the first default detector"), "guess", "default detector"))
+        for name, look, column in looks:
             points = [(place, one, row.count("faces")) for place, row in enumerate(own) if (one := row.estimate(column)) is not None]
             if points:
                 words = [told(steps[place], one, faces, figure_words) for place, one, faces in points]

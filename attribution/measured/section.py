@@ -82,7 +82,7 @@ class Subject:
         cards = (self.card, *(self.beside if self.card.scope == "face_swap" else ()))
         known = next((one for card in cards for one in card.labels if one.name == label), None)
         if known is None:
-            return text.UNTOUCHED if label == "real" else label
+            return text.UNTOUCHED if label == "real" else text.METHODS.get(label, label)
         return text.UNTOUCHED if known.family == "real" else known.display_name
 
     def family(self, family: str) -> str:

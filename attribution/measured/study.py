@@ -1,6 +1,7 @@
 """The studies of the lab as the product reads them. Nothing in their files can raise: a broken table is left out and named."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,13 @@ ABSENT = "The results of the study are not included in this copy of Telltale."
 MOST_CAVEAT = 600
 UNREADABLE = "The results of the study are there, but their file cannot be read."
 OTHER_FORM = "The results of the study are there, but not in the form that this version reads."
+# What has been called otherwise since it was measured: a detector that got another name, and the default of then, which has an heir.
+_FIRST_DEFAULT = "the first default detector (telltale-mobilenetv2, which telltale-attribution has replaced)"
+_CALLED_NOW = (
+    ("telltale-caddm", "telltale-swap"),
+    (r"\bthe shipped detector\b|\bthe default detector of this app\b", _FIRST_DEFAULT),
+    (r"\b([Tt]he) default\b(?! threshold)", r"\1 first default"),
+)
 
 
 @dataclass(frozen=True)
@@ -35,11 +43,12 @@ class Study:
 
 
 def read_study(path: Path = STUDY_FILE, schema: str = SCHEMA) -> Study:
-    """The study in that file, if it is of that schema; an empty one with its reason for a missing, broken or foreign file."""
+    """The study in that file, if it is of that schema, with detectors called as they are now; an empty one with its reason for a missing,
+    broken or foreign file."""
     try:
         if path.stat().st_size > MOST_BYTES:
             return Study(reason=OTHER_FORM)
-        data = json.loads(path.read_bytes().decode("utf-8"))
+        data = json.loads(called_now(path.read_bytes().decode("utf-8")))
         # An escaped half of a character passes as JSON, and breaks whatever sends it on.
         json.dumps(data, ensure_ascii=False).encode("utf-8")
     except FileNotFoundError:
@@ -53,6 +62,13 @@ def read_study(path: Path = STUDY_FILE, schema: str = SCHEMA) -> Study:
     caveat = data.get("caveat")
     left_out = tuple(key[:40] for key in read if key not in tables)
     return Study(tables, "" if tables else OTHER_FORM, left_out, caveat[:MOST_CAVEAT] if isinstance(caveat, str) else "")
+
+
+def called_now(content: str) -> str:
+    """The words of a study's file with detectors called as they are now."""
+    for old, new in _CALLED_NOW:
+        content = re.sub(old, new, content)
+    return content
 
 
 def _table(value: Any) -> MeasuredTable | None:

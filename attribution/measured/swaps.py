@@ -98,7 +98,7 @@ class _Asked:
 
 
 def second_opinion(at: Subject, split: str) -> Section:
-    """What asking this detector beside the default one changes on that split, source by source. Raises Unfit."""
+    """What asking this detector beside the first default one changes on that split, source by source. Raises Unfit."""
     table, counts = at.table(f"Second opinion, {split}"), ("faces", "agree", "undecided", "overturned")
     counts = (*counts, "wrong answers prevented", "right answers lost")
     every = [(row.text("source"), [row.count(name) for name in counts]) for row in Rows(table, ("source", *counts))]
@@ -112,7 +112,8 @@ def second_opinion(at: Subject, split: str) -> Section:
         shares = [count / one.faces for count in (one.agree, one.undecided, one.overturned)]
         bars.append(Bar(name, shares, words.format(source=name, n=one.faces, **said)))
     says = _(
-        "It contradicts the default detector on {share} of faces (n = {n}): wrong answers prevented {prevented}, right ones lost {lost}."
+        "It contradicts the first default detector on {share} of faces (n = {n}): wrong answers prevented {prevented}, \
+right ones lost {lost}."
     )
     says = says.format(share=total.said(total.overturned), n=total.faces, prevented=total.prevented, lost=total.lost)
     undone, more = wilson(total.prevented, total.prevented + total.lost), []
@@ -192,7 +193,7 @@ def _auc_gaps(at: Subject) -> list[tuple[str, Estimate]]:
 
 
 def _is_own(detector: str, at: Subject) -> bool:
-    """Whether a table's name of a detector (`telltale-caddm`, `telltale-caddm, 32 components`) means that of the card."""
+    """Whether a table's name of a detector (`telltale-swap`, `telltale-swap, 32 components`) means that of the card."""
     return detector.partition(", ")[0] == at.card.name
 
 

@@ -13,7 +13,7 @@ from attribution.text import failures as text
 from attribution.text import limits as limits_text
 from attribution.text.numbers import decimal, measured_share
 
-BASE, SHIPPED, DEFAULT = "base", "shipped", "telltale-mobilenetv2"
+BASE, SHIPPED, FIRST_DEFAULT = "base", "shipped", "telltale-mobilenetv2"
 ADDED = {"top": text.TOP_DOT, "all": text.ALL_DOT}
 KNOWN, NEVER = "trained on", "never seen"
 # An SSIM from which heatmaps may be called alike.
@@ -82,7 +82,7 @@ def answers(at: Findings) -> list[Answer]:
         better, worse, count = counted
         said = text.BETTER_OF.format(better=better, count=count, worse=worse)
         shown.append(Answer(text.BETTER, measured_share(better / count), said))
-    known, never = (found.get((DEFAULT, SHIPPED, figure)) for figure in (_AUC_KNOWN, _AUC_NEVER))
+    known, never = (found.get((FIRST_DEFAULT, SHIPPED, figure)) for figure in (_AUC_KNOWN, _AUC_NEVER))
     if known and never:
         shown.append(_answer(text.DEFAULT, never, text.DEFAULT_OF, known=figure_words(known)))
     return shown

@@ -127,7 +127,8 @@ def ablation(at: Findings) -> Section:
 
 
 def readout(at: Findings) -> Section:
-    """Whether the default detector gains by its universal units alone, with the readout that validation faces choose. Raises Unfit."""
+    """Whether the first default detector gains by its universal units alone, with the readout that validation faces choose. Raises
+    Unfit."""
     gaps: dict[Any, Estimate] = {place: gap for place, _, gap in at.found("readout_differences", ("faces", "readout"), "difference", -1.0)}
     aucs = attempt(lambda: at.found("readout", ("faces", "readout"), "AUC")) or []
     compared = [name for _, name in gaps if name.startswith(_UNIVERSAL) and _LESS not in name]

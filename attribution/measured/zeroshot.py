@@ -64,7 +64,7 @@ class Findings:
         return of_data(self.detectors.get(name, name))
 
     def short(self, name: str) -> str:
-        """The detector's own name: `telltale-caddm`, or what is shown of one of the study without what stands in brackets."""
+        """The detector's own name: `telltale-swap`, or what is shown of one of the study without what stands in brackets."""
         return name if name.startswith("telltale-") else self.detectors.get(name, name).partition(" (")[0]
 
     def source(self, name: str) -> str:

@@ -143,14 +143,15 @@ def _out_of_scope(case: _Case) -> Limit | None:
 
 
 def _new_method(case: _Case) -> Limit | None:
-    """How many faces by a method that training left out pass, of the method of which most do."""
+    """How many faces by a method (or else from a source) that training left out pass, of the one of which most do."""
     rows = rows_of(case.tables, "Verdicts on what training never saw", _UNSEEN)
-    tallies = [(row.text("left out"), Tally.of(row)) for row in rows if row.text("kind") == "method"]
-    enough = [(method, one) for method, one in tallies if one.faces >= _FEWEST_FACES]
-    if not enough:
-        return None
-    worst, one = max(enough, key=lambda pair: pair[1].none_found / pair[1].faces)
-    return _limit(text.NEW_METHOD, one.none_found, one.faces, "test", method=case.evidence.detector.display(worst))
+    for kind, sentence in (("method", text.NEW_METHOD), ("source", text.NEW_SOURCE)):
+        tallies = [(row.text("left out"), Tally.of(row)) for row in rows if row.text("kind") == kind]
+        enough = [(name, one) for name, one in tallies if one.faces >= _FEWEST_FACES]
+        if enough:
+            worst, one = max(enough, key=lambda pair: pair[1].none_found / pair[1].faces)
+            return _limit(sentence, one.none_found, one.faces, "test", method=case.evidence.detector.display(worst.partition(" (")[0]))
+    return None
 
 
 def _small(case: _Case, sentence: Message, share: str, *counted: str) -> Limit | None:

@@ -32,8 +32,8 @@ QUESTIONS = {
         _("Only these units are kept. Universal units would have to beat the strongest units of one source."),
     ),
     "readout": (
-        _("Would the default detector be better with these units alone?"),
-        _("AUC less that of the default as it is, on the same faces. A hollow dot: no change shown."),
+        _("Would the first default detector be better with these units alone?"),
+        _("AUC less that of the first default detector, telltale-mobilenetv2, as it is, on the same faces. A hollow dot: no change shown."),
     ),
 }
 TITLES, READING = ({key: words[at] for key, words in QUESTIONS.items()} for at in (0, 1))
@@ -47,10 +47,12 @@ AUC 1: always told apart; 0.5: a coin. In brackets: the 95 % interval."
 KNOWN = _("AUC on the source trained on")
 NEVER = _("AUC on sources never seen")
 BETTER = _("Sources never seen, better than a coin")
-DEFAULT = _("This app’s detector, sources never seen")
+DEFAULT = _("The first default detector, sources never seen")
 MEAN_OF = _("95 % interval {low}–{high}; mean over detectors, n = {n}.")
 BETTER_OF = _("{better} of {count} pairs of a training and a source; {worse} are worse.")
-DEFAULT_OF = _("95 % interval {low}–{high}; on sources of its training {known}.")
+DEFAULT_OF = _(
+    "95 % interval {low}–{high}; on sources of its training {known}. It is telltale-mobilenetv2, which telltale-attribution has replaced."
+)
 CHART_TITLE = _("The source trained on, and sources never seen")
 KNOWN_DOT, NEVER_DOT = _("the source trained on"), _("sources never seen")
 FELL = {
@@ -113,14 +115,14 @@ AGAINST = _("Against all units: {whole}; against as many at random: {random}. Le
 UNIVERSAL_DOT, STRONGEST_DOT, RANDOM_DOT = _("most universal"), _("strongest on one source"), _("as many at random")
 AUC_NEVER = _("AUC, sources never seen")
 READOUT = {
-    1: _("Yes: where the default never trained the AUC changes by {never}, elsewhere by {known}."),
-    0: _("Not shown: where the default never trained the AUC changes by {never}, elsewhere by {known}."),
-    -1: _("No: where the default never trained the AUC changes by {never}, elsewhere by {known}."),
+    1: _("Yes: where the first default detector never trained the AUC changes by {never}, elsewhere by {known}."),
+    0: _("Not shown: where the first default detector never trained the AUC changes by {never}, elsewhere by {known}."),
+    -1: _("No: where the first default detector never trained the AUC changes by {never}, elsewhere by {known}."),
 }
 CHOSEN = {
     True: _("Validation faces chose the {share} most universal units, with a readout fitted anew."),
     False: _("Validation faces chose the {share} most universal units, with the readout as it is."),
 }
-RIVAL = _("Against all units fitted anew the AUC changes by {gap} where the default never trained.")
+RIVAL = _("Against all units fitted anew the AUC changes by {gap} where the first default detector never trained.")
 READOUT_SETS = {"never trained": _("Origins never trained on"), "trained on": _("Origins trained on"), "all": _("All of them")}
 SHOWN_DOT, NOT_SHOWN_DOT = _("shown"), _("not shown")

@@ -23,7 +23,7 @@ UNPACKING = _("The table is being unpacked …")
 ACCUSED = _("Untouched faces accused")
 CLEARED = _("Manipulated faces passed")
 ABSTAINS = _("No answer: untouched / manipulated")
-UNSEEN = _("Methods it never saw: passed")
+UNSEEN, UNSEEN_SOURCES = _("Methods it never saw: passed"), _("Sources it never saw: passed")
 POINTS = _("Swapped parts that its boxes hit")
 MEASURED_ON = _("95 % interval {interval}, n = {n}: {place}.")
 SILENT_ON = _("{untouched} / {manipulated}: {place}.")
@@ -46,7 +46,7 @@ SOURCE_ON = _("{method} on {collection}")
 GROUPS = {
     "sources": _("Where the faces come from"), "unseen": _("What training never saw"), "questions": _("Questions of the study"),
     "trust": _("How far to trust a number"), "whom": _("For whom and what it fails"), "tried": _("How it came about"),
-    "compared": _("Beside the default detector"), "scope": _("What it does not know"), "patches": _("Where the evidence lies"),
+    "compared": _("Beside the first default detector"), "scope": _("What it does not know"), "patches": _("Where the evidence lies"),
     "better": _("Beside a plain detector"), "where": _("Where it points"), "second": _("As a second opinion"),
 }  # fmt: skip
 REST_TITLE = _("Everything else")
@@ -72,7 +72,13 @@ QUESTIONS = {
         _("A source or a method left out of training?"),
         _("Trained without it, then asked. A careful detector turns to inconclusive."),
     ),
-    "matrix": (_("Trained here, tested there?"), _("Row: a source; column: a training; cell: AUC. Outlined: never seen by that training.")),
+    "matrix": (
+        _("Trained here, tested there?"),
+        _(
+            "Row: a source; column: a training (“everything”: of the first default detector); cell: AUC. Outlined: never seen by that \
+training."
+        ),
+    ),
     "open-set": (
         _("Does it notice a method it does not know?"),
         _("Each method was held out in turn. AUROC 1: always noticed; 0.5: a coin."),
@@ -105,8 +111,11 @@ QUESTIONS = {
         _("Could it cheat?"),
         _("A probe guesses the family from one cue alone. Above chance (the mark), the cue gives it away."),
     ),
-    "tried": (_("What was tried?"), ""),
-    "side-by-side": (_("Better than the default detector?"), _("The same faces for both. Further right is better; of false alarms, left.")),
+    "tried": (_("What was tried?"), _("For the first default detector, telltale-mobilenetv2, which telltale-attribution has replaced.")),
+    "side-by-side": (
+        _("Better than the first default detector?"),
+        _("It is telltale-mobilenetv2, since replaced. The same faces for both. Further right is better; of false alarms, left."),
+    ),
     "robustness": (_("What do compression, blur, resizing and noise cost?"), _("The change grows to the right; first the face as it is.")),
     "verdicts-unknown": (
         _("What does it say of generators it does not know?"),
@@ -138,6 +147,13 @@ LEFT_OUT = {
     "source": _("Manipulated faces of sources left out"),
     "untouched source": _("Untouched faces of sources left out"),
 }
+FIRST_LEFT_OUT = _("methods left out of shorter trainings of the first default detector, telltale-mobilenetv2")
+METHODS = {
+    "dfdc_swap": "Face swap (DFDC programs)", "landmark_swap": "Face swap (landmark warp)", "self_blended": "Face blend (blending border)",
+    "autoencoder_swap": "Face swap (auto-encoder)", "stylegan2": "StyleGAN2", "generated_photos": "generated.photos",
+    "sdxl": "Stable Diffusion XL", "flux1": "FLUX.1", "sd21": "Stable Diffusion 2.1",
+}  # fmt: skip
+"""What tables call methods that are no label of the cards at hand: the labels of the first default detector, as its card said them."""
 KEYS = {
     "methods": _("attribution"), "none": _("cross-entropy alone"), "supcon": _("supervised contrastive"), "ntxent": _("NT-Xent"),
     "accused": _("accused"), "cleared": _("passed"), "inconclusive": _("inconclusive"),

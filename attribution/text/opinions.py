@@ -3,7 +3,7 @@
 from attribution.messages import Message, ngettext
 from attribution.messages import gettext as _
 
-NAMES = {"telltale-dna-det": "DNA-Det", "telltale-caddm": "CADDM"}
+NAMES = {"telltale-dna-det": "DNA-Det", "telltale-swap": "CADDM"}
 """Detectors that have a shorter name for people, by the name in their card."""
 TITLE = _("Which generator drew it? ({name})")
 HINT = _("It knows wholly generated faces alone and names the generator. It is asked where a face is called generated.")

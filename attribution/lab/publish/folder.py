@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from attribution.detectors.card import CARD_FILE, CONFIG_FILE, MODEL_FILE, VERIFIED_FILES, Card, Label
 from attribution.lab.data import SIDE_PX
 from attribution.lab.train.loop import MEAN, STD
+from attribution.lab.train.seen import MODEL_ARGS
 
 
 def write_model(
@@ -63,6 +64,7 @@ def model_card(card: Card) -> str:
     markdown = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined)
     markdown.filters["shown"] = lambda cell: "" if cell is None else str(cell)
     template = markdown.from_string(Path(__file__).with_name("modelcard.md.j2").read_text(encoding="utf-8"))
-    precision = "8 bits a value" if any(table.title == "Eight bits" for table in card.measured) else "half precision"
-    told = {"minutes": f"{card.training.minutes:.0f}", "model_args": json.dumps(settings.get("model_args")), "precision": precision}
+    small = "trunks" in settings or any(table.title == "Eight bits" for table in card.measured)
+    precision, model_args = "8 bits a value" if small else "half precision", json.dumps(settings.get("model_args", MODEL_ARGS))
+    told = {"minutes": f"{card.training.minutes:.0f}", "model_args": model_args, "precision": precision}
     return template.render(card=card, settings=settings, swap_kinds=swap_kinds, **told).rstrip()

@@ -47,9 +47,16 @@ def _where(column: str, value: str) -> Callable[[Sequence[Figures]], Iterable[Fi
     return lambda rows: [row for row in rows if row[column] == value][:1]
 
 
+def _most_passed(rows: Sequence[Figures]) -> Iterable[Figures]:
+    """The manipulated source of which the greatest share was passed, where no methods were left out."""
+    made = [row for row in rows if row["kind"] == "source"] if all(row["kind"] != "method" for row in rows) else []
+    return sorted(made, key=lambda row: -float(row["none found"] or 0))[:1]
+
+
 def _least_known(rows: Sequence[Figures]) -> Iterable[Figures]:
-    """The two methods or sources that were passed most often by trainings that left them out."""
-    return sorted((row for row in rows if row["kind"] in ("method", "source")), key=lambda row: -float(row["none found"] or 0))[:2]
+    """The two methods or sources that were passed most often by trainings that left methods out."""
+    made = [row for row in rows if row["kind"] in ("method", "source")] if any(row["kind"] == "method" for row in rows) else []
+    return sorted(made, key=lambda row: -float(row["none found"] or 0))[:2]
 
 
 def _all_left_out(rows: Sequence[Figures]) -> Iterable[Figures]:
@@ -90,11 +97,12 @@ def _hits(rows: Sequence[Figures]) -> Iterable[Figures]:
     return []
 
 
+_ELSEWHERE = "Verdicts on what training never saw"
 _MACRO_F1 = _where("rows", "closed set macro-F1")
 _AUC = "New DFDC faces, swapped or not, are told apart with an AUC of {AUC:.2f} ({low} to {high}) on single frames"
 _RULES: Mapping[str, Sequence[_Rule]] = {
     "any": (
-        _Rule("Of untouched faces from three collections it was never trained on, it wrongly called {manipulated:%} manipulated and gave "
+        _Rule("Of untouched faces from collections it was never trained on, it wrongly called {manipulated:%} manipulated and gave "
             "no definite answer for {inconclusive:%}.",
             "Verdicts on cross", _where("source", "all untouched")),
         _Rule("DFDC face swaps are told from untouched DFDC faces with an AUC of {DFDC AUC:%} on single frames: many swapped frames stay "
@@ -103,17 +111,26 @@ _RULES: Mapping[str, Sequence[_Rule]] = {
         _Rule("Detectors trained for a much shorter time and without a method or a collection gave a definite answer for "
             "{made[coverage]:%} of its manipulated faces, and {made[wrong of definite]:%} of those answers were wrong; for untouched faces "
             "of left-out collections it was {untouched[coverage]:%} and {untouched[wrong of definite]:%}.",
-            "Verdicts on what training never saw", _all_left_out),
+            _ELSEWHERE, _all_left_out),
         _Rule("Of {left out} faces, when such a training left them out, {none found:%} were passed as 'no manipulation found' and "
             "{inconclusive:%} stayed inconclusive.",
-            "Verdicts on what training never saw", _least_known),
-        _Rule("It knows no reenactment (expression transfer, lip sync): such clips may pass as 'no manipulation found'."),
+            _ELSEWHERE, _least_known),
+        _Rule("Asked about sources that nobody trained on, it gave a definite answer for {coverage:%} of the faces, and {wrong of "
+            "definite:%} of these answers were wrong (means over sources).",
+            _ELSEWHERE, _where("left out", "mean of sources, all")),
+        _Rule("Of manipulated faces from such sources {manipulated:%} were found, {none found:%} were passed as 'no manipulation found' "
+            "and {inconclusive:%} stayed inconclusive.",
+            _ELSEWHERE, _where("left out", "mean of sources, manipulated")),
+        _Rule("The manipulated source that it passed most often was {left out}: {none found:%} of {faces:,.0f} faces.",
+            _ELSEWHERE, _most_passed),
+        _Rule("It knows no reenactment (expression transfer, lip sync): such clips may pass as 'no manipulation found'.",
+            "Sources, test", lambda rows: [{}] if all(row["family"] != "reenactment" for row in rows) else []),
         _Rule("It looks at faces only, one crop at a time; retouching, voices, backgrounds and edits outside the face are not examined."),
         _Rule("Strong compression, filters, screenshots and faces under about 90 px make it less sure.")),
     "generated": (
         _Rule("It knows wholly generated faces alone: a face swap, a reenactment or a retouched photograph passes it, and is refused."),
-        _Rule("On test faces of its five classes its macro-F1 is {DNA-Det:.2f}, that of the default detector {default:.2f}: where the two "
-            "disagree, it is the one more often wrong.",
+        _Rule("On test faces of its five classes its macro-F1 is {DNA-Det:.2f}, that of the first default detector {default:.2f}: where "
+            "the two disagree, it is the one more often wrong.",
             "Side by side", lambda rows: [row for row in _MACRO_F1(rows) if float(row["DNA-Det"]) < float(row["default"])]),
         _Rule("Of photographs from three collections it was never trained on, it wrongly called {manipulated:%} generated and gave no "
             "definite answer for {inconclusive:%}.",
@@ -144,8 +161,8 @@ _RULES: Mapping[str, Sequence[_Rule]] = {
         _Rule("Where one part of a face was swapped with a blend that training {blend}, its box hits the changed area in "
             "{hits:of 100}{guess}.",
             "Localisation", _hits),
-        _Rule("Asked beside the default detector about {faces:,.0f} faces from collections that neither was trained on, contradicting it "
-            "prevented {wrong answers prevented:,.0f} wrong answers and cost {right answers lost:,.0f} right ones.",
+        _Rule("Asked beside the first default detector about {faces:,.0f} faces from collections that neither was trained on, "
+            "contradicting it prevented {wrong answers prevented:,.0f} wrong answers and cost {right answers lost:,.0f} right ones.",
             "Second opinion, cross", _where("source", "all")),
         _Rule("A box shows where to look and not what was changed; on a whole swap it can do no more than cover the face.")),
 }  # fmt: skip

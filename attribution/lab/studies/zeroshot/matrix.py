@@ -27,9 +27,11 @@ BESIDE = tuple((UNTOUCHED_OF[source], source) for source in SOURCES)
 SHIPPED, SEEN, ADDED_TO, UNSEEN, MEAN = "shipped", "trained on", "added", "never seen", "mean"
 # Which of SOURCES the training of each embedded detector held, as its card's training data says (a test compares them).
 TRAINED_BY: Mapping[str, tuple[str, ...]] = {
+    # One of its backbones is that of the first default detector.
+    "telltale-attribution": ("dfdc_swap", "autoencoder_swap", "stylegan2", "generated_photos", "sd21", "sdxl", "flux1"),
     "telltale-mobilenetv2": ("dfdc_swap", "autoencoder_swap", "stylegan2", "generated_photos", "sd21", "sdxl", "flux1"),
-    # Its backbone started from the default's, which had been trained on all of the default's sources.
-    "telltale-caddm": ("dfdc_swap", "autoencoder_swap"),
+    # Its backbone started from that of the first default detector, which had been trained on all of that one's sources.
+    "telltale-swap": ("dfdc_swap", "autoencoder_swap"),
     "telltale-dna-det": ("stylegan2", "generated_photos", "sdxl", "flux1"),
 }
 

@@ -15,7 +15,7 @@ from attribution.errors import LabError
 from attribution.lab.data import find_data, manifest_hash, read_manifest
 from attribution.lab.forge.pools import load_samples
 from attribution.lab.labels import LABELS
-from attribution.lab.studies.runner import finished, side_by_side, write_results
+from attribution.lab.studies.runner import finished, write_results
 from attribution.lab.studies.zeroshot import training
 from attribution.lab.studies.zeroshot.attention import attention_tables
 from attribution.lab.studies.zeroshot.faces import UNTOUCHED_OF, Faces, load_faces, make_pool
@@ -24,6 +24,7 @@ from attribution.lab.studies.zeroshot.plan import BASE, BATCH, DETECTORS, LONGER
 from attribution.lab.studies.zeroshot.training import CLASSES, SAID_FILE, SETTINGS_FILE, Said
 from attribution.lab.studies.zeroshot.units import ablation_tables, kept_default, neuron_tables, readout_tables
 from attribution.lab.tables import Row, table
+from attribution.lab.train.side_by_side import side_by_side
 from attribution.measured.study import ZEROSHOT_SCHEMA
 from attribution.models.backbones import build_backbone, pooled_width
 
@@ -34,11 +35,11 @@ _OTHER_SOURCES: Mapping[str, tuple[str, str]] = {
     "unseen_swap": ("Face swap, another way", "face_swap"),
 }
 _SHIPPED: Mapping[str, str] = {
-    "telltale-mobilenetv2": "the default detector of this app",
-    "telltale-caddm": "the ID-unaware detector of this app (made for face swaps alone)",
+    DEFAULT_DETECTOR: "the default detector of this app",
+    "telltale-swap": "the ID-unaware detector of this app (made for face swaps alone)",
     "telltale-dna-det": "the DNA-Det of this app",
 }
-SHIPPED = (DEFAULT_DETECTOR, "telltale-caddm")
+SHIPPED = (DEFAULT_DETECTOR, "telltale-swap")
 UNTRAINED = "untrained"
 # Too large to read in a terminal.
 _UNPRINTED = ("matrix", "attention_maps", "neurons", "ablation", "ablation_differences")
