@@ -12,20 +12,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
-from safetensors.torch import save_file
-from torch import nn
 
 from attribution.lab.data import METHOD_OF_SOURCE, read_manifest
-from attribution.lab.forge.autoencoder import EMBEDDED, TwinAutoencoder
+from attribution.lab.forge.autoencoder import EMBEDDED
 from attribution.lab.forge.pools import FORGED, prepare
 
 POINTS = {"left_eye": (68, 63), "right_eye": (160, 63), "nose": (114, 115), "mouth_left": (76, 165), "mouth_right": (152, 165)}
-# Twins take longest to draw.
-SIZES = {
-    split: {**dict.fromkeys(FORGED, count), "twin": 2, "twin_part": 2}
-    for split, count in (("train", 6), ("val", 4), ("test", 4), ("cross", 4))
-}
+SIZES = {split: dict.fromkeys(FORGED, count) for split, count in (("train", 6), ("val", 4), ("test", 4), ("cross", 4))}
 
 
 def make_faces(folder: Path, untouched: Sequence[str] = ("dfdc", "ffhq")) -> Path:
@@ -53,21 +46,9 @@ def make_faces(folder: Path, untouched: Sequence[str] = ("dfdc", "ffhq")) -> Pat
     return folder
 
 
-def untaught_twins() -> TwinAutoencoder:
-    """The twins' network as nobody has trained it, but for a bias that keeps its pictures from being black."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = TwinAutoencoder()
-    for value in network.parameters():
-        if value.shape == (3,):
-            nn.init.constant_(value, 0.5)
-    return network.eval()
-
-
 def make_work(data: Path, folder: Path) -> Path:
-    """Decoded faces and pools of forgeries, by the committed auto-encoder of faces and an untaught one of twins."""
+    """Decoded faces and pools of forgeries, by the committed auto-encoder."""
     shutil.copy(EMBEDDED, folder)
-    save_file(untaught_twins().state_dict(), folder / "twins.safetensors")
     prepare(read_manifest((data,)), folder, ("train", "val", "test", "cross"), sizes=SIZES)
     return folder
 

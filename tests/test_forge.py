@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
-import torch
 from skimage.metrics import structural_similarity
 
 from attribution.errors import LabError
 from attribution.lab.cli import main
 from attribution.lab.data import read_manifest
 from attribution.lab.forge import mfs, sheet
-from attribution.lab.forge.augment import _DEGRADATIONS, augment, degrade, photometric
-from attribution.lab.forge.autoencoder import EMBEDDED, FaceAutoencoder, TwinAutoencoder, load_autoencoder
+from attribution.lab.forge.augment import augment, photometric
+from attribution.lab.forge.autoencoder import EMBEDDED, FaceAutoencoder, load_autoencoder
 from attribution.lab.forge.mfs import BLENDS, KINDS, UNSEEN_BLEND, Swapped, dssim, half_resolution, multi_scale_swap
 from attribution.lab.forge.pools import prepare
 from attribution.lab.forge.swaps import (
@@ -33,11 +29,9 @@ from attribution.lab.forge.swaps import (
     mouth_blend,
     mouth_mask,
     self_blend,
-    twin,
-    twin_part,
 )
-from attribution.lab.train.autoencoder import train_twins
-from lab_faces import SIZES, lab_data, untaught_twins
+from attribution.lab.train.autoencoder import train_autoencoder
+from lab_faces import SIZES, lab_data
 
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -56,7 +50,7 @@ def flat(level: int, side: int = 224) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def network() -> FaceAutoencoder:
-    return load_autoencoder(FaceAutoencoder, EMBEDDED)
+    return load_autoencoder()
 
 
 @pytest.fixture(scope="module")
@@ -86,54 +80,6 @@ class TestQualityChanges:
             assert np.array_equal(changed, photometric(ramp, np.random.default_rng(seed)))
 
 
-class TestDegradations:
-    portrait = cv2.resize(np.asarray(cv2.imread(str(EXAMPLES / "astronaut.png")))[:320, 60:380, ::-1], (224, 224))
-
-    @pytest.mark.parametrize("change", [change for _, change in _DEGRADATIONS], ids=lambda change: change.__name__)
-    def test_every_kind_changes_a_picture_and_both_sides_of_a_pair_alike(self, change: Change):
-        other = self.portrait.copy()
-        other[150:190, 150:190] = 255 - other[150:190, 150:190]
-        before = self.portrait.copy()
-        for seed in range(3):
-            one, again, pair = (change(rgb, np.random.default_rng(seed)) for rgb in (self.portrait, self.portrait, other))
-            assert (one.shape, one.dtype) == (self.portrait.shape, np.uint8)
-            assert np.array_equal(one, again)
-            assert (one != self.portrait).mean() > 0.1
-            # Nothing moves, and what is drawn by chance is the same: far from where a pair differs it stays the same.
-            assert np.corrcoef(one.reshape(-1), self.portrait.reshape(-1))[0, 1] > 0.8
-            gap = np.abs(one.astype(int) - pair).mean(2)
-            assert gap[20:100, 20:100].mean() < 2 < 40 < gap[160:180, 160:180].mean()
-        assert np.array_equal(self.portrait, before)
-
-    def test_most_pictures_stay_as_they_are_and_every_kind_is_drawn_as_often_as_stated(self, monkeypatch: pytest.MonkeyPatch):
-        drawn = Counter[int]()
-
-        def counted(kind: int) -> Change:
-            return lambda rgb, random: drawn.update([kind]) or rgb
-
-        shares = [share for share, _ in _DEGRADATIONS]
-        monkeypatch.setattr("attribution.lab.forge.augment._DEGRADATIONS", [(share, counted(kind)) for kind, share in enumerate(shares)])
-        for seed in range(3000):
-            assert degrade(self.portrait, np.random.default_rng(seed)) is self.portrait
-        assert [drawn[kind] / 3000 for kind in range(len(shares))] == pytest.approx(shares, abs=0.02)
-        assert sum(shares) < 0.5
-
-    def test_a_frame_of_a_clip_has_been_through_h264(self, monkeypatch: pytest.MonkeyPatch):
-        """By the encoder and by the decoder; and it is the frame that stays, not the moved one before it."""
-        opened: list[tuple[str, str]] = []
-        create = av.CodecContext.create
-        monkeypatch.setattr(av, "CodecContext", SimpleNamespace(create=lambda *asked: opened.append(asked) or create(*asked)))
-        (filmed,) = (change for _, change in _DEGRADATIONS if change.__name__ == "_filmed")
-        for seed in range(4):
-            frame = filmed(self.portrait, np.random.default_rng(seed)).astype(float)
-            gaps = {
-                shift: np.square(frame - np.roll(self.portrait, shift, (0, 1)))[8:-8, 8:-8].mean()
-                for shift in ((0, 0), (0, 3), (3, 0), (0, -3), (-3, 0))
-            }
-            assert min(gaps, key=gaps.__getitem__) == (0, 0)
-        assert opened == [("libx264", "w"), ("h264", "r")] * 4
-
-
 class TestSwaps:
     @staticmethod
     def outside(mask: np.ndarray) -> np.ndarray:
@@ -151,15 +97,13 @@ class TestSwaps:
             assert mask[150, 114] > 0.5, "between nose and mouth there is always face"
             assert mask[2, 2] == 0
 
-    @pytest.mark.parametrize("way", ["landmarks", "auto-encoder", "self", "mouth", "part of a twin"])
+    @pytest.mark.parametrize("way", ["landmarks", "auto-encoder", "self", "mouth"])
     def test_a_forgery_changes_the_face_only_and_alike_by_its_seed(self, way: str, network: FaceAutoencoder):
-        twins = untaught_twins()
         ways: dict[str, Callable[[np.random.Generator], Forgery]] = {
             "landmarks": lambda random: landmark_swap(picture(1), LANDMARKS, picture(2), LANDMARKS + 4, random),
             "auto-encoder": lambda random: autoencoder_swap(picture(1), LANDMARKS, network, random),
             "self": lambda random: self_blend(picture(1), LANDMARKS, random),
             "mouth": lambda random: mouth_blend(picture(1), LANDMARKS, picture(2), LANDMARKS + 4, random),
-            "part of a twin": lambda random: twin_part(picture(1), LANDMARKS, twins, random),
         }
         for seed in range(6):
             forged, again = (ways[way](np.random.default_rng(seed)) for _ in range(2))
@@ -207,56 +151,18 @@ class TestSwaps:
         assert 1 in picked
 
 
-class TestTwins:
-    @pytest.mark.parametrize("upsampling", TwinAutoencoder.upsamplings)
-    def test_every_decoder_draws_a_picture_of_any_side_in_fours_at_its_own_resolution(self, upsampling: str):
-        twins = untaught_twins()
-        for side in (100, 32):
-            drawn = twins.twin(picture(1, side), upsampling)
-            assert (drawn.shape, drawn.dtype) == ((side, side, 3), np.uint8)
-        assert np.array_equal(drawn, twins.twin(picture(1, 32), upsampling))
-        others = (twins.twin(picture(1, 32), other) for other in TwinAutoencoder.upsamplings if other != upsampling)
-        assert not any(np.array_equal(drawn, other) for other in others)
+class TestAutoencoder:
+    def test_it_is_trained_on_faces_and_kept_for_the_pools(self, tmp_path: Path):
+        train_autoencoder(np.stack([picture(seed) for seed in range(3)]), tmp_path / "one.safetensors", steps=2, seed=1, batch=2)
+        assert load_autoencoder(tmp_path / "one.safetensors").resynthesise(picture(1), "nearest").shape == (224, 224, 3)
 
-    def test_a_twin_is_the_whole_picture_by_every_decoder_now_and_then_enlarged(self, monkeypatch: pytest.MonkeyPatch):
-        asked: list[tuple[int, str]] = []
-        draw = TwinAutoencoder.twin
-        monkeypatch.setattr(TwinAutoencoder, "twin", lambda self, rgb, kind: asked.append((len(rgb), kind)) or draw(self, rgb, kind))
-        twins = untaught_twins()
-        for seed in range(24):
-            forged = twin(picture(1, 48), twins, np.random.default_rng(seed))
-            assert (forged.rgb.shape, forged.rgb.dtype) == ((48, 48, 3), np.uint8)
-            assert (forged.mask == 1).all()
-        assert np.array_equal(forged.rgb, twin(picture(1, 48), twins, np.random.default_rng(23)).rgb)
-        sides, kinds = zip(*asked, strict=True)
-        assert set(kinds) == set(TwinAutoencoder.upsamplings)
-        assert not any(side % 4 for side in sides)
-        assert 48 == min(sides) < max(sides) <= 1.8 * 48
-
-    def test_the_quantised_decoder_sees_nine_levels_and_its_encoder_learns_all_the_same(self):
-        twins: Any = untaught_twins()
-        seen: list[torch.Tensor] = []
-        twins.decoders["quantised"].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-        twins(20 * torch.rand(1, 3, 32, 32), "quantised").square().mean().backward()
-        assert torch.equal(seen[0].detach(), seen[0].detach().round())
-        assert 1 < seen[0].detach().abs().max() <= 4
-        assert twins.encoder[0].weight.grad.abs().max() > 0
-
-    def test_they_are_trained_on_windows_and_kept_for_the_pools(self, tmp_path: Path):
-        file = tmp_path / "twins.safetensors"
-        train_twins(np.stack([picture(seed) for seed in range(3)]), file, steps=2, seed=1, batch=2)
-        assert load_autoencoder(TwinAutoencoder, file).twin(picture(1), "nearest").shape == (224, 224, 3)
-
-    def test_pools_say_which_command_makes_the_network_that_is_not_there(self, tmp_path: Path):
+    def test_pools_say_which_command_makes_the_network_that_is_not_there_or_damaged(self, tmp_path: Path):
         rows = [row for row in read_manifest((lab_data()[0],)) if row.split == "val"]
-        for method, command in (("twin_part", "autoencoder --kind twins --data"), ("autoencoder_swap", "autoencoder --data")):
-            with pytest.raises(LabError, match=command):
-                prepare(rows, tmp_path, ("val",), (method,), SIZES)
-        with pytest.raises(LabError, match="does not hold the auto-encoder of twins"):
-            load_autoencoder(TwinAutoencoder, EMBEDDED)
-        (tmp_path / "torn.safetensors").write_bytes(EMBEDDED.read_bytes()[:1000])
-        with pytest.raises(LabError, match="--kind twins"):
-            load_autoencoder(TwinAutoencoder, tmp_path / "torn.safetensors")
+        for before, said in ((b"", "has not been trained"), (EMBEDDED.read_bytes()[:1000], "does not hold")):
+            if before:
+                (tmp_path / "autoencoder.safetensors").write_bytes(before)
+            with pytest.raises(LabError, match=f"{said}.*lab autoencoder --data"):
+                prepare(rows, tmp_path, ("val",), ("autoencoder_swap",), SIZES)
 
 
 def swap(seed: int, kind: str | None = None, blend: str | None = None, real: np.ndarray | None = None, fake: np.ndarray | None = None):

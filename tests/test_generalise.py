@@ -110,7 +110,6 @@ def test_the_sets_hold_untouched_and_manipulated_faces_of_one_kind_each(pictures
         "DFDC test, faces",
         "unseen swaps, dfdc", "unseen partial swaps, dfdc", "unseen swaps, ffhq", "unseen partial swaps, ffhq",
         "landmark_swap, other collections", "self_blended, other collections", "autoencoder_swap, other collections",
-        "mouth_blend, other collections", "twin_part, other collections",
     ]  # fmt: skip
     assert len(pictures.crops) == len(pictures.manipulated) == len(pictures.groups) == len(pictures)
     for name, chosen in pictures.sets.items():

@@ -33,7 +33,7 @@ from attribution.lab.train.dnadet import CLASSES, PATCHES, ArchitectureSampler, 
 from attribution.lab.train.frozen import FrozenStages
 from attribution.lab.train.loop import Training, autocast, fit
 from attribution.lab.train.methods import LABELS
-from attribution.lab.train.recipes import RECIPES, SWAP, Recipe, recipe
+from attribution.lab.train.recipes import RECIPES, Recipe, recipe
 from attribution.lab.train.sampling import BySource, Sampler
 from attribution.models.architectures import CADDM
 from attribution.models.backbones import build_backbone
@@ -194,7 +194,7 @@ class TestData:
             assert base < 0 or samples.methods[base] == REAL
             if method in FORGED:
                 assert samples.sources[index] == f"{method} on {samples.sources[base]}"
-                assert samples.families[index] == ("gan" if method == "twin" else "face_swap"), "a twin is drawn as a whole"
+                assert samples.families[index] == "face_swap"
 
     def test_a_source_is_drawn_by_the_square_root_of_its_size(self):
         """Nine pictures of one source and one of another: 3 to 1."""
@@ -262,7 +262,7 @@ class TestBatchesOfMethods:
             assert np.array_equal(one.pictures, two.pictures)
             assert not np.array_equal(one.pictures, other.pictures)
 
-    @pytest.mark.parametrize("own", [*DRAWN.values(), SWAP], ids=[*DRAWN, "swap"])
+    @pytest.mark.parametrize("own", DRAWN.values(), ids=DRAWN)
     def test_each_recipe_draws_what_it_says_and_every_forgery_before_the_picture_under_it(
         self, samples: Samples, own: Recipe, monkeypatch: pytest.MonkeyPatch
     ):
@@ -271,8 +271,7 @@ class TestBatchesOfMethods:
         monkeypatch.setattr(Samples, "encoded", lambda self, index: chosen.append(index) or encoded(self, index))
         batch = Sampler(samples, own, seed=3).batch(0, 0, 64)
         drawn = [samples.methods[index] for index in chosen]
-        assert batch.pairs == sum(own.pairs.values())
-        alone = len(drawn) - 2 * batch.pairs
+        alone = sum(own.singles.values())
         assert Counter(drawn[:alone]) == Counter(own.singles)
         assert Counter(drawn[alone::2]) == Counter(own.pairs)
         assert [int(samples.base[index]) for index in chosen[alone::2]] == chosen[alone + 1 :: 2]
@@ -287,6 +286,9 @@ class TestBatchesOfMethods:
             recipe("everything")
         with pytest.raises(LabError, match="deepfacelive"):
             Sampler(samples, replace(FIRST, pairs={"deepfacelive": 1}), seed=3)
+        orphans = replace(samples, base=np.full(len(samples), -1))
+        with pytest.raises(LabError, match="no untouched crop under it"):
+            caddm.Sampler(orphans, [], seed=7)
 
     def test_forgeries_are_encoded_once_like_every_other_crop(self, samples: Samples):
         encoded, plain = (Sampler(samples, FIRST, seed=3, plain_forgeries=flag).batch(0, 0, 224) for flag in (False, True))
@@ -330,13 +332,22 @@ class TestBatchesOfCaddm:
         assert all(np.array_equal(a, b) for a, b in zip(batch.boxes, again.boxes, strict=True))
         assert not np.array_equal(batch.pictures, other.pictures)
         assert (batch.pictures.shape, batch.pictures.dtype) == ((len(batch.labels), 224, 224, 3), np.uint8)
-        assert int(batch.labels.sum()) == sum(SWAP.pairs.values()) + sum(SWAP.singles.values()) - SWAP.singles[REAL]
+        assert int(batch.labels.sum()) == sum(caddm.SWAPS.values())
         for label, boxes in zip(batch.labels, batch.boxes, strict=True):
             assert boxes[:1].tolist() == [[0, 0, 1, 1]] * int(label)
             assert bool(((boxes >= 0) & (boxes <= 1)).all())
         plain = caddm.Sampler(samples, train_rows, seed=7, plain=True).batch(3, 0)
         assert np.array_equal(plain.labels, batch.labels), "plain means the same faces as they are"
         assert all(boxes.tolist() in ([], [[0, 0, 1, 1]]) for boxes in plain.boxes)
+
+    def test_a_step_draws_what_the_shipped_weights_were_trained_on(self, samples, train_rows, monkeypatch: pytest.MonkeyPatch):
+        drawn: list[tuple[int, int]] = []
+        monkeypatch.setattr(caddm.Sampler, "made", lambda _, *one: drawn.append(one) or (np.zeros((1, 1, 3)), np.zeros((0, 4))))
+        caddm.Sampler(samples, train_rows, seed=7).batch(0, 0)
+        assert Counter(samples.methods[index] for index, _ in drawn) == {
+            "dfdc_swap": 9, "landmark_swap": 2, "self_blended": 3, "autoencoder_swap": 2, REAL: 16,
+        }  # fmt: skip
+        assert sum((int(samples.base[index]), seed) in drawn for index, seed in drawn) == 9, "swaps that come with what is under them"
 
     def test_a_pair_differs_in_the_manipulation_alone(self, samples, train_rows):
         """The untouched picture under a swap is moved and changed as the swap is."""

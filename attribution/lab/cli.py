@@ -108,10 +108,8 @@ def _commands() -> Sequence[Command]:
         return minutes, _flag("--train-command", required=True, help=command_help), note
 
     return (
-        Command("autoencoder", "train a small auto-encoder that some forgeries use", (
-            *common,
-            _flag("--kind", "faces", "that of swaps, or the one that draws twins of whole pictures", choices=("faces", "twins")),
-            _flag("--steps", 2200), seed,
+        Command("autoencoder", "train the small auto-encoder that some forgeries use", (
+            *common, _flag("--steps", 2200), seed,
         ), _autoencoder),
         Command("prepare", "decode the faces and make the pools of forgeries, once", common, _prepare),
         Command("heads", "fit a detector's head to what frozen networks see, and one for each fold of sources without them", (
@@ -294,14 +292,13 @@ def _trained(name: str) -> Callable[[Namespace], None]:
 
 
 def _autoencoder(args: Namespace) -> None:
-    from attribution.lab.train.autoencoder import train_autoencoder, train_twins
+    from attribution.lab.train.autoencoder import train_autoencoder
 
     data = find_data(args.data)
     rows = [row for row in read_manifest(data) if row.split == "train"]
     pictures = decode(rows, args.work / "train.npy")
     real = [index for index, row in enumerate(rows) if row.family == REAL]
-    train, name = (train_twins, "twins") if args.kind == "twins" else (train_autoencoder, "autoencoder")
-    train(pictures[real], args.work / f"{name}.safetensors", args.steps, args.seed)
+    train_autoencoder(pictures[real], args.work / "autoencoder.safetensors", args.steps, args.seed)
 
 
 def _prepare(args: Namespace) -> None:

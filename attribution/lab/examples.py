@@ -19,7 +19,7 @@ from attribution.detectors.card import CropSettings
 from attribution.errors import LabError
 from attribution.faces.finder import FaceFinder, find_tracks
 from attribution.lab.data import written_whole
-from attribution.lab.forge.autoencoder import EMBEDDED, FaceAutoencoder, load_autoencoder
+from attribution.lab.forge.autoencoder import load_autoencoder
 from attribution.lab.forge.swaps import autoencoder_swap, blend, landmark_swap
 from attribution.lab.forge.unseen import similarity
 from attribution.media import open_media
@@ -48,7 +48,7 @@ def make_examples(out: Path | None = None) -> None:
     swapped, made = _mouth_swap(grace, collins), [out / name for name in ("mouth_swap.jpg", "generated_face.png", "autoencoder_swap.png")]
     Image.fromarray(_marked(swapped, f"MANIPULATED: {_SWAPPED}")).save(made[0], quality=90, subsampling=0)
     _generated(grace, collins, made[1])
-    network = load_autoencoder(FaceAutoencoder, EMBEDDED)
+    network = load_autoencoder()
     redrawn = autoencoder_swap(collins.crop.copy(), collins.points, network, np.random.default_rng(4), "bilinear")
     drawn = _marked(collins.with_crop(redrawn.rgb), "MANIPULATED: face drawn by an auto-encoder")
     Image.fromarray(drawn).save(made[2], optimize=True)
@@ -104,7 +104,7 @@ def _generated(first: _Portrait, second: _Portrait, path: Path) -> None:
     """A picture drawn whole by the auto-encoder's decoder, from the code half-way between those of two portraits laid on each other."""
     # The face is 1/1.6 of the picture, its middle a little below that of the picture.
     points = ((first.points / len(first.crop) - 0.5) / 1.6 + (0.5, 0.52)) * GENERATED_SIDE_PX
-    network, codes = load_autoencoder(FaceAutoencoder, EMBEDDED), []
+    network, codes = load_autoencoder(), []
     for portrait in (first, second):
         rows, columns = portrait.window
         warp, size = similarity(portrait.points + np.array([columns.start, rows.start]), points), (GENERATED_SIDE_PX, GENERATED_SIDE_PX)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 
-import av
 import cv2
 import numpy as np
 
@@ -106,101 +104,6 @@ def augment(rgb: np.ndarray, random: np.random.Generator, side_px: int, strength
         y, x = int(random.integers(0, side_px - height)), int(random.integers(0, side_px - width))
         rgb[y : y + height, x : x + width] = rgb.reshape(-1, 3).mean(0).astype(np.uint8)
     return rgb
-
-
-def _small_copy(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """As a thumbnail of 40 to 90 px that was enlarged again."""
-    side = rgb.shape[0]
-    small = int(side * random.uniform(40, 90) / 224)
-    shrunk = cv2.resize(rgb, (small, small), interpolation=int(random.choice([cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC])))
-    if random.random() < 0.5:
-        shrunk = jpeg(shrunk, int(random.integers(50, 96)))
-    return cv2.resize(shrunk, (side, side), interpolation=int(random.choice(_UP_OR_DOWN[1:])))
-
-
-def _filmed(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """As a frame of an H.264 clip: the second of two, the face moved by a pixel or two between them."""
-    side = rgb.shape[0]
-    size = 2 * int(side * random.uniform(0.45, 1.0) / 2)
-    frame = cv2.resize(rgb, (size, size), interpolation=cv2.INTER_AREA).astype(np.uint8)
-    moved = np.roll(frame, random.integers(-2, 3, 2).tolist(), (0, 1))
-    coded = av.CodecContext.create("libx264", "w")
-    assert isinstance(coded, av.VideoCodecContext)
-    coded.width = coded.height = size
-    coded.pix_fmt, coded.time_base = "yuv420p", Fraction(1, 25)
-    coded.thread_count = 1
-    coded.options = {"crf": str(int(random.integers(20, 37))), "preset": "ultrafast", "tune": "zerolatency", "threads": "1"}
-    packets = [packet for one in (moved, frame) for packet in coded.encode(av.VideoFrame.from_ndarray(one, "rgb24"))]
-    read = av.CodecContext.create("h264", "r")
-    assert isinstance(read, av.VideoCodecContext)
-    read.thread_count = 1
-    frames = [shown for packet in (*packets, *coded.encode(None), None) for shown in read.decode(packet)]
-    return cv2.resize(frames[-1].to_ndarray(format="rgb24"), (side, side), interpolation=int(random.choice(_UP_OR_DOWN[1:])))
-
-
-def _sharpened(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    soft = cv2.GaussianBlur(rgb, (0, 0), float(random.uniform(0.8, 2.5)))
-    amount = float(random.uniform(0.4, 1.6))
-    return cv2.addWeighted(rgb, 1 + amount, soft, -amount, 0)
-
-
-def _screenshot(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Shown at another size on a screen, taken from there, and cut to its old size."""
-    side = rgb.shape[0]
-    shown = int(side * random.uniform(0.6, 1.5))
-    rgb = cv2.resize(rgb, (shown, shown), interpolation=int(random.choice([cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC])))
-    return cv2.resize(rgb, (side, side), interpolation=int(random.choice([cv2.INTER_LINEAR, cv2.INTER_AREA])))
-
-
-def _printed(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A halftone print: each ink as dots of 3 to 5 px on a turned grid, then seen slightly soft."""
-    side = rgb.shape[0]
-    y, x = np.mgrid[0:side, 0:side].astype(np.float32)
-    pitch, inks = random.uniform(3, 5), []
-    for channel, degrees in enumerate((15, 75, 45)):
-        turn = np.deg2rad(degrees)
-        along, across = (x * np.cos(turn) + y * np.sin(turn)) / pitch, (y * np.cos(turn) - x * np.sin(turn)) / pitch
-        screen = 127.5 + 63 * (np.cos(2 * np.pi * along) + np.cos(2 * np.pi * across))
-        inks.append(np.clip((rgb[..., channel] - screen) * 4 + 127, 0, 255))
-    dots = cv2.GaussianBlur(np.stack(inks, -1).astype(np.float32), (0, 0), pitch * random.uniform(0.2, 0.45))
-    share = random.uniform(0.4, 1.0)
-    return np.clip(share * dots + (1 - share) * rgb, 0, 255).astype(np.uint8)
-
-
-def _photographed(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Photographed from a screen: the stripes of two grids that do not meet, a slope of light, a little blur and noise."""
-    side = rgb.shape[0]
-    y, x = np.mgrid[0:side, 0:side].astype(np.float32)
-    turn, wave = random.uniform(0, np.pi), random.uniform(3, 14)
-    stripes = np.sin(2 * np.pi * (x * np.cos(turn) + y * np.sin(turn)) / wave + random.uniform(0, 6.28, 3)[:, None, None])
-    light = random.uniform(-0.15, 0.15, 2)
-    field = 1 + light[0] * (x / side - 0.5) + light[1] * (y / side - 0.5)
-    seen = rgb.astype(np.float32) * (1 + random.uniform(0.01, 0.06) * stripes.transpose(1, 2, 0)) * field[..., None]
-    seen = cv2.GaussianBlur(seen.astype(np.float32), (0, 0), float(random.uniform(0.4, 1.0))) + random.normal(
-        0, random.uniform(1, 4), rgb.shape
-    )
-    return np.clip(seen, 0, 255).astype(np.uint8)
-
-
-def _chained(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Saved as JPEG two to four times, its 8×8 grid moved between, as pictures that are passed on."""
-    for _ in range(int(random.integers(2, 5))):
-        shift = random.integers(0, 8, 2).tolist()
-        rgb = np.roll(jpeg(np.roll(rgb, shift, (0, 1)), int(random.integers(45, 96))), [-one for one in shift], (0, 1))
-    return rgb
-
-
-_DEGRADATIONS: Sequence[tuple[float, Change]] = (
-    (0.02, _photographed), (0.015, _printed), (0.04, _screenshot), (0.14, _small_copy), (0.07, _sharpened), (0.08, _filmed),
-    (0.1, _chained),
-)  # fmt: skip
-
-
-def degrade(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """S×S×3 uint8 → the same picture as it comes back from the world: a photograph of a screen, a print, a screenshot, a thumbnail enlarged
-    again, sharpened, a frame of a clip, saved again and again; mostly none of it, seldom several. The same generator state gives the same
-    changes, so that both pictures of a pair are changed alike."""
-    return _changed(rgb, random, random.random(len(_DEGRADATIONS)), 1.0, _DEGRADATIONS)
 
 
 def _stretched(rgb: np.ndarray, random: np.random.Generator) -> np.ndarray:

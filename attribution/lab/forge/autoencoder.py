@@ -1,14 +1,11 @@
-"""Two small auto-encoders, each with one encoder and several decoders that differ in their up-sampling, so that a detector meets the traces
-of all of them.
+"""A small face auto-encoder with one shared encoder and four decoders that differ in their up-sampling.
 
-`FaceAutoencoder` draws a whole face anew through a narrow bottleneck, as the first face-swap programs did. `TwinAutoencoder` keeps all
-that can be seen (PSNR 32 dB and more): a picture and its *twin* differ in nothing but the decoder's trace, as the aligned fakes of Rajan
-et al. (2025, "Aligned Datasets Improve Detection of Latent Diffusion-Generated Images", arXiv 2410.11835) do."""
+The shared encoder with several decoders is the design of the first face-swap programs; here each decoder re-synthesises the face through
+another kind of up-sampling (nearest, bilinear, transposed convolution, sub-pixel), so that a detector meets the traces of all of them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -28,18 +25,14 @@ def _down(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2))
 
 
-def _enlarged(kind: str, inputs: int, outputs: int) -> list[nn.Module]:
-    """Twice the sides, by the named up-sampling."""
-    if kind == "transposed":
-        return [nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)]
-    if kind == "subpixel":
-        return [nn.Conv2d(inputs, outputs * 4, 3, 1, 1), nn.PixelShuffle(2)]
-    mode = "bilinear" if kind == "bilinear" else "nearest"
-    return [nn.Upsample(scale_factor=2, mode=mode), nn.Conv2d(inputs, outputs, 3, 1, 1)]
-
-
 def _up(kind: str, inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(*_enlarged(kind, inputs, outputs), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2))
+    if kind == "transposed":
+        steps: list[nn.Module] = [nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)]
+    elif kind == "subpixel":
+        steps = [nn.Conv2d(inputs, outputs * 4, 3, 1, 1), nn.PixelShuffle(2)]
+    else:
+        steps = [nn.Upsample(scale_factor=2, mode=kind), nn.Conv2d(inputs, outputs, 3, 1, 1)]
+    return nn.Sequential(*steps, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2))
 
 
 class FaceAutoencoder(nn.Module):
@@ -67,54 +60,14 @@ class FaceAutoencoder(nn.Module):
         return cv2.resize(drawn, (rgb.shape[1], rgb.shape[0]), interpolation=cv2.INTER_CUBIC)
 
 
-class TwinAutoencoder(nn.Module):
-    """B×3×S×S in [0, 1] (S a multiple of 4) → the same shape, through S/4×S/4×20 numbers and the decoder of the named up-sampling.
-    `quantised` rounds these numbers to nine levels (finite scalar quantisation: Mentzer et al. 2023, arXiv 2309.15505) and enlarges by
-    nearest neighbours."""
-
-    upsamplings = (*UPSAMPLINGS, "quantised")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = nn.Sequential(
-            nn.Conv2d(3, 32, 3, 1, 1), nn.LeakyReLU(0.2), nn.Conv2d(32, 48, 4, 2, 1), nn.LeakyReLU(0.2),
-            nn.Conv2d(48, 64, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(64, 20, 1),
-        )  # fmt: skip
-        self.decoders = nn.ModuleDict({
-            kind: nn.Sequential(
-                nn.Conv2d(20, 64, 3, 1, 1), nn.LeakyReLU(0.2), *_enlarged(kind, 64, 48), nn.LeakyReLU(0.2), *_enlarged(kind, 48, 24),
-                nn.LeakyReLU(0.2), nn.Conv2d(24, 3, 3, 1, 1),
-            )
-            for kind in self.upsamplings
-        })  # fmt: skip
-
-    def forward(self, pictures: torch.Tensor, upsampling: str) -> torch.Tensor:
-        codes = self.encoder(pictures)
-        if upsampling == "quantised":
-            # Straight through: the gradient of rounding is taken to be one.
-            bounded = 4 * torch.tanh(codes)
-            codes = bounded + (bounded.round() - bounded).detach()
-        return self.decoders[upsampling](codes)
-
-    @torch.inference_mode()
-    def twin(self, rgb: np.ndarray, upsampling: str) -> np.ndarray:
-        """S×S×3 uint8 → the same picture, drawn again at its own resolution."""
-        drawn = self(torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None].float() / 255, upsampling)[0]
-        return (drawn.permute(1, 2, 0).numpy().clip(0, 1) * 255).round().astype(np.uint8)
-
-
-_Autoencoder = TypeVar("_Autoencoder", FaceAutoencoder, TwinAutoencoder)
-
-
-def load_autoencoder(kind: type[_Autoencoder], path: Path) -> _Autoencoder:
-    """A trained auto-encoder, in evaluation mode; LabError where its weights are not there, or not those of this kind."""
-    flag, whose = (" --kind twins", "twins") if kind is TwinAutoencoder else ("", "faces")
-    command = f"python -m attribution lab autoencoder{flag} --data FOLDER --work FOLDER"
+def load_autoencoder(path: Path = EMBEDDED) -> FaceAutoencoder:
+    """The trained auto-encoder, in evaluation mode; LabError where its weights are not there, or those of something else."""
+    command = "python -m attribution lab autoencoder --data FOLDER --work FOLDER"
     if not path.is_file():
-        raise LabError(f"The auto-encoder of {whose} has not been trained.", f"Run: {command}.")
-    network = kind()
+        raise LabError("The auto-encoder has not been trained.", f"Run: {command}.")
+    network = FaceAutoencoder()
     try:
         network.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
-        raise LabError(f"{path.name} does not hold the auto-encoder of {whose}.", f"Delete it and run: {command}.") from error
+        raise LabError(f"{path.name} does not hold the auto-encoder.", f"Delete it and run: {command}.") from error
     return network.eval()

@@ -16,14 +16,12 @@ import numpy as np
 from attribution.errors import LabError
 from attribution.lab.data import REAL, SIDE_PX, SPLITS, Row, decode, read_cache, written_whole
 from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
-from attribution.lab.forge.autoencoder import FaceAutoencoder, TwinAutoencoder, load_autoencoder
-from attribution.lab.forge.swaps import Forgery, autoencoder_swap, choose_donor, landmark_swap, mouth_blend, self_blend, twin, twin_part
+from attribution.lab.forge.autoencoder import load_autoencoder
+from attribution.lab.forge.swaps import Forgery, autoencoder_swap, choose_donor, landmark_swap, mouth_blend, self_blend
 
-FORGED = ("landmark_swap", "self_blended", "autoencoder_swap", "mouth_blend", "twin", "twin_part")
-# A twin is a whole picture from a convolutional decoder, as those of generators are; the others put something into a picture.
-_WHOLLY_DRAWN = {"twin": "gan"}
+FORGED = ("landmark_swap", "self_blended", "autoencoder_swap", "mouth_blend")
 POOL_SIZES: Mapping[str, Mapping[str, int]] = {
-    "train": {"landmark_swap": 4000, "self_blended": 5000, "autoencoder_swap": 3500, "mouth_blend": 2500, "twin": 4500, "twin_part": 2500},
+    "train": {"landmark_swap": 4000, "self_blended": 5000, "autoencoder_swap": 3500, "mouth_blend": 2500},
     **{split: dict.fromkeys(FORGED, 200) for split in SPLITS[1:]},
 }
 
@@ -101,13 +99,8 @@ _Make = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.random.Gene
 def _maker(method: str, work: Path) -> _Make:
     """What makes one forgery of a method: from a target and its landmarks, a donor and its landmarks, and a generator."""
     if method == "autoencoder_swap":
-        faces = load_autoencoder(FaceAutoencoder, work / "autoencoder.safetensors")
+        faces = load_autoencoder(work / "autoencoder.safetensors")
         return lambda target, points, _, __, random: autoencoder_swap(target, points, faces, random)
-    if method in ("twin", "twin_part"):
-        twins = load_autoencoder(TwinAutoencoder, work / "twins.safetensors")
-        if method == "twin":
-            return lambda target, _, __, ___, random: twin(target, twins, random)
-        return lambda target, points, _, __, random: twin_part(target, points, twins, random)
     if method == "self_blended":
         return lambda target, points, _, __, random: self_blend(target, points, random)
     return landmark_swap if method == "landmark_swap" else mouth_blend
@@ -144,10 +137,7 @@ def load_samples(rows: list[Row], work: Path, split: str) -> Samples:
             raise LabError(what, f"Delete {pool.name}: prepare again.") from error
         if len(below) != len(parts[-1]) or not all(0 <= index < len(own) for index in below):
             raise LabError(f"The pool of {method} belongs to other data.", f"Delete {pool.name} and run `lab prepare` again.")
-        records += [
-            (method, _WHOLLY_DRAWN.get(method, "face_swap"), f"{method} on {own[index].source}", own[index].group, "", index)
-            for index in below
-        ]
+        records += [(method, "face_swap", f"{method} on {own[index].source}", own[index].group, "", index) for index in below]
     columns: Any = zip(*records, strict=True) if records else [()] * 6
     methods, families, sources, groups, paths, base = columns
     return Samples(tuple(parts), methods, families, sources, groups, paths, np.array(base, int))

@@ -4,7 +4,6 @@
 - `self_blend`: a face blended with a changed copy of itself (self-blended images: Shiohara & Yamasaki, CVPR 2022, arXiv 2204.08376).
 - `autoencoder_swap`: the face area drawn again by the auto-encoder and blended in, as the first face-swap programs did.
 - `mouth_blend`: only the mouth from another person or from a changed copy of the face, as lip-sync programs and composites have it.
-- `twin`, `twin_part`: the whole picture, or a part of it, drawn again so well that nothing but the decoder's trace is left.
 
 Pictures are S×S×3 uint8 RGB; landmarks 5×2 (left eye, right eye, nose, mouth left, mouth right) in pixels of the picture; masks S×S
 float32 in [0, 1]. Each returns the forged picture and its mask, at no loss: encoding is left to the augmentation, alike for all classes."""
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from attribution.lab.forge.autoencoder import UPSAMPLINGS, FaceAutoencoder, TwinAutoencoder
+from attribution.lab.forge.autoencoder import UPSAMPLINGS, FaceAutoencoder
 
 # The mean face of the training crops (224 px) and an outline of it from the brows to the chin, in the same pixels.
 _MEAN_LANDMARKS = np.array([[66.5, 65.6], [156.4, 64.7], [110.7, 114.1], [72.4, 161.9], [151.2, 161.6]], np.float32)
@@ -208,31 +207,6 @@ def mouth_blend(
         warp[:, 2] += random.uniform(-0.03, 0.03, 2) * side
         face = cv2.warpAffine(_change(target, random), warp, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     return Forgery(blend(face, target, mask, poisson=bool(random.random() < 0.3)), mask)
-
-
-def twin(rgb: np.ndarray, network: TwinAutoencoder, random: np.random.Generator) -> Forgery:
-    """The picture drawn again by a random decoder: as it is, or enlarged before and reduced after, so that the trace has another size."""
-    side = rgb.shape[0]
-    kind = str(random.choice(network.upsamplings))
-    larger = side if random.random() < 0.5 else 4 * int(side * random.uniform(1.1, 1.8) / 4)
-    drawn = network.twin(cv2.resize(rgb, (larger, larger), interpolation=cv2.INTER_LANCZOS4) if larger > side else rgb, kind)
-    if larger > side:
-        drawn = cv2.resize(drawn, (side, side), interpolation=int(random.choice(_INTERPOLATIONS[1:])))
-    return Forgery(drawn, np.ones((side, side), np.float32))
-
-
-def twin_part(rgb: np.ndarray, landmarks: np.ndarray, network: TwinAutoencoder, random: np.random.Generator) -> Forgery:
-    """The face, the mouth or a random patch of the picture from its twin, under a soft mask."""
-    side, drawn = rgb.shape[0], twin(rgb, network, random).rgb
-    kind = random.random()
-    if kind < 0.5:
-        mask = face_mask(landmarks, side, random)
-    elif kind < 0.75:
-        mask = mouth_mask(landmarks, side, random)
-    else:
-        corner, size = random.uniform(0, 0.5, 2) * side, random.uniform(0.25, 0.5, 2) * side
-        mask = _soft(corner + size * np.array([[0, 0], [1, 0], [1, 1], [0, 1]]), side, random)
-    return Forgery(blend(drawn, rgb, mask, poisson=False), mask)
 
 
 def choose_donor(target_landmarks: np.ndarray, candidates: np.ndarray, random: np.random.Generator) -> int:

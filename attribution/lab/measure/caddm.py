@@ -23,15 +23,15 @@ from attribution.lab.labels import CADDM_LABELS as LABELS
 from attribution.lab.measure.predictions import Reader, SplitPredictions, finished, method_answers, p_manipulated, predict
 from attribution.lab.measure.probes import Features, identity_tables, probe_faces
 from attribution.lab.tables import table
+from attribution.lab.train.caddm import SWAPS
 from attribution.lab.train.loop import as_input, half_precision
 from attribution.lab.train.methods import read_pretrained
-from attribution.lab.train.recipes import SWAP
 from attribution.models.backbones import build_backbone, features
 from attribution.models.caddm import Caddm, build_caddm
 
 SWAPPED = LABELS[1].name
 # What the detector looks for, and what it is asked about.
-METHODS = (REAL, *SWAP.classes["swapped"])
+METHODS = (REAL, *SWAPS)
 DFDC, PLAIN, IDENTITY_SOURCE, _BATCH = "DFDC test, faces", "plain binary", "press_sports", 32
 UNSEEN = ("unseen swaps", "unseen partial swaps")
 _OF_KIND = dict(zip(KINDS, UNSEEN, strict=True))

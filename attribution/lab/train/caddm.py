@@ -7,7 +7,7 @@ no box at all, teaches its hardest anchors that nothing is there."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,14 +24,13 @@ from torchvision.ops import box_iou
 from attribution.errors import LabError
 from attribution.lab import metrics
 from attribution.lab.data import REAL, SIDE_PX, Row, find_data, read_manifest
-from attribution.lab.forge.augment import degrade, movement, photometric
+from attribution.lab.forge.augment import movement, photometric
 from attribution.lab.forge.mfs import HALVED_SHARE, KINDS, differs, half_resolution, multi_scale_swap
 from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.train import loop
 from attribution.lab.train.frozen import FrozenStages
 from attribution.lab.train.loop import RunSettings, Training, adamw, as_input, autocast, load_but, placed, rate, read_logits
-from attribution.lab.train.recipes import SWAP
-from attribution.lab.train.sampling import STRENGTHS, Batch, BySource, check_sources, draw
+from attribution.lab.train.sampling import STRENGTHS, Batch, BySource, check_pairs
 from attribution.models.architectures import CADDM
 from attribution.models.caddm import WHOLE_CROP_ANCHORS, anchors, build_caddm, encode
 
@@ -40,8 +39,11 @@ NEGATIVES_PER_POSITIVE = 2
 # A wholly swapped picture has the two anchors of the whole crop as positives; an untouched one gets as many negatives as that one.
 NEGATIVES_WITHOUT_POSITIVE = NEGATIVES_PER_POSITIVE * WHOLE_CROP_ANCHORS
 
-# Swaps of a part: their boxes are where they differ, whatever the Multi-scale Facial Swap would make of them.
-_OF_A_PART = ("mouth_blend", "twin_part")
+# Of one worker's step: swaps by method, and how many of these come with the untouched picture under them. The untouched rest comes from
+# every collection alike, so that a collection does not give the answer away.
+SWAPS: Mapping[str, int] = {"dfdc_swap": 9, "landmark_swap": 2, "self_blended": 3, "autoencoder_swap": 2}
+WITH_BASE: Mapping[str, int] = {"dfdc_swap": 6, "landmark_swap": 1, "self_blended": 1, "autoencoder_swap": 1}
+OTHER_UNTOUCHED = 7
 _MOVED_SHARE = 0.45
 _LEAST_OF_AREA, _LEAST_OF_PICTURE = 0.3, 0.05
 _TRIES = 3
@@ -144,17 +146,12 @@ class Net(nn.Module):
 
 
 def start_from(net: Net, file: Path) -> None:
-    """Load the backbone from a safetensors file under timm's names, its classifier left out, or the whole detector from that of an earlier
-    one; LabError when it does not fit."""
+    """Load the backbone from a safetensors file under timm's names, its classifier left out; LabError when it does not fit."""
     try:
         stored = load_file(file)
     except OSError as error:
         raise LabError("The file to start from cannot be read.", "Name a safetensors file of the backbone with --start.") from error
-    earlier = any(name.startswith("backbone.") for name in stored)
-    load_but(
-        () if earlier else ("classifier",), net.detector if earlier else net.detector.backbone, stored,
-        "The file to start from does not fit the backbone.",
-    )  # fmt: skip
+    load_but(("classifier",), net.detector.backbone, stored, "The file to start from does not fit the backbone.")
 
 
 @dataclass(frozen=True)
@@ -198,12 +195,14 @@ class Sampler:
         if shares and (len(shares) != len(KINDS) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6):
             raise LabError(f"The shares of the swaps do not fit: {', '.join(KINDS)}.", "Give one for each, with a sum of 1.")
         self._samples, self._rows, self._seed, self._plain, self._shares = samples, rows, seed, plain, tuple(shares)
-        check_sources(samples, SWAP)
-        self.sources = BySource(samples, (*SWAP.pairs, *SWAP.singles), leave_out, cap=SWAP.cap)
+        check_pairs(samples, SWAPS)
+        self.sources = BySource(samples, (REAL, *SWAPS), leave_out)
 
     def batch(self, step: int, rank: int) -> Batch:
         """The batch of one worker at one step: 224 px, labels 0 (untouched) and 1 (swapped), no boxes for untouched faces."""
-        chosen, _ = draw(SWAP, self.sources, np.random.default_rng([self._seed, step, rank]))
+        random = np.random.default_rng([self._seed, step, rank])
+        chosen = [one for method, count in SWAPS.items() for one in self.sources.seeded(method, count, random, WITH_BASE[method])]
+        chosen += self.sources.seeded(REAL, OTHER_UNTOUCHED, random)
         made = [self.made(index, seed) for index, seed in chosen]
         labels = np.array([int(self._samples.methods[index] != REAL) for index, _ in chosen])
         return Batch(np.stack([rgb for rgb, _ in made]), labels, tuple(boxes for _, boxes in made))
@@ -211,30 +210,20 @@ class Sampler:
     def made(self, index: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """One sample, moved, swapped and changed, and its boxes."""
         # A stream each: a pair keeps its movement and its changes alike, whatever the swap between them draws.
-        moving, swapping, changing, degrading = (np.random.default_rng([seed, stream]) for stream in range(4))
+        moving, swapping, changing = (np.random.default_rng([seed, stream]) for stream in range(3))
         move = Move.drawn(moving, self._samples.picture(index).shape[0])
         rgb = move.picture(self._samples.encoded(index))
         boxes = np.zeros((0, 4), np.float32)
-        base, method = int(self._samples.base[index]), self._samples.methods[index]
-        if method != REAL:
+        if self._samples.methods[index] != REAL:
             boxes = np.array([[0, 0, 1, 1]], np.float32)
-            if not self._plain and base >= 0:
+            if not self._plain:
+                base = int(self._samples.base[index])
                 real, landmarks = move.picture(self._samples.encoded(base)), move.points(self._rows[base].landmarks)
-                if method in _OF_A_PART:
-                    boxes = np.concatenate([boxes, _changed_box(rgb, real)])
-                else:
-                    rgb, boxes = _swapped(real, rgb, landmarks, swapping, self._shares)
+                rgb, boxes = _swapped(real, rgb, landmarks, swapping, self._shares)
         elif not self._plain and swapping.random() < HALVED_SHARE:
             # As many untouched faces lose half of their resolution as swapped ones: a low resolution must not mean a swap.
             rgb = half_resolution(rgb)
-        rgb = degrade(np.ascontiguousarray(rgb), degrading)
         return photometric(rgb, changing, float(changing.choice(STRENGTHS))), boxes
-
-
-def _changed_box(fake: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """The box around all that differs, 1×4 (0×4 where nothing does that can be seen)."""
-    x, y, width, height = cv2.boundingRect(differs(fake, real).astype(np.uint8))
-    return np.array([[x, y, x + width, y + height]], np.float32)[: width * height] / len(fake)
 
 
 def _swapped(

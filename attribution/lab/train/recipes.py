@@ -1,11 +1,11 @@
-"""What the trainings of methods draw, how often, and what they call it: a table a detector.
+"""What the trainings of methods draw, how often, and what they call it: a table each.
 
 A batch is drawn by method and, within a method, by source, so that a large collection owns neither its class nor the untouched faces."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from attribution.errors import LabError
 from attribution.lab.data import REAL
@@ -14,16 +14,13 @@ from attribution.lab.data import REAL
 @dataclass(frozen=True)
 class Recipe:
     """One training's share of everything. `classes` gives each class of the head the methods that it stands for. Of one worker's step
-    `pairs` are drawn with the untouched picture under each, `singles` alone. A source of up to `cap` faces weighs by its size, larger ones
-    alike (None: all by the root of their size). `degraded`: with changes of `forge.augment.degrade` before those of `augment`. Each class
-    needs `least_sources`."""
+    `pairs` are drawn with the untouched picture under each, `singles` alone. For heads, a source of up to `cap` faces weighs by its size,
+    larger ones alike."""
 
     classes: Mapping[str, tuple[str, ...]]
-    pairs: Mapping[str, int]
-    singles: Mapping[str, int]
-    cap: int | None = 150
-    degraded: bool = True
-    least_sources: int = 2
+    pairs: Mapping[str, int] = field(default_factory=dict)
+    singles: Mapping[str, int] = field(default_factory=dict)
+    cap: int = 150
 
     @property
     def class_of(self) -> dict[str, int]:
@@ -40,40 +37,23 @@ _FIRST = _own(
 )
 _FIRST_PAIRS = {"dfdc_swap": 5, "landmark_swap": 2, "self_blended": 3, "autoencoder_swap": 2}
 _FIRST_SINGLES = {REAL: 2, "stylegan2": 3, "generated_photos": 2, "sdxl": 2, "flux1": 2, "sd21": 2}
-_REENACTED = ("talking_head", "face_warp")
-# The ID-unaware detector. The untouched rest comes from every collection alike, so that a collection does not give the answer away.
-SWAP = Recipe(
-    {
-        REAL: (REAL,),
-        "swapped": (
-            "dfdc_swap", "deepfacelive", "landmark_swap", "self_blended", "autoencoder_swap", "mouth_blend", "twin_part", "hand_composite",
-            *_REENACTED,
-        ),
-    },
-    pairs={"dfdc_swap": 5, "landmark_swap": 2, "self_blended": 4, "autoencoder_swap": 1, "mouth_blend": 1, "twin_part": 1},
-    singles={REAL: 5, "deepfacelive": 1, "hand_composite": 1, "talking_head": 1, "face_warp": 1},
-)  # fmt: skip
 
 RECIPES: Mapping[str, Recipe] = {
     # The studies: per 37 pictures, real faces make up 14 of them, from every real source.
-    "methods": Recipe(_FIRST, _FIRST_PAIRS, _FIRST_SINGLES, cap=None, degraded=False, least_sources=1),
-    "binary": Recipe(
-        {REAL: (REAL,), "manipulated": tuple(_FIRST)[1:]}, _FIRST_PAIRS, _FIRST_SINGLES, cap=None, degraded=False, least_sources=1
-    ),
+    "methods": Recipe(_FIRST, _FIRST_PAIRS, _FIRST_SINGLES),
+    "binary": Recipe({REAL: (REAL,), "manipulated": tuple(_FIRST)[1:]}, _FIRST_PAIRS, _FIRST_SINGLES),
     # Drawn by nobody: heads are fitted to all faces at once (`train/heads.py`).
     "attribution": Recipe(
         {
             REAL: (REAL,),
             "learnt_swap": ("dfdc_swap", "deepfacelive"),
             "pasted_part": ("hand_composite", "mouth_blend", "self_blended", "landmark_swap"),
-            **_own(*_REENACTED),
+            **_own("talking_head", "face_warp"),
             "stylegan": ("stylegan2", "stylegan3"),
             "generated_photos": ("generated_photos",),
             "stable_diffusion": ("sdxl", "sd21", "photomaker"),
             **_own("flux1", "recent_generator"),
-        },
-        pairs={},
-        singles={},
+        }
     ),
 }  # fmt: skip
 
