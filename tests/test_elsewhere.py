@@ -19,7 +19,8 @@ from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.measure import elsewhere
 from attribution.lab.measure.calibration import CAREFUL
 from attribution.lab.measure.elsewhere import FEWEST, choose_thresholds, coverage_table, elsewhere_table, fit_temperature
-from attribution.lab.measure.predictions import SplitPredictions
+from attribution.lab.measure.predictions import SplitPredictions, read_by_detector
+from attribution.lab.publish.products import Heard
 from attribution.lab.train.heads import FOLDS, Faces, Head, Settings
 from lab_faces import lab_data
 
@@ -91,7 +92,7 @@ def test_the_temperature_is_found_again():
     families = np.where(made, "gan", REAL)
     logits = np.stack([0 * z, z - 1000, z], 1)
     found = SplitPredictions(logits, z[:, None], *(families,) * 5)
-    assert fit_temperature(found, INFO) == pytest.approx(2.5, abs=0.3)
+    assert fit_temperature(found, INFO, Settings("", "", "", trunks=())) == pytest.approx(2.5, abs=0.3)
 
 
 class TestTables:
@@ -191,3 +192,52 @@ class TestAnswers:
     def test_a_run_that_is_not_finished_is_refused(self, tmp_path: Path):
         with pytest.raises(LabError, match="not finished"):
             elsewhere.load_run(tmp_path, Settings("", "", "", trunks=()))
+
+
+class TestHeard:
+    """A detector whose logit of an untouched face is the place of its sample."""
+
+    @pytest.fixture
+    def samples(self) -> Samples:
+        crops = np.arange(9, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+        names = tuple(map(str, range(9)))
+        return Samples((crops,), (REAL,) * 9, (REAL,) * 9, names, names, names, np.full(9, -1))
+
+    @pytest.fixture
+    def expert(self, tmp_path: Path) -> Any:
+        asked: list[int] = []
+
+        def read(crops: np.ndarray, mirrored: bool) -> Any:
+            asked.extend(crops[:, 0, 0, 0].tolist())
+            logits = np.zeros((len(crops), 3), np.float32)
+            logits[:, 0] = crops[:, 0, 0, 0]
+            return SimpleNamespace(logits=logits, embeddings=np.ones((len(crops), 2), np.float32))
+
+        card = SimpleNamespace(calibration=SimpleNamespace(temperature=1.0))
+        return SimpleNamespace(info=INFO, card=card, read=read, asked=asked, detector=SimpleNamespace(folder=tmp_path))
+
+    def test_of_the_training_faces_those_alone_are_read_that_are_left_out(
+        self, samples: Samples, expert: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        found = said({(REAL, "a"): [0.1, 0.2]})
+        bank = ReferenceBank(np.eye(2, dtype=np.float32), np.zeros((2, 2), np.float32), LABELS[:2], ("a", "b"), np.zeros(1))
+        strange = [
+            elsewhere.Elsewhere("train", 0, np.array([7, 2]), found, bank), elsewhere.Elsewhere("train", 1, np.array([4, 5]), found, bank),
+            elsewhere.Elsewhere("val", 0, np.array([8, 0]), found, bank),
+        ]  # fmt: skip
+        monkeypatch.setattr("attribution.lab.publish.products.load", lambda name: name)
+        monkeypatch.setattr("attribution.lab.publish.products.Predictor", lambda _: expert)
+        monkeypatch.setattr("attribution.lab.publish.products.ReferenceBank", SimpleNamespace(load=lambda _: bank))
+        every = dict.fromkeys(("train", "val", "test", "cross"), samples)
+        heard = Heard.load(("one",), tmp_path, every, strange, INFO, 1.0)
+        assert sorted(expert.asked) == sorted([*range(9)] * 3 + [2, 4, 5, 7])
+        for one in strange:
+            first, second = heard.readings(one.split, one.chosen, one.found, one.bank)
+            assert first.logits is found.logits
+            assert second.logits[:, 0].tolist() == one.chosen.tolist(), "each face has its own answer, in whatever order they are asked"
+
+    def test_what_is_kept_is_read_again_for_other_samples_only(self, samples: Samples, expert: Any, tmp_path: Path):
+        for chosen, asked in (([1, 3], 2), ([1, 3], 2), ([1, 4], 4)):
+            found = read_by_detector(expert, samples, np.array(chosen), tmp_path / "kept.npz")
+            assert found.logits[:, 0].tolist() == chosen
+            assert len(expert.asked) == asked

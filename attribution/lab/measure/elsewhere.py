@@ -37,7 +37,6 @@ from attribution.models.backbones import build_backbone
 ACCUSED, WORST_ACCUSED, CLEARED = 0.01, 0.03, 0.05
 BY_HAND = ("ciplab",)
 FEWEST = 30
-_CAP, _UNTOUCHED_SHARE = 150, 0.5
 _LEVELS = np.round(np.r_[np.arange(0.001, 0.05, 0.001), np.arange(0.05, 0.95, 0.0025), np.arange(0.95, 0.9995, 0.0005)], 4)
 
 
@@ -120,9 +119,14 @@ def together(found: Sequence[Elsewhere]) -> SplitPredictions:
     return SplitPredictions(*(np.concatenate([getattr(part, name) for part in parts]) for name in SplitPredictions.__dataclass_fields__))
 
 
-def fit_temperature(found: SplitPredictions, info: DetectorInfo) -> float:
+def _weights(found: SplitPredictions, settings: Settings) -> np.ndarray:
+    """Of each face, as the fit of these settings weighs it."""
+    return balanced(found.families, found.sources, recipe(settings.head).cap, settings.untouched_share)
+
+
+def fit_temperature(found: SplitPredictions, info: DetectorInfo, settings: Settings) -> float:
     """The temperature that minimises the negative log-likelihood of *manipulated or not*, every source weighing as it did in the fit."""
-    weights, manipulated = balanced(found.families, found.sources, _CAP, _UNTOUCHED_SHARE), found.families != REAL
+    weights, manipulated = _weights(found, settings), found.families != REAL
 
     def loss(log_t: float) -> float:
         p = p_manipulated(metrics.softmax(found.logits, float(np.exp(log_t))), info)
@@ -132,7 +136,7 @@ def fit_temperature(found: SplitPredictions, info: DetectorInfo) -> float:
 
 
 def fit_combination(
-    found: Sequence[tuple[SplitPredictions, np.ndarray]], readers: int, families: Sequence[str]
+    found: Sequence[tuple[SplitPredictions, np.ndarray]], readers: int, families: Sequence[str], settings: Settings
 ) -> tuple[tuple[float, ...], dict[str, tuple[float, ...]]]:  # fmt: skip
     """The rows of a `Combination` of so many `readers`: of a manipulation, and of each of the first one's `families`. Each of `found` is
     a kind of faces, of sources that a reader may know or of others, with its features (N×F, `verdict.combination.features`); all kinds
@@ -140,7 +144,7 @@ def fit_combination(
     that the first reader gives them."""
     odds = np.concatenate([x[:, : 2 * readers : 2] for _, x in found])
     manipulated = np.concatenate([faces.families != REAL for faces, _ in found])
-    weights = np.concatenate([balanced(faces.families, faces.sources, _CAP, _UNTOUCHED_SHARE) for faces, _ in found])
+    weights = np.concatenate([_weights(faces, settings) for faces, _ in found])
     model = LogisticRegression(C=np.inf, max_iter=1000).fit(odds, manipulated, sample_weight=weights * len(odds))
     row = np.zeros(2 * readers + len(families) + 1)
     # More of a log-odds never speaks for an untouched face.
@@ -215,25 +219,18 @@ def elsewhere_table(found: SplitPredictions, verdicts: Sequence[TrackEvidence], 
         of_definite = metrics.share(wrong[definite])
         rest = [float("nan") if family == REAL else _auc_by_source(p, names, mine, untouched), float(right[mine].mean())]
         what = source if family == REAL else f"{source} ({family.replace('_', ' ')})"
-        kind = "untouched source" if family == REAL else "source"
-        rows.append((what, kind, int(mine.sum()), *metrics.cells(*shares), *of_definite, *_cells(rest)))
-        figures = [*shares, float("nan") if of_definite[0] is None else of_definite[0], *rest]
+        kind, count = "untouched source" if family == REAL else "source", int(mine.sum())
+        rows.append((what, kind, count, *metrics.cells(*shares), *of_definite, *_cells(rest)))
+        figures = [count, *shares, float("nan") if of_definite[0] is None else of_definite[0], *rest]
         for group in ("untouched", "all") if family == REAL else (family.replace("_", " "), "manipulated", "all"):
             groups.setdefault(group, []).append(figures)
     for group, several in groups.items():
-        values = np.array(several)
+        counts, values = np.split(np.array(several), [1], axis=1)
         *shares, wrong_of, auc, family_right = _means(values)
         interval = _cells(_over_sources(values[:, 4]))
         cells = (*_cells([*shares, wrong_of]), *interval, *_cells([auc, family_right]))
-        rows.append((f"mean of sources, {group}", "pooled", int(sum(np.isin(names, _of_group(found, group)))), *cells))
+        rows.append((f"mean of sources, {group}", "pooled", int(counts.sum()), *cells))
     return table("elsewhere", rows)
-
-
-def _of_group(found: SplitPredictions, group: str) -> np.ndarray:
-    """The names of the sources of a group of `elsewhere_table`."""
-    untouched = found.families == REAL
-    which = {"all": np.ones(len(untouched), bool), "untouched": untouched, "manipulated": ~untouched}
-    return np.unique(_names(found)[which.get(group, found.families == group.replace(" ", "_"))])
 
 
 def _cells(values: Sequence[float]) -> Row:

@@ -229,11 +229,17 @@ def read(
     return SplitPredictions.kept(cache, samples)
 
 
+def holds(cache: Path, chosen: np.ndarray) -> bool:
+    """Whether what is kept there is of these samples."""
+    with np.load(cache) as stored:
+        return np.array_equal(stored["chosen"], chosen)
+
+
 def read_by_detector(predictor: Predictor, samples: Samples, chosen: np.ndarray, cache: Path, mirrored: bool = True) -> SplitPredictions:
     """What a detector of the app says of the chosen samples, mirrored images too unless it is read once, as experts are; kept in `cache`
-    while its weights stay the same."""
+    while its weights and these samples stay the same."""
     stamp, made_by = cache.with_suffix(".sha256"), predictor.info.weights_sha256 + ("" if mirrored else " once")
-    if not cache.exists() or not stamp.exists() or stamp.read_text() != made_by:
+    if not cache.exists() or not stamp.exists() or stamp.read_text() != made_by or not holds(cache, chosen):
         batches = (chosen[first : first + 64].tolist() for first in range(0, len(chosen), 64))
         parts = [predictor.read(np.stack([samples.encoded(index) for index in batch]), mirrored) for batch in batches]
         logits, embeddings = (np.concatenate([getattr(part, one) for part in parts]) for one in ("logits", "embeddings"))

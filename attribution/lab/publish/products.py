@@ -19,7 +19,7 @@ from attribution.explain.reference import MOST_REFERENCES, ReferenceBank
 from attribution.lab import metrics
 from attribution.lab.data import METHOD_OF_SOURCE, REAL, Data, in_one_text, read_manifest
 from attribution.lab.forge.augment import LAB_JPEG_QUALITY
-from attribution.lab.forge.pools import Samples, load_samples
+from attribution.lab.forge.pools import Samples, left_out, load_samples
 from attribution.lab.labels import CADDM_LABELS, DNADET_LABELS, LABELS_OF_HEADS
 from attribution.lab.measure import caddm, dnadet, elsewhere
 from attribution.lab.measure.calibration import CAREFUL
@@ -91,27 +91,27 @@ def publish_heads(
         spoken = (shipped.logits(mine.seen).astype(np.float32), shipped.embeddings(mine.seen).astype(np.float32))
         return SplitPredictions(*spoken, methods, mine.families, mine.sources, *named)
 
-    methods = list(recipe(fitted.head).class_of)
-    seen_in_training = heads.fitted_to(fitted, samples["train"])
+    methods, train = list(recipe(fitted.head).class_of), own["train"]
+    fitted_to = train.take((train.labels >= 0) & ~left_out(train.methods, train.sources, fitted.leave_out))
     bank_faces = said("train", references(samples["train"], fitted.leave_out, references_count, methods))
     apart, info = heads.fold_heads(run), info_of(out.name, LABELS_OF_HEADS)
-    banks = elsewhere.fold_banks(samples["train"], seen_in_training, apart, references_count, labels)
-    left_out = [
+    banks = elsewhere.fold_banks(samples["train"], fitted_to, apart, references_count, labels)
+    strange = [
         one for split in heads.SPLITS
         for one in elsewhere.answers(split, samples[split], own[split].take(own[split].labels >= 0), apart, banks, fitted.known, labels)
     ]  # fmt: skip
-    alone = elsewhere.together(left_out)
-    temperature = elsewhere.fit_temperature(alone, info)
+    alone = elsewhere.together(strange)
+    temperature = elsewhere.fit_temperature(alone, info, fitted)
     # Most of what is new lies far from all references, right answers and wrong ones alike.
     like = replace(CAREFUL, max_atypicality=0.99)
-    chosen = Chosen(temperature, elsewhere.choose_thresholds(alone, info, temperature, like), elsewhere.distances(left_out))
+    chosen = Chosen(temperature, elsewhere.choose_thresholds(alone, info, temperature, like), elsewhere.distances(strange))
     publication = begin(
         METHODS, run, reader, bank_faces, {split: said(split) for split in SPLITS}, faces, out, minutes, command, notes, chosen
     )
-    card, found, answered = publication.card, publication.found, left_out
+    card, found, answered = publication.card, publication.found, strange
     if experts:
-        heard = Heard.load(experts, run, samples, info, temperature)
-        card, found, answered = heard.combine(card, found, left_out, publication.bank, fitted.known)
+        heard = Heard.load(experts, run, samples, strange, info, temperature)
+        card, found, answered = heard.combine(card, found, strange, publication.bank, fitted)
     rule = card.combination
     t, thresholds = (1.0, rule.thresholds) if rule is not None else (temperature, card.thresholds)
     tables, test = measure(samples, publication.raw, found, faces.sides, publication.info, t, thresholds, publication.bank)
@@ -123,38 +123,43 @@ def publish_heads(
 
 @dataclass(frozen=True)
 class Heard:
-    """What experts say of all crops of the splits, and how a detector of that description and temperature answers together with them."""
+    """What experts say of some crops of the splits (`chosen`, ascending), and how a detector of that description and temperature answers
+    together with them."""
 
     experts: Sequence[Predictor]
+    chosen: Mapping[str, np.ndarray]
     said: Mapping[str, Sequence[SplitPredictions]]
-    samples: Mapping[str, Samples]
     info: DetectorInfo
     temperature: float
 
     @staticmethod
-    def load(names: Sequence[str], run: Path, samples: Mapping[str, Samples], info: DetectorInfo, temperature: float) -> Heard:
-        """Read the crops once with each, kept in the run's folder."""
-        experts = [Predictor(load(name)) for name in names]
+    def load(
+        names: Sequence[str], run: Path, samples: Mapping[str, Samples], left_out: Sequence[elsewhere.Elsewhere], info: DetectorInfo,
+        temperature: float,
+    ) -> Heard:  # fmt: skip
+        """Read with each, once, all crops of val, test and cross and those of train that are left out; kept in the run's folder."""
+        experts, chosen = [Predictor(load(name)) for name in names], {split: np.arange(len(samples[split])) for split in SPLITS}
+        if trained := [one.chosen for one in left_out if one.split == "train"]:
+            chosen["train"] = np.unique(np.concatenate(trained))
         said = {
             split: [
-                read_by_detector(one, some, np.arange(len(some)), run / f"read_{one.info.name}_{split}.npz", mirrored=False)
-                for one in experts
+                read_by_detector(one, samples[split], rows, run / f"read_{one.info.name}_{split}.npz", mirrored=False) for one in experts
             ]
-            for split, some in samples.items()
-        }  # fmt: skip
-        return Heard(experts, said, samples, info, temperature)
+            for split, rows in chosen.items()
+        }
+        return Heard(experts, chosen, said, info, temperature)
 
     def readings(self, split: str, rows: np.ndarray, first: SplitPredictions, bank: ReferenceBank) -> list[Reading]:
         """All readings of some crops of a split, the detector's own (with its bank) first."""
-        own = [reading_of(first, self.info, self.temperature, bank)]
+        own, at = [reading_of(first, self.info, self.temperature, bank)], np.searchsorted(self.chosen[split], rows)
         return own + [
-            reading_of(said.take(rows), one.info, one.card.calibration.temperature, ReferenceBank.load(one.detector.folder))
+            reading_of(said.take(at), one.info, one.card.calibration.temperature, ReferenceBank.load(one.detector.folder))
             for one, said in zip(self.experts, self.said[split], strict=True)
         ]
 
     def combine(
         self, card: Card, found: Mapping[str, SplitPredictions], left_out: Sequence[elsewhere.Elsewhere], bank: ReferenceBank,
-        known: Sequence[str],
+        fitted: heads.Settings,
     ) -> tuple[Card, dict[str, SplitPredictions], list[elsewhere.Elsewhere]]:  # fmt: skip
         """The card with its combination, fitted to left-out sources and to validation faces of those that all readers know alike, with
         thresholds chosen on the left-out ones; and the common answers."""
@@ -162,12 +167,12 @@ class Heard:
         whole = {split: self.readings(split, np.arange(len(some.methods)), some, bank) for split, some in found.items()}
         alone = elsewhere.together(left_out)
         kinds = [(alone, np.concatenate([features(one) for one in apart]))]
-        if known:
+        if fitted.known:
             folder = np.array([path.partition("/")[0] for path in found["val"].paths.tolist()])
-            old = np.isin(folder, list(known))
+            old = np.isin(folder, list(fitted.known))
             kinds.append((found["val"].take(old), features(whole["val"])[old]))
         families = [family for family in LABEL_FAMILIES if family != REAL and family in self.info.families]
-        odds, shares = elsewhere.fit_combination(kinds, len(self.experts) + 1, families)
+        odds, shares = elsewhere.fit_combination(kinds, len(self.experts) + 1, families, fitted)
         names, digests = tuple(one.info.name for one in self.experts), tuple(one.card.files[MODEL_FILE] for one in self.experts)
         rule = Combination(names, digests, odds, shares, card.thresholds)
         answered = [replace(one, found=combined(rule, one.found, own)) for one, own in zip(left_out, apart, strict=True)]
