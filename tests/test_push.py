@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from attribution.detectors import hub
+from attribution.detectors import hub_client
 from attribution.detectors.loading import load
 from attribution.errors import DamagedDetector, LabError
 from attribution.lab.cli import main
@@ -52,7 +52,7 @@ def test_what_was_pushed_comes_back_to_the_bit(server: LoopbackHub, detector_fol
     assert pushed.repository == NAME
     assert pushed.revision == server.repositories[NAME].branches["main"]
     assert pushed.url == f"{server.url}/{NAME}/tree/{pushed.revision}"
-    snapshot = hub.obtain(f"hf:{NAME}@{pushed.revision}")
+    snapshot = hub_client.obtain(f"hf:{NAME}@{pushed.revision}")
     assert {path.name: path.read_bytes() for path in snapshot.folder.iterdir()} == {
         name: (detector_folder / name).read_bytes() for name in FILES
     }
@@ -102,7 +102,7 @@ def test_a_branch_and_pushed_again_nothing_changes(server: LoopbackHub, detector
     own = server.repositories[NAME]
     assert own.branches["beta"] == pushed.revision != own.branches["main"]
     assert set(own.commits[own.branches["main"]]) == {".gitattributes"}
-    assert hub.look(f"{NAME}@beta").revision == pushed.revision
+    assert hub_client.look(f"{NAME}@beta").revision == pushed.revision
 
 
 def test_what_does_not_load_is_not_pushed(server: LoopbackHub, own_detector: Path) -> None:

@@ -1,9 +1,7 @@
-"""Detectors on the Hugging Face Hub: what a repository holds, its files pinned to a commit, fetched, checked and found again offline.
+"""Detectors of the Hugging Face Hub on this machine: what a repository may be called, what its files are, and what of it is in the cache,
+found again offline.
 
-Six names are downloaded and nothing else, from a commit and never from a branch. Session, headers, listing, errors, locks and the cache's
-layout are those of `huggingface_hub`; its download is not, because `hf_hub_download` shows a file to everybody before its content was
-compared, removes what a broken download had brought, asks a failing Hub again for minutes, waits as long as a limiting one says, and holds
-its lock meanwhile, whether anybody still waits or not."""
+Six names are kept and nothing else, from a commit and never from a branch. The cache's layout is that of `huggingface_hub`."""
 
 from __future__ import annotations
 
@@ -14,32 +12,15 @@ import json
 import os
 import re
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from huggingface_hub import constants, errors, try_to_load_from_cache
-from huggingface_hub.utils import WeakFileLock, build_hf_headers, get_session, hf_raise_for_status
+from huggingface_hub import constants, try_to_load_from_cache
 
 from attribution.detectors.card import CARD_FILE, CONFIG_FILE, MODEL_FILE, README_FILE, REFERENCE_FILE
-from attribution.errors import (
-    AGAIN,
-    SMALLER_DETECTOR,
-    DamagedDetector,
-    DetectorError,
-    UnknownDetector,
-    UnusableDetector,
-    damaged,
-    unreadable,
-)
-from attribution.messages import Message, ngettext
+from attribution.errors import AGAIN, DamagedDetector, UnknownDetector, UnusableDetector, damaged
 from attribution.messages import gettext as _
-from attribution.text import numbers
-from attribution.version import __version__
 
 PREPROCESSOR_FILE = "preprocessor_config.json"
 # Nothing else is ever downloaded.
@@ -47,45 +28,17 @@ FILES = (CONFIG_FILE, MODEL_FILE, CARD_FILE, REFERENCE_FILE, PREPROCESSOR_FILE, 
 LARGEST_FILE_BYTES = 2 * 2**30
 DEFAULT_BRANCH = "main"
 COMMIT = re.compile(r"[0-9a-f]{40}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|git:[0-9a-f]{40}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}|git:[0-9a-f]{40}")
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _REPOSITORY = re.compile(rf"{_PART}/{_PART}")
 _REVISION = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./+-]{0,198}[A-Za-z0-9_+-])?")
 _PAGE = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([^/@?#\s]+/[^/@?#\s]+)(?:/tree/([^?#\s]+?))?/?")
-_SPARE_BYTES, _MOST_NOTE_BYTES = 50 * 2**20, 2**20
-_TICK_SECONDS = 0.1
-_PASSING = (408, 500, 502, 503, 504)
-_MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
+_MOST_NOTE_BYTES = 2**20
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
 _REVISIONS = _("Write a branch, a tag or the 40 hex digits of a commit.")
-_NO_COMMIT = _("The Hub does not say at which commit {repository} is.")
-_OTHER_REVISION = _("The Hub answered with another revision of {repository} than the one asked for.")
-_DIFFERS = _("The file {file} is not the one that the Hub lists: its digest differs.")
-_OTHER_SIZE = _("The file {file} that came has not the size that the Hub lists.")
-_AGAIN = _("Try again.")
-_CHECKING, _WAITING, _COMPLETE = _("checking {file}"), _("waiting for another download of the same file"), _("complete")
-_LATER, _KEPT = _("Try again later; embedded and cached detectors work without it."), _("Try again: what has come is kept.")
-# For an exception of the client or its transport, by its class (or the name of that: the transport changed between the client's major
-# versions 1 and 2) or by the Hub's status: ours, what happened, what to do.
-_SENTENCES: Mapping[str | int, tuple[type[DetectorError], Message, Message]] = {
-    "GatedRepoError": (UnusableDetector, _("{repository} is gated: its conditions must be accepted before it can be downloaded."),
-                       _("Accept them on {page}, then set HF_TOKEN to a token of that account.")),
-    "RevisionNotFoundError": (UnknownDetector, _("{repository} has no revision {revision}."), _("Check the branch, tag or commit.")),
-    "DisabledRepoError": (UnusableDetector, _("{repository} was disabled on the Hub."), _("Choose another detector.")),
-    "EntryNotFoundError": (UnusableDetector, _("A file of {repository} that the Hub lists is not there."), _("Try again later.")),
-    "OfflineModeIsEnabled": (UnusableDetector, _("{repository} is not on this machine, and the Hub is switched off (HF_HUB_OFFLINE)."),
-                             _("Unset HF_HUB_OFFLINE to fetch it, or use an embedded or cached detector.")),
-    **dict.fromkeys((kind.__name__ for kind in _MALFORMED), (UnusableDetector, _("What answered about {repository} is not the Hub."),
-                    _("Check whether this network wants a log-in, and HF_ENDPOINT."))),
-    **dict.fromkeys(("EOFError", "ReadError", "RemoteProtocolError"), (UnusableDetector,
-                    _("The connection broke off while {repository} was read."), _("Try again: a download goes on where it stopped."))),
-    **dict.fromkeys(("TimeoutError", "TimeoutException"), (UnusableDetector,
-                    _("The Hub did not answer in time about {repository}."), _LATER)),
-    **dict.fromkeys((401, 404), (UnknownDetector, _("The Hub has no repository {repository}, or it is private."),
-                    _("Check the name; for a private one set HF_TOKEN to a token that may read it."))),
-    403: (UnusableDetector, _("The Hub does not let this account read {repository}."), _("Set HF_TOKEN to a token that may.")),
-}  # fmt: skip
-Progress = Callable[[float, str], None]
-"""Told of a download: the share that is done, 0 to 1, and a few words. Whatever it raises ends the download."""
+NO_COMMIT = _("The Hub does not say at which commit {repository} is.")
+DIFFERS = _("The file {file} is not the one that the Hub lists: its digest differs.")
+TRY_AGAIN = _("Try again.")
 
 
 @dataclass(frozen=True)
@@ -120,7 +73,7 @@ class HubFile:
     digest: str
 
     def __post_init__(self) -> None:
-        if self.name not in FILES or not _DIGEST.fullmatch(self.digest) or self.bytes < 0:
+        if self.name not in FILES or not DIGEST.fullmatch(self.digest) or self.bytes < 0:
             raise damaged("a listing of the Hub names a file that no detector has, or gives no digest")
 
 
@@ -139,7 +92,7 @@ class Listing:
     def __post_init__(self) -> None:
         HubName(self.repository, self.reference or None)
         if not COMMIT.fullmatch(self.revision):
-            raise UnknownDetector(_NO_COMMIT.format(repository=self.repository), _AGAIN)
+            raise UnknownDetector(NO_COMMIT.format(repository=self.repository), TRY_AGAIN)
 
     @property
     def bytes(self) -> int:
@@ -160,23 +113,6 @@ class Snapshot:
     noted: bool = False
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How long the Hub is waited for, in seconds. `look`: for all it says of a repository. `read`: for the next bytes on one connection,
-    before another is tried, `wait` later; `attempts` connections that bring nothing end a download, and so does a `window` that brings less
-    than `least_bytes`."""
-
-    look: float = 9.0
-    read: float = 8.0
-    window: float = 25.0
-    least_bytes: int = 125_000
-    attempts: int = 3
-    wait: float = 1.0
-
-
-PATIENCE = Patience()
-
-
 def parse(text: str) -> HubName:
     """`owner/repo` or `owner/repo@revision`, with or without `hf:`, or the address of a repository's page. UnknownDetector otherwise."""
     page = _PAGE.fullmatch(text.strip())
@@ -184,102 +120,6 @@ def parse(text: str) -> HubName:
     if at and not revision:
         raise UnknownDetector(_("There is no revision after the @."), _REVISIONS)
     return HubName(repository, revision.lower() if COMMIT.fullmatch(revision.lower()) else revision or None)
-
-
-def endpoint() -> str:
-    """The address of the Hub (HF_ENDPOINT), without a slash at its end."""
-    return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
-
-
-def look(name: HubName | str, *, patience: Patience = PATIENCE) -> Listing:
-    """What the Hub lists of a detector at the commit that a revision stands for. Raises UnknownDetector, DamagedDetector, UnusableDetector.
-    It takes at most `patience.look` seconds, whatever the Hub does: the transport bounds each step, not their sum, and the look-up of the
-    host not at all, so the request has a thread of its own, which is left behind."""
-    name = parse(name) if isinstance(name, str) else name
-    answer: Future[Any] = Future()
-
-    def ask() -> None:
-        try:
-            answer.set_result(_ask(name, patience))
-        except Exception as error:
-            answer.set_exception(error)
-
-    threading.Thread(target=ask, name="hub-look", daemon=True).start()
-    try:
-        return _listing(name, answer.result(patience.look))
-    except DetectorError:
-        raise
-    # The client lets its transport's exceptions through, and these have changed from version to version.
-    except Exception as error:
-        raise _explained(error, str(name)) from error
-
-
-def obtain(name: HubName | str, progress: Progress | None = None, *, patience: Patience = PATIENCE) -> Snapshot:
-    """The detector from the cache, else from the Hub. One that another program fetched is compared with the Hub's listing where that can
-    be had. Raises UnknownDetector, DamagedDetector, UnusableDetector and whatever `progress` raises."""
-    name = parse(name) if isinstance(name, str) else name
-    found = find(name)
-    if found is not None and found.noted:
-        return found
-    try:
-        listing = look(HubName(name.repository, found.revision) if found is not None else name, patience=patience)
-    except DetectorError:
-        if found is None:
-            raise
-        return found
-    return fetch(listing, progress, patience=patience)
-
-
-def fetch(listing: Listing, progress: Progress | None = None, *, patience: Patience = PATIENCE) -> Snapshot:
-    """Download what is missing of a listing. A file that has not the Hub's digest is removed before anything can see it. `progress` is
-    called about ten times a second, also while nothing comes; what it raises ends the download at once and passes through, and a later call
-    goes on from there. Raises UnknownDetector, DamagedDetector, UnusableDetector."""
-    own, total, last, before = _folder(listing.repository), max(listing.bytes, 1), 0.0, 0
-    locks = own.parent / ".locks" / own.name
-
-    def report(words: str, done: int = 0, now: bool = False) -> None:
-        nonlocal last
-        if progress is not None and (now or time.monotonic() - last >= _TICK_SECONDS):
-            last = time.monotonic()
-            progress(min((before + done) / total, 1.0), words)
-
-    def verified(path: Path, file: HubFile, done: int = 0) -> bool:
-        """Whether a path holds the content of the file; what is there in its place is removed."""
-        if not path.is_file():
-            return False
-        report(_CHECKING.format(file=file.name), done, now=True)
-        if _size(path) == file.bytes and _has_digest(_pieces(path), file, lambda: report(_CHECKING.format(file=file.name), file.bytes)):
-            return True
-        with _disk():
-            path.unlink(missing_ok=True)
-        return False
-
-    with _disk():
-        for folder in (own / "blobs", locks):
-            folder.mkdir(parents=True, exist_ok=True)
-        missing = sum(max(file.bytes - max(map(_size, _places(listing, file))), 0) for file in listing.files)
-        free = shutil.disk_usage(own).free
-    if missing and missing + _SPARE_BYTES > free:
-        what = _("{repository} needs {size} on the disk of the Hub cache, which has {free} left.")
-        named = what.format(repository=listing.repository, size=numbers.size(missing), free=numbers.size(free))
-        raise UnusableDetector(named, _("Free some space, or set HF_HOME to a folder on another disk."))
-    for file in sorted(listing.files, key=lambda one: one.bytes):
-        blob, pointer, partial = _places(listing, file)
-        with _alone(locks / f"{blob.name}.lock", lambda: report(_WAITING)):
-            if not verified(blob, file) and not verified(pointer, file):
-                try:
-                    _receive(partial, listing, file, report, patience)
-                    if not verified(partial, file, file.bytes):
-                        raise DamagedDetector(_DIFFERS.format(file=file.name), _AGAIN)
-                except DamagedDetector:
-                    partial.unlink(missing_ok=True)
-                    raise
-                with _disk():
-                    partial.replace(blob)
-        before += file.bytes
-    report(_COMPLETE, now=True)
-    with _disk():
-        return _keep(listing)
 
 
 def find(name: HubName | str) -> Snapshot | None:
@@ -306,8 +146,8 @@ def cached() -> tuple[Snapshot, ...]:
 
 def check(name: str, content: bytes, digest: str) -> None:
     """DamagedDetector unless `content` has that digest, `sha256:<64 hex>` or `git:<40 hex>`."""
-    if not _DIGEST.fullmatch(digest) or not _has_digest((content,), HubFile(name, len(content), digest)):
-        raise DamagedDetector(_DIFFERS.format(file=name), AGAIN)
+    if not DIGEST.fullmatch(digest) or not has_digest((content,), HubFile(name, len(content), digest)):
+        raise DamagedDetector(DIFFERS.format(file=name), AGAIN)
 
 
 def no_safetensors(name: str) -> UnusableDetector:
@@ -322,226 +162,6 @@ def discard(snapshot: Snapshot) -> None:
         _note(snapshot.repository, snapshot.revision).unlink(missing_ok=True)
 
 
-def _must_be_online() -> None:
-    if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-        raise errors.OfflineModeIsEnabled
-
-
-def _ask(name: HubName, patience: Patience) -> Any:
-    """What the client's listing says; asks a second time where the first one may only have met a bad moment."""
-    from huggingface_hub import HfApi
-
-    _must_be_online()
-    # Otherwise it lists this program's libraries, and asks a further address which program to report as the caller.
-    constants.HF_HUB_DISABLE_TELEMETRY = True
-    api, until = HfApi(endpoint=endpoint(), library_name="telltale", library_version=__version__), time.monotonic() + patience.look
-    while True:
-        try:
-            revision = name.revision or DEFAULT_BRANCH
-            return api.model_info(name.repository, revision=revision, files_metadata=True, timeout=patience.look)
-        except Exception as error:
-            if not _passing(error) or time.monotonic() + patience.wait > until:
-                raise
-        until = 0
-        time.sleep(patience.wait)
-
-
-def _listing(name: HubName, info: Any) -> Listing:
-    repository, revision, asked = name.repository, info.sha, name.revision or DEFAULT_BRANCH
-    if not isinstance(revision, str) or not COMMIT.fullmatch(revision):
-        raise UnusableDetector(_NO_COMMIT.format(repository=repository), _LATER)
-    if COMMIT.fullmatch(asked) and asked != revision:
-        raise DamagedDetector(_OTHER_REVISION.format(repository=repository), _AGAIN)
-    siblings = {one.rfilename: one for one in info.siblings or ()}
-    if MODEL_FILE not in siblings:
-        raise no_safetensors(repository)
-    if CONFIG_FILE not in siblings:
-        raise unreadable(f"{repository} has no {CONFIG_FILE}, which would say what its weights are")
-    files = tuple(_file(repository, siblings[file]) for file in FILES if file in siblings)
-    reference = "" if COMMIT.fullmatch(asked) else asked
-    return Listing(repository, revision, files, _licence(info.card_data, info.tags or ()), bool(info.gated), reference)
-
-
-def _file(repository: str, told: Any) -> HubFile:
-    name, size, value = told.rfilename, (told.lfs or told).size, told.lfs.sha256 if told.lfs else told.blob_id
-    digest = f"{'sha256' if told.lfs else 'git'}:{value}"
-    if not _DIGEST.fullmatch(digest) or not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise unreadable(f"the Hub gives no digest or no size of {name} in {repository}")
-    if size > LARGEST_FILE_BYTES:
-        what = _("The file {file} of {repository} is larger than {size}.")
-        raise UnusableDetector(what.format(file=name, repository=repository, size=numbers.size(LARGEST_FILE_BYTES)), SMALLER_DETECTOR)
-    return HubFile(name, size, digest)
-
-
-def _licence(card: Any, tags: Iterable[Any]) -> str:
-    """As the repository's model card states it, else as the Hub tagged it."""
-    given = getattr(card, "license", None)
-    given = ", ".join(str(one) for one in given) if isinstance(given, list) else given
-    given = getattr(card, "license_name", None) or given if given == "other" else given
-    tagged = next((str(tag).removeprefix("license:") for tag in tags if str(tag).startswith("license:")), "")
-    return (given if isinstance(given, str) else tagged)[:80]
-
-
-def _passing(error: Exception) -> bool:
-    """Whether the same request may succeed a moment later."""
-    if isinstance(error, errors.HfHubHTTPError):
-        return error.response.status_code in _PASSING
-    return not isinstance(error, (DetectorError, errors.OfflineModeIsEnabled, *_MALFORMED))
-
-
-def _explained(error: BaseException, what: str) -> DetectorError:
-    """The sentence for an exception of the client or of its transport; `what` is the repository, with its revision where one was asked."""
-    repository, revision = (*what.split("@", 1), "")[:2]
-    found = next((_SENTENCES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _SENTENCES), None)
-    if found is None and isinstance(error, errors.HfHubHTTPError):
-        found = _refused(error.response)
-    if found is None:
-        what = _("{repository} is not on this machine, and the Hub cannot be reached.")
-        found = (UnusableDetector, what, _("Connect once to fetch it, or use an embedded or cached detector."))
-    told: dict[str, Any] = {"repository": repository, "revision": revision[:80] or DEFAULT_BRANCH, "page": f"{endpoint()}/{repository}"}
-    if isinstance(error, errors.HfHubHTTPError):
-        told["status"] = str(error.response.status_code)
-    # A plural has its count already.
-    return found[0](*(one if one.values else one.format(**told) for one in found[1:]))
-
-
-def _refused(response: Any) -> tuple[type[DetectorError], Message, Message]:
-    status, headers = response.status_code, response.headers
-    if status == 429:
-        given, found = headers.get("retry-after", "").strip(), re.search(r";\s*t\s*=\s*(\d{1,8})", headers.get("ratelimit", ""))
-        seconds = int(given) if given.isdecimal() and len(given) < 9 else int(found[1]) if found else 0
-        minutes = -(-seconds // 60)
-        when = _("Try again in a few minutes.")
-        if 0 < seconds <= 90:
-            when = ngettext("Try again in {count} second.", "Try again in {count} seconds.", seconds).format(count=seconds)
-        elif seconds:
-            when = ngettext("Try again in {count} minute.", "Try again in {count} minutes.", minutes).format(count=minutes)
-        return UnusableDetector, _("The Hub limits how often it may be asked, and that limit was reached."), when
-    if status == 401 and "nvalid credentials" in headers.get("x-error-message", ""):
-        return UnusableDetector, _("The Hub does not know the token in HF_TOKEN."), _("Set HF_TOKEN to a valid token, or unset it.")
-    failing = _("The Hub is failing at the moment (error {status}).")
-    refused = _("The Hub refused to give {repository} (error {status}).")
-    return _SENTENCES.get(status, (UnusableDetector, failing if status >= 500 else refused, _LATER))
-
-
-class _Incoming:
-    """A file on its way from the Hub into a partial file of the cache, read by a thread of its own over as many connections as it takes and
-    patience allows, until all has come or the caller has had enough."""
-
-    def __init__(self, handle: Any, listing: Listing, file: HubFile, patience: Patience) -> None:
-        self._handle, self._listing, self._file, self._patience = handle, listing, file, patience
-        self._ended, self._lock = threading.Event(), threading.Lock()
-        self.position, self.came = handle.tell(), 0
-        self.failure: Exception | None = None
-        self.thread = threading.Thread(target=self._run, name="hub-fetch", daemon=True)
-
-    def end(self) -> None:
-        """Nothing is written from now on."""
-        with self._lock:
-            self._ended.set()
-
-    def _run(self) -> None:
-        left = self._patience.attempts
-        while left and not self._ended.is_set():
-            before, self.failure = self.came, None
-            try:
-                self._read()
-                if self.position >= self._file.bytes:
-                    return
-                raise EOFError
-            except Exception as error:
-                self.failure = error
-                if self.position and isinstance(error, errors.HfHubHTTPError) and error.response.status_code == 416:
-                    # The server has no bytes from there on.
-                    self._put(0, b"")
-                elif not _passing(error):
-                    return
-            left = left - 1 if self.came == before else self._patience.attempts
-            self._ended.wait(self._patience.wait)
-
-    def _read(self) -> None:
-        """One connection. Raises DamagedDetector for what cannot be that file, and the client's and its transport's exceptions."""
-        _must_be_online()
-        name, revision, position = self._file.name, self._listing.revision, self.position
-        # The transport strips the token from a redirect to another host. An encoded body could be neither resumed nor measured.
-        headers = {**build_hf_headers(library_name="telltale", library_version=__version__), "accept-encoding": "identity"}
-        headers |= {"range": f"bytes={position}-"} if position else {}
-        url = f"{endpoint()}/{self._listing.repository}/resolve/{revision}/{name}"
-        with get_session().stream("GET", url, headers=headers, timeout=self._patience.read, follow_redirects=True) as response:
-            hf_raise_for_status(response)
-            if (response.history or [response])[0].headers.get("x-repo-commit", revision) != revision:
-                raise DamagedDetector(_OTHER_REVISION.format(repository=self._listing.repository), _AGAIN)
-            if "html" in response.headers.get("content-type", ""):
-                what = _("A web page came instead of {file}.").format(file=name)
-                raise DamagedDetector(what, _("Check whether this network wants a log-in, then try again."))
-            part = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("content-range", ""))
-            # A server that ignores the range sends it all again.
-            start, length = (int(part[1]), part[2]) if part else (0, response.headers.get("content-length", ""))
-            if start not in (0, position) or (length.isdecimal() and int(length) != self._file.bytes):
-                raise DamagedDetector(_OTHER_SIZE.format(file=name), _AGAIN)
-            for chunk in response.iter_bytes():
-                self._put(start, chunk)
-                start += len(chunk)
-                if start > self._file.bytes:
-                    raise DamagedDetector(_OTHER_SIZE.format(file=name), _AGAIN)
-
-    def _put(self, position: int, chunk: bytes) -> None:
-        with self._lock, _disk():
-            if self._ended.is_set():
-                raise EOFError
-            if position != self.position:
-                self._handle.seek(position)
-                self._handle.truncate()
-            self._handle.write(chunk)
-            self.position, self.came = position + len(chunk), self.came + len(chunk)
-
-
-def _receive(partial: Path, listing: Listing, file: HubFile, report: Callable[..., None], patience: Patience) -> None:
-    """Append to `partial` until it has all of the file's bytes."""
-    with _disk():
-        handle = partial.open("ab", buffering=0)
-        handle.truncate(handle.tell() if handle.tell() <= file.bytes else 0)
-        handle.seek(0, os.SEEK_END)
-    with handle:
-        if handle.tell() == file.bytes:
-            return
-        incoming = _Incoming(handle, listing, file, patience)
-        incoming.thread.start()
-        since, before = time.monotonic(), 0
-        try:
-            while incoming.thread.is_alive():
-                incoming.thread.join(_TICK_SECONDS)
-                if time.monotonic() - since > patience.window:
-                    came = incoming.came - before
-                    if came < patience.least_bytes:
-                        slow = _("{repository} comes too slowly, or not any more: {size} in {time}.")
-                        told = {"size": numbers.size(came), "time": numbers.seconds(patience.window)}
-                        raise UnusableDetector(slow.format(repository=listing.repository, **told), _KEPT)
-                    since, before = time.monotonic(), incoming.came
-                sizes = {"done": numbers.size(incoming.position), "size": numbers.size(file.bytes)}
-                report(_("{file}: {done} of {size}").format(file=file.name, **sizes), incoming.position)
-        finally:
-            incoming.end()
-        if isinstance(incoming.failure, DetectorError):
-            raise incoming.failure
-        if incoming.failure is not None:
-            raise _explained(incoming.failure, listing.repository) from incoming.failure
-
-
-@contextlib.contextmanager
-def _alone(lock: Path, wait: Callable[[], None]) -> Iterator[None]:
-    """While no other process or thread fetches the same content; `wait` is called meanwhile."""
-    with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                with _disk():
-                    stack.enter_context(WeakFileLock(lock, timeout=3 * _TICK_SECONDS))
-                break
-            except TimeoutError:
-                wait()
-        yield
-
-
 # The cache: `blobs/<digest>`, `snapshots/<commit>/<name>` → blob and `refs/<branch>`, as the client has it, and beside them a note per
 # commit, `telltale/<commit>.json`, of the files that a detector has: without it, half of one could pass for the whole.
 
@@ -550,28 +170,29 @@ def _cache() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE)
 
 
-def _folder(repository: str) -> Path:
+def folder_of(repository: str) -> Path:
+    """Where the cache has a repository."""
     return _cache() / f"models--{repository.replace('/', '--')}"
 
 
 def _note(repository: str, revision: str) -> Path:
-    return _folder(repository) / "telltale" / f"{revision}.json"
+    return folder_of(repository) / "telltale" / f"{revision}.json"
 
 
-def _places(listing: Listing, file: HubFile) -> tuple[Path, Path, Path]:
+def places(listing: Listing, file: HubFile) -> tuple[Path, Path, Path]:
     """Where a file's content lies, where its name, and where what has come of it so far."""
-    own = _folder(listing.repository)
+    own = folder_of(listing.repository)
     blob = own / "blobs" / file.digest.partition(":")[2]
     return blob, own / "snapshots" / listing.revision / file.name, blob.with_name(f"{blob.name}.incomplete")
 
 
-def _keep(listing: Listing) -> Snapshot:
+def keep(listing: Listing) -> Snapshot:
     """Make a snapshot of blobs that are all there. Raises OSError."""
-    own, files = _folder(listing.repository), {file.name: {"bytes": file.bytes, "digest": file.digest} for file in listing.files}
+    own, files = folder_of(listing.repository), {file.name: {"bytes": file.bytes, "digest": file.digest} for file in listing.files}
     # First, so that at no moment half of the files could pass for all of them.
     _write(_note(listing.repository, listing.revision), json.dumps({"files": files, "licence": listing.licence}, indent=1))
     for file in listing.files:
-        blob, pointer, _ = _places(listing, file)
+        blob, pointer, _ = places(listing, file)
         pointer.parent.mkdir(parents=True, exist_ok=True)
         if not blob.exists() or (pointer.exists() and pointer.samefile(blob)):
             continue
@@ -590,20 +211,20 @@ def _keep(listing: Listing) -> Snapshot:
 
 def _read(repository: str, revision: str) -> Snapshot | None:
     """The snapshot where it is complete, as far as can be told."""
-    folder, note = _folder(repository) / "snapshots" / revision, _note(repository, revision)
-    with contextlib.suppress(OSError, RecursionError, DamagedDetector, *_MALFORMED):
-        data = json.loads(note.read_text(encoding="utf-8")) if _size(note) <= _MOST_NOTE_BYTES else {}
+    folder, note = folder_of(repository) / "snapshots" / revision, _note(repository, revision)
+    with contextlib.suppress(OSError, RecursionError, DamagedDetector, *MALFORMED):
+        data = json.loads(note.read_text(encoding="utf-8")) if size(note) <= _MOST_NOTE_BYTES else {}
         files = [HubFile(str(name), int(one["bytes"]), str(one["digest"])) for name, one in data["files"].items()]
         digests, licence = {file.name: file.digest for file in files}, str(data["licence"])
         if {CONFIG_FILE, MODEL_FILE} <= set(digests):
-            whole = all((folder / file.name).is_file() and _size(folder / file.name) == file.bytes for file in files)
+            whole = all((folder / file.name).is_file() and size(folder / file.name) == file.bytes for file in files)
             return Snapshot(repository, revision, folder, digests, licence, noted=True) if whole else None
     there = [name for name in FILES if (folder / name).is_file()]
     if not {CONFIG_FILE, MODEL_FILE, *([REFERENCE_FILE] if CARD_FILE in there else [])} <= set(there):
         return None
     blobs = {name: os.path.basename(os.readlink(folder / name)) for name in there if (folder / name).is_symlink()}
     digests = {name: f"{'sha256' if len(blob) == 64 else 'git'}:{blob}" for name, blob in blobs.items()}
-    return Snapshot(repository, revision, folder, {name: one for name, one in digests.items() if _DIGEST.fullmatch(one)})
+    return Snapshot(repository, revision, folder, {name: one for name, one in digests.items() if DIGEST.fullmatch(one)})
 
 
 def _write(path: Path, text: str) -> None:
@@ -614,7 +235,7 @@ def _write(path: Path, text: str) -> None:
     os.replace(own, path)
 
 
-def _has_digest(pieces: Iterable[bytes], file: HubFile, tick: Callable[[], None] = lambda: None) -> bool:
+def has_digest(pieces: Iterable[bytes], file: HubFile, tick: Callable[[], None] = lambda: None) -> bool:
     """Whether that is the content of the file; `tick` is called after each piece."""
     kind, _, value = file.digest.partition(":")
     hasher = hashlib.sha256() if kind == "sha256" else hashlib.sha1(b"blob %d\0" % file.bytes, usedforsecurity=False)
@@ -624,12 +245,14 @@ def _has_digest(pieces: Iterable[bytes], file: HubFile, tick: Callable[[], None]
     return hasher.hexdigest() == value
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    with _disk(), path.open("rb") as file:
+def pieces(path: Path) -> Iterator[bytes]:
+    """The content of a file, up to a MiB at a time. Raises UnusableDetector."""
+    with disk(), path.open("rb") as file:
         yield from iter(lambda: file.read(2**20), b"")
 
 
-def _size(path: Path) -> int:
+def size(path: Path) -> int:
+    """The bytes of a file, 0 for one that is not there."""
     try:
         return path.stat().st_size
     except OSError:
@@ -637,7 +260,7 @@ def _size(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def _disk() -> Iterator[None]:
+def disk() -> Iterator[None]:
     """Errors of the disk as a sentence."""
     try:
         yield

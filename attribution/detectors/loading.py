@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from torch import nn
 
-from attribution.detectors import hub
+from attribution.detectors import hub, hub_client
 from attribution.detectors.card import CARD_FILE, CONFIG_FILE, MODEL_FILE, REFERENCE_FILE, VERIFIED_FILES, Card, probe_crop
 from attribution.detectors.eight_bit import expand
 from attribution.detectors.spec import DetectorSpec
@@ -92,14 +92,14 @@ def embedded_name(asked: str) -> str:
     return next((name for name in (asked, RENAMED.get(asked, asked)) if name in names), "")
 
 
-def load(asked: str | DetectorSpec = "default", progress: hub.Progress | None = None) -> LoadedDetector:
+def load(asked: str | DetectorSpec = "default", progress: hub_client.Progress | None = None) -> LoadedDetector:
     """Find a detector by its name and load it; a repository is downloaded first where this machine has not got it. `asked` is a NAME as
     `embedded_name` takes it, a folder DIR or `hf:owner/repo[@revision]`, whose commit `info.source` then names; `progress` is told of a
     download, which ends with whatever it raises. Raises UnknownDetector, DamagedDetector, UnusableDetector or UnmappedLabels with the
     reason."""
     spec = asked if isinstance(asked, DetectorSpec) else DetectorSpec(str(asked))
     if spec.name.startswith("hf:"):
-        snapshot = hub.obtain(hub.parse(spec.name), progress)
+        snapshot = hub_client.obtain(hub.parse(spec.name), progress)
         try:
             return _load(snapshot.folder, spec, snapshot)
         except DamagedDetector:

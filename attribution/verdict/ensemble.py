@@ -16,7 +16,7 @@ import numpy as np
 
 from attribution.detectors import loading
 from attribution.detectors.card import Card, Combination, Thresholds
-from attribution.detectors.hub import Progress
+from attribution.detectors.hub_client import Progress
 from attribution.detectors.loading import LoadedDetector
 from attribution.detectors.predictor import Predictor
 from attribution.detectors.spec import DetectorSpec

@@ -197,7 +197,7 @@ class DetectorPanel:
 
     async def _look(self, state: PanelState, value: Any) -> AsyncIterator[PanelParts]:
         """Ask the Hub about a repository, and show what it says."""
-        from attribution.detectors import catalogue, hub
+        from attribution.detectors import catalogue, hub, hub_client
 
         key = value.get("slot") if isinstance(value, Mapping) else None
         if key not in SLOTS:
@@ -210,7 +210,7 @@ class DetectorPanel:
             raise Refusal(text.NAME_FIRST)
         name = hub.parse(known.name if known is not None else slot.typed)
         yield PanelParts(panel=state.shown(busy=True), progress=page_parts.progress(0.0, text.LOOKING.format(name=name)))
-        listing = await asyncio.to_thread(hub.look, name)
+        listing = await asyncio.to_thread(hub_client.look, name)
         entry = catalogue.looked_up(listing)
         if entry.refused:
             raise Refusal(text.CANNOT_BE_USED.format(detector=entry.title, reason=entry.refused))

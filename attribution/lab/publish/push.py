@@ -13,9 +13,10 @@ from huggingface_hub import CommitOperationAdd, HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import get_session
 
-from attribution.detectors import hub
+from attribution.detectors import hub, hub_client
 from attribution.detectors.card import CARD_FILE, README_FILE, VERIFIED_FILES
-from attribution.detectors.hub import COMMIT, DEFAULT_BRANCH, endpoint
+from attribution.detectors.hub import COMMIT, DEFAULT_BRANCH
+from attribution.detectors.hub_client import endpoint
 from attribution.detectors.loading import load_folder
 from attribution.errors import DetectorError, LabError, UnknownDetector
 from attribution.version import __version__
@@ -79,7 +80,7 @@ def _send(name: hub.HubName, branch: str, contents: dict[str, bytes], private: b
 def _compare(pushed: Pushed, contents: dict[str, bytes]) -> None:
     """What the Hub lists at the new commit has to be what was pushed, to the byte."""
     try:
-        digests = {file.name: file.digest for file in hub.look(f"{pushed.repository}@{pushed.revision}").files}
+        digests = {file.name: file.digest for file in hub_client.look(f"{pushed.repository}@{pushed.revision}").files}
         for file, content in contents.items():
             hub.check(file, content, digests.get(file, ""))
     except DetectorError as error:
