@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import expit
 
 from attribution.detectors.card import MeasuredTable
 from attribution.detectors.loading import load
 from attribution.detectors.predictor import Predictor
+from attribution.errors import LabError
 from attribution.lab import metrics
 from attribution.lab.studies.zeroshot import units
 from attribution.lab.studies.zeroshot.faces import DFDC, ELSEWHERE, Faces
@@ -253,6 +255,14 @@ def test_the_default_is_read_as_the_app_reads_it_and_kept(detector_folder: Path,
     p = 1 - reading.p_methods[:, read.untouched].sum(1)
     assert read.untouched.sum() >= 1
     assert expit(read.log_odds()) == pytest.approx(p, abs=1e-4)
+
+
+def test_a_detector_without_a_linear_classifier_is_refused(detector_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    detector = load(str(detector_folder))
+    monkeypatch.setattr(detector.model, "get_classifier", lambda: torch.nn.Sequential(torch.nn.Linear(4, 2)))
+    monkeypatch.setattr(units, "load", lambda _: detector)
+    with pytest.raises(LabError, match="no single linear layer"):
+        read_default(detector_folder, some_crops(1))
 
 
 def test_effects_on_several_methods_are_those_of_setting_each_unit():

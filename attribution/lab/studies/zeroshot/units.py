@@ -27,6 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from attribution.detectors.card import MeasuredTable
 from attribution.detectors.loading import load
 from attribution.detectors.predictor import Predictor
+from attribution.errors import LabError
 from attribution.lab import metrics
 from attribution.lab.data import REAL
 from attribution.lab.studies.runner import digest, estimate, interval, once
@@ -368,14 +369,17 @@ class MultiSaid:
 
 @torch.inference_mode()
 def read_default(folder: Path, crops: np.ndarray, device: str = "cpu") -> MultiSaid:
-    """The detector in `folder` on N×S×S×3 uint8 crops, float32, not mirrored. ValueError for crops not of its side."""
+    """The detector in `folder` on N×S×S×3 uint8 crops, float32, not mirrored. LabError where no linear layer reads the units, ValueError
+    for crops not of its side."""
     predictor = Predictor(load(str(folder)), device)
     model: Any = predictor.model
-    units = []
+    layer, units = model.get_classifier(), []
+    if not isinstance(layer, torch.nn.Linear):
+        what = f"The units of {predictor.info.name} cannot be set one by one: its classifier is no single linear layer."
+        raise LabError(what, "Measure a detector with a linear classifier.")
     for first in range(0, len(crops), _FACES_AT_ONCE):
         x = predictor.inputs(predictor.checked(crops[first : first + _FACES_AT_ONCE]))
         units.append(features(model, x)[0].float().cpu().numpy())
-    layer = model.get_classifier()
     weight, bias = (one.detach().float().cpu().numpy() for one in (layer.weight, layer.bias))
     untouched = np.array(predictor.info.families) == REAL
     return MultiSaid(np.concatenate(units), weight, bias, predictor.card.calibration.temperature, untouched)
