@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,12 @@ from attribution.errors import LabError
 from attribution.lab.data import REAL, read_manifest
 from attribution.lab.forge.pools import FORGED, Samples, load_samples
 from attribution.lab.labels import LABELS_OF_HEADS
-from attribution.lab.train import heads, seen
-from attribution.lab.train.heads import FOLDS, Head, Settings, balanced, fit, fitted_to, fold_heads, fold_of, packed, with_head
+from attribution.lab.train import heads, pointing, seen
+from attribution.lab.train.heads import FOLDS, Head, Settings, balanced, fit, fitted_to, fold_of, heads_without, packed, place_of, with_head
 from attribution.lab.train.loop import as_input
+from attribution.lab.train.pointing import MADE, PARTIAL, WHOLE, Cells, listed, read_cells
 from attribution.lab.train.recipes import recipe
-from attribution.lab.train.seen import MODEL_ARGS, Seen, Trunk
+from attribution.lab.train.seen import MODEL_ARGS, Trunk
 from attribution.models.architectures import LEVELS
 from attribution.models.backbones import build_backbone, features
 from attribution.models.levels import Levels
@@ -136,22 +138,62 @@ class TestFit:
         assert first.weight == pytest.approx(second.weight, abs=1e-5)
 
 
+class TestPointing:
+    @staticmethod
+    def cells(count: int = 40) -> Cells:
+        """Changed cells have the trait 3, which the means of the faces do not show; unchanged ones have not."""
+        random = np.random.default_rng(4)
+        inside, outside = (random.normal(0, 0.3, (count, places, 12)) for places in (4, 24))
+        inside[..., 3] += 1.5
+        names = np.full(count, "dfdc")
+        return Cells(inside, outside, np.ones(count, int), names, names, np.full(count, 1 / count))
+
+    def test_the_class_activation_of_a_changed_cell_is_above_those_of_the_others(self):
+        seen_by, labels, weights = TestFit.faces(0.3)
+        cells = self.cells()
+
+        def hits(head: Head) -> float:
+            high, low = ((some / head.deviation) @ head.weight[1] for some in (cells.inside, cells.outside))
+            return float((high.min(1) > low.max(1)).mean())
+
+        plain, taught = (fit(seen_by, labels, 3, weights, QUICK, some) for some in (None, cells))
+        assert hits(plain) < 0.2
+        assert hits(taught) > 0.8
+        assert (taught.logits(seen_by).argmax(1) == labels).all(), "it still tells the classes apart"
+
+    def test_the_list_is_parts_of_pairs_then_whole_swaps_then_the_lab_s_own(self, samples: Samples, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(pointing, "_MOST", {PARTIAL: 2, WHOLE: 1, MADE: 1})
+        rule = recipe("attribution")
+        forgeries = listed(samples, rule, 7)
+        assert [kind for kind, _ in forgeries[:4]] == [PARTIAL, PARTIAL, WHOLE, MADE]
+        assert all(samples.base[index] >= 0 for _, index in forgeries)
+        assert len({index for _, index in forgeries}) == len(forgeries)
+        made = [samples.methods[index] for kind, index in forgeries if kind == MADE]
+        assert made == [method for method in FORGED if method in rule.class_of]
+        assert listed(samples, rule, 7) == forgeries != listed(samples, rule, 8)
+
+
 class TestFolds:
     def test_no_source_is_in_two_and_a_forgery_is_where_the_picture_under_it_is(self):
         sources = [source for fold in FOLDS for source in fold]
         assert len(set(sources)) == len(sources)
         assert fold_of(["dfdc", "mouth_blend on webcams", "webcams", "nowhere"]).tolist() == [0, 6, 6, -1]
 
+    def test_methods_are_left_out_by_class_and_the_untouched_never(self):
+        faces = SimpleNamespace(labels=np.array([0, 1, 9, -1]), sources=np.array(["dfdc", "dfdc", "webcams", "nowhere"]))
+        assert place_of(faces, "method").tolist() == [-1, 0, 8, -1]  # type: ignore[arg-type]
+        assert place_of(faces, "sources").tolist() == [0, 0, 6, -1]  # type: ignore[arg-type]
+
     def test_a_run_that_is_not_finished_is_refused(self, tmp_path: Path):
         with pytest.raises(LabError, match="not finished"):
-            fold_heads(tmp_path)
+            heads_without(tmp_path, recipe("attribution"))
 
 
 class TestFaces:
     @pytest.fixture
     def settings(self, monkeypatch: pytest.MonkeyPatch) -> Settings:
         """With features that are the indices of the samples."""
-        monkeypatch.setattr(heads, "seen", lambda data, work, split, chosen, *_: Seen(*(chosen[:, None].astype(float),) * 3))
+        monkeypatch.setattr(heads, "seen", lambda data, work, split, chosen, *_: chosen[:, None].astype(float))
         return replace(QUICK, trunks=(("first", ""), ("second", "")), forgeries=2, leave_out=IN_NO_FOLD)
 
     def test_they_are_the_crops_and_the_first_forgeries_whose_methods_have_a_class(self, settings: Settings, samples: Samples):
@@ -181,7 +223,7 @@ class TestReading:
     def test_the_network_with_the_head_says_what_the_head_says_of_what_was_read(self, trunks: list[Trunk], samples: Samples, work: Path):
         chosen, random = some(samples), np.random.default_rng(3)
         read = [seen.seen(str(lab_data()[0]), work, "train", chosen, trunk, 1) for trunk in trunks]
-        means = np.concatenate([one.means for one in read], 1)
+        means = np.concatenate(read, 1)
         width = means.shape[1]
         weight, projection = (random.normal(0, 0.03, (rows, width)).astype(np.float16).astype(np.float32) for rows in (10, 128))
         deviation = (np.abs(means).max(0) + 0.5).astype(np.float32)
@@ -202,13 +244,21 @@ class TestReading:
         assert logits.numpy() == pytest.approx(head.logits(means), abs=1e-3)
         assert embeddings.numpy() == pytest.approx(head.embeddings(means), abs=1e-3)
 
-    def test_of_a_forgery_the_changed_cells_are_read_too(self, trunks: list[Trunk], samples: Samples, work: Path):
-        read = seen.seen(str(lab_data()[0]), work, "train", some(samples), trunks[0], 1)
-        assert read.means.shape == read.changed.shape == (4, 744)
-        assert read.share[:2].tolist() == [0, 0]
-        assert not read.changed[:2].any()
-        assert 0 < read.share[3] < read.share[2] <= 1, "another picture differs everywhere, a self-blend in its face"
-        assert np.abs(read.changed[2] - read.means[2]).max() < np.abs(read.changed[3] - read.means[3]).max()
+    def test_of_forgeries_changed_and_unchanged_cells_are_read(self, trunks: list[Trunk], samples: Samples, work: Path):
+        """The same cells for every trunk, of the maps that a changed and an unchanged picture give."""
+        data = str(lab_data()[0])
+        cells = read_cells(data, work, samples, "attribution", trunks, 7, 1)
+        assert cells is not None
+        count, width = len(cells.labels), 744 + 888
+        assert cells.inside.shape == (count, 4, width)
+        assert cells.outside.shape == (count, 24, width)
+        alone = read_cells(data, work, samples, "attribution", trunks[1:], 7, 1)
+        assert alone is not None
+        assert np.array_equal(alone.inside, cells.inside[..., 744:])
+        assert cells.weights.sum() == pytest.approx(1)
+        classes = recipe("attribution").class_of
+        assert cells.labels.tolist() == [classes[method] for method in cells.methods]
+        assert {"dfdc_swap", "self_blended"} <= set(cells.methods.tolist())
 
     def test_what_was_read_is_not_read_again_and_a_stopped_reading_goes_on(
         self, trunks: list[Trunk], samples: Samples, work: Path, monkeypatch: pytest.MonkeyPatch
@@ -222,9 +272,9 @@ class TestReading:
         again = seen.seen(data, work, "train", chosen, trunk, 1)
         assert files[0].stat().st_mtime_ns == made[0], "not read twice"
         assert files[1].stat().st_mtime_ns > made[1]
-        assert np.array_equal(again.means, whole.means)
+        assert np.array_equal(again, whole)
         turned = seen.seen(data, work, "train", chosen[[1, 0, 2, 3]], trunk, 1)
-        assert np.array_equal(turned.means, whole.means[[1, 0, 2, 3]])
+        assert np.array_equal(turned, whole[[1, 0, 2, 3]])
         assert files[0].stat().st_mtime_ns > made[0], "other samples"
 
     @pytest.mark.slow
@@ -236,8 +286,7 @@ class TestReading:
         for file in lab_data()[1].iterdir():
             (other / file.name).symlink_to(file)
         one, two = (seen.seen(str(lab_data()[0]), at, "train", some(samples), trunks[0], jobs) for at, jobs in ((work, 1), (other, 2)))
-        assert np.array_equal(one.means, two.means)
-        assert np.array_equal(one.changed, two.changed)
+        assert np.array_equal(one, two)
 
 
 def test_a_trunk_is_known_by_its_weights(trunks: list[Trunk], tmp_path: Path):

@@ -27,7 +27,7 @@ from attribution.lab.forge.pools import FORGED, Samples
 from attribution.lab.measure.evaluate import judge_samples
 from attribution.lab.measure.predictions import Reader, SplitPredictions, p_manipulated, references
 from attribution.lab.tables import Row, table
-from attribution.lab.train.heads import Faces, Head, Settings, architecture_of, balanced, fold_of, packed
+from attribution.lab.train.heads import Faces, Head, Settings, architecture_of, balanced, packed, place_of
 from attribution.lab.train.recipes import recipe
 from attribution.lab.train.seen import MODEL_ARGS
 from attribution.models.backbones import build_backbone
@@ -71,13 +71,13 @@ def load_run(run: Path, settings: Settings) -> tuple[Reader, Head]:
 
 def answers(
     split: str, samples: Samples, faces: Faces, heads: Sequence[Head], banks: Sequence[ReferenceBank], known: Sequence[str],
-    labels: Sequence[str],
+    labels: Sequence[str], by: str = "sources",
 ) -> list[Elsewhere]:  # fmt: skip
-    """What the heads of the folds say of the crops of a split whose sources they were not fitted to. `banks` are those of the folds;
+    """What the heads without a part of the sources (or `by` method) say of the crops of a split that are of that part. `banks` are theirs;
     faces of the data folders `known` are left out."""
     folder = np.array([path.partition("/")[0] for path in samples.paths])[faces.chosen]
     honest = ~np.isin(faces.methods, FORGED) & ~np.isin(folder, list(known))
-    place, found = fold_of(faces.sources.tolist()), []
+    place, found = place_of(faces, by), []
     for fold, (head, bank) in enumerate(zip(heads, banks, strict=True)):
         own = faces.take(honest & (place == fold))
         if len(own.chosen):
@@ -90,12 +90,14 @@ def answers(
     return found
 
 
-def fold_banks(train: Samples, faces: Faces, heads: Sequence[Head], count: int, labels: Sequence[str]) -> list[ReferenceBank]:
-    """The references that a detector of each fold would bring: of the training faces without the fold's sources; no map."""
-    place, banks = fold_of(faces.sources.tolist()), []
+def fold_banks(
+    train: Samples, faces: Faces, heads: Sequence[Head], count: int, labels: Sequence[str], by: str = "sources"
+) -> list[ReferenceBank]:  # fmt: skip
+    """The references that a detector without each part would bring: of the training faces without it; no map."""
+    place, banks = place_of(faces, by), []
     at = {index: row for row, index in enumerate(faces.chosen.tolist())}
     for fold, head in enumerate(heads):
-        gone = sorted(set(faces.sources[place == fold].tolist()))
+        gone = sorted(set((faces.sources if by == "sources" else faces.methods)[place == fold].tolist()))
         rows = np.array([at[index] for index in references(train, gone, count, faces.methods.tolist()).tolist() if index in at])
         names = tuple(labels[int(label)] for label in faces.labels[rows])
         embeddings = head.embeddings(faces.seen[rows]).astype(np.float32)
@@ -231,6 +233,22 @@ def elsewhere_table(found: SplitPredictions, verdicts: Sequence[TrackEvidence], 
         cells = (*_cells([*shares, wrong_of]), *interval, *_cells([auc, family_right]))
         rows.append((f"mean of sources, {group}", "pooled", int(counts.sum()), *cells))
     return table("elsewhere", rows)
+
+
+def methods_table(found: SplitPredictions, verdicts: Sequence[TrackEvidence]) -> MeasuredTable:
+    """The whole verdicts on faces of methods that were left out, by method, and their means."""
+    states = np.array([one.verdict.state for one in verdicts])
+    named, families = (np.array([getattr(one.verdict, name) or "" for one in verdicts]) for name in ("method", "family"))
+    unknown = named == "unknown"
+    others, right = (named != "") & ~unknown, families == found.families
+    rows: list[Row] = []
+    for method in sorted(set(found.methods.tolist())):
+        mine = found.methods == method
+        every = (unknown, others, right, states == "inconclusive", states == "no_manipulation_found")
+        shares = [float(flags[mine].mean()) for flags in every]
+        rows.append((method, len(set(found.sources[mine].tolist())), int(mine.sum()), *metrics.cells(*shares)))
+    means = np.mean([row[3:] for row in rows], axis=0).tolist()
+    return table("left_out_methods", [*rows, ("mean of methods", None, len(found.methods), *metrics.cells(*means))])
 
 
 def _cells(values: Sequence[float]) -> Row:

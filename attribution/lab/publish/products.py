@@ -94,12 +94,17 @@ def publish_heads(
     methods, train = list(recipe(fitted.head).class_of), own["train"]
     fitted_to = train.take((train.labels >= 0) & ~left_out(train.methods, train.sources, fitted.leave_out))
     bank_faces = said("train", references(samples["train"], fitted.leave_out, references_count, methods))
-    apart, info = heads.fold_heads(run), info_of(out.name, LABELS_OF_HEADS)
-    banks = elsewhere.fold_banks(samples["train"], fitted_to, apart, references_count, labels)
-    strange = [
-        one for split in heads.SPLITS
-        for one in elsewhere.answers(split, samples[split], own[split].take(own[split].labels >= 0), apart, banks, fitted.known, labels)
-    ]  # fmt: skip
+    apart, info = heads.heads_without(run, recipe(fitted.head)), info_of(out.name, LABELS_OF_HEADS)
+
+    def said_without(by: str) -> list[elsewhere.Elsewhere]:
+        banks = elsewhere.fold_banks(samples["train"], fitted_to, apart[by], references_count, labels, by)
+        known = {split: own[split].take(own[split].labels >= 0) for split in heads.SPLITS}
+        return [
+            one for split, some in known.items()
+            for one in elsewhere.answers(split, samples[split], some, apart[by], banks, fitted.known, labels, by)
+        ]  # fmt: skip
+
+    strange, new = said_without("sources"), said_without("method")
     alone = elsewhere.together(strange)
     temperature = elsewhere.fit_temperature(alone, info, fitted)
     # Most of what is new lies far from all references, right answers and wrong ones alike.
@@ -118,6 +123,9 @@ def publish_heads(
     unseen = elsewhere.together(answered)
     verdicts = elsewhere.judged(answered, samples, faces.sides, t, thresholds, info)
     tables += [elsewhere.elsewhere_table(unseen, verdicts, info, t), elsewhere.coverage_table(unseen, info, t)]
+    # By the network alone: its experts may know the methods.
+    of_new = elsewhere.judged(new, samples, faces.sides, temperature, card.thresholds, info)
+    tables.append(elsewhere.methods_table(elsewhere.together(new), of_new))
     publication.finish(card, [*tables, publication.placement], [round(one, 4) for one in (test.ece_uncalibrated, test.ece)])
 
 
