@@ -181,7 +181,7 @@ class Moment(Checked):
 
 @dataclass(frozen=True)
 class Artifact(Checked):
-    """Found on one face of the track: in a picture its only one, in a clip the one with the most real detail within `worst`. The boxes are
+    """Found on one face of the track: in a picture its only one, in a clip the one at `shown_seconds`. The boxes are
     those of the chosen detector where it localises, else those of the first detector that does and gave its opinion. `settings` holds the
     rule by which boxes were kept (`artifacts`, in the chosen detector's settings or in those under `specialists`)."""
 
@@ -327,13 +327,16 @@ class TrackEvidence(_Answer):
     worst: Interval | None = None
     """the most suspicious sustained stretch of a clip"""
     placement: Placement | None = None
-    """where the best face lies among the reference faces"""
+    """where the face at `shown_seconds` lies among the reference faces"""
     crop_side_px: NotNegative = 0.0
     """side of the square around the best face, in pixels of the original: how much real detail there was"""
     sharpness: NotNegative = 0.0
     """variance of the Laplacian of the best face's luma; small means blurred"""
     brightness: NotNegative = 0.0
     """mean luma of the best face, 0 to 255"""
+    shown_seconds: float | None = None
+    """time of the face that stands for the track, which pages open first: the moment that a reason quotes because nothing around it lasts;
+    else the face with the most real detail among those of `worst` that are at least as suspicious as its median; null in an old JSON"""
     opinions: tuple[Opinion, ...] = ()
     """what the detectors beside the chosen one say of this face, or why they were not asked"""
     artifacts: tuple[Artifact, ...] = ()
@@ -363,13 +366,14 @@ class TrackEvidence(_Answer):
 
     @property
     def shown(self) -> int | None:
-        """The index of the face that stands for the track: the one with the most real detail within its worst stretch, or else of all. None
-        when the track carries no pixels."""
+        """The index of the face that stands for the track: the one at `shown_seconds`, or else the one with the most real detail. None when
+        the track carries no pixels."""
         if self.track is None:
             return None
-        faces, worst = self.track.faces, self.worst
-        inside = [i for i, face in enumerate(faces) if worst is not None and worst.first_seconds <= face.seconds <= worst.last_seconds]
-        return max(inside or range(len(faces)), key=lambda i: faces[i].detail)
+        faces, moment = self.track.faces, self.shown_seconds
+        if moment is None:
+            return faces.index(self.track.best)
+        return min(range(len(faces)), key=lambda i: abs(faces[i].seconds - moment))
 
     @property
     def shown_face(self) -> Face | None:

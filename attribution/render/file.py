@@ -51,12 +51,16 @@ def title(evidence: Evidence) -> str:
 
 
 def face_choices(evidence: Evidence, crops: Sequence[str | None], chosen: int) -> Markup:
-    """A row of faces to choose from, as a radio group: crop, number and state, the worst first. Empty when there is only one."""
+    """A row of faces to choose from, as a radio group: crop, number and state, the one that decided first and then the worst. Empty when
+    there is only one."""
     if len(evidence.tracks) < 2:
         return Markup()
-    worst = sorted(
-        range(len(crops)), key=lambda one: (_WORST.index(evidence.tracks[one].verdict.state), -evidence.tracks[one].p_manipulated)
-    )
+
+    def order(index: int) -> tuple[bool, int, float]:
+        track = evidence.tracks[index]
+        return index != evidence.telling, _WORST.index(track.verdict.state), -track.p_manipulated
+
+    worst = sorted(range(len(crops)), key=order)
     return _HTML.face_choices([(index, crops[index], evidence.tracks[index].verdict.state) for index in worst], chosen)
 
 
@@ -125,16 +129,16 @@ def _threshold(evidence: Evidence) -> float | None:
 def _clip_data(evidence: Evidence) -> str:
     """Times, boxes and probabilities (in words) of every track, and the moment to start at, for the script that follows the faces."""
     width, height = evidence.media.width, evidence.media.height
-    faces = [(track, track.shown_face, track.track.faces if track.track is not None else ()) for track in evidence.tracks]
+    faces = [(track, track.track.faces if track.track is not None else ()) for track in evidence.tracks]
     tracks = [
         {
-            "start": round(shown.seconds if shown is not None else track.first_seconds, 3),
+            "start": round(track.first_seconds if track.shown_seconds is None else track.shown_seconds, 3),
             "seconds": [round(moment.seconds, 3) for moment in track.timeline],
             "p": [said(numbers.percent(moment.p_manipulated)) for moment in track.timeline],
             "at": [round(face.seconds, 3) for face in own],
             "boxes": [[round(share, 4) for share in _shares(face.box, width, height)] for face in own],
         }
-        for track, shown, own in faces
+        for track, own in faces
     ]
     return json.dumps({"duration": round(_duration(evidence), 3), "tracks": tracks}, separators=(",", ":"))
 

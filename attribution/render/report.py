@@ -59,7 +59,9 @@ def report_html(
 
 
 def _file(evidence: Evidence, anchor: str, drawn: _Drawn) -> Markup:
-    faces = [_face(evidence, index, track, drawn) for index, track in enumerate(evidence.tracks)]
+    # The one that decided comes first.
+    order = sorted(range(len(evidence.tracks)), key=lambda index: index != evidence.telling)
+    faces = [_face(evidence, index, evidence.tracks[index], drawn) for index in order]
     banner = face.verdict_banner(evidence, anchor, *opinion.verdict_note(evidence), drawn.tables.get(evidence.detector.weights_sha256))
     seen = (_numbered(evidence, drawn.picture), file.layers(evidence)) if drawn.picture is not None else None
     title, limits_title = file.title(evidence), face.limits_title(evidence.detector)

@@ -54,8 +54,8 @@ REASONS: Mapping[str, Message] = {
         "This is not sure: the probability of a manipulation is {p}; it counts as found from {above} on, and as not found up to {below}."
     ),
     "moments_do_not_last": ngettext(
-        "One moment, at {moment}, looks manipulated ({p}), but not the moments around it.",
-        "{count} moments look manipulated, {moment} most of all ({p}), but none of it lasts.",
+        "One moment, at {moment}, looks manipulated ({p}), but not the nearest one that was examined, {apart} away.",
+        "{count} moments look manipulated, {moment} most of all ({p}), but too few in a row, or for too short a time, to be sure.",
         1,
     ),
     "unlike_training": _("This face is unlike anything the detector was trained on: {share} of its validation faces were more familiar."),
@@ -195,24 +195,31 @@ DECODER: Mapping[str, Message] = {
 }
 """What the decoder says where it refuses a file: its process gives codes, never sentences."""
 
-_Written = Callable[[Any], Figure | Message | str]
-_FIGURES: Mapping[str, _Written] = {
-    **dict.fromkeys(("p", "p_other", "above", "below", "share"), numbers.percent),
-    **dict.fromkeys(("moment", "first", "last", "length"), numbers.seconds),
-    **dict.fromkeys(("width", "needed", "brightness", "least_brightness", "most_brightness"), numbers.rounded),
+_FIGURES: Mapping[str, Callable[[Any], Figure]] = {
     **dict.fromkeys(("across", "down", "kept_across", "kept_down"), numbers.pixels),
-    **dict.fromkeys(("sharpness", "least_sharpness"), numbers.significant),
-    **dict.fromkeys(("response", "least_response"), numbers.hundredths),
+    "apart": numbers.seconds,
+    "share": numbers.percent,
     "spans": numbers.spans,
     "methods": numbers.shares,
 }
 """How a figure of that name is written; others are words or whole numbers."""
+_COMPARED: Mapping[tuple[str, ...], Callable[[float, int], Figure]] = {
+    ("p", "p_other", "above", "below"): numbers.percent,
+    ("moment", "first", "last", "length"): numbers.seconds,
+    ("width", "needed"): numbers.rounded,
+    ("brightness", "least_brightness", "most_brightness"): numbers.rounded,
+    ("sharpness", "least_sharpness"): numbers.significant,
+    ("response", "least_response"): numbers.hundredths,
+}
+"""How figures of these names are written, which a reader compares where they stand in one sentence."""
 
 
 def reason(code: str, **figures: Any) -> Message:
     """The sentence of that code. Raises LookupError for one that there is not, and for figures that it lacks."""
     form = REASONS[code] if code in REASONS else DECODER[code]
     values = {name: _FIGURES[name](value) if name in _FIGURES else value for name, value in figures.items()}
+    for names, write in _COMPARED.items():
+        values |= numbers.told_apart(write, {name: figures[name] for name in names if name in figures})
     count = figures.get("count", 1) if form.plural else 1
     return Message(form.form, form.plural, count, form.context, values, code)
 

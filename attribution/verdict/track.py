@@ -61,8 +61,8 @@ def judge_track(
     """The verdict on one track. `predictions` and `placements` are aligned with `track.faces`; without reference faces `placements` is
     None, and nothing can be said of how like or unlike them a face is. `kind` is `picture` or `clip`.
 
-    The evidence's `timeline` (clips) has a moment for every face of the track; its probabilities, `worst` and `placement` belong to the
-    worst sustained interval, or to the single face of a picture.
+    The evidence's `timeline` (clips) has a moment for every face of the track; its probabilities and `worst` belong to the worst sustained
+    interval, or to the single face of a picture; `shown_seconds` and `placement` to the face that is quoted.
     """
     if not len(track.faces) == len(predictions.logits) == (len(track.faces) if placements is None else len(placements)):
         raise ValueError("predictions and placements must be aligned with the faces of the track")
@@ -105,12 +105,23 @@ def judge_track(
         crop_side_px=best.crop_side_px,
         sharpness=best.sharpness,
         brightness=best.brightness,
+        shown_seconds=_quoted([track.faces[i] for i in examined], case, guilty, decisive).seconds,
         own_verdict=verdict,
         view="face" if best.landmarks is not None else "picture",
         track=track,
         predictions=predictions,
     )
     return replace(evidence, placement=placements[evidence.shown]) if placements is not None and evidence.shown is not None else evidence
+
+
+def _quoted(faces: Sequence[Face], case: _Case, guilty: list[Stretch], decisive: Stretch) -> Face:
+    """The face of the examined ones that stands for the track: the moment that looks manipulated where none of it lasts; else of those
+    in the decisive stretch that are at least as suspicious as its median the one with the most detail."""
+    worst = int(np.argmax(case.p_manipulated))
+    if not guilty and case.p_manipulated[worst] >= case.thresholds.p_manipulated_above:
+        return faces[worst]
+    within = range(decisive.first, decisive.last + 1)
+    return max((faces[i] for i in within if case.p_manipulated[i] >= decisive.median), key=lambda face: face.detail)
 
 
 def _quality(face: Face, thresholds: Thresholds) -> list[str]:
@@ -152,16 +163,17 @@ def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: n
             return _inconclusive([*veto, *unlike, *notes])
         when = _when(case, guilty) if case.clip else []
         method, family, why = _method(p_methods, bool(unlike), thresholds, info)
-        return Verdict("manipulated", method, family, p_manipulated, (*when, *why, *unlike, *notes, *unmeasured))
-    highest = max(decisive.median, p_manipulated)
-    # Neighbours contradict only what the network says, and between its thresholds it says nothing.
+        # Single low moments may lie within a stretch: its median is what reached the threshold.
+        return Verdict("manipulated", method, family, decisive.median, (*when, *why, *unlike, *notes, *unmeasured))
+    doubts = _moments(case) if case.clip else []
+    # A mean may exceed by rounding what it is the mean of.
+    highest = max(decisive.median, min(p_manipulated, float(case.p_manipulated.max())))
     above, below = thresholds.p_manipulated_above, thresholds.p_manipulated_below
-    doubts = [reason("not_sure", p=highest, above=above, below=below)] if highest > below else list(veto)
-    odd = np.flatnonzero(case.p_manipulated >= above)
-    if case.clip and len(odd):
-        worst = odd[np.argmax(case.p_manipulated[odd])]
-        moment, p = float(case.seconds[worst]), float(case.p_manipulated[worst])
-        doubts.append(reason("moments_do_not_last", count=len(odd), moment=moment, p=p))
+    if below < highest < above:
+        doubts.append(reason("not_sure", p=highest, above=above, below=below))
+    # Neighbours contradict only what the network says, and between its thresholds it says nothing.
+    elif highest <= below:
+        doubts += veto
     # A face is not cleared on the strength of the few views that were good enough.
     if examined < thresholds.min_examined_share * faces:
         doubts += notes
@@ -170,6 +182,17 @@ def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: n
     if doubts:
         return _inconclusive([*doubts, *notes])
     return Verdict("no_manipulation_found", None, "real", 1 - p_manipulated, (*notes, *unmeasured))
+
+
+def _moments(case: _Case) -> list[str]:
+    """The moments that reach the threshold, where none of it lasts: the worst one, and how far off the nearest other one is."""
+    high = np.flatnonzero(case.p_manipulated >= case.thresholds.p_manipulated_above)
+    if not len(high):
+        return []
+    worst = int(np.argmax(case.p_manipulated))
+    apart = float(np.delete(np.abs(case.seconds - case.seconds[worst]), worst).min(initial=np.inf))
+    moment, p = float(case.seconds[worst]), float(case.p_manipulated[worst])
+    return [reason("moments_do_not_last", count=len(high), moment=moment, p=p, apart=apart)]
 
 
 def _inconclusive(why: Sequence[str]) -> Verdict:

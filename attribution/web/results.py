@@ -91,7 +91,7 @@ def _side_by_side(evidence: Evidence, pipeline: Pipeline) -> str:
     asked = next((one.info for one in pipeline.beside if one.asked_for), None)
     if asked is None or not evidence.tracks:
         return ""
-    index = face_view.telling_track(evidence)
+    index = evidence.telling
     track = evidence.tracks[index]
     heard = next((one for one in track.opinions if one.detector == asked), None)
     about = text.FACE_OF.format(number=index + 1, total=len(evidence.tracks)) if len(evidence.tracks) > 1 else ""
