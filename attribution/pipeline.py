@@ -211,11 +211,13 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
         if pipeline.router is not None:
             tracks = ensemble.route(tracks, pipeline.predictor.card, pipeline.router, media.kind)
     tracks = locate(tracks, pipeline.predictor, others, media.width, media.height)
+    verdict, decided_by = judge_file(tracks, (*media.notes, *found.notes), pipeline.thresholds.min_faces_in_clip if not picture else 1)
     evidence = Evidence(
         media=media,
         detector=pipeline.predictor.info,
         tracks=tracks,
-        verdict=judge_file(tracks, (*media.notes, *found.notes), pipeline.thresholds.min_faces_in_clip if not picture else 1),
+        verdict=verdict,
+        decided_by=decided_by,
         faces_found=found.faces_found,
         settings=_settings(pipeline, media.kind),
         versions=dict(_versions()),

@@ -49,6 +49,10 @@ REASONS: Mapping[str, Message] = {
         1,
     ),
     "views_left_out": _("{count} of {views} views of this face were too small, blurred, dark or bright and were left out."),
+    "most_views_left_out": _(
+        "Most views of this face could not be examined: {count} of {views} were too small, blurred, dark or bright. The others are too few \
+to decide."
+    ),
     # What keeps an answer from being definite
     "not_sure": _(
         "This is not sure: the probability of a manipulation is {p}; it counts as found from {above} on, and as not found up to {below}."
@@ -88,6 +92,9 @@ REASONS: Mapping[str, Message] = {
     "largest_faces": _("Only the {count} largest of {faces} faces were examined."),
     "faces_manipulated": _("{count} of {faces} faces look manipulated."),
     "faces_inconclusive": _("{count} of {faces} faces are inconclusive."),
+    "face_not_cleared": _(
+        "Face {face} of {faces} keeps this file from being cleared: it is inconclusive (probability of a manipulation: {p})."
+    ),
     "faces_not_judged": _("{count} smaller or briefly seen of {faces} faces could not be judged."),
     # Detectors that contradict each other, or know one kind of manipulation alone
     "disagree_manipulation": _(

@@ -106,6 +106,7 @@ def judge_track(
         sharpness=best.sharpness,
         brightness=best.brightness,
         own_verdict=verdict,
+        examined=len(chosen),
         view="face" if best.landmarks is not None else "picture",
         track=track,
         predictions=predictions,
@@ -143,13 +144,17 @@ def _decisive(case: _Case) -> tuple[list[Stretch], Stretch]:
 def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: np.ndarray, p_manipulated: float) -> Verdict:
     faces, examined, thresholds, info = case.faces, case.examined, case.thresholds, case.info
     notes = [reason("views_left_out", count=faces - examined, views=faces)] if examined < faces else []
+    # The few views that were good enough neither accuse nor clear.
+    minority = []
+    if examined < thresholds.min_examined_share * faces:
+        minority, notes = [reason("most_views_left_out", count=faces - examined, views=faces)], []
     unmeasured = () if info.measured else (reason("not_measured", detector=info.name),)
     within = slice(decisive.first, decisive.last + 1)
     unlike = _unlike(case, within if guilty else slice(None))
     veto = _veto(case, within, bool(guilty))
     if guilty:
-        if veto or (unlike and p_manipulated < thresholds.strong_p_manipulated):
-            return _inconclusive([*veto, *unlike, *notes])
+        if minority or veto or (unlike and p_manipulated < thresholds.strong_p_manipulated):
+            return _inconclusive([*minority, *veto, *unlike, *notes])
         when = _when(case, guilty) if case.clip else []
         method, family, why = _method(p_methods, bool(unlike), thresholds, info)
         return Verdict("manipulated", method, family, p_manipulated, (*when, *why, *unlike, *notes, *unmeasured))
@@ -162,11 +167,7 @@ def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: n
         worst = odd[np.argmax(case.p_manipulated[odd])]
         moment, p = float(case.seconds[worst]), float(case.p_manipulated[worst])
         doubts.append(reason("moments_do_not_last", count=len(odd), moment=moment, p=p))
-    # A face is not cleared on the strength of the few views that were good enough.
-    if examined < thresholds.min_examined_share * faces:
-        doubts += notes
-        notes = []
-    doubts += unlike
+    doubts += [*minority, *unlike]
     if doubts:
         return _inconclusive([*doubts, *notes])
     return Verdict("no_manipulation_found", None, "real", 1 - p_manipulated, (*notes, *unmeasured))
