@@ -24,9 +24,9 @@ class Media(Checked):
     kind: Annotated[str, checks.KINDS]
     """`picture` or `clip`"""
     width: Positive
-    """pixels, orientation applied"""
+    """pixels, orientation applied; of the largest frame of a clip whose picture changes its size"""
     height: Positive
-    """pixels, orientation applied"""
+    """pixels, orientation applied; of the same frame"""
     duration_seconds: NotNegative | None
     """null for a picture, and when a clip does not say"""
     frames_read: Positive
