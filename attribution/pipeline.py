@@ -24,6 +24,7 @@ from attribution.media import MediaLimits, open_media, prepare
 from attribution.messages import gettext as _
 from attribution.messages import ngettext
 from attribution.text.detectors import SAME
+from attribution.text.reasons import reason
 from attribution.verdict import ensemble, judge_file
 from attribution.verdict.ensemble import Specialist
 from attribution.verdict.scopes import ANY
@@ -194,30 +195,36 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
             if one.card.crop != pipeline.crop
         }
     faces = sum(len(track.faces) for track in found.tracks)
-    picture = media.kind == "picture"
+    least, notes = pipeline.thresholds.min_faces_in_clip, [*media.notes, *found.notes]
+    # Where no clip could ever have enough views, what it shows is a still picture.
+    kind = "picture" if media.frames_wanted < least else media.kind
+    if kind != media.kind:
+        notes.append(reason("shown_still", count=media.frames_wanted))
     report(0.7, ngettext("Examining {count} face", "Examining {count} faces", faces).format(count=faces))
     alone: dict[str, tuple[TrackEvidence, ...]] = {}
     if pipeline.combination is not None:
-        tracks, alone = ensemble.answer_together(found.tracks, pipeline.combination, pipeline.readers, media.kind, seen)
+        tracks, alone = ensemble.answer_together(found.tracks, pipeline.combination, pipeline.readers, kind, seen)
     else:
-        predictions = ensemble.read_faces(found.tracks, pipeline.predictor, media.kind)
+        predictions = ensemble.read_faces(found.tracks, pipeline.predictor, kind)
         report(0.85, _("Comparing with the reference faces"))
-        tracks = ensemble.judge(found.tracks, predictions, pipeline.predictor, pipeline.bank, media.kind)
+        tracks = ensemble.judge(found.tracks, predictions, pipeline.predictor, pipeline.bank, kind)
         tracks = ensemble.without_experts(tracks, pipeline.predictor.card, pipeline.unheard)
     if pipeline.beside and tracks:
         report(0.9, _("Asking a second detector where there is one to ask"))
-        tracks = ensemble.consult(tracks, pipeline.voices, tiles, media.kind, seen, alone)
+        tracks = ensemble.consult(tracks, pipeline.voices, tiles, kind, seen, alone)
         tracks = ensemble.weigh(tracks, pipeline.predictor.card, pipeline.specialists)
         if pipeline.router is not None:
-            tracks = ensemble.route(tracks, pipeline.predictor.card, pipeline.router, media.kind)
+            tracks = ensemble.route(tracks, pipeline.predictor.card, pipeline.router, kind)
     tracks = locate(tracks, pipeline.predictor, others, media.width, media.height)
+    verdict, decided_by = judge_file(tracks, notes, least if kind == "clip" else 1)
     evidence = Evidence(
         media=media,
         detector=pipeline.predictor.info,
         tracks=tracks,
-        verdict=judge_file(tracks, (*media.notes, *found.notes), pipeline.thresholds.min_faces_in_clip if not picture else 1),
+        verdict=verdict,
+        decided_by=decided_by,
         faces_found=found.faces_found,
-        settings=_settings(pipeline, media.kind),
+        settings=_settings(pipeline, kind),
         versions=dict(_versions()),
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )

@@ -18,7 +18,7 @@ from PIL import Image
 
 from attribution.errors import EvidenceError
 from attribution.media import MediaLimits, clips, demux, magic, open_media, pictures, prepare, retire
-from make_media import number_of, numbered, scene, turn_back, turn_clip, write_clip, write_picture
+from make_media import number_of, numbered, scene, trim_clip, turn_back, turn_clip, write_clip, write_picture
 
 SIZE = (160, 96)
 
@@ -293,6 +293,15 @@ def test_a_cut_clip_says_how_many_frames_there_are(tmp_path: Path) -> None:
         assert "its header promises 30 frames" in media.notes[1]
 
 
+@pytest.mark.parametrize("gop", [15, 250])
+def test_a_trimmed_clip_is_not_cut_off_and_says_what_it_hides(tmp_path: Path, gop: int) -> None:
+    with open_media(trim_clip(write_clip(tmp_path / "a.mp4", 60, gop=gop))) as opened:
+        assert opened.media.frames_read == opened.media.frames_wanted
+        assert opened.media.duration_seconds == pytest.approx(1.0, abs=0.1)
+        assert [note.split(":")[0] for note in opened.media.notes] == ["The clip was trimmed"]
+        assert "hides 1.0 s" in opened.media.notes[0]
+
+
 def test_what_follows_a_damaged_frame_is_left_out_until_the_next_key_frame(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", 30, SIZE, gop=10)
     with av.open(str(path)) as container:
@@ -310,14 +319,29 @@ def test_what_follows_a_damaged_frame_is_left_out_until_the_next_key_frame(tmp_p
         assert f"{len(numbers)} of 30 frames could be decoded." in opened.media.notes
 
 
-def test_a_picture_that_changes_its_size_within_the_clip(tmp_path: Path) -> None:
-    parts = [((160, 96), 1000), ((96, 160), 2000)]
+def test_every_frame_is_looked_at_in_its_own_size(tmp_path: Path) -> None:
+    """Recorders of calls change size; players show each frame as large as fits."""
+    parts = [((80, 48), 1000), ((160, 96), 2000), ((96, 160), 3000)]
     clips_ = [write_clip(tmp_path / "a.ts", 8, size, milliseconds=range(start, start + 320, 40)).read_bytes() for size, start in parts]
-    (tmp_path / "both.ts").write_bytes(b"".join(clips_))
-    with open_media(tmp_path / "both.ts") as opened:
+    (tmp_path / "all.ts").write_bytes(b"".join(clips_))
+    with open_media(tmp_path / "all.ts") as opened:
+        media = opened.media
+        assert (media.width, media.height) == (160, 96)
         assert {frame.rgb.shape for frame in opened.frames} == {(96, 160, 3)}
-        assert opened.media.frames_read < opened.media.frames_wanted
-        assert "changes its size" in " ".join(opened.media.notes)
+        assert [frame.density for frame in opened.frames] == pytest.approx([0.5] * 8 + [1.0] * 8 + [160 / 96] * 8)
+        assert media.frames_read == media.frames_wanted == 24
+        assert " ".join(media.notes) == (
+            "The picture changes its size within the clip: 16 frames are not 160 × 96; each was looked at in its own size."
+        )
+        # The same places, cut from each: what is small is not blown up first, and what is turned stands in the middle.
+        for index, part in ((3, scene(80, 48)[6:18, 20:40]), (12, scene(160, 96)[12:36, 40:80])):
+            assert number_of(opened.frames[index].rgb) == index % 8
+            (cut,) = opened.crops([(index, (40.0, 12.0, 80.0, 36.0))], 32)
+            assert difference(cut, np.asarray(Image.fromarray(part).resize((32, 32), Image.Resampling.LANCZOS))) < 6
+        (upright,) = opened.crops([(20, (0.0, 0.0, 160.0, 96.0))], 160)
+        assert upright[:, :48].max() == upright[:, 112:].max() == 0
+        turned = np.asarray(Image.fromarray(numbered(4, 96, 160)).resize((58, 160), Image.Resampling.LANCZOS))
+        assert difference(upright[:, 51:109], turned) < 12
 
 
 def test_a_clip_without_square_pixels_is_shown_as_players_show_it(tmp_path: Path) -> None:

@@ -149,6 +149,20 @@ def test_a_clip(clip: Analysis, pipeline: Pipeline) -> None:
         explain(read, pipeline)
 
 
+def test_a_still_picture_shown_as_a_clip_is_judged_as_a_picture(pipeline: Pipeline, tmp_path: Path) -> None:
+    """As stories show one for 15 s, in two frames."""
+    portrait = np.asarray(Image.open(PORTRAIT).convert("RGB").crop((64, 0, 384, 256)))
+    evidence = examine(
+        write_clip(tmp_path / "story.mp4", pictures=[portrait] * 2, size=(320, 256), milliseconds=[0, 15_000]), pipeline
+    ).evidence
+    assert (evidence.media.kind, evidence.media.frames_read) == ("clip", 2)
+    (track,) = evidence.tracks
+    assert (track.timeline, track.worst, track.examined) == ((), None, 2)
+    assert evidence.settings["mirrored"] is True, "read as pictures are"
+    assert "The clip has only 2 frames, so it was judged as a still picture." in evidence.verdict.reasons
+    assert not [why for why in evidence.verdict.reasons if "usable view" in why]
+
+
 def test_the_same_file_gives_the_same_answer_under_another_name(portrait: Analysis, pipeline: Pipeline) -> None:
     again = analyse(PORTRAIT, pipeline, name="upload.png")
     assert again.media.name == "upload.png"

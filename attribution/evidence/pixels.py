@@ -15,16 +15,18 @@ class Frame(Checked):
     """A sampled frame at the bounded size that detection uses.
 
     `rgb` H×W×3 uint8; `scale` = original pixels per pixel of `rgb` (≥ 1 when it was scaled down); `index` counts the sampled frames
-    from 0; `seconds` is the presentation time (0.0 for a picture).
+    from 0; `seconds` is the presentation time (0.0 for a picture). A clip whose picture changes its size is as large as its largest frame,
+    and original pixels are those of that: a frame has `density` pixels of its own for each of them.
     """
 
     index: int
     seconds: float
     rgb: np.ndarray
     scale: float
+    density: float = 1.0
 
     def check(self) -> None:
-        need(self.scale > 0, f"Frame.scale = {self.scale!r}")
+        need(self.scale > 0 and self.density > 0, f"Frame.scale = {self.scale!r}, Frame.density = {self.density!r}")
         checks.picture("Frame.rgb", self.rgb)
 
 
@@ -34,7 +36,8 @@ class Face(Checked):
     mouth left, mouth right (as seen in the picture); they and `p_face` are None of a whole frame.
 
     `crop` is the square S×S×3 uint8 that the detector sees, cut from the full-resolution picture at `crop_box`, which is a square but for
-    whole frames; `crop_side_px` is its shorter side in original pixels (how much real detail there is).
+    whole frames; `crop_side_px` is its shorter side in pixels of its frame, which has `density` for each original pixel (how much real
+    detail there is).
     `sharpness` is the variance of the Laplacian of the crop's luma, `brightness` its mean luma in 0..255.
     """
 
@@ -47,6 +50,7 @@ class Face(Checked):
     crop: np.ndarray
     sharpness: NotNegative
     brightness: Annotated[float, 0, 255.01]
+    density: float = 1.0
 
     def check(self) -> None:
         need((self.landmarks is None) == (self.p_face is None), "a face without landmarks, or landmarks without a face")
@@ -58,7 +62,7 @@ class Face(Checked):
 
     @property
     def crop_side_px(self) -> float:
-        return min(self.crop_box[2] - self.crop_box[0], self.crop_box[3] - self.crop_box[1])
+        return self.density * min(self.crop_box[2] - self.crop_box[0], self.crop_box[3] - self.crop_box[1])
 
     @property
     def detail(self) -> tuple[int, float]:

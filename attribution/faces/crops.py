@@ -47,7 +47,8 @@ def whole_frames(opened: OpenedMedia, frames: Sequence[tuple[int, float]], crop:
     crops = opened.crops([(index, box) for index, _ in frames], crop.side_px, crop.resample)
     all_of_it = (0.0, 0.0, float(width), float(height))
     seen = [(*frame, pixels) for frame, pixels in zip(frames, crops, strict=True)]
-    return [Face(index, seconds, all_of_it, None, None, box, pixels, *measures(pixels)) for index, seconds, pixels in seen]
+    density = {frame.index: frame.density for frame in opened.frames}
+    return [Face(index, seconds, all_of_it, None, None, box, pixels, *measures(pixels), density[index]) for index, seconds, pixels in seen]
 
 
 def as_seen(opened: OpenedMedia, tracks: Sequence[Track], crop: CropSettings) -> tuple[Track, ...]:

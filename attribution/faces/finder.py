@@ -234,8 +234,11 @@ def _cut(tracklets: Sequence[Tracklet], opened: OpenedMedia, crop: CropSettings)
         faces = []
         for one in tracklet:
             (index, crop_box), pixels = next(crops)
+            frame = opened.frames[one.frame]
             inside = np.clip(one.box, 0, (width, height, width, height))
-            faces.append(Face(index, one.seconds, _box(inside), one.landmarks, one.p_face, crop_box, pixels, *measures(pixels)))
+            faces.append(
+                Face(index, one.seconds, _box(inside), one.landmarks, one.p_face, crop_box, pixels, *measures(pixels), frame.density)
+            )
         tracks.append(Track(number, tuple(faces)))
     return tuple(tracks)
 

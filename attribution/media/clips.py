@@ -11,8 +11,8 @@ from typing import Any
 import av.error
 
 from attribution.errors import DamagedMedia, DecodeTimeout
-from attribution.media.demux import Survey, open_clip, packet_time, survey_packets, video_stream
-from attribution.media.kept import KeptFrame, keep, orientation_of
+from attribution.media.demux import Survey, hidden_seconds, open_clip, packet_time, survey_packets, video_stream
+from attribution.media.kept import KeptFrame, keep, laid_in, orientation_of
 from attribution.media.limits import MediaLimits
 from attribution.media.sampling import Wanted, evenly_in_time
 from attribution.messages import Message
@@ -25,7 +25,8 @@ _HDR_TRANSFERS = (16, 18)
 
 @dataclass
 class Clip:
-    """What was read of a clip. `width` and `height` are as shown; `duration` in seconds is that of the packets in the file."""
+    """What was read of a clip. `width` and `height` are as shown, of the largest frame; `duration` in seconds is that of the packets in
+    the file."""
 
     frames: list[KeptFrame]
     width: int
@@ -42,7 +43,6 @@ class Decoded:
 
     frames: list[KeptFrame] = field(default_factory=list)
     errors: int = 0
-    other_size: int = 0
     out_of_time: bool = False
     last_seconds: float = 0.0
     notes: set[Message] = field(default_factory=set)
@@ -61,6 +61,7 @@ def read_clip(path: str, demuxer: str, limits: MediaLimits) -> Clip:
         survey = survey_packets(container, stream, (began + deadline) / 2)
     if not survey.times:
         raise DamagedMedia(reason("no_frame"), reason("get_original"))
+    survey.hidden_seconds = hidden_seconds(path, demuxer, limits, survey, unit, (began + deadline) / 2)
     duration = (survey.end - survey.times[0]) * unit
     chosen, keys_only = _choose(survey, duration, limits)
     decoded = _decode(path, demuxer, limits, survey, chosen, keys_only, deadline)
@@ -70,14 +71,18 @@ def read_clip(path: str, demuxer: str, limits: MediaLimits) -> Clip:
         raise DecodeTimeout(reason("took_too_long"), reason("shorten"))
     if not decoded.frames:
         raise DamagedMedia(reason("no_frame_decoded"), reason("get_original"))
-    first = decoded.frames[0]
+    largest = max(decoded.frames, key=lambda frame: frame.width * frame.height)
+    width, height = largest.width, largest.height
+    frames = [laid_in(frame, width, height, limits) for frame in decoded.frames]
+    if changed := sum((frame.width, frame.height) != (width, height) for frame in frames):
+        notes.append(reason("size_changes", count=changed, across=width, down=height))
     wanted = _frames_wanted(survey, len(chosen), decoded, limits)
     if keys_only and len(survey.keys) < len(survey.times):
         count, last = len(decoded.frames), decoded.frames[-1].seconds
-        notes.append(reason("key_frames", count=count, first=first.seconds, last=last))
+        notes.append(reason("key_frames", count=count, first=frames[0].seconds, last=last))
     notes += _damage(survey, decoded, wanted, unit)
     notes += sorted(decoded.notes)
-    return Clip(decoded.frames, first.width, first.height, duration, wanted, codec, notes)
+    return Clip(frames, width, height, duration, wanted, codec, notes)
 
 
 def _choose(survey: Survey, duration: float, limits: MediaLimits) -> tuple[list[int], bool]:
@@ -154,7 +159,6 @@ def _frames(context: Any, packet: Any, alone: bool, decoded: Decoded) -> Any:
 
 
 def _keep(frame: Any, seconds: float, stream: Any, limits: MediaLimits, decoded: Decoded) -> None:
-    first = decoded.frames[0] if decoded.frames else None
     try:
         angle = frame.rotation
         if angle not in decoded.orientations:
@@ -164,9 +168,6 @@ def _keep(frame: Any, seconds: float, stream: Any, limits: MediaLimits, decoded:
         raise
     except Exception:
         decoded.errors += 1
-        return
-    if first is not None and (kept.width, kept.height) != (first.width, first.height):
-        decoded.other_size += 1
         return
     if stream.codec_context.color_trc in _HDR_TRANSFERS:
         notes.append(reason("hdr"))
@@ -180,9 +181,9 @@ def _frames_wanted(survey: Survey, chosen: int, decoded: Decoded, limits: MediaL
     """How many frames a whole file would have given. Some codecs have packets that show nothing, so a few missing frames without any
     error are no damage."""
     read = len(decoded.frames)
-    if survey.promised > survey.packets + 1 and survey.promised > 1.02 * survey.packets:
+    if survey.lacks_frames:
         return max(chosen, min(limits.frames, survey.promised))
-    whole = not (decoded.errors or decoded.other_size or decoded.out_of_time) and read >= 0.9 * chosen
+    whole = not (decoded.errors or decoded.out_of_time) and read >= 0.9 * chosen
     return read if whole else max(read, chosen)
 
 
@@ -192,14 +193,14 @@ def _damage(survey: Survey, decoded: Decoded, wanted: int, unit: float) -> list[
     there = (survey.end - survey.start) * unit
     if read < wanted:
         notes.append(reason("frames_decoded", count=read, wanted=wanted))
-    if survey.promised > survey.packets + 1 and survey.promised > 1.02 * survey.packets:
+    if survey.hidden_seconds:
+        notes.append(reason("hidden", length=survey.hidden_seconds))
+    if survey.lacks_frames:
         notes.append(reason("frames_missing", promised=survey.promised, count=survey.packets))
     elif survey.cut_off:
         notes.append(reason("cut_off_after", last=(survey.times[-1] - survey.start) * unit))
-    elif survey.promised_seconds > 1.2 * there + 0.2:
+    elif not survey.hidden_seconds and survey.promised_seconds > 1.2 * there + 0.2:
         notes.append(reason("shorter_than_promised", length=survey.promised_seconds, last=there))
     if decoded.out_of_time:
         notes.append(reason("out_of_time", length=decoded.last_seconds))
-    if decoded.other_size:
-        notes.append(reason("other_size", count=decoded.other_size))
     return notes

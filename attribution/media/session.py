@@ -193,15 +193,16 @@ def _frames(worker: Decoder, reply: dict[str, Any], kind: str, limits: MediaLimi
     _expect(isinstance(listed, list) and 1 <= len(listed) <= most)
     frames: list[Frame] = []
     for index, entry in enumerate(listed):
-        _expect(isinstance(entry, list) and len(entry) == 3)
-        seconds, across, down = entry
+        _expect(isinstance(entry, list) and len(entry) == 4)
+        seconds, across, down, density = entry
         _expect(_is_number(seconds) and (not frames or seconds >= frames[-1].seconds))
         _expect(all(_is_whole(side) and 1 <= side <= limits.picture_side_px for side in (across, down)))
         _expect(across <= width and down <= height)
+        _expect(_is_number(density) and density > 0)
         rgb = np.empty((down, across, 3), np.uint8)
         worker.receive_into(rgb.data)
         scale = width / across if width >= height else height / down
-        frames.append(Frame(index, float(seconds), rgb, scale))
+        frames.append(Frame(index, float(seconds), rgb, scale, float(density)))
     return tuple(frames)
 
 

@@ -70,7 +70,7 @@ def _open(order: dict[str, Any], limits: MediaLimits, filtered: bool, answer: Bi
         refusal = _as_refusal(error)
         wire.send(answer, {"error": type(refusal).__name__, "what": coded(refusal.what), "next_step": coded(refusal.next_step)})
         return None
-    sizes = [[item.seconds, item.small.shape[1], item.small.shape[0]] for item in kept]
+    sizes = [[item.seconds, item.small.shape[1], item.small.shape[0], item.density] for item in kept]
     wire.send(answer, {**found, "notes": [coded(note) for note in notes], "filtered": filtered, "frames": sizes})
     for item in kept:
         wire.send_bytes(answer, np.ascontiguousarray(item.small))

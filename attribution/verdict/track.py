@@ -107,6 +107,7 @@ def judge_track(
         brightness=best.brightness,
         shown_seconds=_quoted([track.faces[i] for i in examined], case, guilty, decisive).seconds,
         own_verdict=verdict,
+        examined=len(chosen),
         view="face" if best.landmarks is not None else "picture",
         track=track,
         predictions=predictions,
@@ -154,13 +155,17 @@ def _decisive(case: _Case) -> tuple[list[Stretch], Stretch]:
 def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: np.ndarray, p_manipulated: float) -> Verdict:
     faces, examined, thresholds, info = case.faces, case.examined, case.thresholds, case.info
     notes = [reason("views_left_out", count=faces - examined, views=faces)] if examined < faces else []
+    # The few views that were good enough neither accuse nor clear.
+    minority = []
+    if examined < thresholds.min_examined_share * faces:
+        minority, notes = [reason("most_views_left_out", count=faces - examined, views=faces)], []
     unmeasured = () if info.measured else (reason("not_measured", detector=info.name),)
     within = slice(decisive.first, decisive.last + 1)
     unlike = _unlike(case, within if guilty else slice(None))
     veto = _veto(case, within, bool(guilty))
     if guilty:
-        if veto or (unlike and p_manipulated < thresholds.strong_p_manipulated):
-            return _inconclusive([*veto, *unlike, *notes])
+        if minority or veto or (unlike and p_manipulated < thresholds.strong_p_manipulated):
+            return _inconclusive([*minority, *veto, *unlike, *notes])
         when = _when(case, guilty) if case.clip else []
         method, family, why = _method(p_methods, bool(unlike), thresholds, info)
         # Single low moments may lie within a stretch: its median is what reached the threshold.
@@ -174,11 +179,7 @@ def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: n
     # Neighbours contradict only what the network says, and between its thresholds it says nothing.
     elif highest <= below:
         doubts += veto
-    # A face is not cleared on the strength of the few views that were good enough.
-    if examined < thresholds.min_examined_share * faces:
-        doubts += notes
-        notes = []
-    doubts += unlike
+    doubts += [*minority, *unlike]
     if doubts:
         return _inconclusive([*doubts, *notes])
     return Verdict("no_manipulation_found", None, "real", 1 - p_manipulated, (*notes, *unmeasured))
