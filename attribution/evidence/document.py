@@ -54,11 +54,11 @@ class Evidence(Checked):
 
     @property
     def telling(self) -> int:
-        """The index in `tracks` of the face to quote and to show first: the one that decided, or else the least sure one of those that have
-        the file's own state. 0 where there is none."""
-        own = [index for index, one in enumerate(self.tracks) if one.verdict.state == self.verdict.state]
-        least = min(own, key=lambda index: self.tracks[index].verdict.confidence or 0.0, default=0)
-        return least if self.decided_by is None else self.decided_by
+        """The index in `tracks` of the face to show first: the one that decided, or else the most suspicious one of those that have the
+        file's own state. 0 where there is none."""
+        own = (index for index, one in enumerate(self.tracks) if one.verdict.state == self.verdict.state)
+        worst = max(own, key=lambda index: self.tracks[index].p_manipulated, default=0)
+        return worst if self.decided_by is None else self.decided_by
 
     def to_json(self) -> dict[str, Any]:
         """The file's entry in the JSON of the contract: plain dicts, lists, strings, finite numbers and None."""
