@@ -70,6 +70,12 @@ def layers(evidence: Evidence, chosen: int | None = None) -> Markup:
     return Markup().join(areas.layer(track, i, width, height, chosen in (None, i)) for i, track in enumerate(evidence.tracks))
 
 
+def outlines(evidence: Evidence) -> Markup:
+    """The numbered outline of every face, and the areas marked on it."""
+    boxes = [_shares(one.box, evidence.media.width, evidence.media.height) for one in evidence.tracks if one.view == "face"]
+    return Markup().join((_HTML.numbered(boxes), layers(evidence)))
+
+
 def provenance(evidence: Evidence) -> Markup:
     """What a record needs: file, its hash, detector, hash of its weights and time; folded below all else, a row each."""
     media, detector, names = evidence.media, evidence.detector, text.MEASURE_NAMES
