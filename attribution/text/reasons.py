@@ -67,7 +67,8 @@ to decide."
     ),
     "moments_do_not_last": ngettext(
         "One moment, at {moment}, looks manipulated ({p}), but not the nearest one that was examined, {apart} away.",
-        "{count} moments look manipulated, {moment} most of all ({p}), but too few in a row, or for too short a time, to be sure.",
+        "{count} moments look manipulated, {moment} most of all ({p}; the nearest one examined is {apart} away), but too few in a row, or \
+for too short a time, to be sure.",
         1,
     ),
     "unlike_training": _("This face is unlike anything the detector was trained on: {share} of its validation faces were more familiar."),
