@@ -92,6 +92,9 @@ def test_the_name_and_the_suffix_do_not_matter(tmp_path: Path) -> None:
     with open_media(path, name="shown\n<b>\udcff") as opened:
         assert opened.media.container == "PNG"
         assert opened.media.name == "shown�<b>?"
+    joined = "تصویر\u200cمن 👨\u200d👩.jpg"
+    with open_media(path, name=f"\u202e{joined}\u2066") as opened:
+        assert opened.media.name == f"�{joined}�", "joiners are letters, and what turns them round is not"
 
 
 def test_names_that_look_like_options_or_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

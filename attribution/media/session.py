@@ -26,6 +26,7 @@ from attribution.messages import Message
 from attribution.messages import gettext as _
 from attribution.pulse import beat
 from attribution.text import numbers
+from attribution.text.printable import printable
 from attribution.text.reasons import DECODER, READING, reason
 
 _CHUNK_BYTES = 2**20
@@ -256,5 +257,4 @@ def _whole(reply: dict[str, Any], key: str) -> int:
 
 def _printable(value: Any, most: int) -> str:
     """Text without control characters and lone surrogates, at most that long."""
-    text = str(value)[:most].encode("utf-8", "replace").decode("utf-8")
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
+    return printable(str(value)[:most].encode("utf-8", "replace").decode("utf-8"))

@@ -25,11 +25,11 @@ from attribution.evidence import Evidence, Unusable, document
 from attribution.web import examination
 from attribution.web.engine import Engine, sentence_of
 from attribution.web.events import Events
-from attribution.web.gradio_patches import fetch_nothing
+from attribution.web.gradio_patches import fetch_nothing, keep_apart
 from attribution.web.uploads import Upload, Uploads
 
 UPLOADED = "gradio_api/file="
-# Gradio puts an upload into a folder that is called after its content; everything else on the uploads has shorter names.
+# Gradio puts an upload into a folder that is called after a digest (see keep_apart); everything else on the uploads has shorter names.
 _UPLOAD_FOLDER = re.compile(r"[0-9a-f]{64}")
 _MOST_LETTERS = 255
 
@@ -86,6 +86,7 @@ def offer(events: Events, max_bytes: int) -> None:
         return usable()
 
     fetch_nothing()
+    keep_apart()
     endpoint(analyse, api_name="analyse", concurrency_id="detector", concurrency_limit=1)
     endpoint(detectors, api_name="detectors", concurrency_limit=None)
 
@@ -153,6 +154,8 @@ def _unpacked(uri: str, uploads: Uploads, max_bytes: int) -> Upload:
     head, _, data = uri.partition(",")
     if not head.lower().endswith(";base64"):
         raise UnsupportedMedia("This data URI is not in base64.", "Write it as data:image/png;base64, and the bytes.")
+    # `base64 file` and mail break their lines.
+    data = "".join(data.split())
     if len(data) * 3 // 4 > max_bytes + 2:
         raise MediaTooLarge(f"The file is larger than {max_bytes // 10**6} MB.", "Scale it down or cut it shorter first.")
     try:
