@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from attribution.errors import EvidenceError
-from attribution.media import MediaLimits, clips, demux, magic, open_media, pictures, prepare, retire
+from attribution.media import MediaLimits, animations, clips, demux, magic, open_media, pictures, prepare, retire
 from make_media import number_of, numbered, scene, turn_back, turn_clip, write_clip, write_picture
 
 SIZE = (160, 96)
@@ -41,6 +41,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
         ("a.png", {}, "PNG"),
         ("a.webp", {"lossless": True}, "WebP"),
         ("a.gif", {}, "GIF"),
+        ("a.avif", {"quality": 95}, "AVIF"),
     ],
 )
 def test_pictures_of_every_format(tmp_path: Path, name: str, settings: dict[str, Any], container: str) -> None:
@@ -68,6 +69,7 @@ CLIPS = [
     ("b.avi", "mjpeg", "yuvj420p", "avi (mjpeg)"),
     ("a.ts", "mpeg2video", "yuv420p", "mpegts (mpeg2video)"),
     ("b.mov", "prores_ks", "yuv422p10le", "mov (prores)"),
+    ("a.mxf", "mpeg2video", "yuv422p", "mxf (mpeg2video)"),
 ]
 
 
@@ -178,14 +180,53 @@ def test_every_mode_of_pixels_becomes_rgb(tmp_path: Path, name: str) -> None:
         assert difference(rgb, scene(90, 60)) < 8
 
 
-@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png"])
-def test_of_an_animation_only_the_first_frame_is_looked_at_and_that_is_said(tmp_path: Path, name: str) -> None:
-    pictures = [Image.fromarray(numbered(number, *SIZE)) for number in (5, 9, 3)]
-    pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:], duration=100)
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.avif"])
+def test_an_animation_is_a_clip(tmp_path: Path, name: str) -> None:
+    numbers = (5, 9, 3, 12)
+    pictures = [Image.fromarray(numbered(number, *SIZE)) for number in numbers]
+    pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:], duration=[100, 300, 0, 200])
     with open_media(tmp_path / name) as opened:
-        assert opened.media.kind == "picture"
+        media = opened.media
+        assert (media.kind, media.width, media.height, media.notes) == ("clip", *SIZE, ())
+        assert (media.frames_read, media.frames_wanted) == (4, 4)
+        assert [number_of(frame.rgb) for frame in opened.frames] == list(numbers)
+        assert [frame.seconds for frame in opened.frames] == pytest.approx([0, 0.1, 0.4, 0.5], abs=0.02), "no time is a tenth of a second"
+        assert media.duration_seconds == pytest.approx(0.7, abs=0.02)
+        cut = opened.crops([(2, (0.0, 0.0, *SIZE[1:], SIZE[1]))], 64)[0]
+        assert difference(cut, np.asarray(pictures[2].resize((64, 64), Image.Resampling.LANCZOS, (0, 0, SIZE[1], SIZE[1])))) < 6
+
+
+def test_a_long_animation_is_sampled_evenly_and_a_large_one_fits_the_memory(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(numbered(number, *SIZE)) for number in range(150)]
+    pictures[0].save(tmp_path / "a.png", save_all=True, append_images=pictures[1:], duration=40)
+    read = animations.read_animation(str(tmp_path / "a.png"), "PNG", MediaLimits(frames=16))
+    assert read is not None
+    assert [number_of(frame.small) for frame in read.frames] == [round(step * 149 / 15) for step in range(16)]
+    tight = animations.read_animation(str(tmp_path / "a.png"), "PNG", MediaLimits(frames=16, memory_bytes=16 * 2 * 3 * 48 * 32))
+    assert tight is not None
+    assert "scaled down to" in "".join(tight.notes)
+    whole, fitted = (one.frames[7].crop((0.0, 0.0, 64.0, 64.0), 16).astype(int) for one in (read, tight))
+    assert difference(fitted, whole) < 12
+
+
+def test_an_animation_that_breaks_off_is_used_up_to_there_and_that_is_said(tmp_path: Path) -> None:
+    noise = np.random.default_rng(6).integers(0, 255, (6, 60, 60, 3), np.uint8)
+    pictures = [Image.fromarray(rgb) for rgb in noise]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=100)
+    whole = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "b.gif").write_bytes(whole[: len(whole) * 3 // 5])
+    with open_media(tmp_path / "b.gif") as opened:
+        assert (opened.media.kind, opened.media.frames_read) == ("clip", 3)
+        assert "could be decoded" in opened.media.notes[0]
+
+
+def test_a_photograph_with_pictures_behind_it_is_a_picture_and_no_animation(tmp_path: Path) -> None:
+    left, right = (Image.fromarray(numbered(number, *SIZE)) for number in (5, 9))
+    left.save(tmp_path / "a.mpo", save_all=True, append_images=[right])
+    with open_media((tmp_path / "a.mpo").rename(tmp_path / "a.jpg")) as opened:
+        assert (opened.media.kind, opened.media.container) == ("picture", "JPEG")
         assert number_of(opened.frames[0].rgb) == 5
-        assert "Only the first picture" in opened.media.notes[0]
+        assert "animated" not in opened.media.notes[0]
 
 
 def test_a_large_picture_is_detected_small_and_cut_from_full_resolution(tmp_path: Path) -> None:

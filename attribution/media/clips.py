@@ -5,6 +5,7 @@ not those that its header claims. The second pass decodes in order and keeps the
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,14 +13,14 @@ import av.error
 
 from attribution.errors import DamagedMedia, DecodeTimeout
 from attribution.media.demux import Survey, open_clip, packet_time, survey_packets, video_stream
-from attribution.media.kept import KeptFrame, keep, orientation_of
+from attribution.media.kept import KeptFrame, KeptPicture, keep, orientation_of
 from attribution.media.limits import MediaLimits
 from attribution.media.sampling import Wanted, evenly_in_time
 from attribution.messages import Message
 from attribution.text.reasons import reason
 
-# The decoder stops by itself this early (share of the limit), so that what it has is used instead of being lost to the kill.
-_DECODING_SHARE = 0.6
+DECODING_SHARE = 0.6
+"""The decoder stops by itself this early (share of the limit), so that what it has is used instead of being lost to the kill."""
 _HDR_TRANSFERS = (16, 18)
 
 
@@ -27,7 +28,7 @@ _HDR_TRANSFERS = (16, 18)
 class Clip:
     """What was read of a clip. `width` and `height` are as shown; `duration` in seconds is that of the packets in the file."""
 
-    frames: list[KeptFrame]
+    frames: Sequence[KeptFrame | KeptPicture]
     width: int
     height: int
     duration: float
@@ -53,7 +54,7 @@ class Decoded:
 def read_clip(path: str, demuxer: str, limits: MediaLimits) -> Clip:
     """Sample at most `limits.frames` frames evenly over the clip. Raises MediaError."""
     began = time.monotonic()
-    deadline = began + _DECODING_SHARE * limits.seconds
+    deadline = began + DECODING_SHARE * limits.seconds
     with open_clip(path, demuxer, limits) as container:
         stream, notes = video_stream(container, limits)
         codec = "av1" if stream.codec_context.name == "libdav1d" else stream.codec_context.name

@@ -11,8 +11,8 @@ from attribution.media.limits import MediaLimits
 from attribution.messages import Message
 from attribution.text.reasons import reason
 
-DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "mpeg4", "mjpeg", "mpeg2video", "prores")
-DEMUXERS = ("mov", "matroska", "avi", "mpegts")
+DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "mpeg4", "mjpeg", "mpeg2video", "prores", "dnxhd")
+DEMUXERS = ("mov", "matroska", "avi", "mpegts", "mxf")
 
 _MOST_PACKETS = 1_000_000
 _MOST_STREAMS = 64
@@ -40,7 +40,7 @@ def open_clip(path: str, demuxer: str, limits: MediaLimits) -> Any:
     """The clip, with nothing decoded yet beyond what libav probes. Raises DamagedMedia or UnsupportedMedia."""
     options = {
         "protocol_whitelist": "file",
-        "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts",
+        "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mxf",
         "codec_whitelist": ",".join(DECODERS),
         "max_pixels": str(limits.max_clip_pixels),
         "max_streams": str(_MOST_STREAMS),

@@ -32,7 +32,8 @@ _FOR_DETECTION, _FOR_KEEPING = VideoReformatter(), VideoReformatter()
 
 @dataclass(frozen=True)
 class KeptPicture:
-    """A still picture, upright RGB at full resolution, and its detection copy `small` (h×w×3 uint8)."""
+    """A still picture or one of an animation, upright RGB, and its detection copy `small` (h×w×3 uint8). `width` and `height` are those of
+    the original, which `image` has but in a large animation."""
 
     image: Image.Image
     small: np.ndarray
@@ -42,7 +43,9 @@ class KeptPicture:
 
     def crop(self, box: tuple[float, float, float, float], side_px: int, resample: str = "lanczos") -> np.ndarray:
         """side×side×3 uint8: the area `box` (x0, y0, x1, y1 in shown pixels), resampled with one of FILTERS."""
-        return np.asarray(self.image.resize((side_px, side_px), FILTERS[resample], box=box))
+        per_x, per_y = self.image.width / self.width, self.image.height / self.height
+        inside = (box[0] * per_x, box[1] * per_y, min(box[2] * per_x, self.image.width), min(box[3] * per_y, self.image.height))
+        return np.asarray(self.image.resize((side_px, side_px), FILTERS[resample], box=inside))
 
 
 @dataclass(frozen=True)

@@ -125,12 +125,15 @@ def open_media(path: str | Path, limits: MediaLimits | None = None, name: str | 
             sha256, count = _digest(location, limits)
             reply = worker.receive()
             _raise_refusal(reply)
-            frames = _frames(worker, reply, form.kind, limits)
+            # Only the decoder sees whether a picture is an animation.
+            kind = reply.get("kind")
+            _expect(kind == "clip" or kind == form.kind)
+            frames = _frames(worker, reply, kind, limits)
             facts = _facts(reply, frames, form, limits)
         if _look(location, limits)[0] != before or count != before[2]:
             raise DamagedMedia(_("The file changed while it was read."), _("Wait until it is complete and try again."))
         shown = _printable(name if name is not None else os.path.basename(location), 255)
-        media = Media(name=shown, sha256=sha256, bytes=count, kind=form.kind, **facts)
+        media = Media(name=shown, sha256=sha256, bytes=count, **facts)
         return OpenedMedia(media, frames, worker, limits, reply.get("filtered") is True)
     except BaseException:
         worker.kill()
@@ -209,11 +212,12 @@ def _frames(worker: Decoder, reply: dict[str, Any], kind: str, limits: MediaLimi
 def _facts(reply: Any, frames: tuple[Frame, ...], form: magic.Format, limits: MediaLimits) -> dict[str, Any]:
     """The rest of `Media`, checked."""
     duration, codec, notes, wanted = (reply.get(key) for key in ("duration", "codec", "notes", "wanted"))
-    _expect(duration is None if form.kind == "picture" else _is_number(duration) and duration >= 0)
+    _expect(duration is None if reply["kind"] == "picture" else _is_number(duration) and duration >= 0)
     _expect(isinstance(codec, str) and len(codec) <= 16 and (codec.isalnum() or not codec))
     _expect(isinstance(notes, list) and len(notes) <= _MOST_NOTES)
     _expect(_is_whole(wanted) and len(frames) <= wanted <= limits.frames)
     return {
+        "kind": reply["kind"],
         "width": _whole(reply, "width"),
         "height": _whole(reply, "height"),
         "duration_seconds": duration,

@@ -16,6 +16,7 @@ import numpy as np
 
 from attribution.errors import DamagedMedia, MediaError, MediaTooLarge
 from attribution.media import wire
+from attribution.media.animations import read_animation
 from attribution.media.clips import read_clip
 from attribution.media.kept import KeptFrame, KeptPicture
 from attribution.media.limits import MediaLimits
@@ -57,14 +58,14 @@ def main() -> None:
 def _open(order: dict[str, Any], limits: MediaLimits, filtered: bool, answer: BinaryIO) -> list[KeptPicture] | list[KeptFrame] | None:
     """Read the file and send what detection needs; None when it could not be read, which was said too."""
     try:
-        if order["kind"] == "picture":
+        clip = (read_animation if order["kind"] == "picture" else read_clip)(order["path"], order["opener"], limits)
+        if clip is None:
             picture, notes = read_picture(order["path"], order["opener"], limits)
             kept: list[Any] = [picture]
-            found = {"width": picture.width, "height": picture.height, "duration": None, "wanted": 1, "codec": ""}
+            found = {"kind": "picture", "width": picture.width, "height": picture.height, "duration": None, "wanted": 1, "codec": ""}
         else:
-            clip = read_clip(order["path"], order["opener"], limits)
-            kept, notes = clip.frames, clip.notes
-            found = {"width": clip.width, "height": clip.height, "duration": clip.duration}
+            kept, notes = [*clip.frames], clip.notes
+            found = {"kind": "clip", "width": clip.width, "height": clip.height, "duration": clip.duration}
             found |= {"wanted": clip.frames_wanted, "codec": clip.codec}
     except Exception as error:
         refusal = _as_refusal(error)

@@ -14,7 +14,7 @@ from attribution.messages import gettext as _
 from attribution.text import numbers
 
 READING: Mapping[str, Message] = {
-    "first_picture_only": _("Only the first picture of this animated or multi-picture {format} file was looked at."),
+    "first_picture_only": _("Only the first of the pictures in this {format} file was looked at."),
     "sixteen_bits": _("The picture has 16 bits a pixel; it was looked at in 8."),
     "print_colours": _("The picture is in print colours (CMYK); they were converted without a colour profile."),
     "transparent": _("Transparent areas of the picture were put on white."),
@@ -181,6 +181,8 @@ DECODER: Mapping[str, Message] = {
     "no_frame": _("The clip holds no frame that can be read."),
     "no_frame_decoded": _("No frame of the clip could be decoded."),
     "took_too_long": _("Reading the clip took too long and was stopped."),
+    "picture_not_opened": _("This file is in the format {format}, which Telltale does not open."),
+    "convert_picture": _("Convert it to PNG or JPEG first."),
     "clip_not_opened": _("This kind of clip is not opened."),
     "convert_clip": _("Convert it to MP4 first."),
     "no_index": _("The clip cannot be opened: its index is missing or damaged."),
