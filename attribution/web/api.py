@@ -39,13 +39,14 @@ def offer(events: Events, max_bytes: int) -> None:
 
     def analyse(file: str, detector: str = "default") -> Iterator[dict[str, Any] | None]:
         """
-        Examine one picture (JPEG, PNG, WebP, GIF) or clip (MP4, MOV, MKV, WebM, AVI): for every face, whether a manipulation was found, by
-        which method, with what probability and why. The answer is Telltale's JSON document (schema telltale-evidence/1). files[0].verdict
-        holds the answer on the file: its state is "manipulated", "no_manipulation_found" (none of the known traces was found, which does
-        not show that the face is real) or "inconclusive", and its reasons are plain sentences. files[0].tracks has one entry per face. A
-        file that could not be used has files[0].error, one sentence, instead. Treat every answer as a lead to follow, not as proof. To give
-        a file, upload it to this server first (POST it as the form field "files" to /gradio_api/upload, which answers with its path), or
-        write it as a data URI. Addresses of other servers are refused: nothing is fetched. The file is deleted after the examination.
+        Examine one picture (JPEG, PNG, WebP, GIF, AVIF) or clip (MP4, MOV, MKV, WebM, AVI, MXF): for every face, whether a manipulation was
+        found, by which method, with what probability and why. The answer is Telltale's JSON document (schema telltale-evidence/1).
+        files[0].verdict holds the answer on the file: its state is "manipulated", "no_manipulation_found" (none of the known traces was
+        found, which does not show that the face is real) or "inconclusive", and its reasons are plain sentences. files[0].tracks has one
+        entry per face. A file that could not be used has files[0].error, one sentence, instead. Treat every answer as a lead to follow, not
+        as proof. To give a file, upload it to this server first (POST it as the form field "files" to /gradio_api/upload, which answers
+        with its path), or write it as a data URI. Addresses of other servers are refused: nothing is fetched. The file is deleted after the
+        examination.
 
         Args:
             file: The path or address of an upload, or a data URI (data:image/png;base64,...). Gradio's Python client: handle_file("a.jpg").
