@@ -127,6 +127,20 @@ def test_the_rotation_of_a_clip_is_applied(tmp_path: Path, orientation: int) -> 
     assert difference(clip.frames[0].crop((40.0, 8.0, 104.0, 72.0), 64), scene(128, 80)[8:72, 40:104]) < 4
 
 
+@pytest.mark.parametrize(("degrees", "orientation"), [(90, 6), (180, 3), (270, 8)])
+def test_what_was_opened_can_be_turned_and_crops_are_those_of_the_turned_picture(tmp_path: Path, degrees: int, orientation: int) -> None:
+    with open_media(write_picture(tmp_path / "a.png", turn_back(scene(120, 80), orientation))) as opened:
+        opened.turn(degrees)
+        media = opened.media
+        assert (media.width, media.height, media.turned_degrees) == (120, 80, degrees)
+        assert [note.partition(":")[0] for note in media.notes] == ["No face was found upright"]
+        assert np.array_equal(opened.frames[0].rgb, scene(120, 80))
+        (cut,) = opened.crops([(0, (10.0, 5.0, 60.0, 55.0))], 50)
+        assert np.array_equal(cut, scene(120, 80)[5:55, 10:60])
+        with pytest.raises(EvidenceError):
+            opened.turn(degrees)
+
+
 @pytest.mark.parametrize("name", ["a.jpg", "a.mp4"])
 def test_a_turned_file_is_upright_all_the_way(tmp_path: Path, name: str) -> None:
     stored = turn_back(scene(128, 80), 6)

@@ -37,10 +37,14 @@ class Media(Checked):
     """format by content, not by name: `JPEG`, `mp4 (h264)`, …"""
     notes: tuple[str, ...] = ()
     """plain sentences on the reading ("5 of 30 frames could be decoded.")"""
+    turned_degrees: Annotated[int, 0] = 0
+    """by how much it was turned to the right because faces were found so alone: 0, 90, 180 or 270; `width`, `height` and all boxes are
+    those of the turned picture"""
 
     coded: ClassVar = {"notes": "note_codes"}
 
     def check(self) -> None:
+        need(self.turned_degrees in (0, 90, 180, 270), f"turned by {self.turned_degrees} degrees")
         need(self.frames_read <= self.frames_wanted, f"{self.frames_read} of {self.frames_wanted} frames")
 
 

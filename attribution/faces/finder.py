@@ -14,9 +14,10 @@ from facenet_pytorch import MTCNN
 from attribution.detectors.card import CropSettings
 from attribution.evidence import Box, Face, Frame, Track
 from attribution.faces import tracker
+from attribution.faces.copies import without_copies
 from attribution.faces.crops import face_square, measures, whole_frames
 from attribution.faces.tracker import Detection, Tracklet
-from attribution.media import OpenedMedia
+from attribution.media import OpenedMedia, orientation
 from attribution.pulse import give_pulse
 from attribution.text.reasons import reason
 
@@ -31,6 +32,9 @@ _KEY_EVERY_SECONDS, _FEWEST_KEYS = 0.7, 6
 _LINKED_FOR_EACH_EXAMINED = 2
 _CROPS_OF_A_CLIP, _FEWEST_CROPS = 320, 8
 _FRAMES_OF_A_CLIP = 32
+# Of 150 faces 99 % reach this upright, and 0.7, 2 and 0 % turned by 90, 180 and 270 degrees, where 14 to 29 % are found less surely.
+_SURELY_A_FACE = 0.99
+_FRAMES_TO_TURN = 6
 
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
@@ -177,8 +181,30 @@ def find_tracks(opened: OpenedMedia, finder: FaceFinder, crop: CropSettings, max
     The `max_faces` largest are kept (of a clip by size × time in sight). A clip's tracks have at most `faces_per_track` faces, spread
     evenly over time; fewer where there are more than ten tracks, but 8 at least. Faces of a clip are looked for at least every 0.7 s and
     at the ends of every scene, and followed through the frames between: one that shows for less than that can be missed.
-    Raises MediaError when the faces cannot be cut.
+    Where the finder is sure of no face, it looks for them in the file turned by 90, 180 and 270 degrees, and if it is sure of one then,
+    `opened` stays turned. Raises MediaError when the faces cannot be cut.
     """
+    found = _find_tracks(opened, finder, crop, max_faces, faces_per_track)
+    if any((face.p_face or 0.0) >= _SURELY_A_FACE for track in found.tracks for face in track.faces):
+        return found
+    degrees = _turn_to_faces(opened.frames, finder)
+    if not degrees:
+        return found
+    opened.turn(degrees)
+    return _find_tracks(opened, finder, crop, max_faces, faces_per_track)
+
+
+def _turn_to_faces(frames: Sequence[Frame], finder: FaceFinder) -> int:
+    """By how many degrees to the right frames are to be turned so that the finder is sure of the largest faces; 0 where it is of none."""
+    some = [frames[round(at)].rgb for at in np.linspace(0, len(frames) - 1, min(_FRAMES_TO_TURN, len(frames)))]
+    heights = {0: 0.0}
+    for degrees in (90, 180, 270):
+        faces = finder.find([orientation.upright(rgb, orientation.BY_DEGREES[degrees]) for rgb in some])
+        heights[degrees] = sum(face.box[3] - face.box[1] for own in faces for face in own if face.p_face >= _SURELY_A_FACE)
+    return max(heights, key=lambda degrees: heights[degrees])
+
+
+def _find_tracks(opened: OpenedMedia, finder: FaceFinder, crop: CropSettings, max_faces: int, faces_per_track: int) -> FoundFaces:
     if max_faces < 1 or faces_per_track < 1:
         raise ValueError("at least one face")
     frames = opened.frames
@@ -188,9 +214,11 @@ def find_tracks(opened: OpenedMedia, finder: FaceFinder, crop: CropSettings, max
     found: dict[int, list[FoundFace]] = {}
     seen: dict[int, list[Detection]] = {}
     tracklets: list[Tracklet] = []
+    copied = False
     while missing := [key for key in keys if key not in found]:
-        for key, faces in zip(missing, finder.find([frames[key].rgb for key in missing]), strict=True):
-            found[key] = faces
+        for key, everyone in zip(missing, finder.find([frames[key].rgb for key in missing]), strict=True):
+            faces = found[key] = without_copies(frames[key].rgb, everyone)
+            copied = copied or len(faces) < len(everyone)
             seen[key] = [_detection(frames[key], key, face) for face in faces[: _LINKED_FOR_EACH_EXAMINED * max_faces]]
         tracklets = tracker.link([seen[key] for key in keys], keys, cuts)
         keys = sorted([*keys, *tracker.hasty(tracklets, keys, cuts)])
@@ -203,9 +231,11 @@ def find_tracks(opened: OpenedMedia, finder: FaceFinder, crop: CropSettings, max
     if not lasting:
         return FoundFaces((), faces_found, (_why_no_face(opened),))
     everyone = max(faces_found, len(lasting) + len(tracklets[max_faces:]))
-    notes = (reason("largest_faces", count=len(lasting), faces=everyone),) if everyone > len(lasting) else ()
+    notes = [reason("blurred_copy")] if copied else []
+    if everyone > len(lasting):
+        notes.append(reason("largest_faces", count=len(lasting), faces=everyone))
     share = min(faces_per_track, max(_FEWEST_CROPS, _CROPS_OF_A_CLIP // len(lasting)))
-    return FoundFaces(_cut([tracker.spread(tracklet, share) for tracklet in lasting], opened, crop), faces_found, notes)
+    return FoundFaces(_cut([tracker.spread(tracklet, share) for tracklet in lasting], opened, crop), faces_found, tuple(notes))
 
 
 def _detection(frame: Frame, number: int, face: FoundFace) -> Detection:

@@ -8,7 +8,7 @@ import stat
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from attribution import errors
 from attribution.errors import DamagedMedia, DecodeTimeout, EmptyMedia, MediaTooLarge, MissingMedia, UnsupportedMedia
 from attribution.evidence import Frame, Media, checks
 from attribution.evidence.checks import RESAMPLINGS, Box, need
-from attribution.media import decoder, magic
+from attribution.media import decoder, magic, orientation
 from attribution.media.decoder import Decoder
 from attribution.media.limits import MediaLimits
 from attribution.media.wire import WireError
@@ -50,6 +50,7 @@ class OpenedMedia:
         self.confined = confined
         """Whether a filter of system calls surrounds the decoder, beside the limits that every system has."""
         self._worker, self._limits, self._lock = worker, limits, threading.Lock()
+        self._orientation = 1
         self._closer = weakref.finalize(self, worker.kill)
 
     def crops(self, requests: Sequence[tuple[int, Box]], side_px: int, resample: str = "lanczos") -> list[np.ndarray]:
@@ -67,7 +68,18 @@ class OpenedMedia:
             for first in range(0, len(order), _CROPS_AT_A_TIME):
                 part = order[first : first + _CROPS_AT_A_TIME]
                 cut.update(zip(part, self._cut([asked[at] for at in part], side_px, resample), strict=True))
-        return [cut[at] for at in range(len(asked))]
+        return [orientation.upright(cut[at], self._orientation) for at in range(len(asked))]
+
+    def turn(self, degrees: int) -> None:
+        """Turn everything to the right by 90, 180 or 270 degrees, once, and say so in the notes: `media`, `frames`, and the boxes and crops
+        of later requests are those of the turned picture."""
+        need(self._orientation == 1 and degrees in (90, 180, 270), f"a turn by {degrees} degrees")
+        self._orientation = orientation.BY_DEGREES[degrees]
+        self.frames = tuple(replace(frame, rgb=orientation.upright(frame.rgb, self._orientation)) for frame in self.frames)
+        width, height = self.media.width, self.media.height
+        sides = {"width": height, "height": width} if orientation.swaps_sides(self._orientation) else {}
+        notes = (reason("turned", degrees=degrees), *self.media.notes)
+        self.media = replace(self.media, **sides, turned_degrees=degrees, notes=notes)
 
     def close(self) -> None:
         """End the worker process. Crops cannot be cut afterwards; `media` and `frames` stay."""
@@ -87,7 +99,9 @@ class OpenedMedia:
         width, height = self.media.width, self.media.height
         inside = min(x0, y0) >= -_ROUNDING_PX and x1 <= width + _ROUNDING_PX and y1 <= height + _ROUNDING_PX
         need(inside, f"a crop box outside the picture: {box!r}")
-        return [int(index), max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)]
+        area = max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)
+        stored = (height, width) if orientation.swaps_sides(self._orientation) else (width, height)
+        return [int(index), *orientation.stored_area(area, *stored, self._orientation)]
 
     def _cut(self, requests: list[list[float]], side_px: int, resample: str) -> list[np.ndarray]:
         if not self._closer.alive:
