@@ -184,6 +184,14 @@ def test_a_turned_face_is_found_and_everything_is_turned_with_it(finder: FaceFin
     assert np.array_equal(track.best.crop, upright.crop)
 
 
+def test_a_clip_on_its_side_is_turned_as_a_whole(finder: FaceFinder) -> None:
+    upright = clip(8, lambda frame, i, _: put(frame, "astronaut.png", 100, 200 + 4 * i, 135))
+    opened = Opened([np.ascontiguousarray(np.rot90(rgb, 3)) for rgb in upright.full], [frame.seconds for frame in upright.frames])
+    (track,) = tracks_of(opened, finder).tracks
+    assert (opened.media.turned_degrees, opened.media.width, opened.media.height) == (270, WIDTH, HEIGHT)
+    assert frames_of(track) == list(range(8))
+
+
 @pytest.mark.parametrize(("width", "blur"), [(720, 12), (540, 6)])
 def test_an_enlarged_blurred_copy_behind_a_picture_is_not_examined(finder: FaceFinder, width: int, blur: int) -> None:
     picture, height = Image.fromarray(portrait("astronaut.png")), width * 16 // 9

@@ -140,7 +140,7 @@ def open_media(path: str | Path, limits: MediaLimits | None = None, name: str | 
             reply = worker.receive()
             _raise_refusal(reply)
             # Only the decoder sees whether a picture is an animation.
-            kind = reply.get("kind")
+            kind: Any = reply.get("kind")
             _expect(kind == "clip" or kind == form.kind)
             frames = _frames(worker, reply, kind, limits)
             facts = _facts(reply, frames, form, limits)
