@@ -271,7 +271,7 @@ def test_many_frames_are_sampled_evenly_over_the_whole_clip(tmp_path: Path, name
 
 def test_of_a_long_clip_only_key_frames_are_looked_at_and_that_is_said(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", 400, (80, 48), fps=5, gop=10, options={"preset": "medium", "sc_threshold": "0"})
-    with open_media(path, MediaLimits(frames=16)) as opened:
+    with open_media(path, MediaLimits(frames=16, frames_of_long_clip=16)) as opened:
         numbers = [number_of(frame.rgb) for frame in opened.frames]
         assert len(numbers) == 16
         assert all(number % 10 == 0 for number in numbers)
@@ -279,6 +279,48 @@ def test_of_a_long_clip_only_key_frames_are_looked_at_and_that_is_said(tmp_path:
         assert [frame.seconds for frame in opened.frames] == pytest.approx([number / 5 for number in numbers], abs=0.001)
         assert opened.media.duration_seconds == pytest.approx(80, abs=0.3)
         assert "only key frames were looked at: 16 of them, from 0.0 s to 1:18.0" in opened.media.notes[0]
+
+
+@pytest.mark.parametrize("gop", [10, 50])
+def test_of_a_long_clip_so_many_frames_are_looked_at_that_little_lies_between_two(tmp_path: Path, gop: int) -> None:
+    """However far apart its key frames are."""
+    path = write_clip(tmp_path / "a.mp4", 400, (80, 48), fps=5, gop=gop, options={"preset": "medium", "sc_threshold": "0"})
+    with open_media(path, MediaLimits(frames=16)) as opened:
+        seconds = [frame.seconds for frame in opened.frames]
+        assert [frame.seconds for frame in opened.frames] == pytest.approx([number_of(frame.rgb) / 5 for frame in opened.frames], abs=0.001)
+        assert max(np.diff(seconds)) <= 5
+        assert (seconds[0], seconds[-1]) == (0, pytest.approx(79.8, abs=0.001))
+        assert len(seconds) <= 30
+        assert (opened.media.frames_read, opened.media.notes) == (opened.media.frames_wanted, ())
+
+
+@pytest.mark.parametrize(("name", "gop"), [("a.mp4", 25), ("a.ts", 25), ("a.webm", 250)])
+def test_moments_are_looked_at_more_closely_on_demand(tmp_path: Path, name: str, gop: int) -> None:
+    codec = "libvpx" if name.endswith("webm") else "libx264"
+    path = write_clip(tmp_path / name, 200, (80, 48), codec, fps=25, gop=gop)
+    with open_media(path, MediaLimits(frames=5, closer_frames=12)) as opened:
+        before = opened.frames
+        further = opened.look_closer([(3.0, 3.4, 4), (5.9, 6.1, 50)])
+        numbers = [number_of(frame.rgb) for frame in further]
+        assert numbers == sorted(set(numbers))
+        assert len([number for number in numbers if 75 <= number <= 85]) == 4
+        assert {number for number in numbers if number > 85} <= set(range(147, 154))
+        assert [frame.seconds for frame in further] == pytest.approx([number / 25 for number in numbers], abs=0.01)
+        assert [frame.index for frame in further] == list(range(5, 5 + len(further)))
+        assert [frame.seconds for frame in opened.frames] == sorted(frame.seconds for frame in (*before, *further))
+        assert opened.media.frames_read == opened.media.frames_wanted == 5 + len(further)
+        (cut,) = opened.crops([(further[0].index, (0.0, 0.0, 80.0, 48.0))], 80)
+        assert number_of(cut) == numbers[0]
+        # Nothing twice, and no more than the limit says.
+        again = opened.look_closer([(3.0, 3.4, 4), (0.0, 8.0, 100)])
+        assert not {frame.seconds for frame in again} & {frame.seconds for frame in (*before, *further)}
+        assert len(further) + len(again) <= 12
+
+
+def test_a_picture_has_no_moments(tmp_path: Path) -> None:
+    with open_media(write_picture(tmp_path / "a.png", scene(*SIZE))) as opened:
+        assert opened.look_closer([(0.0, 1.0, 4)]) == ()
+        assert len(opened.frames) == 1
 
 
 def test_a_cut_clip_says_how_many_frames_there_are(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from attribution.detectors.card import Thresholds
 from attribution.evidence import DetectorInfo, Face, Placement, Predictions, Track, TrackEvidence, Verdict
 from attribution.evidence.types import Neighbour
 from attribution.verdict import judge_file, judge_track, negative_free_energy
+from attribution.verdict.moments import worth_a_look
 from attribution.verdict.track import sustained
 from attribution.verdict.track import worst_stretch as worst
 
@@ -282,6 +283,65 @@ def test_a_clean_clip_is_cleared_with_the_confidence_of_its_worst_part() -> None
     assert (verdict.state, verdict.confidence) == ("no_manipulation_found", pytest.approx(0.92))
 
 
+def seen_at(*seconds: float, unseen: Sequence[float] = (), step: float | None = None, poor: Sequence[int] = ()) -> Track:
+    faces = tuple(a_face(at, crop_side_px=30 if i in poor else 120) for i, at in enumerate(seconds))
+    return Track(0, faces, tuple(unseen), step)
+
+
+def judge_clip(track: Track, *p: float) -> TrackEvidence:
+    rows = np.stack([p_row(one) for one in p]).astype(np.float32)
+    reading = Predictions(np.log(np.maximum(rows, 1e-6)), rows, np.eye(len(p), 128, dtype=np.float32))
+    return judge_track(track, reading, None, THRESHOLDS, INFO, "clip")
+
+
+@pytest.mark.parametrize(
+    ("track", "missed", "state"),
+    [
+        (seen_at(*range(0, 40, 4)), 4, "no_manipulation_found"),
+        (seen_at(*range(0, 50, 5)), 5, "no_manipulation_found"),
+        (seen_at(*range(0, 60, 6)), 6, "inconclusive"),
+        # Out of sight for a minute, and then for a moment at the end.
+        (seen_at(0, 1, 2, 62, 63, unseen=(0, 1, 1, 2, 1, 0.5)), 2, "no_manipulation_found"),
+        (seen_at(0, 1, 2, unseen=(0, 1, 1, 8)), 8, "inconclusive"),
+        (seen_at(5.5, 6, 7, unseen=(5.5, 0.5, 1, 0)), 5.5, "inconclusive"),
+        # What was too poor to be examined was not looked at.
+        (seen_at(0, 2, 4, 6, 8, 10, poor=(2, 3)), 6, "inconclusive"),
+        (seen_at(0, 2, 4, 6, 8, 10, poor=(0, 5)), 2, "no_manipulation_found"),
+    ],
+)
+def test_a_face_is_cleared_only_where_little_of_it_was_left_unseen(track: Track, missed: float, state: str) -> None:
+    evidence = judge_clip(track, *[0.01] * len(track.faces))
+    assert evidence.missed_seconds == pytest.approx(missed)
+    assert evidence.verdict.state == state
+    assert ("inconclusive for manipulations shorter than that" in text(evidence)) == (state == "inconclusive")
+
+
+def test_a_closer_look_does_not_cut_a_track_into_pieces() -> None:
+    """Where some moments lie close together, the usual step is still that of the others."""
+    seconds = [*range(0, 20, 4), *np.arange(20, 21, 0.1).tolist(), 24, 28, 32]
+    p = [0.99 if at >= 20 else 0.01 for at in seconds]
+    assert "between 20.0 s and 32.0 s" in text(judge_clip(seen_at(*seconds, step=4.0), *p))
+    assert "between 20.0 s and 20.9 s" in text(judge_clip(seen_at(*seconds), *p))
+
+
+def test_moments_that_stand_out_are_worth_a_closer_look() -> None:
+    def windows(*p: float, step: float = 4.0, **more: Any) -> list[tuple[float, float]]:
+        track = seen_at(*(step * i for i in range(len(p))), **more)
+        return [(first, last) for first, last, _ in worth_a_look([judge_clip(track, *p)], THRESHOLDS)]
+
+    calm = [0.05] * 20
+    assert windows(*calm) == [], "a stable answer"
+    assert windows(*[0.4] * 20) == [], "unsure all along: more of it would tell no more"
+    assert windows(*[0.99] * 20) == []
+    assert windows(*calm[:10], *[0.99] * 6, *calm) == [], "found already"
+    assert windows(*calm, 0.6, *calm) == [(76, 84)]
+    assert windows(0.95, *calm, 0.6) == [(0, 4), (80, 84)], "the most suspicious first, at the ends too"
+    assert len(windows(*[one for _ in range(9) for one in (0.05, 0.05, 0.05, 0.7)])) == 3, "no more than the budget"
+    assert windows(*calm, 0.6, *calm, step=0.2) == [], "its neighbours lie close enough"
+    assert windows(*calm, 0.6, *calm, poor=(20,)) == [], "what cannot be examined tells nothing"
+    assert windows(*calm, 0.6, *calm, poor=(19,)) == [(72, 84)]
+
+
 def test_readings_must_be_aligned() -> None:
     with pytest.raises(ValueError, match="aligned"):
         judge([p_row(0.5)] * 2, [a_face()])
@@ -360,6 +420,11 @@ def test_all_clear_has_the_least_confidence() -> None:
     assert verdict.state == "no_manipulation_found"
     assert verdict.confidence == pytest.approx(0.93)
     assert verdict.reasons == ("A note.",)
+
+
+def test_a_cleared_clip_says_how_short_a_manipulation_may_be_missed() -> None:
+    cleared = [replace(track("no_manipulation_found", 0.02), missed_seconds=seconds) for seconds in (0.4, 3.9)]
+    assert judge_file(cleared, [])[0].reasons == ("A manipulation shorter than 3.9 s may have been missed.",)
 
 
 @pytest.mark.parametrize(("minor", "min_faces"), [({"side": 40}, 1), ({"faces": 1}, 3)])

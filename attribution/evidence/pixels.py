@@ -1,13 +1,18 @@
 """Evidence that carries pixels and arrays. It lives only in memory: the JSON carries numbers and words."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
 
 from attribution.evidence import checks
 from attribution.evidence.checks import Box, Checked, NotNegative, Probability, need
+
+LONGEST_UNSEEN_SECONDS = 5.0
+"""For how long a face may be in sight without being looked at before nobody can say that it was never manipulated."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,15 +77,30 @@ class Face(Checked):
 
 @dataclass(frozen=True, repr=False)
 class Track(Checked):
-    """One identity over time: its faces in order of time. A picture gives tracks of one face."""
+    """One identity over time: its faces in order of time. A picture gives tracks of one face.
+
+    `unseen_seconds` says how long the face may have been in sight without being looked at: before the first of its N faces, between two of
+    them and after the last, N + 1 values; empty where all of it lies between its faces. `step_seconds` is the usual time between two faces
+    as they were chosen first, before some moments were looked at more closely; None where none were.
+    """
 
     id: int
     faces: tuple[Face, ...]
+    unseen_seconds: tuple[float, ...] = ()
+    step_seconds: float | None = None
 
     def check(self) -> None:
         need(len(self.faces) > 0, "a track without faces")
         times = [face.seconds for face in self.faces]
         need(times == sorted(times), "a track whose faces are not in order of time")
+        need(len(self.unseen_seconds) in (0, len(times) + 1), "a track without a time before, between and after its faces")
+
+    def longest_unseen(self, chosen: Sequence[int] | None = None) -> float:
+        """The longest of these times in seconds; where only the `chosen` faces (indices, ascending) count, of those between them."""
+        times = [face.seconds for face in self.faces]
+        unseen = self.unseen_seconds or (0.0, *(other - one for one, other in pairwise(times)), 0.0)
+        ends = [-1, *(range(len(times)) if chosen is None else chosen), len(times)]
+        return max(sum(unseen[one + 1 : other + 1]) for one, other in pairwise(ends))
 
     @property
     def best(self) -> Face:

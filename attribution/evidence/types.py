@@ -342,6 +342,9 @@ class TrackEvidence(_Answer):
     """what the detector saw: `face`, or `picture` for one that reads whole pictures"""
     own_verdict: Verdict | None = None
     """what the chosen detector (or those that answer together) said, before other opinions were weighed in; null where that is not known"""
+    missed_seconds: NotNegative | None = None
+    """the longest time in which this face may have been in a clip without a view of it being examined: a manipulation shorter than that
+    may have been missed; null for a picture, and where that is not known"""
     examined: Annotated[int, 0] | None = None
     """how many of its faces were good enough (large, sharp, neither dark nor bright) for the answer to rest on; null where that is not
     known"""

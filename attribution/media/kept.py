@@ -103,9 +103,10 @@ def small_size(width: int, height: int, short_px: int | None, long_px: int) -> t
 
 
 def keep(
-    frame: Any, seconds: float, orientation: int | None, pixel_shape: Fraction | None, limits: MediaLimits
+    frame: Any, seconds: float, orientation: int | None, pixel_shape: Fraction | None, limits: MediaLimits, most_bytes: float | None = None
 ) -> tuple[KeptFrame, list[Message]]:
-    """Keep a decoded frame; also plain notes on what was done to it. `pixel_shape`: width of a stored pixel over its height."""
+    """Keep a decoded frame; also plain notes on what was done to it. `pixel_shape`: width of a stored pixel over its height; `most_bytes`:
+    what it may take of the memory, by default its share of the half that is for `limits.frames`."""
     notes = []
     if orientation is None:
         orientation = 1
@@ -114,7 +115,7 @@ def keep(
     width, height = max(1, round(frame.width * stretch)), frame.height
     small = small_size(width, height, limits.clip_side_px, limits.picture_side_px)
     rgb = _convert(_FOR_DETECTION, frame, *small, "rgb24").to_ndarray()
-    kept = _fit(frame, limits)
+    kept = _fit(frame, most_bytes or limits.memory_bytes / 2 / limits.frames)
     if kept.width < frame.width:
         sides = {"across": frame.width, "down": frame.height, "kept_across": kept.width, "kept_down": kept.height}
         notes.append(reason("scaled_down", **sides))
@@ -146,9 +147,8 @@ def orientation_of(frame: Any) -> int | None:
     return 1 if matrix is None else turn.from_display_matrix(bytes(matrix))
 
 
-def _fit(frame: Any, limits: MediaLimits) -> Any:
-    """The frame itself where it may be kept as it is, else a copy in a format and of a size that fits half of the memory."""
-    budget = limits.memory_bytes / 2 / limits.frames
+def _fit(frame: Any, budget: float) -> Any:
+    """The frame itself where it may be kept as it is, else a copy in a format and of a size that fits `budget` bytes."""
     name = frame.format.name
     if name not in _KEPT_FORMATS or any(plane.line_size < 0 for plane in frame.planes):
         name = "yuv420p" if "420" in name or name in ("nv12", "nv21", "gray", "gray10le", "gray12le") else "yuv444p"

@@ -8,7 +8,7 @@ import stat
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,21 @@ class OpenedMedia:
                 cut.update(zip(part, self._cut([asked[at] for at in part], side_px, resample), strict=True))
         return [cut[at] for at in range(len(asked))]
 
+    def look_closer(self, windows: Sequence[tuple[float, float, int]]) -> tuple[Frame, ...]:
+        """Further frames of a clip: between the two moments (seconds) of each window at most so many, evenly spread. They are then among
+        `frames`, which stay in order of time, and are counted by `media`; their indices follow those of the frames before. Fewer, or none,
+        where there are no more, or decoding them would take too long. Raises DecodeTimeout or DamagedMedia when the decoder fails."""
+        if not self._closer.alive:
+            raise DecodeTimeout(_("The file was closed before its faces were cut."), _("Open it again."))
+        with self._lock, self._worker.within(self._limits.seconds):
+            self._worker.send({"windows": [[float(first), float(last), int(most)] for first, last, most in windows]})
+            size, count = (self.media.width, self.media.height), len(self.frames)
+            further = _frames(self._worker, self._worker.receive(), size, 0, self._limits.closer_frames, self._limits, count)
+        self.frames = tuple(sorted((*self.frames, *further), key=lambda frame: frame.seconds))
+        wanted = self.media.frames_wanted + len(further)
+        self.media = replace(self.media, frames_read=len(self.frames), frames_wanted=wanted)
+        return further
+
     def close(self) -> None:
         """End the worker process. Crops cannot be cut afterwards; `media` and `frames` stay."""
         self._closer()
@@ -124,7 +139,8 @@ def open_media(path: str | Path, limits: MediaLimits | None = None, name: str | 
             sha256, count = _digest(location, limits)
             reply = worker.receive()
             _raise_refusal(reply)
-            frames = _frames(worker, reply, form.kind, limits)
+            most = 1 if form.kind == "picture" else max(limits.frames, limits.frames_of_long_clip)
+            frames = _frames(worker, reply, (_whole(reply, "width"), _whole(reply, "height")), 1, most, limits)
             facts = _facts(reply, frames, form, limits)
         if _look(location, limits)[0] != before or count != before[2]:
             raise DamagedMedia(_("The file changed while it was read."), _("Wait until it is complete and try again."))
@@ -185,14 +201,16 @@ def _raise_refusal(reply: dict[str, Any]) -> None:
         raise kind(_said(reply.get("what"), DECODER), _said(reply.get("next_step"), DECODER))
 
 
-def _frames(worker: Decoder, reply: dict[str, Any], kind: str, limits: MediaLimits) -> tuple[Frame, ...]:
-    """Read the detection copies. Their number and sizes are checked before any memory is taken for them."""
+def _frames(
+    worker: Decoder, reply: dict[str, Any], size: tuple[int, int], least: int, most: int, limits: MediaLimits, number: int = 0
+) -> tuple[Frame, ...]:
+    """Read the detection copies of a picture of that size; the first is the `number`-th. How many they are, `least` to `most`, and their
+    sizes are checked before any memory is taken for them."""
     listed: Any = reply.get("frames")
-    width, height = _whole(reply, "width"), _whole(reply, "height")
-    most = 1 if kind == "picture" else limits.frames
-    _expect(isinstance(listed, list) and 1 <= len(listed) <= most)
+    width, height = size
+    _expect(isinstance(listed, list) and least <= len(listed) <= most)
     frames: list[Frame] = []
-    for index, entry in enumerate(listed):
+    for index, entry in enumerate(listed, number):
         _expect(isinstance(entry, list) and len(entry) == 4)
         seconds, across, down, density = entry
         _expect(_is_number(seconds) and (not frames or seconds >= frames[-1].seconds))
@@ -212,7 +230,7 @@ def _facts(reply: Any, frames: tuple[Frame, ...], form: magic.Format, limits: Me
     _expect(duration is None if form.kind == "picture" else _is_number(duration) and duration >= 0)
     _expect(isinstance(codec, str) and len(codec) <= 16 and (codec.isalnum() or not codec))
     _expect(isinstance(notes, list) and len(notes) <= _MOST_NOTES)
-    _expect(_is_whole(wanted) and len(frames) <= wanted <= limits.frames)
+    _expect(_is_whole(wanted) and len(frames) <= wanted <= max(limits.frames, limits.frames_of_long_clip))
     return {
         "width": _whole(reply, "width"),
         "height": _whole(reply, "height"),

@@ -76,6 +76,11 @@ to decide."
     ),
     "neighbours_untouched": _("It looks manipulated, but {share} of the most similar reference faces are untouched."),
     "neighbours_manipulated": _("It shows no manipulation, but {share} of the most similar reference faces are manipulated."),
+    "short_not_excluded": _(
+        "No manipulation was found at the moments examined, but there are {length} between two of them: inconclusive for manipulations \
+shorter than that."
+    ),
+    "shorter_may_be_missed": _("A manipulation shorter than {length} may have been missed."),
     "not_measured": _(
         "Telltale has not measured {detector}: how often such an answer is wrong is not known, and its probability is not calibrated."
     ),

@@ -46,5 +46,7 @@ def judge_file(tracks: Sequence[TrackEvidence], notes: Sequence[str], min_faces:
             said = [reason("face_not_cleared", face=main + 1, faces=len(tracks), p=tracks[main].p_manipulated)]
         return Verdict("inconclusive", None, None, None, (*said, *tracks[main].verdict.reasons, *notes)), main
     unseen = [reason("faces_not_judged", count=len(left_open), faces=len(tracks))] if left_open else []
+    if missed := max(tracks[i].missed_seconds or 0.0 for i in cleared):
+        unseen.append(reason("shorter_may_be_missed", length=missed))
     reasons = (*unseen, *dict.fromkeys(why for i in cleared for why in tracks[i].verdict.reasons), *notes)
     return Verdict("no_manipulation_found", None, "real", min(tracks[i].verdict.confidence or 0.0 for i in cleared), reasons), None
