@@ -24,7 +24,7 @@ from attribution.evidence import Box, Frame, Media, Track
 from attribution.faces import finder as faces
 from attribution.faces.copies import without_copies
 from attribution.faces.crops import face_square
-from attribution.faces.finder import FaceFinder, FoundFace, FoundFaces, find_tracks
+from attribution.faces.finder import FaceFinder, FoundFace, FoundFaces, find_further, find_tracks
 from attribution.faces.tracker import overlap
 from attribution.media import OpenedMedia
 
@@ -458,3 +458,26 @@ def test_frames_may_differ_in_size(finder: FaceFinder) -> None:
     assert max(heights) < 1.2 * min(heights)
     centres = [(face.box[0] + face.box[2]) / 2 for face in track.faces]
     assert centres == pytest.approx([200 + 4 * i for i in range(17)], abs=6)
+
+
+def test_further_frames_add_to_the_tracks_that_are_there(finder: FaceFinder) -> None:
+    """Two people; of the second half more frames come later."""
+
+    def two(frame: np.ndarray, i: int, seconds: float) -> None:
+        put(frame, "astronaut.png", 90, 120 + 2 * i, 130)
+        put(frame, "grace_hopper.jpg", 110, 340, 130)
+
+    opened = clip(16, two)
+    every, opened.frames = opened.frames, tuple(frame for frame in opened.frames if frame.index % 4 == 0)
+    before = tracks_of(opened, finder).tracks
+    assert [frames_of(track) for track in before] == [[0, 4, 8, 12]] * 2
+    further = every[9:12]
+    opened.frames = tuple(sorted((*opened.frames, *further), key=lambda frame: frame.seconds))
+    after = find_further(cast(OpenedMedia, opened), finder, RULE, before, further)
+    assert [frames_of(track) for track in after] == [[0, 4, 8, 9, 10, 11, 12]] * 2
+    for one, other in zip(before, after, strict=True):
+        assert one.faces[2] is other.faces[2], "what was read of it can be used again"
+        assert other.step_seconds == pytest.approx(4 / FPS)
+        assert other.unseen_seconds[1:-1] == pytest.approx([0.5, 0.5, *[1 / FPS] * 4])
+        assert abs(other.faces[4].box[0] - other.faces[2].box[0]) < 12
+    assert find_further(cast(OpenedMedia, opened), finder, RULE, before, ()) == before

@@ -18,7 +18,7 @@ from PIL import Image
 
 from attribution.errors import EvidenceError
 from attribution.media import MediaLimits, animations, clips, demux, magic, open_media, pictures, prepare, retire
-from make_media import number_of, numbered, scene, turn_back, turn_clip, write_clip, write_picture
+from make_media import number_of, numbered, scene, trim_clip, turn_back, turn_clip, write_clip, write_picture
 
 SIZE = (160, 96)
 
@@ -329,7 +329,7 @@ def test_many_frames_are_sampled_evenly_over_the_whole_clip(tmp_path: Path, name
 
 def test_of_a_long_clip_only_key_frames_are_looked_at_and_that_is_said(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", 400, (80, 48), fps=5, gop=10, options={"preset": "medium", "sc_threshold": "0"})
-    with open_media(path, MediaLimits(frames=16)) as opened:
+    with open_media(path, MediaLimits(frames=16, frames_of_long_clip=16)) as opened:
         numbers = [number_of(frame.rgb) for frame in opened.frames]
         assert len(numbers) == 16
         assert all(number % 10 == 0 for number in numbers)
@@ -337,6 +337,48 @@ def test_of_a_long_clip_only_key_frames_are_looked_at_and_that_is_said(tmp_path:
         assert [frame.seconds for frame in opened.frames] == pytest.approx([number / 5 for number in numbers], abs=0.001)
         assert opened.media.duration_seconds == pytest.approx(80, abs=0.3)
         assert "only key frames were looked at: 16 of them, from 0.0 s to 1:18.0" in opened.media.notes[0]
+
+
+@pytest.mark.parametrize("gop", [10, 50])
+def test_of_a_long_clip_so_many_frames_are_looked_at_that_little_lies_between_two(tmp_path: Path, gop: int) -> None:
+    """However far apart its key frames are."""
+    path = write_clip(tmp_path / "a.mp4", 400, (80, 48), fps=5, gop=gop, options={"preset": "medium", "sc_threshold": "0"})
+    with open_media(path, MediaLimits(frames=16)) as opened:
+        seconds = [frame.seconds for frame in opened.frames]
+        assert [frame.seconds for frame in opened.frames] == pytest.approx([number_of(frame.rgb) / 5 for frame in opened.frames], abs=0.001)
+        assert max(np.diff(seconds)) <= 5
+        assert (seconds[0], seconds[-1]) == (0, pytest.approx(79.8, abs=0.001))
+        assert len(seconds) <= 30
+        assert (opened.media.frames_read, opened.media.notes) == (opened.media.frames_wanted, ())
+
+
+@pytest.mark.parametrize(("name", "gop"), [("a.mp4", 25), ("a.ts", 25), ("a.webm", 250)])
+def test_moments_are_looked_at_more_closely_on_demand(tmp_path: Path, name: str, gop: int) -> None:
+    codec = "libvpx" if name.endswith("webm") else "libx264"
+    path = write_clip(tmp_path / name, 200, (80, 48), codec, fps=25, gop=gop)
+    with open_media(path, MediaLimits(frames=5, closer_frames=12)) as opened:
+        before = opened.frames
+        further = opened.look_closer([(3.0, 3.4, 4), (5.9, 6.1, 50)])
+        numbers = [number_of(frame.rgb) for frame in further]
+        assert numbers == sorted(set(numbers))
+        assert len([number for number in numbers if 75 <= number <= 85]) == 4
+        assert {number for number in numbers if number > 85} <= set(range(147, 154))
+        assert [frame.seconds for frame in further] == pytest.approx([number / 25 for number in numbers], abs=0.01)
+        assert [frame.index for frame in further] == list(range(5, 5 + len(further)))
+        assert [frame.seconds for frame in opened.frames] == sorted(frame.seconds for frame in (*before, *further))
+        assert opened.media.frames_read == opened.media.frames_wanted == 5 + len(further)
+        (cut,) = opened.crops([(further[0].index, (0.0, 0.0, 80.0, 48.0))], 80)
+        assert number_of(cut) == numbers[0]
+        # Nothing twice, and no more than the limit says.
+        again = opened.look_closer([(3.0, 3.4, 4), (0.0, 8.0, 100)])
+        assert not {frame.seconds for frame in again} & {frame.seconds for frame in (*before, *further)}
+        assert len(further) + len(again) <= 12
+
+
+def test_a_picture_has_no_moments(tmp_path: Path) -> None:
+    with open_media(write_picture(tmp_path / "a.png", scene(*SIZE))) as opened:
+        assert opened.look_closer([(0.0, 1.0, 4)]) == ()
+        assert len(opened.frames) == 1
 
 
 def test_a_cut_clip_says_how_many_frames_there_are(tmp_path: Path) -> None:
@@ -349,6 +391,15 @@ def test_a_cut_clip_says_how_many_frames_there_are(tmp_path: Path) -> None:
         assert [number_of(frame.rgb) for frame in opened.frames] == list(range(media.frames_read))
         assert media.notes[0] == f"{media.frames_read} of 30 frames could be decoded."
         assert "its header promises 30 frames" in media.notes[1]
+
+
+@pytest.mark.parametrize("gop", [15, 250])
+def test_a_trimmed_clip_is_not_cut_off_and_says_what_it_hides(tmp_path: Path, gop: int) -> None:
+    with open_media(trim_clip(write_clip(tmp_path / "a.mp4", 60, gop=gop))) as opened:
+        assert opened.media.frames_read == opened.media.frames_wanted
+        assert opened.media.duration_seconds == pytest.approx(1.0, abs=0.1)
+        assert [note.split(":")[0] for note in opened.media.notes] == ["The clip was trimmed"]
+        assert "hides 1.0 s" in opened.media.notes[0]
 
 
 def test_what_follows_a_damaged_frame_is_left_out_until_the_next_key_frame(tmp_path: Path) -> None:
@@ -368,14 +419,29 @@ def test_what_follows_a_damaged_frame_is_left_out_until_the_next_key_frame(tmp_p
         assert f"{len(numbers)} of 30 frames could be decoded." in opened.media.notes
 
 
-def test_a_picture_that_changes_its_size_within_the_clip(tmp_path: Path) -> None:
-    parts = [((160, 96), 1000), ((96, 160), 2000)]
+def test_every_frame_is_looked_at_in_its_own_size(tmp_path: Path) -> None:
+    """Recorders of calls change size; players show each frame as large as fits."""
+    parts = [((80, 48), 1000), ((160, 96), 2000), ((96, 160), 3000)]
     clips_ = [write_clip(tmp_path / "a.ts", 8, size, milliseconds=range(start, start + 320, 40)).read_bytes() for size, start in parts]
-    (tmp_path / "both.ts").write_bytes(b"".join(clips_))
-    with open_media(tmp_path / "both.ts") as opened:
+    (tmp_path / "all.ts").write_bytes(b"".join(clips_))
+    with open_media(tmp_path / "all.ts") as opened:
+        media = opened.media
+        assert (media.width, media.height) == (160, 96)
         assert {frame.rgb.shape for frame in opened.frames} == {(96, 160, 3)}
-        assert opened.media.frames_read < opened.media.frames_wanted
-        assert "changes its size" in " ".join(opened.media.notes)
+        assert [frame.density for frame in opened.frames] == pytest.approx([0.5] * 8 + [1.0] * 8 + [160 / 96] * 8)
+        assert media.frames_read == media.frames_wanted == 24
+        assert " ".join(media.notes) == (
+            "The picture changes its size within the clip: 16 frames are not 160 × 96; each was looked at in its own size."
+        )
+        # The same places, cut from each: what is small is not blown up first, and what is turned stands in the middle.
+        for index, part in ((3, scene(80, 48)[6:18, 20:40]), (12, scene(160, 96)[12:36, 40:80])):
+            assert number_of(opened.frames[index].rgb) == index % 8
+            (cut,) = opened.crops([(index, (40.0, 12.0, 80.0, 36.0))], 32)
+            assert difference(cut, np.asarray(Image.fromarray(part).resize((32, 32), Image.Resampling.LANCZOS))) < 6
+        (upright,) = opened.crops([(20, (0.0, 0.0, 160.0, 96.0))], 160)
+        assert upright[:, :48].max() == upright[:, 112:].max() == 0
+        turned = np.asarray(Image.fromarray(numbered(4, 96, 160)).resize((58, 160), Image.Resampling.LANCZOS))
+        assert difference(upright[:, 51:109], turned) < 12
 
 
 def test_a_clip_without_square_pixels_is_shown_as_players_show_it(tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ class Media(Checked):
     kind: Annotated[str, checks.KINDS]
     """`picture` or `clip`"""
     width: Positive
-    """pixels, orientation applied"""
+    """pixels, orientation applied; of the largest frame of a clip whose picture changes its size"""
     height: Positive
-    """pixels, orientation applied"""
+    """pixels, orientation applied; of the same frame"""
     duration_seconds: NotNegative | None
     """null for a picture, and when a clip does not say"""
     frames_read: Positive
@@ -346,6 +346,12 @@ class TrackEvidence(_Answer):
     """what the detector saw: `face`, or `picture` for one that reads whole pictures"""
     own_verdict: Verdict | None = None
     """what the chosen detector (or those that answer together) said, before other opinions were weighed in; null where that is not known"""
+    missed_seconds: NotNegative | None = None
+    """the longest time in which this face may have been in a clip without a view of it being examined: a manipulation shorter than that
+    may have been missed; null for a picture, and where that is not known"""
+    examined: Annotated[int, 0] | None = None
+    """how many of its faces were good enough (large, sharp, neither dark nor bright) for the answer to rest on; null where that is not
+    known"""
     track: Track | None = field(default=None, compare=False, repr=False)
     predictions: Predictions | None = field(default=None, compare=False, repr=False)
 

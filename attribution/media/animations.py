@@ -8,7 +8,7 @@ from PIL import Image
 
 from attribution.errors import MediaTooLarge
 from attribution.media.clips import DECODING_SHARE, Clip
-from attribution.media.kept import KeptPicture, small_size
+from attribution.media.kept import KeptFrame, KeptPicture, small_size
 from attribution.media.limits import MediaLimits
 from attribution.media.pictures import opened_picture, rgb, turn_of
 from attribution.media.sampling import evenly_in_time
@@ -33,7 +33,7 @@ def _read(opened: Image.Image, limits: MediaLimits) -> Clip:
         raise MediaTooLarge(reason("frames_too_large", across=opened.width, down=opened.height), reason("scale_down"))
     total: int = opened.n_frames  # type: ignore[attr-defined]
     chosen = set(evenly_in_time(range(total), limits.frames))
-    frames: list[KeptPicture] = []
+    frames: list[KeptFrame | KeptPicture] = []
     notes: list[Message] = []
     milliseconds, damaged = 0.0, False
     # Every picture is painted over the one before, so that all are decoded, in order.

@@ -75,11 +75,27 @@ class OpenedMedia:
         of later requests are those of the turned picture."""
         need(self._orientation == 1 and degrees in (90, 180, 270), f"a turn by {degrees} degrees")
         self._orientation = orientation.BY_DEGREES[degrees]
-        self.frames = tuple(replace(frame, rgb=orientation.upright(frame.rgb, self._orientation)) for frame in self.frames)
+        self.frames = self._turned(self.frames)
         width, height = self.media.width, self.media.height
         sides = {"width": height, "height": width} if orientation.swaps_sides(self._orientation) else {}
         notes = (reason("turned", degrees=degrees), *self.media.notes)
         self.media = replace(self.media, **sides, turned_degrees=degrees, notes=notes)
+
+    def look_closer(self, windows: Sequence[tuple[float, float, int]]) -> tuple[Frame, ...]:
+        """Further frames of a clip: between the two moments (seconds) of each window at most so many, evenly spread. They are then among
+        `frames`, which stay in order of time, and are counted by `media`; their indices follow those of the frames before. Fewer, or none,
+        where there are no more, or decoding them would take too long. Raises DecodeTimeout or DamagedMedia when the decoder fails."""
+        if not self._closer.alive:
+            raise DecodeTimeout(_("The file was closed before its faces were cut."), _("Open it again."))
+        with self._lock, self._worker.within(self._limits.seconds):
+            self._worker.send({"windows": [[float(first), float(last), int(most)] for first, last, most in windows]})
+            size, count = self._stored_size, len(self.frames)
+            further = _frames(self._worker, self._worker.receive(), size, 0, self._limits.closer_frames, self._limits, count)
+        further = self._turned(further)
+        self.frames = tuple(sorted((*self.frames, *further), key=lambda frame: frame.seconds))
+        wanted = self.media.frames_wanted + len(further)
+        self.media = replace(self.media, frames_read=len(self.frames), frames_wanted=wanted)
+        return further
 
     def close(self) -> None:
         """End the worker process. Crops cannot be cut afterwards; `media` and `frames` stay."""
@@ -91,6 +107,15 @@ class OpenedMedia:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _turned(self, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+        return tuple(replace(frame, rgb=orientation.upright(frame.rgb, self._orientation)) for frame in frames)
+
+    @property
+    def _stored_size(self) -> tuple[int, int]:
+        """Width and height as the decoder knows them."""
+        width, height = self.media.width, self.media.height
+        return (height, width) if orientation.swaps_sides(self._orientation) else (width, height)
+
     def _request(self, index: int, box: Box) -> list[float]:
         checks.count("frame index", index)
         need(index < len(self.frames), f"there is no frame {index}")
@@ -100,8 +125,7 @@ class OpenedMedia:
         inside = min(x0, y0) >= -_ROUNDING_PX and x1 <= width + _ROUNDING_PX and y1 <= height + _ROUNDING_PX
         need(inside, f"a crop box outside the picture: {box!r}")
         area = max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)
-        stored = (height, width) if orientation.swaps_sides(self._orientation) else (width, height)
-        return [int(index), *orientation.stored_area(area, *stored, self._orientation)]
+        return [int(index), *orientation.stored_area(area, *self._stored_size, self._orientation)]
 
     def _cut(self, requests: list[list[float]], side_px: int, resample: str) -> list[np.ndarray]:
         if not self._closer.alive:
@@ -142,7 +166,8 @@ def open_media(path: str | Path, limits: MediaLimits | None = None, name: str | 
             # Only the decoder sees whether a picture is an animation.
             kind: Any = reply.get("kind")
             _expect(kind == "clip" or kind == form.kind)
-            frames = _frames(worker, reply, kind, limits)
+            most = 1 if kind == "picture" else max(limits.frames, limits.frames_of_long_clip)
+            frames = _frames(worker, reply, (_whole(reply, "width"), _whole(reply, "height")), 1, most, limits)
             facts = _facts(reply, frames, form, limits)
         if _look(location, limits)[0] != before or count != before[2]:
             raise DamagedMedia(_("The file changed while it was read."), _("Wait until it is complete and try again."))
@@ -203,23 +228,26 @@ def _raise_refusal(reply: dict[str, Any]) -> None:
         raise kind(_said(reply.get("what"), DECODER), _said(reply.get("next_step"), DECODER))
 
 
-def _frames(worker: Decoder, reply: dict[str, Any], kind: str, limits: MediaLimits) -> tuple[Frame, ...]:
-    """Read the detection copies. Their number and sizes are checked before any memory is taken for them."""
+def _frames(
+    worker: Decoder, reply: dict[str, Any], size: tuple[int, int], least: int, most: int, limits: MediaLimits, number: int = 0
+) -> tuple[Frame, ...]:
+    """Read the detection copies of a picture of that size; the first is the `number`-th. How many they are, `least` to `most`, and their
+    sizes are checked before any memory is taken for them."""
     listed: Any = reply.get("frames")
-    width, height = _whole(reply, "width"), _whole(reply, "height")
-    most = 1 if kind == "picture" else limits.frames
-    _expect(isinstance(listed, list) and 1 <= len(listed) <= most)
+    width, height = size
+    _expect(isinstance(listed, list) and least <= len(listed) <= most)
     frames: list[Frame] = []
-    for index, entry in enumerate(listed):
-        _expect(isinstance(entry, list) and len(entry) == 3)
-        seconds, across, down = entry
+    for index, entry in enumerate(listed, number):
+        _expect(isinstance(entry, list) and len(entry) == 4)
+        seconds, across, down, density = entry
         _expect(_is_number(seconds) and (not frames or seconds >= frames[-1].seconds))
         _expect(all(_is_whole(side) and 1 <= side <= limits.picture_side_px for side in (across, down)))
         _expect(across <= width and down <= height)
+        _expect(_is_number(density) and density > 0)
         rgb = np.empty((down, across, 3), np.uint8)
         worker.receive_into(rgb.data)
         scale = width / across if width >= height else height / down
-        frames.append(Frame(index, float(seconds), rgb, scale))
+        frames.append(Frame(index, float(seconds), rgb, scale, float(density)))
     return tuple(frames)
 
 
@@ -229,7 +257,7 @@ def _facts(reply: Any, frames: tuple[Frame, ...], form: magic.Format, limits: Me
     _expect(duration is None if reply["kind"] == "picture" else _is_number(duration) and duration >= 0)
     _expect(isinstance(codec, str) and len(codec) <= 16 and (codec.isalnum() or not codec))
     _expect(isinstance(notes, list) and len(notes) <= _MOST_NOTES)
-    _expect(_is_whole(wanted) and len(frames) <= wanted <= limits.frames)
+    _expect(_is_whole(wanted) and len(frames) <= wanted <= max(limits.frames, limits.frames_of_long_clip))
     return {
         "kind": reply["kind"],
         "width": _whole(reply, "width"),

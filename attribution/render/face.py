@@ -30,6 +30,8 @@ def together(track: TrackEvidence) -> Message | str:
 
 def telling_track(evidence: Evidence) -> int:
     """The index in `evidence.tracks` of the face that the file's verdict rests on: the one to show first. 0 when there is none."""
+    if evidence.decided_by is not None:
+        return evidence.decided_by
     wanted = evidence.verdict.state, evidence.verdict.method
     ranked = [((one.verdict.state, one.verdict.method) == wanted, one.p_manipulated) for one in evidence.tracks]
     return max(range(len(ranked)), key=ranked.__getitem__) if ranked and evidence.verdict.state != "no_manipulation_found" else 0

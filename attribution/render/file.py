@@ -39,7 +39,7 @@ def clip_stage(evidence: Evidence, frames: Sequence[tuple[float, str]], video_ur
     """The player when the browser can show the clip (`video_url`), else its examined frames (seconds, data URI), and the timeline below."""
     faces = [index for index, track in enumerate(evidence.tracks) if track.view == "face"]
     duration, timeline = _duration(evidence), ""
-    if evidence.tracks and duration > 0:
+    if duration > 0 and any(track.timeline for track in evidence.tracks):
         timeline = _HTML.timeline(charts.timeline(evidence.tracks, duration, _threshold(evidence)), duration, chosen)
     seen, marked, said = _judged(evidence), layers(evidence, chosen), _crowd(evidence)
     return _HTML.clip_stage(evidence.media, _clip_data(evidence), frames, video_url, faces, seen, marked, timeline, said)

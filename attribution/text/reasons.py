@@ -27,12 +27,15 @@ READING: Mapping[str, Message] = {
     "key_frames": _("The clip is long, so only key frames were looked at: {count} of them, from {first} to {last}."),
     "frames_decoded": _("{count} of {wanted} frames could be decoded."),
     "frames_missing": _("The clip is cut off: its header promises {promised} frames, {count} are in the file."),
+    "hidden": _(
+        "The clip was trimmed: its edit list hides {length} that are still in the file, which players do not show; they were not looked at."
+    ),
     "cut_off_after": _("The clip is cut off or damaged: nothing after {last} could be read."),
     "shorter_than_promised": _("The clip’s header promises {length}, the pictures in the file end at {last}: it may have been cut off."),
     "out_of_time": _("Only the first {length} were looked at: decoding more would have taken too long."),
-    "other_size": ngettext(
-        "The picture changes its size within the clip; {count} frame of another size was left out.",
-        "The picture changes its size within the clip; {count} frames of another size were left out.",
+    "size_changes": ngettext(
+        "The picture changes its size within the clip: {count} frame is not {across} × {down}; each was looked at in its own size.",
+        "The picture changes its size within the clip: {count} frames are not {across} × {down}; each was looked at in its own size.",
         1,
     ),
 }
@@ -44,12 +47,21 @@ REASONS: Mapping[str, Message] = {
     "face_blurred": _("The face is blurred: its sharpness is {sharpness}; at least {least_sharpness} is needed."),
     "face_dark": _("The face is dark: its brightness is {brightness} of 255; at least {least_brightness} is needed."),
     "face_overexposed": _("The face is overexposed: its brightness is {brightness} of 255; at most {most_brightness} is allowed."),
+    "shown_still": ngettext(
+        "The clip has only {count} frame, so it was judged as a still picture.",
+        "The clip has only {count} frames, so it was judged as a still picture.",
+        1,
+    ),
     "few_views": ngettext(
         "Only {count} usable view of this face could be examined; a clip needs at least {least}.",
         "Only {count} usable views of this face could be examined; a clip needs at least {least}.",
         1,
     ),
     "views_left_out": _("{count} of {views} views of this face were too small, blurred, dark or bright and were left out."),
+    "most_views_left_out": _(
+        "Most views of this face could not be examined: {count} of {views} were too small, blurred, dark or bright. The others are too few \
+to decide."
+    ),
     # What keeps an answer from being definite
     "not_sure": _(
         "This is not sure: the probability of a manipulation is {p}; it counts as found from {above} on, and as not found up to {below}."
@@ -65,6 +77,11 @@ REASONS: Mapping[str, Message] = {
     ),
     "neighbours_untouched": _("It looks manipulated, but {share} of the most similar reference faces are untouched."),
     "neighbours_manipulated": _("It shows no manipulation, but {share} of the most similar reference faces are manipulated."),
+    "short_not_excluded": _(
+        "No manipulation was found at the moments examined, but there are {length} between two of them: inconclusive for manipulations \
+shorter than that."
+    ),
+    "shorter_may_be_missed": _("A manipulation shorter than {length} may have been missed."),
     "not_measured": _(
         "Telltale has not measured {detector}: how often such an answer is wrong is not known, and its probability is not calibrated."
     ),
@@ -90,6 +107,9 @@ REASONS: Mapping[str, Message] = {
     "largest_faces": _("Only the {count} largest of {faces} faces were examined."),
     "faces_manipulated": _("{count} of {faces} faces look manipulated."),
     "faces_inconclusive": _("{count} of {faces} faces are inconclusive."),
+    "face_not_cleared": _(
+        "Face {face} of {faces} keeps this file from being cleared: it is inconclusive (probability of a manipulation: {p})."
+    ),
     "faces_not_judged": _("{count} smaller or briefly seen of {faces} faces could not be judged."),
     # Detectors that contradict each other, or know one kind of manipulation alone
     "disagree_manipulation": _(

@@ -8,6 +8,7 @@ import numpy as np
 from attribution.detectors.card import Thresholds
 from attribution.evidence import DetectorInfo, Face, Interval, Moment, Placement, Predictions, Track, TrackEvidence, Verdict
 from attribution.evidence.checks import UNKNOWN_FAMILY, UNKNOWN_METHOD
+from attribution.evidence.pixels import LONGEST_UNSEEN_SECONDS
 from attribution.text.reasons import reason
 
 # A hole this many times as long as the usual step between two faces was not looked into: no stretch reaches across it.
@@ -41,6 +42,9 @@ class _Case:
     logits: np.ndarray
     placements: tuple[Placement, ...]
     """Empty where the detector brings no reference faces."""
+    unseen_seconds: float
+    """The longest time in which the face may have been in sight and none of these was taken."""
+    step_seconds: float | None
 
     @property
     def examined(self) -> int:
@@ -69,13 +73,13 @@ def judge_track(
     clip = kind == "clip"
     untouched = np.array([family == "real" for family in info.families])
     p_all = np.clip(1 - predictions.p_methods[:, untouched].sum(axis=1), 0, 1)
-    problems = [_quality(face, thresholds) for face in track.faces]
+    problems = [quality(face, thresholds) for face in track.faces]
     chosen = [i for i, found in enumerate(problems) if not found]
     enough = len(chosen) >= (thresholds.min_faces_in_clip if clip else 1)
     examined = chosen or list(range(len(track.faces)))
     seconds, placed = np.array([track.faces[i].seconds for i in examined]), tuple(placements[i] for i in examined) if placements else ()
     arrays = seconds, predictions.p_methods[examined], p_all[examined], predictions.logits[examined]
-    case = _Case(len(track.faces), thresholds, info, clip, *arrays, placed)
+    case = _Case(len(track.faces), thresholds, info, clip, *arrays, placed, track.longest_unseen(examined), track.step_seconds)
     guilty, decisive = _decisive(case)
     within = slice(decisive.first, decisive.last + 1)
     p_methods = case.p_methods[within].astype(np.float64).mean(axis=0)
@@ -106,6 +110,8 @@ def judge_track(
         sharpness=best.sharpness,
         brightness=best.brightness,
         own_verdict=verdict,
+        examined=len(chosen),
+        missed_seconds=case.unseen_seconds if clip else None,
         view="face" if best.landmarks is not None else "picture",
         track=track,
         predictions=predictions,
@@ -113,7 +119,7 @@ def judge_track(
     return replace(evidence, placement=placements[evidence.shown]) if placements is not None and evidence.shown is not None else evidence
 
 
-def _quality(face: Face, thresholds: Thresholds) -> list[str]:
+def quality(face: Face, thresholds: Thresholds) -> list[str]:
     """What keeps this face from being examined; empty when nothing does."""
     found: list[str] = []
     if face.crop_side_px < thresholds.min_crop_side_px:
@@ -132,24 +138,29 @@ def _decisive(case: _Case) -> tuple[list[Stretch], Stretch]:
     whole = _stretch(case.p_manipulated, 0, case.examined - 1)
     above = case.thresholds.p_manipulated_above
     least = (case.thresholds.min_interval_faces, case.thresholds.min_interval_seconds)
-    guilty = sustained(case.p_manipulated, case.seconds, above, *least) if case.clip else []
+    timing = (*least, case.step_seconds)
+    guilty = sustained(case.p_manipulated, case.seconds, above, *timing) if case.clip else []
     if guilty:
         return guilty, max(guilty, key=lambda one: (one.median, one.faces))
     if whole.median >= above:
         return [whole], whole
-    return [], worst_stretch(case.p_manipulated, case.seconds, *least) if case.clip else whole
+    return [], worst_stretch(case.p_manipulated, case.seconds, *timing) if case.clip else whole
 
 
 def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: np.ndarray, p_manipulated: float) -> Verdict:
     faces, examined, thresholds, info = case.faces, case.examined, case.thresholds, case.info
     notes = [reason("views_left_out", count=faces - examined, views=faces)] if examined < faces else []
+    # The few views that were good enough neither accuse nor clear.
+    minority = []
+    if examined < thresholds.min_examined_share * faces:
+        minority, notes = [reason("most_views_left_out", count=faces - examined, views=faces)], []
     unmeasured = () if info.measured else (reason("not_measured", detector=info.name),)
     within = slice(decisive.first, decisive.last + 1)
     unlike = _unlike(case, within if guilty else slice(None))
     veto = _veto(case, within, bool(guilty))
     if guilty:
-        if veto or (unlike and p_manipulated < thresholds.strong_p_manipulated):
-            return _inconclusive([*veto, *unlike, *notes])
+        if minority or veto or (unlike and p_manipulated < thresholds.strong_p_manipulated):
+            return _inconclusive([*minority, *veto, *unlike, *notes])
         when = _when(case, guilty) if case.clip else []
         method, family, why = _method(p_methods, bool(unlike), thresholds, info)
         return Verdict("manipulated", method, family, p_manipulated, (*when, *why, *unlike, *notes, *unmeasured))
@@ -162,11 +173,9 @@ def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: n
         worst = odd[np.argmax(case.p_manipulated[odd])]
         moment, p = float(case.seconds[worst]), float(case.p_manipulated[worst])
         doubts.append(reason("moments_do_not_last", count=len(odd), moment=moment, p=p))
-    # A face is not cleared on the strength of the few views that were good enough.
-    if examined < thresholds.min_examined_share * faces:
-        doubts += notes
-        notes = []
-    doubts += unlike
+    doubts += [*minority, *unlike]
+    if case.clip and case.unseen_seconds > LONGEST_UNSEEN_SECONDS:
+        doubts.append(reason("short_not_excluded", length=case.unseen_seconds))
     if doubts:
         return _inconclusive([*doubts, *notes])
     return Verdict("no_manipulation_found", None, "real", 1 - p_manipulated, (*notes, *unmeasured))
@@ -257,13 +266,16 @@ def median_of_three(values: np.ndarray) -> np.ndarray:
     return np.concatenate([values[:1], inner, values[-1:]])
 
 
-def sustained(values: np.ndarray, seconds: np.ndarray, above: float, min_faces: int, min_seconds: float) -> list[Stretch]:
+def sustained(
+    values: np.ndarray, seconds: np.ndarray, above: float, min_faces: int, min_seconds: float, step: float | None = None
+) -> list[Stretch]:
     """Every sustained stretch at or above `above`, in order of time: values that stay there once single outliers are smoothed away,
-    that begin and end with a face that is itself there, with `min_faces` such faces over `min_seconds`."""
+    that begin and end with a face that is itself there, with `min_faces` such faces over `min_seconds`.
+    `step` is the usual time between two, by default their median."""
     high = values >= above
     stays = median_of_three(values) >= above
     found = []
-    for start, end in _segments(seconds):
+    for start, end in _segments(seconds, step):
         for first, last in _runs(stays, start, end):
             there = np.flatnonzero(high[first : last + 1]) + first
             if len(there) >= min_faces and seconds[there[-1]] - seconds[there[0]] >= min_seconds:
@@ -271,10 +283,10 @@ def sustained(values: np.ndarray, seconds: np.ndarray, above: float, min_faces: 
     return found
 
 
-def worst_stretch(values: np.ndarray, seconds: np.ndarray, min_faces: int, min_seconds: float) -> Stretch:
+def worst_stretch(values: np.ndarray, seconds: np.ndarray, min_faces: int, min_seconds: float, step: float | None = None) -> Stretch:
     """The shortest sustained stretch with the highest median (then mean); the whole track where none is long enough."""
     best, height = None, (-1.0, -1.0)
-    for start, end in _segments(seconds):
+    for start, end in _segments(seconds, step):
         for first in range(start, end + 1):
             long_enough = [last for last in range(first + min_faces - 1, end + 1) if seconds[last] - seconds[first] >= min_seconds]
             if not long_enough:
@@ -286,10 +298,10 @@ def worst_stretch(values: np.ndarray, seconds: np.ndarray, min_faces: int, min_s
     return best or _stretch(values, 0, len(values) - 1)
 
 
-def _segments(seconds: np.ndarray) -> Iterator[tuple[int, int]]:
+def _segments(seconds: np.ndarray, step: float | None) -> Iterator[tuple[int, int]]:
     """First and last face of each part of the track without a hole."""
     steps = np.diff(seconds)
-    holes = np.flatnonzero(steps > _GAP_STEPS * np.median(steps)) if len(steps) else np.empty(0, dtype=int)
+    holes = np.flatnonzero(steps > _GAP_STEPS * (step or np.median(steps))) if len(steps) else np.empty(0, dtype=int)
     firsts = [0, *(int(hole) + 1 for hole in holes)]
     lasts = [*(int(hole) for hole in holes), len(seconds) - 1]
     return zip(firsts, lasts, strict=True)
