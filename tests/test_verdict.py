@@ -324,6 +324,16 @@ def test_a_closer_look_does_not_cut_a_track_into_pieces() -> None:
     assert "between 20.0 s and 20.9 s" in text(judge_clip(seen_at(*seconds), *p))
 
 
+@pytest.mark.parametrize(("frames", "state"), [(7, "inconclusive"), (12, "manipulated")])
+def test_what_only_a_closer_look_shows_has_to_last(frames: int, state: str) -> None:
+    """Views that lie close together are hardly different ones."""
+    seconds = [*np.arange(0, 3, 0.3).tolist(), *np.arange(3, 5, 0.1).tolist(), *np.arange(5.1, 9, 0.3).tolist()]
+    p = [0.99 if 3.2 <= at <= 3.2 + 0.1 * (frames - 1) + 0.01 else 0.01 for at in seconds]
+    evidence = judge_clip(seen_at(*seconds, step=0.3), *p)
+    assert evidence.verdict.state == state
+    assert state == "manipulated" or f"{frames} moments look manipulated" in text(evidence)
+
+
 def test_moments_that_stand_out_are_worth_a_closer_look() -> None:
     def windows(*p: float, step: float = 4.0, **more: Any) -> list[tuple[float, float]]:
         track = seen_at(*(step * i for i in range(len(p))), **more)

@@ -184,11 +184,10 @@ def find_tracks(opened: OpenedMedia, finder: FaceFinder, crop: CropSettings, max
     """Every identity in the opened picture or clip as a track of cut faces; no face is an outcome, with its reason in the notes.
 
     The `max_faces` largest are kept (of a clip by size × time in sight). A clip's tracks have at most `faces_per_track` faces, spread
-    evenly over time; fewer where there are more than ten tracks, but 8 at least, and more where
-    they would lie more than 5 s apart. Faces of a clip are looked for at least every 0.7 s and
-    at the ends of every scene, and followed through the frames between: one that shows for less than that can be missed.
-    Where the finder is sure of no face, it looks for them in the file turned by 90, 180 and 270 degrees, and if it is sure of one then,
-    `opened` stays turned. Raises MediaError when the faces cannot be cut.
+    evenly over time; fewer where there are more than ten tracks, but 8 at least, and more where they would lie more than 5 s apart. Faces
+    of a clip are looked for at least every 0.7 s and at the ends of every scene, and followed through the frames between: one that shows
+    for less than that can be missed. Where the finder is sure of no face, it looks for them in the file turned by 90, 180 and 270 degrees,
+    and if it is sure of one then, `opened` stays turned. Raises MediaError when the faces cannot be cut.
     """
     found = _find_tracks(opened, finder, crop, max_faces, faces_per_track)
     if any((face.p_face or 0.0) >= _SURELY_A_FACE for track in found.tracks for face in track.faces):

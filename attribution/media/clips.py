@@ -6,6 +6,7 @@ not those that its header claims. The second pass decodes in order and keeps the
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from bisect import bisect_left, bisect_right
@@ -74,7 +75,8 @@ class Clip:
         room = limits.closer_frames - self.closer
         decoded = Decoded(most_bytes=limits.memory_bytes / 8 / limits.closer_frames)
         deadline = time.monotonic() + _CLOSER_SHARE * limits.seconds
-        _decode_apart(source, sorted(chosen)[: max(0, room)], deadline, decoded)
+        with contextlib.suppress(Exception):
+            _decode_apart(source, sorted(chosen)[: max(0, room)], deadline, decoded)
         frames = [laid_in(frame, self.width, self.height, limits) for frame in sorted(decoded.frames, key=lambda one: one.seconds)]
         self.closer += len(frames)
         self.frames += frames

@@ -14,7 +14,8 @@ from attribution.verdict.track import quality
 Window = tuple[float, float, int]
 """Between which two moments (seconds) to look, and how many frames there."""
 
-# A view stands out whose odds are this many times those of its track's middle.
+# A view stands out whose odds are this many times those of its track's middle. Of 160 views of what was untouched in four clips none had
+# more than 1.6 times.
 _TIMES_THE_ODDS = 4.0
 _LOOKS, _WINDOWS = 8, 3
 _LEAST_P = 1e-6

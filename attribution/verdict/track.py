@@ -13,6 +13,8 @@ from attribution.text.reasons import reason
 
 # A hole this many times as long as the usual step between two faces was not looked into: no stretch reaches across it.
 _GAP_STEPS = 3
+# Views that lie close together look alike: one blur or blink fills many of them. What only a closer look shows has to last for this long.
+_LEAST_CLOSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,9 @@ def _decisive(case: _Case) -> tuple[list[Stretch], Stretch]:
     """The stretches that are manipulated, and the one that the answer is about."""
     whole = _stretch(case.p_manipulated, 0, case.examined - 1)
     above = case.thresholds.p_manipulated_above
-    least = (case.thresholds.min_interval_faces, case.thresholds.min_interval_seconds)
-    timing = (*least, case.step_seconds)
+    closer = _LEAST_CLOSE_SECONDS if case.step_seconds is not None else 0.0
+    lasting = max(case.thresholds.min_interval_seconds, closer)
+    timing = (case.thresholds.min_interval_faces, lasting, case.step_seconds)
     guilty = sustained(case.p_manipulated, case.seconds, above, *timing) if case.clip else []
     if guilty:
         return guilty, max(guilty, key=lambda one: (one.median, one.faces))
