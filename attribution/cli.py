@@ -20,6 +20,7 @@ from attribution.evidence import VIEWS, DetectorInfo, Evidence, Opinion, TrackEv
 from attribution.messages import LANGUAGES, reading_in
 from attribution.text.numbers import listed
 from attribution.text.opinions import TOGETHER
+from attribution.text.printable import printable
 from attribution.version import __version__
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _detectors(everything: bool) -> int:
     for entry in entries():
         size = f"{entry.bytes / 1e6:.1f} MB" if entry.bytes is not None else "size not known before the Hub is asked"
         facts = (entry.kind, size, entry.licence, "measured by Telltale" if entry.measured else "not measured by Telltale")
-        print(_printable(f"{entry.name}\n  {', '.join(fact for fact in facts if fact)}\n  {entry.refused or entry.answers}"))
+        print(printable(f"{entry.name}\n  {', '.join(fact for fact in facts if fact)}\n  {entry.refused or entry.answers}", "?", "\n"))
     return 0
 
 
@@ -148,7 +149,7 @@ def _summary(evidence: Evidence, with_refusals: bool = False) -> str:
             # The file's own reasons need not say on which of its faces two detectors disagree.
             lines += [f"    {one.overturns}" for one in track.opinions if one.overturns and one.agreement == "differs"][:1]
         lines += [("    " if count > 1 else "  ") + line for line in _opinion_lines(track.opinions, with_refusals)]
-    return _printable("\n".join(lines))
+    return printable("\n".join(lines), "?", "\n")
 
 
 def _boxes(track: TrackEvidence) -> str:
@@ -181,13 +182,8 @@ def _answer(detector: DetectorInfo, verdict: Verdict) -> str:
     return f"{verdict.state.replace('_', ' ')}{how}{sure}"
 
 
-def _printable(text: str) -> str:
-    """A file's name may hold anything, even commands to the terminal."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in text)
-
-
 def _fail(sentence: str) -> int:
-    print(_printable(sentence).replace("\n", " "), file=sys.stderr)
+    print(printable(sentence, "?"), file=sys.stderr)
     return 2
 
 

@@ -1,7 +1,7 @@
 """The parts that examine a file put together as a `Pipeline`, and one file → its evidence and the heatmaps of it."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cache
@@ -13,19 +13,21 @@ from attribution.detectors.loading import DEFAULT_DETECTOR, load
 from attribution.detectors.predictor import Predictor, pick_device
 from attribution.detectors.spec import DetectorSpec
 from attribution.errors import UnusableDetector
-from attribution.evidence import Evidence, Face, Frame, Heatmap, Opinion, TrackEvidence
+from attribution.evidence import Evidence, Face, Frame, Heatmap, Opinion, Track, TrackEvidence
 from attribution.explain.artifacts import locate
 from attribution.explain.gradcam import heatmaps
 from attribution.explain.patches import Tiles, cut_tiles, reads_patches
 from attribution.explain.reference import ReferenceBank
 from attribution.faces.crops import as_seen
-from attribution.faces.finder import FaceFinder, find_inputs
+from attribution.faces.finder import FaceFinder, find_further, find_inputs
 from attribution.media import MediaLimits, open_media, prepare
 from attribution.messages import gettext as _
 from attribution.messages import ngettext
 from attribution.text.detectors import SAME
+from attribution.text.reasons import reason
 from attribution.verdict import ensemble, judge_file
 from attribution.verdict.ensemble import Specialist
+from attribution.verdict.moments import worth_a_look
 from attribution.verdict.scopes import ANY
 from attribution.version import __version__
 
@@ -33,6 +35,7 @@ Progress = Callable[[float, str], None]
 """Called with the share done (0..1) and what is being done. Whatever it raises ends the examination."""
 
 _LOOKING = _("Looking for faces in the frames of the clip ({count})")
+_CLOSER_LOOKS = 2
 _PACKAGES = ("torch", "timm", "facenet-pytorch", "numpy", "opencv-python-headless", "av", "pillow", "safetensors")
 
 
@@ -179,50 +182,67 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
     report: Progress = progress or (lambda *_: None)
     report(0.0, _("Reading the file"))
     others = [one.predictor for one in pipeline.specialists if one.predictor is not None]
+    faces_cut = pipeline.crop.view == "face"
     with open_media(path, pipeline.limits, name) as opened:
         count = len(opened.frames)
         report(0.3, _("Looking for faces") if count == 1 else _LOOKING.format(count=count))
         found = find_inputs(opened, pipeline.finder, pipeline.crop, pipeline.max_faces)
-        media, frames = opened.media, opened.frames
-        faces_cut = pipeline.crop.view == "face"
         patches = faces_cut and any(reads_patches(one) and one.card.crop == pipeline.crop for one in (pipeline.predictor, *others))
         tiles = cut_tiles(opened, found.tracks, pipeline.crop.side_px) if patches else (None,) * len(found.tracks)
-        # None where a specialist looks at faces and the chosen detector at whole pictures.
-        seen = {
-            one.info.weights_sha256: as_seen(opened, found.tracks, one.card.crop) if one.card.crop.view != "face" or faces_cut else ()
-            for one in others
-            if one.card.crop != pipeline.crop
-        }
-    faces = sum(len(track.faces) for track in found.tracks)
-    picture = media.kind == "picture"
-    report(0.7, ngettext("Examining {count} face", "Examining {count} faces", faces).format(count=faces))
-    alone: dict[str, tuple[TrackEvidence, ...]] = {}
-    if pipeline.combination is not None:
-        tracks, alone = ensemble.answer_together(found.tracks, pipeline.combination, pipeline.readers, media.kind, seen)
-    else:
-        predictions = ensemble.read_faces(found.tracks, pipeline.predictor, media.kind)
-        report(0.85, _("Comparing with the reference faces"))
-        tracks = ensemble.judge(found.tracks, predictions, pipeline.predictor, pipeline.bank, media.kind)
-        tracks = ensemble.without_experts(tracks, pipeline.predictor.card, pipeline.unheard)
+        least, notes = pipeline.thresholds.min_faces_in_clip, list(found.notes)
+        # Where no clip could ever have enough views, what it shows is a still picture.
+        kind = "picture" if opened.media.frames_wanted < least else opened.media.kind
+        if kind != opened.media.kind:
+            notes.insert(0, reason("shown_still", count=opened.media.frames_wanted))
+        faces = sum(len(track.faces) for track in found.tracks)
+        report(0.7, ngettext("Examining {count} face", "Examining {count} faces", faces).format(count=faces))
+        looked_at, known = found.tracks, ensemble.Known()
+        for looks in range(_CLOSER_LOOKS + 1):
+            # None where a specialist looks at faces and the chosen detector at whole pictures.
+            seen = {
+                one.info.weights_sha256: as_seen(opened, looked_at, one.card.crop) if one.card.crop.view != "face" or faces_cut else ()
+                for one in others
+                if one.card.crop != pipeline.crop
+            }
+            tracks, alone = _answer(looked_at, pipeline, kind, seen, known)
+            windows = worth_a_look(tracks, pipeline.thresholds) if kind == "clip" and faces_cut and looks < _CLOSER_LOOKS else []
+            if not windows or not (further := opened.look_closer(windows)):
+                break
+            report(0.8, _("Looking closer at the most suspicious moments"))
+            looked_at = find_further(opened, pipeline.finder, pipeline.crop, looked_at, further)
+        media, frames = opened.media, opened.frames
     if pipeline.beside and tracks:
         report(0.9, _("Asking a second detector where there is one to ask"))
-        tracks = ensemble.consult(tracks, pipeline.voices, tiles, media.kind, seen, alone)
+        tracks = ensemble.consult(tracks, pipeline.voices, tiles, kind, seen, alone)
         tracks = ensemble.weigh(tracks, pipeline.predictor.card, pipeline.specialists)
         if pipeline.router is not None:
-            tracks = ensemble.route(tracks, pipeline.predictor.card, pipeline.router, media.kind)
+            tracks = ensemble.route(tracks, pipeline.predictor.card, pipeline.router, kind)
     tracks = locate(tracks, pipeline.predictor, others, media.width, media.height)
+    verdict, decided_by = judge_file(tracks, (*media.notes, *notes), least if kind == "clip" else 1)
     evidence = Evidence(
         media=media,
         detector=pipeline.predictor.info,
         tracks=tracks,
-        verdict=judge_file(tracks, (*media.notes, *found.notes), pipeline.thresholds.min_faces_in_clip if not picture else 1),
+        verdict=verdict,
+        decided_by=decided_by,
         faces_found=found.faces_found,
-        settings=_settings(pipeline, media.kind),
+        settings=_settings(pipeline, kind),
         versions=dict(_versions()),
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
     report(1.0, _("Done"))
     return Analysis(evidence, frames, tiles)
+
+
+def _answer(
+    tracks: Sequence[Track], pipeline: Pipeline, kind: str, seen: Mapping[str, Sequence[Track]], known: ensemble.Known
+) -> tuple[tuple[TrackEvidence, ...], dict[str, tuple[TrackEvidence, ...]]]:
+    """What the chosen detector, or those that answer together, say of the tracks; and then what each of these says alone."""
+    if pipeline.combination is not None:
+        return ensemble.answer_together(tracks, pipeline.combination, pipeline.readers, kind, seen, known)
+    predictions = ensemble.read_faces(tracks, pipeline.predictor, kind, known=known)
+    judged = ensemble.judge(tracks, predictions, pipeline.predictor, pipeline.bank, kind)
+    return ensemble.without_experts(judged, pipeline.predictor.card, pipeline.unheard), {}
 
 
 def explain(

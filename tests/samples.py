@@ -69,7 +69,7 @@ def clip(container: str = "mp4 (h264)", faces: int = 32) -> ev.Evidence:
         MANIPULATED,
         media=ev.Media("clip.mp4", "fedcba9876543210" * 4, 1_200_000, "clip", 400, 200, 8.0, faces, 64, container, ("32 of 64 frames.",)),
         tracks=(
-            track(0, MANIPULATED, faces, timeline=first, worst=ev.Interval(3.0, 5.0, 0.95, 9)),
+            track(0, MANIPULATED, faces, timeline=first, worst=ev.Interval(3.0, 5.0, 0.95, 9), shown_seconds=4.0),
             track(1, NONE_FOUND, faces, timeline=second, p_manipulated=0.1),
         ),
         faces_found=2,

@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 import threading
 import urllib.error
 import urllib.request
@@ -231,6 +232,15 @@ def test_the_python_client_and_plain_http_get_the_document_of_the_contract(
     assert kept(server) <= before
 
 
+def test_two_programs_that_send_the_same_bytes_at_once_have_a_file_each(server: Server, tmp_path: Path, before: set[Path]) -> None:
+    file = own_file(tmp_path)
+    first, second = upload(server, file), upload(server, file)
+    assert first != second
+    # The first is examined, and deleted, while the second waits.
+    assert all("verdict" in ask(server, given)["files"][0] for given in (first, second))
+    assert kept(server) <= before
+
+
 def test_detectors_are_listed_and_can_be_chosen(client: Program, server: Server) -> None:
     listed = client.predict(api_name="/detectors")
     assert listed[0]["name"] == "telltale-attribution"
@@ -281,6 +291,10 @@ def test_data_uris_are_unpacked_and_checked(tmp_path: Path) -> None:
     taken = arrived(good, uploads, PORTRAIT.stat().st_size)
     assert taken.path.read_bytes() == PORTRAIT.read_bytes()
     uploads.release(taken)
+    head, _, data = good.partition(",")
+    wrapped = arrived(f"{head},\r\n" + "\n".join(textwrap.wrap(data, 76)) + "\n", uploads, PORTRAIT.stat().st_size)
+    assert wrapped.path.read_bytes() == PORTRAIT.read_bytes(), "line breaks are no damage"
+    uploads.release(wrapped)
     for given, error in (
         ("data:image/png;base64,iVBOR!!!", DamagedMedia),
         ("data:text/plain,words", UnsupportedMedia),

@@ -33,7 +33,7 @@ from attribution.render.charts import (
     timeline,
 )
 from attribution.render.html import macros
-from attribution.render.overlay import boxes_on, data_uri, fitted, heat_over, scaled
+from attribution.render.overlay import data_uri, fitted, heat_over, scaled
 from attribution.render.palette import (
     AREA_GROUND,
     AREA_LINE,
@@ -132,19 +132,6 @@ def test_heat_lies_over_the_grey_face_where_it_is_hot_alone() -> None:
     assert coloured.sum() == 25
     stretched = heat_over(noise(40, 40), np.full((5, 5), 7.0, dtype=np.float64))
     assert (stretched.shape, stretched.dtype) == ((40, 40, 3), np.uint8)
-
-
-def test_boxes_leave_the_picture_alone_and_show_on_any_ground() -> None:
-    for ground in (0, 255):
-        whole = np.full((120, 200, 3), ground, dtype=np.uint8)
-        drawn = boxes_on(whole, [(50, 40, 100, 90)], [1])
-        assert (whole == ground).all()
-        assert (drawn != ground).any(axis=2)[40:91, 50:101].any()
-        assert (drawn[65, 75] == ground).all(), "a box is not filled"
-    dark = np.zeros((200, 200, 3), dtype=np.uint8)
-    thin, thick = (int((boxes_on(dark, [(50, 80, 150, 180)], [1], chosen) == 255).sum()) for chosen in (None, 1))
-    assert thick > thin, "the chosen one is thicker"
-    assert boxes_on(noise(30, 30), [(-20, -20, 15, 15), (20, 20, 90, 90)], [1, 32]).shape == (30, 30, 3)
 
 
 @pytest.mark.parametrize(("height", "width", "expected"), [(100, 50, (40, 20)), (10, 40, (10, 40)), (3, 900, (1, 40))])

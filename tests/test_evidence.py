@@ -310,8 +310,10 @@ def test_results_from_before_a_field_was_added_are_read() -> None:
 FIGURES = {
     **dict.fromkeys(("p", "p_other", "above", "below", "share"), 0.8123),
     **dict.fromkeys(("width", "needed", "brightness", "least_brightness", "most_brightness", "response", "least_response"), 48.27),
-    **dict.fromkeys(("moment", "first", "last", "length", "sharpness", "least_sharpness"), np.float32(3.25)),
-    **dict.fromkeys(("count", "least", "views", "faces", "across", "down", "side", "wanted", "promised", "experts"), 1920),
+    **dict.fromkeys(("moment", "first", "last", "length", "apart", "sharpness", "least_sharpness"), np.float32(3.25)),
+    **dict.fromkeys(
+        ("count", "least", "views", "face", "faces", "across", "down", "side", "wanted", "promised", "experts", "degrees"), 1920
+    ),
     **dict.fromkeys(("kept_across", "kept_down"), 1920),
     **dict.fromkeys(("detector", "other", "label", "format", "error"), "second-detector"),
     "spans": [(1.0, 2.5), (3.0, 4.0)],

@@ -10,7 +10,7 @@ from markupsafe import Markup as Safe
 
 import samples as s
 from attribution.detectors.card import MeasuredTable
-from attribution.evidence import STATES, Interval, Moment, Placement, Verdict
+from attribution.evidence import STATES, Moment, Placement, Verdict
 from attribution.evidence.types import Neighbour
 from attribution.render import face as view
 from attribution.text import page as text
@@ -64,17 +64,21 @@ def test_the_banner_says_whose_common_answer_it_is() -> None:
 
 def test_the_banner_says_which_face_and_when() -> None:
     assert "Face 2 of 2" in said(view.verdict_banner(s.picture(s.NONE_FOUND, s.MANIPULATED, verdict=s.MANIPULATED)))
+    assert "Face 2 of 2" in said(view.verdict_banner(s.picture(s.INCONCLUSIVE, s.INCONCLUSIVE, decided_by=1)))
     assert "Face 1" not in said(view.verdict_banner(s.picture(s.MANIPULATED)))
     assert "3.0 s–5.0 s" in said(view.verdict_banner(s.clip()))
 
 
-def test_the_telling_track_is_the_most_manipulated_of_those_that_agree_and_shows_a_face_of_the_worst_stretch() -> None:
+def test_the_face_that_decided_is_told_of_and_else_the_most_suspicious_one_of_its_state() -> None:
     tracks = (*s.picture(s.NONE_FOUND, s.MANIPULATED).tracks, s.track(2, s.MANIPULATED, p_manipulated=0.99))
-    assert view.telling_track(s.picture(verdict=s.MANIPULATED, tracks=tracks)) == 2
-    assert view.telling_track(s.picture(s.NONE_FOUND, s.NONE_FOUND)) == view.telling_track(s.picture()) == 0
-    shown = s.track(0, s.MANIPULATED, 32, worst=Interval(3.0, 5.0, 0.9, 9)).shown_face
+    assert s.picture(verdict=s.MANIPULATED, tracks=tracks).telling == 2
+    assert s.picture(verdict=s.MANIPULATED, tracks=tracks, decided_by=1).telling == 1
+    assert s.picture(s.NONE_FOUND, s.NONE_FOUND).telling == s.picture().telling == 0
+    less_sure = s.track(1, s.NONE_FOUND, p_manipulated=0.96)
+    assert s.picture(verdict=s.NONE_FOUND, tracks=(s.track(0, s.NONE_FOUND), less_sure)).telling == 1, "whose figure is the file's"
+    shown = s.track(0, s.MANIPULATED, 32, shown_seconds=3.6).shown_face
     assert shown is not None
-    assert 3 <= shown.seconds <= 5
+    assert shown.seconds == 3.5
     assert s.track(0, s.MANIPULATED, 4).shown == 3, "the sharpest of all"
     assert s.track(track=None, predictions=None).shown is None
 

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -16,13 +17,14 @@ import pytest
 import torch
 from facenet_pytorch import MTCNN
 from facenet_pytorch.models.utils import detect_face
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from attribution.detectors.card import CropSettings
 from attribution.evidence import Box, Frame, Media, Track
 from attribution.faces import finder as faces
+from attribution.faces.copies import without_copies
 from attribution.faces.crops import face_square
-from attribution.faces.finder import FaceFinder, FoundFaces, find_tracks
+from attribution.faces.finder import FaceFinder, FoundFace, FoundFaces, find_further, find_tracks
 from attribution.faces.tracker import overlap
 from attribution.media import OpenedMedia
 
@@ -50,6 +52,12 @@ class Opened:
         size = (max(1, round(width / scale)), max(1, round(height / scale)))
         copies = [rgb if scale == 1 else np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS)) for rgb in full]
         self.frames = tuple(Frame(i, second, rgb, scale) for i, (second, rgb) in enumerate(zip(seconds, copies, strict=True)))
+
+    def turn(self, degrees: int) -> None:
+        self.full = [np.ascontiguousarray(np.rot90(rgb, -degrees // 90)) for rgb in self.full]
+        self.frames = tuple(replace(frame, rgb=np.ascontiguousarray(np.rot90(frame.rgb, -degrees // 90))) for frame in self.frames)
+        height, width = self.full[0].shape[:2]
+        self.media = replace(self.media, width=width, height=height, turned_degrees=degrees)
 
     def crops(self, requests: Sequence[tuple[int, Box]], side_px: int, resample: str = "lanczos") -> list[np.ndarray]:
         assert resample == "lanczos"
@@ -164,6 +172,57 @@ def test_crops_come_from_full_resolution_although_faces_are_found_in_a_small_cop
     assert face.crop.shape == (384, 384, 3)
     exact = face.crop_box
     assert np.array_equal(face.crop, np.asarray(Image.fromarray(large).resize((384, 384), Image.Resampling.LANCZOS, box=exact)))
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_face_is_found_and_everything_is_turned_with_it(finder: FaceFinder, turns: int) -> None:
+    upright = tracks_of(Opened([portrait("astronaut.png")]), finder).tracks[0].best
+    opened = Opened([np.ascontiguousarray(np.rot90(portrait("astronaut.png"), turns))])
+    (track,) = tracks_of(opened, finder).tracks
+    assert opened.media.turned_degrees == 90 * turns
+    assert track.best.box == pytest.approx(upright.box, abs=1)
+    assert np.array_equal(track.best.crop, upright.crop)
+
+
+def test_a_clip_on_its_side_is_turned_as_a_whole(finder: FaceFinder) -> None:
+    upright = clip(8, lambda frame, i, _: put(frame, "astronaut.png", 100, 200 + 4 * i, 135))
+    opened = Opened([np.ascontiguousarray(np.rot90(rgb, 3)) for rgb in upright.full], [frame.seconds for frame in upright.frames])
+    (track,) = tracks_of(opened, finder).tracks
+    assert (opened.media.turned_degrees, opened.media.width, opened.media.height) == (270, WIDTH, HEIGHT)
+    assert frames_of(track) == list(range(8))
+
+
+@pytest.mark.parametrize(("width", "blur"), [(720, 12), (540, 6)])
+def test_an_enlarged_blurred_copy_behind_a_picture_is_not_examined(finder: FaceFinder, width: int, blur: int) -> None:
+    picture, height = Image.fromarray(portrait("astronaut.png")), width * 16 // 9
+    margin = (height - width) // 2
+    laid = picture.resize((height, height)).crop((margin, 0, margin + width, height)).filter(ImageFilter.GaussianBlur(blur))
+    laid.paste(picture.resize((width, width), Image.Resampling.LANCZOS), (0, margin))
+    assert len(finder.find([np.asarray(laid)])[0]) == 2, "the copy is found"
+    found = tracks_of(Opened([np.asarray(laid)]), finder)
+    assert (len(found.tracks), found.faces_found) == (1, 1)
+    assert "blurred copy" in found.notes[0]
+
+
+def test_what_is_sharp_elsewhere_or_found_more_surely_is_no_copy() -> None:
+    sharp = np.random.default_rng(7).integers(0, 256, (600, 400, 3), np.uint8)
+    soft = np.clip(128 + 8 * (cv2.GaussianBlur(sharp, (0, 0), 5).astype(float) - 128), 0, 255).astype(np.uint8)
+    soft[240:360] = sharp[240:360]
+
+    def face(x: float, y: float, height: float, p_face: float) -> FoundFace:
+        half = np.array([0.4, 0.5]) * height
+        return FoundFace(np.array([*(np.array([x, y]) - half), *(np.array([x, y]) + half)]), np.zeros((5, 2)), p_face)
+
+    # Twice as far from the middle, (200, 300), and twice as large.
+    small, copy = face(180, 270, 50, 0.99), face(160, 240, 100, 0.95)
+    assert [one is small for one in without_copies(soft, [copy, small])] == [True]
+    for rgb, larger, smaller in (
+        (sharp, copy, small),
+        (soft, face(240, 200, 100, 0.95), small),
+        (soft, copy, face(180, 270, 50, 0.9)),
+        (soft, copy, face(180, 270, 120, 0.99)),
+    ):
+        assert len(without_copies(rgb, [larger, smaller])) == 2
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 900), (900, 1), (8, 8), (19, 19), (19, 400)])
@@ -399,3 +458,26 @@ def test_frames_may_differ_in_size(finder: FaceFinder) -> None:
     assert max(heights) < 1.2 * min(heights)
     centres = [(face.box[0] + face.box[2]) / 2 for face in track.faces]
     assert centres == pytest.approx([200 + 4 * i for i in range(17)], abs=6)
+
+
+def test_further_frames_add_to_the_tracks_that_are_there(finder: FaceFinder) -> None:
+    """Two people; of the second half more frames come later."""
+
+    def two(frame: np.ndarray, i: int, seconds: float) -> None:
+        put(frame, "astronaut.png", 90, 120 + 2 * i, 130)
+        put(frame, "grace_hopper.jpg", 110, 340, 130)
+
+    opened = clip(16, two)
+    every, opened.frames = opened.frames, tuple(frame for frame in opened.frames if frame.index % 4 == 0)
+    before = tracks_of(opened, finder).tracks
+    assert [frames_of(track) for track in before] == [[0, 4, 8, 12]] * 2
+    further = every[9:12]
+    opened.frames = tuple(sorted((*opened.frames, *further), key=lambda frame: frame.seconds))
+    after = find_further(cast(OpenedMedia, opened), finder, RULE, before, further)
+    assert [frames_of(track) for track in after] == [[0, 4, 8, 9, 10, 11, 12]] * 2
+    for one, other in zip(before, after, strict=True):
+        assert one.faces[2] is other.faces[2], "what was read of it can be used again"
+        assert other.step_seconds == pytest.approx(4 / FPS)
+        assert other.unseen_seconds[1:-1] == pytest.approx([0.5, 0.5, *[1 / FPS] * 4])
+        assert abs(other.faces[4].box[0] - other.faces[2].box[0]) < 12
+    assert find_further(cast(OpenedMedia, opened), finder, RULE, before, ()) == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,27 @@ def test_a_pasted_picture_is_examined_and_a_clip_can_be_called_off(visit: Callab
     page.wait_for_selector(".tt-verdict")
     assert page.inner_text(".tt-state h2") in page_text.STATES.values()
     assert "image.png" in page.inner_html("#tt-result")
+
+
+def test_files_are_judged_by_their_content_and_the_picker_offers_what_can_be_read(visit: Callable[..., Any], tmp_path: Path) -> None:
+    page = visit().page
+    page.wait_for_selector(".tt-ready")
+    with page.expect_file_chooser() as chooser:
+        page.click("#tt-drop button")
+    offered = chooser.value.element.get_attribute("accept").split(",")
+    assert {".jpg", ".jfif", ".avif", ".mts", ".mxf"} <= set(offered)
+    assert not {".heic", ".jxl", ".pdf"} & set(offered)
+    names = ("photo.jfif", "photo", "photo.jpg_large")
+    for name in names:
+        shutil.copyfile(PORTRAITS[1], tmp_path / name)
+    write_clip(tmp_path / "cam.mts", 3, codec="mpeg2video").rename(tmp_path / "cam.m2ts")
+    give(page, *(tmp_path / name for name in (*names, "cam.m2ts")))
+    page.wait_for_selector(".tt-files .tt-downloads")
+    assert page.locator(".tt-files tbody tr").count() == 4
+    with page.expect_download() as waiting:
+        page.locator(".tt-files .tt-downloads a").nth(1).click()
+    found = read_document(json.loads(Path(waiting.value.path()).read_text(encoding="utf-8-sig")))
+    assert not [one for one in found if isinstance(one, Unusable)]
 
 
 def test_too_many_files_are_refused_in_one_sentence(visit: Callable[..., Any], tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from attribution.errors import EvidenceError
-from attribution.media import MediaLimits, clips, demux, magic, open_media, pictures, prepare, retire
-from make_media import number_of, numbered, scene, turn_back, turn_clip, write_clip, write_picture
+from attribution.media import MediaLimits, animations, clips, demux, magic, open_media, pictures, prepare, retire
+from make_media import number_of, numbered, scene, trim_clip, turn_back, turn_clip, write_clip, write_picture
 
 SIZE = (160, 96)
 
@@ -41,6 +41,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
         ("a.png", {}, "PNG"),
         ("a.webp", {"lossless": True}, "WebP"),
         ("a.gif", {}, "GIF"),
+        ("a.avif", {"quality": 95}, "AVIF"),
     ],
 )
 def test_pictures_of_every_format(tmp_path: Path, name: str, settings: dict[str, Any], container: str) -> None:
@@ -68,6 +69,7 @@ CLIPS = [
     ("b.avi", "mjpeg", "yuvj420p", "avi (mjpeg)"),
     ("a.ts", "mpeg2video", "yuv420p", "mpegts (mpeg2video)"),
     ("b.mov", "prores_ks", "yuv422p10le", "mov (prores)"),
+    ("a.mxf", "mpeg2video", "yuv422p", "mxf (mpeg2video)"),
 ]
 
 
@@ -92,6 +94,9 @@ def test_the_name_and_the_suffix_do_not_matter(tmp_path: Path) -> None:
     with open_media(path, name="shown\n<b>\udcff") as opened:
         assert opened.media.container == "PNG"
         assert opened.media.name == "shown�<b>?"
+    joined = "تصویر\u200cمن 👨\u200d👩.jpg"
+    with open_media(path, name=f"\u202e{joined}\u2066") as opened:
+        assert opened.media.name == f"�{joined}�", "joiners are letters, and what turns them round is not"
 
 
 def test_names_that_look_like_options_or_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,6 +125,20 @@ def test_the_rotation_of_a_clip_is_applied(tmp_path: Path, orientation: int) -> 
     assert (clip.width, clip.height, clip.notes) == (128, 80, [])
     assert difference(clip.frames[0].small, scene(128, 80)) < 4
     assert difference(clip.frames[0].crop((40.0, 8.0, 104.0, 72.0), 64), scene(128, 80)[8:72, 40:104]) < 4
+
+
+@pytest.mark.parametrize(("degrees", "orientation"), [(90, 6), (180, 3), (270, 8)])
+def test_what_was_opened_can_be_turned_and_crops_are_those_of_the_turned_picture(tmp_path: Path, degrees: int, orientation: int) -> None:
+    with open_media(write_picture(tmp_path / "a.png", turn_back(scene(120, 80), orientation))) as opened:
+        opened.turn(degrees)
+        media = opened.media
+        assert (media.width, media.height, media.turned_degrees) == (120, 80, degrees)
+        assert [note.partition(":")[0] for note in media.notes] == ["No face was found upright"]
+        assert np.array_equal(opened.frames[0].rgb, scene(120, 80))
+        (cut,) = opened.crops([(0, (10.0, 5.0, 60.0, 55.0))], 50)
+        assert np.array_equal(cut, scene(120, 80)[5:55, 10:60])
+        with pytest.raises(EvidenceError):
+            opened.turn(degrees)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.mp4"])
@@ -175,14 +194,53 @@ def test_every_mode_of_pixels_becomes_rgb(tmp_path: Path, name: str) -> None:
         assert difference(rgb, scene(90, 60)) < 8
 
 
-@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png"])
-def test_of_an_animation_only_the_first_frame_is_looked_at_and_that_is_said(tmp_path: Path, name: str) -> None:
-    pictures = [Image.fromarray(numbered(number, *SIZE)) for number in (5, 9, 3)]
-    pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:], duration=100)
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.avif"])
+def test_an_animation_is_a_clip(tmp_path: Path, name: str) -> None:
+    numbers = (5, 9, 3, 12)
+    pictures = [Image.fromarray(numbered(number, *SIZE)) for number in numbers]
+    pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:], duration=[100, 300, 0, 200])
     with open_media(tmp_path / name) as opened:
-        assert opened.media.kind == "picture"
+        media = opened.media
+        assert (media.kind, media.width, media.height, media.notes) == ("clip", *SIZE, ())
+        assert (media.frames_read, media.frames_wanted) == (4, 4)
+        assert [number_of(frame.rgb) for frame in opened.frames] == list(numbers)
+        assert [frame.seconds for frame in opened.frames] == pytest.approx([0, 0.1, 0.4, 0.5], abs=0.02), "no time is a tenth of a second"
+        assert media.duration_seconds == pytest.approx(0.7, abs=0.02)
+        cut = opened.crops([(2, (0.0, 0.0, *SIZE[1:], SIZE[1]))], 64)[0]
+        assert difference(cut, np.asarray(pictures[2].resize((64, 64), Image.Resampling.LANCZOS, (0, 0, SIZE[1], SIZE[1])))) < 6
+
+
+def test_a_long_animation_is_sampled_evenly_and_a_large_one_fits_the_memory(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(numbered(number, *SIZE)) for number in range(150)]
+    pictures[0].save(tmp_path / "a.png", save_all=True, append_images=pictures[1:], duration=40)
+    read = animations.read_animation(str(tmp_path / "a.png"), "PNG", MediaLimits(frames=16))
+    assert read is not None
+    assert [number_of(frame.small) for frame in read.frames] == [round(step * 149 / 15) for step in range(16)]
+    tight = animations.read_animation(str(tmp_path / "a.png"), "PNG", MediaLimits(frames=16, memory_bytes=16 * 2 * 3 * 48 * 32))
+    assert tight is not None
+    assert "scaled down to" in "".join(tight.notes)
+    whole, fitted = (one.frames[7].crop((0.0, 0.0, 64.0, 64.0), 16).astype(int) for one in (read, tight))
+    assert difference(fitted, whole) < 12
+
+
+def test_an_animation_that_breaks_off_is_used_up_to_there_and_that_is_said(tmp_path: Path) -> None:
+    noise = np.random.default_rng(6).integers(0, 255, (6, 60, 60, 3), np.uint8)
+    pictures = [Image.fromarray(rgb) for rgb in noise]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=100)
+    whole = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "b.gif").write_bytes(whole[: len(whole) * 3 // 5])
+    with open_media(tmp_path / "b.gif") as opened:
+        assert (opened.media.kind, opened.media.frames_read) == ("clip", 3)
+        assert "could be decoded" in opened.media.notes[0]
+
+
+def test_a_photograph_with_pictures_behind_it_is_a_picture_and_no_animation(tmp_path: Path) -> None:
+    left, right = (Image.fromarray(numbered(number, *SIZE)) for number in (5, 9))
+    left.save(tmp_path / "a.mpo", save_all=True, append_images=[right])
+    with open_media((tmp_path / "a.mpo").rename(tmp_path / "a.jpg")) as opened:
+        assert (opened.media.kind, opened.media.container) == ("picture", "JPEG")
         assert number_of(opened.frames[0].rgb) == 5
-        assert "Only the first picture" in opened.media.notes[0]
+        assert "animated" not in opened.media.notes[0]
 
 
 def test_a_large_picture_is_detected_small_and_cut_from_full_resolution(tmp_path: Path) -> None:
@@ -271,7 +329,7 @@ def test_many_frames_are_sampled_evenly_over_the_whole_clip(tmp_path: Path, name
 
 def test_of_a_long_clip_only_key_frames_are_looked_at_and_that_is_said(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", 400, (80, 48), fps=5, gop=10, options={"preset": "medium", "sc_threshold": "0"})
-    with open_media(path, MediaLimits(frames=16)) as opened:
+    with open_media(path, MediaLimits(frames=16, frames_of_long_clip=16)) as opened:
         numbers = [number_of(frame.rgb) for frame in opened.frames]
         assert len(numbers) == 16
         assert all(number % 10 == 0 for number in numbers)
@@ -279,6 +337,48 @@ def test_of_a_long_clip_only_key_frames_are_looked_at_and_that_is_said(tmp_path:
         assert [frame.seconds for frame in opened.frames] == pytest.approx([number / 5 for number in numbers], abs=0.001)
         assert opened.media.duration_seconds == pytest.approx(80, abs=0.3)
         assert "only key frames were looked at: 16 of them, from 0.0 s to 1:18.0" in opened.media.notes[0]
+
+
+@pytest.mark.parametrize("gop", [10, 50])
+def test_of_a_long_clip_so_many_frames_are_looked_at_that_little_lies_between_two(tmp_path: Path, gop: int) -> None:
+    """However far apart its key frames are."""
+    path = write_clip(tmp_path / "a.mp4", 400, (80, 48), fps=5, gop=gop, options={"preset": "medium", "sc_threshold": "0"})
+    with open_media(path, MediaLimits(frames=16)) as opened:
+        seconds = [frame.seconds for frame in opened.frames]
+        assert [frame.seconds for frame in opened.frames] == pytest.approx([number_of(frame.rgb) / 5 for frame in opened.frames], abs=0.001)
+        assert max(np.diff(seconds)) <= 5
+        assert (seconds[0], seconds[-1]) == (0, pytest.approx(79.8, abs=0.001))
+        assert len(seconds) <= 30
+        assert (opened.media.frames_read, opened.media.notes) == (opened.media.frames_wanted, ())
+
+
+@pytest.mark.parametrize(("name", "gop"), [("a.mp4", 25), ("a.ts", 25), ("a.webm", 250)])
+def test_moments_are_looked_at_more_closely_on_demand(tmp_path: Path, name: str, gop: int) -> None:
+    codec = "libvpx" if name.endswith("webm") else "libx264"
+    path = write_clip(tmp_path / name, 200, (80, 48), codec, fps=25, gop=gop)
+    with open_media(path, MediaLimits(frames=5, closer_frames=12)) as opened:
+        before = opened.frames
+        further = opened.look_closer([(3.0, 3.4, 4), (5.9, 6.1, 50)])
+        numbers = [number_of(frame.rgb) for frame in further]
+        assert numbers == sorted(set(numbers))
+        assert len([number for number in numbers if 75 <= number <= 85]) == 4
+        assert {number for number in numbers if number > 85} <= set(range(147, 154))
+        assert [frame.seconds for frame in further] == pytest.approx([number / 25 for number in numbers], abs=0.01)
+        assert [frame.index for frame in further] == list(range(5, 5 + len(further)))
+        assert [frame.seconds for frame in opened.frames] == sorted(frame.seconds for frame in (*before, *further))
+        assert opened.media.frames_read == opened.media.frames_wanted == 5 + len(further)
+        (cut,) = opened.crops([(further[0].index, (0.0, 0.0, 80.0, 48.0))], 80)
+        assert number_of(cut) == numbers[0]
+        # Nothing twice, and no more than the limit says.
+        again = opened.look_closer([(3.0, 3.4, 4), (0.0, 8.0, 100)])
+        assert not {frame.seconds for frame in again} & {frame.seconds for frame in (*before, *further)}
+        assert len(further) + len(again) <= 12
+
+
+def test_a_picture_has_no_moments(tmp_path: Path) -> None:
+    with open_media(write_picture(tmp_path / "a.png", scene(*SIZE))) as opened:
+        assert opened.look_closer([(0.0, 1.0, 4)]) == ()
+        assert len(opened.frames) == 1
 
 
 def test_a_cut_clip_says_how_many_frames_there_are(tmp_path: Path) -> None:
@@ -291,6 +391,15 @@ def test_a_cut_clip_says_how_many_frames_there_are(tmp_path: Path) -> None:
         assert [number_of(frame.rgb) for frame in opened.frames] == list(range(media.frames_read))
         assert media.notes[0] == f"{media.frames_read} of 30 frames could be decoded."
         assert "its header promises 30 frames" in media.notes[1]
+
+
+@pytest.mark.parametrize("gop", [15, 250])
+def test_a_trimmed_clip_is_not_cut_off_and_says_what_it_hides(tmp_path: Path, gop: int) -> None:
+    with open_media(trim_clip(write_clip(tmp_path / "a.mp4", 60, gop=gop))) as opened:
+        assert opened.media.frames_read == opened.media.frames_wanted
+        assert opened.media.duration_seconds == pytest.approx(1.0, abs=0.1)
+        assert [note.split(":")[0] for note in opened.media.notes] == ["The clip was trimmed"]
+        assert "hides 1.0 s" in opened.media.notes[0]
 
 
 def test_what_follows_a_damaged_frame_is_left_out_until_the_next_key_frame(tmp_path: Path) -> None:
@@ -310,14 +419,29 @@ def test_what_follows_a_damaged_frame_is_left_out_until_the_next_key_frame(tmp_p
         assert f"{len(numbers)} of 30 frames could be decoded." in opened.media.notes
 
 
-def test_a_picture_that_changes_its_size_within_the_clip(tmp_path: Path) -> None:
-    parts = [((160, 96), 1000), ((96, 160), 2000)]
+def test_every_frame_is_looked_at_in_its_own_size(tmp_path: Path) -> None:
+    """Recorders of calls change size; players show each frame as large as fits."""
+    parts = [((80, 48), 1000), ((160, 96), 2000), ((96, 160), 3000)]
     clips_ = [write_clip(tmp_path / "a.ts", 8, size, milliseconds=range(start, start + 320, 40)).read_bytes() for size, start in parts]
-    (tmp_path / "both.ts").write_bytes(b"".join(clips_))
-    with open_media(tmp_path / "both.ts") as opened:
+    (tmp_path / "all.ts").write_bytes(b"".join(clips_))
+    with open_media(tmp_path / "all.ts") as opened:
+        media = opened.media
+        assert (media.width, media.height) == (160, 96)
         assert {frame.rgb.shape for frame in opened.frames} == {(96, 160, 3)}
-        assert opened.media.frames_read < opened.media.frames_wanted
-        assert "changes its size" in " ".join(opened.media.notes)
+        assert [frame.density for frame in opened.frames] == pytest.approx([0.5] * 8 + [1.0] * 8 + [160 / 96] * 8)
+        assert media.frames_read == media.frames_wanted == 24
+        assert " ".join(media.notes) == (
+            "The picture changes its size within the clip: 16 frames are not 160 × 96; each was looked at in its own size."
+        )
+        # The same places, cut from each: what is small is not blown up first, and what is turned stands in the middle.
+        for index, part in ((3, scene(80, 48)[6:18, 20:40]), (12, scene(160, 96)[12:36, 40:80])):
+            assert number_of(opened.frames[index].rgb) == index % 8
+            (cut,) = opened.crops([(index, (40.0, 12.0, 80.0, 36.0))], 32)
+            assert difference(cut, np.asarray(Image.fromarray(part).resize((32, 32), Image.Resampling.LANCZOS))) < 6
+        (upright,) = opened.crops([(20, (0.0, 0.0, 160.0, 96.0))], 160)
+        assert upright[:, :48].max() == upright[:, 112:].max() == 0
+        turned = np.asarray(Image.fromarray(numbered(4, 96, 160)).resize((58, 160), Image.Resampling.LANCZOS))
+        assert difference(upright[:, 51:109], turned) < 12
 
 
 def test_a_clip_without_square_pixels_is_shown_as_players_show_it(tmp_path: Path) -> None:

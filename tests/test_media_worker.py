@@ -262,7 +262,16 @@ def forged(reply: object, raw: int = 0) -> str:
     )
 
 
-GOOD = {"width": 40, "height": 20, "duration": 1.0, "wanted": 1, "codec": "h264", "notes": [], "filtered": True, "frames": [[0.0, 40, 20]]}
+GOOD = {
+    "width": 40,
+    "height": 20,
+    "duration": 1.0,
+    "wanted": 1,
+    "codec": "h264",
+    "notes": [],
+    "filtered": True,
+    "frames": [[0.0, 40, 20, 1.0]],
+}
 
 
 def test_a_true_answer_is_accepted(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,10 +283,11 @@ def test_a_true_answer_is_accepted(clip: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     "change",
     [
-        {"frames": [[0.0, 2**31, 2**31]]},
-        {"frames": [[0.0, 1281, 20]], "width": 4000},
+        {"frames": [[0.0, 2**31, 2**31, 1.0]]},
+        {"frames": [[0.0, 1281, 20, 1.0]], "width": 4000},
         {"frames": None},
-        {"frames": [[5.0, 1, 1], [1.0, 1, 1]], "wanted": 2},
+        {"frames": [[5.0, 1, 1, 1.0], [1.0, 1, 1, 1.0]], "wanted": 2},
+        {"frames": [[0.0, 40, 20, 0.0]]},
         {"width": 2**40},
         {"codec": "<script>"},
         {"notes": [{"code": "hdr", "figures": {}}] * 17},
@@ -289,10 +299,11 @@ def test_a_true_answer_is_accepted(clip: Path, monkeypatch: pytest.MonkeyPatch) 
         *(
             pytest.param({name: value}, marks=pytest.mark.slow)
             for name, values in {
-                "frames": [[[0.0, *one]] for one in ((-1, -1), (True, 20), (0, 20), (40, 20, 7), (41, 20))] + [[], "abc", [["0", 40, 20]]],
+                "frames": [[[0.0, *one, 1.0]] for one in ((-1, -1), (True, 20), (0, 20), (40, 20, 7), (41, 20))]
+                + [[], "abc", [["0", 40, 20, 1.0]], [[0.0, 40, 20, "1"]]],
                 "width": [0],
                 "height": ["20"],
-                "wanted": [0, 65],
+                "wanted": [0, 161],
                 "duration": [-1.0, "long"],
                 "codec": ["h264" * 100],
                 "notes": ["text", None],
@@ -307,6 +318,19 @@ def test_an_answer_that_a_worker_never_gives_is_refused(clip: Path, monkeypatch:
     with pytest.raises(DamagedMedia) as caught:
         open_media(clip)
     assert "broke down" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    "frames", [None, [[0.0, 41, 20, 1.0]], [[0.0, 40, 20, 1.0]] * 49, [[1.0, 40, 20, 1.0], [0.0, 40, 20, 1.0]]], ids=str
+)
+def test_a_closer_look_that_a_worker_never_gives_is_refused(clip: Path, monkeypatch: pytest.MonkeyPatch, frames: object) -> None:
+    body = json.dumps({"frames": frames}).encode()
+    more = f"; os.read(0, 9999); os.write(1, {struct.pack('>I', len(body)) + body!r}); os.write(1, bytes(9999))"
+    monkeypatch.setattr(decoder, "_START", forged(GOOD, 40 * 20 * 3).replace("; time.sleep(60)", more))
+    with open_media(clip) as opened:
+        with pytest.raises(DamagedMedia):
+            opened.look_closer([(0.0, 1.0, 4)])
+        assert len(opened.frames) == 1
 
 
 @pytest.mark.parametrize("body", [b"not json", b"{" * 5000])

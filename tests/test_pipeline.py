@@ -18,10 +18,13 @@ import pytest
 import torch
 from PIL import Image
 
+from attribution import pipeline as pipeline_module
 from attribution.detectors import loading
 from attribution.detectors.loading import LoadedDetector
+from attribution.detectors.predictor import Predictor
 from attribution.errors import DamagedDetector, DeviceError, EmptyMedia, MissingMedia, UnknownDetector, UnsupportedMedia
-from attribution.evidence import Evidence
+from attribution.evidence import Evidence, Predictions
+from attribution.media import MediaLimits
 from attribution.models.backbones import Projection
 from attribution.pipeline import Analysis, Pipeline, analyse, examine, explain, load_pipeline
 from attribution.text.numbers import percent
@@ -147,6 +150,47 @@ def test_a_clip(clip: Analysis, pipeline: Pipeline) -> None:
     assert read.shown_face is None
     with pytest.raises(ValueError, match="no pixels"):
         explain(read, pipeline)
+
+
+def test_a_still_picture_shown_as_a_clip_is_judged_as_a_picture(pipeline: Pipeline, tmp_path: Path) -> None:
+    """As stories show one for 15 s, in two frames."""
+    portrait = np.asarray(Image.open(PORTRAIT).convert("RGB").crop((64, 0, 384, 256)))
+    evidence = examine(
+        write_clip(tmp_path / "story.mp4", pictures=[portrait] * 2, size=(320, 256), milliseconds=[0, 15_000]), pipeline
+    ).evidence
+    assert (evidence.media.kind, evidence.media.frames_read) == ("clip", 2)
+    (track,) = evidence.tracks
+    assert (track.timeline, track.worst, track.examined) == ((), None, 2)
+    assert evidence.settings["mirrored"] is True, "read as pictures are"
+    assert "The clip has only 2 frames, so it was judged as a still picture." in evidence.verdict.reasons
+    assert not [why for why in evidence.verdict.reasons if "usable view" in why]
+
+
+def test_a_closer_look_adds_views_to_the_answer(pipeline: Pipeline, clip_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read before is not read again, and all of it is one answer."""
+    read: list[int] = []
+    own_read = Predictor.read
+
+    def counted(predictor: Predictor, crops: np.ndarray, mirrored: bool = False) -> Predictions:
+        read.append(len(crops))
+        return own_read(predictor, crops, mirrored)
+
+    windows = iter([[(0.0, 1.0, 8)], []])
+    monkeypatch.setattr(pipeline_module, "worth_a_look", lambda *_: next(windows))
+    monkeypatch.setattr(Predictor, "read", counted)
+    analysis = examine(clip_path, replace(pipeline, limits=MediaLimits(frames=4), specialists=()))
+    (track,) = analysis.evidence.tracks
+    assert read == [4, track.faces - 4]
+    assert (analysis.evidence.media.frames_read, analysis.evidence.media.frames_wanted) == (len(analysis.frames),) * 2
+    seconds = [moment.seconds for moment in track.timeline]
+    assert seconds == sorted(set(seconds))
+    assert len([at for at in seconds if at <= 1]) >= 5
+    assert track.track is not None
+    assert track.predictions is not None
+    whole = own_read(pipeline.predictor, np.stack([face.crop for face in track.track.faces]))
+    assert track.predictions.logits == pytest.approx(whole.logits, abs=1e-4)
+    assert [face.seconds for face in track.track.faces] == seconds
+    through_json(analysis.evidence)
 
 
 def test_the_same_file_gives_the_same_answer_under_another_name(portrait: Analysis, pipeline: Pipeline) -> None:

@@ -21,6 +21,8 @@ from attribution.faces.tracker import (
     scene_cuts,
     spread,
     stitch,
+    unseen,
+    whose,
 )
 
 STEP_SECONDS = 0.5
@@ -71,6 +73,22 @@ def test_cuts_are_where_the_scene_changes() -> None:
     assert scene_cuts([scene(0), moved, scene(1), scene(1), scene(0)]) == {2, 4}
     assert scene_cuts([scene(0)]) == set()
     assert scene_cuts([]) == set()
+
+
+def test_how_long_a_face_was_left_unseen() -> None:
+    seconds = [0.0, 0.5, 1.0, 2.0, 2.5, 3.0, 4.0]
+    trail = [detection(frame, 0, seconds=seconds[frame]) for frame in (1, 2, 3, 5)]
+    # It came up after the first frame and went before the last, and was out of sight in one between.
+    assert unseen(trail, trail, seconds, 5.0) == (0.5, 0.5, 1.0, 0.5, 1.0)
+    assert unseen(trail, [trail[0], trail[3]], seconds, 5.0) == (0.5, 2.5, 1.0)
+    assert unseen(trail[3:], trail[3:], seconds[:6], 5.0) == (0.5, 2.0), "the clip goes on after its last frame"
+
+
+def test_further_faces_go_to_whom_they_belong() -> None:
+    near = [detection(0, 100, who="A"), detection(0, 300, who="B")]
+    assert whose(near, [detection(1, 290, who="B"), detection(1, 110, who="A")]) == {0: 1, 1: 0}
+    assert whose(near, [detection(1, 290, who="C")]) == {}, "another face"
+    assert whose(near, []) == whose([], near) == {}
 
 
 @pytest.mark.parametrize("seed", range(4))

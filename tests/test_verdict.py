@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from attribution.detectors.card import Thresholds
-from attribution.evidence import DetectorInfo, Face, Opinion, Placement, Predictions, Track, TrackEvidence, Verdict
+from attribution.evidence import DetectorInfo, Face, Placement, Predictions, Track, TrackEvidence, Verdict
 from attribution.evidence.types import Neighbour
 from attribution.verdict import judge_file, judge_track, negative_free_energy
+from attribution.verdict.moments import worth_a_look
 from attribution.verdict.track import sustained
 from attribution.verdict.track import worst_stretch as worst
 
@@ -264,10 +265,9 @@ POORER = [a_face(0.2 * i, crop_side_px=30 if i < 15 else 120) for i in range(20)
         ),
         (with_values(30, dict.fromkeys(range(12, 17), 0.5)), None, "inconclusive", "not sure"),
         *(([p] * faces, None, "inconclusive", f"Only {faces} usable view") for faces in (1, 2) for p in (0.01, 0.99)),
-        # Poor faces are left out and counted, and a face is not cleared on few of its views.
+        # Poor faces are left out and counted, and a face is neither cleared nor accused on few of its views.
         (with_values(20, dict.fromkeys(range(8), 0.99)), POOR, "no_manipulation_found", "8 of 20 views"),
-        ([0.01] * 20, POORER, "inconclusive", "15 of 20 views"),
-        ([0.99] * 20, POORER, "manipulated", "15 of 20 views"),
+        *(([p] * 20, POORER, "inconclusive", "15 of 20 were too small") for p in (0.01, 0.5, 0.99)),
     ],
 )
 def test_what_is_said_of_a_clip(p: list[float], faces: list[Face] | None, state: str, said: str) -> None:
@@ -281,6 +281,75 @@ def test_what_is_said_of_a_clip(p: list[float], faces: list[Face] | None, state:
 def test_a_clean_clip_is_cleared_with_the_confidence_of_its_worst_part() -> None:
     verdict = clip(*with_values(30, dict.fromkeys(range(12, 16), 0.08))).verdict
     assert (verdict.state, verdict.confidence) == ("no_manipulation_found", pytest.approx(0.92))
+
+
+def seen_at(*seconds: float, unseen: Sequence[float] = (), step: float | None = None, poor: Sequence[int] = ()) -> Track:
+    faces = tuple(a_face(at, crop_side_px=30 if i in poor else 120) for i, at in enumerate(seconds))
+    return Track(0, faces, tuple(unseen), step)
+
+
+def judge_clip(track: Track, *p: float) -> TrackEvidence:
+    rows = np.stack([p_row(one) for one in p]).astype(np.float32)
+    reading = Predictions(np.log(np.maximum(rows, 1e-6)), rows, np.eye(len(p), 128, dtype=np.float32))
+    return judge_track(track, reading, None, THRESHOLDS, INFO, "clip")
+
+
+@pytest.mark.parametrize(
+    ("track", "missed", "state"),
+    [
+        (seen_at(*range(0, 40, 4)), 4, "no_manipulation_found"),
+        (seen_at(*range(0, 50, 5)), 5, "no_manipulation_found"),
+        (seen_at(*range(0, 60, 6)), 6, "inconclusive"),
+        # Out of sight for a minute, and then for a moment at the end.
+        (seen_at(0, 1, 2, 62, 63, unseen=(0, 1, 1, 2, 1, 0.5)), 2, "no_manipulation_found"),
+        (seen_at(0, 1, 2, unseen=(0, 1, 1, 8)), 8, "inconclusive"),
+        (seen_at(5.5, 6, 7, unseen=(5.5, 0.5, 1, 0)), 5.5, "inconclusive"),
+        # What was too poor to be examined was not looked at.
+        (seen_at(0, 2, 4, 6, 8, 10, poor=(2, 3)), 6, "inconclusive"),
+        (seen_at(0, 2, 4, 6, 8, 10, poor=(0, 5)), 2, "no_manipulation_found"),
+    ],
+)
+def test_a_face_is_cleared_only_where_little_of_it_was_left_unseen(track: Track, missed: float, state: str) -> None:
+    evidence = judge_clip(track, *[0.01] * len(track.faces))
+    assert evidence.missed_seconds == pytest.approx(missed)
+    assert evidence.verdict.state == state
+    assert ("inconclusive for manipulations shorter than that" in text(evidence)) == (state == "inconclusive")
+
+
+def test_a_closer_look_does_not_cut_a_track_into_pieces() -> None:
+    """Where some moments lie close together, the usual step is still that of the others."""
+    seconds = [*range(0, 20, 4), *np.arange(20, 21, 0.1).tolist(), 24, 28, 32]
+    p = [0.99 if at >= 20 else 0.01 for at in seconds]
+    assert "between 20.0 s and 32.0 s" in text(judge_clip(seen_at(*seconds, step=4.0), *p))
+    assert "between 20.0 s and 20.9 s" in text(judge_clip(seen_at(*seconds), *p))
+
+
+@pytest.mark.parametrize(("frames", "state"), [(7, "inconclusive"), (12, "manipulated")])
+def test_what_only_a_closer_look_shows_has_to_last(frames: int, state: str) -> None:
+    """Views that lie close together are hardly different ones."""
+    seconds = [*np.arange(0, 3, 0.3).tolist(), *np.arange(3, 5, 0.1).tolist(), *np.arange(5.1, 9, 0.3).tolist()]
+    p = [0.99 if 3.2 <= at <= 3.2 + 0.1 * (frames - 1) + 0.01 else 0.01 for at in seconds]
+    evidence = judge_clip(seen_at(*seconds, step=0.3), *p)
+    assert evidence.verdict.state == state
+    assert state == "manipulated" or f"{frames} moments look manipulated" in text(evidence)
+
+
+def test_moments_that_stand_out_are_worth_a_closer_look() -> None:
+    def windows(*p: float, step: float = 4.0, **more: Any) -> list[tuple[float, float]]:
+        track = seen_at(*(step * i for i in range(len(p))), **more)
+        return [(first, last) for first, last, _ in worth_a_look([judge_clip(track, *p)], THRESHOLDS)]
+
+    calm = [0.05] * 20
+    assert windows(*calm) == [], "a stable answer"
+    assert windows(*[0.4] * 20) == [], "unsure all along: more of it would tell no more"
+    assert windows(*[0.99] * 20) == []
+    assert windows(*calm[:10], *[0.99] * 6, *calm) == [], "found already"
+    assert windows(*calm, 0.6, *calm) == [(76, 84)]
+    assert windows(0.95, *calm, 0.6) == [(0, 4), (80, 84)], "the most suspicious first, at the ends too"
+    assert len(windows(*[one for _ in range(9) for one in (0.05, 0.05, 0.05, 0.7)])) == 3, "no more than the budget"
+    assert windows(*calm, 0.6, *calm, step=0.2) == [], "its neighbours lie close enough"
+    assert windows(*calm, 0.6, *calm, poor=(20,)) == [], "what cannot be examined tells nothing"
+    assert windows(*calm, 0.6, *calm, poor=(19,)) == [(72, 84)]
 
 
 def test_readings_must_be_aligned() -> None:
@@ -326,15 +395,17 @@ def test_sustained_and_worst_on_their_own() -> None:
 # Files
 
 
-def track(state: str, p: float = 0.5, side: float = 100, faces: int = 10, reason: str = "") -> TrackEvidence:
+def track(state: str, p: float = 0.5, side: float = 100, faces: int = 10, reason: str = "", examined: int | None = None) -> TrackEvidence:
+    """A track of which `examined` views were good enough: by default all where it has an answer, else none."""
     answers = {"manipulated": ("stylegan2", "gan", p), "no_manipulation_found": (None, "real", 1 - p), "inconclusive": (None, None, None)}
     verdict = Verdict(state, *answers[state], reasons=(reason or "The face is dark.",) if reason or state == "inconclusive" else ())
     shares = {"real": 1 - p, "stylegan2": p}, {"real": 1 - p, "gan": p}
-    return TrackEvidence(0, faces, 0, 1, (0, 0, side, side), verdict, *shares, p, crop_side_px=side)
+    good = examined if examined is not None else 0 if state == "inconclusive" else faces
+    return TrackEvidence(0, faces, 0, 1, (0, 0, side, side), verdict, *shares, p, crop_side_px=side, examined=good)
 
 
 def test_no_face_is_inconclusive_with_its_reason() -> None:
-    verdict = judge_file([], ["5 of 30 frames could be decoded."])
+    verdict, _ = judge_file([], ["5 of 30 frames could be decoded."])
     assert verdict.state == "inconclusive"
     assert "No face was found" in verdict.reasons[0]
     assert "5 of 30 frames could be decoded." in verdict.reasons
@@ -342,41 +413,56 @@ def test_no_face_is_inconclusive_with_its_reason() -> None:
 
 def test_the_gravest_track_decides() -> None:
     tracks = [track("manipulated", 0.92), track("manipulated", 0.99, reason="Look.")]
-    verdict = judge_file([track("no_manipulation_found", 0.02), *tracks, track("inconclusive")], ["A note."])
-    assert (verdict.state, verdict.method, verdict.confidence) == ("manipulated", "stylegan2", 0.99)
+    verdict, decided_by = judge_file([track("no_manipulation_found", 0.02), *tracks, track("inconclusive")], ["A note."])
+    assert (verdict.state, verdict.method, verdict.confidence, decided_by) == ("manipulated", "stylegan2", 0.99, 2)
     assert verdict.reasons == ("2 of 4 faces look manipulated.", "Look.", "A note.")
 
 
 def test_an_open_question_keeps_a_file_from_being_cleared() -> None:
-    verdict = judge_file([track("no_manipulation_found", 0.02), track("inconclusive", reason="Blurred.")], [])
-    assert verdict.state == "inconclusive"
+    verdict, decided_by = judge_file([track("no_manipulation_found", 0.02), track("inconclusive", reason="Blurred.")], [])
+    assert (verdict.state, decided_by) == ("inconclusive", 1)
     assert verdict.reasons == ("1 of 2 faces are inconclusive.", "Blurred.")
 
 
 def test_all_clear_has_the_least_confidence() -> None:
-    verdict = judge_file([track("no_manipulation_found", 0.02), track("no_manipulation_found", 0.07)], ["A note."])
+    verdict, decided_by = judge_file([track("no_manipulation_found", 0.02), track("no_manipulation_found", 0.07)], ["A note."])
+    assert decided_by is None
     assert verdict.state == "no_manipulation_found"
     assert verdict.confidence == pytest.approx(0.93)
     assert verdict.reasons == ("A note.",)
 
 
+def test_a_cleared_clip_says_how_short_a_manipulation_may_be_missed() -> None:
+    cleared = [replace(track("no_manipulation_found", 0.02), missed_seconds=seconds) for seconds in (0.4, 3.9)]
+    assert judge_file(cleared, [])[0].reasons == ("A manipulation shorter than 3.9 s may have been missed.",)
+
+
 @pytest.mark.parametrize(("minor", "min_faces"), [({"side": 40}, 1), ({"faces": 1}, 3)])
 def test_a_minor_face_that_cannot_be_judged_is_named_but_does_not_decide(minor: dict[str, Any], min_faces: int) -> None:
-    verdict = judge_file([track("no_manipulation_found", 0.02), track("inconclusive", **minor)], [], min_faces)
+    verdict, decided_by = judge_file([track("no_manipulation_found", 0.02), track("inconclusive", **minor)], [], min_faces)
     assert verdict.state == "no_manipulation_found"
     assert "1 smaller or briefly seen of 2 faces could not be judged." in verdict.reasons
-    assert judge_file([track("inconclusive", **minor)], [], min_faces).state == "inconclusive"
+    assert judge_file([track("inconclusive", **minor)], [], min_faces)[0].state == "inconclusive"
+    assert decided_by is None
 
 
-@pytest.mark.parametrize(("minor", "min_faces"), [({"side": 40}, 1), ({"faces": 1}, 3)])
-def test_a_minor_face_on_which_two_detectors_disagree_decides(minor: dict[str, Any], min_faces: int) -> None:
-    """It could be judged, and one of them found a manipulation in it."""
-    second = DetectorInfo("second", "0" * 64, ("real", "swap"), ("real", "face_swap"))
-    answer = Verdict("manipulated", "swap", "face_swap", 0.9)
-    shares = ({"real": 0.1, "swap": 0.9}, {"real": 0.1, "face_swap": 0.9})
-    opinions = [Opinion(second, "", answer, *shares, 0.9, agreement=one) for one in ("differs", "undecided")]
-    disputed, unsure = (replace(track("inconclusive", reason=str(one.agreement), **minor), opinions=(one,)) for one in opinions)
-    cleared = track("no_manipulation_found", 0.02)
-    assert judge_file([cleared, unsure], [], min_faces).state == "no_manipulation_found"
-    verdict = judge_file([cleared, disputed], [], min_faces)
-    assert verdict == Verdict("inconclusive", None, None, None, ("1 of 2 faces are inconclusive.", "differs"))
+@pytest.mark.parametrize(
+    ("p", "minor"), [(0.71, {"side": 40}), (0.95, {"side": 40}), (0.71, {"faces": 3}), (0.3, {"side": 40, "faces": 3})]
+)
+def test_a_file_is_cleared_only_if_every_face_that_could_be_examined_is(p: float, minor: dict[str, Any]) -> None:
+    """However small or briefly seen: what was looked at and is not cleared is named with its figure."""
+    small = track("inconclusive", p, reason="Not sure.", examined=3, **minor)
+    verdict, decided_by = judge_file([track("no_manipulation_found", 0.02), track("no_manipulation_found", 0.03), small], ["A note."], 3)
+    assert (verdict.state, decided_by) == ("inconclusive", 2)
+    assert verdict.reasons[0].startswith("Face 3 of 3 keeps this file from being cleared")
+    assert f"{p:.0%}".replace("%", " %") in verdict.reasons[0]
+    assert verdict.reasons[1:] == ("Not sure.", "A note.")
+
+
+def test_the_reason_is_that_of_a_face_that_could_be_examined() -> None:
+    """The probability of one that could not means nothing."""
+    blurred, large_blurred = track("inconclusive", 0.99, 27, reason="Small."), track("inconclusive", 0.1, 90, reason="Blurred.")
+    verdict, decided_by = judge_file([blurred, large_blurred, track("inconclusive", 0.4, examined=10, reason="Not sure.")], [])
+    assert (verdict.reasons[1], decided_by) == ("Not sure.", 2)
+    verdict, decided_by = judge_file([blurred, large_blurred], [])
+    assert (verdict.reasons[1], decided_by) == ("Blurred.", 1)

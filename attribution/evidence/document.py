@@ -40,6 +40,8 @@ class Evidence(Checked):
     """versions of Telltale and of the libraries that the answer depends on, by name"""
     created_utc: str = ""
     """when, in UTC, ISO 8601"""
+    decided_by: Annotated[int, 0] | None = None
+    """index in `tracks` of the face that the verdict rests on; null where it rests on all of them, and where that is not known"""
 
     def check(self) -> None:
         need(all(isinstance(v, str) for v in self.versions.values()), "Evidence.versions")
@@ -48,6 +50,15 @@ class Evidence(Checked):
             need(set(track.p_methods) <= known, "a probability of a method that the detector does not know")
         for verdict in (self.verdict, *(one for track in self.tracks for one in (track.verdict, track.own_verdict))):
             need(verdict is None or verdict.method in (None, *known), "a verdict on a method that the detector does not know")
+        need(self.decided_by is None or self.decided_by < len(self.tracks), "a verdict that rests on a face that is not there")
+
+    @property
+    def telling(self) -> int:
+        """The index in `tracks` of the face to show first: the one that decided, or else the most suspicious one of those that have the
+        file's own state. 0 where there is none."""
+        own = (index for index, one in enumerate(self.tracks) if one.verdict.state == self.verdict.state)
+        worst = max(own, key=lambda index: self.tracks[index].p_manipulated, default=0)
+        return worst if self.decided_by is None else self.decided_by
 
     def to_json(self) -> dict[str, Any]:
         """The file's entry in the JSON of the contract: plain dicts, lists, strings, finite numbers and None."""

@@ -1,7 +1,9 @@
 """Evidence that carries pixels and arrays. It lives only in memory: the JSON carries numbers and words."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
@@ -9,22 +11,27 @@ import numpy as np
 from attribution.evidence import checks
 from attribution.evidence.checks import Box, Checked, NotNegative, Probability, need
 
+LONGEST_UNSEEN_SECONDS = 5.0
+"""For how long a face may be in sight without being looked at before nobody can say that it was never manipulated."""
+
 
 @dataclass(frozen=True, repr=False)
 class Frame(Checked):
     """A sampled frame at the bounded size that detection uses.
 
     `rgb` H×W×3 uint8; `scale` = original pixels per pixel of `rgb` (≥ 1 when it was scaled down); `index` counts the sampled frames
-    from 0; `seconds` is the presentation time (0.0 for a picture).
+    from 0; `seconds` is the presentation time (0.0 for a picture). A clip whose picture changes its size is as large as its largest frame,
+    and original pixels are those of that: a frame has `density` pixels of its own for each of them.
     """
 
     index: int
     seconds: float
     rgb: np.ndarray
     scale: float
+    density: float = 1.0
 
     def check(self) -> None:
-        need(self.scale > 0, f"Frame.scale = {self.scale!r}")
+        need(self.scale > 0 and self.density > 0, f"Frame.scale = {self.scale!r}, Frame.density = {self.density!r}")
         checks.picture("Frame.rgb", self.rgb)
 
 
@@ -34,7 +41,8 @@ class Face(Checked):
     mouth left, mouth right (as seen in the picture); they and `p_face` are None of a whole frame.
 
     `crop` is the square S×S×3 uint8 that the detector sees, cut from the full-resolution picture at `crop_box`, which is a square but for
-    whole frames; `crop_side_px` is its shorter side in original pixels (how much real detail there is).
+    whole frames; `crop_side_px` is its shorter side in pixels of its frame, which has `density` for each original pixel (how much real
+    detail there is).
     `sharpness` is the variance of the Laplacian of the crop's luma, `brightness` its mean luma in 0..255.
     """
 
@@ -47,6 +55,7 @@ class Face(Checked):
     crop: np.ndarray
     sharpness: NotNegative
     brightness: Annotated[float, 0, 255.01]
+    density: float = 1.0
 
     def check(self) -> None:
         need((self.landmarks is None) == (self.p_face is None), "a face without landmarks, or landmarks without a face")
@@ -58,7 +67,7 @@ class Face(Checked):
 
     @property
     def crop_side_px(self) -> float:
-        return min(self.crop_box[2] - self.crop_box[0], self.crop_box[3] - self.crop_box[1])
+        return self.density * min(self.crop_box[2] - self.crop_box[0], self.crop_box[3] - self.crop_box[1])
 
     @property
     def detail(self) -> tuple[int, float]:
@@ -68,15 +77,30 @@ class Face(Checked):
 
 @dataclass(frozen=True, repr=False)
 class Track(Checked):
-    """One identity over time: its faces in order of time. A picture gives tracks of one face."""
+    """One identity over time: its faces in order of time. A picture gives tracks of one face.
+
+    `unseen_seconds` says how long the face may have been in sight without being looked at: before the first of its N faces, between two of
+    them and after the last, N + 1 values; empty where all of it lies between its faces. `step_seconds` is the usual time between two faces
+    as they were chosen first, before some moments were looked at more closely; None where none were.
+    """
 
     id: int
     faces: tuple[Face, ...]
+    unseen_seconds: tuple[float, ...] = ()
+    step_seconds: float | None = None
 
     def check(self) -> None:
         need(len(self.faces) > 0, "a track without faces")
         times = [face.seconds for face in self.faces]
         need(times == sorted(times), "a track whose faces are not in order of time")
+        need(len(self.unseen_seconds) in (0, len(times) + 1), "a track without a time before, between and after its faces")
+
+    def longest_unseen(self, chosen: Sequence[int] | None = None) -> float:
+        """The longest of these times in seconds; where only the `chosen` faces (indices, ascending) count, of those between them."""
+        times = [face.seconds for face in self.faces]
+        unseen = self.unseen_seconds or (0.0, *(other - one for one, other in pairwise(times)), 0.0)
+        ends = [-1, *(range(len(times)) if chosen is None else chosen), len(times)]
+        return max(sum(unseen[one + 1 : other + 1]) for one, other in pairwise(ends))
 
     @property
     def best(self) -> Face:

@@ -24,9 +24,9 @@ class Media(Checked):
     kind: Annotated[str, checks.KINDS]
     """`picture` or `clip`"""
     width: Positive
-    """pixels, orientation applied"""
+    """pixels, orientation applied; of the largest frame of a clip whose picture changes its size"""
     height: Positive
-    """pixels, orientation applied"""
+    """pixels, orientation applied; of the same frame"""
     duration_seconds: NotNegative | None
     """null for a picture, and when a clip does not say"""
     frames_read: Positive
@@ -37,10 +37,14 @@ class Media(Checked):
     """format by content, not by name: `JPEG`, `mp4 (h264)`, …"""
     notes: tuple[str, ...] = ()
     """plain sentences on the reading ("5 of 30 frames could be decoded.")"""
+    turned_degrees: Annotated[int, 0] = 0
+    """by how much it was turned to the right because faces were found so alone: 0, 90, 180 or 270; `width`, `height` and all boxes are
+    those of the turned picture"""
 
     coded: ClassVar = {"notes": "note_codes"}
 
     def check(self) -> None:
+        need(self.turned_degrees in (0, 90, 180, 270), f"turned by {self.turned_degrees} degrees")
         need(self.frames_read <= self.frames_wanted, f"{self.frames_read} of {self.frames_wanted} frames")
 
 
@@ -181,7 +185,7 @@ class Moment(Checked):
 
 @dataclass(frozen=True)
 class Artifact(Checked):
-    """Found on one face of the track: in a picture its only one, in a clip the one with the most real detail within `worst`. The boxes are
+    """Found on one face of the track: in a picture its only one, in a clip the one at `shown_seconds`. The boxes are
     those of the chosen detector where it localises, else those of the first detector that does and gave its opinion. `settings` holds the
     rule by which boxes were kept (`artifacts`, in the chosen detector's settings or in those under `specialists`)."""
 
@@ -327,13 +331,16 @@ class TrackEvidence(_Answer):
     worst: Interval | None = None
     """the most suspicious sustained stretch of a clip"""
     placement: Placement | None = None
-    """where the best face lies among the reference faces"""
+    """where the face at `shown_seconds` lies among the reference faces"""
     crop_side_px: NotNegative = 0.0
     """side of the square around the best face, in pixels of the original: how much real detail there was"""
     sharpness: NotNegative = 0.0
     """variance of the Laplacian of the best face's luma; small means blurred"""
     brightness: NotNegative = 0.0
     """mean luma of the best face, 0 to 255"""
+    shown_seconds: float | None = None
+    """time of the face that stands for the track, which pages open first: the moment that a reason quotes because nothing around it lasts;
+    else the face with the most real detail among those of `worst` that are at least as suspicious as its median; null in an old JSON"""
     opinions: tuple[Opinion, ...] = ()
     """what the detectors beside the chosen one say of this face, or why they were not asked"""
     artifacts: tuple[Artifact, ...] = ()
@@ -342,6 +349,12 @@ class TrackEvidence(_Answer):
     """what the detector saw: `face`, or `picture` for one that reads whole pictures"""
     own_verdict: Verdict | None = None
     """what the chosen detector (or those that answer together) said, before other opinions were weighed in; null where that is not known"""
+    missed_seconds: NotNegative | None = None
+    """the longest time in which this face may have been in a clip without a view of it being examined: a manipulation shorter than that
+    may have been missed; null for a picture, and where that is not known"""
+    examined: Annotated[int, 0] | None = None
+    """how many of its faces were good enough (large, sharp, neither dark nor bright) for the answer to rest on; null where that is not
+    known"""
     track: Track | None = field(default=None, compare=False, repr=False)
     predictions: Predictions | None = field(default=None, compare=False, repr=False)
 
@@ -363,13 +376,14 @@ class TrackEvidence(_Answer):
 
     @property
     def shown(self) -> int | None:
-        """The index of the face that stands for the track: the one with the most real detail within its worst stretch, or else of all. None
-        when the track carries no pixels."""
+        """The index of the face that stands for the track: the one at `shown_seconds`, or else the one with the most real detail. None when
+        the track carries no pixels."""
         if self.track is None:
             return None
-        faces, worst = self.track.faces, self.worst
-        inside = [i for i, face in enumerate(faces) if worst is not None and worst.first_seconds <= face.seconds <= worst.last_seconds]
-        return max(inside or range(len(faces)), key=lambda i: faces[i].detail)
+        faces, moment = self.track.faces, self.shown_seconds
+        if moment is None:
+            return faces.index(self.track.best)
+        return min(range(len(faces)), key=lambda i: abs(faces[i].seconds - moment))
 
     @property
     def shown_face(self) -> Face | None:

@@ -47,7 +47,8 @@ def whole_frames(opened: OpenedMedia, frames: Sequence[tuple[int, float]], crop:
     crops = opened.crops([(index, box) for index, _ in frames], crop.side_px, crop.resample)
     all_of_it = (0.0, 0.0, float(width), float(height))
     seen = [(*frame, pixels) for frame, pixels in zip(frames, crops, strict=True)]
-    return [Face(index, seconds, all_of_it, None, None, box, pixels, *measures(pixels)) for index, seconds, pixels in seen]
+    density = {frame.index: frame.density for frame in opened.frames}
+    return [Face(index, seconds, all_of_it, None, None, box, pixels, *measures(pixels), density[index]) for index, seconds, pixels in seen]
 
 
 def as_seen(opened: OpenedMedia, tracks: Sequence[Track], crop: CropSettings) -> tuple[Track, ...]:
@@ -59,7 +60,7 @@ def as_seen(opened: OpenedMedia, tracks: Sequence[Track], crop: CropSettings) ->
     if crop.view == "picture":
         frames = sorted({(face.frame_index, face.seconds) for face in faces})
         whole = dict(zip(frames, whole_frames(opened, frames, crop), strict=True))
-        return tuple(Track(one.id, tuple(whole[(face.frame_index, face.seconds)] for face in one.faces)) for one in tracks)
+        return tuple(replace(one, faces=tuple(whole[(face.frame_index, face.seconds)] for face in one.faces)) for one in tracks)
     if any(face.landmarks is None for face in faces):
         raise ValueError("a whole frame is no face")
     requests = [(face.frame_index, face_square(crop, face.box, opened.media.width, opened.media.height)) for face in faces]
@@ -70,4 +71,4 @@ def as_seen(opened: OpenedMedia, tracks: Sequence[Track], crop: CropSettings) ->
         sharpness, brightness = measures(pixels)
         return replace(face, crop_box=box, crop=pixels, sharpness=sharpness, brightness=brightness)
 
-    return tuple(Track(one.id, tuple(recut(face) for face in one.faces)) for one in tracks)
+    return tuple(replace(one, faces=tuple(recut(face) for face in one.faces)) for one in tracks)

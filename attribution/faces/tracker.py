@@ -186,6 +186,30 @@ def way(tracklet: Tracklet, seconds: float) -> np.ndarray:
     return (last.centre - before.centre) * ahead / passed
 
 
+def whose(nearest: Sequence[Detection], seen: Sequence[Detection]) -> dict[int, int]:
+    """Which of the tracklets, by a detection of each that is near in time, goes on at which of the faces in another frame."""
+    if not nearest or not seen:
+        return {}
+    costs = np.stack([_costs([one], seen, set()) for one in nearest])
+    return {int(row): int(column) for row, column in zip(*linear_sum_assignment(costs), strict=True) if costs[row, column] < _NO_MATCH}
+
+
+def unseen(tracklet: Tracklet, chosen: Sequence[Detection], seconds: Sequence[float], end: float) -> tuple[float, ...]:
+    """How long the face may have been in sight without one of its `chosen` detections: before the first, between two and after the last.
+    `seconds` are the times of all frames that were sampled, `end` that of the clip's end."""
+    steps = [*(other - one for one, other in pairwise(seconds)), max(0.0, end - seconds[-1])]
+    there = [one.frame for one in tracklet]
+
+    def between(one: Detection, other: Detection) -> float:
+        # Where it was out of sight in between, it may have been there from one frame to the next.
+        passed_over = any(one.frame < frame < other.frame for frame in there)
+        return other.seconds - one.seconds if passed_over else max(steps[one.frame : other.frame])
+
+    first, last = chosen[0].frame, chosen[-1].frame
+    inner = (between(one, other) for one, other in pairwise(chosen))
+    return steps[first - 1] if first else seconds[0], *inner, steps[last]
+
+
 def cut_between(one: int, other: int, cuts: set[int]) -> bool:
     return any(i in cuts for i in range(min(one, other) + 1, max(one, other) + 1))
 

@@ -11,14 +11,16 @@ from attribution.media.limits import MediaLimits
 from attribution.messages import Message
 from attribution.text.reasons import reason
 
-DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "mpeg4", "mjpeg", "mpeg2video", "prores")
-DEMUXERS = ("mov", "matroska", "avi", "mpegts")
+DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "mpeg4", "mjpeg", "mpeg2video", "prores", "dnxhd")
+DEMUXERS = ("mov", "matroska", "avi", "mpegts", "mxf")
 
 _MOST_PACKETS = 1_000_000
 _MOST_STREAMS = 64
 _MOST_THREADS = 4
 _COVER_PICTURE = 1 << 10
 _LARGE_PIXELS = 3840 * 2160
+# Less is how encoders take back the delay of their first frames.
+_LEAST_HIDDEN_SECONDS = 0.25
 
 
 @dataclass
@@ -34,16 +36,25 @@ class Survey:
     start: int = 0
     end: int = 0
     cut_off: bool = False
+    hidden_seconds: float = 0.0
+    """how much more than players show is in the file, by its edit list"""
+
+    @property
+    def lacks_frames(self) -> bool:
+        """Whether the header promises more frames than are in the file."""
+        return not self.hidden_seconds and self.promised > self.packets + 1 and self.promised > 1.02 * self.packets
 
 
-def open_clip(path: str, demuxer: str, limits: MediaLimits) -> Any:
-    """The clip, with nothing decoded yet beyond what libav probes. Raises DamagedMedia or UnsupportedMedia."""
+def open_clip(path: str, demuxer: str, limits: MediaLimits, all_of_it: bool = False) -> Any:
+    """The clip, with nothing decoded yet beyond what libav probes; `all_of_it` with what an edit list hides. Raises DamagedMedia or
+    UnsupportedMedia."""
     options = {
         "protocol_whitelist": "file",
-        "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts",
+        "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mxf",
         "codec_whitelist": ",".join(DECODERS),
         "max_pixels": str(limits.max_clip_pixels),
         "max_streams": str(_MOST_STREAMS),
+        **({"ignore_editlist": "1"} if all_of_it else {}),
     }
     if demuxer not in DEMUXERS:
         raise UnsupportedMedia(reason("clip_not_opened"), reason("convert_clip"))
@@ -109,6 +120,16 @@ def survey_packets(container: Any, stream: Any, deadline: float) -> Survey:
         survey.end = max(ends)
         survey.start = _start(container, stream, survey.times[0])
     return survey
+
+
+def hidden_seconds(path: str, demuxer: str, limits: MediaLimits, survey: Survey, unit: float, deadline: float) -> float:
+    """How much of a clip its edit list hides, as phones trim: 0 where all frames that its header promises are shown, or are not there."""
+    if demuxer != "mov" or survey.promised <= len(survey.times) + 1:
+        return 0.0
+    with open_clip(path, demuxer, limits, all_of_it=True) as container:
+        whole = survey_packets(container, video_stream(container, limits)[0], deadline)
+    more = (whole.end - whole.times[0] - (survey.end - survey.times[0])) * unit if whole.times and not whole.cut_off else 0.0
+    return more if more >= _LEAST_HIDDEN_SECONDS else 0.0
 
 
 def packet_time(packet: Any, container: Any) -> int | None:

@@ -5,7 +5,7 @@ converted. "Shown" coordinates are those of the original picture after its orien
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -32,22 +32,28 @@ _FOR_DETECTION, _FOR_KEEPING = VideoReformatter(), VideoReformatter()
 
 @dataclass(frozen=True)
 class KeptPicture:
-    """A still picture, upright RGB at full resolution, and its detection copy `small` (h×w×3 uint8)."""
+    """A still picture or one of an animation, upright RGB, and its detection copy `small` (h×w×3 uint8). `width` and `height` are those of
+    the original, which `image` has but in a large animation."""
 
     image: Image.Image
     small: np.ndarray
     width: int
     height: int
     seconds: float = 0.0
+    density: float = 1.0
 
     def crop(self, box: tuple[float, float, float, float], side_px: int, resample: str = "lanczos") -> np.ndarray:
         """side×side×3 uint8: the area `box` (x0, y0, x1, y1 in shown pixels), resampled with one of FILTERS."""
-        return np.asarray(self.image.resize((side_px, side_px), FILTERS[resample], box=box))
+        per_x, per_y = self.image.width / self.width, self.image.height / self.height
+        inside = (box[0] * per_x, box[1] * per_y, min(box[2] * per_x, self.image.width), min(box[3] * per_y, self.image.height))
+        return np.asarray(self.image.resize((side_px, side_px), FILTERS[resample], box=inside))
 
 
 @dataclass(frozen=True)
 class KeptFrame:
-    """One frame of a clip. `frame` holds the stored pixels, `width` and `height` are those of the original as shown."""
+    """One frame of a clip. `frame` holds the stored pixels, `width` and `height` are those of the original as shown. Where the picture
+    changes its size within the clip, the frame lies in the largest of these pictures as players show it, `place` (left, top) and with
+    `density` of its own pixels per pixel of that; boxes are in pixels of that picture."""
 
     frame: Any
     small: np.ndarray
@@ -55,9 +61,25 @@ class KeptFrame:
     height: int
     seconds: float
     orientation: int
+    place: tuple[float, float] = (0.0, 0.0)
+    density: float = 1.0
 
     def crop(self, box: tuple[float, float, float, float], side_px: int, resample: str = "lanczos") -> np.ndarray:
-        """side×side×3 uint8: the area `box` (x0, y0, x1, y1 in shown pixels), resampled with one of FILTERS."""
+        """side×side×3 uint8: the area `box` (x0, y0, x1, y1 in shown pixels), resampled with one of FILTERS; black beyond the frame."""
+        (left, top), density = self.place, self.density
+        x0, x1 = (box[0] - left) * density, (box[2] - left) * density
+        y0, y1 = (box[1] - top) * density, (box[3] - top) * density
+        inside = max(x0, 0.0), max(y0, 0.0), min(x1, float(self.width)), min(y1, float(self.height))
+        per_x, per_y = side_px / (x1 - x0), side_px / (y1 - y0)
+        first_x, last_x = round((inside[0] - x0) * per_x), round((inside[2] - x0) * per_x)
+        first_y, last_y = round((inside[1] - y0) * per_y), round((inside[3] - y0) * per_y)
+        cut = np.zeros((side_px, side_px, 3), np.uint8)
+        if last_x > first_x and last_y > first_y:
+            cut[first_y:last_y, first_x:last_x] = self._cut(inside, (last_x - first_x, last_y - first_y), resample)
+        return cut
+
+    def _cut(self, box: tuple[float, float, float, float], size: tuple[int, int], resample: str) -> np.ndarray:
+        """The area `box` in shown pixels of this frame alone, at that size (width, height)."""
         stored = (self.frame.width, self.frame.height)
         across, down = stored[::-1] if turn.swaps_sides(self.orientation) else stored
         per_x, per_y = across / self.width, down / self.height
@@ -65,8 +87,8 @@ class KeptFrame:
         y0, y1 = box[1] * per_y, min(box[3] * per_y, down)
         # Lanczos, which reaches furthest of them, looks beyond the box, three source pixels for each pixel of the result; 2 more for the
         # chroma's grid.
-        margin_x = math.ceil(_LANCZOS_REACH * max(1.0, (x1 - x0) / side_px)) + 2
-        margin_y = math.ceil(_LANCZOS_REACH * max(1.0, (y1 - y0) / side_px)) + 2
+        margin_x = math.ceil(_LANCZOS_REACH * max(1.0, (x1 - x0) / size[0])) + 2
+        margin_y = math.ceil(_LANCZOS_REACH * max(1.0, (y1 - y0) / size[1])) + 2
         left, right = max(0, math.floor(x0) - margin_x), min(across, math.ceil(x1) + margin_x)
         top, bottom = max(0, math.floor(y0) - margin_y), min(down, math.ceil(y1) + margin_y)
         area = turn.stored_area((left, top, right, bottom), *stored, self.orientation)
@@ -74,7 +96,7 @@ class KeptFrame:
         rgb = _area(self.frame, even)[area[1] - even[1] :, area[0] - even[0] :][: area[3] - area[1], : area[2] - area[0]]
         image = Image.fromarray(turn.upright(rgb, self.orientation))
         inside = (x0 - left, y0 - top, x1 - left, y1 - top)
-        return np.asarray(image.resize((side_px, side_px), FILTERS[resample], box=inside))
+        return np.asarray(image.resize(size, FILTERS[resample], box=inside))
 
 
 def small_size(width: int, height: int, short_px: int | None, long_px: int) -> tuple[int, int]:
@@ -84,9 +106,10 @@ def small_size(width: int, height: int, short_px: int | None, long_px: int) -> t
 
 
 def keep(
-    frame: Any, seconds: float, orientation: int | None, pixel_shape: Fraction | None, limits: MediaLimits
+    frame: Any, seconds: float, orientation: int | None, pixel_shape: Fraction | None, limits: MediaLimits, most_bytes: float | None = None
 ) -> tuple[KeptFrame, list[Message]]:
-    """Keep a decoded frame; also plain notes on what was done to it. `pixel_shape`: width of a stored pixel over its height."""
+    """Keep a decoded frame; also plain notes on what was done to it. `pixel_shape`: width of a stored pixel over its height; `most_bytes`:
+    what it may take of the memory, by default its share of the half that is for `limits.frames`."""
     notes = []
     if orientation is None:
         orientation = 1
@@ -95,13 +118,29 @@ def keep(
     width, height = max(1, round(frame.width * stretch)), frame.height
     small = small_size(width, height, limits.clip_side_px, limits.picture_side_px)
     rgb = _convert(_FOR_DETECTION, frame, *small, "rgb24").to_ndarray()
-    kept = _fit(frame, limits)
+    kept = _fit(frame, most_bytes or limits.memory_bytes / 2 / limits.frames)
     if kept.width < frame.width:
         sides = {"across": frame.width, "down": frame.height, "kept_across": kept.width, "kept_down": kept.height}
         notes.append(reason("scaled_down", **sides))
     if turn.swaps_sides(orientation):
         width, height = height, width
     return KeptFrame(kept, turn.upright(rgb, orientation), width, height, seconds, orientation), notes
+
+
+def laid_in(kept: KeptFrame, width: int, height: int, limits: MediaLimits) -> KeptFrame:
+    """The frame as players show it in a picture of another size: as large as fits, in the middle, on black."""
+    if (kept.width, kept.height) == (width, height):
+        return kept
+    density = max(kept.width / width, kept.height / height)
+    place = (width - kept.width / density) / 2, (height - kept.height / density) / 2
+    across, down = small_size(width, height, limits.clip_side_px, limits.picture_side_px)
+    per_px = across / width
+    left, top = round(place[0] * per_px), round(place[1] * per_px)
+    small = Image.new("RGB", (across, down))
+    small.paste(
+        Image.fromarray(kept.small).resize((max(1, across - 2 * left), max(1, down - 2 * top)), Image.Resampling.BICUBIC), (left, top)
+    )
+    return replace(kept, small=np.array(small), place=place, density=density)
 
 
 def orientation_of(frame: Any) -> int | None:
@@ -111,9 +150,8 @@ def orientation_of(frame: Any) -> int | None:
     return 1 if matrix is None else turn.from_display_matrix(bytes(matrix))
 
 
-def _fit(frame: Any, limits: MediaLimits) -> Any:
-    """The frame itself where it may be kept as it is, else a copy in a format and of a size that fits half of the memory."""
-    budget = limits.memory_bytes / 2 / limits.frames
+def _fit(frame: Any, budget: float) -> Any:
+    """The frame itself where it may be kept as it is, else a copy in a format and of a size that fits `budget` bytes."""
     name = frame.format.name
     if name not in _KEPT_FORMATS or any(plane.line_size < 0 for plane in frame.planes):
         name = "yuv420p" if "420" in name or name in ("nv12", "nv21", "gray", "gray10le", "gray12le") else "yuv444p"

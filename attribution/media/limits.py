@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 from attribution.evidence.checks import need
@@ -21,13 +22,22 @@ class MediaLimits:
     memory_bytes: int = 1536 * 2**20
     """Address space of the decoder; half of it is for frames that wait to be cut."""
     frames: int = 64
-    """Most frames sampled from a clip, evenly over its whole length."""
+    """Most frames sampled from an ordinary clip, evenly over its whole length."""
+    frames_of_long_clip: int = 160
+    """Most frames sampled from a long one: so many that at most `seconds_between` lie between two, as far as that goes."""
+    seconds_between: float = 4.5
+    closer_frames: int = 48
+    """Most frames of a clip that are looked at beside these, around moments that deserve it; they may take an eighth of the memory."""
     key_frames_only_beyond_seconds: float = 60.0
-    """Of longer clips only key frames are decoded, so that the time does not grow with the length."""
+    """Of longer clips mostly key frames are decoded, so that the time does not grow with the length."""
     picture_side_px: int = 1280
     """Longest side of any detection copy. Nothing is ever scaled up."""
     clip_side_px: int = 360
     """Short side of the detection copy of a clip's frame."""
+
+    def frames_of(self, seconds: float) -> int:
+        """How many frames of a clip of that length are to be sampled."""
+        return max(self.frames, min(self.frames_of_long_clip, math.ceil(seconds / self.seconds_between) + 1))
 
     def __post_init__(self) -> None:
         for field in fields(self):

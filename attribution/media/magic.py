@@ -7,7 +7,7 @@ from attribution.errors import NoPictures, UnsupportedMedia
 from attribution.messages import gettext as _
 
 HEAD_BYTES = 4096
-WHAT_WE_OPEN = _("Give a picture (JPEG, PNG, WebP, GIF) or a clip (MP4, MOV, MKV, WebM, AVI).")
+WHAT_WE_OPEN = _("Give a picture (JPEG, PNG, WebP, GIF, AVIF) or a clip (MP4, MOV, MKV, WebM, AVI, MXF).")
 _IS_A = _("This file is in the format {format}, which Telltale does not open.")
 _TO_PICTURE, _TO_CLIP = _("Convert it to PNG or JPEG first."), _("Convert it to MP4 first.")
 _UNPACK = _("Unpack it and give the picture or clip inside.")
@@ -59,6 +59,8 @@ def recognise(head: bytes) -> Format:
         return _iso_media(head)
     if head[4:8] in _QUICKTIME_ATOMS:
         return Format("clip", "mov", "mov")
+    if head.startswith(b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02"):
+        return Format("clip", "mxf", "mxf")
     if head.startswith(b"\x1aE\xdf\xa3"):
         return Format("clip", "webm" if b"\x42\x82\x84webm" in head[:64] else "mkv", "matroska")
     if _every(head, 0, 188) or _every(head, 4, 192):
@@ -99,7 +101,7 @@ def _iso_media(head: bytes) -> Format:
     end = min(int.from_bytes(head[:4], "big"), len(head))
     brands = {brand, *(head[at : at + 4] for at in range(16, end - 3, 4))}
     if brand in _AVIF_BRANDS or (brand in _HEIF_BRANDS and brands & _AVIF_BRANDS):
-        raise UnsupportedMedia(_IS_A.format(format="AVIF"), _TO_PICTURE)
+        return Format("picture", "AVIF", "AVIF")
     if brand in _HEIF_BRANDS:
         raise UnsupportedMedia(_IS_A.format(format="HEIC"), _TO_PICTURE)
     return Format("clip", "mov" if brand == b"qt  " else "mp4", "mov")

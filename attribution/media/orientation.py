@@ -2,6 +2,7 @@
 a quarter to the right, 2, 4, 5 and 7 are mirrored. Clips say the same with a display matrix (ISO 14496-12, `tkhd`)."""
 
 import struct
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,11 @@ _BY_MATRIX = {
     (0, -1, -1, 0): 7,
     (0, -1, 1, 0): 8,
 }
+
+BY_DEGREES = {90: 6, 180: 3, 270: 8}
+"""The orientation of pixels that are to be turned to the right by so much."""
+
+_Number = TypeVar("_Number", int, float)
 
 
 def from_display_matrix(nine_integers: bytes) -> int | None:
@@ -56,7 +62,7 @@ def upright(rgb: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(rgb)
 
 
-def stored_area(area: tuple[int, int, int, int], width: int, height: int, orientation: int) -> tuple[int, int, int, int]:
+def stored_area(area: tuple[_Number, ...], width: int, height: int, orientation: int) -> tuple[_Number, _Number, _Number, _Number]:
     """An area (x0, y0, x1, y1) of the shown picture, in the stored pixels (`width`×`height`) that it shows."""
     x0, y0, x1, y1 = area
     if swaps_sides(orientation):

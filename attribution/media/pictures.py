@@ -1,19 +1,19 @@
-"""Still pictures, decoded by Pillow. Runs only in the worker process."""
+"""Pictures, decoded by Pillow: still ones, and animations for `animations`. Runs only in the worker process."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
-from PIL import GifImagePlugin, Image, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import AvifImagePlugin, GifImagePlugin, Image, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from attribution.errors import DamagedMedia, MediaTooLarge
+from attribution.errors import DamagedMedia, MediaError, MediaTooLarge, UnsupportedMedia
 from attribution.media.kept import KeptPicture, small_size
 from attribution.media.limits import MediaLimits
 from attribution.messages import Message
 from attribution.text.reasons import reason
 
 # Imported now, because a decoder that is at work has given up what importing needs. (An MPO is a JPEG with more pictures behind it.)
-OPENERS = (GifImagePlugin, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
+OPENERS = (AvifImagePlugin, GifImagePlugin, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
 
 # Pictures are converted in bands of this many rows: the whole at once would hold several copies.
 _BAND_ROWS = 512
@@ -32,16 +32,15 @@ _TURNS = {
 
 
 def read_picture(path: str, opener: str, limits: MediaLimits) -> tuple[KeptPicture, list[Message]]:
-    """The picture, upright RGB, and plain notes on what was done to it. Raises MediaError."""
-    # The limit below is ours and is checked on the header; Pillow's own would warn at one size and refuse at another.
-    Image.MAX_IMAGE_PIXELS = None
+    """The picture, or the first of several, upright RGB, and plain notes on what was done to it. Raises MediaError."""
     notes: list[Message] = []
-    try:
-        image, turn = _decode(path, opener, limits, notes)
-    except (MediaTooLarge, MemoryError):
-        raise
-    except Exception as error:
-        raise DamagedMedia(reason("picture_damaged"), reason("save_copy")) from error
+    with opened_picture(path, opener) as opened:
+        if opened.width * opened.height > limits.max_pixels:
+            raise MediaTooLarge(reason("too_many_pixels", across=opened.width, down=opened.height), reason("scale_down"))
+        if opened.format == "MPO":
+            notes.append(reason("first_picture_only", format=opener))
+        opened.load()
+        image, turn = rgb(opened, notes), turn_of(opened)
     # Turned last: by now what the decoder held is given back, and RGB is the smallest form.
     if turn is not None:
         image = image.transpose(turn)
@@ -50,25 +49,31 @@ def read_picture(path: str, opener: str, limits: MediaLimits) -> tuple[KeptPictu
     return KeptPicture(image, np.array(small), image.width, image.height), notes
 
 
-def _decode(path: str, opener: str, limits: MediaLimits, notes: list[Message]) -> tuple[Image.Image, Image.Transpose | None]:
-    """All pixels as RGB, and how they are to be turned."""
-    with Image.open(path, formats=[opener]) as opened:
-        if opened.width * opened.height > limits.max_pixels:
-            raise MediaTooLarge(reason("too_many_pixels", across=opened.width, down=opened.height), reason("scale_down"))
-        if getattr(opened, "is_animated", False):
-            notes.append(reason("first_picture_only", format=opener))
-        opened.load()
-        return _rgb(opened, notes), _TURNS.get(_orientation(opened))
+@contextlib.contextmanager
+def opened_picture(path: str, opener: str) -> Iterator[Image.Image]:
+    """The picture, of which only the header is read. Whatever Pillow raises within becomes DamagedMedia."""
+    # The limits on pixels are ours and are checked on the header; Pillow's own would warn at one size and refuse at another.
+    Image.MAX_IMAGE_PIXELS = None
+    if opener == "AVIF" and not AvifImagePlugin.SUPPORTED:
+        raise UnsupportedMedia(reason("picture_not_opened", format=opener), reason("convert_picture"))
+    try:
+        with Image.open(path, formats=[opener]) as opened:
+            yield opened
+    except (MediaError, MemoryError):
+        raise
+    except Exception as error:
+        raise DamagedMedia(reason("picture_damaged"), reason("save_copy")) from error
 
 
-def _orientation(opened: Image.Image) -> int:
+def turn_of(opened: Image.Image) -> Image.Transpose | None:
+    """How the stored picture is to be turned to be upright."""
     # A picture with broken EXIF is still a picture.
     with contextlib.suppress(Exception):
-        return int(opened.getexif().get(_ORIENTATION_TAG, 1))
-    return 1
+        return _TURNS.get(int(opened.getexif().get(_ORIENTATION_TAG, 1)))
+    return None
 
 
-def _rgb(image: Image.Image, notes: list[Message]) -> Image.Image:
+def rgb(image: Image.Image, notes: list[Message]) -> Image.Image:
     """Any of Pillow's modes as RGB."""
     if image.mode.startswith("I") or image.mode == "F":
         notes.append(reason("sixteen_bits"))

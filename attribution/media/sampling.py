@@ -25,6 +25,15 @@ def evenly_in_time(times: Sequence[float], most: int) -> list[int]:
     return chosen
 
 
+def apart(times: Sequence[float], most: float) -> list[int]:
+    """Indices of ascending `times`, as few as leave no more than `most` between two: more only where the times themselves do."""
+    chosen = [0]
+    for index in range(1, len(times)):
+        if index + 1 == len(times) or times[index + 1] - times[chosen[-1]] > most:
+            chosen.append(index)
+    return chosen
+
+
 class Wanted:
     """Takes decoded frames in order of time and says which to keep.
 

@@ -8,7 +8,7 @@ import stat
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from attribution import errors
 from attribution.errors import DamagedMedia, DecodeTimeout, EmptyMedia, MediaTooLarge, MissingMedia, UnsupportedMedia
 from attribution.evidence import Frame, Media, checks
 from attribution.evidence.checks import RESAMPLINGS, Box, need
-from attribution.media import decoder, magic
+from attribution.media import decoder, magic, orientation
 from attribution.media.decoder import Decoder
 from attribution.media.limits import MediaLimits
 from attribution.media.wire import WireError
@@ -26,6 +26,7 @@ from attribution.messages import Message
 from attribution.messages import gettext as _
 from attribution.pulse import beat
 from attribution.text import numbers
+from attribution.text.printable import printable
 from attribution.text.reasons import DECODER, READING, reason
 
 _CHUNK_BYTES = 2**20
@@ -49,6 +50,7 @@ class OpenedMedia:
         self.confined = confined
         """Whether a filter of system calls surrounds the decoder, beside the limits that every system has."""
         self._worker, self._limits, self._lock = worker, limits, threading.Lock()
+        self._orientation = 1
         self._closer = weakref.finalize(self, worker.kill)
 
     def crops(self, requests: Sequence[tuple[int, Box]], side_px: int, resample: str = "lanczos") -> list[np.ndarray]:
@@ -66,7 +68,34 @@ class OpenedMedia:
             for first in range(0, len(order), _CROPS_AT_A_TIME):
                 part = order[first : first + _CROPS_AT_A_TIME]
                 cut.update(zip(part, self._cut([asked[at] for at in part], side_px, resample), strict=True))
-        return [cut[at] for at in range(len(asked))]
+        return [orientation.upright(cut[at], self._orientation) for at in range(len(asked))]
+
+    def turn(self, degrees: int) -> None:
+        """Turn everything to the right by 90, 180 or 270 degrees, once, and say so in the notes: `media`, `frames`, and the boxes and crops
+        of later requests are those of the turned picture."""
+        need(self._orientation == 1 and degrees in (90, 180, 270), f"a turn by {degrees} degrees")
+        self._orientation = orientation.BY_DEGREES[degrees]
+        self.frames = self._turned(self.frames)
+        width, height = self.media.width, self.media.height
+        sides = {"width": height, "height": width} if orientation.swaps_sides(self._orientation) else {}
+        notes = (reason("turned", degrees=degrees), *self.media.notes)
+        self.media = replace(self.media, **sides, turned_degrees=degrees, notes=notes)
+
+    def look_closer(self, windows: Sequence[tuple[float, float, int]]) -> tuple[Frame, ...]:
+        """Further frames of a clip: between the two moments (seconds) of each window at most so many, evenly spread. They are then among
+        `frames`, which stay in order of time, and are counted by `media`; their indices follow those of the frames before. Fewer, or none,
+        where there are no more, or decoding them would take too long. Raises DecodeTimeout or DamagedMedia when the decoder fails."""
+        if not self._closer.alive:
+            raise DecodeTimeout(_("The file was closed before its faces were cut."), _("Open it again."))
+        with self._lock, self._worker.within(self._limits.seconds):
+            self._worker.send({"windows": [[float(first), float(last), int(most)] for first, last, most in windows]})
+            size, count = self._stored_size, len(self.frames)
+            further = _frames(self._worker, self._worker.receive(), size, 0, self._limits.closer_frames, self._limits, count)
+        further = self._turned(further)
+        self.frames = tuple(sorted((*self.frames, *further), key=lambda frame: frame.seconds))
+        wanted = self.media.frames_wanted + len(further)
+        self.media = replace(self.media, frames_read=len(self.frames), frames_wanted=wanted)
+        return further
 
     def close(self) -> None:
         """End the worker process. Crops cannot be cut afterwards; `media` and `frames` stay."""
@@ -78,6 +107,15 @@ class OpenedMedia:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _turned(self, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+        return tuple(replace(frame, rgb=orientation.upright(frame.rgb, self._orientation)) for frame in frames)
+
+    @property
+    def _stored_size(self) -> tuple[int, int]:
+        """Width and height as the decoder knows them."""
+        width, height = self.media.width, self.media.height
+        return (height, width) if orientation.swaps_sides(self._orientation) else (width, height)
+
     def _request(self, index: int, box: Box) -> list[float]:
         checks.count("frame index", index)
         need(index < len(self.frames), f"there is no frame {index}")
@@ -86,7 +124,8 @@ class OpenedMedia:
         width, height = self.media.width, self.media.height
         inside = min(x0, y0) >= -_ROUNDING_PX and x1 <= width + _ROUNDING_PX and y1 <= height + _ROUNDING_PX
         need(inside, f"a crop box outside the picture: {box!r}")
-        return [int(index), max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)]
+        area = max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)
+        return [int(index), *orientation.stored_area(area, *self._stored_size, self._orientation)]
 
     def _cut(self, requests: list[list[float]], side_px: int, resample: str) -> list[np.ndarray]:
         if not self._closer.alive:
@@ -124,12 +163,16 @@ def open_media(path: str | Path, limits: MediaLimits | None = None, name: str | 
             sha256, count = _digest(location, limits)
             reply = worker.receive()
             _raise_refusal(reply)
-            frames = _frames(worker, reply, form.kind, limits)
+            # Only the decoder sees whether a picture is an animation.
+            kind: Any = reply.get("kind")
+            _expect(kind == "clip" or kind == form.kind)
+            most = 1 if kind == "picture" else max(limits.frames, limits.frames_of_long_clip)
+            frames = _frames(worker, reply, (_whole(reply, "width"), _whole(reply, "height")), 1, most, limits)
             facts = _facts(reply, frames, form, limits)
         if _look(location, limits)[0] != before or count != before[2]:
             raise DamagedMedia(_("The file changed while it was read."), _("Wait until it is complete and try again."))
         shown = _printable(name if name is not None else os.path.basename(location), 255)
-        media = Media(name=shown, sha256=sha256, bytes=count, kind=form.kind, **facts)
+        media = Media(name=shown, sha256=sha256, bytes=count, **facts)
         return OpenedMedia(media, frames, worker, limits, reply.get("filtered") is True)
     except BaseException:
         worker.kill()
@@ -185,34 +228,38 @@ def _raise_refusal(reply: dict[str, Any]) -> None:
         raise kind(_said(reply.get("what"), DECODER), _said(reply.get("next_step"), DECODER))
 
 
-def _frames(worker: Decoder, reply: dict[str, Any], kind: str, limits: MediaLimits) -> tuple[Frame, ...]:
-    """Read the detection copies. Their number and sizes are checked before any memory is taken for them."""
+def _frames(
+    worker: Decoder, reply: dict[str, Any], size: tuple[int, int], least: int, most: int, limits: MediaLimits, number: int = 0
+) -> tuple[Frame, ...]:
+    """Read the detection copies of a picture of that size; the first is the `number`-th. How many they are, `least` to `most`, and their
+    sizes are checked before any memory is taken for them."""
     listed: Any = reply.get("frames")
-    width, height = _whole(reply, "width"), _whole(reply, "height")
-    most = 1 if kind == "picture" else limits.frames
-    _expect(isinstance(listed, list) and 1 <= len(listed) <= most)
+    width, height = size
+    _expect(isinstance(listed, list) and least <= len(listed) <= most)
     frames: list[Frame] = []
-    for index, entry in enumerate(listed):
-        _expect(isinstance(entry, list) and len(entry) == 3)
-        seconds, across, down = entry
+    for index, entry in enumerate(listed, number):
+        _expect(isinstance(entry, list) and len(entry) == 4)
+        seconds, across, down, density = entry
         _expect(_is_number(seconds) and (not frames or seconds >= frames[-1].seconds))
         _expect(all(_is_whole(side) and 1 <= side <= limits.picture_side_px for side in (across, down)))
         _expect(across <= width and down <= height)
+        _expect(_is_number(density) and density > 0)
         rgb = np.empty((down, across, 3), np.uint8)
         worker.receive_into(rgb.data)
         scale = width / across if width >= height else height / down
-        frames.append(Frame(index, float(seconds), rgb, scale))
+        frames.append(Frame(index, float(seconds), rgb, scale, float(density)))
     return tuple(frames)
 
 
 def _facts(reply: Any, frames: tuple[Frame, ...], form: magic.Format, limits: MediaLimits) -> dict[str, Any]:
     """The rest of `Media`, checked."""
     duration, codec, notes, wanted = (reply.get(key) for key in ("duration", "codec", "notes", "wanted"))
-    _expect(duration is None if form.kind == "picture" else _is_number(duration) and duration >= 0)
+    _expect(duration is None if reply["kind"] == "picture" else _is_number(duration) and duration >= 0)
     _expect(isinstance(codec, str) and len(codec) <= 16 and (codec.isalnum() or not codec))
     _expect(isinstance(notes, list) and len(notes) <= _MOST_NOTES)
-    _expect(_is_whole(wanted) and len(frames) <= wanted <= limits.frames)
+    _expect(_is_whole(wanted) and len(frames) <= wanted <= max(limits.frames, limits.frames_of_long_clip))
     return {
+        "kind": reply["kind"],
         "width": _whole(reply, "width"),
         "height": _whole(reply, "height"),
         "duration_seconds": duration,
@@ -256,5 +303,4 @@ def _whole(reply: dict[str, Any], key: str) -> int:
 
 def _printable(value: Any, most: int) -> str:
     """Text without control characters and lone surrogates, at most that long."""
-    text = str(value)[:most].encode("utf-8", "replace").decode("utf-8")
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
+    return printable(str(value)[:most].encode("utf-8", "replace").decode("utf-8"))

@@ -9,6 +9,7 @@ import select
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
 
@@ -16,7 +17,8 @@ import numpy as np
 
 from attribution.errors import DamagedMedia, MediaError, MediaTooLarge
 from attribution.media import wire
-from attribution.media.clips import read_clip
+from attribution.media.animations import read_animation
+from attribution.media.clips import Clip, read_clip
 from attribution.media.kept import KeptFrame, KeptPicture
 from attribution.media.limits import MediaLimits
 from attribution.media.pictures import read_picture
@@ -44,37 +46,51 @@ def main() -> None:
     filtered = confine(limits.memory_bytes, processor_seconds)
     threading.Thread(target=_end_with_parent, args=(hear.fileno(),), daemon=True).start()
     _alarm(limits.seconds)
-    kept = _open(order, limits, filtered, answer)
-    if kept is None:
+    opened = _open(order, limits, filtered, answer)
+    if opened is None:
         return
     _alarm(0)
     while (request := wire.receive(hear)) is not None:
         _alarm(limits.seconds)
-        _cut(request, kept, answer)
+        if "windows" in request:
+            frames = opened.look_closer(request["windows"]) if isinstance(opened, Clip) else []
+            wire.send(answer, {"frames": _sizes(frames)})
+            _send_small(frames, answer)
+        else:
+            _cut(request, opened.frames if isinstance(opened, Clip) else [opened], answer)
         _alarm(0)
 
 
-def _open(order: dict[str, Any], limits: MediaLimits, filtered: bool, answer: BinaryIO) -> list[KeptPicture] | list[KeptFrame] | None:
+def _open(order: dict[str, Any], limits: MediaLimits, filtered: bool, answer: BinaryIO) -> KeptPicture | Clip | None:
     """Read the file and send what detection needs; None when it could not be read, which was said too."""
     try:
-        if order["kind"] == "picture":
+        clip = (read_animation if order["kind"] == "picture" else read_clip)(order["path"], order["opener"], limits)
+        if clip is None:
             picture, notes = read_picture(order["path"], order["opener"], limits)
-            kept: list[Any] = [picture]
-            found = {"width": picture.width, "height": picture.height, "duration": None, "wanted": 1, "codec": ""}
+            opened: KeptPicture | Clip = picture
+            kept: Sequence[KeptPicture | KeptFrame] = [picture]
+            found: dict[str, Any] = {"kind": "picture", "width": picture.width, "height": picture.height, "duration": None}
+            found |= {"wanted": 1, "codec": ""}
         else:
-            clip = read_clip(order["path"], order["opener"], limits)
-            kept, notes = clip.frames, clip.notes
-            found = {"width": clip.width, "height": clip.height, "duration": clip.duration}
+            opened, kept, notes = clip, clip.frames, clip.notes
+            found = {"kind": "clip", "width": clip.width, "height": clip.height, "duration": clip.duration}
             found |= {"wanted": clip.frames_wanted, "codec": clip.codec}
     except Exception as error:
         refusal = _as_refusal(error)
         wire.send(answer, {"error": type(refusal).__name__, "what": coded(refusal.what), "next_step": coded(refusal.next_step)})
         return None
-    sizes = [[item.seconds, item.small.shape[1], item.small.shape[0]] for item in kept]
-    wire.send(answer, {**found, "notes": [coded(note) for note in notes], "filtered": filtered, "frames": sizes})
+    wire.send(answer, {**found, "notes": [coded(note) for note in notes], "filtered": filtered, "frames": _sizes(kept)})
+    _send_small(kept, answer)
+    return opened
+
+
+def _sizes(kept: Sequence[KeptPicture | KeptFrame]) -> list[list[float]]:
+    return [[item.seconds, item.small.shape[1], item.small.shape[0], item.density] for item in kept]
+
+
+def _send_small(kept: Sequence[KeptPicture | KeptFrame], answer: BinaryIO) -> None:
     for item in kept:
         wire.send_bytes(answer, np.ascontiguousarray(item.small))
-    return kept
 
 
 def _as_refusal(error: Exception) -> MediaError:
@@ -85,7 +101,7 @@ def _as_refusal(error: Exception) -> MediaError:
     return DamagedMedia(reason("not_decoded"), reason("get_original"))
 
 
-def _cut(request: dict[str, Any], kept: list[Any], answer: BinaryIO) -> None:
+def _cut(request: dict[str, Any], kept: Sequence[KeptPicture | KeptFrame], answer: BinaryIO) -> None:
     """Send the crops in the order asked: side×side×3 bytes each. Any failure ends the process, which the parent sees."""
     side_px, resample = request["side_px"], request["resample"]
     wire.send(answer, {"crops": len(request["crops"])})

@@ -12,7 +12,7 @@ from attribution.render.html import macros
 from attribution.render.nearest_limits import nearest_limits
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
-from attribution.text.numbers import listed, percent, seconds
+from attribution.text.numbers import listed, percent, seconds, significant
 
 _HTML = macros("face.html")
 
@@ -28,13 +28,6 @@ def together(track: TrackEvidence) -> Message | str:
     return opinion_text.TOGETHER.format(names=listed(names)) if names else ""
 
 
-def telling_track(evidence: Evidence) -> int:
-    """The index in `evidence.tracks` of the face that the file's verdict rests on: the one to show first. 0 when there is none."""
-    wanted = evidence.verdict.state, evidence.verdict.method
-    ranked = [((one.verdict.state, one.verdict.method) == wanted, one.p_manipulated) for one in evidence.tracks]
-    return max(range(len(ranked)), key=ranked.__getitem__) if ranked and evidence.verdict.state != "no_manipulation_found" else 0
-
-
 def verdict_banner(
     evidence: Evidence, anchor: str = "", note: str = "", said: Collection[str] = (), tables: Sequence[MeasuredTable] | None = None
 ) -> Markup:
@@ -46,19 +39,19 @@ def verdict_banner(
         said: Reasons that the note gives already.
         tables: Those of the detector's card; None where they are not at hand.
     """
-    track = evidence.tracks[telling_track(evidence)] if evidence.tracks else None
+    track = evidence.tracks[evidence.telling] if evidence.tracks else None
     limits = nearest_limits(evidence, track, tables)
     common = together(track) if track is not None else ""
     return _HTML.verdict_banner(evidence.verdict, evidence.detector, _where(evidence), anchor, note, said, common, limits)
 
 
 def _where(evidence: Evidence) -> str:
-    """Which face, and when in a clip, a manipulation was found."""
-    if evidence.verdict.state != "manipulated" or not evidence.tracks:
+    """Which face the answer rests on, and when in a clip a manipulation was found."""
+    if evidence.verdict.state == "no_manipulation_found" or not evidence.tracks:
         return ""
-    index = telling_track(evidence)
+    index = evidence.telling
     worst, total = evidence.tracks[index].worst, len(evidence.tracks)
-    if worst is None:
+    if worst is None or evidence.verdict.state == "inconclusive":
         return text.FACE_OF.format(number=index + 1, total=total) if total > 1 else ""
     first, last = seconds(worst.first_seconds), seconds(worst.last_seconds)
     if total > 1:
@@ -83,9 +76,9 @@ def face_card(
         left, top, right, bottom = shown.crop_box if shown is not None else track.box
         measures[names["whole_size"]] = text.PIXELS.format(width=round(right - left), height=round(bottom - top))
     else:
-        measures[names["size"]] = text.WIDE.format(side=round(best.crop_side_px))
-    measures[names["sharpness"]] = text.SHARPNESS.format(value=round(best.sharpness))
-    measures[names["brightness"]] = text.BRIGHTNESS.format(value=round(best.brightness))
+        measures[names["size"]] = text.WIDE.format(side=significant(best.crop_side_px))
+    measures[names["sharpness"]] = text.SHARPNESS.format(value=significant(best.sharpness))
+    measures[names["brightness"]] = text.BRIGHTNESS.format(value=significant(best.brightness))
     if track.timeline:
         first, last = seconds(track.first_seconds), seconds(track.last_seconds)
         frames = ngettext("{first}–{last}, {count} frame", "{first}–{last}, {count} frames", track.faces)

@@ -39,7 +39,7 @@ def clip_stage(evidence: Evidence, frames: Sequence[tuple[float, str]], video_ur
     """The player when the browser can show the clip (`video_url`), else its examined frames (seconds, data URI), and the timeline below."""
     faces = [index for index, track in enumerate(evidence.tracks) if track.view == "face"]
     duration, timeline = _duration(evidence), ""
-    if evidence.tracks and duration > 0:
+    if duration > 0 and any(track.timeline for track in evidence.tracks):
         timeline = _HTML.timeline(charts.timeline(evidence.tracks, duration, _threshold(evidence)), duration, chosen)
     seen, marked, said = _judged(evidence), layers(evidence, chosen), _crowd(evidence)
     return _HTML.clip_stage(evidence.media, _clip_data(evidence), frames, video_url, faces, seen, marked, timeline, said)
@@ -51,12 +51,16 @@ def title(evidence: Evidence) -> str:
 
 
 def face_choices(evidence: Evidence, crops: Sequence[str | None], chosen: int) -> Markup:
-    """A row of faces to choose from, as a radio group: crop, number and state, the worst first. Empty when there is only one."""
+    """A row of faces to choose from, as a radio group: crop, number and state, the one that decided first and then the worst. Empty when
+    there is only one."""
     if len(evidence.tracks) < 2:
         return Markup()
-    worst = sorted(
-        range(len(crops)), key=lambda one: (_WORST.index(evidence.tracks[one].verdict.state), -evidence.tracks[one].p_manipulated)
-    )
+
+    def order(index: int) -> tuple[bool, int, float]:
+        track = evidence.tracks[index]
+        return index != evidence.telling, _WORST.index(track.verdict.state), -track.p_manipulated
+
+    worst = sorted(range(len(crops)), key=order)
     return _HTML.face_choices([(index, crops[index], evidence.tracks[index].verdict.state) for index in worst], chosen)
 
 
@@ -64,6 +68,12 @@ def layers(evidence: Evidence, chosen: int | None = None) -> Markup:
     """The areas marked on every face; those of the `chosen` one can be seen, or all where none is chosen."""
     width, height = evidence.media.width, evidence.media.height
     return Markup().join(areas.layer(track, i, width, height, chosen in (None, i)) for i, track in enumerate(evidence.tracks))
+
+
+def outlines(evidence: Evidence) -> Markup:
+    """The numbered outline of every face, and the areas marked on it."""
+    boxes = [_shares(one.box, evidence.media.width, evidence.media.height) for one in evidence.tracks if one.view == "face"]
+    return Markup().join((_HTML.numbered(boxes), layers(evidence)))
 
 
 def provenance(evidence: Evidence) -> Markup:
@@ -125,16 +135,16 @@ def _threshold(evidence: Evidence) -> float | None:
 def _clip_data(evidence: Evidence) -> str:
     """Times, boxes and probabilities (in words) of every track, and the moment to start at, for the script that follows the faces."""
     width, height = evidence.media.width, evidence.media.height
-    faces = [(track, track.shown_face, track.track.faces if track.track is not None else ()) for track in evidence.tracks]
+    faces = [(track, track.track.faces if track.track is not None else ()) for track in evidence.tracks]
     tracks = [
         {
-            "start": round(shown.seconds if shown is not None else track.first_seconds, 3),
+            "start": round(track.first_seconds if track.shown_seconds is None else track.shown_seconds, 3),
             "seconds": [round(moment.seconds, 3) for moment in track.timeline],
             "p": [said(numbers.percent(moment.p_manipulated)) for moment in track.timeline],
             "at": [round(face.seconds, 3) for face in own],
             "boxes": [[round(share, 4) for share in _shares(face.box, width, height)] for face in own],
         }
-        for track, shown, own in faces
+        for track, own in faces
     ]
     return json.dumps({"duration": round(_duration(evidence), 3), "tracks": tracks}, separators=(",", ":"))
 

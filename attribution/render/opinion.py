@@ -109,7 +109,7 @@ def verdict_note(evidence: Evidence, link: bool = False) -> tuple[Markup, tuple[
     elsewhere."""
     if evidence.verdict.state != "inconclusive" or not evidence.tracks:
         return Markup(), ()
-    track = evidence.tracks[face.telling_track(evidence)]
+    track = evidence.tracks[evidence.telling]
     opinion = overturning(track)
     return (dispute(track, opinion, evidence.detector, link), (opinion.overturns,)) if opinion is not None else (Markup(), ())
 

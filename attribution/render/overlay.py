@@ -1,17 +1,15 @@
-"""Pictures made from evidence: heat over a face, boxes on a picture, small copies, and pictures as data URIs for HTML.
+"""Pictures made from evidence: heat over a face, small copies, and pictures as data URIs for HTML.
 
 Pictures are H×W×3 uint8 RGB. Only pixels that are already decoded come here.
 """
 
 import base64
 import io
-from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from attribution.evidence import Box
-from attribution.render.palette import LIGHT, heat_colours
+from attribution.render.palette import heat_colours
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -30,26 +28,6 @@ def heat_over(crop: np.ndarray, heat: np.ndarray, strength: float = 0.85) -> np.
 def grey(picture: np.ndarray) -> np.ndarray:
     """The lightness of a picture, H×W×3 float32."""
     return np.repeat((picture.astype(np.float32) @ _LUMA)[..., None], 3, axis=2)
-
-
-def boxes_on(picture: np.ndarray, boxes: Sequence[Box], numbers: Sequence[int], chosen: int | None = None) -> np.ndarray:
-    """A copy of the picture with numbered boxes (in pixels of `picture`). Each line is white within dark, so that it shows on any ground;
-    the box whose number is `chosen` is drawn twice as thick."""
-    canvas = Image.fromarray(picture)
-    pen = ImageDraw.Draw(canvas)
-    thin = max(1, round(max(picture.shape[:2]) / 400))
-    font = ImageFont.load_default(size=max(11, 7 * thin))
-    for box, number in zip(boxes, numbers, strict=True):
-        line = 2 * thin if number == chosen else thin
-        x0, y0, x1, y1 = (round(side) for side in box)
-        pen.rectangle((x0 - line, y0 - line, x1 + line, y1 + line), outline=LIGHT.ink, width=3 * line)
-        pen.rectangle((x0, y0, x1, y1), outline="#FFFFFF", width=line)
-        label = f" {number} "
-        left, top, right, bottom = pen.textbbox((0, 0), label, font=font)
-        at = (max(0, min(x0, picture.shape[1] - (right - left))), max(0, y0 - (bottom - top) - 4 * line))
-        pen.rectangle((at[0], at[1], at[0] + right - left, at[1] + bottom - top + 2 * line), fill=LIGHT.ink)
-        pen.text((at[0] - left, at[1] - top + line), label, font=font, fill="#FFFFFF")
-    return np.asarray(canvas)
 
 
 def fitted(picture: np.ndarray, side_px: int) -> np.ndarray:

@@ -59,19 +59,13 @@ def report_html(
 
 
 def _file(evidence: Evidence, anchor: str, drawn: _Drawn) -> Markup:
-    faces = [_face(evidence, index, track, drawn) for index, track in enumerate(evidence.tracks)]
+    # The one that decided comes first.
+    order = sorted(range(len(evidence.tracks)), key=lambda index: index != evidence.telling)
+    faces = [_face(evidence, index, evidence.tracks[index], drawn) for index in order]
     banner = face.verdict_banner(evidence, anchor, *opinion.verdict_note(evidence), drawn.tables.get(evidence.detector.weights_sha256))
-    seen = (_numbered(evidence, drawn.picture), file.layers(evidence)) if drawn.picture is not None else None
+    seen = (overlay.small_uri(drawn.picture, _PICTURE_SIDE_PX), file.outlines(evidence)) if drawn.picture is not None else None
     title, limits_title = file.title(evidence), face.limits_title(evidence.detector)
     return _HTML.file(evidence, anchor, banner, title, seen, faces, limits_title, file.provenance(evidence))
-
-
-def _numbered(evidence: Evidence, picture: np.ndarray) -> str:
-    """The whole picture with numbered boxes."""
-    media, small = evidence.media, overlay.fitted(picture, _PICTURE_SIDE_PX)
-    across, down = small.shape[1] / media.width, small.shape[0] / media.height
-    boxes = [(x0 * across, y0 * down, x1 * across, y1 * down) for x0, y0, x1, y1 in (t.box for t in evidence.tracks if t.view == "face")]
-    return overlay.data_uri(overlay.boxes_on(small, boxes, range(1, len(boxes) + 1)))
 
 
 def _face(evidence: Evidence, index: int, track: TrackEvidence, drawn: _Drawn) -> Markup:

@@ -1,7 +1,10 @@
-"""Words for numbers. Every probability, share, moment and size that a person reads is written here, as the reader's language writes it."""
+"""Words for numbers. Every probability, share, moment and size that a person reads is written here, as the reader's language writes it.
+
+Figures that stand in one sentence are `told_apart`: a value that missed a limit never reads as if it had reached it.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -20,37 +23,54 @@ EXACT_SIZE = _("{size} ({exact})")
 CONFIDENCES = ((0.98, _("Very high")), (0.9, _("High")), (0.75, _("Moderate")), (0.0, _("Low")))
 
 
-def decimal(value: float, digits: int) -> Figure:
-    """A number with so many decimals."""
-    return Figure(partial(_decimal, digits), value)
+# Doubles have no more.
+_MOST_DIGITS = 15
 
 
-def per_cent(share: float, digits: int = 0) -> Figure:
-    """A share of one, in per cent, with so many decimals."""
-    return Figure(partial(_per_cent, digits), share)
+def told_apart(write: Callable[[float, int], Figure], values: Mapping[str, float]) -> dict[str, Figure]:
+    """Figures of one kind that stand in one sentence, all with the same number of digits: as many further ones than usual (the second
+    argument of `write`) as it takes for different values to be written differently. Rounding keeps their order, so that this is enough."""
+    return {name: write(value, _further(write, values.values())) for name, value in values.items()}
+
+
+def _further(write: Callable[[float, int], Figure], values: Iterable[float]) -> int:
+    different = set(values)
+    apart = (further for further in range(_MOST_DIGITS) if len({write(value, further) for value in different}) == len(different))
+    return next(apart, _MOST_DIGITS)
+
+
+def decimal(value: float, digits: int, further: int = 0) -> Figure:
+    """A number with so many decimals, and up to so many `further` ones where they are not zero."""
+    return Figure(partial(_decimal, digits, further), value)
+
+
+def per_cent(share: float, digits: int = 0, further: int = 0) -> Figure:
+    """A share of one, in per cent, with decimals likewise."""
+    return Figure(partial(_per_cent, digits, further), share)
 
 
 # A page of measurements writes thousands of numbers, many of them alike.
 @lru_cache(maxsize=8192)
-def _decimal(digits: int, code: str, value: float) -> str:
-    return signed(format_decimal(round(value, digits), format=f"#,##0{'.' if digits else ''}{'0' * digits}", locale=code))
+def _decimal(digits: int, further: int, code: str, value: float) -> str:
+    decimals = f".{'0' * digits}{'#' * further}" if digits + further else ""
+    return signed(format_decimal(round(value, digits + further), format=f"#,##0{decimals}", locale=code))
 
 
 @lru_cache(maxsize=8192)
-def _per_cent(digits: int, code: str, share: float) -> str:
+def _per_cent(digits: int, further: int, code: str, share: float) -> str:
     # In English with a space, as the International System of Units has it.
     tail = " %" if code == "en" else format_percent(0.5, locale=code).partition("50")[2]
-    return f"{_decimal(digits, code, 100 * share)}{tail}"
+    return f"{_decimal(digits, further, code, 100 * share)}{tail}"
 
 
-def rounded(value: float) -> Figure:
+def rounded(value: float, further: int = 0) -> Figure:
     """A measure of which only whole numbers matter."""
-    return decimal(value, 0)
+    return decimal(value, 0, further)
 
 
-def hundredths(value: float) -> Figure:
+def hundredths(value: float, further: int = 0) -> Figure:
     """A measure with two decimals."""
-    return decimal(value, 2)
+    return decimal(value, 2, further)
 
 
 def pixels(count: int) -> Figure:
@@ -62,23 +82,25 @@ def _pixels(code: str, count: int) -> str:
     return format_decimal(count, format="0", locale=code)
 
 
-def significant(value: float) -> Figure:
+def significant(value: float, further: int = 0) -> Figure:
     """A measure with three digits, wherever they stand."""
-    return Figure(_significant, value)
+    return Figure(partial(_significant, further), value)
 
 
-def _significant(code: str, value: float) -> str:
-    return signed(format_decimal(float(f"{value:.3g}"), format="#,##0.##########", locale=code))
+def _significant(further: int, code: str, value: float) -> str:
+    return signed(format_decimal(float(f"{value:.{3 + further}g}"), format=f"#,##0.{'#' * _MOST_DIGITS}", locale=code))
 
 
-def percent(p: float) -> Figure:
+def percent(p: float, further: int = 0) -> Figure:
     """A probability for people. It never says 0 or 100 per cent: no detector is sure."""
-    return Figure(_percent, p)
+    return Figure(partial(_percent, further), p)
 
 
-def _percent(code: str, p: float) -> str:
-    words = OVER.format(share=per_cent(0.99)) if p > 0.99 else UNDER.format(share=per_cent(0.01)) if p < 0.01 else per_cent(p)
-    return _in(code, words)
+def _percent(further: int, code: str, p: float) -> str:
+    least = 10.0 ** -(2 + further)
+    if p > 1 - least:
+        return _in(code, OVER.format(share=per_cent(1 - least, further)))
+    return _in(code, UNDER.format(share=per_cent(least, further)) if p < least else per_cent(p, 0, further))
 
 
 def _in(code: str, words: Words) -> str:
@@ -92,7 +114,7 @@ def shares(named: Sequence[tuple[str, float]]) -> Figure:
 
 
 def _shares(code: str, named: Sequence[tuple[str, float]]) -> str:
-    return ", ".join(f"{name} {_percent(code, p)}" for name, p in named)
+    return ", ".join(f"{name} {_percent(0, code, p)}" for name, p in named)
 
 
 def short_percent(p: float) -> Figure:
@@ -102,7 +124,7 @@ def short_percent(p: float) -> Figure:
 
 def _short_percent(code: str, p: float) -> str:
     bound, sign = (0.99, "> ") if p > 0.99 else (0.01, "< ") if p < 0.01 else (p, "")
-    return sign + _per_cent(0, code, bound)
+    return sign + _per_cent(0, 0, code, bound)
 
 
 def measured_share(value: float) -> Figure:
@@ -126,20 +148,22 @@ def signed(words: str) -> str:
 
 
 def confidence_words(p: float) -> Message:
-    """How sure, in a word; the steps are ours and say no more than the number."""
-    return next((words for least, words in CONFIDENCES if p >= least), CONFIDENCES[-1][1])
+    """How sure, in a word; the steps are ours and say no more than the number as it is written."""
+    return next((words for least, words in CONFIDENCES if round(p, 2) >= least), CONFIDENCES[-1][1])
 
 
-def seconds(value: float) -> Figure:
-    """A moment of a clip: `3.4 s`, `1:05.2`."""
-    return Figure(_seconds, value)
+def seconds(value: float, further: int = 0) -> Figure:
+    """A moment of a clip, or a length: `3.4 s`, `1:05.2`; `0.04 s`, because what takes time never reads as if it took none."""
+    return Figure(partial(_seconds, further), value)
 
 
-def _seconds(code: str, value: float) -> str:
-    minutes, rest = divmod(round(value, 1), 60)
+def _seconds(further: int, code: str, value: float) -> str:
+    # The place of the first digit that is not zero.
+    further = max(further, -math.floor(math.log10(value)) - 1 if 0 < value < 0.05 else 0)
+    minutes, rest = divmod(round(value, 1 + further), 60)
     if not minutes:
-        return _in(code, SECONDS.format(seconds=decimal(rest, 1)))
-    return _in(code, MINUTES.format(minutes=int(minutes), seconds=Figure(_two_digits, rest)))
+        return _in(code, SECONDS.format(seconds=decimal(rest, 1, further)))
+    return _in(code, MINUTES.format(minutes=int(minutes), seconds=Figure(partial(_two_digits, further), rest)))
 
 
 def spans(times: Sequence[tuple[float, float]]) -> Figure:
@@ -148,7 +172,8 @@ def spans(times: Sequence[tuple[float, float]]) -> Figure:
 
 
 def _spans(code: str, times: Sequence[tuple[float, float]]) -> str:
-    shown = [f"{_seconds(code, first)} – {_seconds(code, last)}" for first, last in times[:3]]
+    further = _further(seconds, (moment for span in times[:3] for moment in span))
+    shown = [f"{_seconds(further, code, first)} – {_seconds(further, code, last)}" for first, last in times[:3]]
     return ", ".join([*shown, *("…" for _ in times[3:4])])
 
 
@@ -162,8 +187,8 @@ def _padded(code: str, value: int) -> str:
     return format_decimal(value, format="00", locale=code)
 
 
-def _two_digits(code: str, value: float) -> str:
-    return format_decimal(round(value, 1), format="00.0", locale=code)
+def _two_digits(further: int, code: str, value: float) -> str:
+    return format_decimal(round(value, 1 + further), format=f"00.0{'#' * further}", locale=code)
 
 
 def size(count: int | None) -> Message:

@@ -12,7 +12,7 @@ MODE_BUTTON = _("Switch between light and dark")
 # The way in
 DROP_LABEL = _("Drop a picture or a clip")
 DROP_WORDS = _("Drop pictures or clips here,\npaste a picture (Ctrl+V), or click to choose")
-DROP_HINT = _("JPEG, PNG, WebP, GIF, MP4, MOV, MKV, WebM or AVI, up to {megabytes} MB.")
+DROP_HINT = _("JPEG, PNG, WebP, GIF, AVIF, MP4, MOV, MKV, WebM, AVI or MXF, up to {megabytes} MB.")
 DROP_PRIVACY = _("Files are not kept: pictures are deleted once examined, clips when you leave or after 10 minutes.")
 EXAMPLES_TITLE = _("Or try an example")
 

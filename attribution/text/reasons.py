@@ -14,24 +14,28 @@ from attribution.messages import gettext as _
 from attribution.text import numbers
 
 READING: Mapping[str, Message] = {
-    "first_picture_only": _("Only the first picture of this animated or multi-picture {format} file was looked at."),
+    "first_picture_only": _("Only the first of the pictures in this {format} file was looked at."),
     "sixteen_bits": _("The picture has 16 bits a pixel; it was looked at in 8."),
     "print_colours": _("The picture is in print colours (CMYK); they were converted without a colour profile."),
     "transparent": _("Transparent areas of the picture were put on white."),
     "hdr": _("The clip is HDR; its colours were not converted to a standard screen’s."),
     "interlaced": _("The clip is interlaced: moving edges may look like combs."),
+    "turned": _("No face was found upright: it was turned by {degrees}° to the right and examined so."),
     "slanted": _("The clip asks to be shown at a slant; it was looked at upright."),
     "scaled_down": _("Frames of {across} × {down} were scaled down to {kept_across} × {kept_down} before faces were cut."),
     "largest_track": _("The clip has {count} video tracks; only the largest was looked at."),
     "key_frames": _("The clip is long, so only key frames were looked at: {count} of them, from {first} to {last}."),
     "frames_decoded": _("{count} of {wanted} frames could be decoded."),
     "frames_missing": _("The clip is cut off: its header promises {promised} frames, {count} are in the file."),
+    "hidden": _(
+        "The clip was trimmed: its edit list hides {length} that are still in the file, which players do not show; they were not looked at."
+    ),
     "cut_off_after": _("The clip is cut off or damaged: nothing after {last} could be read."),
     "shorter_than_promised": _("The clip’s header promises {length}, the pictures in the file end at {last}: it may have been cut off."),
     "out_of_time": _("Only the first {length} were looked at: decoding more would have taken too long."),
-    "other_size": ngettext(
-        "The picture changes its size within the clip; {count} frame of another size was left out.",
-        "The picture changes its size within the clip; {count} frames of another size were left out.",
+    "size_changes": ngettext(
+        "The picture changes its size within the clip: {count} frame is not {across} × {down}; each was looked at in its own size.",
+        "The picture changes its size within the clip: {count} frames are not {across} × {down}; each was looked at in its own size.",
         1,
     ),
 }
@@ -43,19 +47,29 @@ REASONS: Mapping[str, Message] = {
     "face_blurred": _("The face is blurred: its sharpness is {sharpness}; at least {least_sharpness} is needed."),
     "face_dark": _("The face is dark: its brightness is {brightness} of 255; at least {least_brightness} is needed."),
     "face_overexposed": _("The face is overexposed: its brightness is {brightness} of 255; at most {most_brightness} is allowed."),
+    "shown_still": ngettext(
+        "The clip has only {count} frame, so it was judged as a still picture.",
+        "The clip has only {count} frames, so it was judged as a still picture.",
+        1,
+    ),
     "few_views": ngettext(
         "Only {count} usable view of this face could be examined; a clip needs at least {least}.",
         "Only {count} usable views of this face could be examined; a clip needs at least {least}.",
         1,
     ),
     "views_left_out": _("{count} of {views} views of this face were too small, blurred, dark or bright and were left out."),
+    "most_views_left_out": _(
+        "Most views of this face could not be examined: {count} of {views} were too small, blurred, dark or bright. The others are too few \
+to decide."
+    ),
     # What keeps an answer from being definite
     "not_sure": _(
         "This is not sure: the probability of a manipulation is {p}; it counts as found from {above} on, and as not found up to {below}."
     ),
     "moments_do_not_last": ngettext(
-        "One moment, at {moment}, looks manipulated ({p}), but not the moments around it.",
-        "{count} moments look manipulated, {moment} most of all ({p}), but none of it lasts.",
+        "One moment, at {moment}, looks manipulated ({p}), but not the nearest one that was examined, {apart} away.",
+        "{count} moments look manipulated, {moment} most of all ({p}; the nearest one examined is {apart} away), but too few in a row, or \
+for too short a time, to be sure.",
         1,
     ),
     "unlike_training": _("This face is unlike anything the detector was trained on: {share} of its validation faces were more familiar."),
@@ -64,6 +78,11 @@ REASONS: Mapping[str, Message] = {
     ),
     "neighbours_untouched": _("It looks manipulated, but {share} of the most similar reference faces are untouched."),
     "neighbours_manipulated": _("It shows no manipulation, but {share} of the most similar reference faces are manipulated."),
+    "short_not_excluded": _(
+        "No manipulation was found at the moments examined, but there are {length} between two of them: inconclusive for manipulations \
+shorter than that."
+    ),
+    "shorter_may_be_missed": _("A manipulation shorter than {length} may have been missed."),
     "not_measured": _(
         "Telltale has not measured {detector}: how often such an answer is wrong is not known, and its probability is not calibrated."
     ),
@@ -85,9 +104,13 @@ REASONS: Mapping[str, Message] = {
     "whole_picture": _("The whole picture was judged, and no face was looked for."),
     "file_too_small": _("The file has only {across} × {down} pixels: too few to look for a face."),
     "smallest_face": _("Only faces of at least {side} pixels that are turned to the camera and not cut off can be found."),
+    "blurred_copy": _("The picture lies on an enlarged, blurred copy of itself, whose faces were not examined."),
     "largest_faces": _("Only the {count} largest of {faces} faces were examined."),
     "faces_manipulated": _("{count} of {faces} faces look manipulated."),
     "faces_inconclusive": _("{count} of {faces} faces are inconclusive."),
+    "face_not_cleared": _(
+        "Face {face} of {faces} keeps this file from being cleared: it is inconclusive (probability of a manipulation: {p})."
+    ),
     "faces_not_judged": _("{count} smaller or briefly seen of {faces} faces could not be judged."),
     # Detectors that contradict each other, or know one kind of manipulation alone
     "disagree_manipulation": _(
@@ -181,6 +204,8 @@ DECODER: Mapping[str, Message] = {
     "no_frame": _("The clip holds no frame that can be read."),
     "no_frame_decoded": _("No frame of the clip could be decoded."),
     "took_too_long": _("Reading the clip took too long and was stopped."),
+    "picture_not_opened": _("This file is in the format {format}, which Telltale does not open."),
+    "convert_picture": _("Convert it to PNG or JPEG first."),
     "clip_not_opened": _("This kind of clip is not opened."),
     "convert_clip": _("Convert it to MP4 first."),
     "no_index": _("The clip cannot be opened: its index is missing or damaged."),
@@ -195,24 +220,31 @@ DECODER: Mapping[str, Message] = {
 }
 """What the decoder says where it refuses a file: its process gives codes, never sentences."""
 
-_Written = Callable[[Any], Figure | Message | str]
-_FIGURES: Mapping[str, _Written] = {
-    **dict.fromkeys(("p", "p_other", "above", "below", "share"), numbers.percent),
-    **dict.fromkeys(("moment", "first", "last", "length"), numbers.seconds),
-    **dict.fromkeys(("width", "needed", "brightness", "least_brightness", "most_brightness"), numbers.rounded),
+_FIGURES: Mapping[str, Callable[[Any], Figure]] = {
     **dict.fromkeys(("across", "down", "kept_across", "kept_down"), numbers.pixels),
-    **dict.fromkeys(("sharpness", "least_sharpness"), numbers.significant),
-    **dict.fromkeys(("response", "least_response"), numbers.hundredths),
+    "apart": numbers.seconds,
+    "share": numbers.percent,
     "spans": numbers.spans,
     "methods": numbers.shares,
 }
 """How a figure of that name is written; others are words or whole numbers."""
+_COMPARED: Mapping[tuple[str, ...], Callable[[float, int], Figure]] = {
+    ("p", "p_other", "above", "below"): numbers.percent,
+    ("moment", "first", "last", "length"): numbers.seconds,
+    ("width", "needed"): numbers.rounded,
+    ("brightness", "least_brightness", "most_brightness"): numbers.rounded,
+    ("sharpness", "least_sharpness"): numbers.significant,
+    ("response", "least_response"): numbers.hundredths,
+}
+"""How figures of these names are written, which a reader compares where they stand in one sentence."""
 
 
 def reason(code: str, **figures: Any) -> Message:
     """The sentence of that code. Raises LookupError for one that there is not, and for figures that it lacks."""
     form = REASONS[code] if code in REASONS else DECODER[code]
     values = {name: _FIGURES[name](value) if name in _FIGURES else value for name, value in figures.items()}
+    for names, write in _COMPARED.items():
+        values |= numbers.told_apart(write, {name: figures[name] for name in names if name in figures})
     count = figures.get("count", 1) if form.plural else 1
     return Message(form.form, form.plural, count, form.context, values, code)
 

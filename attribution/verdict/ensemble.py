@@ -28,6 +28,9 @@ from attribution.messages import gettext as _
 from attribution.text.reasons import reason
 from attribution.verdict import combination, judge_track, scopes
 
+Known = dict[str, dict[int, tuple[np.ndarray, Predictions]]]
+"""What detectors (by the SHA-256 of their weights) have said of crops: each, by its `id`, with the predictions of that one face."""
+
 
 @dataclass(frozen=True)
 class Specialist:
@@ -122,15 +125,18 @@ def reads_mirrored(predictor: Predictor, kind: str, expert: bool = False) -> boo
     return kind == "picture" and not expert and not predictor.card.adapter and (scope is None or scope.mirrored)
 
 
-def read_faces(tracks: Sequence[Track], predictor: Predictor, kind: str, expert: bool = False) -> Predictions:
+def read_faces(tracks: Sequence[Track], predictor: Predictor, kind: str, expert: bool = False, known: Known | None = None) -> Predictions:
     """What the detector says of all faces of the tracks, one after the other. Faces that share a crop, as whole frames do that several
-    faces are in, are read once."""
+    faces are in, are read once, and those that are `known` not again; what is read is known then."""
     side = predictor.card.crop.side_px
     crops = [face.crop for track in tracks for face in track.faces]
-    own = {id(crop): crop for crop in crops}
-    places = {key: place for place, key in enumerate(own)}
-    stacked = np.stack(list(own.values())) if own else np.empty((0, side, side, 3), dtype=np.uint8)
-    return predictor.read(stacked, mirrored=reads_mirrored(predictor, kind, expert)).take([places[id(crop)] for crop in crops])
+    own = {} if known is None else known.setdefault(predictor.info.weights_sha256, {})
+    fresh = {id(crop): crop for crop in crops if id(crop) not in own}
+    stacked = np.stack(list(fresh.values())) if fresh else np.empty((0, side, side, 3), dtype=np.uint8)
+    said = predictor.read(stacked, mirrored=reads_mirrored(predictor, kind, expert))
+    own.update({key: (crop, said.take([place])) for place, (key, crop) in enumerate(fresh.items())})
+    rows = [own[id(crop)][1] for crop in crops]
+    return Predictions(*(np.concatenate([said_of[:0], *(getattr(row, name) for row in rows)]) for name, said_of in vars(said).items()))
 
 
 def judge(
@@ -154,17 +160,22 @@ def judge(
 
 
 def answer_together(
-    tracks: Sequence[Track], rule: Combination, readers: Sequence[Specialist], kind: str, seen: Mapping[str, Sequence[Track]]
+    tracks: Sequence[Track],
+    rule: Combination,
+    readers: Sequence[Specialist],
+    kind: str,
+    seen: Mapping[str, Sequence[Track]],
+    known: Known | None = None,
 ) -> tuple[tuple[TrackEvidence, ...], dict[str, tuple[TrackEvidence, ...]]]:
     """The verdicts on the tracks of what the readers say together, the chosen detector first and then its experts; and what each of them
-    says alone, by the SHA-256 of its weights. Each reads every face once. `seen` as for `consult`."""
+    says alone, by the SHA-256 of its weights. Each reads every face once. `seen` as for `consult`, `known` as for `read_faces`."""
     alone: dict[str, tuple[TrackEvidence, ...]] = {}
     readings = []
     for place, reader in enumerate(readers):
         if reader.predictor is None or reader.bank is None:
             raise ValueError(f"{reader.info.name} cannot be heard")
         its_own = seen.get(reader.info.weights_sha256) or tracks
-        said = read_faces(its_own, reader.predictor, kind, expert=place > 0)
+        said = read_faces(its_own, reader.predictor, kind, expert=place > 0, known=known)
         alone[reader.info.weights_sha256] = judge(its_own, said, reader.predictor, reader.bank, kind)
         temperature = reader.predictor.card.calibration.temperature
         readings.append(combination.Reading(said.logits, said.embeddings, reader.info, temperature, reader.bank))

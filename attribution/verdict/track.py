@@ -8,10 +8,13 @@ import numpy as np
 from attribution.detectors.card import Thresholds
 from attribution.evidence import DetectorInfo, Face, Interval, Moment, Placement, Predictions, Track, TrackEvidence, Verdict
 from attribution.evidence.checks import UNKNOWN_FAMILY, UNKNOWN_METHOD
+from attribution.evidence.pixels import LONGEST_UNSEEN_SECONDS
 from attribution.text.reasons import reason
 
 # A hole this many times as long as the usual step between two faces was not looked into: no stretch reaches across it.
 _GAP_STEPS = 3
+# Views that lie close together look alike: one blur or blink fills many of them. What only a closer look shows has to last for this long.
+_LEAST_CLOSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class _Case:
     logits: np.ndarray
     placements: tuple[Placement, ...]
     """Empty where the detector brings no reference faces."""
+    unseen_seconds: float
+    """The longest time in which the face may have been in sight and none of these was taken."""
+    step_seconds: float | None
 
     @property
     def examined(self) -> int:
@@ -61,21 +67,21 @@ def judge_track(
     """The verdict on one track. `predictions` and `placements` are aligned with `track.faces`; without reference faces `placements` is
     None, and nothing can be said of how like or unlike them a face is. `kind` is `picture` or `clip`.
 
-    The evidence's `timeline` (clips) has a moment for every face of the track; its probabilities, `worst` and `placement` belong to the
-    worst sustained interval, or to the single face of a picture.
+    The evidence's `timeline` (clips) has a moment for every face of the track; its probabilities and `worst` belong to the worst sustained
+    interval, or to the single face of a picture; `shown_seconds` and `placement` to the face that is quoted.
     """
     if not len(track.faces) == len(predictions.logits) == (len(track.faces) if placements is None else len(placements)):
         raise ValueError("predictions and placements must be aligned with the faces of the track")
     clip = kind == "clip"
     untouched = np.array([family == "real" for family in info.families])
     p_all = np.clip(1 - predictions.p_methods[:, untouched].sum(axis=1), 0, 1)
-    problems = [_quality(face, thresholds) for face in track.faces]
+    problems = [quality(face, thresholds) for face in track.faces]
     chosen = [i for i, found in enumerate(problems) if not found]
     enough = len(chosen) >= (thresholds.min_faces_in_clip if clip else 1)
     examined = chosen or list(range(len(track.faces)))
     seconds, placed = np.array([track.faces[i].seconds for i in examined]), tuple(placements[i] for i in examined) if placements else ()
     arrays = seconds, predictions.p_methods[examined], p_all[examined], predictions.logits[examined]
-    case = _Case(len(track.faces), thresholds, info, clip, *arrays, placed)
+    case = _Case(len(track.faces), thresholds, info, clip, *arrays, placed, track.longest_unseen(examined), track.step_seconds)
     guilty, decisive = _decisive(case)
     within = slice(decisive.first, decisive.last + 1)
     p_methods = case.p_methods[within].astype(np.float64).mean(axis=0)
@@ -105,7 +111,10 @@ def judge_track(
         crop_side_px=best.crop_side_px,
         sharpness=best.sharpness,
         brightness=best.brightness,
+        shown_seconds=_quoted([track.faces[i] for i in examined], case, guilty, decisive).seconds,
         own_verdict=verdict,
+        examined=len(chosen),
+        missed_seconds=case.unseen_seconds if clip else None,
         view="face" if best.landmarks is not None else "picture",
         track=track,
         predictions=predictions,
@@ -113,7 +122,17 @@ def judge_track(
     return replace(evidence, placement=placements[evidence.shown]) if placements is not None and evidence.shown is not None else evidence
 
 
-def _quality(face: Face, thresholds: Thresholds) -> list[str]:
+def _quoted(faces: Sequence[Face], case: _Case, guilty: list[Stretch], decisive: Stretch) -> Face:
+    """The face of the examined ones that stands for the track: the moment that looks manipulated where none of it lasts; else of those
+    in the decisive stretch that are at least as suspicious as its median the one with the most detail."""
+    worst = int(np.argmax(case.p_manipulated))
+    if not guilty and case.p_manipulated[worst] >= case.thresholds.p_manipulated_above:
+        return faces[worst]
+    within = range(decisive.first, decisive.last + 1)
+    return max((faces[i] for i in within if case.p_manipulated[i] >= decisive.median), key=lambda face: face.detail)
+
+
+def quality(face: Face, thresholds: Thresholds) -> list[str]:
     """What keeps this face from being examined; empty when nothing does."""
     found: list[str] = []
     if face.crop_side_px < thresholds.min_crop_side_px:
@@ -131,45 +150,61 @@ def _decisive(case: _Case) -> tuple[list[Stretch], Stretch]:
     """The stretches that are manipulated, and the one that the answer is about."""
     whole = _stretch(case.p_manipulated, 0, case.examined - 1)
     above = case.thresholds.p_manipulated_above
-    least = (case.thresholds.min_interval_faces, case.thresholds.min_interval_seconds)
-    guilty = sustained(case.p_manipulated, case.seconds, above, *least) if case.clip else []
+    closer = _LEAST_CLOSE_SECONDS if case.step_seconds is not None else 0.0
+    lasting = max(case.thresholds.min_interval_seconds, closer)
+    timing = (case.thresholds.min_interval_faces, lasting, case.step_seconds)
+    guilty = sustained(case.p_manipulated, case.seconds, above, *timing) if case.clip else []
     if guilty:
         return guilty, max(guilty, key=lambda one: (one.median, one.faces))
     if whole.median >= above:
         return [whole], whole
-    return [], worst_stretch(case.p_manipulated, case.seconds, *least) if case.clip else whole
+    return [], worst_stretch(case.p_manipulated, case.seconds, *timing) if case.clip else whole
 
 
 def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: np.ndarray, p_manipulated: float) -> Verdict:
     faces, examined, thresholds, info = case.faces, case.examined, case.thresholds, case.info
     notes = [reason("views_left_out", count=faces - examined, views=faces)] if examined < faces else []
+    # The few views that were good enough neither accuse nor clear.
+    minority = []
+    if examined < thresholds.min_examined_share * faces:
+        minority, notes = [reason("most_views_left_out", count=faces - examined, views=faces)], []
     unmeasured = () if info.measured else (reason("not_measured", detector=info.name),)
     within = slice(decisive.first, decisive.last + 1)
     unlike = _unlike(case, within if guilty else slice(None))
     veto = _veto(case, within, bool(guilty))
     if guilty:
-        if veto or (unlike and p_manipulated < thresholds.strong_p_manipulated):
-            return _inconclusive([*veto, *unlike, *notes])
+        if minority or veto or (unlike and p_manipulated < thresholds.strong_p_manipulated):
+            return _inconclusive([*minority, *veto, *unlike, *notes])
         when = _when(case, guilty) if case.clip else []
         method, family, why = _method(p_methods, bool(unlike), thresholds, info)
-        return Verdict("manipulated", method, family, p_manipulated, (*when, *why, *unlike, *notes, *unmeasured))
-    highest = max(decisive.median, p_manipulated)
-    # Neighbours contradict only what the network says, and between its thresholds it says nothing.
+        # Single low moments may lie within a stretch: its median is what reached the threshold.
+        return Verdict("manipulated", method, family, decisive.median, (*when, *why, *unlike, *notes, *unmeasured))
+    doubts = _moments(case) if case.clip else []
+    # A mean may exceed by rounding what it is the mean of.
+    highest = max(decisive.median, min(p_manipulated, float(case.p_manipulated.max())))
     above, below = thresholds.p_manipulated_above, thresholds.p_manipulated_below
-    doubts = [reason("not_sure", p=highest, above=above, below=below)] if highest > below else list(veto)
-    odd = np.flatnonzero(case.p_manipulated >= above)
-    if case.clip and len(odd):
-        worst = odd[np.argmax(case.p_manipulated[odd])]
-        moment, p = float(case.seconds[worst]), float(case.p_manipulated[worst])
-        doubts.append(reason("moments_do_not_last", count=len(odd), moment=moment, p=p))
-    # A face is not cleared on the strength of the few views that were good enough.
-    if examined < thresholds.min_examined_share * faces:
-        doubts += notes
-        notes = []
-    doubts += unlike
+    if below < highest < above:
+        doubts.append(reason("not_sure", p=highest, above=above, below=below))
+    # Neighbours contradict only what the network says, and between its thresholds it says nothing.
+    elif highest <= below:
+        doubts += veto
+    doubts += [*minority, *unlike]
+    if case.clip and case.unseen_seconds > LONGEST_UNSEEN_SECONDS:
+        doubts.append(reason("short_not_excluded", length=case.unseen_seconds))
     if doubts:
         return _inconclusive([*doubts, *notes])
     return Verdict("no_manipulation_found", None, "real", 1 - p_manipulated, (*notes, *unmeasured))
+
+
+def _moments(case: _Case) -> list[str]:
+    """The moments that reach the threshold, where none of it lasts: the worst one, and how far off the nearest other one is."""
+    high = np.flatnonzero(case.p_manipulated >= case.thresholds.p_manipulated_above)
+    if not len(high):
+        return []
+    worst = int(np.argmax(case.p_manipulated))
+    apart = float(np.delete(np.abs(case.seconds - case.seconds[worst]), worst).min(initial=np.inf))
+    moment, p = float(case.seconds[worst]), float(case.p_manipulated[worst])
+    return [reason("moments_do_not_last", count=len(high), moment=moment, p=p, apart=apart)]
 
 
 def _inconclusive(why: Sequence[str]) -> Verdict:
@@ -257,13 +292,16 @@ def median_of_three(values: np.ndarray) -> np.ndarray:
     return np.concatenate([values[:1], inner, values[-1:]])
 
 
-def sustained(values: np.ndarray, seconds: np.ndarray, above: float, min_faces: int, min_seconds: float) -> list[Stretch]:
+def sustained(
+    values: np.ndarray, seconds: np.ndarray, above: float, min_faces: int, min_seconds: float, step: float | None = None
+) -> list[Stretch]:
     """Every sustained stretch at or above `above`, in order of time: values that stay there once single outliers are smoothed away,
-    that begin and end with a face that is itself there, with `min_faces` such faces over `min_seconds`."""
+    that begin and end with a face that is itself there, with `min_faces` such faces over `min_seconds`.
+    `step` is the usual time between two, by default their median."""
     high = values >= above
     stays = median_of_three(values) >= above
     found = []
-    for start, end in _segments(seconds):
+    for start, end in _segments(seconds, step):
         for first, last in _runs(stays, start, end):
             there = np.flatnonzero(high[first : last + 1]) + first
             if len(there) >= min_faces and seconds[there[-1]] - seconds[there[0]] >= min_seconds:
@@ -271,10 +309,10 @@ def sustained(values: np.ndarray, seconds: np.ndarray, above: float, min_faces: 
     return found
 
 
-def worst_stretch(values: np.ndarray, seconds: np.ndarray, min_faces: int, min_seconds: float) -> Stretch:
+def worst_stretch(values: np.ndarray, seconds: np.ndarray, min_faces: int, min_seconds: float, step: float | None = None) -> Stretch:
     """The shortest sustained stretch with the highest median (then mean); the whole track where none is long enough."""
     best, height = None, (-1.0, -1.0)
-    for start, end in _segments(seconds):
+    for start, end in _segments(seconds, step):
         for first in range(start, end + 1):
             long_enough = [last for last in range(first + min_faces - 1, end + 1) if seconds[last] - seconds[first] >= min_seconds]
             if not long_enough:
@@ -286,10 +324,10 @@ def worst_stretch(values: np.ndarray, seconds: np.ndarray, min_faces: int, min_s
     return best or _stretch(values, 0, len(values) - 1)
 
 
-def _segments(seconds: np.ndarray) -> Iterator[tuple[int, int]]:
+def _segments(seconds: np.ndarray, step: float | None) -> Iterator[tuple[int, int]]:
     """First and last face of each part of the track without a hole."""
     steps = np.diff(seconds)
-    holes = np.flatnonzero(steps > _GAP_STEPS * np.median(steps)) if len(steps) else np.empty(0, dtype=int)
+    holes = np.flatnonzero(steps > _GAP_STEPS * (step or np.median(steps))) if len(steps) else np.empty(0, dtype=int)
     firsts = [0, *(int(hole) + 1 for hole in holes)]
     lasts = [*(int(hole) for hole in holes), len(seconds) - 1]
     return zip(firsts, lasts, strict=True)

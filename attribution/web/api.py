@@ -25,11 +25,11 @@ from attribution.evidence import Evidence, Unusable, document
 from attribution.web import examination
 from attribution.web.engine import Engine, sentence_of
 from attribution.web.events import Events
-from attribution.web.gradio_patches import fetch_nothing
+from attribution.web.gradio_patches import fetch_nothing, keep_apart
 from attribution.web.uploads import Upload, Uploads
 
 UPLOADED = "gradio_api/file="
-# Gradio puts an upload into a folder that is called after its content; everything else on the uploads has shorter names.
+# Gradio puts an upload into a folder that is called after a digest (see keep_apart); everything else on the uploads has shorter names.
 _UPLOAD_FOLDER = re.compile(r"[0-9a-f]{64}")
 _MOST_LETTERS = 255
 
@@ -39,13 +39,14 @@ def offer(events: Events, max_bytes: int) -> None:
 
     def analyse(file: str, detector: str = "default") -> Iterator[dict[str, Any] | None]:
         """
-        Examine one picture (JPEG, PNG, WebP, GIF) or clip (MP4, MOV, MKV, WebM, AVI): for every face, whether a manipulation was found, by
-        which method, with what probability and why. The answer is Telltale's JSON document (schema telltale-evidence/1). files[0].verdict
-        holds the answer on the file: its state is "manipulated", "no_manipulation_found" (none of the known traces was found, which does
-        not show that the face is real) or "inconclusive", and its reasons are plain sentences. files[0].tracks has one entry per face. A
-        file that could not be used has files[0].error, one sentence, instead. Treat every answer as a lead to follow, not as proof. To give
-        a file, upload it to this server first (POST it as the form field "files" to /gradio_api/upload, which answers with its path), or
-        write it as a data URI. Addresses of other servers are refused: nothing is fetched. The file is deleted after the examination.
+        Examine one picture (JPEG, PNG, WebP, GIF, AVIF) or clip (MP4, MOV, MKV, WebM, AVI, MXF): for every face, whether a manipulation was
+        found, by which method, with what probability and why. The answer is Telltale's JSON document (schema telltale-evidence/1).
+        files[0].verdict holds the answer on the file: its state is "manipulated", "no_manipulation_found" (none of the known traces was
+        found, which does not show that the face is real) or "inconclusive", and its reasons are plain sentences. files[0].tracks has one
+        entry per face. A file that could not be used has files[0].error, one sentence, instead. Treat every answer as a lead to follow, not
+        as proof. To give a file, upload it to this server first (POST it as the form field "files" to /gradio_api/upload, which answers
+        with its path), or write it as a data URI. Addresses of other servers are refused: nothing is fetched. The file is deleted after the
+        examination.
 
         Args:
             file: The path or address of an upload, or a data URI (data:image/png;base64,...). Gradio's Python client: handle_file("a.jpg").
@@ -86,6 +87,7 @@ def offer(events: Events, max_bytes: int) -> None:
         return usable()
 
     fetch_nothing()
+    keep_apart()
     endpoint(analyse, api_name="analyse", concurrency_id="detector", concurrency_limit=1)
     endpoint(detectors, api_name="detectors", concurrency_limit=None)
 
@@ -153,6 +155,8 @@ def _unpacked(uri: str, uploads: Uploads, max_bytes: int) -> Upload:
     head, _, data = uri.partition(",")
     if not head.lower().endswith(";base64"):
         raise UnsupportedMedia("This data URI is not in base64.", "Write it as data:image/png;base64, and the bytes.")
+    # `base64 file` and mail break their lines.
+    data = "".join(data.split())
     if len(data) * 3 // 4 > max_bytes + 2:
         raise MediaTooLarge(f"The file is larger than {max_bytes // 10**6} MB.", "Scale it down or cut it shorter first.")
     try:

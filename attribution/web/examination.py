@@ -119,8 +119,11 @@ def seconds_to_examine(path: Path) -> float:
     except (OSError, TelltaleError):
         # It will be refused by these bytes: no network will see it.
         return 0.0
-    frames = 1 if picture else MediaLimits().frames
-    return seconds_to_read(frames, frames * FACES_EXPECTED)
+    if picture:
+        return seconds_to_read(1, FACES_EXPECTED)
+    limits = MediaLimits()
+    # In long clips faces are looked for in more frames; how many of them are read has a bound.
+    return seconds_to_read(limits.frames_of_long_clip + limits.closer_frames, limits.frames * FACES_EXPECTED)
 
 
 def seconds_to_explain() -> float:

@@ -12,7 +12,6 @@ from attribution.errors import MediaError, TelltaleError
 from attribution.evidence import Unusable, document_text
 from attribution.render import files as view
 from attribution.render import overlay
-from attribution.render.face import telling_track
 from attribution.text import files as text
 from attribution.web import examination, page_parts, results
 from attribution.web.engine import Abandoned, Engine, sentence_of
@@ -65,7 +64,7 @@ def shown(session: Session) -> Any:
 
 def _held(found: Analysis, session: Session, upload: Upload, sessions: Sessions) -> Held:
     """What is held of a file: its evidence, and a share of its pixels."""
-    frames, telling = found.frames, telling_track(found.evidence)
+    frames, telling = found.frames, found.evidence.telling
     tiles = tuple(one if number == telling else None for number, one in enumerate(found.tiles))
     own = Session(examined_with=session.examined_with)
     results.keep(replace(found, evidence=lighter(found.evidence, _CROPS_EACH), tiles=tiles), own, upload, sessions.uploads)

@@ -23,8 +23,9 @@ from attribution.web.uploads import Uploads
 EXAMPLES_FOLDER = Path(__file__).resolve().parents[2] / "examples"
 MAX_MEGABYTES = 200
 MOST_WAITING = 64
-PICTURES = [".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".heic"]
-CLIPS = [".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"]
+# What the file picker offers: names of what can be read. Whatever is given is judged by its content, whatever it is called.
+PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".jpg_large", ".mpo", ".png", ".apng", ".webp", ".gif", ".avif")
+CLIPS = (".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mxf")
 
 # Privacy and a small surface. Gradio's defaults record runs in the browser, offer monitoring, and set no limit on uploads.
 _OFF = ("run_history", "enable_monitoring", "show_error", "share", "ssr_mode", "pwa")
@@ -70,10 +71,8 @@ def build(events: Events) -> gr.Blocks:
         panel, line = _choose_detectors(events, header, spoken)
         with gr.Row(elem_id="tt-entry"):
             with gr.Column(scale=7, min_width=320):
-                file = gr.File(
-                    label=text.DROP_LABEL, file_count="multiple", show_label=False, file_types=PICTURES + CLIPS, elem_id="tt-drop"
-                )
-                spoken.html(page_parts.HTML.drop_words, elem_id="tt-drop-words")
+                file = gr.File(label=text.DROP_LABEL, file_count="multiple", show_label=False, elem_id="tt-drop")
+                spoken.html(partial(page_parts.HTML.drop_words, ",".join(PICTURES + CLIPS)), elem_id="tt-drop-words")
                 spoken.html(lambda: page_parts.HTML.hint(MAX_MEGABYTES))
             with gr.Column(scale=5, min_width=320):
                 shown = [(f"gradio_api/file={one.path}", one.path.suffix in CLIPS, one.title, one.source) for one in events.examples]

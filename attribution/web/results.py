@@ -46,7 +46,8 @@ def keep(found: Analysis, session: Session, upload: Upload, uploads: Uploads) ->
         return
     session.frames = [(frame.seconds, overlay.data_uri(overlay.fitted(frame.rgb, FRAME_SIDE_PX), 72)) for frame in found.frames]
     container = media.container.lower()
-    is_playable = media.kind == "clip" and any(codec in container for codec in PLAYABLE_CODECS)
+    # A player would show it as it lies in the file.
+    is_playable = not media.turned_degrees and any(codec in container for codec in PLAYABLE_CODECS)
     extension = next((extension for kind, extension in PLAYABLE.items() if is_playable and container.startswith(kind)), None)
     session.clip = uploads.keep_for_player(upload, extension) if extension else None
 
@@ -91,7 +92,7 @@ def _side_by_side(evidence: Evidence, pipeline: Pipeline) -> str:
     asked = next((one.info for one in pipeline.beside if one.asked_for), None)
     if asked is None or not evidence.tracks:
         return ""
-    index = face_view.telling_track(evidence)
+    index = evidence.telling
     track = evidence.tracks[index]
     heard = next((one for one in track.opinions if one.detector == asked), None)
     about = text.FACE_OF.format(number=index + 1, total=len(evidence.tracks)) if len(evidence.tracks) > 1 else ""

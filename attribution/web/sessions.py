@@ -16,7 +16,6 @@ import numpy as np
 from attribution.detectors.spec import Selection
 from attribution.evidence import Evidence, Face, Heatmap, Opinion, Patches, Track, TrackEvidence
 from attribution.render import opinion as opinion_view
-from attribution.render.face import telling_track
 from attribution.render.files import Row
 from attribution.web.detector_panel import PanelState
 from attribution.web.engine import Abandoned, Step, Watched
@@ -81,7 +80,7 @@ class Session:
     def show(self, evidence: Evidence) -> None:
         """Hold fresh evidence, with fewer crops, and look first at the face that its verdict rests on."""
         self.evidence, self.label, self.opinion = lighter(evidence), None, None
-        self.chosen = telling_track(self.evidence) if self.evidence.tracks else 0
+        self.chosen = self.evidence.telling
         self.moment = (self.evidence.tracks[self.chosen].shown or 0) if self.evidence.tracks else 0
 
     @property

@@ -13,6 +13,11 @@
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
+  // The picker offers what can be read. Gradio's own list would also refuse what is dropped, by its name.
+  document.addEventListener("click", (event) => {
+    if (event.target.matches?.("#tt-drop input[type=file]")) event.target.accept = document.querySelector("[data-offered]").dataset.offered;
+  }, true);
+
   // Each step draws the clock anew, with what the server has counted so far.
   const begun = new WeakMap();
   const said = (seconds) => {
