@@ -8,6 +8,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+import cv2
+
 from attribution.detectors.card import Combination, CropSettings, MeasuredTable, Thresholds
 from attribution.detectors.loading import DEFAULT_DETECTOR, load
 from attribution.detectors.predictor import Predictor, pick_device
@@ -35,7 +37,7 @@ Progress = Callable[[float, str], None]
 """Called with the share done (0..1) and what is being done. Whatever it raises ends the examination."""
 
 _LOOKING = _("Looking for faces in the frames of the clip ({count})")
-_CLOSER_LOOKS = 2
+_CLOSER_LOOKS, _SAME_PICTURE = 2, 16.0
 _PACKAGES = ("torch", "timm", "facenet-pytorch", "numpy", "opencv-python-headless", "av", "pillow", "safetensors")
 
 
@@ -190,8 +192,8 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
         patches = faces_cut and any(reads_patches(one) and one.card.crop == pipeline.crop for one in (pipeline.predictor, *others))
         tiles = cut_tiles(opened, found.tracks, pipeline.crop.side_px) if patches else (None,) * len(found.tracks)
         least, notes = pipeline.thresholds.min_faces_in_clip, list(found.notes)
-        # Where no clip could ever have enough views, what it shows is a still picture.
-        kind = "picture" if opened.media.frames_wanted < least else opened.media.kind
+        # Where no clip could ever have enough views, what it shows is a still picture, if it is the same throughout.
+        kind = "picture" if opened.media.frames_wanted < least and _alike(opened.frames) else opened.media.kind
         if kind != opened.media.kind:
             notes.insert(0, reason("shown_still", count=opened.media.frames_wanted))
         faces = sum(len(track.faces) for track in found.tracks)
@@ -232,6 +234,15 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
     )
     report(1.0, _("Done"))
     return Analysis(evidence, frames, tiles)
+
+
+def _alike(frames: Sequence[Frame]) -> bool:
+    """Whether all frames show the first one, apart from their encoding: smoothed over 3 px they differ nowhere by more than 16 of 255."""
+    first = frames[0].rgb
+    return all(
+        other.rgb.shape == first.shape and float(cv2.GaussianBlur(cv2.absdiff(first, other.rgb), (0, 0), 3.0).max()) <= _SAME_PICTURE
+        for other in frames[1:]
+    )
 
 
 def _answer(

@@ -166,6 +166,18 @@ def test_a_still_picture_shown_as_a_clip_is_judged_as_a_picture(pipeline: Pipeli
     assert not [why for why in evidence.verdict.reasons if "usable view" in why]
 
 
+def test_two_pictures_in_one_clip_are_no_still_picture(pipeline: Pipeline, tmp_path: Path) -> None:
+    """One of them may be untouched, the other not: nothing is said of their middle."""
+    portrait = np.asarray(Image.open(PORTRAIT).convert("RGB").crop((64, 0, 384, 256)))
+    other = portrait.copy()
+    other[90:140, 130:200] = other[90:140, 130:200][:, ::-1] // 2
+    clip = write_clip(tmp_path / "two.mp4", pictures=[portrait, other], size=(320, 256), milliseconds=[0, 1_000])
+    evidence = examine(clip, pipeline).evidence
+    assert evidence.verdict.state == "inconclusive"
+    assert not [why for why in evidence.verdict.reasons if "still picture" in why]
+    assert [why for why in evidence.verdict.reasons if "usable view" in why]
+
+
 def test_a_closer_look_adds_views_to_the_answer(pipeline: Pipeline, clip_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was read before is not read again, and all of it is one answer."""
     read: list[int] = []
