@@ -263,6 +263,7 @@ def forged(reply: object, raw: int = 0) -> str:
 
 
 GOOD = {
+    "kind": "clip",
     "width": 40,
     "height": 20,
     "duration": 1.0,
@@ -283,6 +284,8 @@ def test_a_true_answer_is_accepted(clip: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     "change",
     [
+        {"kind": "picture"},
+        {"kind": None},
         {"frames": [[0.0, 2**31, 2**31, 1.0]]},
         {"frames": [[0.0, 1281, 20, 1.0]], "width": 4000},
         {"frames": None},
