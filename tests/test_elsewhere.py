@@ -18,7 +18,7 @@ from attribution.lab.data import REAL, read_manifest
 from attribution.lab.forge.pools import Samples, load_samples
 from attribution.lab.measure import elsewhere
 from attribution.lab.measure.calibration import CAREFUL
-from attribution.lab.measure.elsewhere import FEWEST, choose_thresholds, coverage_table, elsewhere_table, fit_temperature
+from attribution.lab.measure.elsewhere import FEWEST, choose_thresholds, coverage_table, elsewhere_table, fit_temperature, methods_table
 from attribution.lab.measure.predictions import SplitPredictions, read_by_detector
 from attribution.lab.publish.products import Heard
 from attribution.lab.train.heads import FOLDS, Faces, Head, Settings
@@ -126,6 +126,20 @@ class TestTables:
             for cell, value in zip(rows[row[0]], row, strict=True):
                 assert cell == (value if value is None or isinstance(value, str) else pytest.approx(value, abs=1.1e-3)), row[0]
 
+    def test_verdicts_on_left_out_methods_against_values_computed_by_hand(self):
+        found = said({("face_swap", "a"): [0.9] * 3, ("face_swap", "b"): [0.9], ("gan", "b"): [0.9, 0.1]})
+        found = replace(found, methods=np.repeat(["learnt_swap", "stylegan"], [4, 2]))
+        states = [("manipulated", "unknown", None), ("manipulated", "unknown", "face_swap"), ("manipulated", "stylegan", "gan")]
+        states += [("inconclusive", None, None), ("no_manipulation_found", None, REAL), ("manipulated", "learnt_swap", "face_swap")]
+        verdicts: Any = [
+            SimpleNamespace(verdict=SimpleNamespace(state=state, method=method, family=family)) for state, method, family in states
+        ]
+        assert methods_table(found, verdicts).rows == (
+            ("learnt_swap", 2, 4, 0.5, 0.25, 0.25, 0.25, 0),
+            ("stylegan", 1, 2, 0, 0.5, 0, 0, 0.5),
+            ("mean of methods", None, 6, 0.25, 0.375, 0.125, 0.125, 0.25),
+        )
+
     def test_the_price_of_care_against_values_computed_by_hand(self):
         found = said({(REAL, "a"): [0.0052] * 19 + [0.602], ("gan", "x"): [0.902] * 19 + [0.102]})
         table = coverage_table(found, INFO, 1.0)
@@ -165,6 +179,14 @@ class TestAnswers:
         assert whole.families.tolist() == [REAL, "face_swap", REAL]
         # All embeddings are (1, …, 1) / √128; the farther of two references is as far as the nearer one.
         assert elsewhere.distances(found) == pytest.approx([1 - 128**-0.5] * 3, abs=1e-6)
+
+    def test_each_face_is_asked_of_the_head_that_never_saw_its_method(self):
+        families, sources = (REAL, "face_swap", "gan", "gan"), ("dfdc", "x", "x", "y")
+        samples = Samples((NOBODY,), families, families, sources, sources, ("faces/0.jpg",) * 4, np.full(4, -1))
+        faces = Faces(np.arange(4), np.ones((4, 2)), np.array([0, 1, 2, -1]), *(np.array(one) for one in (families, sources, families)))
+        bank = ReferenceBank(np.eye(2, 128, dtype=np.float32), np.zeros((2, 2), np.float32), LABELS[:2], ("a", "b"), np.zeros(1))
+        found = elsewhere.answers("test", samples, faces, self.heads()[:2], [bank] * 2, (), LABELS, "method")
+        assert [(one.fold, one.chosen.tolist()) for one in found] == [(0, [1]), (1, [2])], "the untouched are never left out"
 
     def test_without_any_there_is_nothing_to_choose_on(self):
         with pytest.raises(LabError, match="no faces of sources that nobody trained on"):
@@ -228,7 +250,7 @@ class TestHeard:
         monkeypatch.setattr("attribution.lab.publish.products.load", lambda name: name)
         monkeypatch.setattr("attribution.lab.publish.products.Predictor", lambda _: expert)
         monkeypatch.setattr("attribution.lab.publish.products.ReferenceBank", SimpleNamespace(load=lambda _: bank))
-        every = dict.fromkeys(("train", "val", "test", "cross"), samples)
+        every: dict[str, Samples] = dict.fromkeys(("train", "val", "test", "cross"), samples)
         heard = Heard.load(("one",), tmp_path, every, strange, INFO, 1.0)
         assert sorted(expert.asked) == sorted([*range(9)] * 3 + [2, 4, 5, 7])
         for one in strange:

@@ -30,7 +30,8 @@ def test_an_example_shows_what_it_promises(name: str, default: Pipeline) -> None
         assert _marked_where_changed(face, FOLDER / name, FOLDER / promise.original) >= 0.5
     if promise.seconds is not None:
         assert face.worst is not None
-        assert (face.worst.first_seconds, face.worst.last_seconds) == pytest.approx(promise.seconds, abs=0.2)
+        # Not all of it need be sure, but nothing beside it may be called manipulated.
+        assert promise.seconds[0] - 0.2 <= face.worst.first_seconds < face.worst.last_seconds <= promise.seconds[1] + 0.2
 
 
 def test_every_file_of_the_examples_is_described() -> None:

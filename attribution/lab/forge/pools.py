@@ -19,7 +19,7 @@ from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.forge.autoencoder import load_autoencoder
 from attribution.lab.forge.swaps import Forgery, autoencoder_swap, choose_donor, landmark_swap, mouth_blend, self_blend
 
-FORGED = ("landmark_swap", "self_blended", "autoencoder_swap", "mouth_blend")
+FORGED: tuple[str, ...] = ("landmark_swap", "self_blended", "autoencoder_swap", "mouth_blend")
 POOL_SIZES: Mapping[str, Mapping[str, int]] = {
     "train": {"landmark_swap": 4000, "self_blended": 5000, "autoencoder_swap": 3500, "mouth_blend": 2500},
     **{split: dict.fromkeys(FORGED, 200) for split in SPLITS[1:]},

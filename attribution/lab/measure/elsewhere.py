@@ -242,12 +242,13 @@ def methods_table(found: SplitPredictions, verdicts: Sequence[TrackEvidence]) ->
     unknown = named == "unknown"
     others, right = (named != "") & ~unknown, families == found.families
     rows: list[Row] = []
+    shares: list[list[float]] = []
     for method in sorted(set(found.methods.tolist())):
         mine = found.methods == method
         every = (unknown, others, right, states == "inconclusive", states == "no_manipulation_found")
-        shares = [float(flags[mine].mean()) for flags in every]
-        rows.append((method, len(set(found.sources[mine].tolist())), int(mine.sum()), *metrics.cells(*shares)))
-    means = np.mean([row[3:] for row in rows], axis=0).tolist()
+        shares.append([float(flags[mine].mean()) for flags in every])
+        rows.append((method, len(set(found.sources[mine].tolist())), int(mine.sum()), *metrics.cells(*shares[-1])))
+    means = np.mean(shares, axis=0).tolist()
     return table("left_out_methods", [*rows, ("mean of methods", None, len(found.methods), *metrics.cells(*means))])
 
 

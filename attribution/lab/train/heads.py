@@ -69,7 +69,7 @@ class Settings:
     binary_weight: float = 1.0
     untouched_share: float = 0.5
     forgeries: int = 1000
-    pointing: float = 0.3
+    pointing: float = 0.1
     steps: int = 400
     faces_a_step: int = 512
     seed: int = 7
