@@ -260,6 +260,14 @@ class TestReading:
         assert cells.labels.tolist() == [classes[method] for method in cells.methods]
         assert {"dfdc_swap", "self_blended"} <= set(cells.methods.tolist())
 
+    def test_forgeries_without_an_unchanged_cell_teach_nothing(
+        self, trunks: list[Trunk], samples: Samples, work: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        """The whole swaps of these faces are other pictures altogether."""
+        monkeypatch.setattr(pointing, "_MOST", {PARTIAL: 0, WHOLE: 2, MADE: 0})
+        assert len(listed(samples, recipe("attribution"), 7)) == 2
+        assert read_cells(str(lab_data()[0]), work, samples, "attribution", trunks[:1], 7, 1) is None
+
     def test_what_was_read_is_not_read_again_and_a_stopped_reading_goes_on(
         self, trunks: list[Trunk], samples: Samples, work: Path, monkeypatch: pytest.MonkeyPatch
     ):

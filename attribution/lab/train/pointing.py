@@ -90,7 +90,7 @@ def _read_part(data: str, work: Path, head: str, seed: int, trunk: Trunk, chosen
                 drawn = [of[random.integers(len(of), size=count)] for of, count in ((changed, _INSIDE), (unchanged, _OUTSIDE))]
                 found.append((place, *(maps[:, at[:, 0], at[:, 1]].T for at in drawn)))
     cells: dict[str, Any] = {
-        name: np.array([one[column] for one in found], np.float16).reshape(len(found), count, -1)
+        name: np.array([one[column] for one in found], np.float16).reshape(len(found), count, net.head_hidden_size)
         for column, (name, count) in enumerate((("inside", _INSIDE), ("outside", _OUTSIDE)), start=1)
     }
     save_arrays(out, chosen=chosen, places=np.array([place for place, *_ in found], int), **cells)
