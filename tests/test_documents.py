@@ -164,6 +164,8 @@ def test_the_figures_of_the_readme_are_those_of_the_cards_and_of_the_benchmark()
     cross = {row["source"]: row for row in card_rows("telltale-attribution", "Verdicts on cross")}
     unseen = {row["left out"]: row for row in card_rows("telltale-attribution", "Verdicts on what training never saw")}
     pointed = {row["by"]: row for row in card_rows("telltale-swap", "Localisation") if row["cases"] == "partial swaps"}
+    looked = [row for row in card_rows("telltale-attribution", "Localisation") if str(row["cases"]).startswith("partial swaps")]
+    hits, centre = ([row for row in looked if row["by"] == by][:2] for by in ("heatmap", "crop centre"))
     generated = card_rows("telltale-dna-det", "Overall")[-1]
     speed = {one["name"]: one["value"] for one in json.loads(text_of("attribution/measured/data/benchmark.json"))["figures"]}
     expected = [
@@ -172,12 +174,14 @@ def test_the_figures_of_the_readme_are_those_of_the_cards_and_of_the_benchmark()
         shares(cross["all untouched"]),
         shares(cross["all manipulated"]),
         shares(unseen["mean of sources, manipulated"]),
+        ", ".join(f"{row['hits']} ({row['hits low']}–{row['hits high']})" for row in hits),
         f"{pointed['boxes']['hits']} ({pointed['boxes']['hits low']}–{pointed['boxes']['hits high']})",
         f"{generated['macro-F1']} ({generated['from']}–{generated['to']})",
         ", ".join(f"{speed[f'{kind}, dropped on the page to verdict and heatmap']:.2f} s" for kind in ("picture", "clip")),
     ]
     rows = re.findall(r"^\| (?!measured|-)(.+) \| (.+) \|$", section("README.md", "How good it is"), re.MULTILINE)
     assert [figure for _, figure in rows] == expected
+    assert any(f"(the centre of the crop does in {centre[0]['hits']} and {centre[1]['hits']})" in what for what, _ in rows)
     assert any(f"(the centre of the crop does in {pointed['crop centre']['hits']})" in what for what, _ in rows)
 
 
