@@ -184,6 +184,7 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
     report: Progress = progress or (lambda *_: None)
     report(0.0, _("Reading the file"))
     others = [one.predictor for one in pipeline.specialists if one.predictor is not None]
+    heard = [one.predictor for one in pipeline.readers[1:] if one.predictor is not None]
     faces_cut = pipeline.crop.view == "face"
     with open_media(path, pipeline.limits, name) as opened:
         count = len(opened.frames)
@@ -199,19 +200,25 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
         faces = sum(len(track.faces) for track in found.tracks)
         report(0.7, ngettext("Examining {count} face", "Examining {count} faces", faces).format(count=faces))
         looked_at, known = found.tracks, ensemble.Known()
-        for looks in range(_CLOSER_LOOKS + 1):
-            # None where a specialist looks at faces and the chosen detector at whole pictures.
-            seen = {
+
+        def seen_by(detectors: Sequence[Predictor]) -> dict[str, tuple[Track, ...]]:
+            # None where one looks at faces and the chosen detector at whole pictures.
+            return {
                 one.info.weights_sha256: as_seen(opened, looked_at, one.card.crop) if one.card.crop.view != "face" or faces_cut else ()
-                for one in others
+                for one in detectors
                 if one.card.crop != pipeline.crop
             }
+
+        for looks in range(_CLOSER_LOOKS + 1):
+            seen = seen_by(heard)
             tracks, alone = _answer(looked_at, pipeline, kind, seen, known)
             windows = worth_a_look(tracks, pipeline.thresholds) if kind == "clip" and faces_cut and looks < _CLOSER_LOOKS else []
             if not windows or not (further := opened.look_closer(windows)):
                 break
             report(0.8, _("Looking closer at the most suspicious moments"))
             looked_at = find_further(opened, pipeline.finder, pipeline.crop, looked_at, further)
+        # Cut once: who does not answer is asked only when the answer stands.
+        seen |= seen_by([one for one in others if one not in heard])
         media, frames = opened.media, opened.frames
     if pipeline.beside and tracks:
         report(0.9, _("Asking a second detector where there is one to ask"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,19 @@ FILES = {
     "README.md": b"---\nlicense: mit\n---\n# A detector\n",
 }
 CARD = {"card.json": b"{}", "reference.safetensors": b"x"}
+
+
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
+    """The Hub on loopback that the client asks: a fixture of both its test files."""
+    with LoopbackHub() as server:
+        server.use(monkeypatch)
+        yield server
+
+
+def stocked(server: LoopbackHub) -> LoopbackHub:
+    """One that has the detector."""
+    server.add(NAME, FILES)
+    return server
 
 
 def refused(kind: type[DetectorError], seconds: float, job: Callable[[], object]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,22 +11,10 @@ from huggingface_hub import hf_hub_download, snapshot_download
 from attribution.detectors import hub, hub_client
 from attribution.detectors.hub import HubFile, Listing
 from attribution.errors import DamagedDetector, UnknownDetector
-from hub_samples import CARD, FILES, MODEL, NAME, obtain, whole
+from hub_samples import CARD, FILES, MODEL, NAME, obtain, served, stocked, whole
 from hub_server import LoopbackHub
 
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
-    with LoopbackHub() as server:
-        server.use(monkeypatch)
-        yield server
-
-
-@pytest.fixture
-def ready(server: LoopbackHub) -> LoopbackHub:
-    """One that has the detector."""
-    server.add(NAME, FILES)
-    return server
+server, ready = pytest.fixture(served), pytest.fixture(stocked)
 
 
 def test_names() -> None:

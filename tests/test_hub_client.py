@@ -6,7 +6,7 @@ import json
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +18,13 @@ from attribution.detectors.hub import HubFile, Listing
 from attribution.detectors.hub_client import Patience
 from attribution.errors import DamagedDetector, UnknownDetector, UnusableDetector
 from foreign_detectors import Bomb
-from hub_samples import FILES, MODEL, NAME, QUICK, blob_of, obtain, ranges, refused, whole
+from hub_samples import FILES, MODEL, NAME, QUICK, blob_of, obtain, ranges, refused, served, stocked, whole
 from hub_server import READER, STRANGER, WRITER, Fault, LoopbackHub
 
 LOG_IN = {"body": b"<!doctype html><title>Log in</title>", "kind": "text/html"}
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
-    with LoopbackHub() as server:
-        server.use(monkeypatch)
-        yield server
-
-
-@pytest.fixture
-def ready(server: LoopbackHub) -> LoopbackHub:
-    """One that has the detector."""
-    server.add(NAME, FILES)
-    return server
+server, ready = pytest.fixture(served), pytest.fixture(stocked)
 
 
 @pytest.fixture

@@ -87,12 +87,13 @@ class Clip:
 class Decoded:
     """Frames kept so far and what went wrong on the way."""
 
+    most_bytes: float
+    """What each frame may take of the memory."""
     frames: list[KeptFrame] = field(default_factory=list)
     errors: int = 0
     out_of_time: bool = False
     last_seconds: float = 0.0
     notes: set[Message] = field(default_factory=set)
-    most_bytes: float | None = None
     orientations: dict[int, int | None] = field(default_factory=dict)
     """By libav's angle, which alone does not tell a mirrored frame."""
 
@@ -112,7 +113,8 @@ def read_clip(path: str, demuxer: str, limits: MediaLimits) -> Clip:
     duration = (survey.end - survey.times[0]) * unit
     source, most = Source(path, demuxer, limits, survey, unit), limits.frames_of(duration)
     chosen, keys_only = _choose(source, duration, most)
-    between = _between(source, chosen) if keys_only and len(survey.keys) < len(survey.times) else []
+    passed_over = keys_only and len(survey.keys) < len(survey.times)
+    between = _between(source, chosen) if passed_over else []
     most = max(most, len(chosen) + len(between))
     most_bytes = limits.memory_bytes / 2 / most
     decoded = _decode(source, chosen, keys_only, deadline, most_bytes)
@@ -130,7 +132,7 @@ def read_clip(path: str, demuxer: str, limits: MediaLimits) -> Clip:
     if changed := sum((frame.width, frame.height) != (width, height) for frame in frames):
         notes.append(reason("size_changes", count=changed, across=width, down=height))
     wanted = _frames_wanted(survey, len(chosen) + len(between), decoded, most)
-    if keys_only and len(survey.keys) < len(survey.times) and not between:
+    if passed_over and not between:
         count, last = len(decoded.frames), decoded.frames[-1].seconds
         notes.append(reason("key_frames", count=count, first=frames[0].seconds, last=last))
     notes += _damage(survey, decoded, wanted, unit)

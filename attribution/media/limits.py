@@ -39,6 +39,11 @@ class MediaLimits:
         """How many frames of a clip of that length are to be sampled."""
         return max(self.frames, min(self.frames_of_long_clip, math.ceil(seconds / self.seconds_between) + 1))
 
+    @property
+    def most_frames(self) -> int:
+        """The most frames that are sampled from any clip, before some moments are looked at more closely."""
+        return max(self.frames, self.frames_of_long_clip)
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from attribution.errors import NoPictures, UnsupportedMedia
 from attribution.messages import gettext as _
+from attribution.text.reasons import DECODER
 
 HEAD_BYTES = 4096
 WHAT_WE_OPEN = _("Give a picture (JPEG, PNG, WebP, GIF, AVIF) or a clip (MP4, MOV, MKV, WebM, AVI, MXF).")
-_IS_A = _("This file is in the format {format}, which Telltale does not open.")
-_TO_PICTURE, _TO_CLIP = _("Convert it to PNG or JPEG first."), _("Convert it to MP4 first.")
+_IS_A, _TO_PICTURE, _TO_CLIP = DECODER["picture_not_opened"], DECODER["convert_picture"], _("Convert it to MP4 first.")
 _UNPACK = _("Unpack it and give the picture or clip inside.")
 
 

@@ -166,7 +166,7 @@ def open_media(path: str | Path, limits: MediaLimits | None = None, name: str | 
             # Only the decoder sees whether a picture is an animation.
             kind: Any = reply.get("kind")
             _expect(kind == "clip" or kind == form.kind)
-            most = 1 if kind == "picture" else max(limits.frames, limits.frames_of_long_clip)
+            most = 1 if kind == "picture" else limits.most_frames
             frames = _frames(worker, reply, (_whole(reply, "width"), _whole(reply, "height")), 1, most, limits)
             facts = _facts(reply, frames, form, limits)
         if _look(location, limits)[0] != before or count != before[2]:
@@ -257,7 +257,7 @@ def _facts(reply: Any, frames: tuple[Frame, ...], form: magic.Format, limits: Me
     _expect(duration is None if reply["kind"] == "picture" else _is_number(duration) and duration >= 0)
     _expect(isinstance(codec, str) and len(codec) <= 16 and (codec.isalnum() or not codec))
     _expect(isinstance(notes, list) and len(notes) <= _MOST_NOTES)
-    _expect(_is_whole(wanted) and len(frames) <= wanted <= max(limits.frames, limits.frames_of_long_clip))
+    _expect(_is_whole(wanted) and len(frames) <= wanted <= limits.most_frames)
     return {
         "kind": reply["kind"],
         "width": _whole(reply, "width"),

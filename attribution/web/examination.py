@@ -123,7 +123,7 @@ def seconds_to_examine(path: Path) -> float:
         return seconds_to_read(1, FACES_EXPECTED)
     limits = MediaLimits()
     # In long clips faces are looked for in more frames; how many of them are read has a bound.
-    return seconds_to_read(limits.frames_of_long_clip + limits.closer_frames, limits.frames * FACES_EXPECTED)
+    return seconds_to_read(limits.most_frames + limits.closer_frames, limits.frames * FACES_EXPECTED)
 
 
 def seconds_to_explain() -> float:

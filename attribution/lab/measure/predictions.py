@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from attribution.detectors.predictor import Predictor
 from attribution.errors import LabError
 from attribution.evidence import DetectorInfo
 from attribution.explain.reference import ReferenceBank
+from attribution.lab.aligned import Aligned
 from attribution.lab.data import REAL
 from attribution.lab.forge.pools import FORGED, Samples, left_out
 from attribution.lab.metrics import softmax
@@ -31,7 +32,7 @@ REFERENCES_SEED = 5
 
 
 @dataclass(frozen=True)
-class SplitPredictions:
+class SplitPredictions(Aligned):
     """Logits N×K and unit embeddings N×D, aligned with the samples' methods, families, sources, groups and paths."""
 
     logits: np.ndarray
@@ -41,9 +42,6 @@ class SplitPredictions:
     sources: np.ndarray
     groups: np.ndarray
     paths: np.ndarray
-
-    def take(self, chosen: np.ndarray) -> SplitPredictions:
-        return SplitPredictions(*(getattr(self, one.name)[chosen] for one in fields(self)))
 
     def of(self, methods: Collection[str]) -> SplitPredictions:
         return self.take(np.isin(self.methods, list(methods)))

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from attribution.detectors.eight_bit import compress
 from attribution.errors import LabError
+from attribution.lab.aligned import Aligned
 from attribution.lab.data import REAL, find_data, read_manifest
 from attribution.lab.forge.pools import FORGED, Samples, left_out, load_samples
 from attribution.lab.train.loop import save_arrays
@@ -182,7 +183,7 @@ def _embedding(x: torch.Tensor, y: torch.Tensor, weights: np.ndarray, settings: 
 
 
 @dataclass(frozen=True)
-class Faces:
+class Faces(Aligned):
     """The faces of a recipe: which samples of a split (`chosen`), what the network sees of them, the place of their class, and whose they
     are."""
 
@@ -192,9 +193,6 @@ class Faces:
     families: np.ndarray
     sources: np.ndarray
     methods: np.ndarray
-
-    def take(self, those: np.ndarray) -> Faces:
-        return Faces(*(getattr(self, one.name)[those] for one in fields(self)))
 
     def head(self, rule: Recipe, settings: Settings, cells: Cells | None = None) -> Head:
         """A head fitted to these faces, and to look where the cells say."""

@@ -7,13 +7,14 @@ should not."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from attribution.lab.aligned import Aligned
 from attribution.lab.data import find_data, read_manifest
 from attribution.lab.forge.augment import LAB_JPEG_QUALITY, jpeg
 from attribution.lab.forge.mfs import WINDOW_SIZES, differs
@@ -35,7 +36,7 @@ _WINDOWS = tuple((size,) for size in WINDOW_SIZES[:-1])
 
 
 @dataclass(frozen=True)
-class Cells:
+class Cells(Aligned):
     """Of N forgeries `inside` N×4×F, some cells of the maps that were changed, and `outside` N×24×F, some that were not; the places of
     their classes, their methods, their sources, and their weights."""
 
@@ -45,9 +46,6 @@ class Cells:
     methods: np.ndarray
     sources: np.ndarray
     weights: np.ndarray
-
-    def take(self, those: np.ndarray) -> Cells:
-        return Cells(*(getattr(self, one.name)[those] for one in fields(self)))
 
 
 def listed(samples: Samples, rule: Recipe, seed: int) -> list[tuple[str, int]]:
