@@ -19,14 +19,17 @@ from facenet_pytorch import MTCNN
 from facenet_pytorch.models.utils import detect_face
 from PIL import Image, ImageFilter
 
-from attribution.detectors.card import CropSettings
+from attribution.detectors.card import CropSettings, Thresholds
 from attribution.evidence import Box, Frame, Media, Track
 from attribution.faces import finder as faces
+from attribution.faces.certainty import certainty
 from attribution.faces.copies import without_copies
 from attribution.faces.crops import face_square
 from attribution.faces.finder import FaceFinder, FoundFace, FoundFaces, find_further, find_tracks
 from attribution.faces.tracker import overlap
 from attribution.media import OpenedMedia
+from attribution.text.reasons import coded
+from attribution.verdict.track import quality
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 RULE = CropSettings()
@@ -225,6 +228,32 @@ def test_what_is_sharp_elsewhere_or_found_more_surely_is_no_copy() -> None:
         assert len(without_copies(rgb, [larger, smaller])) == 2
 
 
+def test_what_looks_like_a_face_once_alone_is_not_surely_one(finder: FaceFinder) -> None:
+    # Blurred blobs in which the network sees a face.
+    blobs = np.random.default_rng(309).uniform(0, 255, (11, 11, 3)).astype(np.float32)
+    picture = cv2.resize(blobs, (128, 128), interpolation=cv2.INTER_CUBIC).clip(0, 255).astype(np.uint8)
+    (seen,) = finder.find([picture])[0]
+    assert seen.p_face > 0.8
+    ((face,),) = (track.faces for track in tracks_of(Opened([picture]), finder).tracks)
+    assert [(coded(why) or {})["code"] for why in quality(face, Thresholds(0.9, 0.1, 0.5, 0.5))] == ["not_a_face"]
+
+
+@pytest.mark.parametrize("change", [lambda rgb: rgb, lambda rgb: rgb // 4, lambda rgb: cv2.GaussianBlur(rgb, (0, 0), 3)])
+@pytest.mark.parametrize("name", ["astronaut.png", "generated_face.png"])
+def test_a_dark_or_blurred_face_is_still_a_face(finder: FaceFinder, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    face = tracks_of(Opened([change(portrait(name))]), finder).tracks[0].faces[0]
+    assert "not_a_face" not in [(coded(why) or {})["code"] for why in quality(face, Thresholds(0.9, 0.1, 0.5, 0.5))]
+
+
+def test_what_is_surely_a_face_is_not_looked_at_again(finder: FaceFinder, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = portrait("astronaut.png")
+    (seen,) = finder.find([picture])[0]
+    asked: list[int] = []
+    monkeypatch.setattr(finder, "find", lambda pictures: asked.append(len(pictures)) or [])
+    assert certainty(finder, [(picture, seen.box, seen.p_face)]) == [seen.p_face]
+    assert asked == [0]
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 900), (900, 1), (8, 8), (19, 19), (19, 400)])
 def test_a_picture_too_small_for_any_face_says_so(finder: FaceFinder, shape: tuple[int, int]) -> None:
     found = tracks_of(Opened([np.full((*shape, 3), 90, np.uint8)]), finder)
@@ -383,7 +412,8 @@ def test_faces_of_all_frames_are_found_although_few_frames_are_searched(finder: 
     monkeypatch.setattr(faces, "_detect", lambda nets, pictures, run=faces._detect: searched.extend(pictures) or run(nets, pictures))
     found = tracks_of(opened, finder, faces_per_track=99)
     monkeypatch.undo()
-    assert len(searched) <= 9
+    # Doubtful views are looked at again, in small cuts.
+    assert sum(rgb.shape == opened.frames[0].rgb.shape for rgb in searched) <= 9
     assert (len(found.tracks), found.faces_found, found.notes) == (2, 2, ())
     everywhere = finder.find([frame.rgb for frame in opened.frames])
     for track in found.tracks:

@@ -155,6 +155,10 @@ def test_the_share_of_the_method_is_within_the_manipulated_probability() -> None
     ("face", "sentence"),
     [
         (a_face(crop_side_px=38), "The face is only 38 px wide; at least 60 px are needed."),
+        (
+            replace(a_face(), p_face=0.87),
+            "This is not clearly a face: looked at more closely and mirrored, the face finder is only 87 % sure of it.",
+        ),
         (a_face(sharpness=3), "blurred"),
         (a_face(brightness=12), "The face is dark: its brightness is 12 of 255; at least 30 is needed."),
         (a_face(brightness=250), "overexposed"),

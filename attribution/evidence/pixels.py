@@ -38,7 +38,7 @@ class Frame(Checked):
 @dataclass(frozen=True, repr=False)
 class Face(Checked):
     """One face in one frame, or all of a frame as a detector of whole pictures sees it. `landmarks` is 5×2: left eye, right eye, nose,
-    mouth left, mouth right (as seen in the picture); they and `p_face` are None of a whole frame.
+    mouth left, mouth right (as seen in the picture); they and `p_face`, how surely it is a face, are None of a whole frame.
 
     `crop` is the square S×S×3 uint8 that the detector sees, cut from the full-resolution picture at `crop_box`, which is a square but for
     whole frames; `crop_side_px` is its shorter side in pixels of its frame, which has `density` for each original pixel (how much real

@@ -16,6 +16,7 @@ from attribution.detectors.card import CropSettings
 from attribution.evidence import Box, Face, Frame, Track
 from attribution.evidence.pixels import LONGEST_UNSEEN_SECONDS
 from attribution.faces import tracker
+from attribution.faces.certainty import SURELY_A_FACE, certainty
 from attribution.faces.copies import without_copies
 from attribution.faces.crops import face_square, measures, whole_frames
 from attribution.faces.tracker import Detection, Tracklet
@@ -34,8 +35,6 @@ _KEY_EVERY_SECONDS, _FEWEST_KEYS = 0.7, 6
 _LINKED_FOR_EACH_EXAMINED = 2
 _CROPS_OF_A_CLIP, _FEWEST_CROPS = 320, 8
 _FRAMES_OF_A_CLIP = 32
-# Of 150 faces 99 % reach this upright, and 0.7, 2 and 0 % turned by 90, 180 and 270 degrees, where 14 to 29 % are found less surely.
-_SURELY_A_FACE = 0.99
 _FRAMES_TO_TURN = 6
 
 _Item = TypeVar("_Item")
@@ -190,7 +189,7 @@ def find_tracks(opened: OpenedMedia, finder: FaceFinder, crop: CropSettings, max
     and if it is sure of one then, `opened` stays turned. Raises MediaError when the faces cannot be cut.
     """
     found = _find_tracks(opened, finder, crop, max_faces, faces_per_track)
-    if any((face.p_face or 0.0) >= _SURELY_A_FACE for track in found.tracks for face in track.faces):
+    if any((face.p_face or 0.0) >= SURELY_A_FACE for track in found.tracks for face in track.faces):
         return found
     degrees = _turn_to_faces(opened.frames, finder)
     if not degrees:
@@ -205,7 +204,7 @@ def _turn_to_faces(frames: Sequence[Frame], finder: FaceFinder) -> int:
     heights = {0: 0.0}
     for degrees in (90, 180, 270):
         faces = finder.find([orientation.upright(rgb, orientation.BY_DEGREES[degrees]) for rgb in some])
-        heights[degrees] = sum(face.box[3] - face.box[1] for own in faces for face in own if face.p_face >= _SURELY_A_FACE)
+        heights[degrees] = sum(face.box[3] - face.box[1] for own in faces for face in own if face.p_face >= SURELY_A_FACE)
     return max(heights, key=lambda degrees: heights[degrees])
 
 
@@ -247,7 +246,7 @@ def _find_tracks(opened: OpenedMedia, finder: FaceFinder, crop: CropSettings, ma
         if max(holes[place]) > LONGEST_UNSEEN_SECONDS:
             chosen[place] = tracker.spread(tracklet, fair)
             holes[place] = tracker.unseen(tracklet, chosen[place], seconds, end)
-    numbered = enumerate(zip(_cut(chosen, opened, crop), holes, strict=True))
+    numbered = enumerate(zip(_cut(chosen, opened, finder, crop), holes, strict=True))
     return FoundFaces(tuple(Track(number, faces, own) for number, (faces, own) in numbered), faces_found, tuple(notes))
 
 
@@ -264,7 +263,7 @@ def find_further(
         seen = [_detection(frame, number_of[frame.index], face) for face in faces]
         for track, face in tracker.whose(known, seen).items():
             added[track].append(seen[face])
-    cut = _cut(added, opened, crop)
+    cut = _cut(added, opened, finder, crop)
     return tuple(_joined(track, faces) if faces else track for track, faces in zip(tracks, cut, strict=True))
 
 
@@ -301,11 +300,14 @@ def _follow(tracklets: list[Tracklet], frames: Sequence[Frame], finder: FaceFind
     return tracker.fill(tracklets, [(index, [next(seen) for _ in run]) for index, run in runs])
 
 
-def _cut(tracklets: Sequence[Tracklet], opened: OpenedMedia, crop: CropSettings) -> list[tuple[Face, ...]]:
-    """The faces of the tracklets, cut from full resolution in one request and measured."""
+def _cut(tracklets: Sequence[Tracklet], opened: OpenedMedia, finder: FaceFinder, crop: CropSettings) -> list[tuple[Face, ...]]:
+    """The faces of the tracklets, cut from full resolution in one request and measured; those that are found doubtfully
+    are looked at again."""
     width, height = opened.media.width, opened.media.height
     every = [one for tracklet in tracklets for one in tracklet]
     requests = [(opened.frames[one.frame].index, face_square(crop, _box(one.box), width, height)) for one in every]
+    in_frames = [(opened.frames[one.frame], one) for one in every]
+    p_faces = iter(certainty(finder, [(frame.rgb, one.box / frame.scale, one.p_face) for frame, one in in_frames]))
     crops = iter(zip(requests, opened.crops(requests, crop.side_px, crop.resample) if requests else (), strict=True))
     cut = []
     for tracklet in tracklets:
@@ -315,7 +317,7 @@ def _cut(tracklets: Sequence[Tracklet], opened: OpenedMedia, crop: CropSettings)
             frame = opened.frames[one.frame]
             inside = np.clip(one.box, 0, (width, height, width, height))
             faces.append(
-                Face(index, one.seconds, _box(inside), one.landmarks, one.p_face, crop_box, pixels, *measures(pixels), frame.density)
+                Face(index, one.seconds, _box(inside), one.landmarks, next(p_faces), crop_box, pixels, *measures(pixels), frame.density)
             )
         cut.append(tuple(faces))
     return cut

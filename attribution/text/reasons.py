@@ -43,6 +43,7 @@ READING: Mapping[str, Message] = {
 
 REASONS: Mapping[str, Message] = {
     # What keeps a face from being examined
+    "not_a_face": _("This is not clearly a face: looked at more closely and mirrored, the face finder is only {share} sure of it."),
     "face_too_small": _("The face is only {width} px wide; at least {needed} px are needed."),
     "face_blurred": _("The face is blurred: its sharpness is {sharpness}; at least {least_sharpness} is needed."),
     "face_dark": _("The face is dark: its brightness is {brightness} of 255; at least {least_brightness} is needed."),
@@ -57,10 +58,12 @@ REASONS: Mapping[str, Message] = {
         "Only {count} usable views of this face could be examined; a clip needs at least {least}.",
         1,
     ),
-    "views_left_out": _("{count} of {views} views of this face were too small, blurred, dark or bright and were left out."),
+    "views_left_out": _(
+        "{count} of {views} views of this face were too small, blurred, dark, bright or not clearly a face and were left out."
+    ),
     "most_views_left_out": _(
-        "Most views of this face could not be examined: {count} of {views} were too small, blurred, dark or bright. The others are too few \
-to decide."
+        "Most views of this face could not be examined: {count} of {views} were too small, blurred, dark, bright or not clearly \
+a face. The others are too few to decide."
     ),
     # What keeps an answer from being definite
     "not_sure": _(
