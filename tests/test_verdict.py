@@ -159,6 +159,11 @@ def test_the_share_of_the_method_is_within_the_manipulated_probability() -> None
             replace(a_face(), p_face=0.87),
             "This is not clearly a face: looked at more closely and mirrored, the face finder is only 87 % sure of it.",
         ),
+        (
+            replace(a_face(), resolved_px=44.6),
+            "The face was enlarged or is soft: it has only 44.6 px of detail; at least 45 px are needed.",
+        ),
+        (replace(a_face(), screened=1.0), "the dots of a print"),
         (a_face(sharpness=3), "blurred"),
         (a_face(brightness=12), "The face is dark: its brightness is 12 of 255; at least 30 is needed."),
         (a_face(brightness=250), "overexposed"),

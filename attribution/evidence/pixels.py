@@ -43,7 +43,9 @@ class Face(Checked):
     `crop` is the square S×S×3 uint8 that the detector sees, cut from the full-resolution picture at `crop_box`, which is a square but for
     whole frames; `crop_side_px` is its shorter side in pixels of its frame, which has `density` for each original pixel (how much real
     detail there is).
-    `sharpness` is the variance of the Laplacian of the crop's luma, `brightness` its mean luma in 0..255.
+    `sharpness` is the variance of the Laplacian of the crop's luma, `brightness` its mean luma in 0..255. `resolved_px` is how many pixels
+    across would hold the detail of the crop, `screened` how much of a printed screen it shows, as a multiple of the most that photographs
+    have; None where that was not measured.
     """
 
     frame_index: int
@@ -56,6 +58,8 @@ class Face(Checked):
     sharpness: NotNegative
     brightness: Annotated[float, 0, 255.01]
     density: float = 1.0
+    resolved_px: NotNegative | None = None
+    screened: NotNegative | None = None
 
     def check(self) -> None:
         need((self.landmarks is None) == (self.p_face is None), "a face without landmarks, or landmarks without a face")
@@ -68,6 +72,11 @@ class Face(Checked):
     @property
     def crop_side_px(self) -> float:
         return self.density * min(self.crop_box[2] - self.crop_box[0], self.crop_box[3] - self.crop_box[1])
+
+    @property
+    def detail_px(self) -> float:
+        """Pixels of true detail across the crop: no more than are stored."""
+        return self.crop_side_px if self.resolved_px is None else min(self.crop_side_px, self.resolved_px)
 
     @property
     def detail(self) -> tuple[int, float]:

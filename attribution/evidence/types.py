@@ -334,6 +334,8 @@ class TrackEvidence(_Answer):
     """where the face at `shown_seconds` lies among the reference faces"""
     crop_side_px: NotNegative = 0.0
     """side of the square around the best face, in pixels of the original: how much real detail there was"""
+    detail_px: NotNegative = 0.0
+    """pixels of true detail across that square, from the spectrum of its crop: at most `crop_side_px`, and measured up to 224"""
     sharpness: NotNegative = 0.0
     """variance of the Laplacian of the best face's luma; small means blurred"""
     brightness: NotNegative = 0.0

@@ -9,6 +9,7 @@ import numpy as np
 
 from attribution.detectors.card import CropSettings
 from attribution.evidence import Box, Face, Track
+from attribution.faces.spectrum import spectrum_of
 from attribution.media import OpenedMedia
 
 _SHARPNESS_SIDE_PX = 224
@@ -69,6 +70,7 @@ def as_seen(opened: OpenedMedia, tracks: Sequence[Track], crop: CropSettings) ->
     def recut(face: Face) -> Face:
         (_, box), pixels = next(cut)
         sharpness, brightness = measures(pixels)
-        return replace(face, crop_box=box, crop=pixels, sharpness=sharpness, brightness=brightness)
+        spectrum = spectrum_of(pixels)._asdict()
+        return replace(face, crop_box=box, crop=pixels, sharpness=sharpness, brightness=brightness, **spectrum)
 
     return tuple(replace(one, faces=tuple(recut(face) for face in one.faces)) for one in tracks)

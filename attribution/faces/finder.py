@@ -19,6 +19,7 @@ from attribution.faces import tracker
 from attribution.faces.certainty import SURELY_A_FACE, certainty
 from attribution.faces.copies import without_copies
 from attribution.faces.crops import face_square, measures, whole_frames
+from attribution.faces.spectrum import spectrum_of
 from attribution.faces.tracker import Detection, Tracklet
 from attribution.media import OpenedMedia, orientation
 from attribution.pulse import give_pulse
@@ -316,9 +317,8 @@ def _cut(tracklets: Sequence[Tracklet], opened: OpenedMedia, finder: FaceFinder,
             (index, crop_box), pixels = next(crops)
             frame = opened.frames[one.frame]
             inside = np.clip(one.box, 0, (width, height, width, height))
-            faces.append(
-                Face(index, one.seconds, _box(inside), one.landmarks, next(p_faces), crop_box, pixels, *measures(pixels), frame.density)
-            )
+            measured = *measures(pixels), frame.density, *spectrum_of(pixels)
+            faces.append(Face(index, one.seconds, _box(inside), one.landmarks, next(p_faces), crop_box, pixels, *measured))
         cut.append(tuple(faces))
     return cut
 

@@ -15,6 +15,8 @@ from attribution.text import page as text
 from attribution.text.numbers import listed, percent, seconds, significant
 
 _HTML = macros("face.html")
+# The side at which detail is measured: more than that is never seen.
+_DETAIL_UP_TO_PX = 224
 
 
 def name_of(track: TrackEvidence, number: int, kind: str) -> str:
@@ -76,7 +78,9 @@ def face_card(
         left, top, right, bottom = shown.crop_box if shown is not None else track.box
         measures[names["whole_size"]] = text.PIXELS.format(width=round(right - left), height=round(bottom - top))
     else:
-        measures[names["size"]] = text.WIDE.format(side=significant(best.crop_side_px))
+        soft = 0 < best.detail_px < 0.8 * min(best.crop_side_px, _DETAIL_UP_TO_PX)
+        form = text.WIDE_BUT_SOFT if soft else text.WIDE
+        measures[names["size"]] = form.format(side=significant(best.crop_side_px), detail=significant(best.detail_px))
     measures[names["sharpness"]] = text.SHARPNESS.format(value=significant(best.sharpness))
     measures[names["brightness"]] = text.BRIGHTNESS.format(value=significant(best.brightness))
     if track.timeline:

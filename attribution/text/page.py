@@ -192,6 +192,7 @@ FACE_MEASURES = {
     "sharpness": _("Sharpness"), "brightness": _("Brightness"), "seen": _("Seen"),
 }  # fmt: skip
 PIXELS, WIDE = _("{width} × {height} px"), _("{side} px wide")
+WIDE_BUT_SOFT = _("{side} px wide, with {detail} px of detail")
 SHARPNESS = _("{value} (variance of the Laplacian)")
 BRIGHTNESS = _("{value} of 255")
 

@@ -45,6 +45,8 @@ REASONS: Mapping[str, Message] = {
     # What keeps a face from being examined
     "not_a_face": _("This is not clearly a face: looked at more closely and mirrored, the face finder is only {share} sure of it."),
     "face_too_small": _("The face is only {width} px wide; at least {needed} px are needed."),
+    "face_soft": _("The face was enlarged or is soft: it has only {width} px of detail; at least {needed} px are needed."),
+    "face_screened": _("The face shows the dots of a print, of a dithered picture or of a photographed display: such pictures cannot be judged."),
     "face_blurred": _("The face is blurred: its sharpness is {sharpness}; at least {least_sharpness} is needed."),
     "face_dark": _("The face is dark: its brightness is {brightness} of 255; at least {least_brightness} is needed."),
     "face_overexposed": _("The face is overexposed: its brightness is {brightness} of 255; at most {most_brightness} is allowed."),
@@ -59,10 +61,10 @@ REASONS: Mapping[str, Message] = {
         1,
     ),
     "views_left_out": _(
-        "{count} of {views} views of this face were too small, blurred, dark, bright or not clearly a face and were left out."
+        "{count} of {views} views of this face were too small, soft, printed, dark, bright or not clearly a face and were left out."
     ),
     "most_views_left_out": _(
-        "Most views of this face could not be examined: {count} of {views} were too small, blurred, dark, bright or not clearly \
+        "Most views of this face could not be examined: {count} of {views} were too small, soft, printed, dark, bright or not clearly \
 a face. The others are too few to decide."
     ),
     # What keeps an answer from being definite
