@@ -50,7 +50,7 @@ def change(card: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("labels.0.name", "stylegan2"), ("labels.0.family", "gan"), ("labels.0.family", "alien"), ("labels.0.colour", "red"),
         ("labels.0.display_name", 3), ("crop", ...), ("crop.detector", "haar"), ("crop.side_px", 100_000), ("crop.scale", float("nan")),
         ("calibration.temperature", 0), ("calibration.ece_after", 2), ("thresholds", None), ("thresholds.p_manipulated_above", 1.5),
-        ("thresholds.p_manipulated_above", True), ("thresholds.p_manipulated_below", 0.9), ("thresholds.strong_p_manipulated", 0.5),
+        ("thresholds.p_manipulated_above", True), ("thresholds.p_manipulated_below", 0.9), ("thresholds.strong_p_manipulated", 1.5),
         ("thresholds.min_faces_in_clip", 0), ("thresholds.energy_min", 10**400), ("thresholds.invented", 1),
         ("thresholds.min_brightness", 255), ("training.seeds", [1.5]), ("training.data_sha256", "abc"),
         ("measured.0.rows", [["too short"]]), ("measured.0.rows", [[[], {}, None]]), ("limits", [3]), ("probes", []),

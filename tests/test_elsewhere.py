@@ -68,7 +68,7 @@ class TestThresholds:
     def test_manipulated_from_where_few_untouched_faces_of_any_source_are_accused(self, accused: dict[str, tuple[int, int]], above: float):
         chosen = choose_thresholds(said(untouched(accused)), INFO, 1.0, CAREFUL)
         assert chosen.p_manipulated_above == pytest.approx(above)
-        assert chosen == replace(CAREFUL, p_manipulated_above=above, p_manipulated_below=0.4975, strong_p_manipulated=above)
+        assert chosen == replace(CAREFUL, p_manipulated_above=above, p_manipulated_below=0.4975)
 
     @pytest.mark.parametrize(
         ("cleared", "below"),
@@ -82,7 +82,7 @@ class TestThresholds:
     def test_where_no_level_is_harmless_next_to_nothing_is_definite(self):
         found = said({(REAL, "a"): [0.9999] * 4, ("gan", "x"): [0.0001] * 4})
         chosen = choose_thresholds(found, INFO, 1.0, CAREFUL)
-        assert (chosen.p_manipulated_above, chosen.p_manipulated_below, chosen.strong_p_manipulated) == (0.9995, 0.001, 0.9995)
+        assert (chosen.p_manipulated_above, chosen.p_manipulated_below) == (0.9995, 0.001)
 
 
 def test_the_temperature_is_found_again():

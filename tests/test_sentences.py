@@ -108,7 +108,7 @@ def check(evidence: TrackEvidence, above: float, below: float) -> None:
 
 @pytest.mark.parametrize(("above", "below"), [(0.8725, 0.0825), (0.8825, 0.1355), (0.97, 0.03), (0.995, 0.005)])
 def test_no_answer_on_a_picture_contradicts_its_threshold(above: float, below: float) -> None:
-    thresholds = replace(THRESHOLDS, p_manipulated_above=above, p_manipulated_below=below, strong_p_manipulated=0.999)
+    thresholds = replace(THRESHOLDS, p_manipulated_above=above, p_manipulated_below=below)
     for limit, step in itertools.product((above, below, 0.01, 0.5, 0.8824, 0.99), (0.0, *STEPS[:6])):
         for p in {min(max(limit + sign * step, 0.0), 1.0) for sign in (-1, 1)}:
             check(judge([p_row(p)], thresholds=thresholds), above, below)

@@ -26,7 +26,6 @@ THRESHOLDS = Thresholds(
     p_manipulated_below=0.1,
     method_min_p=0.6,
     family_min_p=0.7,
-    strong_p_manipulated=0.98,
     max_atypicality=0.95,
     min_crop_side_px=60,
     min_sharpness=20,
@@ -186,11 +185,12 @@ def test_an_atypical_face_is_not_cleared() -> None:
     assert "unlike anything" in text(evidence)
 
 
-def test_an_atypical_manipulation_is_of_unknown_method_or_inconclusive() -> None:
-    strong = judge([p_row(0.99)], placements=[placement("stylegan2", atypicality=0.97)])
-    assert (strong.verdict.state, strong.verdict.method, strong.verdict.family) == ("manipulated", "unknown", None)
-    weak = judge([p_row(0.95)], placements=[placement("stylegan2", atypicality=0.97)])
-    assert weak.verdict.state == "inconclusive"
+@pytest.mark.parametrize("p", [0.95, 0.99, 1.0])
+def test_what_is_unlike_anything_known_is_inconclusive_however_probable_a_manipulation_is(p: float) -> None:
+    unlike = judge([p_row(p)], placements=[placement("stylegan2", atypicality=0.97)])
+    assert unlike.verdict.state == "inconclusive"
+    assert "unlike anything" in text(unlike)
+    assert judge([p_row(p)], placements=[placement("stylegan2", atypicality=0.93)]).verdict.state == "manipulated"
 
 
 @pytest.mark.parametrize("p", [0.01, 0.95])

@@ -95,7 +95,7 @@ class Thresholds:
 
     `p_manipulated_above`: definitely manipulated at or above; `p_manipulated_below`: no manipulation found at or below.
     `method_min_p`: the least share of the manipulated probability that names a method; `family_min_p`: that names a family.
-    `strong_p_manipulated`: from here on a face that is unlike anything known is still called manipulated (method unknown).
+    `strong_p_manipulated`: read by nobody any more; older cards have it, and a face that is unlike anything known is never definite.
     `max_atypicality`: the largest share of validation faces that may lie nearer to their references than this face does.
     `energy_min`: the least negative free energy T·logsumexp(logits / T) of a known method (Liu et al. 2020, eq. 4, with the sign turned
     so that more is more typical), T = `energy_temperature`; None leaves it out.
@@ -109,7 +109,7 @@ class Thresholds:
     p_manipulated_below: float
     method_min_p: float
     family_min_p: float
-    strong_p_manipulated: float = 0.98
+    strong_p_manipulated: float = 1.0
     max_atypicality: float = 0.99
     energy_min: float | None = None
     energy_temperature: float = 1.0
@@ -133,7 +133,6 @@ class Thresholds:
         }
         _check(self, "thresholds.", energy_temperature=(0.01, 100), **ranges)
         _need(self.p_manipulated_below < self.p_manipulated_above, "thresholds.p_manipulated_below must lie under p_manipulated_above")
-        _need(self.strong_p_manipulated >= self.p_manipulated_above, "thresholds.strong_p_manipulated must be at least p_manipulated_above")
         _need(self.min_brightness < self.max_brightness, "thresholds.min_brightness must lie under max_brightness")
 
 

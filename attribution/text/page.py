@@ -43,9 +43,9 @@ EXAMPLES = {
         "manipulated", "face_swap", seconds=(3.0, 5.0),
     ),
     "autoencoder_swap.png": Promise(
-        _("A redrawn face, method unknown"),
-        _("Drawn anew by a small auto-encoder; made with Telltale"),
-        "manipulated",
+        _("A redrawn face, inconclusive"),
+        _("Drawn anew by a small auto-encoder, unlike anything the detector knows; made with Telltale"),
+        "inconclusive",
     ),
     "generated_face.png": Promise(
         _("A generated face, inconclusive"),

@@ -46,7 +46,9 @@ REASONS: Mapping[str, Message] = {
     "not_a_face": _("This is not clearly a face: looked at more closely and mirrored, the face finder is only {share} sure of it."),
     "face_too_small": _("The face is only {width} px wide; at least {needed} px are needed."),
     "face_soft": _("The face was enlarged or is soft: it has only {width} px of detail; at least {needed} px are needed."),
-    "face_screened": _("The face shows the dots of a print, of a dithered picture or of a photographed display: such pictures cannot be judged."),
+    "face_screened": _(
+        "The face shows the dots of a print, of a dithered picture or of a photographed display: such pictures cannot be judged."
+    ),
     "face_blurred": _("The face is blurred: its sharpness is {sharpness}; at least {least_sharpness} is needed."),
     "face_dark": _("The face is dark: its brightness is {brightness} of 255; at least {least_brightness} is needed."),
     "face_overexposed": _("The face is overexposed: its brightness is {brightness} of 255; at most {most_brightness} is allowed."),
@@ -96,7 +98,6 @@ shorter than that."
     "manipulated_between_rest_unclear": _("Manipulated between {first} and {last}; the rest of the clip is unclear."),
     "manipulated_at_times": _("Manipulated at several times ({spans}); the rest of the clip shows no sign."),
     "manipulated_at_times_rest_unclear": _("Manipulated at several times ({spans}); the rest of the clip is unclear."),
-    "method_unlike": _("The method is not among those that the detector knows, or the picture was changed in a way that it does not know."),
     "method_not_told": _("The detector’s answer is “{label}”, which does not tell the method."),
     "methods_close": _("The method is not clear: {methods}."),
     "method_weak": _("The method is not clear: {label} has only {share}."),

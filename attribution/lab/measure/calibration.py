@@ -21,7 +21,7 @@ FORGED_WEIGHT, FALSE_ALARMS, MISSES = 1 / 3, 0.01, 0.02
 # What does not depend on a detector's probabilities. Of the scores measured on held-out methods (`measured/data/study.json`, open_set) the
 # distance to references did best by far; energy and the greatest logit were near chance for unknown generators, so they have no say.
 CAREFUL = Thresholds(
-    p_manipulated_above=0.98, p_manipulated_below=0.02, method_min_p=0.6, family_min_p=0.7, strong_p_manipulated=0.98, max_atypicality=0.95,
+    p_manipulated_above=0.98, p_manipulated_below=0.02, method_min_p=0.6, family_min_p=0.7, max_atypicality=0.95,
     energy_min=None, neighbour_veto=0.6, min_crop_side_px=64.0, min_sharpness=4.0, min_brightness=30.0, max_brightness=228.0,
 )  # fmt: skip
 
@@ -64,7 +64,4 @@ def choose_thresholds(
     above = [t for t in grid if mean_share(p[untouched] >= t, val.sources[untouched]) <= FALSE_ALARMS]
     below = [t for t in grid if mean_share(p[~untouched] <= t, val.methods[~untouched]) <= MISSES]
     p_above = float(max(min(above, default=0.995), least_above))
-    return replace(
-        CAREFUL, p_manipulated_above=p_above, p_manipulated_below=float(min(max(below, default=0.005), most_below)),
-        strong_p_manipulated=max(0.98, p_above),
-    )  # fmt: skip
+    return replace(CAREFUL, p_manipulated_above=p_above, p_manipulated_below=float(min(max(below, default=0.005), most_below)))

@@ -176,8 +176,7 @@ def choose_thresholds(found: SplitPredictions, info: DetectorInfo, temperature: 
     above = [level for level in _LEVELS if level > 0.5 and harmless(level)]
     below = [level for level in _LEVELS if level < 0.5 and by_source(p[made] <= level, names[made]).mean() <= CLEARED]
     p_above, p_below = float(min(above, default=0.9995)), float(max(below, default=0.001))
-    # The answers here are about unknown faces, far from all references as they are: these need no higher p, and no method is named.
-    return replace(like, p_manipulated_above=p_above, p_manipulated_below=p_below, strong_p_manipulated=p_above)
+    return replace(like, p_manipulated_above=p_above, p_manipulated_below=p_below)
 
 
 def judged(
