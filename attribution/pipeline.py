@@ -227,7 +227,9 @@ def examine(path: str | Path, pipeline: Pipeline, progress: Progress | None = No
         if pipeline.router is not None:
             tracks = ensemble.route(tracks, pipeline.predictor.card, pipeline.router, kind)
     tracks = locate(tracks, pipeline.predictor, others, media.width, media.height)
-    verdict, decided_by = judge_file(tracks, (*media.notes, *notes), least if kind == "clip" else 1)
+    verdict, decided_by = judge_file(
+        tracks, (*media.notes, *notes), least if kind == "clip" else 1, pipeline.thresholds.p_manipulated_above
+    )
     evidence = Evidence(
         media=media,
         detector=pipeline.predictor.info,

@@ -361,6 +361,18 @@ def test_moments_that_stand_out_are_worth_a_closer_look() -> None:
     assert windows(*calm, 0.6, *calm, poor=(19,)) == [(72, 84)]
 
 
+def test_a_face_that_is_seen_too_briefly_is_looked_at_again_where_it_looks_manipulated() -> None:
+    def windows(*p: float, unseen: tuple[float, ...] = (1.5, 4.0, 2.0), **more: Any) -> list[tuple[float, float, int]]:
+        brief = replace(seen_at(*(30 + 4.0 * i for i in range(len(p))), **more), unseen_seconds=unseen)
+        return worth_a_look([judge_clip(seen_at(*range(60)), *[0.05] * 60), judge_clip(brief, *p)], THRESHOLDS)
+
+    assert windows(0.97, 0.95) == [(28.5, 36.0, 8)]
+    assert windows(0.97, 0.95, unseen=()) == [(30, 34, 8)]
+    assert windows(0.5, 0.6) == []
+    assert windows(0.97, 0.95, poor=(0, 1)) == [], "what cannot be examined tells nothing"
+    assert windows(0.97, unseen=(0.0, 0.0)) == [], "there is nowhere to look"
+
+
 def test_readings_must_be_aligned() -> None:
     with pytest.raises(ValueError, match="aligned"):
         judge([p_row(0.5)] * 2, [a_face()])
@@ -466,6 +478,14 @@ def test_a_file_is_cleared_only_if_every_face_that_could_be_examined_is(p: float
     assert verdict.reasons[0].startswith("Face 3 of 3 keeps this file from being cleared")
     assert f"{p:.0%}".replace("%", " %") in verdict.reasons[0]
     assert verdict.reasons[1:] == ("Not sure.", "A note.")
+
+
+def test_a_face_that_looks_manipulated_in_too_few_views_keeps_a_file_from_being_cleared() -> None:
+    brief = track("inconclusive", 0.97, side=40, faces=2, reason="Only 2 views.", examined=2)
+    verdict, decided_by = judge_file([track("no_manipulation_found", 0.02), brief], [], 3, above=0.9)
+    assert (verdict.state, decided_by) == ("inconclusive", 1)
+    assert verdict.reasons[0].startswith("Face 2 of 2 keeps this file from being cleared")
+    assert judge_file([track("no_manipulation_found", 0.02), brief], [], 3, above=0.98)[0].state == "no_manipulation_found"
 
 
 def test_the_reason_is_that_of_a_face_that_could_be_examined() -> None:

@@ -24,8 +24,8 @@ _FOLLOWED_BY: dict[type, tuple[tuple[str, str], ...]] = {
 
 
 def folded(model: nn.Module) -> nn.Module:
-    """A copy of a network in evaluation mode, with every batch normalisation of EfficientNet-like blocks folded into the convolution that it
-    follows (Jacob et al. 2018, arXiv 1712.05877, eq. 14); the network itself where there is none. The copy cannot be trained."""
+    """A copy of a network in evaluation mode, with every batch normalisation of EfficientNet-like blocks folded into the convolution before
+    it (Jacob et al. 2018, arXiv 1712.05877, eq. 14); the network itself where there is none. The copy cannot be trained."""
     if not any(type(module) in _FOLLOWED_BY for module in model.modules()):
         return model
     model = copy.deepcopy(model)
@@ -33,7 +33,7 @@ def folded(model: nn.Module) -> nn.Module:
         for convolution, normalisation in _FOLLOWED_BY.get(type(module), ()):
             conv, norm = getattr(module, convolution), getattr(module, normalisation)
             if isinstance(conv, nn.Conv2d) and isinstance(norm, BatchNormAct2d) and not norm.training:
-                setattr(module, convolution, fuse_conv_bn_eval(conv, norm))
-                rest: Any = (norm.drop, norm.act)
-                setattr(module, normalisation, nn.Sequential(*rest))
+                known: Any = norm
+                setattr(module, convolution, fuse_conv_bn_eval(conv, known))
+                setattr(module, normalisation, nn.Sequential(known.drop, known.act))
     return model

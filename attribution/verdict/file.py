@@ -9,13 +9,14 @@ from attribution.text.reasons import reason
 _MINOR_SIDE_SHARE = 0.5
 
 
-def judge_file(tracks: Sequence[TrackEvidence], notes: Sequence[str], min_faces: int = 1) -> tuple[Verdict, int | None]:
+def judge_file(tracks: Sequence[TrackEvidence], notes: Sequence[str], min_faces: int = 1, above: float = 1.0) -> tuple[Verdict, int | None]:
     """The verdict on the file, and the index of the track that it rests on; None where it rests on all of them.
 
     The most manipulated track decides; else an inconclusive one; else no manipulation was found, with the least confidence of all: a file
     is cleared only if every face that could be examined is. An inconclusive track that could not (fewer than `min_faces` of its views were
-    good enough) is named in the reasons but does not decide where it is minor beside a cleared one: less than half as large, or seen in
-    fewer than `min_faces` frames. `notes` are plain sentences about the reading of the file and are kept.
+    good enough, and these do not look manipulated, which is from `above` on) is named in the reasons but does not decide where it is minor
+    beside a cleared one: less than half as large, or seen in fewer than `min_faces` frames. `notes` are plain sentences about the reading
+    of the file and are kept.
     """
     if not tracks:
         return Verdict("inconclusive", None, None, None, (reason("no_face"), *notes)), None
@@ -32,7 +33,8 @@ def judge_file(tracks: Sequence[TrackEvidence], notes: Sequence[str], min_faces:
 
     def weight(i: int) -> tuple[bool, float]:
         # The figures of a face that could not be examined mean nothing: of these the largest comes first.
-        could_be = (tracks[i].examined or 0) >= min_faces
+        good = tracks[i].examined or 0
+        could_be = good >= min_faces or (good > 0 and tracks[i].p_manipulated >= above)
         return could_be, tracks[i].p_manipulated if could_be else tracks[i].crop_side_px
 
     def is_minor(i: int) -> bool:

@@ -1,6 +1,7 @@
 """Which moments of a clip deserve a closer look: those that look more manipulated than the rest of their track, until the answer is stable.
 
-A track that is cleared or manipulated throughout has no such moments; one that was found manipulated for a while needs none.
+A track that is cleared or manipulated throughout has no such moments; one that was found manipulated for a while needs none. One that is
+seen too briefly for an answer, and looks manipulated as far as it is seen, is such a moment itself.
 """
 
 from collections.abc import Sequence
@@ -29,10 +30,16 @@ def worth_a_look(tracks: Sequence[TrackEvidence], thresholds: Thresholds) -> lis
         if track.track is None or track.verdict.state == "manipulated":
             continue
         good = [i for i, face in enumerate(track.track.faces) if not quality(face, thresholds)]
-        if len(good) < thresholds.min_faces_in_clip or not track.timeline:
+        if not good or not track.timeline:
             continue
         p = np.array([track.timeline[i].p_manipulated for i in good]).clip(_LEAST_P, 1 - _LEAST_P)
         odds, seconds = np.log(p / (1 - p)), [track.timeline[i].seconds for i in good]
+        if len(good) < thresholds.min_faces_in_clip:
+            before, *_, after = track.track.unseen_seconds or (0.0, 0.0)
+            first, last = track.first_seconds - before, track.last_seconds + after
+            if p.max() >= thresholds.p_manipulated_above and last > first:
+                found.append((float(odds.max()), first, last))
+            continue
         beyond = odds - np.median(odds)
         for at in np.flatnonzero((p > thresholds.p_manipulated_below) & (beyond >= np.log(_TIMES_THE_ODDS))):
             first, last = seconds[max(0, at - 1)], seconds[min(at + 1, len(good) - 1)]
