@@ -118,18 +118,6 @@ def turn_clip(path: Path, orientation: int) -> Path:
     return path
 
 
-def trim_clip(path: Path) -> Path:
-    """Let the edit list of an MP4 file show the second half alone (ISO 14496-12, 8.6.6), as phones trim."""
-    data = bytearray(path.read_bytes())
-    header, edit = data.index(b"mdhd") + 4, data.index(b"elst") + 4
-    assert data[header] == data[edit] == 0, "version 0 of both boxes"
-    (length,) = struct.unpack_from(">I", data, header + 16)
-    shown, first = struct.unpack_from(">Ii", data, edit + 8)
-    struct.pack_into(">Ii", data, edit + 8, shown // 2, first + length // 2)
-    path.write_bytes(data)
-    return path
-
-
 def turn_back(rgb: np.ndarray, orientation: int) -> np.ndarray:
     """The stored pixels that a viewer shows as `rgb` when they carry this EXIF orientation."""
     image = Image.fromarray(rgb)

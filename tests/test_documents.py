@@ -108,7 +108,7 @@ def test_the_four_lines_of_command_line_are_four() -> None:
 def test_documented_commands_and_flags_exist(document: str) -> None:
     for arguments in commands(document):
         words = [word for word in arguments if re.fullmatch(r"[a-z]+(-[a-z]+)*", word)]
-        command = words[: 1 if words[:1] != ["lab"] else 3 if words[1:2] in (["dna-det"], ["caddm"]) else 2]
+        command = words[: 1 if words[:1] != ["lab"] else 3 if words[1:2] in (["cases"], ["dna-det"], ["caddm"]) else 2]
         assert {flag for word in arguments for flag in flags_in(word)} <= flags_in(help_of(*command)) | {"--help"}, arguments
 
 

@@ -17,8 +17,9 @@ import pytest
 from PIL import Image
 
 from attribution.errors import EvidenceError
+from attribution.lab.cases.clips import trim_clip
 from attribution.media import MediaLimits, animations, clips, demux, magic, open_media, pictures, prepare, retire
-from make_media import number_of, numbered, scene, trim_clip, turn_back, turn_clip, write_clip, write_picture
+from make_media import number_of, numbered, scene, turn_back, turn_clip, write_clip, write_picture
 
 SIZE = (160, 96)
 

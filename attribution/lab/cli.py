@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from attribution.errors import LabError, TelltaleError
-from attribution.lab.data import DATA_HELP, REAL, SPLITS, decode, find_data, in_one_text, read_manifest
+from attribution.lab.data import DATA_HELP, ENVIRONMENT_VARIABLE, REAL, SPLITS, decode, find_data, in_one_text, read_manifest
 
 Flag = tuple[str, dict[str, Any]]
 
@@ -173,6 +173,14 @@ def _commands() -> Sequence[Command]:
         Command("examples", "re-make the example pictures and the clip", (
             _flag("--out", type=Path),
         ), _call("examples:make_examples", "out")),
+        Command("cases", "files with known right answers, and what Telltale says of them", commands=(
+            Command("make", "write the files, and a manifest of what is right", (data, _path("--out", "new folder for them")), _make_cases),
+            Command("table", "what runs of `analyse --json` say of the files, by kind", (
+                _flag("folder", type=Path, help="the folder of `lab cases make`"),
+                _flag("runs", nargs="+", type=_pair, metavar="NAME=JSON", help="the name of a run and the file that it wrote"),
+                _flag("--write", action="store_true", help="write the project's results and docs/cases.md too"),
+            ), _call("cases.summary:table")),
+        )),
         Command("dna-det", "train and publish DNA-Det: which architecture drew a face", commands=(
             Command("train", "one stage of the training, or go on with one that was stopped", (
                 *decoded,
@@ -325,6 +333,12 @@ def _zeroshot(args: Namespace) -> None:
     jobs = 1 if args.device == "cuda" else args.jobs
     carry_out(todo, args.data, args.work, args.runs, dict(args.pretrained), jobs, args.device)
     measure(todo, args.data, args.work, args.runs, args.out, args.device)
+
+
+def _make_cases(args: Namespace) -> None:
+    from attribution.lab.cases.suite import write_suite
+
+    write_suite(args.out, find_data(args.data) if args.data or os.environ.get(ENVIRONMENT_VARIABLE) else None)
 
 
 def _words(_args: Namespace) -> None:

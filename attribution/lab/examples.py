@@ -44,7 +44,7 @@ def make_examples(out: Path | None = None) -> None:
     # As most pages show pictures.
     Image.open(astronaut).convert("RGB").save(portrait, quality=85)
     finder = FaceFinder("cpu")
-    collins, grace = _portrait(astronaut, finder), _portrait(hopper, finder)
+    collins, grace = find_portrait(astronaut, finder), find_portrait(hopper, finder)
     swapped, made = _mouth_swap(grace, collins), [out / name for name in ("mouth_swap.jpg", "generated_face.png", "autoencoder_swap.png")]
     Image.fromarray(_marked(swapped, f"MANIPULATED: {_SWAPPED}")).save(made[0], quality=90, subsampling=0)
     _generated(grace, collins, made[1])
@@ -58,7 +58,7 @@ def make_examples(out: Path | None = None) -> None:
 
 
 @dataclass(frozen=True)
-class _Portrait:
+class Portrait:
     """A picture (H×W×3 uint8), the rows and columns of its face's crop, and the landmarks (5×2) in pixels of that crop."""
 
     rgb: np.ndarray
@@ -75,7 +75,7 @@ class _Portrait:
         return drawn
 
 
-def _portrait(path: Path, finder: FaceFinder) -> _Portrait:
+def find_portrait(path: Path, finder: FaceFinder) -> Portrait:
     with open_media(path) as opened:
         found = find_tracks(opened, finder, CropSettings())
     if not found.tracks:
@@ -85,10 +85,10 @@ def _portrait(path: Path, finder: FaceFinder) -> _Portrait:
     left, top, right, _ = (round(value) for value in face.crop_box)
     side = min(right - left, rgb.shape[0] - top, rgb.shape[1] - left)
     points = (face.landmarks - np.array([left, top])).astype(np.float32)
-    return _Portrait(rgb, (slice(top, top + side), slice(left, left + side)), points)
+    return Portrait(rgb, (slice(top, top + side), slice(left, left + side)), points)
 
 
-def _mouth_swap(target: _Portrait, donor: _Portrait) -> np.ndarray:
+def _mouth_swap(target: Portrait, donor: Portrait) -> np.ndarray:
     """The donor's face warped onto the target by its landmarks, and of that the mouth alone blended in."""
     crop, points = target.crop, target.points
     side, share = len(crop), len(crop) / len(donor.crop)
@@ -100,7 +100,7 @@ def _mouth_swap(target: _Portrait, donor: _Portrait) -> np.ndarray:
     return target.with_crop(blend(swap.rgb, crop, cv2.GaussianBlur(mouth, (5, 5), 0), poisson=False))
 
 
-def _generated(first: _Portrait, second: _Portrait, path: Path) -> None:
+def _generated(first: Portrait, second: Portrait, path: Path) -> None:
     """A picture drawn whole by the auto-encoder's decoder, from the code half-way between those of two portraits laid on each other."""
     # The face is 1/1.6 of the picture, its middle a little below that of the picture.
     points = ((first.points / len(first.crop) - 0.5) / 1.6 + (0.5, 0.52)) * GENERATED_SIDE_PX
