@@ -21,12 +21,15 @@ from PIL import Image, ImageFilter
 
 from attribution.detectors.card import CropSettings, Thresholds
 from attribution.evidence import Box, Frame, Media, Track
+from attribution.evidence.pixels import LEAST_P_FACE
 from attribution.faces import finder as faces
-from attribution.faces.certainty import certainty
+from attribution.faces.certainty import SURELY_A_FACE, certainty
 from attribution.faces.copies import without_copies
 from attribution.faces.crops import face_square
 from attribution.faces.finder import FaceFinder, FoundFace, FoundFaces, find_further, find_tracks
+from attribution.faces.likeness import likeness
 from attribution.faces.tracker import overlap
+from attribution.lab.forge.patterns import PATTERNS
 from attribution.media import OpenedMedia
 from attribution.text.reasons import coded
 from attribution.verdict.track import quality
@@ -243,6 +246,28 @@ def test_what_looks_like_a_face_once_alone_is_not_surely_one(finder: FaceFinder)
 def test_a_dark_or_blurred_face_is_still_a_face(finder: FaceFinder, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
     face = tracks_of(Opened([change(portrait(name))]), finder).tracks[0].faces[0]
     assert "not_a_face" not in [(coded(why) or {})["code"] for why in quality(face, Thresholds(0.9, 0.1, 0.5, 0.5))]
+
+
+@pytest.mark.parametrize("kind", PATTERNS)
+def test_patterns_in_which_the_finder_is_sure_of_a_face_have_not_the_outlines_of_one(finder: FaceFinder, kind: str) -> None:
+    random, sure = np.random.default_rng(77), 0
+    while sure < 3:
+        picture = PATTERNS[kind](random)
+        for face in finder.find([picture])[0]:
+            if face.p_face >= SURELY_A_FACE:
+                (told,) = certainty(finder, [(picture, face.box, face.p_face)])
+                assert told < LEAST_P_FACE
+                sure += 1
+
+
+@pytest.mark.parametrize("name", ["astronaut.png", "grace_hopper.jpg", "generated_face.png", "autoencoder_swap.png"])
+def test_faces_have_the_outlines_of_one_however_they_are_changed(finder: FaceFinder, name: str) -> None:
+    picture = portrait(name)
+    (face, *_) = finder.find([picture])[0]
+    x0, y0, x1, y1 = (round(float(end)) for end in face.box)
+    crop = picture[max(y0, 0) : y1, max(x0, 0) : x1]
+    for changed in (crop, crop[:, ::-1], crop // 4, cv2.GaussianBlur(crop, (0, 0), 4), cv2.resize(crop, (24, 24)), 255 - (255 - crop) // 3):
+        assert likeness(np.ascontiguousarray(changed)) >= LEAST_P_FACE
 
 
 def test_what_is_surely_a_face_is_not_looked_at_again(finder: FaceFinder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 from attribution.evidence import checks
 from attribution.evidence.checks import Box, Checked, NotNegative, Probability, need
 
+LEAST_P_FACE = 0.88
+"""Below this a region is not clearly a face, and is not judged."""
 LONGEST_UNSEEN_SECONDS = 5.0
 """For how long a face may be in sight without being looked at before nobody can say that it was never manipulated."""
 

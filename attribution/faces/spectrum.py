@@ -25,11 +25,11 @@ _POINT, _POINTS_FROM, _MOST_IN_POINTS, _FINE_FROM, _MOST_FINE = 20.0, 16, 0.12, 
 
 
 class Spectrum(NamedTuple):
-    """`resolved_px`, 0..224: how many pixels across would hold all the detail of a crop; None where the crop itself is too small to tell.
-    `screened`, ≥ 0: how much of a printed screen or of dithering it shows, as a multiple of the most that photographs have."""
+    """`resolved_px`, 0..224: how many pixels across would hold all the detail of a crop. `screened`, ≥ 0: how much of a printed screen or
+    of dithering it shows, as a multiple of the most that photographs have. Both are None where the crop itself is too small to tell."""
 
     resolved_px: float | None
-    screened: float
+    screened: float | None
 
 
 def spectrum_of(crop: np.ndarray) -> Spectrum:
@@ -39,8 +39,11 @@ def spectrum_of(crop: np.ndarray) -> Spectrum:
     more detail than all of it seen through a window, theirs counts.
     """
     luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    if len(crop) < _LEAST_CROP_PX:
+        return Spectrum(None, None)
     if luma.shape != (_SIDE_PX, _SIDE_PX):
-        luma = cv2.resize(luma, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
+        how = cv2.INTER_AREA if len(luma) > _SIDE_PX else cv2.INTER_CUBIC
+        luma = cv2.resize(luma, (_SIDE_PX, _SIDE_PX), interpolation=how)
     power, means, flat = _powers(luma)
     if flat.sum() <= 0:
         return Spectrum(0.0, 0.0)
@@ -50,8 +53,6 @@ def spectrum_of(crop: np.ndarray) -> Spectrum:
     split = _FINE_FROM - _LOWEST_CYCLES[_SIDE_PX]
     fine = float(flat[split:].sum() / max(flat[:split].sum(), 1e-12))
     screened = max(in_points / _MOST_IN_POINTS, fine / _MOST_FINE)
-    if len(crop) < _LEAST_CROP_PX:
-        return Spectrum(None, screened)
     ends = slice(_CORNER_PX), slice(_SIDE_PX - _CORNER_PX, None)
     corners = sorted(_detail(luma[rows, columns]) for rows in ends for columns in ends)
     return Spectrum(max(_detail(luma), corners[1]), screened)

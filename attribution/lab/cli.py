@@ -112,6 +112,9 @@ def _commands() -> Sequence[Command]:
             *common, _flag("--steps", 2200), seed,
         ), _autoencoder),
         Command("prepare", "decode the faces and make the pools of forgeries, once", common, _prepare),
+        Command("face-check", "teach the check of what the face finder found", (
+            *common, _path("--out", "file of the weights"), _flag("--regions", 1500, "deceiving regions to find"), seed,
+        ), _call("train.likeness:face_check", "found_data", "work", "out", "regions", "seed")),
         Command("heads", "fit a detector's head to what frozen networks see, and one for each fold of sources without them", (
             *common,
             _path("--out", "folder of the run: settings, final weights, the heads of the folds"),

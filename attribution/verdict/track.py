@@ -8,18 +8,13 @@ import numpy as np
 from attribution.detectors.card import Thresholds
 from attribution.evidence import DetectorInfo, Face, Interval, Moment, Placement, Predictions, Track, TrackEvidence, Verdict
 from attribution.evidence.checks import UNKNOWN_FAMILY, UNKNOWN_METHOD
-from attribution.evidence.pixels import LONGEST_UNSEEN_SECONDS
+from attribution.evidence.pixels import LEAST_P_FACE, LONGEST_UNSEEN_SECONDS
 from attribution.text.reasons import reason
 
 # A hole this many times as long as the usual step between two faces was not looked into: no stretch reaches across it.
 _GAP_STEPS = 3
 # Views that lie close together look alike: one blur or blink fills many of them. What only a closer look shows has to last for this long.
 _LEAST_CLOSE_SECONDS = 1.0
-# Below this what was found is not clearly a face. Chosen on validation data; on others: in 3,000 pictures of blobs, textures and things the
-# finder gives 16 regions, of which 2 reach this, both too small to be examined. Of 55 regions from a search for pictures that deceive it 11
-# do. Of 583 faces 1.2 % do not: 3 of 91 darkened, 2 of 94 tilted, 1 of 100 strongly compressed and 1 of 99 as they were, of 199 blurred or
-# small ones none.
-_LEAST_P_FACE = 0.88
 # A face of the fewest pixels stored is itself somewhat soft, which must not count twice. With 48 px of detail for 64 stored none of 2,438
 # faces of `val` and `test` is left out, and of 254 untouched ones of `test` that were enlarged 94 % from 24 px, 76 % from 32, 50 % from 40,
 # 15 % from 48 and 2 % from 64.
@@ -144,7 +139,7 @@ def _quoted(faces: Sequence[Face], case: _Case, guilty: list[Stretch], decisive:
 
 def quality(face: Face, thresholds: Thresholds) -> list[str]:
     """What keeps this face from being examined; empty when nothing does."""
-    if face.p_face is not None and face.p_face < _LEAST_P_FACE:
+    if face.p_face is not None and face.p_face < LEAST_P_FACE:
         return [reason("not_a_face", share=face.p_face)]
     found: list[str] = []
     if face.crop_side_px < thresholds.min_crop_side_px:

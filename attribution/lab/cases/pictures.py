@@ -11,6 +11,7 @@ import skimage
 from PIL import Image
 
 from attribution.lab.cases.faces import Faces
+from attribution.lab.forge.patterns import PATTERNS, uint8
 
 _FILTERS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 _PHOTOGRAPHS = (
@@ -37,31 +38,22 @@ def resized(rgb: np.ndarray, share: float, how: int = cv2.INTER_AREA) -> np.ndar
     return cv2.resize(rgb, (width, height), interpolation=how)
 
 
-def _uint8(values: np.ndarray) -> np.ndarray:
-    return np.clip(values + 0.5, 0, 255).astype(np.uint8)
-
-
 # Without faces.
 
 
 def blobs(stem: Path, rng: np.random.Generator, faces: Faces, _number: int) -> Path:
     """Lights out of focus or leaves, among which spots lie by chance as eyes and a mouth do."""
-    return save(stem, _deceiving(lambda rng: _spotted(_blobs(rng), rng), rng, faces), rng)
+    return save(stem, _deceiving(PATTERNS["blobs"], rng, faces), rng)
 
 
 def textures(stem: Path, rng: np.random.Generator, faces: Faces, _number: int) -> Path:
     """Noise of several octaves, bent stripes as of wood, cells; with such spots."""
-    return save(stem, _deceiving(lambda rng: _spotted(_texture(rng), rng), rng, faces), rng)
+    return save(stem, _deceiving(PATTERNS["textures"], rng, faces), rng)
 
 
 def mirrors(stem: Path, rng: np.random.Generator, faces: Faces, _number: int) -> Path:
     """Patterns whose halves mirror each other, as ink blots; with such spots."""
-
-    def draw(rng: np.random.Generator) -> np.ndarray:
-        half = (_blobs if rng.random() < 0.6 else _texture)(rng)[:, :180]
-        return _spotted(np.hstack([half, half[:, ::-1]]), rng, middle=True)
-
-    return save(stem, _deceiving(draw, rng, faces), rng)
+    return save(stem, _deceiving(PATTERNS["mirrors"], rng, faces), rng)
 
 
 def photographs(stem: Path, rng: np.random.Generator, faces: Faces, number: int) -> Path:
@@ -87,66 +79,6 @@ def _deceiving(draw: Any, rng: np.random.Generator, faces: Faces) -> np.ndarray:
     return rgb
 
 
-def _blobs(rng: np.random.Generator, side: int = 360) -> np.ndarray:
-    leaves = rng.random() < 0.5
-    rgb = np.full((side, side, 3), rng.uniform(10, 120, 3) * (0.5, 1, 0.5) if leaves else rng.uniform(5, 90, 3), np.float32)
-    for _ in range(int(rng.integers(30, 140) if leaves else rng.integers(8, 50))):
-        colour = rng.uniform(30, 200, 3) * (0.7, 1, 0.5) if leaves else rng.uniform(60, 255, 3)
-        reach = float(rng.uniform(0.03, 0.14)) * side
-        axes = (reach, reach * float(rng.uniform(0.2, 0.5))) if leaves else (reach, reach)
-        centre, turn, share = rng.uniform(0, side, 2).tolist(), float(rng.uniform(0, 180)), float(rng.uniform(0.3, 1))
-        layer = cv2.ellipse(rgb.copy(), (centre, (2 * axes[0], 2 * axes[1]), turn), colour.tolist(), -1)
-        rgb = cv2.addWeighted(layer, share, rgb, 1 - share, 0)
-    return _uint8(cv2.GaussianBlur(rgb, (0, 0), float(rng.uniform(0.6, 5))) + rng.normal(0, rng.uniform(0, 5), rgb.shape))
-
-
-def _spotted(rgb: np.ndarray, rng: np.random.Generator, middle: bool = False) -> np.ndarray:
-    """With a bright patch, two dark spots side by side on it, a dim one and a dark bar below: as on sockets and the fronts of cars."""
-    picture, side = cv2.GaussianBlur(rgb.astype(np.float32), (0, 0), float(rng.uniform(0.5, 6))), rgb.shape[1]
-    unit = float(rng.uniform(0.06, 0.17)) * side
-    x, y = side / 2 if middle else float(rng.uniform(0.35, 0.65)) * side, float(rng.uniform(0.33, 0.5)) * side
-    bright = rng.uniform(90, 220, 3)
-    dark = bright * rng.uniform(0.1, 0.5)
-    eye, bar = rng.uniform(0.2, 0.6, 2), rng.uniform((0.8, 0.15), (1.3, 0.45))
-    share = float(rng.uniform(0.35, 0.75))
-    spots = (
-        (0, 0.5, (3.0, 4.2), bright),
-        (-0.7, 0, eye, dark),
-        (0.7, 0, eye, dark),
-        (0, 0.75, (0.35, 0.5), 0.8 * bright),
-        (0, 1.5, bar, dark),
-    )
-    for right, down, size, colour in spots:
-        box = (x + right * unit, y + down * unit), (float(size[0]) * unit, float(size[1]) * unit), 0.0
-        picture = cv2.addWeighted(cv2.ellipse(picture.copy(), box, colour.tolist(), -1), share, picture, 1 - share, 0)
-    return _uint8(cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.06, 0.2)) * unit) + rng.normal(0, 3, picture.shape))
-
-
-def _noise(rng: np.random.Generator, side: int, octaves: int = 6) -> np.ndarray:
-    """Octaves of smooth noise, side×side float32 in [0, 1]."""
-    total = np.zeros((side, side), np.float32)
-    for octave in range(octaves):
-        coarse = rng.normal(0, 0.6**octave, (3 * 2**octave, 3 * 2**octave)).astype(np.float32)
-        total += cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
-    return (total - total.min()) / (np.ptp(total) + 1e-6)
-
-
-def _texture(rng: np.random.Generator, side: int = 360) -> np.ndarray:
-    height = _noise(rng, side)
-    kind = int(rng.integers(3))
-    if kind == 1:
-        across = np.linspace(0, 1, side)[None] + 0.5 * height
-        height = 0.5 + 0.5 * np.sin(across * rng.uniform(20, 80))
-    elif kind == 2:
-        seeds = np.ones((side, side), np.uint8)
-        at = rng.integers(0, side, (int(rng.integers(20, 150)), 2))
-        seeds[at[:, 0], at[:, 1]] = 0
-        far = cv2.distanceTransform(seeds, cv2.DIST_L2, 5)
-        height = 0.7 * far / far.max() + 0.3 * height
-    low, high = rng.uniform(0, 120, 3), rng.uniform(100, 255, 3)
-    return _uint8(low + height[..., None] * (high - low))
-
-
 # Untouched, and untouched but poor.
 
 
@@ -161,7 +93,7 @@ def soft(stem: Path, rng: np.random.Generator, faces: Faces, number: int) -> Pat
     small = resized(head.rgb, float(rng.uniform(16, 48)) / len(head.crop))
     rgb = resized(small, float(rng.uniform(4, 8)), _FILTERS[number % len(_FILTERS)])
     if rng.random() < 0.5:
-        rgb = _uint8(rgb + rng.uniform(0.5, 2) * (rgb.astype(np.float32) - cv2.GaussianBlur(rgb, (0, 0), 2)))
+        rgb = uint8(rgb + rng.uniform(0.5, 2) * (rgb.astype(np.float32) - cv2.GaussianBlur(rgb, (0, 0), 2)))
     return save(stem, rgb, rng)
 
 
@@ -179,7 +111,7 @@ def dark_or_blurred(stem: Path, rng: np.random.Generator, faces: Faces, number: 
         turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), float(rng.uniform(0, 180)), 1)
         kernel = np.asarray(cv2.warpAffine(kernel, turn, (length, length)))
         rgb = cv2.filter2D(rgb, -1, kernel / kernel.sum())
-    return save(stem, _uint8(rgb), rng)
+    return save(stem, uint8(rgb), rng)
 
 
 # Prints, scans and screens.
@@ -199,7 +131,7 @@ def halftone(stem: Path, rng: np.random.Generator, faces: Faces, _number: int) -
         printed.append((ink > 0.5 + 0.25 * (np.cos(2 * np.pi * u) + np.cos(2 * np.pi * v))).astype(np.float32))
     paper = np.stack([(1 - one) * (1 - printed[3]) for one in printed[:3]], 2) * 255
     scanned = cv2.GaussianBlur(paper, (0, 0), float(rng.uniform(0.4, 1.6)))
-    return save(stem, resized(_uint8(scanned), float(rng.uniform(0.5, 1))), rng)
+    return save(stem, resized(uint8(scanned), float(rng.uniform(0.5, 1))), rng)
 
 
 def dithered(stem: Path, rng: np.random.Generator, faces: Faces, number: int) -> Path:
@@ -213,7 +145,7 @@ def dithered(stem: Path, rng: np.random.Generator, faces: Faces, number: int) ->
         tile = np.kron((_BAYER + 0.5) / 16 - 0.5, np.ones((cell, cell), np.float32))
         lifted = np.tile(tile, [side // len(tile) + 1 for side in rgb.shape[:2]])[: rgb.shape[0], : rgb.shape[1], None]
         grey = rgb.mean(2, keepdims=True).repeat(3, 2) if number % 3 == 1 else rgb
-        rgb = _uint8(np.clip(np.round(grey / 255 * levels + lifted), 0, levels) * 255 / levels)
+        rgb = uint8(np.clip(np.round(grey / 255 * levels + lifted), 0, levels) * 255 / levels)
     return save(stem, rgb, rng, lossless=0.5)
 
 
@@ -223,7 +155,7 @@ def drawn(stem: Path, rng: np.random.Generator, faces: Faces, number: int) -> Pa
     if number % 3 == 0:
         levels = int(rng.integers(3, 8))
         smooth = cv2.bilateralFilter(rgb, 7, 50, 5)
-        rgb = _uint8(np.round(smooth / 255 * levels) * 255 / levels)
+        rgb = uint8(np.round(smooth / 255 * levels) * 255 / levels)
     elif number % 3 == 1:
         rgb = cv2.stylization(rgb, sigma_s=float(rng.uniform(10, 60)), sigma_r=float(rng.uniform(0.2, 0.5)))
     else:
@@ -248,7 +180,7 @@ def screen(stem: Path, rng: np.random.Generator, faces: Faces, _number: int) -> 
     seen = cv2.warpAffine(
         cv2.GaussianBlur(lit * stripes, (0, 0), float(rng.uniform(0.5, 1.1))), warp, size, borderMode=cv2.BORDER_REPLICATE
     )
-    return save(stem, _uint8(seen * rng.uniform(0.9, 1.15) + rng.normal(0, rng.uniform(0, 3), seen.shape)), rng)
+    return save(stem, uint8(seen * rng.uniform(0.9, 1.15) + rng.normal(0, rng.uniform(0, 3), seen.shape)), rng)
 
 
 # Swapped, or either.
