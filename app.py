@@ -22,7 +22,12 @@ def main() -> None:
     flags.add_argument("--detector", default="default", help="name, folder or hf:owner/repo@revision of the detector")
     flags.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the detector runs")
     flags.add_argument("--data", type=Path, help="your own copy of the face data set, for pictures of the nearest references")
+    flags.add_argument(
+        "--allow-measuring", action="store_true", help="measure detectors on folders of this machine, from this machine alone"
+    )
     asked = flags.parse_args()
+    if asked.allow_measuring and os.environ.get("SPACE_ID"):
+        flags.error("--allow-measuring is for a machine of your own, not for Spaces")
 
     folder = private_folder()
     # Gradio reads both of them as it is imported or started: no telemetry, and its temporary files where we delete them.
@@ -41,7 +46,7 @@ def main() -> None:
     if on_zero_gpu():
         engine.load()
         borrow_gpus(engine)
-    page = build(Events(uploads, engine, examples(uploads), asked.data))
+    page = build(Events(uploads, engine, examples(uploads), asked.data), asked.allow_measuring)
     # The private folder goes at exit, and SIGTERM alone would be no exit.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _, address, _ = page.launch(server_name=asked.host, server_port=asked.port, prevent_thread_lock=True, **look(uploads), **LAUNCH)

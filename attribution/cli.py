@@ -1,15 +1,17 @@
-"""The same pipeline without a browser: `python -m attribution analyse | detectors | lab …`.
+"""The same pipeline without a browser: `python -m attribution analyse | measure | detectors | lab …`.
 
-Exit status 0: every file has a result (inconclusive is one). 2: a file, a detector, a device or an output could not be used; one
-sentence on stderr says so, and the results of the other files are written all the same.
+Exit status 0: every file has a result (inconclusive is one), or the detector was measured. 2: a file, a detector, a device or an output
+could not be used; one sentence on stderr says so, and the results of the other files are written all the same. 130: stopped.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +20,8 @@ from attribution.detectors.spec import MEANINGS, DetectorSpec, read_meanings_fla
 from attribution.errors import TelltaleError, UnmappedLabels
 from attribution.evidence import VIEWS, DetectorInfo, Evidence, Opinion, TrackEvidence, Unusable, Verdict, document_text
 from attribution.messages import LANGUAGES, reading_in
-from attribution.text.numbers import listed
+from attribution.text import measuring as measuring_text
+from attribution.text.numbers import cell, listed
 from attribution.text.opinions import TOGETHER
 from attribution.text.printable import printable
 from attribution.version import __version__
@@ -26,8 +29,10 @@ from attribution.version import __version__
 if TYPE_CHECKING:
     import numpy as np
 
+    from attribution.detectors.card import MeasuredTable
     from attribution.pipeline import Pipeline
 
+_LINE_SECONDS = 10.0
 _MEANINGS = ", ".join(MEANINGS)
 
 
@@ -43,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return lab_main(words[1:])
     args = _parser().parse_args(words)
     try:
-        return _detectors(args.all) if args.command == "detectors" else _analyse(args)
+        return _detectors(args.all) if args.command == "detectors" else _measure(args) if args.command == "measure" else _analyse(args)
+    except UnmappedLabels as error:
+        return _fail(f"{error} Give it as --labels LABEL=MEANING,… (or --beside-labels); meanings are: {_MEANINGS}.")
     except TelltaleError as error:
         return _fail(str(error))
 
@@ -63,6 +70,19 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument("--json", type=Path, metavar="OUT", help="write the results as JSON")
     analyse.add_argument("--report", type=Path, metavar="OUT.html", help="write a report that needs no other file")
     analyse.add_argument("--lang", default="en", choices=tuple(LANGUAGES), help="the language of the report (default: en)")
+    measure = commands.add_parser("measure", help="measure a detector on files of your own, whose limits it then answers with")
+    measure.add_argument(
+        "source", nargs="?", type=Path, metavar="FOLDER|LIST.csv", help="real/ and manipulated/ (or METHOD/), or path,label"
+    )
+    measure.add_argument("--detector", default="default", metavar="NAME|DIR|hf:owner/repo@rev", help="which detector is measured")
+    measure.add_argument("--labels", default="", metavar="LABEL=MEANING,…", help=f"what its labels mean: {_MEANINGS}")
+    measure.add_argument("--sees", default="", choices=VIEWS, help="what it sees, where its files do not say")
+    measure.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where it runs (default: auto)")
+    measure.add_argument("--false-alarms", type=float, default=0.05, metavar="SHARE", help="the bound on errors (default: 0.05)")
+    measure.add_argument("--out", "--export", type=Path, metavar="CARD.json", help="write the measured limits there, too")
+    instead = measure.add_mutually_exclusive_group()
+    instead.add_argument("--import", dest="taken", type=Path, metavar="CARD.json", help="take over limits that were measured elsewhere")
+    instead.add_argument("--forget", action="store_true", help="let the detector answer with its own limits again")
     detectors = commands.add_parser("detectors", help="name the embedded detectors, the default first")
     detectors.add_argument("--all", action="store_true", help="those in the Hub cache and known public ones too, with what they are")
     commands.add_parser("lab", help="the training side: python -m attribution lab --help", add_help=False)
@@ -93,10 +113,11 @@ def _analyse(args: argparse.Namespace) -> int:
 
     first = DetectorSpec(args.detector, read_meanings_flag(args.labels), args.sees)
     beside = DetectorSpec(args.beside, read_meanings_flag(args.beside_labels), args.beside_sees) if args.beside is not None else None
-    try:
-        pipeline = load_pipeline(first, args.device, beside)
-    except UnmappedLabels as error:
-        return _fail(f"{error} Give it as --labels LABEL=MEANING,… (or --beside-labels); meanings are: {_MEANINGS}.")
+    pipeline = load_pipeline(first, args.device, beside)
+    # Whoever measured it here has to know that this does not count.
+    for limit in pipeline.predictor.info.limits:
+        if getattr(limit, "form", "") == measuring_text.NOT_USED:
+            _tell(limit)
     outcomes: list[Evidence | Unusable] = []
     pictures = {}
     for index, file in enumerate(args.files):
@@ -120,6 +141,68 @@ def _analyse(args: argparse.Namespace) -> int:
         with reading_in(args.lang):
             _write(args.report, _report(outcomes, pictures, pipeline))
     return 2 if any(isinstance(outcome, Unusable) for outcome in outcomes) else 0
+
+
+def _measure(args: argparse.Namespace) -> int:
+    """Measure a detector, or say, take over, write down or forget how it was measured here."""
+    if args.out is not None:
+        _check_writable(args.out)
+
+    from attribution.detectors import here
+    from attribution.measuring.run import measure, notes
+    from attribution.pipeline import load_pipeline
+
+    spec = DetectorSpec(args.detector, read_meanings_flag(args.labels), args.sees)
+    pipeline = load_pipeline(spec, args.device, as_measured_here=False)
+    detector, together = pipeline.predictor.detector, pipeline.combination is not None
+    if args.forget:
+        there = here.forget(detector.weights_sha256)
+        print((measuring_text.FORGOTTEN if there else measuring_text.NOT_MEASURED_HERE).format(detector=detector.name))
+        return 0
+    if args.taken is not None:
+        local = here.read(args.taken)
+        local.check(detector, together)
+        here.keep(local)
+    elif args.source is not None:
+        try:
+            local = measure(
+                args.source, pipeline, args.false_alarms, _Told(), lambda item, error: print(f"{item.name}: {error}", file=sys.stderr)
+            )
+        except KeyboardInterrupt:
+            return _fail(measuring_text.STOPPED, 130)
+    elif (kept := here.find(detector.weights_sha256)) is not None:
+        local = kept
+        local.check(detector, together)
+    else:
+        raise TelltaleError(measuring_text.NOT_MEASURED_HERE.format(detector=detector.name), measuring_text.LAYOUT)
+    lines = [f"{local.name}:", *(f"  {one}" for one in (*local.limits(), *notes(local)))]
+    for table in local.tables:
+        lines += ["", f"{table.title}", *_columns(table)]
+    print(printable("\n".join(lines), "?", "\n"))
+    if args.out is not None:
+        _write(args.out, json.dumps(local.to_json(), indent=1))
+    return 0
+
+
+def _columns(table: MeasuredTable) -> list[str]:
+    """A table in columns of equal width."""
+    rows = [table.columns, *(tuple(str(cell(one)) for one in row) for row in table.rows)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(table.columns))]
+    return ["  " + "  ".join(one.ljust(width) for one, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+class _Told:
+    """Progress on stderr: one line that changes in a terminal, else a line now and then."""
+
+    def __init__(self) -> None:
+        self._live, self._next = sys.stderr.isatty(), 0.0
+
+    def __call__(self, share: float, doing: str) -> None:
+        if self._live:
+            print(f"\r\033[K{doing}", end="" if share < 1 else "\n", file=sys.stderr, flush=True)
+        elif (now := time.monotonic()) >= self._next:
+            self._next = now + _LINE_SECONDS
+            print(doing, file=sys.stderr, flush=True)
 
 
 def _report(outcomes: Sequence[Evidence | Unusable], pictures: Mapping[int, np.ndarray], pipeline: Pipeline) -> str:
@@ -182,9 +265,13 @@ def _answer(detector: DetectorInfo, verdict: Verdict) -> str:
     return f"{verdict.state.replace('_', ' ')}{how}{sure}"
 
 
-def _fail(sentence: str) -> int:
+def _fail(sentence: str, status: int = 2) -> int:
+    _tell(sentence)
+    return status
+
+
+def _tell(sentence: str) -> None:
     print(printable(sentence, "?"), file=sys.stderr)
-    return 2
 
 
 def _check_writable(path: Path) -> None:

@@ -98,6 +98,30 @@ def unreadable(problem: str, next_step: str = OTHER_DETECTOR) -> UnusableDetecto
     return UnusableDetector(_UNREADABLE.format(problem=problem), next_step)
 
 
+class RefusedLimits(DetectorError):
+    """Limits that were measured with another detector, preparation or version of Telltale, or a file that is none of such limits."""
+
+
+class MeasuringError(TelltaleError):
+    """A detector could not be measured on these files."""
+
+
+class NothingToMeasure(MeasuringError):
+    """No folder or list of files in a form that is read, or no file in it."""
+
+
+class OneKindOnly(MeasuringError):
+    """Untouched files alone, or manipulated ones alone."""
+
+
+class TooFewFiles(MeasuringError):
+    """Too few files of a kind that could be examined."""
+
+
+class RepeatedFile(MeasuringError):
+    """The same file in two groups, or as untouched and as manipulated."""
+
+
 class DeviceError(TelltaleError):
     """The asked-for device is not there."""
 

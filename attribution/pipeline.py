@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 
+from attribution.detectors import here
 from attribution.detectors.card import Combination, CropSettings, MeasuredTable, Thresholds
 from attribution.detectors.loading import DEFAULT_DETECTOR, load
 from attribution.detectors.predictor import Predictor, pick_device
@@ -132,10 +133,12 @@ def load_pipeline(
     beside: str | DetectorSpec | None = None,
     progress: Progress | None = None,
     like: Pipeline | None = None,
+    as_measured_here: bool = True,
 ) -> Pipeline:
     """Load a detector (NAME, DIR or `hf:owner/repo[@revision]`) and all that works beside it on `auto`, `cpu` or `cuda`; `beside` is a
     second one that the reader wants to hear about the same faces. `progress` is told of downloads. `like` is a pipeline whose face finder
-    and embedded specialists may be shared.
+    and embedded specialists may be shared. With `as_measured_here` the detector answers by limits that were measured on this machine, where
+    they were.
 
     Raises DetectorError or DeviceError; an embedded detector beside the chosen one that cannot be loaded refuses its opinions instead.
     """
@@ -170,6 +173,8 @@ def load_pipeline(
     if router is not None:
         # It is heard about every face anyway.
         specialists = tuple(one for one in specialists if one.info.weights_sha256 != router.info.weights_sha256)
+    if as_measured_here:
+        loaded = here.as_measured(loaded, together=loaded.card.combination is not None and not unheard)
     return Pipeline(Predictor(loaded, chosen), finder, ensemble.bank_of(loaded), specialists=specialists, router=router, unheard=unheard)
 
 

@@ -27,9 +27,10 @@ def within_pulse(at_a_beat: Callable[[], None]) -> Iterator[None]:
 
 
 def give_pulse(network: Any) -> None:
-    """Each layer of a network (an `nn.Module`) beats before it computes: a batch may take seconds where others use the machine."""
+    """Each layer of a network (an `nn.Module`) beats once before it computes: a batch may take seconds where others use the machine."""
     for layer in network.modules():
-        layer.register_forward_pre_hook(_before_layer)
+        if _before_layer not in layer._forward_pre_hooks.values():
+            layer.register_forward_pre_hook(_before_layer)
 
 
 def _before_layer(*_: Any) -> None:

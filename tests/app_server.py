@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,11 +39,13 @@ class Server(NamedTuple):
         return json.loads(self.get("config")[1])
 
 
-def start(detector: str, temporary: Path, program: Path = ROOT / "app.py", device: str = "cpu", **environment: str) -> Server:
+def start(
+    detector: str, temporary: Path, program: Path = ROOT / "app.py", device: str = "cpu", flags: Sequence[str] = (), **environment: str
+) -> Server:
     """Start app.py on a free port, as a user would, from a folder that is not the project's."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GRADIO_")}
     process = subprocess.Popen(
-        [sys.executable, str(program), "--detector", detector, "--device", device],
+        [sys.executable, str(program), "--detector", detector, "--device", device, *flags],
         cwd=temporary,
         env={**clean, "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1", **environment},
         stdout=subprocess.PIPE,

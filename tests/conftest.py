@@ -173,6 +173,14 @@ def _write_bank(folder: Path, model: torch.nn.Module, projection: Projection, si
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_limits_of_the_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What somebody measured on this machine changes no answer of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def detector_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A detector folder; read it, do not change it."""

@@ -308,6 +308,8 @@ def test_results_from_before_a_field_was_added_are_read() -> None:
 
 
 FIGURES = {
+    "files": 412,
+    "date": "2026-12-01",
     **dict.fromkeys(("p", "p_other", "above", "below", "share"), 0.8123),
     **dict.fromkeys(("width", "needed", "brightness", "least_brightness", "most_brightness", "response", "least_response"), 48.27),
     **dict.fromkeys(("moment", "first", "last", "length", "apart", "sharpness", "least_sharpness"), np.float32(3.25)),

@@ -21,6 +21,8 @@ from test_verdict import THRESHOLDS, a_face, clip, judge, p_row
 # Of each reason that has several figures to compare, which is less than which.
 ORDER: dict[str, tuple[tuple[str, str], ...]] = {
     "not_sure": (("below", "p"), ("p", "above")),
+    "never_found": (("below", "p"),),
+    "never_cleared": (("p", "above"),),
     **dict.fromkeys(("face_too_small", "face_soft"), (("width", "needed"),)),
     "face_blurred": (("sharpness", "least_sharpness"),),
     "face_dark": (("brightness", "least_brightness"),),

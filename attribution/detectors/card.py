@@ -24,6 +24,8 @@ Cell = str | float | int | None
 _Part = TypeVar("_Part")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
 _SHARE = (0, 1)
+NEVER_ABOVE, NEVER_BELOW = 2.0, -1.0
+"""Thresholds of p_manipulated for a state that is never given: no probability reaches them."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Label:
         _need(isinstance(self.name, str) and re.fullmatch(r"[a-z0-9][a-z0-9_]{0,39}", self.name) is not None, "a label's name")
         _need(self.name != UNKNOWN_METHOD, f"a label called {UNKNOWN_METHOD!r}")
         _need(self.family in LABEL_FAMILIES, f"the family of {self.name} must be one of {', '.join(LABEL_FAMILIES)}")
-        _check(self, f"{self.name}.")
+        check_fields(self, f"{self.name}.")
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class CropSettings:
     def __post_init__(self) -> None:
         _need(self.detector in ("mtcnn", "none"), "crop.detector must be 'mtcnn' or 'none'")
         _need(self.resample in RESAMPLINGS, f"crop.resample must be one of {', '.join(RESAMPLINGS)}")
-        _check(self, "crop.", scale=(0.1, 10), down=(-2, 2), side_px=(32, 1024), short_px=(32, 4096))
+        check_fields(self, "crop.", scale=(0.1, 10), down=(-2, 2), side_px=(32, 1024), short_px=(32, 4096))
         _need(self.short_px is None or self.detector == "none", "crop.short_px is for whole pictures")
         _need(self.short_px is None or self.short_px >= self.side_px, "crop.short_px must be at least side_px")
 
@@ -86,14 +88,16 @@ class Calibration:
 
     def __post_init__(self) -> None:
         warm = (0.01, 100)
-        _check(self, "calibration.", temperature=warm, patch_temperature=warm, patch_bias=(-100, 100), ece_before=_SHARE, ece_after=_SHARE)
+        shares = dict.fromkeys(("ece_before", "ece_after"), _SHARE)
+        check_fields(self, "calibration.", temperature=warm, patch_temperature=warm, patch_bias=(-100, 100), **shares)
 
 
 @dataclass(frozen=True)
 class Thresholds:
     """When `verdict` may be definite. Set in the lab on validation faces; every one only ever makes an answer more careful.
 
-    `p_manipulated_above`: definitely manipulated at or above; `p_manipulated_below`: no manipulation found at or below.
+    `p_manipulated_above`: definitely manipulated at or above; `p_manipulated_below`: no manipulation found at or below; NEVER_ABOVE and
+    NEVER_BELOW where such an answer is never given.
     `method_min_p`: the least share of the manipulated probability that names a method; `family_min_p`: that names a family.
     `strong_p_manipulated`: read by nobody any more; older cards have it, and a face that is unlike anything known is never definite.
     `max_atypicality`: the largest share of validation faces that may lie nearer to their references than this face does.
@@ -124,14 +128,16 @@ class Thresholds:
     min_interval_seconds: float = 0.5
 
     def __post_init__(self) -> None:
-        shares = ("p_manipulated_above", "p_manipulated_below", "method_min_p", "family_min_p", "strong_p_manipulated", "neighbour_veto")
+        shares = ("method_min_p", "family_min_p", "neighbour_veto")
         ranges: dict[str, tuple[float, float]] = {
             **dict.fromkeys((*shares, "max_atypicality", "min_examined_share"), _SHARE),
+            **dict.fromkeys(("p_manipulated_above", "strong_p_manipulated"), (0, NEVER_ABOVE)),
+            "p_manipulated_below": (NEVER_BELOW, 1),
             **dict.fromkeys(("min_crop_side_px", "min_sharpness", "min_interval_seconds"), (0, 1e300)),
             **dict.fromkeys(("min_brightness", "max_brightness"), (0, 255)),
             **dict.fromkeys(("min_faces_in_clip", "min_interval_faces"), (1, 2**63)),
         }
-        _check(self, "thresholds.", energy_temperature=(0.01, 100), **ranges)
+        check_fields(self, "thresholds.", energy_temperature=(0.01, 100), **ranges)
         _need(self.p_manipulated_below < self.p_manipulated_above, "thresholds.p_manipulated_below must lie under p_manipulated_above")
         _need(self.min_brightness < self.max_brightness, "thresholds.min_brightness must lie under max_brightness")
 
@@ -151,7 +157,7 @@ class Combination:
     thresholds: Thresholds
 
     def __post_init__(self) -> None:
-        _check(self, "combination.")
+        check_fields(self, "combination.")
         names = all(re.fullmatch(_NAME, name) for name in self.experts)
         _need(names and len(set(self.experts)) == len(self.experts) >= 1, "combination.experts must be names, each once")
         _need(all(_is_sha256(one) for one in self.digests), "combination.digests must be 64 hex digits")
@@ -180,7 +186,7 @@ class ArtifactRule:
     offset: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self, "artifacts.", min_confidence=_SHARE, nms_iou=_SHARE, slope=(0.01, 100), offset=(-100, 100))
+        check_fields(self, "artifacts.", min_confidence=_SHARE, nms_iou=_SHARE, slope=(0.01, 100), offset=(-100, 100))
 
 
 @dataclass(frozen=True)
@@ -196,7 +202,7 @@ class Training:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check(self, "training.", minutes=(0, 1e300))
+        check_fields(self, "training.", minutes=(0, 1e300))
         _need(self.data_sha256 == "" or _is_sha256(self.data_sha256), "training.data_sha256 must be 64 hex digits")
 
 
@@ -210,7 +216,7 @@ class MeasuredTable:
     note: str = ""
 
     def __post_init__(self) -> None:
-        _check(self, "measured.")
+        check_fields(self, "measured.")
         for row in self.rows:
             fits = isinstance(row, tuple) and len(row) == len(self.columns) > 0
             _need(fits, f"a row of the table {self.title!r} does not fit its columns")
@@ -226,7 +232,7 @@ class Probe:
     logits: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        _check(self, "probes.", seed=(0, 2**32 - 1))
+        check_fields(self, "probes.", seed=(0, 2**32 - 1))
 
 
 @dataclass(frozen=True)
@@ -265,7 +271,7 @@ class Card:
         name = rf"({_NAME}/)?{_NAME}" if self.adapter else _NAME
         _need(isinstance(self.name, str) and bool(re.fullmatch(name, self.name)), "its name must be letters, digits, dots and hyphens")
         _need(self.scope in SCOPES, f"its scope must be one of {', '.join(SCOPES)}")
-        _check(self, "", jpeg_quality=(1, 100))
+        check_fields(self, "", jpeg_quality=(1, 100))
         names = [label.name for label in self.labels]
         _need(len(set(names)) == len(names) >= 2, "it needs at least two labels of different names")
         families = {label.family for label in self.labels}
@@ -305,16 +311,16 @@ class Card:
         for name, kind in {"labels": Label, "measured": MeasuredTable, "probes": Probe}.items():
             items = data.get(name, [])
             _need(isinstance(items, list) and len(items) <= 10_000, f"{name} must be a list")
-            parts[name] = tuple(_part(kind, item, name) for item in items)
+            parts[name] = tuple(read_part(kind, item, name) for item in items)
         for name, kind in {"crop": CropSettings, "calibration": Calibration, "thresholds": Thresholds, "training": Training}.items():
-            parts[name] = _part(kind, data.get(name), name)
+            parts[name] = read_part(kind, data.get(name), name)
         if data.get("artifacts") is not None:
-            parts["artifacts"] = _part(ArtifactRule, data["artifacts"], "artifacts")
+            parts["artifacts"] = read_part(ArtifactRule, data["artifacts"], "artifacts")
         if (rule := data.get("combination")) is not None:
             _need(isinstance(rule, Mapping), "combination is no JSON object")
-            thresholds = _part(Thresholds, rule.get("thresholds"), "combination.thresholds")
-            parts["combination"] = _part(Combination, {**rule, "thresholds": thresholds}, "combination")
-        return _part(Card, parts, "card")
+            thresholds = read_part(Thresholds, rule.get("thresholds"), "combination.thresholds")
+            parts["combination"] = read_part(Combination, {**rule, "thresholds": thresholds}, "combination")
+        return read_part(Card, parts, "card")
 
 
 def feature_names(readers: Sequence[str], families: Sequence[str]) -> tuple[str, ...]:
@@ -357,8 +363,9 @@ def _is_sha256(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
 
 
-def _check(part: Any, where: str, **ranges: tuple[float, float]) -> None:
-    """Every field whose declared type is a text, a number or a whole number, or a tuple of those; numbers by their ranges."""
+def check_fields(part: Any, where: str, **ranges: tuple[float, float]) -> None:
+    """Every field whose declared type is a text, a number or a whole number, or a tuple of those; numbers by their ranges. Raises
+    DamagedDetector."""
     for one in fields(part):
         value, declared = getattr(part, one.name), str(one.type)
         check: Any = {"str": _text, "float": _number, "int": _whole}.get(re.split(r"[ ,]", declared.removeprefix("tuple["))[0])
@@ -369,8 +376,8 @@ def _check(part: Any, where: str, **ranges: tuple[float, float]) -> None:
             check(where + one.name, item, *ranges.get(one.name, ()))
 
 
-def _part(kind: type[_Part], data: Any, where: str) -> _Part:
-    """A dataclass from a JSON object; every field known, every field without a default there, lists as tuples."""
+def read_part(kind: type[_Part], data: Any, where: str) -> _Part:
+    """A dataclass from a JSON object; every field known, every field without a default there, lists as tuples. Raises DamagedDetector."""
     _need(isinstance(data, Mapping), f"{where} is missing or no JSON object")
     declared = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
     strangers = [str(name)[:40] for name in data if name not in declared]

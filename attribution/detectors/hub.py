@@ -190,7 +190,7 @@ def keep(listing: Listing) -> Snapshot:
     """Make a snapshot of blobs that are all there. Raises OSError."""
     own, files = folder_of(listing.repository), {file.name: {"bytes": file.bytes, "digest": file.digest} for file in listing.files}
     # First, so that at no moment half of the files could pass for all of them.
-    _write(_note(listing.repository, listing.revision), json.dumps({"files": files, "licence": listing.licence}, indent=1))
+    write(_note(listing.repository, listing.revision), json.dumps({"files": files, "licence": listing.licence}, indent=1))
     for file in listing.files:
         blob, pointer, _ = places(listing, file)
         pointer.parent.mkdir(parents=True, exist_ok=True)
@@ -203,7 +203,7 @@ def keep(listing: Listing) -> Snapshot:
             # Where links cannot be made the client keeps the content itself in the snapshot, too.
             shutil.move(blob, pointer)
     if listing.reference:
-        _write(own / "refs" / listing.reference, listing.revision)
+        write(own / "refs" / listing.reference, listing.revision)
     if (kept := _read(listing.repository, listing.revision)) is None:
         raise OSError("the snapshot is not complete")
     return kept
@@ -227,7 +227,7 @@ def _read(repository: str, revision: str) -> Snapshot | None:
     return Snapshot(repository, revision, folder, {name: one for name, one in digests.items() if DIGEST.fullmatch(one)})
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
     """Whole or not at all: another process may be reading it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     own = path.with_name(f"{path.name}.{os.getpid()}.tmp")

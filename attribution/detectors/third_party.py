@@ -26,7 +26,7 @@ from attribution.errors import OTHER_DETECTOR, UnusableDetector, damaged
 from attribution.evidence import UNKNOWN_FAMILY
 from attribution.messages import gettext as _
 from attribution.models.backbones import build_backbone, features, normalise
-from attribution.text.detectors import CANNOT_BE_USED
+from attribution.text.detectors import CANNOT_BE_USED, NEVER_MEASURED
 
 FACE_SCALE = 1.3
 """The square that faces are cut to for a detector that does not say how its own were, in heights of the face's box."""
@@ -114,8 +114,7 @@ def _card(
 ) -> Card:
     sees_picture = adapted.crop.view == "picture"
     limits = (
-        _("Telltale has never measured this detector: how often it is wrong is not known here."),
-        _("Its probabilities are not calibrated: of the answers that it calls 97 % certain more than 3 % may be wrong."),
+        *NEVER_MEASURED,
         *((_("It judges the whole picture, not one face of it."),) if sees_picture else ()),
         *((_("Its labels tell whether, and not by which method."),) if {one.family for one in labels} <= {"real", UNKNOWN_FAMILY} else ()),
     )

@@ -76,6 +76,11 @@ class DetectorInfo(Checked):
     (`face_swap`) alone"""
     speaks_on: tuple[Annotated[str, checks.FAMILIES], ...] = ()
     """the families that it may speak on beside others, by its card; empty where these are those of its labels"""
+    measured_here: Annotated[int, 0] = 0
+    """how many files of whoever runs Telltale its thresholds were chosen on (`python -m attribution measure`); 0 where they are those of
+    its card"""
+    measured_here_on: str = ""
+    """the day of that, ISO 8601"""
 
     def check(self) -> None:
         need(len(self.labels) == len(self.families) > 0, "labels and families differ in number")

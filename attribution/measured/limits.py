@@ -16,6 +16,7 @@ from attribution.messages import gettext as _
 from attribution.render.charts import Axis, Bar, Curve, Dots, Heat, axis_over, curves, dots, heat, stacked
 from attribution.render.html import macros
 from attribution.text import limits as text
+from attribution.text import measuring as measuring_text
 from attribution.text.numbers import measured_share
 from attribution.text.opinions import name_of
 
@@ -430,8 +431,10 @@ def limits_page(card: Card, study: Study, others: Sequence[Card] = ()) -> str:
 
 
 def _chapter(at: Subject, prefix: str) -> Markup:
+    here = any(table.title in measuring_text.TABLES for table in at.card.measured)
+    intro = measuring_text.OWN_CARD if here else text.INTRO
     head = _HTML.first(
-        prefix, at.card.name, "", text.INTRO, answers(at), text.CHART_TITLE, by_source_of_all(at), text.STATED_LIMITS, at.card.limits
+        prefix, at.card.name, "", intro, answers(at), text.CHART_TITLE, by_source_of_all(at), text.STATED_LIMITS, at.card.limits
     )
     return section.drawn_page(
         at, PLANS[at.card.scope], _WORDS, at.study, lambda table: numbers(table, at.say), head, at.card.measured, _OF_THE_STUDY, prefix

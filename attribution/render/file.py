@@ -125,11 +125,11 @@ def _duration(evidence: Evidence) -> float:
 
 
 def _threshold(evidence: Evidence) -> float | None:
-    """From which probability on the detector calls a face manipulated, where the settings say so."""
+    """From which probability on the detector calls a face manipulated, where the settings say so and there is one."""
     rule = evidence.settings.get("combination")
     thresholds = (rule if isinstance(rule, Mapping) and rule else evidence.settings).get("thresholds")
     value = thresholds.get("p_manipulated_above") if isinstance(thresholds, Mapping) else None
-    return float(value) if isinstance(value, int | float) else None
+    return float(value) if isinstance(value, int | float) and value <= 1 else None
 
 
 def _clip_data(evidence: Evidence) -> str:

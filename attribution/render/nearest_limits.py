@@ -32,13 +32,16 @@ _SMALL_PX = 150
 class Limit(NamedTuple):
     """One limit: a sentence, and what it was measured on; None where it is nothing measured."""
 
-    sentence: Message
-    basis: Message | None = None
+    sentence: str
+    basis: str | None = None
 
 
 def nearest_limits(evidence: Evidence, track: TrackEvidence | None, tables: Sequence[MeasuredTable] | None) -> list[Limit]:
     """The two limits for the answer on a file, of which `track` is the face that the verdict rests on. A single one where nothing was
     measured, and where the tables of the card are not at hand (None)."""
+    if evidence.detector.measured_here and len(own := evidence.detector.limits) > 2:
+        # Its own card's figures are of other thresholds. `LocalCard.limits` has the order.
+        return [Limit(own[2 if evidence.verdict.state == "no_manipulation_found" else 1], own[0])]
     unmeasured = Limit(text.UNMEASURED.format(name=name_of(evidence.detector.name)))
     if not evidence.detector.measured:
         return [unmeasured]

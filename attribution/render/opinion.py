@@ -274,7 +274,7 @@ def _caveats(track: TrackEvidence, opinion: Opinion) -> list[Message]:
     """What else the reader has to know of an opinion beside an answer."""
     name = _name(opinion)
     found = [text.OTHER_VIEW[opinion.view].format(name=name)] if opinion.view != track.view else []
-    return [*found, *([] if opinion.detector.measured else [text.NOT_MEASURED.format(name=name)])]
+    return [*found, *([] if opinion.detector.measured or opinion.detector.measured_here else [text.NOT_MEASURED.format(name=name)])]
 
 
 def _meaning(track: TrackEvidence, first: DetectorInfo, two: Verdict, second: DetectorInfo, agreed: str) -> list[Message]:

@@ -31,6 +31,10 @@ MEASURED = _("Yes: its probabilities are calibrated, and its limits are known.")
 NOT_MEASURED = _("No: its probabilities are not calibrated, and how often it is wrong is not known here.")
 MEASURED_BY_CARD = _("Its card holds measurements by its makers, made with Telltale.")
 MORE_LABELS = _("{labels} and {count} more")
+NEVER_MEASURED = (
+    _("Telltale has never measured this detector: how often it is wrong is not known here."),
+    _("Its probabilities are not calibrated: of the answers that it calls 97 % certain more than 3 % may be wrong."),
+)
 NOT_STATED = _("Not stated")
 CANNOT_BE_USED = _("{detector} cannot be used. {reason}")
 GATED = _("Its makers want you to accept their conditions on the Hub first, and a token (HF_TOKEN) of yours where this page runs.")

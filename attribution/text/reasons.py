@@ -73,6 +73,18 @@ a face. The others are too few to decide."
     "not_sure": _(
         "This is not sure: the probability of a manipulation is {p}; it counts as found from {above} on, and as not found up to {below}."
     ),
+    "never_found": _(
+        "The probability of a manipulation is {p}; it counts as not found up to {below}. As found it never counts: on the files that the \
+detector was measured on here, the wished bound on false alarms could not be held."
+    ),
+    "never_cleared": _(
+        "The probability of a manipulation is {p}; it counts as found from {above} on. As not found it never counts: on the files that the \
+detector was measured on here, the wished bound on misses could not be held."
+    ),
+    "never_definite": _(
+        "The probability of a manipulation is {p}. No answer is definite: on the files that the detector was measured on here, the wished \
+bounds on errors could not be held."
+    ),
     "moments_do_not_last": ngettext(
         "One moment, at {moment}, looks manipulated ({p}), but not the nearest one that was examined, {apart} away.",
         "{count} moments look manipulated, {moment} most of all ({p}; the nearest one examined is {apart} away), but too few in a row, or \
@@ -92,6 +104,9 @@ shorter than that."
     "shorter_may_be_missed": _("A manipulation shorter than {length} may have been missed."),
     "not_measured": _(
         "Telltale has not measured {detector}: how often such an answer is wrong is not known, and its probability is not calibrated."
+    ),
+    "measured_here": _(
+        "Its thresholds were measured here on {files} files of yours, {date}: they hold the wished bound on errors for files like those."
     ),
     # When, and by which method
     "manipulated_between": _("Manipulated between {first} and {last}; the rest of the clip shows no sign."),

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from attribution.detectors import loading
+from attribution.detectors import here, loading
 from attribution.detectors.card import Card, Combination, Thresholds
 from attribution.detectors.hub_client import Progress
 from attribution.detectors.loading import LoadedDetector
@@ -100,7 +100,7 @@ def load_router(chosen: Card, device: str) -> Specialist | None:
 
 def load_companion(asked: str | DetectorSpec, device: str, progress: Progress | None = None) -> Specialist:
     """The detector that the reader wants to hear beside the chosen one. Raises DetectorError."""
-    loaded = loading.load(asked, progress)
+    loaded = here.as_measured(loading.load(asked, progress), together=False)
     return Specialist(loaded.info, Predictor(loaded, device), bank_of(loaded), asked_for=True)
 
 

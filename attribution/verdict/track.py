@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from attribution.detectors.card import Thresholds
+from attribution.detectors.card import NEVER_ABOVE, NEVER_BELOW, Thresholds
 from attribution.evidence import DetectorInfo, Face, Interval, Moment, Placement, Predictions, Track, TrackEvidence, Verdict
 from attribution.evidence.checks import UNKNOWN_FAMILY, UNKNOWN_METHOD
 from attribution.evidence.pixels import LEAST_P_FACE, LONGEST_UNSEEN_SECONDS
@@ -157,13 +157,31 @@ def quality(face: Face, thresholds: Thresholds) -> list[str]:
     return found
 
 
+def extremes(
+    p: np.ndarray, seconds: np.ndarray, thresholds: Thresholds, clip: bool, step_seconds: float | None = None
+) -> tuple[float, float]:
+    """The highest `p_manipulated_above` at which a track is called manipulated whose N examined faces have these probabilities of a
+    manipulation, and the lowest `p_manipulated_below` at which no manipulation is found in it. The same number twice for a picture."""
+    whole = float(np.median(p))
+    if not clip:
+        return whole, whole
+    timing = _timing(thresholds, step_seconds)
+    lasting = (float(above) for above in np.unique(p)[::-1] if above <= whole or sustained(p, seconds, above, *timing))
+    worst = worst_stretch(p, seconds, *timing)
+    mean = float(p[worst.first : worst.last + 1].mean())
+    return max(whole, next(lasting, 0.0)), max(worst.median, min(mean, float(p.max())))
+
+
+def _timing(thresholds: Thresholds, step_seconds: float | None) -> tuple[int, float, float | None]:
+    """How many faces and seconds a stretch needs, and the usual time between two faces."""
+    closer = _LEAST_CLOSE_SECONDS if step_seconds is not None else 0.0
+    return thresholds.min_interval_faces, max(thresholds.min_interval_seconds, closer), step_seconds
+
+
 def _decisive(case: _Case) -> tuple[list[Stretch], Stretch]:
     """The stretches that are manipulated, and the one that the answer is about."""
     whole = _stretch(case.p_manipulated, 0, case.examined - 1)
-    above = case.thresholds.p_manipulated_above
-    closer = _LEAST_CLOSE_SECONDS if case.step_seconds is not None else 0.0
-    lasting = max(case.thresholds.min_interval_seconds, closer)
-    timing = (case.thresholds.min_interval_faces, lasting, case.step_seconds)
+    above, timing = case.thresholds.p_manipulated_above, _timing(case.thresholds, case.step_seconds)
     guilty = sustained(case.p_manipulated, case.seconds, above, *timing) if case.clip else []
     if guilty:
         return guilty, max(guilty, key=lambda one: (one.median, one.faces))
@@ -179,7 +197,8 @@ def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: n
     minority = []
     if examined < thresholds.min_examined_share * faces:
         minority, notes = [reason("most_views_left_out", count=faces - examined, views=faces)], []
-    unmeasured = () if info.measured else (reason("not_measured", detector=info.name),)
+    known = () if info.measured else (reason("not_measured", detector=info.name),)
+    known = (reason("measured_here", files=info.measured_here, date=info.measured_here_on),) if info.measured_here else known
     within = slice(decisive.first, decisive.last + 1)
     unlike = _unlike(case, within if guilty else slice(None))
     veto = _veto(case, within, bool(guilty))
@@ -189,13 +208,13 @@ def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: n
         when = _when(case, guilty) if case.clip else []
         method, family, why = _method(p_methods, thresholds, info)
         # Single low moments may lie within a stretch: its median is what reached the threshold.
-        return Verdict("manipulated", method, family, decisive.median, (*when, *why, *notes, *unmeasured))
+        return Verdict("manipulated", method, family, decisive.median, (*when, *why, *notes, *known))
     doubts = _moments(case) if case.clip else []
     # A mean may exceed by rounding what it is the mean of.
     highest = max(decisive.median, min(p_manipulated, float(case.p_manipulated.max())))
     above, below = thresholds.p_manipulated_above, thresholds.p_manipulated_below
     if below < highest < above:
-        doubts.append(reason("not_sure", p=highest, above=above, below=below))
+        doubts.append(_not_sure(highest, above, below))
     # Neighbours contradict only what the network says, and between its thresholds it says nothing.
     elif highest <= below:
         doubts += veto
@@ -204,7 +223,16 @@ def _verdict(case: _Case, guilty: list[Stretch], decisive: Stretch, p_methods: n
         doubts.append(reason("short_not_excluded", length=case.unseen_seconds))
     if doubts:
         return _inconclusive([*doubts, *notes])
-    return Verdict("no_manipulation_found", None, "real", 1 - p_manipulated, (*notes, *unmeasured))
+    return Verdict("no_manipulation_found", None, "real", 1 - p_manipulated, (*notes, *known))
+
+
+def _not_sure(p: float, above: float, below: float) -> str:
+    """Between two thresholds, or where there is none: limits that were measured here may rule a state out."""
+    if above >= NEVER_ABOVE and below <= NEVER_BELOW:
+        return reason("never_definite", p=p)
+    if above >= NEVER_ABOVE:
+        return reason("never_found", p=p, below=below)
+    return reason("never_cleared", p=p, above=above) if below <= NEVER_BELOW else reason("not_sure", p=p, above=above, below=below)
 
 
 def _moments(case: _Case) -> list[str]:

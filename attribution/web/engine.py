@@ -149,6 +149,14 @@ class Engines:
         engine.start()
         return engine
 
+    def renew(self) -> None:
+        """Load every detector anew for the files to come: limits were measured by which they answer now."""
+        fresh = Engine(self.default.selection, self.default.device)
+        with self._lock:
+            self.default = fresh
+            self._others.clear()
+        fresh.start()
+
 
 class Watched(Generic[_Result]):
     """Runs `work(progress)` on a thread. Iterate to get a Step whenever it has moved on, until it ends; then ask for `result`.

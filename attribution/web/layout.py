@@ -7,16 +7,19 @@ from typing import Any
 
 import gradio as gr
 
+from attribution.messages import said
 from attribution.render import detector_panel as panel_view
 from attribution.text import detectors as detectors_text
 from attribution.text import failures as failures_text
 from attribution.text import limits as limits_text
+from attribution.text import measuring as measuring_text
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
 from attribution.web import api, page_parts, theme
 from attribution.web.detector_panel import DetectorPanel, PanelParts
 from attribution.web.events import Events, Example
 from attribution.web.language import ON_CHOICE, Spoken
+from attribution.web.measuring import Measuring
 from attribution.web.results import FaceParts, FileParts
 from attribution.web.uploads import Uploads
 
@@ -62,8 +65,8 @@ def examples(uploads: Uploads) -> list[Example]:
     return [Example(uploads.publish(path), path.name, title, source) for path, title, source in there if path.is_file()]
 
 
-def build(events: Events) -> gr.Blocks:
-    """The whole page, with its events."""
+def build(events: Events, allow_measuring: bool = False) -> gr.Blocks:
+    """The whole page, with its events; with `allow_measuring` the owner of the server can measure detectors on it."""
     with gr.Blocks(title=f"{text.NAME}: {text.PURPOSE}", analytics_enabled=False, delete_cache=(60, 600), fill_width=True) as page:
         spoken = Spoken(events.sessions)
         spoken.html(lambda: page_parts.script_words(f"{text.NAME}: {text.PURPOSE}"))
@@ -86,6 +89,8 @@ def build(events: Events) -> gr.Blocks:
             stage, strip, card, face = _first_view()
             faces = _sections(events, spoken)
         parts = FileParts(result, verdict, stage, strip, card, faces)
+        if allow_measuring:
+            _measuring(events, spoken)
 
         given = file.upload(events.take_upload, file, [file, status], **_LIGHT)
         for arrived in (given, gallery.select(events.take_example, None, status, **_LIGHT)):
@@ -135,6 +140,24 @@ def _choose_detectors(events: Events, header: gr.HTML, spoken: Spoken) -> tuple[
     body.select(panel.act, None, [*PanelParts(header, line, body, progress, cancel)], **_WAITS)
     cancel.click(panel.cancel, None, cancel, **_LIGHT)
     return panel, line
+
+
+def _measuring(events: Events, spoken: Spoken) -> None:
+    """Below everything else: a folder of the server to measure the chosen detector on."""
+    measuring = Measuring(events.sessions, events.engines)
+    with gr.Column(elem_id="tt-measure", elem_classes="tt-panel"):
+        spoken.html(partial(page_parts.HTML.title, measuring_text.TITLE, measuring_text.HINT))
+        with gr.Row():
+            given = {"label": str(measuring_text.SOURCE), "scale": 7, "max_lines": 1}
+            source = spoken.part(gr.Textbox(**given), lambda: gr.update(label=said(measuring_text.SOURCE)))
+            wish = gr.Number(5, label=str(measuring_text.WISH_LABEL), minimum=0.1, maximum=50, scale=3)
+            spoken.part(wish, lambda: gr.update(label=said(measuring_text.WISH_LABEL)))
+        with gr.Row():
+            start = spoken.button(measuring_text.START, variant="primary")
+            stop = spoken.button(detectors_text.CANCEL, variant="secondary")
+        status, found = _html("", visible=False), _html("", visible=False)
+    start.click(measuring.start, [source, wish], [status, found], **_WAITS)
+    stop.click(measuring.stop, None, None, **_LIGHT)
 
 
 def _first_view() -> tuple[gr.HTML, gr.HTML, gr.Column, FaceParts]:

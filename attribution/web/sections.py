@@ -20,6 +20,7 @@ from attribution.render import file as file_view
 from attribution.render import opinion as opinion_view
 from attribution.render import patches as patches_view
 from attribution.render import where as where_view
+from attribution.text import measuring as measuring_text
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
 from attribution.web import examination, page_parts
@@ -265,7 +266,10 @@ def _opinion_limits(detector: DetectorInfo, pipeline: Pipeline) -> Markup:
 
 
 def first_tables(card: Card) -> list[MeasuredTable]:
-    """What a card says first; the page of measured limits has the rest. The first ones of a card with other tables."""
+    """What a card says first: what was measured here, where it was. The page of measured limits has the rest. The first ones of a card with
+    other tables."""
+    if here := [table for table in card.measured if table.title in measuring_text.TABLES]:
+        return here
     return [table for title in PANEL_TABLES for table in card.measured if table.title == title] or list(card.measured[: len(PANEL_TABLES)])
 
 
