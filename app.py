@@ -21,6 +21,8 @@ def main() -> None:
     flags.add_argument("--port", type=int, help="port to serve on; GRADIO_SERVER_PORT, or the first free one from 7860, when left out")
     flags.add_argument("--detector", default="default", help="name, folder or hf:owner/repo@revision of the detector")
     flags.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where the detector runs")
+    kept = "how many chosen detectors stay in memory beside that of --detector; others are let go (default: %(default)s)"
+    flags.add_argument("--keep-detectors", type=int, default=5, metavar="N", help=kept)
     flags.add_argument("--data", type=Path, help="your own copy of the face data set, for pictures of the nearest references")
     flags.add_argument(
         "--allow-measuring", action="store_true", help="measure detectors on folders of this machine, from this machine alone"
@@ -28,6 +30,8 @@ def main() -> None:
     asked = flags.parse_args()
     if asked.allow_measuring and os.environ.get("SPACE_ID"):
         flags.error("--allow-measuring is for a machine of your own, not for Spaces")
+    if asked.keep_detectors < 1:
+        flags.error("--keep-detectors: at least 1")
 
     folder = private_folder()
     # Gradio reads both of them as it is imported or started: no telemetry, and its temporary files where we delete them.
@@ -46,7 +50,7 @@ def main() -> None:
     if on_zero_gpu():
         engine.load()
         borrow_gpus(engine)
-    page = build(Events(uploads, engine, examples(uploads), asked.data), asked.allow_measuring)
+    page = build(Events(uploads, engine, examples(uploads), asked.data, kept=asked.keep_detectors), asked.allow_measuring)
     # The private folder goes at exit, and SIGTERM alone would be no exit.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _, address, _ = page.launch(server_name=asked.host, server_port=asked.port, prevent_thread_lock=True, **look(uploads), **LAUNCH)

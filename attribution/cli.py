@@ -13,11 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attribution.detectors.spec import MEANINGS, DetectorSpec, read_meanings_flag
-from attribution.errors import TelltaleError, UnmappedLabels
+from attribution.errors import TelltaleError, UnmappedLabels, UnusableDetector
 from attribution.evidence import VIEWS, DetectorInfo, Evidence, Opinion, TrackEvidence, Unusable, Verdict, document_text
 from attribution.messages import LANGUAGES, reading_in
 from attribution.text import measuring as measuring_text
@@ -50,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _detectors(args.all) if args.command == "detectors" else _measure(args) if args.command == "measure" else _analyse(args)
     except UnmappedLabels as error:
-        return _fail(f"{error} Give it as --labels LABEL=MEANING,… (or --beside-labels); meanings are: {_MEANINGS}.")
+        return _fail(f"{error} Give it as --labels LABEL=MEANING,…; meanings are: {_MEANINGS}.")
     except TelltaleError as error:
         return _fail(str(error))
 
@@ -62,10 +64,16 @@ def _parser() -> argparse.ArgumentParser:
     analyse = commands.add_parser("analyse", help="examine pictures and clips")
     analyse.add_argument("files", nargs="+", metavar="FILE", help="a picture or a clip")
     analyse.add_argument("--detector", default="default", metavar="NAME|DIR|hf:owner/repo@rev", help="which detector answers")
-    analyse.add_argument("--beside", metavar="NAME|DIR|hf:owner/repo@rev", help="a second detector, asked about the same faces")
-    for flag, which in (("", "--detector"), ("beside-", "--beside")):
-        analyse.add_argument(f"--{flag}labels", default="", metavar="LABEL=MEANING,…", help=f"what the labels of {which} mean: {_MEANINGS}")
-        analyse.add_argument(f"--{flag}sees", default="", choices=VIEWS, help=f"what {which} sees, where its files do not say")
+    analyse.add_argument("--labels", default="", metavar="LABEL=MEANING,…", help=f"what the labels of --detector mean: {_MEANINGS}")
+    analyse.add_argument("--sees", default="", choices=VIEWS, help="what --detector sees, where its files do not say")
+    for flag, metavar, what in (
+        ("", "NAME|DIR|hf:owner/repo@rev", "another detector, asked about the same faces; may be repeated"),
+        ("-labels", "LABEL=MEANING,…", "what the labels of the --beside before it mean"),
+        ("-sees", "|".join(VIEWS), "what the --beside before it sees, where its files do not say"),
+    ):
+        # Kept in the order in which they were given.
+        kept = {"dest": "beside", "action": "append", "default": [], "type": partial(_told, flag)}
+        analyse.add_argument(f"--beside{flag}", metavar=metavar, help=what, **kept)
     analyse.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where it runs (default: auto)")
     analyse.add_argument("--json", type=Path, metavar="OUT", help="write the results as JSON")
     analyse.add_argument("--report", type=Path, metavar="OUT.html", help="write a report that needs no other file")
@@ -87,6 +95,23 @@ def _parser() -> argparse.ArgumentParser:
     detectors.add_argument("--all", action="store_true", help="those in the Hub cache and known public ones too, with what they are")
     commands.add_parser("lab", help="the training side: python -m attribution lab --help", add_help=False)
     return parser
+
+
+def _told(flag: str, value: str) -> tuple[str, str]:
+    return flag, value
+
+
+def _beside(told: Sequence[tuple[str, str]]) -> list[DetectorSpec]:
+    """The detectors of `--beside`, each with what `--beside-labels` and `--beside-sees` behind it say. Raises UnusableDetector."""
+    specs: list[DetectorSpec] = []
+    for flag, value in told:
+        if not flag:
+            specs.append(DetectorSpec(value))
+        elif not specs:
+            raise UnusableDetector(f"--beside{flag} speaks of the --beside before it, and there is none.", "Write it behind its --beside.")
+        else:
+            specs[-1] = replace(specs[-1], meanings=read_meanings_flag(value)) if flag == "-labels" else replace(specs[-1], view=value)
+    return specs
 
 
 def _detectors(everything: bool) -> int:
@@ -112,8 +137,14 @@ def _analyse(args: argparse.Namespace) -> int:
     from attribution.pipeline import examine, load_pipeline
 
     first = DetectorSpec(args.detector, read_meanings_flag(args.labels), args.sees)
-    beside = DetectorSpec(args.beside, read_meanings_flag(args.beside_labels), args.beside_sees) if args.beside is not None else None
-    pipeline = load_pipeline(first, args.device, beside)
+    beside = _beside(args.beside)
+    try:
+        pipeline = load_pipeline(first, args.device, beside)
+    except UnmappedLabels as error:
+        flag = (
+            f"--beside-labels LABEL=MEANING,… behind --beside {beside[error.place - 1].name}" if error.place else "--labels LABEL=MEANING,…"
+        )
+        return _fail(f"{error} Give it as {flag}; meanings are: {_MEANINGS}.")
     # Whoever measured it here has to know that this does not count.
     for limit in pipeline.predictor.info.limits:
         if getattr(limit, "form", "") == measuring_text.NOT_USED:
@@ -221,6 +252,8 @@ def _report(outcomes: Sequence[Evidence | Unusable], pictures: Mapping[int, np.n
 
 def _summary(evidence: Evidence, with_refusals: bool = False) -> str:
     """A file in a few lines."""
+    from attribution.render.opinion import together
+
     count = len(evidence.tracks)
     boxes = "" if count > 1 else "".join(_boxes(track) for track in evidence.tracks)
     lines = [f"{evidence.media.name}: {_answer(evidence.detector, evidence.verdict)}{boxes}"]
@@ -231,6 +264,8 @@ def _summary(evidence: Evidence, with_refusals: bool = False) -> str:
             lines.append(f"{where}: {_answer(evidence.detector, track.verdict)}{_boxes(track)}")
             # The file's own reasons need not say on which of its faces two detectors disagree.
             lines += [f"    {one.overturns}" for one in track.opinions if one.overturns and one.agreement == "differs"][:1]
+        if common := together(track):
+            lines.append(f"{'    ' if count > 1 else '  '}{common}")
         lines += [("    " if count > 1 else "  ") + line for line in _opinion_lines(track.opinions, with_refusals)]
     return printable("\n".join(lines), "?", "\n")
 

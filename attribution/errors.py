@@ -69,7 +69,10 @@ class DamagedDetector(DetectorError):
 
 
 class UnmappedLabels(DetectorError):
-    """What the labels of a detector mean cannot be read from their names. `labels` are those names, in the order of its classes."""
+    """What the labels of a detector mean cannot be read from their names. `labels` are those names, in the order of its classes, and
+    `place` says of several detectors which one it is: 0 for the first, 1 for the one that was asked for beside it, and so on."""
+
+    place = 0
 
     def __init__(self, what: str, next_step: str = "", labels: tuple[str, ...] = ()) -> None:
         self.labels = labels

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -15,7 +16,6 @@ from attribution.detectors.card import Combination, CropSettings, MeasuredTable,
 from attribution.detectors.loading import DEFAULT_DETECTOR, load
 from attribution.detectors.predictor import Predictor, pick_device
 from attribution.detectors.spec import DetectorSpec
-from attribution.errors import UnusableDetector
 from attribution.evidence import Evidence, Face, Frame, Heatmap, Opinion, Track, TrackEvidence
 from attribution.explain.artifacts import locate
 from attribution.explain.gradcam import heatmaps
@@ -26,7 +26,6 @@ from attribution.faces.finder import FaceFinder, find_further, find_inputs
 from attribution.media import MediaLimits, open_media, prepare
 from attribution.messages import gettext as _
 from attribution.messages import ngettext
-from attribution.text.detectors import SAME
 from attribution.text.reasons import reason
 from attribution.verdict import ensemble, judge_file
 from attribution.verdict.ensemble import Specialist
@@ -130,17 +129,18 @@ class Analysis:
 def load_pipeline(
     detector: str | DetectorSpec = "default",
     device: str = "auto",
-    beside: str | DetectorSpec | None = None,
+    beside: str | DetectorSpec | Sequence[str | DetectorSpec] | None = None,
     progress: Progress | None = None,
     like: Pipeline | None = None,
     as_measured_here: bool = True,
 ) -> Pipeline:
-    """Load a detector (NAME, DIR or `hf:owner/repo[@revision]`) and all that works beside it on `auto`, `cpu` or `cuda`; `beside` is a
-    second one that the reader wants to hear about the same faces. `progress` is told of downloads. `like` is a pipeline whose face finder
-    and embedded specialists may be shared. With `as_measured_here` the detector answers by limits that were measured on this machine, where
-    they were.
+    """Load a detector (NAME, DIR or `hf:owner/repo[@revision]`) and all that works beside it on `auto`, `cpu` or `cuda`; `beside` is one
+    or several that the reader wants to hear about the same faces. `progress` is told of downloads. `like` is a pipeline whose face finder,
+    own detector and embedded specialists may be shared. With `as_measured_here` the detector answers by limits that were measured on this
+    machine, where they were.
 
-    Raises DetectorError or DeviceError; an embedded detector beside the chosen one that cannot be loaded refuses its opinions instead.
+    Raises DetectorError, also where the same weights were asked for twice, or DeviceError; an embedded detector beside the chosen one that
+    cannot be loaded refuses its opinions instead.
     """
     chosen = pick_device(device)
     prepare()
@@ -158,24 +158,23 @@ def load_pipeline(
     if not unheard:
         names = {one.info.name for one in experts}
         specialists = (*experts, *(one for one in specialists if one.info.name not in names))
-    if beside is not None:
-        companion = ensemble.load_companion(beside, chosen, progress)
-        weights = companion.info.weights_sha256
-        if weights == loaded.info.weights_sha256:
-            raise UnusableDetector(SAME)
-        part = next((one for one in specialists if one.combined and one.info.weights_sha256 == weights), None)
-        companion = replace(part, asked_for=True) if part is not None else companion
-        specialists = (companion, *(one for one in specialists if one.info.weights_sha256 != weights))
+    own: tuple[Specialist, ...] = (Specialist(like.predictor.info, like.predictor, like.bank),) if like is not None else ()
+    wanted = (beside,) if isinstance(beside, str | DetectorSpec) else beside or ()
+    asked = ensemble.load_companions(wanted, loaded, (*specialists, *own), progress, chosen)
+    theirs = {one.info.weights_sha256 for one in asked}
+    specialists = (*asked, *(one for one in specialists if one.info.weights_sha256 not in theirs))
     if like is not None and loaded.card.scope != ANY and like.predictor.info.name == DEFAULT_DETECTOR:
-        router: Specialist | None = Specialist(like.predictor.info, like.predictor, like.bank)
+        router = next(iter(own), None)
     else:
         router = ensemble.load_router(loaded.card, chosen)
     if router is not None:
         # It is heard about every face anyway.
+        router = replace(router, asked_for=router.info.weights_sha256 in theirs)
         specialists = tuple(one for one in specialists if one.info.weights_sha256 != router.info.weights_sha256)
     if as_measured_here:
         loaded = here.as_measured(loaded, together=loaded.card.combination is not None and not unheard)
-    return Pipeline(Predictor(loaded, chosen), finder, ensemble.bank_of(loaded), specialists=specialists, router=router, unheard=unheard)
+    first: Any = ensemble.ready(loaded, own, chosen)
+    return Pipeline(first.predictor, finder, first.bank, specialists=specialists, router=router, unheard=unheard)
 
 
 def analyse(path: str | Path, pipeline: Pipeline, progress: Progress | None = None, name: str | None = None) -> Evidence:
@@ -316,10 +315,16 @@ def _settings(pipeline: Pipeline, kind: str) -> dict[str, object]:
         "crop": asdict(pipeline.crop),
         **own,
         "limits": asdict(pipeline.limits),
-        "specialists": {one.info.name: beside(one) for one in pipeline.specialists},
+        "specialists": dict(zip(_keys(pipeline.specialists), map(beside, pipeline.specialists), strict=True)),
         "router": {} if router is None else {router.info.name: beside(router)},
         "combination": _rule(pipeline.combination),
     }
+
+
+def _keys(detectors: Sequence[Specialist]) -> list[str]:
+    """Their names; of those that share one, as two commits of one repository do, with the beginning of the SHA-256 of their weights."""
+    names = [one.info.name for one in detectors]
+    return [f"{one.info.name}@{one.info.weights_sha256[:7]}" if names.count(one.info.name) > 1 else one.info.name for one in detectors]
 
 
 def _rule(rule: Combination | None) -> dict[str, object]:

@@ -112,7 +112,7 @@ def test_the_page_comes_before_pytorch_has_one_queue_and_no_part_of_it_downloads
     assert "analyse" in {name for name, _ in heavy}, "programs stand in the queue of the page"
     assert len(heavy) > 3
     assert {limit for _, limit in heavy} == {1}
-    assert sorted(public) == ["analyse", "detectors"]
+    assert sorted(public) == ["analyse", "compare", "detectors"]
     assert set(given) == {f"{address}/a.png"}
     assert asked == []
 
@@ -206,9 +206,9 @@ def own_file(tmp_path: Path) -> Path:
     return file
 
 
-def test_two_endpoints_are_offered_and_described(server: Server) -> None:
+def test_three_endpoints_are_offered_and_described(server: Server) -> None:
     offered = json.loads(server.get("gradio_api/info")[1])
-    assert set(offered["named_endpoints"]) == {"/analyse", "/detectors"}
+    assert set(offered["named_endpoints"]) == {"/analyse", "/compare", "/detectors"}
     assert offered["unnamed_endpoints"] == {}
     parameters = offered["named_endpoints"]["/analyse"]["parameters"]
     assert [(one["parameter_name"], one.get("parameter_default")) for one in parameters] == [("file", None), ("detector", "default")]
@@ -255,6 +255,15 @@ def test_detectors_are_listed_and_can_be_chosen(client: Program, server: Server)
     # A program can name no folder and start no download.
     for name in ("no such detector", "../weights/telltale-swap", str(ROOT / "weights" / "telltale-swap"), "hf:a/b", 7):
         assert "There is no detector called" in ask(server, upload(server, PORTRAIT), name)["files"][0]["error"]
+
+
+def test_several_detectors_are_asked_about_the_same_faces(client: Program) -> None:
+    chosen = ["default", "telltale-swap", "telltale-dna-det"]
+    (entry,) = client.predict(file=str(PORTRAIT), detectors=chosen, api_name="/compare")["files"]
+    asked = {one["detector"]["name"] for one in entry["tracks"][0]["opinions"] if one["asked_for"]}
+    assert (entry["detector"]["name"], asked) == ("telltale-attribution", set(chosen[1:]))
+    for names, why in ((["default"] * 2, "chosen twice"), (["no such detector"], "no detector called"), (chosen[1:] * 3, "at most 5")):
+        assert why in client.predict(file=str(PORTRAIT), detectors=names, api_name="/compare")["files"][0]["error"]
 
 
 @pytest.mark.parametrize("as_upload", [False, True])
@@ -318,7 +327,7 @@ def test_an_mcp_client_gets_the_same(
         async with streamable_http_client(server.address + "gradio_api/mcp/") as (read, write, _), ClientSession(read, write) as session:
             await session.initialize()
             tools = {tool.name: tool for tool in (await session.list_tools()).tools}
-            assert set(tools) == {"analyse", "detectors"}
+            assert set(tools) == {"analyse", "compare", "detectors"}
 
             async def answer(name: str, **arguments: str) -> Any:
                 result = await session.call_tool(name, arguments)

@@ -443,10 +443,11 @@ def test_labels_are_asked_for_and_two_detectors_stand_side_by_side(visit: Any) -
     assert "acme/untold@" in pill
     reader.give(SWAP)
     both = page.inner_text(".tt-both")
-    for part in (opinion_text.SIDE_BY_SIDE, "random-default", "acme/untold", "Landmark face swap", "LABEL_0", "not calibrated"):
+    for part in (opinion_text.SIDE_BY_SIDE, "random-default", "acme/untold@", "Landmark face swap", "LABEL_0", "not calibrated"):
         assert part in both
-    assert both.count("%") == 2
-    assert opinion_text.AGREEMENT["same family"] in both
+    assert both.count("%") == 1, "a number that nobody calibrated is not put beside one that somebody did"
+    assert opinion_text.ALL_OF_TWO["manipulated"] in both
+    assert opinion_text.COMPARED["same family"] in both
     page.click(".tt-both a[href='#tt-others']")
     second = reader.look("others").page.inner_text("#tt-others")
     assert opinion_text.NO_REFERENCES.format(name="acme/untold") in second

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -93,13 +93,14 @@ class Page:
         return line, panel["value"]
 
     def act(
-        self, what: Any, first: Any = "default", beside: Any = "", slot: Any = "", during: Callable[[], Any] | None = None
-    ) -> list[Any]:
+        self, what: Any, first: Any = "default", beside: Any = "", slot: Any = "", during: Callable[[], Any] | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> list[Any]:  # fmt: skip
         """Every step of an event; `during` is called once, when a share of a download is told. Slots are option values, or all that the
-        browser would say of one."""
+        browser would say of one; `more` has those that were added."""
         said = {
             key: {**NOTHING, "chosen": one} if isinstance(one, str) else {**NOTHING, **one}
-            for key, one in (("first", first), ("beside", beside))
+            for key, one in {"first": first, "beside": beside, **(more or {})}.items()
         }
         event: Any = SimpleNamespace(index=what, value={**said, "slot": slot})
 
@@ -153,7 +154,7 @@ def test_another_embedded_detector_is_used_for_the_next_file(page: Page) -> None
     steps = page.act("use", "random-second", "default")
     last = steps[-1]
     assert problem(steps) == ""
-    assert page.selection == Selection(DetectorSpec("random-second"), DetectorSpec("default"))
+    assert page.selection == Selection(DetectorSpec("random-second"), (DetectorSpec("default"),))
     assert "random-second" in plain(last.line)
     assert f"beside it {DEFAULT_DETECTOR}" in plain(last.line)
     assert f"random-second and {DEFAULT_DETECTOR} are ready on CPU" in plain(last.header)
@@ -219,15 +220,48 @@ def test_labels_that_do_not_tell_are_asked_for(page: Page, hub: LoopbackHub, pub
     assert pipeline.crop.view == "face"
 
 
-def test_the_right_one_of_two_is_asked_about(page: Page, hub: LoopbackHub, public: Path) -> None:
+def test_the_right_one_of_several_is_asked_about(page: Page, hub: LoopbackHub, public: Path) -> None:
     told, untold = (f"hf:acme/{name}@{hub.add(f'acme/{name}', public / name)}" for name in ("told", "untold"))
     page.toggle()
     page.look("acme/told")
     page.look("acme/untold", "beside", first=told)
-    steps = page.act("use", told, untold)
-    slots = shown(steps[-1].panel).split('data-slot="beside"')
+    slots = shown(page.act("use", told, untold)[-1].panel).split('data-slot="beside"')
     assert "data-label" not in slots[0]
     assert 'data-label="LABEL_0"' in slots[1]
+    page.act("add", "default", told)
+    slots = shown(page.act("use", "default", told, more={"beside-2": untold})[-1].panel).split('data-slot="beside-2"')
+    assert "data-label" not in slots[0]
+    assert 'data-label="LABEL_0"' in slots[1]
+
+
+def test_as_many_as_fit_are_chosen_beside_the_first_and_empty_places_go(page: Page, hub: LoopbackHub, public: Path) -> None:
+    names = [f"hf:acme/{name}@{hub.add(f'acme/{name}', public / 'told')}" for name in ("told", "twin")]
+
+    def places(steps: list[Any]) -> list[str]:
+        return [one["data-slot"] for name, one in Markup(shown(steps[-1].panel)).tags if name == "div" and "data-slot" in one]
+
+    page.toggle()
+    steps = page.act("add", "default", "")
+    assert places(steps) == ["first", "beside"], "there is room already"
+    assert 'id="tt-choose-beside" aria-describedby="tt-choose-beside-hint" data-focus' in shown(steps[-1].panel)
+    page.look("acme/told", "beside")
+    chosen = {"beside-2": "random-second"}
+    assert places(page.act("add", "default", names[0])) == ["first", "beside", "beside-2"]
+    assert places(page.act("add", "default", names[0], more=chosen)) == ["first", "beside", "beside-2", "beside-3"]
+    panel = shown(page.act("add", "default", names[0], more={**chosen, "beside-3": "other"})[-1].panel)
+    assert "Compare with (4)" in plain(panel)
+    assert 'data-do="add"' not in panel, "there is no room for more"
+    assert problem(page.act("use", "default", names[0], more={**chosen, "beside-3": "random-second", "beside-4": ""})) == text.TWICE.format(
+        detector="random-second"
+    )
+    steps = page.act("use", "default", "", more={**chosen, "beside-3": names[0]})
+    assert problem(steps) == ""
+    assert page.selection == Selection(DetectorSpec("default"), (DetectorSpec("random-second"), DetectorSpec(names[0])))
+    line = f"{DEFAULT_DETECTOR}, and beside it random-second and acme/told@{names[0][-40:][:7]}"
+    assert line in plain(steps[-1].line)
+    page.events.engines.most = 1
+    page.toggle()
+    assert "at most 1" in problem(page.act("use", "default", "random-second", more={"beside-2": "", "beside-3": names[0]}))
 
 
 def test_what_cannot_be_used_is_one_sentence_and_the_page_goes_on(
@@ -256,7 +290,7 @@ def test_what_cannot_be_used_is_one_sentence_and_the_page_goes_on(
 
 def test_what_no_panel_sends_is_refused_and_no_folder_of_the_server_can_be_asked_for(page: Page, public: Path) -> None:
     page.toggle()
-    assert problem(page.act("use", "default", "default")) == text.SAME
+    assert problem(page.act("use", "default", "default")) == text.TWICE.format(detector=DEFAULT_DETECTOR)
     assert problem(page.act("use", "other")) == text.NAME_FIRST
     assert problem(page.act("use", "hf:OwensLab/commfor-model-384")) == text.LOOK_FIRST
     strange = ({"first": {"chosen": "/etc"}, "beside": {"chosen": ""}}, {"first": {"chosen": ["default"]}, "beside": {}}, {"first": None})

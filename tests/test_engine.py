@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from attribution.detectors.spec import DetectorSpec, Selection
-from attribution.errors import TelltaleError, UnknownDetector
+from attribution.errors import TelltaleError, UnknownDetector, UnusableDetector
 from attribution.pipeline import Pipeline
 from attribution.web import engine as engine_module
 from attribution.web.engine import Abandoned, Engine, Engines, Step, Watched, log_quietly
@@ -137,6 +137,12 @@ def test_what_nobody_chose_for_longest_is_let_go_and_one_that_failed_is_tried_an
     engines.of(asked("c"))
     assert engines.of(asked("a")) is first
     assert engines.of(asked("b")) is not second
+    # Two that are chosen together count as two, the one of the start as none.
+    pair = engines.of(Selection(DetectorSpec("default"), (DetectorSpec("a"), DetectorSpec("b"))))
+    assert engines.of(asked("a")) is not first
+    assert engines.of(pair.selection) is not pair
+    with pytest.raises(UnusableDetector, match="at most 2"):
+        engines.of(Selection(DetectorSpec("c"), pair.selection.beside))
     failed = engines.of(asked("no such detector"))
     with pytest.raises(UnknownDetector):
         failed.pipeline()

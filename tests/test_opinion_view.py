@@ -230,21 +230,6 @@ def test_the_section_of_a_report_holds_all_of_it() -> None:
     assert not Markup(markup).of("input")
 
 
-def test_two_answers_stand_side_by_side_and_one_that_was_not_asked_says_why() -> None:
-    one = track(s.foreign_opinion(), verdict=s.MANIPULATED)
-    markup = view.side_by_side(one, one.opinions[0], s.DETECTOR, "Face 1 of 2")
-    for part in (
-        *("Face 1 of 2", "test-net", "acme/eye", "Landmark face swap", page_text.NOT_TOLD, "95 %", "93 %, not calibrated"),
-        *(text.AGREEMENT["same answer"], text.NOT_MEASURED.format(name="acme/eye")),
-    ):
-        assert part in said(markup)
-    assert len(Markup(markup).of("dt")) == 2
-    refused = Opinion(s.FOREIGN, "It looks at faces.")
-    markup = view.side_by_side(track(refused), refused, s.DETECTOR)
-    assert "It looks at faces." in said(markup)
-    assert len(Markup(markup).of("dt")) == 1
-
-
 def test_of_those_that_answer_together_each_ones_own_answer_is_called_that() -> None:
     one = s.answered_together()
     own, swaps = one.opinions
@@ -265,8 +250,6 @@ def test_of_those_that_answer_together_each_ones_own_answer_is_called_that() -> 
 def test_beside_a_common_answer_nobody_takes_it_for_that_of_one_detector() -> None:
     asked = s.foreign_opinion(s.NOTHING, "differs")
     one = s.answered_together(asked)
-    assert "test-net" not in said(view.side_by_side(one, asked, s.DETECTOR))
-    assert text.TOGETHER_NAME in said(view.side_by_side(one, asked, s.DETECTOR))
     assert "The common answer: “Landmark face swap”; acme/eye: “No manipulation found”." in said(view.agreement(one, asked, s.DETECTOR))
     assert Markup(view.beside(one)).of_class("tt-differs")
 

@@ -19,6 +19,7 @@ from attribution.evidence import Artifact, DetectorInfo, Media, Opinion, Placeme
 from attribution.evidence.types import Neighbour
 from attribution.render import areas, charts, detector_panel, face, file, opinion, patches
 from attribution.render.report import report_html
+from attribution.render.side_by_side import side_by_side
 from attribution.text import areas as area_text
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
@@ -230,7 +231,7 @@ def hostile() -> tuple[Mapping[str, str], str]:
         "beside": opinion.beside(one),
         "agreement": opinion.agreement(one, given, detector),
         "dispute": opinion.agreement(one, overturns, detector),
-        "side by side": opinion.side_by_side(one, given, detector, s.HOSTILE),
+        "side by side": side_by_side(replace(one, opinions=(replace(given, asked_for=True),)), detector, s.HOSTILE),
         "answer": opinion.answer(one, given, detector),
         "refusal": opinion.answer(one, refused, detector),
         "heading": opinion.heading(one, 1, detector),

@@ -205,7 +205,7 @@ def test_detectors_of_faces_and_of_whole_pictures_beside_each_other(detector_fol
     assert (track.view, opinion.view, opinion.refused) == ("face", "face", "")
     assert opinion.placement is not None
     assert track.placement is None
-    with pytest.raises(UnusableDetector, match="same one"):
+    with pytest.raises(UnusableDetector, match="chosen twice"):
         load_pipeline(str(foreign_folder), "cpu", beside=str(foreign_folder))
 
 

@@ -1,4 +1,4 @@
-"""Which detectors somebody asked for: the first one, and perhaps a second beside it."""
+"""Which detectors somebody asked for: the first one, and any number beside it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,15 @@ class DetectorSpec:
 
 @dataclass(frozen=True)
 class Selection:
-    """The detector that answers, and perhaps a second one that is heard about the same faces."""
+    """The detector that answers, and those that are heard about the same faces, in that order."""
 
     first: DetectorSpec
-    beside: DetectorSpec | None = None
+    beside: tuple[DetectorSpec, ...] = ()
+
+    @property
+    def all(self) -> tuple[DetectorSpec, ...]:
+        """The first one and those beside it."""
+        return (self.first, *self.beside)
 
 
 def read_meanings_flag(text: str) -> tuple[tuple[str, str], ...]:

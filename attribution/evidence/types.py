@@ -291,6 +291,8 @@ class Opinion(_Answer):
     """the reason for which this opinion leaves the track without a definite verdict, as it stands among the verdict's; empty elsewhere"""
     combined: bool = False
     """whether the answer on the face is what this detector and others say together, and this what it says alone"""
+    asked_for: bool = False
+    """whether the reader chose this detector (`--beside`)"""
     face: Face | None = field(default=None, compare=False, repr=False)
     """What it saw, where that was cut otherwise than the track's own faces."""
 

@@ -1,5 +1,5 @@
-"""The panel where detectors are chosen, as HTML: two lists, what is known of each detector, what the Hub said of one, and what has to be
-asked.
+"""The panel where detectors are chosen, as HTML: a list for the first one and one for each beside it, what is known of each detector, what
+the Hub said of one, and what has to be asked.
 
 Attributes that the page's script reads: `data-slot`, `data-for` (facts of the option of that value), `data-needs` of an option (`look` or
 `download`), `data-do` of a button, `data-label` of a question, `data-focus` of what gets the keyboard when the part is new, `data-stamp`.
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 OWN, OTHER, NONE = "default", "other", ""
 """Values of options that are no entry's name: the detector that the page was started with, one to be named, and no second one."""
-SLOTS = ("first", "beside")
+BESIDE = ("beside", "beside-2", "beside-3", "beside-4")
+SLOTS = ("first", *BESIDE)
+"""What a page may choose; the first two are always there."""
 _MOST_LABELS = 8
 _GROUPS = ("own", "embedded", "looked", "cached", "known", "other")
 _HTML = macros("detector_panel.html")
@@ -44,7 +46,7 @@ class Looked:
 
 @dataclass(frozen=True)
 class Slot:
-    """One of the two places for a detector, as the reader left it. `asked` are the labels whose meaning has to be told."""
+    """One of the places for a detector, as the reader left it. `asked` are the labels whose meaning has to be told."""
 
     chosen: str = NONE
     typed: str = ""
@@ -70,14 +72,19 @@ def panel(
     names, titles = {one.entry.name for one in looked}, {one.entry.title for one in looked}
     usable = [one for one in entries if not one.refused and one.name not in names and not (one.kind == "known" and one.title in titles)]
     options, offered = _options(usable, looked), [(one, None) for one in usable] + [(one.entry, one) for one in looked]
-    about = {key: [(one.name, _about(one, found, slots[key], focus)) for one, found in offered] for key in SLOTS}
-    return _HTML.panel(
-        [(key, slots[key], options, about[key]) for key in SLOTS], [one for one in entries if one.refused], problem, busy, focus, stamp
-    )
+    fold = len(slots) > 2
+    shown = [
+        (key, slots[key], [(one.name, _about(one, found, slots[key], focus, fold)) for one, found in offered])
+        for key in SLOTS
+        if key in slots
+    ]
+    names = [text.SLOTS[key] if key in text.SLOTS else text.NUMBERED.format(number=at) for at, (key, _, _) in enumerate(shown)]
+    places = [(key, name, slot, options, about) for name, (key, slot, about) in zip(names, shown, strict=True)]
+    return _HTML.panel(places, [one for one in entries if one.refused], problem, busy, focus, stamp, len(slots) < len(SLOTS))
 
 
-def facts(entry: Entry, looked: Looked | None = None) -> Markup:
-    """What is known of a detector before it is used."""
+def facts(entry: Entry, looked: Looked | None = None, fold: bool = False) -> Markup:
+    """What is known of a detector before it is used; what is on this machine may be folded."""
     names, more = text.FACTS, len(entry.labels) - _MOST_LABELS
     labels = ", ".join(label[:60] for label in entry.labels[:_MOST_LABELS])
     with_card = text.MEASURED if looked is None else text.MEASURED_BY_CARD
@@ -89,7 +96,7 @@ def facts(entry: Entry, looked: Looked | None = None) -> Markup:
         names["size"]: numbers.size(entry.bytes) if entry.bytes is not None or entry.kind == "known" else "",
         names["measured"]: with_card if entry.measured else text.NOT_MEASURED,
     }
-    return _HTML.facts(entry, values, looked)
+    return _HTML.facts(entry, values, looked, fold and looked is None)
 
 
 def line(names: str, is_open: bool, focus: bool = False) -> Markup:
@@ -115,9 +122,10 @@ def _options(usable: Sequence[Entry], looked: Sequence[Looked]) -> list[tuple[st
     return [(group, groups[group]) for group in _GROUPS if group in groups]
 
 
-def _about(entry: Entry, looked: Looked | None, slot: Slot, focus: str) -> Markup:
-    """What is known of one option, and what comes after that: the way to look it up, or the questions that its files leave open."""
+def _about(entry: Entry, looked: Looked | None, slot: Slot, focus: str, fold: bool) -> Markup:
+    """What is known of one option, folded where there are many, and what comes after that: the way to look it up, or the questions that
+    its files leave open."""
     must_look = entry.kind == "known" and "@" not in entry.name
     asked = slot.asked if slot.chosen == entry.name and not must_look else ()
     asks_view = not (must_look or entry.view or entry.measured or entry.name == OWN)
-    return _HTML.about(entry, looked, facts(entry, looked), must_look, asked, asks_view, slot, focus)
+    return _HTML.about(entry, looked, facts(entry, looked, fold), must_look, asked, asks_view, slot, focus)

@@ -19,7 +19,7 @@ from attribution.render.palette import family_style
 from attribution.render.patches import patch_view
 from attribution.text import opinions as text
 from attribution.text import page as page_text
-from attribution.text.numbers import per_cent, percent
+from attribution.text.numbers import listed, per_cent, percent
 from attribution.text.page import method_words
 from attribution.text.reasons import renamed
 
@@ -60,11 +60,22 @@ def first_state(track: TrackEvidence) -> str:
     return (track.own_verdict or track.verdict).state
 
 
-def beside(track: TrackEvidence) -> Markup:
+def beside(track: TrackEvidence, tabled: bool = False) -> Markup:
     """The short form that stands beside the answer, with the way to the long one; empty unless an opinion was given that is no part of
-    it."""
+    it. Of several that the reader chose how many say what; nothing of these where they are `tabled` on the same page."""
     given = [(_kind(one), one) for one in track.opinions if one.agreement is not None and not one.combined]
-    return _HTML.beside([(kind, _words(one, kind), _name(one)) for kind, one in given])
+    chosen = [kind for kind, one in given if one.asked_for]
+    lines = [(kind, _words(one, kind), _name(one)) for kind, one in given if not (one.asked_for and (tabled or len(chosen) > 1))]
+    if len(chosen) > 1 and not tabled:
+        lines.insert(0, ("differs" if "differs" in chosen else chosen[0], together(track), ""))
+    return _HTML.beside(lines)
+
+
+def together(track: TrackEvidence) -> str:
+    """How many of the detectors that the reader chose say what of a face, the first answer among them; empty where there is no other."""
+    # What is part of the first answer is no answer beside it.
+    others = [one.verdict.state if one.verdict is not None else "" for one in track.opinions if one.asked_for and not one.combined]
+    return text.how_many([first_state(track), *others]) if others else ""
 
 
 def agreement(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> Markup:
@@ -77,19 +88,6 @@ def agreement(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> Ma
     return _HTML.agreement(opinion.agreement, _words(opinion, opinion.agreement), [*said, *_caveats(track, opinion)])
 
 
-def side_by_side(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, about: str = "") -> Markup:
-    """Both answers on a track with both probabilities, and whether they agree, for a second detector that the reader chose; why it was not
-    asked where it was not. `about` says what they are about, where a file has several faces."""
-    state, name = first_state(track), _name(opinion)
-    found = "" if state != "manipulated" else method_words(track.verdict, first) or _found_by_first(track)
-    sides = [_first_side(track, first, state, found), *_second_side(opinion)]
-    kind = _kind(opinion)
-    end = (kind, _words(opinion, kind), _caveats(track, opinion), name) if len(sides) > 1 else ()
-    return _HTML.side_by_side(
-        text.SIDE_BY_SIDE_OF.format(face=about) if about else text.SIDE_BY_SIDE, sides, "" if end else opinion.refused, end
-    )
-
-
 def dispute(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, link: bool = False) -> Markup:
     """Who said what of a face that this opinion left without a verdict, each with its probability, and what to do next. `link` adds the
     way to the opinion."""
@@ -99,7 +97,7 @@ def dispute(track: TrackEvidence, opinion: Opinion, first: DetectorInfo, link: b
     if opinion.agreement != "differs":
         state, family = "", family_style(opinion.verdict.family).name
         lead = text.OUT_OF_FIELD[looks_for(first)].format(first=text.name_of(first.name), second=name, said=family)
-    found = _found_by_first(track) if state == "manipulated" else ""
+    found = found_by_first(track) if state == "manipulated" else ""
     sides = [_first_side(track, first, state, found), *_second_side(opinion)]
     return _HTML.dispute(lead, sides, name if link else "")
 
@@ -129,8 +127,8 @@ def heading(track: TrackEvidence, index: int, first: DetectorInfo) -> Markup:
     ask, the head of all."""
     opinion = track.opinions[index]
     if opinion.combined:
-        families = ", ".join(family_style(family).name for family in opinion.detector.speaks_of)
-        return _HTML.title(_title(opinion), text.SPEAKS_ON.format(families=families))
+        families = [family_style(family).name for family in opinion.detector.speaks_of]
+        return _HTML.title(_title(opinion), text.SPEAKS_ON.format(families=listed(families)))
     if opinion.verdict is None and len(track.opinions) > 1:
         return _HTML.title(text.SEVERAL_TITLE, text.NONE_ASKED)
     scope = looks_for(opinion.detector)
@@ -149,18 +147,18 @@ def others(track: TrackEvidence, shown: int) -> Markup:
     if track.opinions[shown].verdict is not None:
         return unasked(track.opinions)
     # The page has just said that none was asked.
-    return _HTML.refusals([_refusal(one) for index, one in enumerate(track.opinions) if index != shown], "")
+    return _HTML.refusals([refusal_line(one) for index, one in enumerate(track.opinions) if index != shown], "")
 
 
 def unasked(opinions: Sequence[Opinion]) -> Markup:
     """The detectors that were not asked, under a heading, a line each. Empty where there is none."""
-    return _HTML.refusals([_refusal(one) for one in opinions if one.verdict is None], text.NOT_ASKED)
+    return _HTML.refusals([refusal_line(one) for one in opinions if one.verdict is None], text.NOT_ASKED)
 
 
 def answer(track: TrackEvidence, opinion: Opinion, first: DetectorInfo) -> Markup:
     """What the second detector says, whether that agrees with the first one's answer on `track`, and its bars; or why it was not asked."""
     if opinion.verdict is None:
-        return face.refused(_refusal(opinion))
+        return face.refused(refusal_line(opinion))
     return _HTML.answer(opinion, _name(opinion), agreement(track, opinion, first), method_bars(opinion.p_methods, opinion.detector))
 
 
@@ -229,7 +227,7 @@ def _title(opinion: Opinion) -> str:
     return words.format(name=_name(opinion))
 
 
-def _refusal(opinion: Opinion) -> str:
+def refusal_line(opinion: Opinion) -> str:
     """Why a detector was not asked, in a line."""
     return renamed(opinion.refused, {opinion.detector.name: _name(opinion)})
 
@@ -253,7 +251,7 @@ def _second_side(opinion: Opinion) -> list[_Side]:
     return [_side(text.SECOND_ONE.format(name=_name(opinion)), opinion.detector, opinion.verdict.state, found, opinion.p_manipulated)]
 
 
-def _found_by_first(track: TrackEvidence) -> str:
+def found_by_first(track: TrackEvidence) -> str:
     """The kind of manipulation that the first detector takes for the likeliest."""
     families = {family: p for family, p in track.p_families.items() if family != "real"}
     return family_style(max(families, key=lambda one: families[one])).name if families else ""

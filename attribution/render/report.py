@@ -13,6 +13,7 @@ from attribution.evidence import Evidence, Face, Heatmap, TrackEvidence, Unusabl
 from attribution.render import areas, charts, face, file, opinion, overlay
 from attribution.render.html import macros
 from attribution.render.palette import AREA_GROUND, AREA_LINE, LIGHT
+from attribution.render.side_by_side import side_by_side
 from attribution.render.where import where
 from attribution.text import opinions as opinion_text
 from attribution.text import page as text
@@ -96,7 +97,7 @@ def _face(evidence: Evidence, index: int, track: TrackEvidence, drawn: _Drawn) -
     heard.append(opinion.unasked([one for one in track.opinions if one.patches is None]))
     card, bars = face.face_card(track, index + 1, detector, _crop(seen), seen), charts.method_bars(track.p_methods, detector)
     order = where(heatmap if heat is not None else None, bool(track.artifacts), any(one.patches is not None for one in track.opinions))
-    return _HTML.face(card, bars, order, marks, heat, curves, neighbours, heard)
+    return _HTML.face(card, bars, order, marks, heat, curves, neighbours, heard, side_by_side(track, detector))
 
 
 def _crop(shown: Face | None) -> str | None:

@@ -11,8 +11,11 @@ CLOSE = _("Close")
 TITLE = _("Choose a detector")
 HINT = _("What you choose is used for the next file; the result that is shown stays as it is. Nothing is fetched before you click.")
 SLOTS = {"first": _("Detector"), "beside": _("Compare with")}
-SLOT_HINTS = {"first": _("It gives the answer on each face."), "beside": _("Heard about the same faces; both answers stand side by side.")}
-NO_SECOND = _("No second detector")
+NUMBERED = _("Compare with ({number})")
+SLOT_HINTS = {"first": _("It gives the answer on each face."), "beside": _("Heard about the same faces; the answers stand side by side.")}
+NO_SECOND = _("No other detector")
+ADD = _("Add another detector")
+FACTS_FOLD = _("What is known of it")
 GROUPS = {
     "own": _("In use since the page was started"), "embedded": _("Comes with Telltale"), "looked": _("Looked up on the Hub"),
     "cached": _("On this machine (Hub cache)"), "known": _("Known public ones, not on this machine"), "other": _("Any other"),
@@ -53,8 +56,10 @@ DOWNLOAD = _("Download and use ({size})")
 LOOK_FIRST = _("Look it up first: then you see its licence, its commit, its size and its files.")
 NAME_FIRST = _("Write which repository you mean, and look it up.")
 STRANGE = _("This page does not offer that detector. Open the panel again.")
-SAME = _("Both detectors are the same one. Choose another one to stand beside it.")
+TWICE = _("{detector} was chosen twice. Choose each detector once.")
 BLIND = _("{beside} looks at faces, and {first} at whole pictures: choose {beside} as the first one.")
+TOO_MANY_DETECTORS = _("This server keeps at most {most} chosen detectors in memory.")
+CHOOSE_FEWER = _("Choose fewer at once.")
 CHECKING = _("Downloaded; checking and loading it")
 LOADING_IT = _("Loading {name}")
 DOWNLOADING = _("{share} of {size} — {doing}")
@@ -63,7 +68,7 @@ OUR_FAULT = _("Something went wrong on our side. The detector that was in use st
 CANCELLED = _("Cancelled. The detector that was in use stays; what has come of the download is kept for the next time.")
 ENDED = _("The download was ended by somebody else on this page’s server. Try again.")
 READY_ONE = _("{first} is ready on {device}")
-READY_TWO = _("{first} and {beside} are ready on {device}")
+READY_SEVERAL = _("{detectors} are ready on {device}")
 # What the files of a detector do not say
 VIEW = _("What was it made to see?")
 VIEWS = {"": _("The whole picture"), "face": _("One face at a time")}

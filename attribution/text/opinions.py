@@ -1,7 +1,10 @@
 """Every sentence about the opinion of a second detector and its patch view. Plain text: whoever shows it escapes it."""
 
+from collections.abc import Sequence
+
 from attribution.messages import Message, ngettext
 from attribution.messages import gettext as _
+from attribution.text.numbers import listed
 
 NAMES = {"telltale-dna-det": "DNA-Det", "telltale-swap": "CADDM"}
 """Detectors that have a shorter name for people, by the name in their card."""
@@ -29,7 +32,7 @@ NONE_ASKED = _("Detectors that know one kind of manipulation alone. None of them
 CHOOSE = _("Choose a second opinion")
 NOT_ASKED = _("Not asked about this face")
 BESIDE = _("Second opinion")
-JUMP = _("See what {name} says")
+JUMP, JUMP_TO_ALL = _("See what {name} says"), _("See what they say")
 ARCHITECTURE = _("Architecture of the generator")
 ANSWER_OF = _("Answer of {name}")
 AGREEMENT = {
@@ -76,7 +79,48 @@ SECOND_ONE = _("{name}, the second opinion")
 SAID = _("{state}: {what}")
 SAYS = _("probability of a manipulation: {p}")
 SAYS_UNCALIBRATED = _("probability of a manipulation: {p}, not calibrated")
+# Detectors that the reader chose
 SIDE_BY_SIDE, SIDE_BY_SIDE_OF = _("Side by side"), _("Side by side: {face}")
+COLUMNS = (_("Detector"), _("Looks for"), _("Measured by Telltale"), _("Answer"), _("Probability of manipulation"), _("Beside the first"))
+WITHOUT_METHOD = _("Manipulations, without their method")
+YES_NO = {True: _("Yes"), False: _("No")}
+NOT_CALIBRATED = _("not calibrated")
+COMPARED = {
+    "same method": _("Agrees"), "same family": _("Agrees on the kind"), "same answer": _("Finds a manipulation, too"),
+    "differs": _("Disagrees"), "other kind": _("Names another kind"), "undecided": _("Cannot be compared"),
+    "combined": _("Is part of the first answer"),
+}  # fmt: skip
+NOT_JUDGED = _("It cannot judge this face.")
+STRANGERS = _("How often detectors that were not measured are wrong is not known here: agreement with them proves little.")
+# How many of them say what, by state; that of one that cannot judge the face is empty
+ALL_OF_TWO = {
+    "manipulated": _("Both detectors find a manipulation."), "no_manipulation_found": _("Neither finds a manipulation."),
+    "inconclusive": _("Neither detector gives a definite answer."), "": _("Neither detector can judge this face."),
+}  # fmt: skip
+ALL = {
+    "manipulated": _("All {total} detectors find a manipulation."),
+    "no_manipulation_found": _("None of {total} detectors finds a manipulation."),
+    "inconclusive": _("None of {total} detectors gives a definite answer."),
+    "": _("None of {total} detectors can judge this face."),
+}  # fmt: skip
+OF_ALL = {
+    "manipulated": lambda count: ngettext(
+        "{count} of {total} detectors finds a manipulation", "{count} of {total} detectors find a manipulation", count
+    ),
+    "no_manipulation_found": lambda count: ngettext(
+        "{count} of {total} detectors finds no manipulation", "{count} of {total} detectors find no manipulation", count
+    ),
+    "inconclusive": lambda count: ngettext(
+        "{count} of {total} detectors gives no definite answer", "{count} of {total} detectors give no definite answer", count
+    ),
+}
+BUT = {
+    "no_manipulation_found": lambda count: ngettext("{count} finds none", "{count} find none", count),
+    "inconclusive": lambda count: ngettext("{count} gives no definite answer", "{count} give no definite answer", count),
+    "": lambda count: ngettext("{count} cannot judge this face", "{count} cannot judge this face", count),
+}
+SOME = _("{clauses}.")
+"""Whole clauses, which no language puts into another order: the first one says of how many, those behind it `BUT`."""
 NEXT_TITLE = _("What to do next")
 NEXT = (
     _("Compare both heatmaps with the picture, and the marked areas where there are any."),
@@ -148,6 +192,16 @@ def patches_count(generated: int, patches: int) -> Message:
     """How many of the patches look generated; at least one does."""
     form = ngettext("{generated} of {patches} patches looks generated.", "{generated} of {patches} patches look generated.", generated)
     return form.format(generated=generated, patches=patches)
+
+
+def how_many(states: Sequence[str]) -> Message:
+    """How many of several detectors say what of a face, in one sentence; the state of one that cannot judge it is empty."""
+    total, (most, *_rest) = len(states), states
+    if set(states) == {most}:
+        return ALL_OF_TWO[most] if total == 2 else ALL[most].format(total=total)
+    (head, count), *rest = [(state, states.count(state)) for state in ALL if state in states]
+    clauses = [OF_ALL[head](count), *(BUT[state](number) for state, number in rest)]
+    return SOME.format(clauses=listed([one.format(count=one.count, total=total) for one in clauses]))
 
 
 def name_of(detector: str) -> str:

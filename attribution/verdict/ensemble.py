@@ -20,11 +20,12 @@ from attribution.detectors.hub_client import Progress
 from attribution.detectors.loading import LoadedDetector
 from attribution.detectors.predictor import Predictor
 from attribution.detectors.spec import DetectorSpec
-from attribution.errors import AGAIN, DamagedDetector, DetectorError, UnusableDetector, damaged
+from attribution.errors import AGAIN, DamagedDetector, DetectorError, UnmappedLabels, UnusableDetector, damaged
 from attribution.evidence import DetectorInfo, Opinion, Predictions, Track, TrackEvidence, Verdict
 from attribution.explain.patches import Tiles, patch_view, reads_patches
 from attribution.explain.reference import ReferenceBank
 from attribution.messages import gettext as _
+from attribution.text.detectors import TWICE
 from attribution.text.reasons import reason
 from attribution.verdict import combination, judge_track, scopes
 
@@ -98,10 +99,35 @@ def load_router(chosen: Card, device: str) -> Specialist | None:
     return next((one for one in found if one is not None), nobody)
 
 
-def load_companion(asked: str | DetectorSpec, device: str, progress: Progress | None = None) -> Specialist:
-    """The detector that the reader wants to hear beside the chosen one. Raises DetectorError."""
-    loaded = here.as_measured(loading.load(asked, progress), together=False)
-    return Specialist(loaded.info, Predictor(loaded, device), bank_of(loaded), asked_for=True)
+def load_companions(
+    asked: Sequence[str | DetectorSpec], chosen: LoadedDetector, there: Sequence[Specialist], progress: Progress | None, device: str
+) -> tuple[Specialist, ...]:
+    """The detectors that the reader wants to hear beside the chosen one; one that is `there` already is not kept twice. Raises
+    DetectorError, UnusableDetector where the same weights were asked for twice."""
+    found: list[Specialist] = []
+    for place, spec in enumerate(asked, start=1):
+        try:
+            loaded = here.as_measured(loading.load(spec, progress), together=False)
+        except UnmappedLabels as error:
+            error.place = place
+            raise
+        weights = loaded.info.weights_sha256
+        if weights in (chosen.info.weights_sha256, *(one.info.weights_sha256 for one in found)):
+            raise UnusableDetector(TWICE.format(detector=loaded.info.name))
+        found.append(replace(ready(loaded, there, device), asked_for=True))
+    return tuple(found)
+
+
+def ready(loaded: LoadedDetector, there: Sequence[Specialist], device: str) -> Specialist:
+    """A loaded detector on its device, or the very same one where it is among those that are `there`. Raises DamagedDetector."""
+    return next((one for one in there if _is(one, loaded)), None) or Specialist(loaded.info, Predictor(loaded, device), bank_of(loaded))
+
+
+def _is(one: Specialist, loaded: LoadedDetector) -> bool:
+    """Whether a detector that is there is the loaded one, read in the same way; what is part of an answer is read as that wants it."""
+    if one.predictor is None or one.info.weights_sha256 != loaded.info.weights_sha256:
+        return False
+    return one.combined or (one.info, one.predictor.card) == (loaded.info, loaded.card)
 
 
 def bank_of(detector: LoadedDetector) -> ReferenceBank | None:
@@ -218,7 +244,7 @@ def consult(
             answers = iter(_answers(looked_at, specialist, kind))
         for own, track, refused, cut in zip(opinions, tracks, refusals, tiles, strict=True):
             if refused:
-                own.append(Opinion(specialist.info, refused))
+                own.append(Opinion(specialist.info, refused, asked_for=specialist.asked_for))
                 continue
             predictor = specialist.predictor
             patches = None
@@ -262,7 +288,7 @@ def route(tracks: Sequence[TrackEvidence], chosen: Card, router: Specialist, kin
     the reasons say for what it was looked."""
     name, scope = chosen.name, chosen.scope
     if router.problem:
-        unasked = Opinion(router.info, router.problem)
+        unasked = Opinion(router.info, router.problem, asked_for=router.asked_for)
         verdicts = [scopes.bounded(track.verdict, name, scope, router.info.name, None) for track in tracks]
         alone = zip(tracks, verdicts, strict=True)
         return tuple(replace(track, verdict=verdict, opinions=(*track.opinions, unasked)) for track, verdict in alone)
@@ -331,4 +357,5 @@ def _opinion(answer: TrackEvidence, verdict: Verdict, specialist: Specialist) ->
     architecture = next((label.architecture for label in labels if label.name == answer.verdict.method), "") or None
     shares = answer.p_methods, answer.p_families, answer.p_manipulated, answer.placement
     agreed = agreement(verdict, answer.verdict)
-    return Opinion(specialist.info, "", answer.verdict, *shares, agreed, architecture, combined=specialist.combined)
+    by_whom = specialist.info, "", answer.verdict
+    return Opinion(*by_whom, *shares, agreed, architecture, combined=specialist.combined, asked_for=specialist.asked_for)

@@ -1,4 +1,4 @@
-"""What programs may ask of the page: two named endpoints, for Gradio's clients, plain HTTP and the Model Context Protocol (MCP).
+"""What programs may ask of the page: three named endpoints, for Gradio's clients, plain HTTP and the Model Context Protocol (MCP).
 
 A file comes as an upload that is here already or as a data URI. An address is never fetched, whosever it is: what stands behind
 `gradio_api/file=` in the address of an upload is its path here, and that is all that is read of it. Their docstrings describe the endpoints
@@ -10,7 +10,7 @@ import binascii
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -55,24 +55,22 @@ def offer(events: Events, max_bytes: int) -> None:
         Returns:
             {"schema": "telltale-evidence/1", "files": [one entry]}
         """
-        upload = watched = None
-        name = _name(file)
-        try:
-            upload = arrived(file, events.uploads, max_bytes)
-            name = upload.name
-            watched = examination.begin(_engine(events, detector), upload)
-            for _ in watched:
-                # Nothing to say yet: but between two answers Gradio notices that nobody waits for them any more.
-                yield None
-            outcome: Evidence | Unusable = watched.result().evidence
-        except Exception as error:
-            outcome = Unusable(name, sentence_of(error))
-        finally:
-            if watched is not None:
-                watched.abandon()
-            if upload is not None:
-                events.uploads.release(upload)
-        yield document([outcome])
+        yield from _examined(events, file, (detector,), max_bytes)
+
+    def compare(file: str, detectors: list[str]) -> Iterator[dict[str, Any] | None]:
+        """
+        Ask several detectors about the same faces of one picture or clip, given as to analyse. The first one gives the answer; what the
+        others say of each face, and whether that agrees with it, is in files[0].tracks[].opinions, where asked_for is true. Numbers of
+        detectors that were not measured (detector.measured is false) are not calibrated: do not compare or average them.
+
+        Args:
+            file: The path or address of an upload, or a data URI (data:image/png;base64,...). Gradio's Python client: handle_file("a.jpg").
+            detectors: Names that the endpoint detectors gives, the one that answers first.
+
+        Returns:
+            {"schema": "telltale-evidence/1", "files": [one entry]}
+        """
+        yield from _examined(events, file, detectors, max_bytes)
 
     def detectors() -> list[dict[str, Any]]:
         """
@@ -89,6 +87,7 @@ def offer(events: Events, max_bytes: int) -> None:
     fetch_nothing()
     keep_apart()
     endpoint(analyse, api_name="analyse", concurrency_id="detector", concurrency_limit=1)
+    endpoint(compare, api_name="compare", concurrency_id="detector", concurrency_limit=1)
     endpoint(detectors, api_name="detectors", concurrency_limit=None)
 
 
@@ -109,17 +108,44 @@ def usable() -> list[dict[str, Any]]:
     return [described(entry) for entry in catalogue.entries() if entry.kind != "known" and not entry.refused]
 
 
-def _engine(events: Events, detector: Any) -> Engine:
-    """The engine of that name. Only names that are listed: a program may not name the server's folders, nor let it download."""
+def _examined(events: Events, file: Any, detectors: Any, max_bytes: int) -> Iterator[dict[str, Any] | None]:
+    """The document on a file by these detectors, after any number of None."""
+    upload = watched = None
+    name = _name(file)
+    try:
+        upload = arrived(file, events.uploads, max_bytes)
+        name = upload.name
+        watched = examination.begin(_engine(events, detectors), upload)
+        for _ in watched:
+            # Nothing to say yet: but between two answers Gradio notices that nobody waits for them any more.
+            yield None
+        outcome: Evidence | Unusable = watched.result().evidence
+    except Exception as error:
+        outcome = Unusable(name, sentence_of(error))
+    finally:
+        if watched is not None:
+            watched.abandon()
+        if upload is not None:
+            events.uploads.release(upload)
+    yield document([outcome])
+
+
+def _engine(events: Events, detectors: Any) -> Engine:
+    """The engine of those names. Only names that are listed: a program may not name the server's folders, nor let it download."""
+    first, *beside = [_spec(events, one) for one in detectors] if isinstance(detectors, Sequence) and detectors else [_spec(events, None)]
+    return events.engines.of(Selection(first, tuple(beside)))
+
+
+def _spec(events: Events, detector: Any) -> DetectorSpec:
     if detector in (None, "", "default"):
-        return events.engines.of(None)
+        return events.engines.default.selection.first
     # It needs PyTorch, as the catalogue does.
     from attribution.detectors.loading import embedded_name
 
     detector = (embedded_name(detector) or detector) if isinstance(detector, str) else detector
     if not isinstance(detector, str) or all(one["name"] != detector for one in usable()):
         raise UnknownDetector(f"There is no detector called {str(detector)[:80]!r} here.", "Ask /detectors for the names.")
-    return events.engines.of(Selection(DetectorSpec(detector)))
+    return DetectorSpec(detector)
 
 
 def arrived(file: Any, uploads: Uploads, max_bytes: int) -> Upload:

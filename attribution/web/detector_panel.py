@@ -16,7 +16,7 @@ from attribution.detectors.spec import MEANINGS, DetectorSpec, Selection
 from attribution.errors import TelltaleError, UnmappedLabels
 from attribution.evidence import VIEWS
 from attribution.render import detector_panel as view
-from attribution.render.detector_panel import NONE, OTHER, OWN, SLOTS, Looked, Slot
+from attribution.render.detector_panel import BESIDE, NONE, OTHER, OWN, SLOTS, Looked, Slot
 from attribution.text import detectors as text
 from attribution.text import numbers
 from attribution.web import page_parts
@@ -51,7 +51,7 @@ def _sentence(error: TelltaleError | Refusal) -> str:
 
 @dataclass
 class PanelState:
-    """What one open page has in its panel: what is offered, what the reader has put into its two slots, and what that asks for."""
+    """What one open page has in its panel: what is offered, what the reader has put into its slots, and what that asks for."""
 
     is_open: bool = False
     names: str = ""
@@ -64,30 +64,44 @@ class PanelState:
     """Counts the panels that were drawn."""
 
     def take(self, value: Any) -> None:
-        """Put what the browser says of both slots into the state; what makes no sense is refused."""
+        """Put what the browser says of all slots into the state; what makes no sense is refused. Slots that were added and are empty go."""
         if not isinstance(value, Mapping):
             raise Refusal(text.STRANGE)
         offered = {OWN, OTHER, *(one.name for one in self.entries if not one.refused), *(one.entry.name for one in self.looked)}
-        for key in SLOTS:
+        for key in tuple(self.slots):
             said: Any = value.get(key)
             chosen = said.get("chosen") if isinstance(said, Mapping) else None
-            if not isinstance(chosen, str) or (chosen not in offered and not (chosen == NONE and key == "beside")):
+            if not isinstance(chosen, str) or (chosen not in offered and not (chosen == NONE and key in BESIDE)):
                 raise Refusal(text.STRANGE)
             asked = self.slots[key].asked if self.slots[key].chosen == chosen else ()
             told: Any = said.get("meanings") if isinstance(said.get("meanings"), Mapping) else {}
             meanings = {label: told[label] for label in asked if told.get(label) in MEANINGS}
             seen = str(said["view"]) if said.get("view") in VIEWS else ""
             self.slots[key] = Slot(str(chosen), str(said.get("typed") or "")[:_MOST_LETTERS], seen, asked, meanings)
+        self.slots = {key: slot for key, slot in self.slots.items() if slot.chosen != NONE or key not in BESIDE[1:]}
+
+    def add(self) -> str:
+        """Make room for another detector, where there may be one. Gives its slot."""
+        key = next((key for key in BESIDE if key not in self.slots or self.slots[key].chosen == NONE), BESIDE[-1])
+        self.slots.setdefault(key, Slot(NONE))
+        return key
 
     def selection(self, own: DetectorSpec) -> Selection:
-        """What the two slots ask for, `own` being the detector that the page was started with. Raises Refusal for what cannot work."""
-        first, beside = self.slots["first"], self.slots["beside"]
-        if first.chosen == beside.chosen:
-            raise Refusal(text.SAME)
+        """What the slots ask for, `own` being the detector that the page was started with. Raises Refusal for what cannot work."""
+        chosen = {key: self.slots[key].chosen for key in self.filled}
         seen = {one.name: one.view for one in self.entries}
-        if seen.get(first.chosen) == "picture" and seen.get(beside.chosen) == "face":
-            raise Refusal(text.BLIND.format(first=self.called("first"), beside=self.called("beside")))
-        return Selection(self.spec("first", own), self.spec("beside", own) if beside.chosen != NONE else None)
+        for key, name in chosen.items():
+            if name != OTHER and list(chosen.values()).count(name) > 1:
+                raise Refusal(text.TWICE.format(detector=self.called(key)))
+            if seen.get(chosen["first"]) == "picture" and seen.get(name) == "face":
+                raise Refusal(text.BLIND.format(first=self.called("first"), beside=self.called(key)))
+        first, *beside = (self.spec(key, own) for key in chosen)
+        return Selection(first, tuple(beside))
+
+    @property
+    def filled(self) -> tuple[str, ...]:
+        """The slots that hold a detector, the first one first."""
+        return tuple(key for key in SLOTS if key in self.slots and self.slots[key].chosen != NONE)
 
     def spec(self, key: str, own: DetectorSpec) -> DetectorSpec:
         """The detector of one slot. Raises Refusal for what cannot be used as it is."""
@@ -118,9 +132,9 @@ class PanelState:
     def forget_the_gone(self) -> None:
         """What a slot holds and the lists no longer offer, as when another page emptied the cache, becomes the page's own detector."""
         offered = {OWN, OTHER, *(one.name for one in self.entries), *(one.entry.name for one in self.looked)}
-        for key, fallback in (("first", OWN), ("beside", NONE)):
-            if self.slots[key].chosen not in offered:
-                self.slots[key] = Slot(fallback)
+        for key, slot in self.slots.items():
+            if slot.chosen not in offered:
+                self.slots[key] = Slot(OWN if key == "first" else NONE)
 
     def end(self, default: Engine) -> None:
         """End the download that this page waits for; everybody waits for that of the `default` one."""
@@ -179,11 +193,15 @@ class DetectorPanel:
             return
         try:
             state.take(event.value)
+            if event.index == "add":
+                key = state.add()
+                yield PanelParts(panel=state.shown(focus=key))
+                return
             async for parts in self._look(state, event.value) if event.index == "look" else self._use(state, request):
                 yield parts
         except (TelltaleError, Refusal) as error:
             await asyncio.to_thread(state.look_what_came)
-            yield await self._ask(state, error) if isinstance(error, UnmappedLabels) else state.failed(_sentence(error))
+            yield self._ask(state, error) if isinstance(error, UnmappedLabels) else state.failed(_sentence(error))
         except Exception as error:
             yield state.failed(sentence_of(error, text.OUR_FAULT))
         finally:
@@ -200,7 +218,7 @@ class DetectorPanel:
         from attribution.detectors import catalogue, hub, hub_client
 
         key = value.get("slot") if isinstance(value, Mapping) else None
-        if key not in SLOTS:
+        if key not in state.slots:
             raise Refusal(text.STRANGE)
         slot = state.slots[key]
         known = next((one for one in state.entries if one.name == slot.chosen and one.kind == "known" and not one.refused), None)
@@ -224,7 +242,7 @@ class DetectorPanel:
     async def _use(self, state: PanelState, request: gr.Request) -> AsyncIterator[PanelParts]:
         """Load what was chosen, download included, and make it the choice for the page's next file."""
         selection = state.selection(self.engines.default.selection.first)
-        names = " + ".join(text.short(state.called(key)) for key in SLOTS if state.slots[key].chosen != NONE)
+        names = " + ".join(text.short(state.called(key)) for key in state.filled)
         chosen = {slot.chosen for slot in state.slots.values()}
         size = sum(one.entry.bytes or 0 for one in state.looked if not one.is_here and one.entry.name in chosen)
         state.cancelled = False
@@ -267,9 +285,10 @@ class DetectorPanel:
                 yield shown
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _ask(self, state: PanelState, error: UnmappedLabels) -> PanelParts:
+    @staticmethod
+    def _ask(state: PanelState, error: UnmappedLabels) -> PanelParts:
         """The panel with a question for every label of the detector whose labels do not tell."""
-        key = await asyncio.to_thread(self._unmapped, state)
+        key = state.filled[error.place]
         name = text.short(state.called(key))
         if not error.labels or len(error.labels) > text.MOST_LABELS:
             return state.failed(text.TOO_MANY.format(name=name, count=len(error.labels)) if error.labels else error.sentence)
@@ -278,16 +297,6 @@ class DetectorPanel:
         state.slots[key] = replace(slot, asked=error.labels)
         # Of the answers themselves something is missing: an untouched one, or a manipulated one.
         return state.failed(error.sentence) if answered else state.idle(state.shown(focus="ask"))
-
-    def _unmapped(self, state: PanelState) -> str:
-        """Which of the two detectors the labels are of that have no meaning. The error does not say, so the first one is tried alone."""
-        if state.slots["beside"].chosen == NONE:
-            return "first"
-        try:
-            self.engines.of(Selection(state.spec("first", self.engines.default.selection.first))).pipeline()
-        except Exception as error:
-            return "first" if isinstance(error, UnmappedLabels) else "beside"
-        return "beside"
 
     def _entries(self) -> tuple[Entry, ...]:
         """All detectors, that of the page first. Not for the event loop: it reads the disk."""
@@ -313,6 +322,9 @@ class DetectorPanel:
 def _said_of(pipeline: Pipeline) -> tuple[str, str]:
     """The detectors of a pipeline, for the line of the panel and for the head of the page."""
     chosen = (pipeline.predictor.info, *(one.info for one in pipeline.beside if one.asked_for))
-    first, *second = (text.called(info.name, info.source) for info in chosen)
-    words = {"first": first, "beside": second[0] if second else "", "device": "GPU" if pipeline.predictor.device == "cuda" else "CPU"}
-    return (text.AND.format(**words), text.READY_TWO.format(**words)) if second else (first, text.READY_ONE.format(**words))
+    first, *others = (text.called(info.name, info.source) for info in chosen)
+    device = "GPU" if pipeline.predictor.device == "cuda" else "CPU"
+    if not others:
+        return first, text.READY_ONE.format(first=first, device=device)
+    beside = text.AND.format(first=first, beside=numbers.listed(others))
+    return beside, text.READY_SEVERAL.format(detectors=numbers.listed([first, *others]), device=device)

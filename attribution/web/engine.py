@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
 import threading
 import time
@@ -16,8 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attribution.detectors.spec import DetectorSpec, Selection
-from attribution.errors import TelltaleError
+from attribution.errors import TelltaleError, UnusableDetector
 from attribution.pulse import within_pulse
+from attribution.text import detectors as detectors_text
 from attribution.text import page as text
 from attribution.web.zerogpu import on_zero_gpu
 
@@ -29,6 +31,8 @@ Progress = Callable[[float, str], None]
 
 _LOG = logging.getLogger("telltale")
 LOOK_SECONDS = 0.25
+MOST_KEPT = 5
+"""Detectors that are kept in memory beside that of the start: as many as one page may choose."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ class Engine:
                 log_quietly(error)
         finally:
             self._like = None
+            _give_back_memory()
             self._done.set()
 
     def _report(self, share: float, doing: str) -> None:
@@ -125,18 +130,22 @@ class Engine:
 
 
 class Engines:
-    """The default engine, which stays, and those of the selections made lately, at most `most`: others are let go, and loaded anew."""
+    """The default engine, which stays, and those of the selections made lately, of at most `most` detectors in all: others are let go, and
+    loaded anew when they are wanted again."""
 
-    def __init__(self, default: Engine, most: int = 2) -> None:
+    def __init__(self, default: Engine, most: int = MOST_KEPT) -> None:
         self.default = default
-        self._most = most
+        self.most = most
         self._others: OrderedDict[Selection, Engine] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, selection: Selection | None) -> Engine:
-        """The engine of a selection, started; None stands for the default. One that failed is tried anew."""
+        """The engine of a selection, started; None stands for the default. One that failed is tried anew. Raises UnusableDetector for more
+        detectors than may be kept."""
         if selection is None or selection == self.default.selection:
             return self.default
+        if self._size(selection) > self.most:
+            raise UnusableDetector(detectors_text.TOO_MANY_DETECTORS.format(most=self.most), detectors_text.CHOOSE_FEWER)
         with self._lock:
             engine = self._others.get(selection)
             if engine is None or engine.failed:
@@ -144,7 +153,7 @@ class Engines:
                 device = "cpu" if on_zero_gpu() else self.default.device
                 engine = self._others[selection] = Engine(selection, device, self.default)
             self._others.move_to_end(selection)
-            while len(self._others) > self._most:
+            while sum(map(self._size, self._others)) > self.most:
                 self._others.popitem(last=False)
         engine.start()
         return engine
@@ -156,6 +165,16 @@ class Engines:
             self.default = fresh
             self._others.clear()
         fresh.start()
+
+    def _size(self, selection: Selection) -> int:
+        """How many detectors it takes beside the one that the page was started with."""
+        return sum(one != self.default.selection.first for one in selection.all)
+
+
+def _give_back_memory() -> None:
+    """Give the system what was freed, of files that were read and of detectors that were let go: glibc would keep most of it."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Watched(Generic[_Result]):

@@ -20,7 +20,7 @@ from attribution.text import files as files_text
 from attribution.text import limits as limits_text
 from attribution.text import page as text
 from attribution.web import examination, files, page_parts, results, sections
-from attribution.web.engine import Abandoned, Engine, Engines, sentence_of
+from attribution.web.engine import MOST_KEPT, Abandoned, Engine, Engines, sentence_of
 from attribution.web.language import in_readers_language
 from attribution.web.results import FaceParts, FileParts
 from attribution.web.sessions import Session, Sessions
@@ -45,9 +45,9 @@ class Events:
 
     def __init__(
         self, uploads: Uploads, engine: Engine, examples: list[Example], data_folder: Path | None = None,
-        study_file: Path = STUDY_FILE, zeroshot_file: Path = ZEROSHOT_FILE,
+        study_file: Path = STUDY_FILE, zeroshot_file: Path = ZEROSHOT_FILE, kept: int = MOST_KEPT,
     ) -> None:  # fmt: skip
-        self.uploads, self.sessions, self.engines, self.examples = uploads, Sessions(uploads), Engines(engine), examples
+        self.uploads, self.sessions, self.engines, self.examples = uploads, Sessions(uploads), Engines(engine, kept), examples
         self.data_folder, self.study_file, self.zeroshot_file = data_folder, study_file, zeroshot_file
 
     # A file

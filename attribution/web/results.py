@@ -13,6 +13,7 @@ from attribution.render import charts, overlay
 from attribution.render import face as face_view
 from attribution.render import file as file_view
 from attribution.render import opinion as opinion_view
+from attribution.render.side_by_side import side_by_side
 from attribution.text import page as text
 from attribution.web import page_parts
 from attribution.web.sessions import Session
@@ -67,7 +68,7 @@ def file_parts(session: Session, pipeline: Pipeline) -> FileParts:
     banner = face_view.verdict_banner(evidence, note=note, said=said, tables=pipeline.predictor.card.measured)
     return FileParts(
         result=gr.update(visible=True),
-        verdict=f"{banner}{_side_by_side(evidence, pipeline)}",
+        verdict=f"{banner}{_side_by_side(evidence)}",
         stage=f"{page_parts.HTML.title(file_view.title(evidence))}{shown}",
         strip=gr.update(value=file_view.face_choices(evidence, smalls, session.chosen), visible=len(evidence.tracks) > 1),
         card=gr.update(visible=bool(evidence.tracks)),
@@ -84,16 +85,16 @@ def face_parts(session: Session) -> FaceParts:
     hint = text.METHODS_HINT if evidence.detector.measured else text.METHODS_UNCALIBRATED
     card = face_view.face_card(track, session.chosen + 1, evidence.detector, crop, face, reasons=len(evidence.tracks) > 1, fold=True)
     bars = charts.method_bars(track.p_methods, evidence.detector, fold=True)
-    return FaceParts(face=f"{card}{opinion_view.beside(track)}", bars=f"{page_parts.HTML.title(text.METHODS_TITLE, hint)}{bars}")
+    return FaceParts(
+        face=f"{card}{opinion_view.beside(track, session.chosen == evidence.telling)}",
+        bars=f"{page_parts.HTML.title(text.METHODS_TITLE, hint)}{bars}",
+    )
 
 
-def _side_by_side(evidence: Evidence, pipeline: Pipeline) -> str:
-    """Both answers side by side, where the reader chose a second detector, on the face that the verdict rests on."""
-    asked = next((one.info for one in pipeline.beside if one.asked_for), None)
-    if asked is None or not evidence.tracks:
+def _side_by_side(evidence: Evidence) -> str:
+    """All answers side by side, where the reader chose further detectors, on the face that the verdict rests on."""
+    if not evidence.tracks:
         return ""
     index = evidence.telling
-    track = evidence.tracks[index]
-    heard = next((one for one in track.opinions if one.detector == asked), None)
     about = text.FACE_OF.format(number=index + 1, total=len(evidence.tracks)) if len(evidence.tracks) > 1 else ""
-    return opinion_view.side_by_side(track, heard, evidence.detector, about) if heard is not None else ""
+    return side_by_side(evidence.tracks[index], evidence.detector, about, link=True)
