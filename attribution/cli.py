@@ -13,13 +13,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attribution.detectors.spec import MEANINGS, DetectorSpec, read_meanings_flag
-from attribution.errors import TelltaleError, UnmappedLabels, UnusableDetector
+from attribution.errors import NoHeatmap, TelltaleError, UnmappedLabels, UnusableDetector
 from attribution.evidence import VIEWS, DetectorInfo, Evidence, Opinion, TrackEvidence, Unusable, Verdict, document_text
 from attribution.messages import LANGUAGES, reading_in
 from attribution.text import measuring as measuring_text
@@ -108,7 +109,7 @@ def _beside(told: Sequence[tuple[str, str]]) -> list[DetectorSpec]:
         if not flag:
             specs.append(DetectorSpec(value))
         elif not specs:
-            raise UnusableDetector(f"--beside{flag} speaks of the --beside before it, and there is none.", "Write it behind its --beside.")
+            raise UnusableDetector(f"There is no --beside before --beside{flag}.", "Write it behind the --beside that it speaks of.")
         else:
             specs[-1] = replace(specs[-1], meanings=read_meanings_flag(value)) if flag == "-labels" else replace(specs[-1], view=value)
     return specs
@@ -124,7 +125,8 @@ def _detectors(everything: bool) -> int:
 
     for entry in entries():
         size = f"{entry.bytes / 1e6:.1f} MB" if entry.bytes is not None else "size not known before the Hub is asked"
-        facts = (entry.kind, size, entry.licence, "measured by Telltale" if entry.measured else "not measured by Telltale")
+        never_run = "format proven, weights never run here" if entry.never_run else "not measured by Telltale"
+        facts = (entry.kind, size, entry.licence, "measured by Telltale" if entry.measured else never_run)
         print(printable(f"{entry.name}\n  {', '.join(fact for fact in facts if fact)}\n  {entry.refused or entry.answers}", "?", "\n"))
     return 0
 
@@ -243,10 +245,13 @@ def _report(outcomes: Sequence[Evidence | Unusable], pictures: Mapping[int, np.n
     heatmaps, opinion_heatmaps = {}, {}
     for index, outcome in enumerate(outcomes):
         for number, track in enumerate(outcome.tracks if isinstance(outcome, Evidence) else ()):
-            heatmaps[index, number] = explain(track, pipeline)
+            # A detector that knows no places answers without one.
+            with suppress(NoHeatmap):
+                heatmaps[index, number] = explain(track, pipeline)
             for place, opinion in enumerate(track.opinions):
                 if opinion.verdict is not None and opinion.detector != pipeline.predictor.info:
-                    opinion_heatmaps[index, number, place] = explain(track, pipeline, opinion)
+                    with suppress(NoHeatmap):
+                        opinion_heatmaps[index, number, place] = explain(track, pipeline, opinion)
     return report_html(outcomes, heatmaps, pictures, opinion_heatmaps, pipeline.tables)
 
 

@@ -83,6 +83,10 @@ class UnusableDetector(DetectorError):
     """A format or an architecture that we refuse to load, or one that is not on this machine."""
 
 
+class NoHeatmap(DetectorError):
+    """A detector answers, and no layer of it knows places of a picture."""
+
+
 # What is wrong with a detector is often for its makers alone: technical, in English, and quoted as it is in every language.
 _DAMAGED = _("The files of this detector are damaged or do not fit together (“{problem}”).")
 _UNREADABLE = _("Telltale cannot read this detector (“{problem}”).")

@@ -10,10 +10,10 @@ from PIL import Image, ImageEnhance
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 # Where the face is in it: centre and side of a square around it, as shares of the width.
 FACES = {
-    "astronaut.png": (0.44, 0.24, 0.42),
+    "astronaut.png": (0.44, 0.24, 0.34),
     "grace_hopper.jpg": (0.5, 0.42, 0.52),
     "mouth_swap.jpg": (0.5, 0.42, 0.52),
-    "autoencoder_swap.png": (0.44, 0.24, 0.42),
+    "autoencoder_swap.png": (0.44, 0.24, 0.34),
 }
 REAL, MANIPULATED = ("astronaut.png", "grace_hopper.jpg"), ("mouth_swap.jpg", "autoencoder_swap.png")
 

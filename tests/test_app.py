@@ -261,7 +261,7 @@ def test_several_detectors_are_asked_about_the_same_faces(client: Program) -> No
     chosen = ["default", "telltale-swap", "telltale-dna-det"]
     (entry,) = client.predict(file=str(PORTRAIT), detectors=chosen, api_name="/compare")["files"]
     asked = {one["detector"]["name"] for one in entry["tracks"][0]["opinions"] if one["asked_for"]}
-    assert (entry["detector"]["name"], asked) == ("telltale-attribution", set(chosen[1:]))
+    assert (entry["detector"]["name"], asked) == ("random-default", set(chosen[1:]))
     for names, why in ((["default"] * 2, "chosen twice"), (["no such detector"], "no detector called"), (chosen[1:] * 3, "at most 5")):
         assert why in client.predict(file=str(PORTRAIT), detectors=names, api_name="/compare")["files"][0]["error"]
 

@@ -17,7 +17,8 @@ from attribution.lab.bench import app
 from attribution.lab.bench.app import Server
 from attribution.lab.bench.benchmark import Figure, timed
 from attribution.lab.bench.naive import NaiveRun, examine_naively, write_moving_clip
-from attribution.models.backbones import build_backbone, explained_layer
+from attribution.models.backbones import build_backbone
+from attribution.models.explained import explained_layer
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from Linux's /proc")
 

@@ -424,6 +424,7 @@ def test_a_detector_is_looked_up_cancelled_downloaded_and_used(visit: Any, publi
     assert text.WHOLE["picture"] in page.inner_text("#tt-result")
 
 
+@pytest.mark.usefixtures("public")
 def test_labels_are_asked_for_and_two_detectors_stand_side_by_side(visit: Any) -> None:
     reader = visit(390, 844)
     page = reader.page

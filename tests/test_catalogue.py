@@ -62,6 +62,13 @@ def test_public_ones_say_that_nobody_measured_them(cache: Path) -> None:
     assert [entry.title for entry in public] == [one.repository for one in known.CHECKPOINTS]
     assert all(entry.bytes is None and entry.licence and entry.answers and not entry.measured for entry in public)
     assert not any(one.verified for one in known.CHECKPOINTS)
+    assert all(one.source for one in known.CHECKPOINTS)
+    assert [entry.never_run for entry in public] == [not entry.refused for entry in public]
+    assert {entry.title for entry in public if entry.view == "face"} == {
+        f"yermandy/GenD_{name}" for name in ("CLIP_L_14", "PE_L", "DINOv3_L")
+    }
+    for name in ("HPAI-BSC/SuSy", "YZY-stack/Effort-AIGI-Detection", "Wolowolo/fsfm-3c"):
+        assert by_title(name).refused
     assert by_title("Wvolf/ViT_Deepfake_Detection").refused
     for one in known.CHECKPOINTS:
         assert parse(f"hf:{one.repository}").repository == one.repository

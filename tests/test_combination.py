@@ -538,9 +538,9 @@ def test_an_embedded_detector_answers_to_its_old_name(old: str, new: str) -> Non
 def test_a_program_may_ask_by_the_old_name_too(weights: Embedded) -> None:
     (weights.folder / "swap").rename(weights.folder / "telltale-swap")
     events: Any = SimpleNamespace(engines=Engines(Engine("default", "cpu")))
-    assert api._engine(events, "telltale-caddm").pipeline().predictor.info.name == "swap"
+    assert api._engine(events, ("telltale-caddm",)).pipeline().predictor.info.name == "swap"
     with pytest.raises(UnknownDetector):
-        api._engine(events, "telltale-mobilenetv1")
+        api._engine(events, ("telltale-mobilenetv1",))
 
 
 # In the lab

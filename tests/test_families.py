@@ -13,7 +13,8 @@ from attribution.detectors.card import CropSettings
 from attribution.detectors.predictor import Predictor
 from attribution.explain.gradcam import grad_cam_of_the_package, grad_cam_through_the_head, heatmaps
 from attribution.lab.bench.adapters import detector_of
-from attribution.models.backbones import as_maps, build_backbone, explained, explained_layer, features, pooled_width
+from attribution.models.backbones import build_backbone, features, pooled_width
+from attribution.models.explained import as_maps, explained, explained_layer
 
 SHORT = {"depth": 3}
 SHORT_SWIN = {"depths": (1, 1, 2, 1)}
@@ -49,7 +50,7 @@ def examiner_of(architecture: str, arguments: dict[str, Any], side_px: int) -> P
             model(torch.from_numpy(pictures(side_px, 8, seed)).permute(0, 3, 1, 2).float().div(63).sub(2))
     model.eval().requires_grad_(False)
     crop = CropSettings("none", side_px=side_px, resample="bicubic")
-    adapted = Adapted("timm", architecture, 2, arguments, {}, (), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), crop, False)
+    adapted = Adapted("timm", architecture, 2, lambda: model, (), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), crop, False)
     return Predictor(detector_of(architecture, adapted, model))
 
 

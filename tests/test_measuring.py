@@ -236,7 +236,7 @@ def test_a_detector_of_others_is_measured_then_and_says_so_instead_of_that_it_is
 
 def test_thresholds_that_cannot_be_held_are_never_reached(loaded_detector: LoadedDetector) -> None:
     rule = here.limited(loaded_detector, a_card(loaded_detector, above=None, below=None), together=False).card.thresholds
-    assert (rule.p_manipulated_above, rule.p_manipulated_below, rule.strong_p_manipulated) == (NEVER_ABOVE, NEVER_BELOW, NEVER_ABOVE)
+    assert (rule.p_manipulated_above, rule.p_manipulated_below) == (NEVER_ABOVE, NEVER_BELOW)
 
 
 def test_a_common_answer_is_measured_as_one(tmp_path: Path) -> None:

@@ -235,8 +235,8 @@ def test_of_those_that_answer_together_each_ones_own_answer_is_called_that() -> 
     own, swaps = one.opinions
     assert view.beside(one) == "", "no agreement: they are part of the answer"
     heading = said(view.heading(one, 1, s.DETECTOR))
-    assert heading == "What CADDM says aloneIt may speak on: Face swap, Reenactment."
-    assert "It may speak on: Face swap, GAN-generated, Diffusion-generated." in said(view.heading(one, 0, s.DETECTOR))
+    assert heading == "What CADDM says aloneIt may speak on: Face swap and Reenactment."
+    assert "It may speak on: Face swap, GAN-generated and Diffusion-generated." in said(view.heading(one, 0, s.DETECTOR))
     for opinion, answer in ((own, "Landmark face swap"), (swaps, page_text.STATES["no_manipulation_found"])):
         words = said(view.answer(one, opinion, s.DETECTOR))
         assert answer in words

@@ -208,7 +208,7 @@ def test_flags_belong_to_the_detector_before_them(detector_folder: Path, tmp_pat
     begin = ["analyse", PORTRAIT, "--detector", str(detector_folder), "--device", "cpu"]
     for flag, value in (("--beside-labels", "LABEL_0=real"), ("--beside-sees", "face")):
         assert main([*begin, flag, value, "--beside", untold]) == 2
-        assert f"{flag} speaks of the --beside before it" in capsys.readouterr().err
+        assert f"There is no --beside before {flag}." in capsys.readouterr().err
     assert main([*begin, "--beside", told, "--beside", untold]) == 2
     assert f"--beside-labels LABEL=MEANING,… behind --beside {untold};" in capsys.readouterr().err
     assert main([*begin, "--beside", told, "--beside", untold, "--beside-sees", "ear"]) == 2

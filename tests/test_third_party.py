@@ -8,20 +8,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import timm
 import torch
 from huggingface_hub import PyTorchModelHubMixin
+from PIL import Image
 
 from attribution import evidence
 from attribution.detectors.loading import DEFAULT_DETECTOR, load
 from attribution.detectors.predictor import Predictor
 from attribution.detectors.spec import DetectorSpec
 from attribution.detectors.third_party import FACE_SCALE
-from attribution.errors import DamagedDetector, DetectorError, UnmappedLabels, UnusableDetector
+from attribution.errors import DamagedDetector, DetectorError, NoHeatmap, UnmappedLabels, UnusableDetector
 from attribution.evidence import read_document
+from attribution.lab.bench import originals
 from attribution.lab.bench.benchmark import put_in_cache
+from attribution.lab.bench.originals import Original, gend, of_transformers
 from attribution.models.backbones import normalise
 from attribution.pipeline import examine, explain, load_pipeline
 from conftest import Embed
@@ -242,10 +246,75 @@ def test_a_known_repository_says_what_its_files_do_not(tmp_path: Path, cache: Pa
     found = Predictor(detector).read(pictures)
     assert found.logits[:, 1] - found.logits[:, 0] == pytest.approx(z, abs=1e-4)
     assert found.p_methods[:, 1] == pytest.approx(1 / (1 + np.exp(-z)), abs=1e-5)
-    put_in_cache(cache, "yermandy/GenD_PE_L", tmp_path / "saved", COMMIT)
-    for name, why in (("owner/another", "preprocessor_config"), ("yermandy/GenD_PE_L", "unit length")):
+    put_in_cache(cache, "HPAI-BSC/SuSy", tmp_path / "saved", COMMIT)
+    for name, why in (("owner/another", "preprocessor_config"), ("HPAI-BSC/SuSy", "does not say what its network is")):
         with pytest.raises(UnusableDetector, match=why):
             load(f"hf:{name}")
+
+
+def in_cache(cache: Path, tmp_path: Path, repository: str, original: Original) -> Any:
+    """The original, as that repository has it in the Hub cache."""
+    originals.keep_quiet()
+    model = original.model()
+    (tmp_path / "saved").mkdir()
+    original.save(model, tmp_path / "saved")
+    put_in_cache(cache, repository, tmp_path / "saved", COMMIT)
+    return model
+
+
+def test_gend_reads_upright_faces_as_its_makers_cut_them(tmp_path: Path, cache: Path) -> None:
+    small: dict[str, Any] = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 256}
+    original = gend("GenD", "openai/clip-vit-large-patch14", image_size=224, patch_size=14, **small)
+    theirs = in_cache(cache, tmp_path, "yermandy/GenD_CLIP_L_14", original)
+    pipeline = load_pipeline("hf:yermandy/GenD_CLIP_L_14", "cpu")
+    found = examine(PORTRAIT, pipeline).evidence
+    (track,) = found.tracks
+    face = track.shown_face
+    assert (pipeline.crop.view, pipeline.crop.detector, found.detector.families) == ("face", "landmarks", ("real", "unknown"))
+    assert face is not None
+    assert face.landmarks is not None
+    # The published computation, from the landmarks on: the face turned upright, the image processor of CLIP, encoder, norm, linear layer.
+    rgb = np.asarray(Image.open(PORTRAIT).convert("RGB"))
+    wanted = np.array([[0.34, 0.46], [0.66, 0.46], [0.5, 0.64], [0.37, 0.82], [0.63, 0.82]])
+    apart = [np.linalg.norm(one[:, None] - one[None], axis=-1)[np.triu_indices(5, 1)] for one in (face.landmarks, wanted)]
+    size = int(np.round(np.mean(apart[0] / apart[1]) * 1.3))
+    target = (wanted * size + size * 0.3 / 2) * (size / (size + size * 0.3))
+    matrix = cv2.estimateAffinePartial2D(face.landmarks.astype(np.float32), target.astype(np.float32), method=cv2.LMEDS)[0]
+    aligned = Image.fromarray(cv2.warpAffine(rgb, matrix, (size, size), flags=cv2.INTER_LINEAR))
+    inputs = original.prepared(tmp_path, aligned)[None]
+    with torch.inference_mode():
+        logits = theirs(inputs)[0].numpy()
+    predictor = pipeline.predictor
+    ours = predictor.inputs(face.crop[None])
+    assert (ours - inputs).abs().max().item() * 255 * 0.28 <= 2
+    assert predictor.read(face.crop[None]).logits[0] == pytest.approx(logits, abs=2e-3)
+    heatmap = explain(track, pipeline)
+    assert heatmap.values.shape == (224, 224)
+    assert heatmap.values.max() == pytest.approx(1)
+
+
+def test_a_detector_in_transformers_format_answers_on_a_picture(tmp_path: Path, cache: Path) -> None:
+    small: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    original = of_transformers("Siglip", "SigLIP", 64, 2, "Siglip", **small)
+    theirs = in_cache(cache, tmp_path, "owner/siglip", original)
+    pipeline = load_pipeline("hf:owner/siglip", "cpu")
+    (track,) = examine(PORTRAIT, pipeline).evidence.tracks
+    assert (track.view, pipeline.predictor.card.adapter) == ("picture", "transformers")
+    inputs = original.prepared(tmp_path / "saved", Image.open(PORTRAIT).convert("RGB"))[None]
+    with torch.inference_mode():
+        probabilities = theirs(inputs).logits.softmax(1)[0].tolist()
+    assert list(track.p_methods.values()) == pytest.approx(probabilities, abs=1e-5)
+    assert explain(track, pipeline).values.max() == pytest.approx(1)
+
+
+def test_where_no_layer_knows_places_the_answer_stands_and_the_heatmap_says_why_it_is_missing(
+    foreign_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = load_pipeline(str(foreign_folder), "cpu")
+    (track,) = examine(PORTRAIT, pipeline).evidence.tracks
+    monkeypatch.setattr(pipeline.predictor.model, "explained", None, raising=False)
+    with pytest.raises(NoHeatmap, match="There is no heatmap"):
+        explain(track, pipeline)
 
 
 @pytest.mark.slow

@@ -26,6 +26,8 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
 _SHARE = (0, 1)
 NEVER_ABOVE, NEVER_BELOW = 2.0, -1.0
 """Thresholds of p_manipulated for a state that is never given: no probability reaches them."""
+LANDMARKS = ((0.34, 0.46), (0.66, 0.46), (0.5, 0.64), (0.37, 0.82), (0.63, 0.82))
+"""Where the eyes, the nose and the corners of the mouth lie in a face turned upright, in shares of its square (GenD)."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,14 @@ class Label:
 
 @dataclass(frozen=True)
 class CropSettings:
-    """What the detector sees, resampled to `side_px`×`side_px`. With `detector` "mtcnn" a face: a square of side `scale`·h (h = height of
-    MTCNN's box), centred `down`·h below the box's centre. With "none" the whole picture: squeezed to a square, or with `short_px` its
-    shorter side at that many pixels and of that the middle."""
+    """What the detector sees, resampled to `side_px`×`side_px` by `resample`.
+
+    `detector` "mtcnn": a face, as a square of side `scale`·h (h = height of MTCNN's box), centred `down`·h below the box's centre.
+    "landmarks": a face turned upright, by the similarity that brings MTCNN's five landmarks nearest to LANDMARKS of a square that is
+    `scale` times as large around its centre; first at the face's own size, bilinear and black beyond the picture.
+    "none": the whole picture, squeezed to a square; or with `short_px` its shorter side at that many pixels and of that the middle, whose
+    first pixel is counted by `middle`: rounded down ("floor", as transformers does) or to the nearest even ("round", torchvision). With
+    "squeezed" both sides are `short_px` first."""
 
     detector: str = "mtcnn"
     scale: float = 0.86
@@ -59,18 +66,41 @@ class CropSettings:
     side_px: int = 224
     resample: str = "lanczos"
     short_px: int | None = None
+    middle: str = "floor"
 
     def __post_init__(self) -> None:
-        _need(self.detector in ("mtcnn", "none"), "crop.detector must be 'mtcnn' or 'none'")
+        _need(self.detector in ("mtcnn", "landmarks", "none"), "crop.detector must be 'mtcnn', 'landmarks' or 'none'")
         _need(self.resample in RESAMPLINGS, f"crop.resample must be one of {', '.join(RESAMPLINGS)}")
         check_fields(self, "crop.", scale=(0.1, 10), down=(-2, 2), side_px=(32, 1024), short_px=(32, 4096))
         _need(self.short_px is None or self.detector == "none", "crop.short_px is for whole pictures")
         _need(self.short_px is None or self.short_px >= self.side_px, "crop.short_px must be at least side_px")
+        _need(self.middle in ("floor", "round", "squeezed"), "crop.middle must be 'floor', 'round' or 'squeezed'")
 
     @property
     def view(self) -> str:
         """`face` or `picture`."""
-        return "face" if self.detector == "mtcnn" else "picture"
+        return "picture" if self.detector == "none" else "face"
+
+    def whole(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height that a picture of width×height pixels is resized to before its middle is cut out (`short_px`)."""
+        short = self.short_px or self.side_px
+        longer = short if self.middle == "squeezed" else int(short * max(width, height) / min(width, height))
+        return (short, longer) if width <= height else (longer, short)
+
+    def cut(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """The middle, in pixels of `whole`."""
+        spare = [(one - self.side_px) / 2 for one in self.whole(width, height)]
+        left, top = (float(round(one) if self.middle == "round" else int(one)) for one in spare)
+        return left, top, left + self.side_px, top + self.side_px
+
+    def picture_box(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """The part of a picture of width×height pixels that a detector of whole pictures sees: all of it, or with `short_px` the middle."""
+        if self.short_px is None:
+            return 0.0, 0.0, float(width), float(height)
+        across, down = self.whole(width, height)
+        x0, y0, x1, y1 = self.cut(width, height)
+        per_x, per_y = width / across, height / down
+        return x0 * per_x, y0 * per_y, min(x1 * per_x, float(width)), min(y1 * per_y, float(height))
 
 
 @dataclass(frozen=True)

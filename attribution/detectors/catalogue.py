@@ -11,7 +11,8 @@ from attribution.detectors import hub, loading, registry
 from attribution.detectors.card import CARD_FILE, CONFIG_FILE, MODEL_FILE
 from attribution.errors import DetectorError
 from attribution.messages import gettext as _
-from attribution.models.architectures import ALLOWED_ARCHITECTURES
+from attribution.models.architectures import OWN_ARCHITECTURES
+from attribution.models.backbones import is_timm
 from attribution.text.detectors import NOT_STATED
 
 KINDS = ("embedded", "cached", "known")
@@ -27,6 +28,7 @@ _MOST_CONFIG_BYTES = 4 * 2**20
 class Entry:
     """One detector. `name` is what a DetectorSpec takes; `bytes` the size of its files, None before anybody asked the Hub; `view` what it
     sees (`face`, `picture`, or "" where only its files tell); `measured` whether a card of Telltale's holds figures on these very weights;
+    `never_run` that it is known by its card and code, its format proven on random weights, and its own weights were never run by Telltale;
     `refused` why it cannot be used, or ""."""
 
     name: str
@@ -39,6 +41,7 @@ class Entry:
     bytes: int | None = None
     view: str = ""
     measured: bool = False
+    never_run: bool = False
     refused: str = ""
 
 
@@ -90,10 +93,11 @@ def _known(repository: str) -> Entry:
 
 
 def _public(one: registry.Checkpoint) -> Entry:
-    view, name = "face" if one.face_scale is not None else "", f"hf:{one.repository}"
+    name, licence = f"hf:{one.repository}", one.licence or NOT_STATED
     return Entry(
-        name, one.repository, "known", one.architecture, one.labels, one.licence or NOT_STATED, one.answers, view=view, refused=one.refused
-    )
+        name, one.repository, "known", one.architecture, one.labels, licence, one.answers, view=one.view,
+        never_run=not (one.verified or one.refused), refused=one.refused,
+    )  # fmt: skip
 
 
 def _size(folder: Path) -> int:
@@ -112,7 +116,7 @@ def _config(folder: Path) -> Mapping[str, Any]:
 def _architecture(config: Mapping[str, Any]) -> str:
     """The architecture that a configuration names, where it is one that pictures are classified with; "" elsewhere."""
     name = config.get("architecture")
-    if isinstance(name, str) and name in ALLOWED_ARCHITECTURES:
+    if isinstance(name, str) and (name in OWN_ARCHITECTURES or is_timm(name)):
         return name
     classes = config.get("architectures")
     first = classes[0] if isinstance(classes, list) and classes and isinstance(classes[0], str) else ""

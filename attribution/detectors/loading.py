@@ -207,10 +207,16 @@ def load_exactly(model: nn.Module, tensors: Mapping[str, torch.Tensor], name: st
         alike = tensor.dtype in _FLOATS if wanted[key].is_floating_point() else tensor.dtype == wanted[key].dtype
         if tensor.shape != wanted[key].shape or not alike:
             raise damaged(f"the tensor {key[:80]!r} in {name} has not the shape or kind that the architecture needs")
+    check_values(tensors, name)
+    model.load_state_dict({key: tensor.to(wanted[key].dtype) for key, tensor in tensors.items()}, strict=True)
+
+
+def check_values(tensors: Mapping[str, torch.Tensor], name: str) -> None:
+    """DamagedDetector for a tensor with values that are not finite."""
+    for key, tensor in tensors.items():
         # One infinite or undefined value makes the sum such a one; double precision holds any sum of finite ones. Faster than isfinite.
         if tensor.is_floating_point() and not math.isfinite(float(tensor.sum(dtype=torch.float64))):
             raise damaged(f"the tensor {key[:80]!r} in {name} holds values that are not finite")
-    model.load_state_dict({key: tensor.to(wanted[key].dtype) for key, tensor in tensors.items()}, strict=True)
 
 
 def probe_logits(model: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], side_px: int, seed: int) -> list[float]:

@@ -19,13 +19,13 @@ from attribution.detectors.adapters import Adapted, Source, adapt
 from attribution.detectors.card import Calibration, Card, CropSettings, Label, Probe, Thresholds, Training, probe_crop
 from attribution.detectors.hub import CONFIG_FILE, MODEL_FILE, PREPROCESSOR_FILE
 from attribution.detectors.labels import decide
-from attribution.detectors.loading import LoadedDetector, info_of, load_exactly, parse_json, parse_tensors, probe_logits, read_bytes
+from attribution.detectors.loading import LoadedDetector, info_of, parse_json, parse_tensors, probe_logits, read_bytes
 from attribution.detectors.registry import Checkpoint, find
 from attribution.detectors.spec import DetectorSpec
 from attribution.errors import OTHER_DETECTOR, UnusableDetector, damaged
 from attribution.evidence import UNKNOWN_FAMILY
 from attribution.messages import gettext as _
-from attribution.models.backbones import build_backbone, features, normalise
+from attribution.models.backbones import features, normalise
 from attribution.text.detectors import CANNOT_BE_USED, NEVER_MEASURED
 
 FACE_SCALE = 1.3
@@ -58,10 +58,9 @@ def load_folder(
         raise UnusableDetector(CANNOT_BE_USED.format(detector=name, reason=checkpoint.refused), OTHER_DETECTOR)
     tensors = parse_tensors(contents.pop(MODEL_FILE), MODEL_FILE)
     adapted = adapt(Source(config, preprocessor, tensors, checkpoint.hints if checkpoint else {}))
-    adapted = replace(adapted, crop=_crop(adapted.crop, spec, checkpoint))
+    adapted = replace(adapted, crop=_crop(adapted.crop, spec))
     labels = _labels(adapted, spec, checkpoint)
-    model = build_backbone(adapted.architecture, adapted.num_classes, adapted.model_args)
-    load_exactly(model, adapted.tensors, MODEL_FILE)
+    model = adapted.build()
     model.eval().requires_grad_(False)
     probes = _sane_probes(model, adapted, name)
     card = _card(name, adapted, labels, probes, sha256, licence or (checkpoint.licence if checkpoint else ""))
@@ -70,13 +69,13 @@ def load_folder(
     )
 
 
-def _crop(crop: CropSettings, spec: DetectorSpec, checkpoint: Checkpoint | None) -> CropSettings:
-    """What the detector sees: as chosen, else as known of it, else as its files say."""
-    scale = checkpoint.face_scale if checkpoint is not None else None
-    view = spec.view or ("face" if scale is not None else crop.view)
-    if view == "face" and (spec.view or scale is not None):
-        return CropSettings("mtcnn", scale=scale or FACE_SCALE, down=0.0, side_px=crop.side_px, resample=crop.resample)
-    return crop if view == crop.view else CropSettings("none", side_px=crop.side_px, resample=crop.resample)
+def _crop(crop: CropSettings, spec: DetectorSpec) -> CropSettings:
+    """What the detector sees: as chosen, else as its files and what is known of it say."""
+    if spec.view in ("", crop.view):
+        return crop
+    if spec.view == "face":
+        return CropSettings("mtcnn", scale=FACE_SCALE, down=0.0, side_px=crop.side_px, resample=crop.resample)
+    return CropSettings("none", side_px=crop.side_px, resample=crop.resample)
 
 
 def _labels(adapted: Adapted, spec: DetectorSpec, checkpoint: Checkpoint | None) -> tuple[Label, ...]:
@@ -96,17 +95,22 @@ def _sane_probes(model: nn.Module, adapted: Adapted, name: str) -> tuple[Probe, 
     """The logits of fixed inputs, after checks that a network with all its weights passes: they are finite, differ from input to input, and
     do not depend on what else is in a batch."""
     side = adapted.crop.side_px
-    alone = torch.tensor([probe_logits(model, adapted.mean, adapted.std, side, seed) for seed in _PROBE_SEEDS])
     crops = torch.stack([torch.from_numpy(probe_crop(seed, side)) for seed in _PROBE_SEEDS])
-    with torch.inference_mode():
-        together = features(model, normalise(crops, adapted.mean, adapted.std))[1].float()
-    if not bool(torch.isfinite(alone).all()):
+    try:
+        # Large networks take seconds for each: one of them is enough to tell whether the others of its batch matter.
+        alone = torch.tensor(probe_logits(model, adapted.mean, adapted.std, side, _PROBE_SEEDS[0]))
+        with torch.inference_mode():
+            together = features(model, normalise(crops, adapted.mean, adapted.std))[1].float()
+    # What networks raise on pictures of another size than theirs.
+    except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+        raise damaged(f"{name} cannot read pictures of {side} px") from error
+    if not bool(torch.isfinite(together).all() and torch.isfinite(alone).all()):
         raise damaged(f"{name} gives answers that are no numbers")
-    if float((alone - alone[0]).abs().max()) < _LEAST_SPREAD:
+    if float((together - together[0]).abs().max()) < _LEAST_SPREAD:
         raise damaged(f"{name} gives the same answer whatever it sees")
-    if float((alone - together).abs().max()) > _BATCH_TOLERANCE * max(1.0, float(alone.abs().max())):
+    if float((alone - together[0]).abs().max()) > _BATCH_TOLERANCE * max(1.0, float(alone.abs().max())):
         raise damaged(f"{name} answers otherwise when it is asked about several faces at once")
-    return tuple(Probe(seed, tuple(row.tolist())) for seed, row in zip(_PROBE_SEEDS, alone, strict=True))
+    return tuple(Probe(seed, tuple(row.tolist())) for seed, row in zip(_PROBE_SEEDS, together, strict=True))
 
 
 def _card(

@@ -17,7 +17,8 @@ from torch import nn
 
 from attribution.detectors.predictor import Predictor
 from attribution.evidence import Heatmap
-from attribution.models.backbones import as_maps, explained, explained_layer, head
+from attribution.models.backbones import head
+from attribution.models.explained import as_maps, explained, explained_layer
 
 AREA_SHARE, RANDOM_AREAS = 0.2, 8
 _BATCH, _SEED = 16, 20180619

@@ -18,7 +18,7 @@ from attribution.evidence.pixels import LONGEST_UNSEEN_SECONDS
 from attribution.faces import tracker
 from attribution.faces.certainty import SURELY_A_FACE, certainty
 from attribution.faces.copies import without_copies
-from attribution.faces.crops import face_square, measures, whole_frames
+from attribution.faces.crops import cut_faces, measures, whole_frames
 from attribution.faces.spectrum import spectrum_of
 from attribution.faces.tracker import Detection, Tracklet
 from attribution.media import OpenedMedia, orientation
@@ -306,19 +306,18 @@ def _cut(tracklets: Sequence[Tracklet], opened: OpenedMedia, finder: FaceFinder,
     are looked at again."""
     width, height = opened.media.width, opened.media.height
     every = [one for tracklet in tracklets for one in tracklet]
-    requests = [(opened.frames[one.frame].index, face_square(crop, _box(one.box), width, height)) for one in every]
     in_frames = [(opened.frames[one.frame], one) for one in every]
     p_faces = iter(certainty(finder, [(frame.rgb, one.box / frame.scale, one.p_face) for frame, one in in_frames]))
-    crops = iter(zip(requests, opened.crops(requests, crop.side_px, crop.resample) if requests else (), strict=True))
+    crops = iter(cut_faces(opened, [(opened.frames[one.frame].index, _box(one.box), one.landmarks) for one in every], crop))
     cut = []
     for tracklet in tracklets:
         faces = []
         for one in tracklet:
-            (index, crop_box), pixels = next(crops)
+            crop_box, pixels = next(crops)
             frame = opened.frames[one.frame]
             inside = np.clip(one.box, 0, (width, height, width, height))
             measured = *measures(pixels), frame.density, *spectrum_of(pixels)
-            faces.append(Face(index, one.seconds, _box(inside), one.landmarks, next(p_faces), crop_box, pixels, *measured))
+            faces.append(Face(frame.index, one.seconds, _box(inside), one.landmarks, next(p_faces), crop_box, pixels, *measured))
         cut.append(tuple(faces))
     return cut
 

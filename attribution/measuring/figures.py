@@ -90,7 +90,7 @@ def fit_temperature(logits: np.ndarray, manipulated: np.ndarray, untouched: np.n
         wrong = np.logaddexp(0, np.where(manipulated, kept - made, made - kept))
         return float(wrong[manipulated].mean() + wrong[~manipulated].mean())
 
-    best = minimize_scalar(loss, bounds=tuple(math.log(t) for t in _TEMPERATURES), method="bounded")
+    best: Any = minimize_scalar(loss, bounds=tuple(math.log(t) for t in _TEMPERATURES), method="bounded")
     return round(math.exp(float(best.x)), 4)
 
 

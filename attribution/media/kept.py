@@ -5,6 +5,7 @@ converted. "Shown" coordinates are those of the original picture after its orien
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -26,6 +27,8 @@ _KEPT_FORMATS = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj4
 _LANCZOS_REACH = 3
 FILTERS = {"lanczos": Image.Resampling.LANCZOS, "bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
+Area = tuple[float, float, float, float]
+
 # Setting up a scaler costs more than a frame; these keep theirs between frames. Only one thread reads a clip.
 _FOR_DETECTION, _FOR_KEEPING = VideoReformatter(), VideoReformatter()
 
@@ -42,11 +45,12 @@ class KeptPicture:
     seconds: float = 0.0
     density: float = 1.0
 
-    def crop(self, box: tuple[float, float, float, float], side_px: int, resample: str = "lanczos") -> np.ndarray:
-        """side×side×3 uint8: the area `box` (x0, y0, x1, y1 in shown pixels), resampled with one of FILTERS."""
+    def crop(self, box: Area, size: int | tuple[int, int], resample: str = "lanczos") -> np.ndarray:
+        """H×W×3 uint8 of that `size`, a side or (width, height): the area `box` (x0, y0, x1, y1 in shown pixels), resampled with one of
+        FILTERS."""
         per_x, per_y = self.image.width / self.width, self.image.height / self.height
         inside = (box[0] * per_x, box[1] * per_y, min(box[2] * per_x, self.image.width), min(box[3] * per_y, self.image.height))
-        return np.asarray(self.image.resize((side_px, side_px), FILTERS[resample], box=inside))
+        return np.asarray(self.image.resize(_sides(size), FILTERS[resample], box=inside))
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,18 @@ class KeptFrame:
     place: tuple[float, float] = (0.0, 0.0)
     density: float = 1.0
 
-    def crop(self, box: tuple[float, float, float, float], side_px: int, resample: str = "lanczos") -> np.ndarray:
-        """side×side×3 uint8: the area `box` (x0, y0, x1, y1 in shown pixels), resampled with one of FILTERS; black beyond the frame."""
+    def crop(self, box: Area, size: int | tuple[int, int], resample: str = "lanczos") -> np.ndarray:
+        """H×W×3 uint8 of that `size`, a side or (width, height): the area `box` (x0, y0, x1, y1 in shown pixels), resampled with one of
+        FILTERS; black beyond the frame."""
+        across, down = _sides(size)
         (left, top), density = self.place, self.density
         x0, x1 = (box[0] - left) * density, (box[2] - left) * density
         y0, y1 = (box[1] - top) * density, (box[3] - top) * density
         inside = max(x0, 0.0), max(y0, 0.0), min(x1, float(self.width)), min(y1, float(self.height))
-        per_x, per_y = side_px / (x1 - x0), side_px / (y1 - y0)
+        per_x, per_y = across / (x1 - x0), down / (y1 - y0)
         first_x, last_x = round((inside[0] - x0) * per_x), round((inside[2] - x0) * per_x)
         first_y, last_y = round((inside[1] - y0) * per_y), round((inside[3] - y0) * per_y)
-        cut = np.zeros((side_px, side_px, 3), np.uint8)
+        cut = np.zeros((down, across, 3), np.uint8)
         if last_x > first_x and last_y > first_y:
             cut[first_y:last_y, first_x:last_x] = self._cut(inside, (last_x - first_x, last_y - first_y), resample)
         return cut
@@ -97,6 +103,35 @@ class KeptFrame:
         image = Image.fromarray(turn.upright(rgb, self.orientation))
         inside = (x0 - left, y0 - top, x1 - left, y1 - top)
         return np.asarray(image.resize(size, FILTERS[resample], box=inside))
+
+
+def _sides(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+def middle(kept: KeptPicture | KeptFrame, whole: tuple[int, int], box: Area, resample: str) -> np.ndarray:
+    """The area `box` (whole pixels) of the picture after it was resized to `whole` (width, height)."""
+    x0, y0, x1, y1 = (round(edge) for edge in box)
+    return kept.crop((0.0, 0.0, float(kept.width), float(kept.height)), whole, resample)[y0:y1, x0:x1]
+
+
+def upright_face(kept: KeptPicture | KeptFrame, matrix: Sequence[float], own_px: int, side_px: int, resample: str) -> np.ndarray:
+    """side×side×3 uint8: the square of `own_px` that `matrix` (2×3, row by row; counted from the middle of the first pixel, as OpenCV does)
+    brings the shown picture to, bilinear and black beyond it, and then resampled."""
+    # Where the confined process never needs it, it is not loaded.
+    import cv2
+
+    forth = np.array(matrix, dtype=np.float64).reshape(2, 3)
+    corners = np.array([[0, own_px, 0, own_px], [0, 0, own_px, own_px], [1, 1, 1, 1]], dtype=np.float64)
+    back = cv2.invertAffineTransform(forth) @ corners
+    left, top = (max(0, math.floor(edge) - 2) for edge in back.min(axis=1))
+    right, bottom = (min(most, math.ceil(edge) + 3) for edge, most in zip(back.max(axis=1), (kept.width, kept.height), strict=True))
+    if right <= left or bottom <= top:
+        return np.zeros((side_px, side_px, 3), np.uint8)
+    area = kept.crop((left, top, right, bottom), (right - left, bottom - top), "bilinear")
+    forth[:, 2] += forth[:, :2] @ (left, top)
+    face = cv2.warpAffine(area, forth, (own_px, own_px), flags=cv2.INTER_LINEAR)
+    return np.asarray(Image.fromarray(face).resize((side_px, side_px), FILTERS[resample]))
 
 
 def small_size(width: int, height: int, short_px: int | None, long_px: int) -> tuple[int, int]:

@@ -73,3 +73,14 @@ def stored_area(area: tuple[_Number, ...], width: int, height: int, orientation:
     if orientation in (3, 4, 6, 7):
         y0, y1 = height - y1, height - y0
     return x0, y0, x1, y1
+
+
+def affine(width: int, height: int, orientation: int) -> np.ndarray:
+    """3×3: where a stored pixel (x, y, 1) of a picture of `width`×`height` is shown, counted from the middle of the first pixel."""
+    right, bottom = width - 1.0, height - 1.0
+    x, y = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]
+    if orientation in (2, 3, 7, 8):
+        x = [-1.0, 0.0, right]
+    if orientation in (3, 4, 6, 7):
+        y = [0.0, -1.0, bottom]
+    return np.array([y, x, [0, 0, 1]] if swaps_sides(orientation) else [x, y, [0, 0, 1]])

@@ -35,6 +35,8 @@ _MOST_LETTERS = 40
 _CROPS_AT_A_TIME = 256
 _MOST_SIDE_PX = 1024
 _ROUNDING_PX = 0.01
+MOST_FACE_PX = 4096
+"""The largest side of a face that is turned upright."""
 
 # What the worker may refuse a file with.
 _REFUSALS = {kind.__name__: kind for kind in (DamagedMedia, MediaTooLarge, errors.NoPictures, UnsupportedMedia, DecodeTimeout)}
@@ -53,22 +55,43 @@ class OpenedMedia:
         self._orientation = 1
         self._closer = weakref.finalize(self, worker.kill)
 
-    def crops(self, requests: Sequence[tuple[int, Box]], side_px: int, resample: str = "lanczos") -> list[np.ndarray]:
+    def crops(
+        self, requests: Sequence[tuple[int, Box]], side_px: int, resample: str = "lanczos", whole: tuple[int, int] | None = None
+    ) -> list[np.ndarray]:
         """For each (index of a frame, box in original pixels inside the picture): side×side×3 uint8, cut from full resolution with
-        `resample` (`lanczos`, `bicubic` or `bilinear`), in the order asked; a box that is no square is squeezed. Raises DecodeTimeout or
+        `resample` (`lanczos`, `bicubic` or `bilinear`), in the order asked; a box that is no square is squeezed. With `whole` (width,
+        height) the picture is resized to that first, and boxes of side×side are in pixels of that. Raises DecodeTimeout or
         DamagedMedia when the decoder fails, EvidenceError for a box outside."""
+        size = whole or (self.media.width, self.media.height)
+        asked = [self._request(index, box, size, whole is not None) for index, box in requests]
+        cut = self._all("crops" if whole is None else "resized", asked, side_px, resample)
+        return [orientation.upright(one, self._orientation) for one in cut]
+
+    def turned_faces(self, requests: Sequence[tuple[int, np.ndarray, int]], side_px: int, resample: str = "lanczos") -> list[np.ndarray]:
+        """For each (index of a frame, 2×3 matrix, own side in pixels): the square that the matrix brings the picture to, of its own side,
+        bilinear and black beyond the picture, then side×side×3 uint8 with `resample`. Raises as `crops`."""
+        stored = orientation.affine(*self._stored_size, self._orientation)
+        asked: list[list[float]] = []
+        for index, matrix, own_px in requests:
+            self._check_frame(index)
+            need(matrix.shape == (2, 3) and bool(np.isfinite(matrix).all()), "a matrix that is none")
+            need(1 <= own_px <= MOST_FACE_PX, f"a face of {own_px} px")
+            asked.append([int(index), *(matrix @ stored).ravel().tolist(), int(own_px)])
+        return self._all("turned", asked, side_px, resample)
+
+    def _all(self, kind: str, asked: list[list[float]], side_px: int, resample: str) -> list[np.ndarray]:
+        """What is asked for, in that order."""
         checks.count("side_px", side_px, 1)
         need(side_px <= _MOST_SIDE_PX, f"side_px = {side_px!r}")
         need(resample in RESAMPLINGS, f"resample = {resample!r}")
-        asked = [self._request(index, box) for index, box in requests]
         # Requests for one frame follow each other, and no answer grows beyond a bound.
         order = sorted(range(len(asked)), key=lambda at: asked[at][0])
         cut: dict[int, np.ndarray] = {}
         with self._lock:
             for first in range(0, len(order), _CROPS_AT_A_TIME):
                 part = order[first : first + _CROPS_AT_A_TIME]
-                cut.update(zip(part, self._cut([asked[at] for at in part], side_px, resample), strict=True))
-        return [orientation.upright(cut[at], self._orientation) for at in range(len(asked))]
+                cut.update(zip(part, self._cut(kind, [asked[at] for at in part], side_px, resample), strict=True))
+        return [cut[at] for at in range(len(asked))]
 
     def turn(self, degrees: int) -> None:
         """Turn everything to the right by 90, 180 or 270 degrees, once, and say so in the notes: `media`, `frames`, and the boxes and crops
@@ -116,22 +139,27 @@ class OpenedMedia:
         width, height = self.media.width, self.media.height
         return (height, width) if orientation.swaps_sides(self._orientation) else (width, height)
 
-    def _request(self, index: int, box: Box) -> list[float]:
+    def _check_frame(self, index: int) -> None:
         checks.count("frame index", index)
         need(index < len(self.frames), f"there is no frame {index}")
+
+    def _request(self, index: int, box: Box, size: tuple[int, int], resized: bool) -> list[float]:
+        """An area of a picture of that size as shown, in pixels as they are stored; with the stored size where it is to be resized."""
+        self._check_frame(index)
         checks.box("crop box", box)
         x0, y0, x1, y1 = (float(edge) for edge in box)
-        width, height = self.media.width, self.media.height
+        width, height = size
         inside = min(x0, y0) >= -_ROUNDING_PX and x1 <= width + _ROUNDING_PX and y1 <= height + _ROUNDING_PX
         need(inside, f"a crop box outside the picture: {box!r}")
         area = max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)
-        return [int(index), *orientation.stored_area(area, *self._stored_size, self._orientation)]
+        stored = (height, width) if orientation.swaps_sides(self._orientation) else (width, height)
+        return [int(index), *orientation.stored_area(area, *stored, self._orientation), *(stored if resized else ())]
 
-    def _cut(self, requests: list[list[float]], side_px: int, resample: str) -> list[np.ndarray]:
+    def _cut(self, kind: str, requests: list[list[float]], side_px: int, resample: str) -> list[np.ndarray]:
         if not self._closer.alive:
             raise DecodeTimeout(_("The file was closed before its faces were cut."), _("Open it again."))
         with self._worker.within(self._limits.seconds):
-            self._worker.send({"crops": requests, "side_px": int(side_px), "resample": resample})
+            self._worker.send({"cut": kind, "crops": requests, "side_px": int(side_px), "resample": resample})
             if self._worker.receive().get("crops") != len(requests):
                 raise WireError("another number of crops")
             cut = []

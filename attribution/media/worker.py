@@ -19,7 +19,7 @@ from attribution.errors import DamagedMedia, MediaError, MediaTooLarge
 from attribution.media import wire
 from attribution.media.animations import read_animation
 from attribution.media.clips import Clip, read_clip
-from attribution.media.kept import KeptFrame, KeptPicture
+from attribution.media.kept import KeptFrame, KeptPicture, middle, upright_face
 from attribution.media.limits import MediaLimits
 from attribution.media.pictures import read_picture
 from attribution.media.sandbox import confine
@@ -103,11 +103,19 @@ def _as_refusal(error: Exception) -> MediaError:
 
 def _cut(request: dict[str, Any], kept: Sequence[KeptPicture | KeptFrame], answer: BinaryIO) -> None:
     """Send the crops in the order asked: side×side×3 bytes each. Any failure ends the process, which the parent sees."""
-    side_px, resample = request["side_px"], request["resample"]
     wire.send(answer, {"crops": len(request["crops"])})
     with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as hands:
-        for cut in hands.map(lambda asked: kept[asked[0]].crop(tuple(asked[1:]), side_px, resample), request["crops"]):
+        for cut in hands.map(lambda asked: _one(kept[asked[0]], asked[1:], request), request["crops"]):
             wire.send_bytes(answer, np.ascontiguousarray(cut))
+
+
+def _one(kept: KeptPicture | KeptFrame, numbers: list[float], request: dict[str, Any]) -> np.ndarray:
+    side_px, resample = request["side_px"], request["resample"]
+    if request["cut"] == "turned":
+        return upright_face(kept, numbers[:6], int(numbers[6]), side_px, resample)
+    if request["cut"] == "resized":
+        return middle(kept, (int(numbers[4]), int(numbers[5])), (numbers[0], numbers[1], numbers[2], numbers[3]), resample)
+    return kept.crop((numbers[0], numbers[1], numbers[2], numbers[3]), side_px, resample)
 
 
 def _alarm(seconds: float) -> None:

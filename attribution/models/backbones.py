@@ -1,11 +1,11 @@
 """Backbones (timm's and our own) and heads as pure `nn.Module`s: tensors in, tensors out. Devices, dtypes and
 batching live in `detectors.predictor`.
 
-Every backbone on the allow-list splits as `forward_features` (B×3×S×S → feature maps), `forward_head(…, pre_logits=True)` (→ pooled
+Every backbone splits as `forward_features` (B×3×S×S → feature maps), `forward_head(…, pre_logits=True)` (→ pooled
 B×F) and a linear classifier (→ logits B×K). The embedding of a face is `normalise(projection · pooled)`.
 """
 
-import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -15,9 +15,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from attribution.errors import SMALLER_DETECTOR, unreadable
+from attribution.errors import OTHER_DETECTOR, SMALLER_DETECTOR, UnusableDetector, unreadable
+from attribution.messages import gettext as _
 from attribution.models import architectures
-from attribution.models.architectures import ALLOWED_ARCHITECTURES, POOLED_VIT, Explained, checked_arguments, class_token_vit
+from attribution.models.architectures import OWN_ARCHITECTURES, checked_arguments
 from attribution.models.caddm import build_caddm
 from attribution.models.dnadet import DnaDet
 from attribution.models.levels import build_levels
@@ -34,12 +35,13 @@ _MOST_TOKENS = 4096
 def build_backbone(architecture: str, num_classes: int, model_args: Mapping[str, Any] | None = None, pretrained: bool = False) -> nn.Module:
     """A backbone with a linear head of `num_classes`, in training mode as timm gives it.
 
-    `model_args` may hold what `architectures.ALLOWED_MODEL_ARGS` names; `norm_eps` is the ε of every layer norm,
-    `masked_twice` keeps the windows of a SwinV2 apart as transformers does. `pretrained` lets timm
-    fetch its own weights (lab only). Raises UnusableDetector for an architecture or an argument that is not on the allow-list.
+    `architecture` is one of OWN_ARCHITECTURES or any that timm lists; `model_args` may hold what `architectures.ALLOWED_MODEL_ARGS` names.
+    `pretrained` lets timm fetch its own weights (lab only). Raises UnusableDetector for others.
     """
-    arguments = checked_arguments(architecture, num_classes, model_args)
-    norm_eps, masked_twice = arguments.pop(architectures.NORM_EPS, None), arguments.pop(architectures.MASKED_TWICE, False)
+    arguments = checked_arguments(num_classes, model_args)
+    if architecture not in OWN_ARCHITECTURES and not is_timm(architecture):
+        what = _("Neither timm nor Telltale has an architecture “{architecture}”.").format(architecture=architecture[:60])
+        raise UnusableDetector(what, OTHER_DETECTOR)
     try:
         if architecture == architectures.DNA_DET:
             model: nn.Module = DnaDet(num_classes, **arguments)
@@ -54,17 +56,6 @@ def build_backbone(architecture: str, num_classes: int, model_args: Mapping[str,
     # Arguments that do not fit each other end in whichever of these the constructor meets first.
     except (TypeError, ValueError, AssertionError, KeyError, IndexError, RuntimeError, ZeroDivisionError) as error:
         raise unreadable(f"{architecture} cannot be built with these model arguments") from error
-    if norm_eps is not None:
-        norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
-        if not norms:
-            raise unreadable(f"{architecture} has no layer norms whose epsilon could be set")
-        for norm in norms:
-            norm.eps = norm_eps
-    if masked_twice and not architecture.startswith("swinv2"):
-        raise unreadable(f"{architecture} has no windows to be masked twice")
-    for module in model.modules() if masked_twice else ():
-        if (mask := getattr(module, "attn_mask", None)) is not None:
-            mask.mul_(2)
     return model
 
 
@@ -73,7 +64,7 @@ def blueprint(architecture: str, num_classes: int, model_args: Mapping[str, Any]
 
     Raises UnusableDetector as `build_backbone` does, and for one that would need more than 512 MB of tables or read more than 4096 tokens.
     """
-    arguments = checked_arguments(architecture, num_classes, model_args)
+    arguments = checked_arguments(num_classes, model_args)
     return _blueprint(architecture, num_classes, tuple(sorted(arguments.items())))
 
 
@@ -82,12 +73,24 @@ def _blueprint(architecture: str, num_classes: int, arguments: tuple[tuple[str, 
     # timm takes a third of a second and more to build one, and an adapter asks several times.
     with torch.device("meta"):
         model = build_backbone(architecture, num_classes, dict(arguments))
-    kept = model.state_dict()
-    tables = sum(buffer.numel() * buffer.element_size() for name, buffer in model.named_buffers() if name not in kept)
-    patches = getattr(model, "patch_embed", None) if ALLOWED_ARCHITECTURES[architecture].layout == "tokens" else None
-    if tables > _MOST_TABLE_BYTES or int(getattr(patches, "num_patches", 0)) > _MOST_TOKENS:
-        raise unreadable(f"{architecture} would need too much memory with these model arguments", SMALLER_DETECTOR)
+    patches: Any = getattr(model, "patch_embed", None)
+    check_memory(model, int(getattr(patches, "num_patches", None) or 0) if hasattr(model, "blocks") else 0, architecture)
     return model
+
+
+def check_memory(plan: nn.Module, tokens: int, what: str) -> None:
+    """Raises UnusableDetector for a network without memory (on torch's meta device) that would need more than 512 MB of tables beside its
+    weights, or read more than 4096 tokens in one attention."""
+    kept = plan.state_dict()
+    tables = sum(buffer.numel() * buffer.element_size() for name, buffer in plan.named_buffers() if name not in kept)
+    if tables > _MOST_TABLE_BYTES or tokens > _MOST_TOKENS:
+        raise unreadable(f"{what} would need too much memory with these model arguments", SMALLER_DETECTOR)
+
+
+def is_timm(architecture: str) -> bool:
+    """Whether timm lists it: then `timm.create_model` builds nothing but code that comes with timm. No tag of pretrained weights, no
+    address."""
+    return re.fullmatch(r"[a-z0-9_]{1,80}", architecture) is not None and timm.is_model(architecture)
 
 
 def classifier_name(model: Any) -> str:
@@ -101,8 +104,10 @@ def classifier_name(model: Any) -> str:
 
 def fixed_side_px(model: nn.Module) -> int | None:
     """The side of the pictures that the network reads, None where any will do."""
+    if (side_px := getattr(model, "side_px", None)) is not None:
+        return int(side_px)
     patches: Any = getattr(model, "patch_embed", None)
-    side = patches.img_size if getattr(patches, "strict_img_size", False) else None
+    side = getattr(patches, "img_size", None) if getattr(patches, "strict_img_size", True) else None
     return int(side[0]) if side is not None else None
 
 
@@ -137,31 +142,3 @@ class Projection(nn.Linear):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return functional.normalize(super().forward(input), dim=1)
-
-
-def explained(model: Any, architecture: str) -> Explained:
-    """What Grad-CAM looks at in this very network: depth and pooling of a ViT may differ from those of its name."""
-    known = ALLOWED_ARCHITECTURES[architecture]
-    if known.layout != "tokens":
-        return known
-    return class_token_vit(len(model.blocks)) if model.global_pool == "token" else POOLED_VIT
-
-
-def explained_layer(model: nn.Module, architecture: str) -> nn.Module:
-    """The module that Grad-CAM looks at."""
-    return model.get_submodule(explained(model, architecture).layer)
-
-
-def as_maps(output: torch.Tensor, model: Any, architecture: str) -> torch.Tensor:
-    """The explained layer's output (or its gradient) as B×C×H×W, whatever its layout. Raises UnusableDetector for patch tokens that form
-    no square."""
-    layout = ALLOWED_ARCHITECTURES[architecture].layout
-    if layout == "channels_last":
-        return output.permute(0, 3, 1, 2)
-    if layout == "tokens":
-        patches = output[:, int(model.num_prefix_tokens) :]
-        side = math.isqrt(patches.shape[1])
-        if side * side != patches.shape[1]:
-            raise unreadable(f"the {patches.shape[1]} patches of {architecture} form no square")
-        return patches.transpose(1, 2).reshape(output.shape[0], output.shape[2], side, side)
-    return output

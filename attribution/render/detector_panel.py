@@ -94,7 +94,7 @@ def facts(entry: Entry, looked: Looked | None = None, fold: bool = False) -> Mar
         names["architecture"]: entry.architecture,
         names["licence"]: entry.licence or text.NOT_STATED,
         names["size"]: numbers.size(entry.bytes) if entry.bytes is not None or entry.kind == "known" else "",
-        names["measured"]: with_card if entry.measured else text.NOT_MEASURED,
+        names["measured"]: with_card if entry.measured else text.NEVER_RUN if entry.never_run else text.NOT_MEASURED,
     }
     return _HTML.facts(entry, values, looked, fold and looked is None)
 

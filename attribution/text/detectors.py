@@ -32,6 +32,10 @@ SEES_AS_CARD = _("What its card says")
 SEES_UNLESS = _("The whole picture, unless it was made for faces")
 MEASURED = _("Yes: its probabilities are calibrated, and its limits are known.")
 NOT_MEASURED = _("No: its probabilities are not calibrated, and how often it is wrong is not known here.")
+NEVER_RUN = _(
+    "No: its format was proven here on random weights, and its own weights were never run here. Its probabilities are not calibrated, and \
+how often it is wrong is not known here."
+)
 MEASURED_BY_CARD = _("Its card holds measurements by its makers, made with Telltale.")
 MORE_LABELS = _("{labels} and {count} more")
 NEVER_MEASURED = (

@@ -82,10 +82,10 @@ class Measuring:
 
 def is_owner(request: gr.Request) -> bool:
     """Whether a request comes from this very machine, by its own name and through no proxy: nobody else may name folders of it."""
-    headers = {str(name).lower(): str(value) for name, value in dict(request.headers or {}).items()}
-    host = headers.get("host", "").lower()
-    named = host in _LOCAL_NAMES or host.rpartition(":")[0] in _LOCAL_NAMES
     with suppress(AttributeError, TypeError, ValueError):
+        headers = {str(name).lower(): str(value) for name, value in dict(request.headers).items()}
+        host = headers.get("host", "").lower()
+        named = host in _LOCAL_NAMES or host.rpartition(":")[0] in _LOCAL_NAMES
         return named and not any(name in headers for name in _FORWARDED) and ipaddress.ip_address(request.client.host).is_loopback
     return False
 

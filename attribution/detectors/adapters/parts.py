@@ -1,21 +1,22 @@
 """What goes into an adapter and what comes out: the files of a detector, the ledger that sees to it that no tensor is lost or used twice,
-values of a stranger's config.json checked before anything is built from them, and the comparison with the architecture at the end."""
+values of a stranger's config.json checked before anything is built from them, and the comparison with timm's architecture at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import torch
+from torch import nn
 
-from attribution.detectors.card import CropSettings
-from attribution.detectors.loading import Colours
+from attribution.detectors.card import MODEL_FILE, CropSettings
+from attribution.detectors.loading import Colours, load_exactly
 from attribution.errors import UnusableDetector, damaged, unreadable
 from attribution.messages import gettext as _
 from attribution.models.architectures import MOST_CLASSES
-from attribution.models.backbones import blueprint, classifier_name, fixed_side_px
+from attribution.models.backbones import blueprint, build_backbone, check_memory, classifier_name, fixed_side_px
 
 ONE_LOGIT_NAMES = ("at or below 0", "above 0")
 _LONGEST_LABEL = 100
@@ -25,7 +26,7 @@ _Number = TypeVar("_Number", bool, int, float)
 @dataclass(frozen=True, repr=False)
 class Source:
     """The parsed files of a detector. `preprocessor` is preprocessor_config.json, None where there is none. `hints` are what the catalogue
-    knows of a public repository that does not say it of itself: `architecture` and `model_args` (as `network.build_backbone` takes them),
+    knows of a public repository that does not say it of itself: `architecture` and `model_args` (as `build_backbone` takes them),
     `prefix` and `head` (of the tensors' names), `mean`, `std`, `crop` (a CropSettings or its fields), `label_names`, and `one_logit` (true
     where a single output is a logit and no measurement). Others are left alone."""
 
@@ -40,16 +41,17 @@ class Source:
 
 @dataclass(frozen=True, repr=False)
 class Adapted:
-    """A detector in timm's terms. `tensors` has the names and shapes of `network.build_backbone(architecture, num_classes, model_args)`.
-    `adapter` is the format that it came in. `label_names` are the classes as the repository calls them, empty where it does not. `mean` and
-    `std` per colour are for inputs in [0, 1]. With `one_logit` the single logit z of the original became the two logits −z/2 and z/2, whose
-    softmax is 1 − sigmoid(z) and sigmoid(z)."""
+    """A detector that can be built: names and sizes have been compared, and no memory has been asked for yet.
+
+    `build` gives the network (`forward_features`, `forward_head`, a linear classifier, as timm has them) with all its weights, or raises
+    DamagedDetector or UnusableDetector. `adapter` is the format that it came in. `label_names` are the classes as the repository calls
+    them, empty where it does not. `mean` and `std` per colour are for inputs in [0, 1]. With `one_logit` the single logit z of the
+    original became the two logits −z/2 and z/2, whose softmax is 1 − sigmoid(z) and sigmoid(z)."""
 
     adapter: str
     architecture: str
     num_classes: int
-    model_args: Mapping[str, Any]
-    tensors: Mapping[str, torch.Tensor]
+    build: Callable[[], nn.Module]
     label_names: tuple[str, ...]
     mean: Colours
     std: Colours
@@ -91,20 +93,6 @@ class Ledger:
             raise damaged(f"its weights lack the tensor {name[:120]!r}")
         return self._left.pop(name)
 
-    def take_linear(self, name: str, bias: bool = True) -> dict[str, torch.Tensor]:
-        """`weight` and, unless it has none, `bias` of the layer of that name."""
-        return {part: self.take(f"{name}.{part}") for part in (("weight", "bias") if bias else ("weight",))}
-
-    def drop(self, *names: str) -> None:
-        """Account for tensors of these exact names, where they are there, that have no part in the answer."""
-        for name in names:
-            self._left.pop(name, None)
-
-    def drop_under(self, *prefixes: str) -> None:
-        """The same for every tensor below one of these modules."""
-        for name in [name for name in self._left if name.startswith(prefixes)]:
-            del self._left[name]
-
     def finish(self, what: str) -> None:
         """Raises UnusableDetector when a tensor was not accounted for, and names the first."""
         if self._left:
@@ -127,22 +115,6 @@ def read(config: Mapping[str, Any], name: str, default: _Number, least: float = 
     if not isinstance(value, kind) or isinstance(value, bool) != isinstance(default, bool) or not least <= value <= most:
         raise _bad(name)
     return type(default)(value)
-
-
-def wholes(config: Mapping[str, Any], name: str, default: Sequence[int], least: int, most: int) -> tuple[int, ...]:
-    """One to four whole numbers, one per stage."""
-    value = config.get(name, list(default))
-    good = isinstance(value, list) and 1 <= len(value) <= 4
-    if not good or not all(isinstance(one, int) and not isinstance(one, bool) and least <= one <= most for one in value):
-        raise _bad(name)
-    return tuple(value)
-
-
-def side(config: Mapping[str, Any], name: str, default: int, least: int, most: int) -> int:
-    """The side of a square, given as a number or as two equal ones."""
-    value = config.get(name, default)
-    square = isinstance(value, list) and len(value) == 2 and value[0] == value[1]
-    return read({name: value[0] if square else value}, name, default, least, most)
 
 
 def must_be(config: Mapping[str, Any], name: str, wanted: Any) -> None:
@@ -173,35 +145,63 @@ def names(given: Any, what: str) -> tuple[str, ...]:
 
 def conclude(
     adapter: str, source: Source, architecture: str, model_args: Mapping[str, Any], tensors: Mapping[str, torch.Tensor],
-    label_names: tuple[str, ...], preparation: Preparation, one_logit_is_sure: bool = True,
+    label_names: tuple[str, ...], preparation: Preparation,
 ) -> Adapted:  # fmt: skip
-    """The detector, once names, shapes, number of classes and side of the pictures agree with the architecture. `one_logit_is_sure` is
-    false where the format also uses a single output for measurements; then a hint must say that it is a logit."""
+    """A timm network, once names, shapes, number of classes and side of the pictures agree with the architecture."""
     plan = blueprint(architecture, 2, model_args)
     head = classifier_name(plan)
     weight, bias = tensors.get(f"{head}.weight"), tensors.get(f"{head}.bias")
     if weight is None or bias is None or weight.ndim != 2 or bias.shape != weight.shape[:1] or not 1 <= len(weight) <= MOST_CLASSES:
         raise refuse(f"The detector's head is not linear, or not one of 1 to {MOST_CLASSES} classes.")
-    one_logit = len(weight) == 1
-    if one_logit:
-        if not (one_logit_is_sure or source.hints.get("one_logit") is True):
-            raise refuse("The detector has a single output and does not say whether that is a logit or a measurement.")
-        tensors = {**tensors, f"{head}.weight": two_rows(weight), f"{head}.bias": two_rows(bias)}
+    if len(weight) == 1:
+        tensors = {**tensors, f"{head}.weight": _halves(weight), f"{head}.bias": _halves(bias)}
     num_classes = len(tensors[f"{head}.bias"])
     _compare(plan.state_dict(), tensors, head, num_classes)
     needed_px = fixed_side_px(plan)
     if needed_px not in (None, preparation.crop.side_px):
         raise refuse(f"The detector's pictures are prepared at {preparation.crop.side_px} px; its network reads {needed_px} px.")
+
+    def build() -> nn.Module:
+        model = build_backbone(architecture, num_classes, model_args)
+        load_exactly(model, tensors, MODEL_FILE)
+        return model
+
+    return named(adapter, source, architecture, len(weight), build, label_names, preparation)
+
+
+def named(
+    adapter: str, source: Source, architecture: str, outputs: int, build: Callable[[], nn.Module], label_names: tuple[str, ...],
+    preparation: Preparation, one_logit_is_sure: bool = True,
+) -> Adapted:  # fmt: skip
+    """The detector, once its labels are as many as its `outputs`. `one_logit_is_sure` is false where the format also uses a single output
+    for measurements; then a hint must say that it is a logit."""
+    one_logit, num_classes = outputs == 1, max(outputs, 2)
+    if one_logit and not (one_logit_is_sure or source.hints.get("one_logit") is True):
+        raise refuse("The detector has a single output and does not say whether that is a logit or a measurement.")
     found = names(source.hints["label_names"], "label_names") if "label_names" in source.hints else label_names
     if one_logit and len(found) != num_classes:
         found = ONE_LOGIT_NAMES
-    if found and len(found) != num_classes:
-        raise damaged(f"it names {len(found)} labels and has {num_classes} outputs")
-    return Adapted(adapter, architecture, num_classes, dict(model_args), dict(tensors), found, *preparation, one_logit)
+    if not 1 <= outputs <= MOST_CLASSES or (found and len(found) != num_classes):
+        raise damaged(f"it names {len(found)} labels and has {outputs} outputs")
+    return Adapted(adapter, architecture, num_classes, build, found, *preparation, one_logit)
 
 
-def two_rows(row: torch.Tensor) -> torch.Tensor:
-    """The weight 1×F or bias 1 of a logit z as two rows, −z/2 and z/2: softmax gives sigmoid(z), and the gradients of both are its own."""
+def two_rows(layer: nn.Linear) -> nn.Linear:
+    """A linear layer with one output z as one with two, −z/2 and z/2: softmax gives sigmoid(z), and the gradients of both are its own."""
+    doubled = nn.Linear(layer.in_features, 2)
+    load_exactly(doubled, {name: _halves(value) for name, value in layer.state_dict().items()}, MODEL_FILE)
+    return doubled
+
+
+def check_memory_of(plan: nn.Module, tokens: int, what: str, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raises as `check_memory`, and DamagedDetector for a network that has more weights than its file: a small file asks for no more memory
+    than it fills."""
+    check_memory(plan, tokens, what)
+    if sum(one.numel() for one in plan.parameters()) > sum(one.numel() for one in tensors.values()):
+        raise damaged(f"its weights are fewer than a {what} of its config.json has, so that it lacks some")
+
+
+def _halves(row: torch.Tensor) -> torch.Tensor:
     return torch.cat([-row / 2, row / 2])
 
 

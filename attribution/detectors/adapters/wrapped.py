@@ -16,8 +16,8 @@ import torch
 from attribution.detectors.adapters.parts import Adapted, Format, Ledger, Source, conclude, labels_of, must_be, names, read, refuse
 from attribution.detectors.adapters.preprocessing import by_timm, by_transformers
 from attribution.errors import damaged
-from attribution.models.architectures import ALLOWED_ARCHITECTURES, MOST_CLASSES, OWN_ARCHITECTURES
-from attribution.models.backbones import blueprint, classifier_name, fixed_side_px
+from attribution.models.architectures import MOST_CLASSES, OWN_ARCHITECTURES
+from attribution.models.backbones import blueprint, classifier_name, fixed_side_px, is_timm
 
 PREFIXES = (
     *("", "model.", "module.", "backbone.", "net.", "network.", "vit.", "encoder.", "base_model.", "feature_extractor.", "timm_model."),
@@ -41,20 +41,15 @@ _KNOWN = (*_NAMING, *_BY_SIZE, *_SIDES, *_COUNTS, *_LABELS, *_WITHOUT_EFFECT, "i
 
 
 def _named_architecture(config: Mapping[str, Any]) -> str:
-    """timm's architecture that a constructor's arguments name, without the tag of its pretrained weights; empty where it is not allowed."""
+    """timm's architecture that a constructor's arguments name, without the tag of its pretrained weights; empty where timm has none."""
     for name in _NAMING:
         value = config.get(name)
         bare = value.removeprefix("timm/").split(".")[0] if isinstance(value, str) else ""
-        if _is_timm(bare):
+        if is_timm(bare):
             return bare
     size, patch_px, side_px = (config.get(name) for name in _BY_SIZE)
     composed = f"vit_{size}_patch{patch_px}_{side_px}"
-    return composed if _is_timm(composed) else ""
-
-
-def _is_timm(architecture: str) -> bool:
-    """Whether it is one of timm's on the allow-list; those of our own come with a card."""
-    return architecture in ALLOWED_ARCHITECTURES and architecture not in OWN_ARCHITECTURES
+    return composed if is_timm(composed) else ""
 
 
 def _checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,7 +82,7 @@ def _without_own_side(architecture: str, arguments: Mapping[str, Any]) -> dict[s
     return rest if fixed_side_px(blueprint(architecture, 2, rest)) in (None, arguments.get("img_size")) else dict(arguments)
 
 
-def _unwrapped(source: Source, architecture: str, arguments: Mapping[str, Any], what: str) -> tuple[dict[str, torch.Tensor], int]:
+def unwrapped(source: Source, architecture: str, arguments: Mapping[str, Any], what: str) -> tuple[dict[str, torch.Tensor], int]:
     """The tensors under timm's names, and the number of outputs. Raises DamagedDetector or UnusableDetector."""
     plan = blueprint(architecture, 2, arguments)
     head, ledger = classifier_name(plan), Ledger(source.tensors)
@@ -136,7 +131,7 @@ def _timm(source: Source) -> Adapted:
     architecture, preparation = str(config["architecture"]).split(".")[0], by_timm(source, config["pretrained_cfg"])
     # timm gives networks of a fixed size that of the pictures, too.
     arguments = _without_own_side(architecture, {"img_size": preparation.crop.side_px, **arguments})
-    tensors, outputs = _unwrapped(source, architecture, arguments, f"timm's {architecture}")
+    tensors, outputs = unwrapped(source, architecture, arguments, f"timm's {architecture}")
     _check_count(config, outputs)
     labels = names(config["label_names"], "label_names") if config.get("label_names") else ()
     return conclude(TIMM.name, source, architecture, arguments, tensors, labels, preparation)
@@ -148,7 +143,7 @@ def _wrapper(source: Source, adapter: str) -> Adapted:
     architecture = str(source.hints["architecture"]) if vouched else _named_architecture(source.config)
     arguments = {**({} if vouched else _checked_config(source.config)), **source.hints.get("model_args", {})}
     arguments = _without_own_side(architecture, arguments)
-    tensors, outputs = _unwrapped(source, architecture, arguments, f"timm's {architecture} with a linear head")
+    tensors, outputs = unwrapped(source, architecture, arguments, f"timm's {architecture} with a linear head")
     _check_count(source.config, outputs)
     found = next((source.config[name] for name in _LABELS if name in source.config), None)
     labels = labels_of(source.config) if found is None else names(found, "labels")

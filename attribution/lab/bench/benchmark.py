@@ -28,7 +28,8 @@ from attribution.detectors.spec import DetectorSpec, Selection
 from attribution.lab.bench.app import AppClient, Server, resident_bytes
 from attribution.lab.bench.naive import examine_naively, write_moving_clip
 from attribution.lab.examples import EXAMPLES
-from attribution.models.backbones import build_backbone, explained_layer
+from attribution.models.backbones import build_backbone
+from attribution.models.explained import explained_layer
 from attribution.pipeline import Pipeline, examine, explain, load_pipeline
 from attribution.version import __version__
 

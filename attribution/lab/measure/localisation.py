@@ -30,8 +30,8 @@ from attribution.lab.forge.pools import Samples
 from attribution.lab.forge.unseen import partial_swap
 from attribution.lab.measure.predictions import of_methods, p_manipulated
 from attribution.lab.tables import table
-from attribution.models.backbones import explained
 from attribution.models.caddm import WHOLE_CROP_ANCHORS
+from attribution.models.explained import explained
 from attribution.verdict.ensemble import reads_mirrored
 
 PARTIAL, UNSEEN, LARGE, WHOLE = "partial swaps", "partial swaps, unseen blend", "partial swaps, large windows", "whole swaps"

@@ -31,7 +31,7 @@ from attribution.lab.studies.zeroshot.training import WEIGHTS_FILE, load_run, re
 from attribution.lab.tables import Row, table
 from attribution.lab.train.loop import as_input
 from attribution.media import open_media
-from attribution.models.backbones import explained_layer
+from attribution.models.explained import explained_layer
 
 # Pictures of the examples, and whether they are manipulated.
 SHOWN: Mapping[str, bool] = {"astronaut.png": False, "grace_hopper.jpg": False, "autoencoder_swap.png": True}
