@@ -158,11 +158,11 @@ class Thresholds:
     min_interval_seconds: float = 0.5
 
     def __post_init__(self) -> None:
-        shares = ("method_min_p", "family_min_p", "neighbour_veto")
+        shares = ("method_min_p", "family_min_p", "strong_p_manipulated", "neighbour_veto")
         ranges: dict[str, tuple[float, float]] = {
             **dict.fromkeys((*shares, "max_atypicality", "min_examined_share"), _SHARE),
-            **dict.fromkeys(("p_manipulated_above", "strong_p_manipulated"), (0, NEVER_ABOVE)),
-            "p_manipulated_below": (NEVER_BELOW, 1),
+            "p_manipulated_above": (0, 1 if self.p_manipulated_above != NEVER_ABOVE else NEVER_ABOVE),
+            "p_manipulated_below": (0 if self.p_manipulated_below != NEVER_BELOW else NEVER_BELOW, 1),
             **dict.fromkeys(("min_crop_side_px", "min_sharpness", "min_interval_seconds"), (0, 1e300)),
             **dict.fromkeys(("min_brightness", "max_brightness"), (0, 255)),
             **dict.fromkeys(("min_faces_in_clip", "min_interval_faces"), (1, 2**63)),
