@@ -306,6 +306,7 @@ def test_a_stranger_and_a_missing_folder_get_a_sentence(tmp_path: Path, predicto
         return str(status["value"])
 
     assert text.OWNER_ONLY in said(str(tmp_path), a_request("192.168.1.7"))
+    assert text.NOT_DONE in said(str(tmp_path), a_request("192.168.1.7")), "and not that a file could not be examined"
     assert text.NO_FOLDER in said(str(tmp_path / "missing"), a_request())
     assert text.NO_FOLDER in said(" ", a_request())
     measuring._one_at_a_time.acquire()

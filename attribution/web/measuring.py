@@ -40,10 +40,10 @@ class Measuring:
     def start(self, source: str | None, per_cent: float | None, request: gr.Request) -> Iterator[tuple[Any, Any]]:
         """Measure the detector of this page on what lies at `source`. Gives the status and what was found, step by step."""
         if not is_owner(request):
-            yield page_parts.problem(text.OWNER_ONLY), gr.skip()
+            yield page_parts.problem(text.OWNER_ONLY, text.NOT_DONE), gr.skip()
             return
         if not self._one_at_a_time.acquire(blocking=False):
-            yield page_parts.problem(text.BUSY), gr.skip()
+            yield page_parts.problem(text.BUSY, text.NOT_DONE), gr.skip()
             return
         chosen = (self.sessions.of(request).selection or self.engines.default.selection).first
 
@@ -68,7 +68,7 @@ class Measuring:
         except Abandoned:
             yield page_parts.note(text.STOPPED), gr.skip()
         except Exception as error:
-            yield page_parts.problem(sentence_of(error)), gr.skip()
+            yield page_parts.problem(sentence_of(error), text.NOT_DONE), gr.skip()
         finally:
             watched.abandon()
             self._running = None

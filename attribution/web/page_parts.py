@@ -27,9 +27,9 @@ def note(sentence: str) -> Any:
     return gr.update(value=HTML.waiting(sentence), visible=True)
 
 
-def problem(sentence: str) -> Any:
-    """One plain sentence that says why there is no result."""
-    return gr.update(value=HTML.problem(sentence), visible=True)
+def problem(sentence: str, title: str = "") -> Any:
+    """One plain sentence that says why there is no result, under a `title` where it is not about a file."""
+    return gr.update(value=HTML.problem(sentence, title), visible=True)
 
 
 def header(state: str, words: str) -> Markup:
