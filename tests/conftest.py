@@ -356,3 +356,11 @@ def pipeline(detector_folder: Path) -> Pipeline:
     from attribution.pipeline import load_pipeline
 
     return load_pipeline(str(detector_folder), "cpu")
+
+
+@pytest.fixture(scope="session")
+def default() -> Pipeline:
+    """The default detector and all that works beside it."""
+    from attribution.pipeline import load_pipeline
+
+    return load_pipeline(device="cpu")

@@ -10,15 +10,10 @@ from PIL import Image
 
 from attribution.evidence import TrackEvidence
 from attribution.lab.measure.localisation import bounding_box, overlap, true_area
-from attribution.pipeline import Pipeline, analyse, load_pipeline
+from attribution.pipeline import Pipeline, analyse
 from attribution.text.page import EXAMPLES
 
 FOLDER = Path(__file__).resolve().parent.parent / "examples"
-
-
-@pytest.fixture(scope="module")
-def default() -> Pipeline:
-    return load_pipeline(device="cpu")
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

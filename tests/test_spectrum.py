@@ -12,7 +12,8 @@ from PIL import Image
 from skimage import data
 
 from attribution.faces.spectrum import spectrum_of
-from attribution.pipeline import Pipeline, analyse, load_pipeline
+from attribution.lab.forge.augment import jpeg
+from attribution.pipeline import Pipeline, analyse
 from attribution.text.reasons import coded
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,11 +27,6 @@ def enlarged(rgb: np.ndarray, times: float, how: int = cv2.INTER_CUBIC) -> np.nd
     height, width = rgb.shape[:2]
     small = cv2.resize(rgb, (round(width / times), round(height / times)), interpolation=cv2.INTER_AREA)
     return cv2.resize(small, (width, height), interpolation=how)
-
-
-def jpeg(rgb: np.ndarray, quality: int) -> np.ndarray:
-    _, encoded = cv2.imencode(".jpg", rgb, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
 
 
 def halftone(rgb: np.ndarray, period_px: float = 5.0, degrees: float = 45.0, times: int = 4) -> np.ndarray:
@@ -108,11 +104,6 @@ def test_a_screen_is_seen_and_the_face_without_it_shows_none(screen: Callable[[n
 def test_of_a_crop_without_anything_and_of_a_tiny_one_nothing_is_claimed() -> None:
     assert spectrum_of(np.full((224, 224, 3), 90, np.uint8)) == (0.0, 0.0)
     assert spectrum_of(cv2.resize(FACE, (64, 64))) == (None, None)
-
-
-@pytest.fixture(scope="module")
-def default() -> Pipeline:
-    return load_pipeline(device="cpu")
 
 
 @pytest.mark.parametrize(

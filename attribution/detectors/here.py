@@ -6,7 +6,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -218,7 +219,8 @@ def read(path: Path) -> LocalCard:
 
 def keep(local: LocalCard) -> None:
     """From now on the detector answers with these limits. Raises UnusableDetector where the folder cannot be written."""
-    _write(_place(local.weights_sha256), json.dumps(local.to_json()))
+    with on_disk():
+        hub.write(_place(local.weights_sha256), json.dumps(local.to_json()))
 
 
 def forget(weights_sha256: str) -> bool:
@@ -228,10 +230,12 @@ def forget(weights_sha256: str) -> bool:
     return there
 
 
-def _write(path: Path, content: str) -> None:
+@contextmanager
+def on_disk() -> Iterator[None]:
+    """Errors of the folder where cards and readings are kept as a sentence."""
     try:
-        hub.write(path, content)
-    except OSError as error:
+        yield
+    except (OSError, UnicodeDecodeError) as error:
         raise UnusableDetector(text.CACHE, text.CACHE_STEP) from error
 
 

@@ -54,14 +54,15 @@ def spectrum_of(crop: np.ndarray) -> Spectrum:
     fine = float(flat[split:].sum() / max(flat[:split].sum(), 1e-12))
     screened = max(in_points / _MOST_IN_POINTS, fine / _MOST_FINE)
     ends = slice(_CORNER_PX), slice(_SIDE_PX - _CORNER_PX, None)
-    corners = sorted(_detail(luma[rows, columns]) for rows in ends for columns in ends)
-    return Spectrum(max(_detail(luma), corners[1]), screened)
+    parts = (luma[rows, columns] for rows in ends for columns in ends)
+    corners = sorted(_detail(part, _powers(part)[2]) for part in parts)
+    return Spectrum(max(_detail(luma, flat), corners[1]), screened)
 
 
-def _detail(luma: np.ndarray) -> float:
-    """How many pixels across 224 would hold the detail of a square part of the crop; 0 where there is hardly anything in it."""
+def _detail(luma: np.ndarray, flat: np.ndarray) -> float:
+    """How many pixels across 224 would hold the detail of a square part of the crop, from its powers times f²; 0 where there is hardly
+    anything in it."""
     side = len(luma)
-    _, _, flat = _powers(luma)
     if luma.std() < _FLAT_CONTRAST or flat.sum() <= 0:
         return 0.0
     below = np.cumsum(flat) / flat.sum()

@@ -16,7 +16,7 @@ import numpy as np
 
 from attribution.detectors import here
 from attribution.detectors.here import LocalCard
-from attribution.errors import MeasuringError, MediaError, UnusableDetector
+from attribution.errors import MeasuringError, MediaError
 from attribution.evidence import TrackEvidence
 from attribution.measuring import figures
 from attribution.measuring.figures import Reading, Rule, Views
@@ -141,7 +141,7 @@ class _Kept:
     def of(weights_sha256: str, preparation_sha256: str) -> _Kept:
         name = f"{weights_sha256[:16]}-{preparation_sha256[:16]}-{here.code_sha256()[:16]}.jsonl"
         kept = _Kept(here.folder() / "readings" / name, {})
-        try:
+        with here.on_disk():
             kept.path.parent.mkdir(parents=True, exist_ok=True)
             with kept.path.open("a+", encoding="utf-8") as lines:
                 lines.seek(0)
@@ -150,17 +150,12 @@ class _Kept:
                     with contextlib.suppress(ValueError, LookupError, TypeError):
                         data = json.loads(line)
                         kept.found[data["sha256"]] = _from_json(data)
-        except (OSError, UnicodeDecodeError) as error:
-            raise UnusableDetector(text.CACHE, text.CACHE_STEP) from error
         return kept
 
     def add(self, sha256: str, found: Reading | str) -> None:
-        try:
-            with self.path.open("a", encoding="utf-8") as lines:
-                # After a line that was cut off a new one begins.
-                lines.write(f"\n{json.dumps({'sha256': sha256, **_to_json(found)})}\n")
-        except OSError as error:
-            raise UnusableDetector(text.CACHE, text.CACHE_STEP) from error
+        with here.on_disk(), self.path.open("a", encoding="utf-8") as lines:
+            # After a line that was cut off a new one begins.
+            lines.write(f"\n{json.dumps({'sha256': sha256, **_to_json(found)})}\n")
 
 
 def _to_json(found: Reading | str) -> dict[str, Any]:
